@@ -1,0 +1,1 @@
+"""Which texts meet in a training step: strategies and the schedule."""

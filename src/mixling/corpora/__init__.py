@@ -1,0 +1,1 @@
+"""Questions, passages and the links between them; where they come from."""

@@ -1,0 +1,145 @@
+"""A corpus: questions, passages and the links between them, as three Arrow tables.
+
+Texts of one *group* say the same in several languages (or only once, if there is one). A link joins a
+question group to a passage: whatever language a question is asked in, the passage answers it. So a
+question in Arabic and a passage in Chinese make a pair when their group has both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mixling.errors import MixlingError
+
+SPAN = pa.list_(pa.struct([("start", pa.int32()), ("end", pa.int32())]))
+QUESTIONS = pa.schema([(n, pa.string()) for n in ("id", "text", "language", "group")])
+PASSAGES = pa.schema([*[(n, pa.string()) for n in ("id", "text", "language", "group", "title")],
+                      ("sentences", SPAN)])
+LINKS = pa.schema([("group", pa.string()), ("passage", pa.int64()), ("start", pa.int32()), ("end", pa.int32())])
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Columnar questions, passages and links.
+
+    questions: id, text, language (BCP-47), group.
+    passages: id, text, language, group, title (may be null), sentences (character spans, may be null).
+    links: group (of questions), passage (row of `passages`), start and end (characters of the answer in
+    the passage's text; null where it is not known).
+    """
+
+    name: str
+    questions: pa.Table
+    passages: pa.Table
+    links: pa.Table
+    skipped: tuple[str, ...] = ()
+
+    def languages(self) -> list[str]:
+        """Languages of questions and passages together, sorted."""
+        both = set(self.questions["language"].unique().to_pylist())
+        return sorted(both | set(self.passages["language"].unique().to_pylist()))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the content: the same for the same rows in the same order, wherever they came from."""
+        digest = hashlib.sha256()
+        for table in (self.questions, self.passages, self.links):
+            for row in table.to_batches(max_chunksize=65536):
+                digest.update(repr(row.to_pydict()).encode())
+        return digest.hexdigest()
+
+    def select(self, languages: Iterable[str] | None = None, passage_groups: Iterable[str] | None = None) -> Corpus:
+        """The part in some languages, or on some passage groups (with the questions linked to them)."""
+        keep_p = np.ones(self.passages.num_rows, bool)
+        keep_q = np.ones(self.questions.num_rows, bool)
+        if languages is not None:
+            wanted = pa.array(sorted(set(languages)), pa.string())
+            keep_p &= pc.is_in(self.passages["language"], wanted).to_numpy()
+            keep_q &= pc.is_in(self.questions["language"], wanted).to_numpy()
+        if passage_groups is not None:
+            wanted = pa.array(sorted(set(passage_groups)), pa.string())
+            keep_p &= pc.is_in(self.passages["group"], wanted).to_numpy()
+        links = self.links.filter(pa.array(keep_p[self.links["passage"].to_numpy()]))
+        keep_q &= pc.is_in(self.questions["group"], links["group"].unique()).to_numpy()
+        row = np.cumsum(keep_p) - 1
+        links = links.set_column(1, "passage", pa.array(row[links["passage"].to_numpy()], pa.int64()))
+        return replace(self, questions=self.questions.filter(pa.array(keep_q)),
+                       passages=self.passages.filter(pa.array(keep_p)), links=links)
+
+
+class Builder:
+    """Takes rows one by one from a reader; the same text given twice is kept once."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.q: dict[tuple[str, str], int] = {}
+        self.p: dict[tuple[str, str], int] = {}
+        self.questions: list[tuple[str, str, str, str]] = []
+        self.passages: list[list] = []
+        self.links: dict[tuple[str, int], tuple[int | None, int | None]] = {}
+
+    def question(self, key: str, text: str, language: str, group: str) -> None:
+        """A question of a group in a language; a second one under the same key and language is the first."""
+        if (key, language) not in self.q:
+            self.q[key, language] = len(self.questions)
+            self.questions.append((key, text, language, group))
+
+    def passage(self, key: str, text: str, language: str, group: str | None = None, title: str | None = None,
+                sentences: list[tuple[int, int]] | None = None) -> int:
+        """Row of the passage; `key` tells equal passages (its id, or its text where it has none)."""
+        row = self.p.get((key, language))
+        if row is None:
+            row = self.p[key, language] = len(self.passages)
+            spans = None if sentences is None else [{"start": a, "end": b} for a, b in sentences]
+            self.passages.append([key, text, language, group, title, spans])
+        return row
+
+    def link(self, group: str, passage: int, start: int | None = None, end: int | None = None) -> None:
+        """Join a question group to a passage; the answer's place is kept if any file knows it."""
+        if self.links.get((group, passage), (None, None))[0] is None:
+            self.links[group, passage] = (start, end)
+
+    def build(self, skipped: Iterable[Exception] = ()) -> Corpus:
+        """The corpus. Passages without a group are grouped by the questions that they share (data.md 8)."""
+        if not self.links:
+            raise MixlingError(f"{self.name}: no question is linked to a passage; nothing to train or measure")
+        if any(p[3] is None for p in self.passages):
+            for passage, group in zip(self.passages, self._components(), strict=True):
+                passage[3] = group
+        q = list(zip(*self.questions, strict=True))
+        p = list(zip(*self.passages, strict=True))
+        n = [(g, i, a, b) for (g, i), (a, b) in self.links.items()]
+        ln = list(zip(*n, strict=True))
+        return Corpus(
+            self.name,
+            pa.table([pa.array(c, f.type) for c, f in zip(q, QUESTIONS, strict=True)], schema=QUESTIONS),
+            pa.table([pa.array(c, f.type) for c, f in zip(p, PASSAGES, strict=True)], schema=PASSAGES),
+            pa.table([pa.array(c, f.type) for c, f in zip(ln, LINKS, strict=True)], schema=LINKS),
+            tuple(str(s) for s in skipped),
+        )
+
+    def _components(self) -> list[str]:
+        """Passages that share a question are one group, named after its smallest question group."""
+        names = sorted({g for g, _ in self.links})
+        of = {g: i for i, g in enumerate(names)}
+        label = connected(np.array([of[g] for g, _ in self.links]), np.array([i for _, i in self.links]),
+                          len(names), len(self.passages))
+        first: dict[int, str] = {}
+        for i, g in enumerate(names):
+            first.setdefault(int(label[i]), g)
+        return [first.get(int(c), f"alone-{i}") for i, c in enumerate(label[len(names):])]
+
+
+def connected(left: np.ndarray, right: np.ndarray, n_left: int, n_right: int) -> np.ndarray:
+    """Connected components of a bipartite graph. left, right: int [edges]; returns int32 [n_left + n_right]."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    n = n_left + n_right
+    edges = coo_matrix((np.ones(len(left), np.int8), (left, right + n_left)), shape=(n, n))
+    return connected_components(edges, directed=False)[1]

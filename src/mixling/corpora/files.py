@@ -1,0 +1,69 @@
+"""Opening data files: plain or gzipped, JSON, JSON lines, tab-separated; every mistake with its place."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mixling.errors import BadRow, MixlingError, Skipped
+
+
+def text_of(path: Path) -> str:
+    """The whole of a UTF-8 file, unpacked if it is gzipped."""
+    if not path.exists():
+        raise MixlingError(f"{path}: no such file; check the path, or set MIXLING_DATA to the folder that holds it")
+    try:
+        raw = path.read_bytes()
+        return (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
+    except (OSError, EOFError) as error:
+        raise MixlingError(f"{path}: cannot be read ({error}); fetch it again") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise BadRow(path, line, "text", error.object[error.start : error.start + 4], "UTF-8",
+                     "save the file as UTF-8") from None
+
+
+def json_of(path: Path) -> Any:
+    """A JSON file's content."""
+    try:
+        return json.loads(text_of(path))
+    except json.JSONDecodeError as error:
+        raise BadRow(path, error.lineno, "json", error.doc[error.pos : error.pos + 20], f"JSON ({error.msg})",
+                     "mend or fetch the file again") from None
+
+
+def json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
+    """Line number and object of each line that is not empty."""
+    for number, line in enumerate(io.StringIO(text_of(path)), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            skipped(BadRow(path, number, "json", line.strip(), f"one JSON object a line ({error.msg})", "mend the line"))
+            continue
+        if not isinstance(row, dict):
+            skipped(BadRow(path, number, "json", row, "a JSON object", "write {\"_id\": …, \"text\": …}"))
+            continue
+        yield number, row
+
+
+def text_field(row: dict, field: str, path: Path, line: int | str) -> str:
+    """A field that must hold words. Raises BadRow."""
+    value = row.get(field)
+    if not isinstance(value, str) or not value.strip():
+        raise BadRow(path, line, field, value, "text that is not empty", f"fill '{field}' or leave the row out")
+    return value
+
+
+def find(folder: Path, *names: str) -> Path | None:
+    """The first of `names` in `folder`, plain or with .gz."""
+    for name in names:
+        for path in (folder / name, folder / f"{name}.gz"):
+            if path.exists():
+                return path
+    return None

@@ -1,0 +1,156 @@
+"""A folder of one's own: a BEIR folder with a `language` (and, if texts are parallel, a `group`) column.
+
+    corpus.jsonl or corpus.parquet    _id, text, language [, title, group]
+    queries.jsonl or queries.parquet  _id, text, language [, group]
+    qrels/<split>.tsv                 query-id TAB corpus-id TAB score, with a header line
+
+Texts of one group say the same; a text without a group is one of its own. A folder whose rows have no
+`language` needs one for all (`language = "en"` in the source's table).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.files import find, json_lines, text_field, text_of
+from mixling.corpora.languages import tag
+from mixling.errors import BadRow, MixlingError, Skipped
+
+
+def read(folder: Path, name: str | None = None, split: str | None = None, language: str | None = None,
+         skip_bad: bool = False) -> Corpus:
+    """The corpus of a folder; `split` names the qrels file (default: the only one, or train)."""
+    builder, skipped = Builder(name or folder.name), Skipped(skip_bad)
+    fallback = tag(language) if language else None
+    passages: dict[str, int] = {}
+    groups: dict[str, str] = {}
+    for path, line, row in _rows(folder, "corpus", skipped):
+        try:
+            key = _id(row, path, line, passages)
+            code = _language(row, fallback, path, line)
+            passages[key] = builder.passage(key, text_field(row, "text", path, line), code,
+                                            str(row.get("group") or key), row.get("title") or None)
+        except BadRow as bad:
+            skipped(bad)
+    for path, line, row in _rows(folder, "queries", skipped):
+        try:
+            key = _id(row, path, line, groups)
+            code = _language(row, fallback, path, line)
+            group = str(row.get("group") or key)
+            builder.question(key, text_field(row, "text", path, line), code, group)
+            groups[key] = group
+        except BadRow as bad:
+            skipped(bad)
+    for path, line, query, passage in _judged(folder, split, skipped):
+        if query not in groups:
+            skipped(BadRow(path, line, "query-id", query, "an _id of queries.jsonl", "add the query or drop the line"))
+        elif passage not in passages:
+            skipped(BadRow(path, line, "corpus-id", passage, "an _id of corpus.jsonl", "add the passage or drop the line"))
+        else:
+            builder.link(groups[query], passages[passage])
+    return _linked(builder).build(skipped.rows)
+
+
+def write(corpus: Corpus, folder: Path, split: str = "train", parquet: bool = False) -> None:
+    """Write a corpus as such a folder (complete or not at all). Answer places and sentences are not kept."""
+    import json
+    import shutil
+
+    temporary = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    (temporary / "qrels").mkdir(parents=True)
+    ids = [f"p{i}" for i in range(corpus.passages.num_rows)]
+    qids = [f"q{i}" for i in range(corpus.questions.num_rows)]
+    tables = {
+        "corpus": corpus.passages.select(["text", "language", "group", "title"]).add_column(0, "_id", pa.array(ids)),
+        "queries": corpus.questions.select(["text", "language", "group"]).add_column(0, "_id", pa.array(qids)),
+    }
+    for kind, table in tables.items():
+        if parquet:
+            pq.write_table(table, temporary / f"{kind}.parquet")
+        else:
+            rows = ({k: v for k, v in row.items() if v is not None} for row in table.to_pylist())
+            lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            (temporary / f"{kind}.jsonl").write_text(lines, encoding="utf-8")
+    members: dict[str, list[str]] = {}
+    for key, group in zip(qids, corpus.questions["group"].to_pylist(), strict=True):
+        members.setdefault(group, []).append(key)
+    with (temporary / "qrels" / f"{split}.tsv").open("w", encoding="utf-8") as out:
+        out.write("query-id\tcorpus-id\tscore\n")
+        for group, passage in zip(corpus.links["group"].to_pylist(), corpus.links["passage"].to_pylist(), strict=True):
+            out.writelines(f"{key}\t{ids[passage]}\t1\n" for key in members.get(group, []))
+    if folder.exists():
+        raise MixlingError(f"{folder}: exists already; choose another folder or remove it")
+    temporary.rename(folder)
+
+
+def _rows(folder: Path, kind: str, skipped: Skipped) -> Iterator[tuple[Path, int, dict]]:
+    path = find(folder, f"{kind}.jsonl", f"{kind}.parquet")
+    if path is None:
+        raise MixlingError(f"{folder}: no {kind}.jsonl or {kind}.parquet; see `mixling data --help` for the folder's form")
+    if path.suffix == ".parquet":
+        try:
+            rows = pq.read_table(path).to_pylist()
+        except pa.ArrowInvalid as error:
+            raise MixlingError(f"{path}: not a Parquet file ({error}); write it again") from None
+        yield from ((path, i, row) for i, row in enumerate(rows, 1))
+    else:
+        yield from ((path, line, row) for line, row in json_lines(path, skipped))
+
+
+def _id(row: dict, path: Path, line: int, seen: dict) -> str:
+    key = row.get("_id")
+    if key is None or not str(key).strip():
+        raise BadRow(path, line, "_id", key, "an id", "give every row an _id")
+    if str(key) in seen:
+        raise BadRow(path, line, "_id", key, "an id not used before", "rename one of the two rows")
+    return str(key)
+
+
+def _language(row: dict, fallback: str | None, path: Path, line: int) -> str:
+    written = row.get("language") or row.get("lang") or fallback
+    if not written:
+        raise BadRow(path, line, "language", written, "a BCP-47 tag", "add the column, or give `language` for all rows")
+    try:
+        return tag(str(written))
+    except MixlingError:
+        raise BadRow(path, line, "language", written, "a BCP-47 tag", "write for example en, sw or zh-Hant") from None
+
+
+def _judged(folder: Path, split: str | None, skipped: Skipped) -> Iterator[tuple[Path, int, str, str]]:
+    files = sorted((folder / "qrels").glob("*.tsv*"))
+    names = [f.name.removesuffix(".gz").removesuffix(".tsv") for f in files]
+    if not files:
+        raise MixlingError(f"{folder}: no qrels/<split>.tsv; write query-id, corpus-id and score there")
+    if split is None:
+        split = names[0] if len(names) == 1 else "train"
+    if split not in names:
+        raise MixlingError(f"{folder}: no split '{split}'; there are: {', '.join(names)}")
+    path = files[names.index(split)]
+    for line, text in enumerate(io.StringIO(text_of(path)), 1):
+        parts = text.rstrip("\n").split("\t")
+        if line == 1 and parts[0] == "query-id" or not text.strip():
+            continue
+        if len(parts) != 3:
+            skipped(BadRow(path, line, "line", text.strip(), "three columns with tabs between", "mend the line"))
+            continue
+        try:
+            score = float(parts[2])
+        except ValueError:
+            skipped(BadRow(path, line, "score", parts[2], "a number", "mend the line"))
+            continue
+        if score > 0:
+            yield path, line, parts[0], parts[1]
+
+
+def _linked(builder: Builder) -> Builder:
+    """Leave out questions of other splits: those whose group has no passage."""
+    linked = {group for group, _ in builder.links}
+    builder.questions = [q for q in builder.questions if q[3] in linked]
+    return builder

@@ -1,0 +1,86 @@
+"""Any Hugging Face data set (or local file that `datasets` reads) with a map of its columns.
+
+    [[data.sources]]
+    name = "my-pairs"
+    hub = "organisation/name"             # or a local folder, or "json", "csv", "parquet" with `path`
+    split = "train"
+    columns = { question = "query", passage = "answer", language = "lang" }
+
+`question` and `passage` must be mapped. `language` may be a column for both sides, or
+`question_language` and `passage_language` one each; without a column the source's `language` holds for
+all rows. `question_group` and `passage_group` name the columns that translations share; `id` a row's id.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.languages import tag
+from mixling.errors import BadRow, MixlingError, Skipped
+
+COLUMNS = ("question", "passage", "language", "question_language", "passage_language", "question_group",
+           "passage_group", "id", "title")
+
+
+def read(hub: str, columns: dict[str, str], name: str | None = None, split: str = "train",
+         language: str | None = None, path: str | None = None, skip_bad: bool = False) -> Corpus:
+    """One question and one passage a row. Raises MixlingError when the data set or a column is missing."""
+    name = name or hub
+    for key in columns:
+        if key not in COLUMNS:
+            raise MixlingError(f"{name}: columns.{key} is unknown; known: {', '.join(COLUMNS)}")
+    for key in ("question", "passage"):
+        if key not in columns:
+            raise MixlingError(f"{name}: columns.{key} is missing; say which column holds the {key}")
+    rows = rows_of(hub, name, split, path)
+    for key, column in columns.items():
+        if column not in rows.column_names:
+            raise MixlingError(f"{name}: no column '{column}' (columns.{key}); there are: {', '.join(rows.column_names)}")
+    return _build(rows, columns, name, language, Skipped(skip_bad))
+
+
+def rows_of(hub: str, name: str, split: str, path: str | None = None, config: str | None = None) -> Any:
+    """A split of a data set, through the `datasets` library."""
+    import datasets
+
+    try:
+        if path is not None:
+            return datasets.load_dataset(hub, data_files={split: path}, split=split)
+        return datasets.load_dataset(hub, config, split=split)
+    except Exception as error:
+        raise MixlingError(
+            f"{name}: cannot load '{hub}', split '{split}' ({type(error).__name__}: {str(error).splitlines()[0]}); "
+            "offline, save it once with `datasets.load_dataset(…).to_json(…)` and give hub = \"json\" and its path"
+        ) from None
+
+
+def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, skipped: Skipped) -> Corpus:
+    builder = Builder(name)
+    for number, row in enumerate(rows, 1):
+        got = {key: row[column] for key, column in columns.items()}
+        try:
+            for key in ("question", "passage"):
+                if not isinstance(got[key], str) or not got[key].strip():
+                    raise BadRow(name, number, columns[key], got[key], "text that is not empty", "mend or drop the row")
+            ql, pl = (_language(got, side, language, name, number) for side in ("question", "passage"))
+        except BadRow as bad:
+            skipped(bad)
+            continue
+        key = str(got.get("id") or number)
+        group = str(got.get("question_group") or key)
+        builder.question(key, got["question"], ql, group)
+        group_p = got.get("passage_group")
+        row_p = builder.passage(got["passage"], got["passage"], pl, None if group_p is None else str(group_p),
+                                got.get("title"))
+        builder.link(group, row_p)
+    return builder.build(skipped.rows)
+
+
+def _language(got: dict, side: str, fallback: str | None, name: str, number: int) -> str:
+    written = got.get(f"{side}_language") or got.get("language") or fallback
+    try:
+        return tag(str(written or ""))
+    except MixlingError:
+        raise BadRow(name, number, f"{side}_language", written, "a BCP-47 tag",
+                     "map a column, or give `language` for all rows") from None

@@ -1,0 +1,28 @@
+"""MLQA's files `<split>-context-X-question-Y.json`, put together again by question id.
+
+Each file holds the questions of language Y on contexts of language X (Lewis et al. 2020, arXiv:1910.07475).
+A question stands in several files; it is kept once a language, and its passages are those of all files.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mixling.corpora import squad
+from mixling.corpora.corpus import Corpus
+from mixling.errors import MixlingError
+
+_NAME = re.compile(r"context-([a-z]+)-question-([a-z]+)\.json")
+
+
+def read(folder: Path, name: str = "mlqa", skip_bad: bool = False) -> Corpus:
+    """A corpus from every file of a folder that is named so."""
+    files = []
+    for path in sorted(folder.glob("*context-*-question-*.json*")):
+        match = _NAME.search(path.name)
+        if match:
+            files.append((path, match[2], match[1]))
+    if not files:
+        raise MixlingError(f"{folder}: no file named …-context-X-question-Y.json; unpack MLQA there")
+    return squad.read(files, name, skip_bad)

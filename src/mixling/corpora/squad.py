@@ -1,0 +1,71 @@
+"""SQuAD-style JSON, which most extractive question answering sets use, LAReQA's among them.
+
+LAReQA (arXiv:2004.05484; XQuAD-R, MLQA-R) adds `sentence_breaks` to a paragraph: [start, end) offsets of
+its sentences. A question's translations share its id, so the id is the question's group; paragraphs that
+share questions are one passage group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.files import json_of
+from mixling.corpora.languages import tag
+from mixling.errors import BadRow, Skipped
+
+
+def read(files: Iterable[tuple[Path, str, str]], name: str, skip_bad: bool = False) -> Corpus:
+    """A corpus from files of (path, question language, passage language)."""
+    skipped, builder = Skipped(skip_bad), Builder(name)
+    for path, question_language, passage_language in files:
+        add(builder, json_of(path), path, tag(question_language), tag(passage_language), skipped)
+    return builder.build(skipped.rows)
+
+
+def add(builder: Builder, content: Any, path: Path | str, question_language: str, passage_language: str,
+        skipped: Skipped) -> None:
+    """Put one SQuAD document into the builder."""
+    if not isinstance(content, dict) or not isinstance(content.get("data"), list):
+        raise BadRow(path, 1, "data", type(content).__name__, "SQuAD JSON: {\"data\": [{\"paragraphs\": […]}]}",
+                     "give another reader or file")
+    for a, article in enumerate(content["data"]):
+        for p, paragraph in enumerate(article.get("paragraphs", [])):
+            where = f"data[{a}].paragraphs[{p}]"
+            context = paragraph.get("context")
+            if not isinstance(context, str) or not context.strip():
+                skipped(BadRow(path, where, "context", context, "the paragraph's text", "fill it or leave it out"))
+                continue
+            breaks = paragraph.get("sentence_breaks")
+            if breaks is not None and not all(0 <= s < e <= len(context) for s, e in breaks):
+                skipped(BadRow(path, where, "sentence_breaks", breaks, "offsets inside the context",
+                               "fetch the file again"))
+                continue
+            row = builder.passage(context, context, passage_language, title=article.get("title"),
+                                  sentences=None if breaks is None else [(s, e) for s, e in breaks])
+            for q, qa in enumerate(paragraph.get("qas", [])):
+                _question(builder, qa, context, row, question_language, path, f"{where}.qas[{q}]", skipped)
+
+
+def _question(builder: Builder, qa: dict, context: str, row: int, language: str, path: Path | str, where: str,
+              skipped: Skipped) -> None:
+    key, text = qa.get("id"), qa.get("question")
+    if key is None or not str(key):
+        skipped(BadRow(path, where, "id", key, "the question's id", "give every question an id"))
+        return
+    if not isinstance(text, str) or not text.strip():
+        skipped(BadRow(path, where, "question", text, "the question's text", "fill it or leave it out"))
+        return
+    answers = qa.get("answers") or []
+    start = end = None
+    if answers and answers[0].get("text"):
+        answer = answers[0]
+        start = answer.get("answer_start")
+        if not isinstance(start, int) or not 0 <= start < len(context):
+            skipped(BadRow(path, where, "answer_start", start, "an offset inside the context", "mend the offset"))
+            return
+        end = min(start + len(answer["text"]), len(context))
+    builder.question(str(key), text, language, str(key))
+    builder.link(str(key), row, start, end)

@@ -1,0 +1,50 @@
+"""What can go wrong for a user, said once: where, what was found, what was expected, how to mend it.
+
+The command line prints a `MixlingError` without a traceback and exits with status 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+class MixlingError(Exception):
+    """A mistake in what the user gave; the message is complete as it stands."""
+
+
+class BadRow(MixlingError):
+    """A row of a data file that cannot be used."""
+
+    def __init__(self, file: str | Path, line: int | str, field: str, found: Any, expected: str, fix: str):
+        shown = repr(found)
+        if len(shown) > 80:
+            shown = shown[:77] + "..."
+        self.file, self.line, self.field = str(file), line, field
+        super().__init__(f"{file}:{line}: field '{field}': found {shown}, expected {expected}; {fix}")
+
+
+class Skipped:
+    """Collects bad rows where the user asked to go on (`--skip-bad`), else raises the first one."""
+
+    def __init__(self, skip_bad: bool = False):
+        self.skip_bad = skip_bad
+        self.rows: list[BadRow] = []
+
+    def __call__(self, row: BadRow) -> None:
+        if not self.skip_bad:
+            raise row
+        self.rows.append(row)
+
+
+def choose(name: str, options: Iterable[str], what: str) -> str:
+    """`name` if it is one of `options`, else an error that lists them and the nearest one."""
+    import difflib
+
+    known = list(options)
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    raise MixlingError(f"unknown {what} '{name}'.{hint} Known: {', '.join(known)}")

@@ -1,0 +1,1 @@
+"""Tasks, ranks, metrics and results."""

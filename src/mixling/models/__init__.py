@@ -1,0 +1,1 @@
+"""Encoders: where weights come from, loading, pooling, prompts, saving."""

@@ -1,0 +1,1 @@
+"""Grids of runs with one table at their end."""

@@ -1,0 +1,1 @@
+"""Making a retriever better: objectives, the loop, checkpoints."""
