@@ -67,11 +67,6 @@ def _files(pattern: str, language: str) -> Callable[[Path, str, bool], Corpus]:
     return read
 
 
-def _tydiqa(folder: Path, split: str, skip_bad: bool) -> Corpus:
-    found = sorted((folder / split).glob("tydiqa.goldp.*.json*"))
-    return squad.read([(p, p.name.split(".")[2], p.name.split(".")[2]) for p in found], folder.name, skip_bad)
-
-
 SOURCES = {s.name: s for s in (
     Source("sample", "ships with Mixling: 48 passages, 8 languages, parallel", sample.LANGUAGES,
            ("train", "test", "all"), "CC0-1.0", "this project", "always there",
@@ -93,10 +88,6 @@ SOURCES = {s.name: s for s in (
     Source("arcd", "Arabic questions and paragraphs", ("ar",), ("train", "test"), "MIT",
            "Mozannar et al. 2019, arXiv:1906.05394", "hub hsseinmz/arcd",
            _files("arcd-{split}.json*", "ar"), "arcd", ("hsseinmz/arcd", None)),
-    Source("tydiqa-goldp", "questions and paragraphs of nine languages, not parallel",
-           ("ar", "bn", "en", "fi", "id", "ko", "ru", "sw", "te"), ("train", "dev"), "Apache-2.0",
-           "Clark et al. 2020, arXiv:2003.05002", "github.com/google-research-datasets/tydiqa",
-           _tydiqa, "tydiqa-goldp"),
 )}
 
 
