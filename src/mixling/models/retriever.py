@@ -1,0 +1,142 @@
+"""The retriever: an encoder with its pooling and prompts; on disk an ordinary sentence-transformers folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mixling.errors import MixlingError, choose
+from mixling.models.forward import calls, forward
+from mixling.models.quiet import hush
+from mixling.models.weights import DEFAULT, Conventions, conventions, locate
+
+POOLINGS = ("mean", "cls", "max", "lasttoken")
+PRECISIONS = ("fp32", "bf16")
+
+
+class Retriever:
+    """Texts to vectors.
+
+    name: a sentence-transformers folder, a plain encoder's folder, or a hub name. pooling ("mean", "cls" …)
+    and prompts ({"query": …, "passage": …}) override what the model says of itself. Raises MixlingError when
+    the model cannot be had.
+
+    >>> Retriever("intfloat/multilingual-e5-small").encode(["habari ya asubuhi"], role="query").shape
+    (1, 384)
+    """
+
+    def __init__(self, name: str = DEFAULT, *, device: str | None = None, pooling: str | None = None,
+                 prompts: dict[str, str] | None = None, max_length: int | None = None):
+        hush()
+        from sentence_transformers import SentenceTransformer
+
+        folder, self.name = locate(name)
+        known = conventions(self.name) or Conventions()
+        try:
+            if pooling is None and (self._is_chain(folder)):
+                self.model = SentenceTransformer(folder, device=device)
+                similarity = self.model.similarity_fn_name if (self.model._model_config or {}).get(
+                    "similarity_fn_name") else known.similarity
+            else:
+                self.model = _plain(folder, choose(pooling or known.pooling, POOLINGS, "pooling"), device)
+                similarity = known.similarity
+        except MixlingError:
+            raise
+        except Exception as error:
+            raise MixlingError(f"{name}: not a model that can be loaded ({type(error).__name__}: "
+                               f"{str(error).splitlines()[0] if str(error) else ''}); a folder needs config.json, weights "
+                               "and a tokeniser, as save_pretrained or sentence-transformers write them") from None
+        own = {k: v for k, v in (self.model.prompts or {}).items() if v}
+        self.prompts = dict(prompts if prompts is not None else own or known.prompts)
+        self.similarity = "dot" if similarity in ("dot", "dot_product") else "cosine"
+        self.title_first = known.title_first
+        limit = self.model.max_seq_length or 512
+        self.max_length = min(max_length or limit, limit)
+        self.model.eval()
+
+    @staticmethod
+    def _is_chain(folder: str) -> bool:
+        if Path(folder).is_dir():
+            return (Path(folder) / "modules.json").exists()
+        from huggingface_hub import file_exists
+
+        return file_exists(folder, "modules.json")
+
+    @property
+    def tokenizer(self) -> Any:
+        """The Hugging Face tokeniser."""
+        return self.model.tokenizer
+
+    @property
+    def dimensions(self) -> int:
+        """Size of a vector."""
+        return int(self.model.get_sentence_embedding_dimension())
+
+    def prompt(self, role: str | None) -> str:
+        """What is put before a text in a role ("query", "passage"; None: nothing)."""
+        if role is None:
+            return ""
+        choose(role, ("query", "passage"), "role")
+        return self.prompts.get(role, self.prompts.get("document", "") if role == "passage" else "")
+
+    def tokenize(self, texts: Sequence[str], role: str | None = None, max_length: int | None = None) -> list[list[int]]:
+        """Token ids of each text with its prompt, cut at max_length."""
+        prompt = self.prompt(role)
+        limit = min(max_length or self.max_length, self.max_length)
+        return self.tokenizer([prompt + t for t in texts], truncation=True, max_length=limit,
+                              return_attention_mask=False, return_token_type_ids=False)["input_ids"]
+
+    def embed(self, tokens: Sequence[Sequence[int]], budget: int = 4096) -> torch.Tensor:
+        """Vectors of tokenised texts, with gradients if they are on: float32 [n, dimensions]."""
+        return forward(self.model, tokens, self.tokenizer.pad_token_id or 0, budget)
+
+    def encode(self, texts: Sequence[str], role: str | None = None, *, precision: str = "fp32", budget: int = 4096,
+               progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+        """Vectors of texts: float32 [n, dimensions].
+
+        role: "query" or "passage" puts the model's prompt before the text, None puts nothing. precision: "fp32"
+        or "bf16". progress(tokens done, tokens in all) is called as it goes on.
+        """
+        choose(precision, PRECISIONS, "precision")
+        tokens = self.tokenize(list(texts), role)
+        lengths = [len(t) for t in tokens]
+        out = np.empty((len(tokens), self.dimensions), np.float32)
+        done, total = 0, sum(lengths)
+        device = next(self.model.parameters()).device.type
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            for indices in calls(lengths, budget):
+                out[indices] = self.embed([tokens[i] for i in indices], budget).cpu().numpy()
+                done += sum(lengths[i] for i in indices)
+                if progress is not None:
+                    progress(done, total)
+        return out
+
+    def save(self, folder: str | Path, card: str | None = None, origin: dict | None = None) -> None:
+        """Write an ordinary sentence-transformers folder (complete or not at all) with prompts and card."""
+        folder = Path(folder)
+        temporary = folder.with_name(folder.name + ".tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        self.model.prompts = {**self.prompts, "document": self.prompt("passage"), "query": self.prompt("query")}
+        self.model.similarity_fn_name = self.similarity
+        self.model.save(str(temporary), create_model_card=False)
+        if card is not None:
+            (temporary / "README.md").write_text(card, encoding="utf-8")
+        if origin is not None:
+            (temporary / "origin.json").write_text(json.dumps(origin, indent=1, ensure_ascii=False))
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+
+
+def _plain(folder: str, pooling: str, device: str | None) -> Any:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    transformer = Transformer(folder)
+    dimension = int(transformer.get_embedding_dimension())
+    return SentenceTransformer(modules=[transformer, Pooling(dimension, pooling)], device=device)

