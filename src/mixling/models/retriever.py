@@ -39,10 +39,9 @@ class Retriever:
         folder, self.name = locate(name)
         known = conventions(self.name) or Conventions()
         try:
-            if pooling is None and (self._is_chain(folder)):
+            if pooling is None and self._is_chain(folder):
                 self.model = SentenceTransformer(folder, device=device)
-                similarity = self.model.similarity_fn_name if (self.model._model_config or {}).get(
-                    "similarity_fn_name") else known.similarity
+                similarity = self.model.similarity_fn_name
             else:
                 self.model = _plain(folder, choose(pooling or known.pooling, POOLINGS, "pooling"), device)
                 similarity = known.similarity
