@@ -91,11 +91,11 @@ class Retriever:
         return self.tokenizer([prompt + t for t in texts], truncation=True, max_length=limit,
                               return_attention_mask=False, return_token_type_ids=False)["input_ids"]
 
-    def embed(self, tokens: Sequence[Sequence[int]], budget: int = 4096) -> torch.Tensor:
+    def embed(self, tokens: Sequence[Sequence[int]], budget: int = 1024) -> torch.Tensor:
         """Vectors of tokenised texts, with gradients if they are on: float32 [n, dimensions]."""
         return forward(self.model, tokens, self.tokenizer.pad_token_id or 0, budget)
 
-    def encode(self, texts: Sequence[str], role: str | None = None, *, precision: str = "fp32", budget: int = 4096,
+    def encode(self, texts: Sequence[str], role: str | None = None, *, precision: str = "fp32", budget: int = 1024,
                progress: Callable[[int, int], None] | None = None) -> np.ndarray:
         """Vectors of texts: float32 [n, dimensions].
 

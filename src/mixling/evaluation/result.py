@@ -1,0 +1,57 @@
+"""A result: scores per query, and the summary that tables and reports are views of.
+
+On disk a folder with summary.json and scores.parquet (and TREC files if asked for).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mixling.errors import MixlingError
+
+
+@dataclass
+class Result:
+    """summary: as in summary.json. scores: one row a query and setting (and passage language)."""
+
+    summary: dict[str, Any]
+    scores: pa.Table
+    examples: dict[str, list[dict]] = field(default_factory=dict)
+
+    def value(self, task: str, setting: str, metric: str = "mAP") -> float:
+        """One figure, for instance value("xquad-r", "pool", "mAP"); NaN where the task cannot have it."""
+        return self.summary["tasks"][task].get(setting, {}).get(metric, float("nan"))
+
+    def save(self, folder: str | Path) -> None:
+        """Write summary.json last: where it is, the result is whole."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / "scores.parquet.tmp"
+        pq.write_table(self.scores, temporary, compression="zstd")
+        temporary.rename(folder / "scores.parquet")
+        whole = {**self.summary, "examples": self.examples}
+        temporary = folder / "summary.json.tmp"
+        temporary.write_text(json.dumps(whole, indent=1, ensure_ascii=False), encoding="utf-8")
+        temporary.rename(folder / "summary.json")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Result:
+        """Read a folder that `save` wrote."""
+        folder = Path(folder)
+        path = folder / "summary.json"
+        if not path.exists():
+            raise MixlingError(f"{folder}: no summary.json; give a folder that `mixling evaluate --out` wrote")
+        try:
+            summary = json.loads(path.read_text(encoding="utf-8"))
+            examples = summary.pop("examples", {})
+            assert isinstance(summary["tasks"], dict)
+        except (json.JSONDecodeError, KeyError, AssertionError):
+            raise MixlingError(f"{path}: not a summary that Mixling wrote; run `mixling evaluate` again") from None
+        scores = pq.read_table(folder / "scores.parquet") if (folder / "scores.parquet").exists() else pa.table({})
+        return cls(summary, scores, examples)
