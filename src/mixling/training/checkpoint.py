@@ -1,0 +1,46 @@
+"""Checkpoints: written to a temporary name, flushed, renamed; the newest whole one is where a run goes on."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_NAME = re.compile(r"step-(\d+)\.pt$")
+
+
+def write(path: Path, state: dict[str, Any]) -> None:
+    """Save a state; the file is complete or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".pt.tmp")
+    with temporary.open("wb") as out:
+        torch.save(state, out)
+        out.flush()
+        os.fsync(out.fileno())
+    temporary.rename(path)
+
+
+def write_step(folder: Path, step: int, state: dict[str, Any]) -> None:
+    """Save the state after `step` steps and remove older ones."""
+    write(folder / f"step-{step:08d}.pt", state)
+    for number, path in _steps(folder):
+        if number != step:
+            path.unlink()
+
+
+def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
+    """(step, state) of the newest checkpoint, or None."""
+    found = _steps(folder)
+    if not found:
+        return None
+    step, path = max(found)
+    return step, torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _steps(folder: Path) -> list[tuple[int, Path]]:
+    if not folder.is_dir():
+        return []
+    return [(int(m[1]), p) for p in folder.iterdir() if (m := _NAME.search(p.name))]
