@@ -195,7 +195,8 @@ def batch_loss(settings: Config, retriever: Retriever, batch: Batch) -> tuple[to
     m, o, n = settings.model, settings.objective, len(batch.questions)
     tokens = [*retriever.tokenize(batch.questions, "query", m.max_query_length),
               *retriever.tokenize(batch.passages, "passage", m.max_passage_length)]
-    vectors = retriever.embed(tokens)
+    device = next(retriever.model.parameters()).device.type
+    vectors = retriever.embed(tokens, 3072 if device == "cpu" else 65536)
     may = allowed(torch.from_numpy(batch.group), torch.from_numpy(batch.block)).to(vectors.device)
     if o.name == "info-nce":
         loss = info_nce(vectors[:n], vectors[n:], may, o.temperature, retriever.similarity, o.symmetric)
