@@ -1,4 +1,4 @@
-"""The sample set that ships: 48 short passages in eight languages, fully parallel, two questions each.
+"""The sample set that ships: 44 short passages in eight languages, fully parallel, two questions each.
 
 Written for this project and dedicated to the public domain (CC0 1.0). `groups.tsv` names each passage
 group, its subject and its split; `<language>.tsv` holds group, passage, first and second question.
