@@ -17,6 +17,7 @@ import numpy as np
 
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import Corpus
+from mixling.corpora.sentences import spans as sentences
 from mixling.errors import MixlingError, choose
 
 SETTINGS = ("monolingual", "cross-lingual", "pool")
@@ -68,10 +69,11 @@ def from_corpus(corpus: Corpus, unit: str = "passage", context: bool = False, na
     skipped = {"identical candidates": 0, "questions without an answer": 0, "answers outside every sentence": 0}
     passages = corpus.passages.to_pydict()
     rows: list[list[int]] = []
-    starts: list[list[int] | None] = []
+    edges: list[list[tuple[int, int]]] = []
     for text, language, title, spans in zip(passages["text"], passages["language"], passages["title"],
                                             passages["sentences"], strict=True):
-        whole = [(0, len(text))] if unit == "passage" else [(s["start"], s["end"]) for s in spans or []]
+        whole = [(0, len(text))] if unit == "passage" else (
+            sentences(text) if spans is None else [(s["start"], s["end"]) for s in spans])
         mine = []
         for start, end in whole:
             key = (language, text[start:end])
@@ -85,8 +87,8 @@ def from_corpus(corpus: Corpus, unit: str = "passage", context: bool = False, na
                 ids.append(f"{language}-{len(texts) - 1}")
             mine.append(seen[key])
         rows.append(mine)
-        starts.append([s for s, _ in whole] if unit == "sentence" else None)
-    answers = _answers(corpus, rows, starts, passages, skipped)
+        edges.append(whole)
+    answers = _answers(corpus, unit, rows, edges, skipped)
     questions = corpus.questions.to_pydict()
     kept = [i for i, g in enumerate(questions["group"]) if g in answers]
     skipped["questions without an answer"] = len(questions["group"]) - len(kept)
@@ -100,26 +102,25 @@ def from_corpus(corpus: Corpus, unit: str = "passage", context: bool = False, na
         texts, ids, np.array(of_language), titles, np.array(relevant), {k: v for k, v in skipped.items() if v})
 
 
-def _answers(corpus: Corpus, rows: list[list[int]], starts: list[list[int] | None], passages: dict,
+def _answers(corpus: Corpus, unit: str, rows: list[list[int]], edges: list[list[tuple[int, int]]],
              skipped: dict[str, int]) -> dict[str, set[int]]:
+    """The candidates that answer each question group: the passage, or the sentence that holds the answer."""
     answers: dict[str, set[int]] = {}
     links = corpus.links.to_pydict()
     for group, passage, start in zip(links["group"], links["passage"], links["start"], strict=True):
-        begin = starts[passage]
-        if begin is None:
-            answers.setdefault(group, set()).add(rows[passage][0])
-            continue
-        which = -1 if start is None else bisect_right(begin, start) - 1
-        if which < 0 or start >= passages["sentences"][passage][which]["end"]:
-            skipped["answers outside every sentence"] += 1
-            continue
+        which = 0
+        if unit == "sentence":
+            which = -1 if start is None else bisect_right(edges[passage], (start, 1 << 40)) - 1
+            if which < 0 or start >= edges[passage][which][1]:
+                skipped["answers outside every sentence"] += 1
+                continue
         answers.setdefault(group, set()).add(rows[passage][which])
     return answers
 
 
 def _named(source: str, split: str, unit: str) -> Callable[[bool], Task]:
     def make(context: bool) -> Task:
-        name = f"{source}-{split}" if split == "held-out" else source
+        name = {"mlqa": "mlqa-held-out", "arcd": "arcd-sentences", "jaquad": "jaquad-sentences"}.get(source, source)
         return from_corpus(load(source, split), unit, context, name)
     return make
 
@@ -129,8 +130,10 @@ TASKS: dict[str, Callable[[bool], Task]] = {
     "xquad-r": _named("xquad-r", "test", "sentence"),
     "mlqa-r": _named("mlqa-r", "test", "sentence"),
     "mlqa-held-out": _named("mlqa", "held-out", "passage"),
+    "arcd-sentences": _named("arcd", "train", "sentence"),
+    "jaquad-sentences": _named("jaquad", "dev", "sentence"),
 }
-DEVELOPMENT = ("mlqa-held-out", "sample")
+DEVELOPMENT = ("mlqa-held-out", "arcd-sentences", "jaquad-sentences")
 
 
 def task(name: str | Task, context: bool = False) -> Task:
