@@ -1,0 +1,171 @@
+"""A study: a grid of runs (variants x seeds) and their evaluations, with one table at its end.
+
+    [study]
+    tasks = ["xquad-r"]
+    development = "mlqa-held-out"       # where the settings below were chosen: never a test set
+    seeds = [0, 1]
+    precision = "fp32"                  # of the evaluations
+    [base]                              # a training configuration, as in `mixling train`
+    data = { sources = ["mlqa"] }
+    [[variants]]
+    name = "none"
+    train = false                       # the base model as it is
+    [[variants]]
+    name = "hybrid(0.5)"
+    set = { "batches.strategy" = "hybrid" }
+
+Every run and every evaluation is kept as it ends; started again, a study goes on where it was.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mixling.errors import MixlingError
+from mixling.evaluation.evaluate import evaluate
+from mixling.evaluation.result import Result
+from mixling.evaluation.tasks import DEVELOPMENT, task
+from mixling.machine import machine, versions
+from mixling.training.config import read, toml_of
+from mixling.training.train import train
+
+COLUMNS = (("monolingual", "mAP"), ("cross-lingual", "mAP"), ("pool", "mAP"), ("pool", "rank_distance"))
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Variant(_Part):
+    """One row of the table. set: settings by dotted name over the study's base."""
+
+    name: str
+    train: bool = True
+    set: dict[str, Any] = Field(default_factory=dict)
+
+
+class StudyHead(_Part):
+    """What every variant shares."""
+
+    tasks: list[str] = Field(min_length=1)
+    development: str
+    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+    precision: str = "fp32"
+
+
+class StudyConfig(_Part):
+    """A study's file."""
+
+    study: StudyHead
+    base: dict[str, Any]
+    variants: list[Variant] = Field(min_length=1)
+
+
+def study(file: str | Path, out: str | Path | None = None, *, keep_models: bool = False,
+          log: Callable[[str], None] = print) -> dict[str, Any]:
+    """Run a study and return its results; they are written beside the file (`NAME.json`, `NAME.md`).
+
+    out: where runs are kept as they go (default runs/NAME). keep_models: else a model is removed once measured.
+    """
+    file = Path(file)
+    try:
+        plan = StudyConfig.model_validate(toml_of(file))
+    except ValidationError as error:
+        raise MixlingError("\n".join(f"{file}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from None
+    if plan.study.development in plan.study.tasks or plan.study.development not in DEVELOPMENT:
+        raise MixlingError(f"{file}: study.development is '{plan.study.development}'; settings are chosen on a development "
+                           f"task ({', '.join(DEVELOPMENT)}) and never on one that is measured")
+    folder = Path(out) if out is not None else Path("runs") / file.stem
+    configs = {(v.name, s): _config(plan, v, s, file) for v in plan.variants for s in (plan.study.seeds if v.train else [0])}
+    tasks = [task(t) for t in plan.study.tasks]
+    rows: list[dict[str, Any]] = []
+    for number, ((name, seed), config) in enumerate(configs.items(), 1):
+        place = folder / f"{name}-{seed}".replace("/", "-").replace(" ", "-")
+        log(f"[{number}/{len(configs)}] {name}, seed {seed}")
+        if not (place / "results" / "summary.json").exists():
+            model = read(plan.base).model.name if config is None else str(train(config, place / "run"))
+            evaluate(model, tasks, place / "results", precision=plan.study.precision)
+            if config is not None and not keep_models:
+                for heavy in ("model", "checkpoints"):
+                    shutil.rmtree(place / "run" / heavy, ignore_errors=True)
+        rows.append(_row(name, seed, Result.load(place / "results"), place))
+        results = {"study": file.stem, "base": plan.base, "development": plan.study.development, "runs": rows,
+                   "table": _table(plan, rows), "versions": versions(), "machine": machine(),
+                   "complete": number == len(configs)}
+        _write(file, results, plan)
+    return results
+
+
+def _config(plan: StudyConfig, variant: Variant, seed: int, file: Path) -> Any:
+    if not variant.train:
+        return None
+    config = copy.deepcopy(plan.base)
+    for dotted, value in {**variant.set, "batches.seed": seed, "training.seed": seed}.items():
+        part, _, field = dotted.partition(".")
+        config.setdefault(part, {})[field] = value
+    try:
+        return read(config)
+    except MixlingError as error:
+        raise MixlingError(f"{file}: variant '{variant.name}': {error}") from None
+
+
+def _row(name: str, seed: int, result: Result, place: Path) -> dict[str, Any]:
+    run = place / "run" / "run.json"
+    facts = json.loads(run.read_text()) if run.exists() else {}
+    return {"variant": name, "seed": seed, "tasks": {t: {
+        **{s: {k: v for k, v in e[s].items() if k != "by_language" or s != "cross-lingual"}
+           for s in ("monolingual", "cross-lingual", "pool") if s in e}, "data": e["data"]}
+        for t, e in result.summary["tasks"].items()},
+        "plan": facts.get("plan"), "seconds": facts.get("seconds"), "training_data": {
+            k: v["sha256"] for k, v in facts.get("data", {}).items()}}
+
+
+def _table(plan: StudyConfig, rows: list[dict]) -> list[dict[str, Any]]:
+    out = []
+    for name in plan.study.tasks:
+        for variant in plan.variants:
+            mine = [r["tasks"][name] for r in rows if r["variant"] == variant.name and name in r["tasks"]]
+            if not mine:
+                continue
+            line: dict[str, Any] = {"task": name, "variant": variant.name, "seeds": len(mine)}
+            for setting, metric in COLUMNS:
+                values = [m[setting][metric] for m in mine if setting in m]
+                if values:
+                    line[f"{setting}.{metric}"] = float(np.mean(values))
+                    line[f"{setting}.{metric}.spread"] = float(max(values) - min(values))
+            out.append(line)
+    return out
+
+
+def _write(file: Path, results: dict[str, Any], plan: StudyConfig) -> None:
+    texts = {".json": json.dumps(results, indent=1, ensure_ascii=False), ".md": markdown(results)}
+    for suffix, text in texts.items():
+        temporary = file.with_suffix(suffix + ".tmp")
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.rename(file.with_suffix(suffix))
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The table: mean over seeds, and in brackets the largest less the smallest."""
+    lines = [f"# {results['study']}", "", f"`mixling study studies/{results['study']}.toml`; mean over seeds (largest less "
+             "smallest); settings chosen on " + results["development"] + ".", "",
+             "| task | variant | seeds | monolingual mAP | cross-lingual mAP | pool mAP | rank distance |",
+             "|---|---|---|---|---|---|---|"]
+    for line in results["table"]:
+        cells = []
+        for setting, metric in COLUMNS:
+            value, spread = line.get(f"{setting}.{metric}"), line.get(f"{setting}.{metric}.spread", 0)
+            digits = 1 if metric == "rank_distance" else 4
+            cells.append("–" if value is None else f"{value:.{digits}f}" + (f" ({spread:.{digits}f})" if line["seeds"] > 1 else ""))
+        lines.append(f"| {line['task']} | {line['variant']} | {line['seeds']} | {' | '.join(cells)} |")
+    if not results["complete"]:
+        lines += ["", "Not complete: the study was cut off; run it again and it goes on."]
+    return "\n".join(lines)
