@@ -1,0 +1,87 @@
+"""`mixling data`: what is there, what is in it, and into another form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="""List, show and convert corpora.
+
+A folder of your own holds corpus.jsonl (_id, text, language, and title or group if you have them),
+queries.jsonl (_id, text, language, group) and qrels/<split>.tsv (query-id, corpus-id, score). Texts of one
+group say the same in several languages. Parquet serves as well as jsonl.""")
+
+Path_ = Annotated[Path | None, typer.Option("--path", help="Where the data lies; else MIXLING_DATA, ../shared/data, the hub.")]
+Split = Annotated[str | None, typer.Option("--split", help="Which split; default: the first.")]
+Skip = Annotated[bool, typer.Option("--skip-bad", help="Go on over bad rows; they are counted and listed.")]
+
+
+@app.command("list")
+def list_() -> None:
+    """The named sources: which are here, which are not and where to get them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mixling.corpora.catalogue import SOURCES, located
+
+    table = Table(show_edge=False)
+    for column in ("name", "here", "languages", "splits", "what it is", "licence"):
+        table.add_column(column, overflow="fold")
+    missing = []
+    for source in SOURCES.values():
+        here = located(source.name) is not None
+        table.add_row(source.name, "yes" if here else "no", " ".join(source.languages), " ".join(source.splits),
+                      source.about, source.licence)
+        if not here:
+            missing.append(f"{source.name}: {source.get}; into a folder '{source.where}' below MIXLING_DATA")
+    console = Console()
+    console.print(table)
+    for line in missing:
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="A named source or a folder of your own.")], path: Path_ = None,
+         split: Split = None, skip_bad: Skip = False) -> None:
+    """Counts by language, groups, and three question-passage pairs."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mixling.corpora.catalogue import load
+    from mixling.corpora.languages import name as language_name
+
+    corpus = load(name, split, path=path, skip_bad=skip_bad)
+    console = Console()
+    table = Table(show_edge=False, title=f"{corpus.name}: {corpus.questions.num_rows} questions in "
+                  f"{len(corpus.questions['group'].unique())} groups, {corpus.passages.num_rows} passages in "
+                  f"{len(corpus.passages['group'].unique())} groups", title_justify="left")
+    for column in ("language", "", "questions", "passages"):
+        table.add_column(column, justify="right" if column in ("questions", "passages") else "left")
+    counts = [{v["values"]: v["counts"] for v in t["language"].value_counts().to_pylist()}
+              for t in (corpus.questions, corpus.passages)]
+    for code in corpus.languages():
+        table.add_row(code, language_name(code), str(counts[0].get(code, 0)), str(counts[1].get(code, 0)))
+    console.print(table)
+    for question in corpus.questions.slice(0, 3).to_pylist():
+        console.print(f"[{question['language']}] {question['text']}", markup=False, highlight=False)
+    for line in corpus.skipped:
+        console.print(f"skipped: {line}", markup=False, highlight=False)
+    if corpus.skipped:
+        console.print(f"{len(corpus.skipped)} bad rows were skipped")
+    console.print(f"SHA-256 {corpus.fingerprint()}", highlight=False)
+
+
+@app.command()
+def convert(name: Annotated[str, typer.Argument(help="A named source or a folder of your own.")],
+            out: Annotated[Path, typer.Argument(help="The folder to write.")], path: Path_ = None, split: Split = None,
+            parquet: Annotated[bool, typer.Option(help="Parquet, not jsonl.")] = False, skip_bad: Skip = False) -> None:
+    """Write a corpus as a folder of Mixling's own form (BEIR with language and group)."""
+    from mixling.corpora.catalogue import load
+    from mixling.corpora.folder import write
+
+    corpus = load(name, split, path=path, skip_bad=skip_bad)
+    write(corpus, out, split or "train", parquet)
+    typer.echo(f"{out}: {corpus.questions.num_rows} questions, {corpus.passages.num_rows} passages"
+               + (f", {len(corpus.skipped)} bad rows skipped" if corpus.skipped else ""))

@@ -1,0 +1,13 @@
+"""`mixling doctor`."""
+
+from __future__ import annotations
+
+import typer
+
+
+def run() -> None:
+    """What this machine has, what is missing, and the line that installs it."""
+    from mixling.doctor import doctor
+
+    for line in doctor():
+        typer.echo(line)

@@ -1,0 +1,49 @@
+"""`mixling schedule`: look at the batches before training on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(config: Annotated[Path, typer.Argument(help="The training configuration (TOML).")],
+        steps: Annotated[int, typer.Option("--steps", "-n", min=1, help="How many steps to look at.")] = 100,
+        json_: Annotated[bool, typer.Option("--json", help="One JSON object a step, and nothing else.")] = False) -> None:
+    """Show the batches that a configuration makes: languages, shares, padding, a hash of the plan."""
+    import json
+    from collections import Counter
+
+    from mixling.training.config import read
+    from mixling.training.pairs import prepare
+
+    settings = read(config)
+    _, schedule, pairs = prepare(settings)
+    if json_:
+        for step in range(steps):
+            typer.echo(json.dumps(schedule.describe(step), ensure_ascii=False))
+        return
+    kinds, languages, avoided = Counter[str](), Counter[tuple[str, str]](), 0.0
+    real = padded = 0
+    for step in range(steps):
+        plan, row = schedule.plan(step), schedule.describe(step)
+        kinds[plan.kind] += 1
+        languages.update((q, p) for q, p, _ in row["pairs"])
+        avoided += schedule.collisions_expected(plan)
+        if step < 3:
+            typer.echo(f"step {step}, {plan.kind}: " + "  ".join(f"{q}-{p}" for q, p, _ in row["pairs"][:16])
+                       + (" …" if len(row["pairs"]) > 16 else ""))
+        batch = pairs.batch(plan)
+        for texts in (batch.questions, batch.passages):
+            real += sum(map(len, texts))
+            padded += max(map(len, texts)) * len(texts)
+    for kind, n in sorted(kinds.items()):
+        typer.echo(f"{kind}: {n} of {steps} batches, {n / steps:.1%}")
+    total = sum(languages.values())
+    for (q, p), n in languages.most_common():
+        typer.echo(f"  question {q}, passage {p}: {n / total:.2%}")
+    typer.echo(f"false negatives avoided: about {avoided:.1f} pairs (what blind draws would have put together)")
+    typer.echo(f"padding to the longest text, by characters: {1 - real / padded:.0%} (texts go through sorted by length, in calls "
+               "of few tokens, so little of it is computed)")
+    typer.echo(f"plan of {steps} steps: SHA-256 {schedule.fingerprint(steps)}")

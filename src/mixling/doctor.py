@@ -1,0 +1,31 @@
+"""What this machine has for Mixling, in lines for people."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from mixling.corpora.catalogue import SOURCES, located, roots
+from mixling.machine import has_bf16, machine, matrix_rate, versions
+from mixling.models.weights import DEFAULT, _in_cache, cache
+
+
+def doctor() -> list[str]:
+    """Cores, instruction sets, bf16, GPU, memory, caches, data, and what is missing with its pip line."""
+    m, rate = machine(), matrix_rate()
+    lines = [
+        f"processor      {m['processor']}, {m['cores']} cores, {m['threads']} threads, {m['memory_gib']} GiB",
+        f"instructions   {' '.join(m['instructions']) or 'none that matter here'}",
+        f"bf16           {'yes: training uses it' if has_bf16() else 'no: everything runs in fp32'}",
+        f"matrix rate    fp32 {rate['fp32']:.0f} GFLOP/s, bf16 {rate['bf16']:.0f} GFLOP/s",
+        f"GPU            {m['gpu'] or 'none'}",
+        f"versions       {', '.join(f'{k} {v}' for k, v in versions().items())}",
+        f"cache          {cache()} ({'holds' if (cache() / 'multilingual-e5-small-q4').is_dir() else 'without'} "
+        f"the wheel's {DEFAULT}); hub's cache {'has' if _in_cache(DEFAULT) else 'lacks'} it",
+        f"data           looked for in {', '.join(str(r) for r in roots())}: "
+        + ", ".join(f"{n} {'yes' if located(n) else 'no'}" for n in SOURCES),
+    ]
+    extras = {"tensorboard": "pip install 'mixling[trackers]'"}
+    for name, line in extras.items():
+        if importlib.util.find_spec(name) is None:
+            lines.append(f"missing        {name} (only for its feature): {line}")
+    return lines
