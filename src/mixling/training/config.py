@@ -101,7 +101,7 @@ class TrainingConfig(_Part):
     """How to train."""
 
     steps: _POSITIVE = Field(150, description="optimiser steps")
-    lr: Annotated[float, Field(gt=0)] = Field(1e-5, description="peak learning rate; measured: docs/decisions.md")
+    lr: Annotated[float, Field(gt=0)] = Field(3e-5, description="peak learning rate; measured: docs/decisions.md")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="AdamW's (arXiv:2408.10536)")
     warmup: Annotated[float, Field(ge=0, le=1)] = Field(0.1, description="share of the steps")
     schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="after the warm-up")

@@ -1,0 +1,124 @@
+"""The demo: audit a real encoder, train it with hybrid batches for a few minutes, audit it again.
+
+It runs on the sample set that ships; where XQuAD-R and MLQA are found it trains on MLQA and audits a quarter of
+XQuAD-R as well. Training takes the time it is given: a trial of a few steps says how many steps that buys.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from mixling.corpora.catalogue import load, located
+from mixling.corpora.languages import name as language_name
+from mixling.evaluation.evaluate import evaluate
+from mixling.evaluation.result import Result
+from mixling.evaluation.tasks import Task, from_corpus, task
+from mixling.machine import has_bf16, matrix_rate
+from mixling.models.retriever import Retriever
+from mixling.models.weights import DEFAULT
+from mixling.progress import clock
+from mixling.reports.compare import compare
+from mixling.reports.terminal import show
+from mixling.training.train import train
+
+QUESTION = "sleep.2.1"
+ASKED_IN = "sw"
+ANSWERED_IN = ("ar", "de", "en", "hi", "zh")
+
+
+def demo(out: str | Path = "demo", minutes: float = 3.0, say: Callable[[str], None] = print) -> Path:
+    """Run the demo into `out` and return the report's path. Started again after an interruption, it goes on."""
+    out, begun = Path(out), time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    rate = matrix_rate(0.3)
+    precision = "bf16" if has_bf16() else "fp32"
+    say(f"This machine multiplies {rate['fp32']:.0f} GFLOP/s in fp32 and {rate['bf16']:.0f} in bf16; using {precision}.")
+    tasks = _tasks()
+    say(f"1. Audit of {DEFAULT} as it is, on {', '.join(t.name for t in tasks)}: "
+        f"{sum(len(t.queries) + len(t.candidates) for t in tasks)} texts, each encoded once.")
+    before = _audit(DEFAULT, tasks, out / "before", precision, "as it comes")
+    source = "mlqa" if located("mlqa") else "sample"
+    steps = _steps(out, source, minutes, say)
+    say(f"2. Training {steps} steps of hybrid batches on {source}: half of the batches in one language, half across two.")
+    model = train(_config(source, steps), out / "run", on_step=_teller(say, steps))
+    say("3. The same audit of what came out.")
+    after = _audit(str(model), tasks, out / "after", precision, f"after {steps} hybrid steps")
+    report = out / "report.html"
+    compare([out / "before", out / "after"], report)
+    show([before, after])
+    _answer(str(model), say)
+    say(f"Report: {report} (model: {model}; {clock(time.monotonic() - begun)} in all)")
+    return report
+
+
+def _tasks() -> list[Task]:
+    tasks = [task("sample")]
+    if located("xquad-r"):
+        corpus = load("xquad-r")
+        groups = sorted(corpus.passages["group"].unique().to_pylist())[::4]
+        tasks.append(from_corpus(corpus.select(passage_groups=groups), "sentence", name="xquad-r, a quarter"))
+    return tasks
+
+
+def _audit(model: str, tasks: list[Task], folder: Path, precision: str, label: str) -> Result:
+    if not (folder / "summary.json").exists():
+        result = evaluate(model, tasks, precision=precision)
+        result.summary["label"] = label
+        result.save(folder)
+    return Result.load(folder)
+
+
+def _config(source: str, steps: int) -> dict:
+    return {"data": {"sources": [source]}, "training": {"steps": steps, "checkpoint_every": 20}}
+
+
+def _steps(out: Path, source: str, minutes: float, say: Callable[[str], None]) -> int:
+    """How many steps the time buys, found once by a trial and kept."""
+    kept = out / "steps.json"
+    if kept.exists():
+        return int(json.loads(kept.read_text())["steps"])
+    rows: list[dict] = []
+    say("   A trial of 4 steps tells how long one takes …")
+    trial = out / "trial"
+    shutil.rmtree(trial, ignore_errors=True)
+    train(_config(source, 4), trial, on_step=rows.append)
+    shutil.rmtree(trial)
+    seconds = float(np.mean([r["seconds"] for r in rows[1:]]))
+    steps = int(np.clip(minutes * 60 / seconds, 4, 400))
+    say(f"   One step takes {seconds:.1f} s here: {minutes:g} minutes buy {steps} steps.")
+    kept.write_text(json.dumps({"steps": steps, "seconds_a_step": seconds}))
+    return steps
+
+
+def _teller(say: Callable[[str], None], steps: int) -> Callable[[dict], None]:
+    def tell(row: dict) -> None:
+        if row["step"] % 10 == 0:
+            say(f"   step {row['step']:3d} of {steps}, {row['kind']:5s}, loss {row['loss']:.3f}, "
+                f"{clock((steps - row['step']) * row['seconds'])} left")
+    return tell
+
+
+def _answer(trained: str, say: Callable[[str], None]) -> None:
+    """One question in Swahili against passages in five other languages, before and after."""
+    corpus = load("sample", "test")
+    questions, passages = corpus.questions.to_pylist(), corpus.passages.to_pylist()
+    asked = next(q["text"] for q in questions if q["id"] == f"{QUESTION}-{ASKED_IN}")
+    english = next(q["text"] for q in questions if q["id"] == f"{QUESTION}-en")
+    group = QUESTION.rpartition(".")[0]
+    pool = [p for p in passages if p["language"] in (*ANSWERED_IN, ASKED_IN)]
+    languages = ", ".join(language_name(x) for x in (*ANSWERED_IN, ASKED_IN))
+    say(f"\n4. A question in {language_name(ASKED_IN)}: {asked} ({english})\n   against {len(pool)} passages in {languages}; "
+        "six of them hold the answer:")
+    for label, model in (("as it comes", DEFAULT), ("trained", trained)):
+        retriever = Retriever(model)
+        scores = retriever.encode([p["text"] for p in pool], "passage") @ retriever.encode([asked], "query")[0]
+        say(f"   {label}:")
+        for rank, i in enumerate(np.argsort(-scores)[:6], 1):
+            mark = "right" if pool[i]["group"] == group else "wrong"
+            say(f"   {rank}. [{mark}] {pool[i]['language']}: {pool[i]['text'][:90]}…")
