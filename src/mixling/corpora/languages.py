@@ -29,7 +29,10 @@ def tag(written: str) -> str:
         if not text:
             raise LookupError
         if len(text) > 3 and "-" not in text:
-            return tag(find(text).to_tag())
+            found = find(text)  # forgiving: hold it to a name that the language really has
+            if text.casefold() not in (found.display_name().casefold(), found.autonym().casefold()):
+                raise LookupError
+            return tag(found.to_tag())
         language = Language.get(standardize_tag(text, macro=True))
         if not language.is_valid():
             raise LookupError

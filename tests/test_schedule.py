@@ -1,0 +1,124 @@
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixling.batches.schedule import Schedule
+from mixling.batches.units import Units, units
+from mixling.corpora import sample
+from mixling.errors import MixlingError
+
+
+@st.composite
+def sources(draw):
+    n, languages = draw(st.integers(12, 80)), draw(st.integers(2, 5))
+    seed = draw(st.integers(0, 10**6))
+    rng = np.random.default_rng(seed)
+    questions, passages = rng.random((2, n, languages)) < 0.7
+    questions[:8] = passages[:8] = True
+    return Units("made", np.array([f"g{i}" for i in range(n)]), np.concatenate([np.arange(8), rng.integers(8, n, n - 8)]),
+                 tuple("abcde"[:languages]), questions, passages)
+
+
+@given(sources(), st.sampled_from(["x-x", "x-x-mono", "x-y", "hybrid"]), st.integers(0, 99), st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_batches_hold_what_their_strategy_promises(source, strategy, seed, tosses):
+    schedule = Schedule([source], strategy, alpha=0.3, size=8, seed=seed, tosses=tosses)
+    kinds = Counter()
+    for step in range(40):
+        plan = schedule.plan(step)
+        kinds[plan.kind] += 1
+        assert len(plan.groups) == 8 == len(np.unique(source.block[plan.groups]))
+        assert source.questions[plan.groups, plan.question_languages].all()
+        assert source.passages[plan.groups, plan.passage_languages].all()
+        same = plan.question_languages == plan.passage_languages
+        assert same.all() if plan.kind == "mono" else not same.any()
+        if plan.kind == "mono" and strategy != "x-x":
+            assert len(set(plan.question_languages)) == 1
+        if strategy == "hybrid" and not tosses:
+            assert abs(kinds["mono"] - 0.3 * (step + 1)) <= 1
+
+
+@given(sources(), st.integers(0, 1000))
+@settings(deadline=None, max_examples=20)
+def test_parts_of_processes_are_the_whole_batch(source, step):
+    plan = Schedule([source], "hybrid", size=8).plan(step)
+    for processes in (1, 2, 4):
+        parts = [plan.part(p, processes) for p in range(processes)]
+        for field in ("groups", "question_languages", "passage_languages", "visits"):
+            assert np.array_equal(np.concatenate([getattr(p, field) for p in parts]), getattr(plan, field))
+
+
+def test_a_step_is_the_same_whether_or_not_others_were_asked_for():
+    source = units(sample.read("train"))
+    a, b = (Schedule([source], "hybrid", size=16, seed=5) for _ in range(2))
+    walked = [a.describe(s) for s in range(60)]
+    assert b.describe(59) == walked[59]
+    assert b.describe(3) == walked[3]
+
+
+def test_another_process_computes_the_same_plan():
+    code = ("from mixling.batches.schedule import Schedule; from mixling.batches.units import units; "
+            "from mixling.corpora import sample; print(Schedule([units(sample.read('train'))], size=16).fingerprint(50))")
+    mine = Schedule([units(sample.read("train"))], size=16).fingerprint(50)
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == mine
+
+
+def test_the_plan_of_a_seed_never_changes():
+    """Frozen: a change of this value means that runs can no longer be repeated. Say so in the changelog."""
+    assert Schedule([units(sample.read("train"))], size=16, seed=0).fingerprint(10) == FROZEN
+
+
+FROZEN = "1a64a20f07ccddcb9f77aa5d95fccb5feb6a67ef9913efe541d4275ddf3dc91b"
+
+
+def test_each_language_has_its_groups_once_before_any_twice():
+    schedule, seen = Schedule([units(sample.read("train"))], "x-x-mono", size=16), {}
+    for step in range(64):
+        for language, _, group in schedule.describe(step)["pairs"]:
+            count = seen.setdefault(language, Counter())
+            count[group] += 1
+    for count in seen.values():
+        assert len(count) == 64 and max(count.values()) - min(count.values()) <= 1
+
+
+def test_a_batch_that_cannot_be_filled_says_how_many_groups_there_are():
+    with pytest.raises(MixlingError, match="language 'ar' of source 'sample' has 64 question groups on 32 passage groups"):
+        Schedule([units(sample.read("train"))], "x-x-mono", size=33)
+
+
+def test_sources_are_drawn_by_size_and_weight():
+    full = np.ones((400, 2), bool)
+    two = [Units(n, np.arange(k).astype(str), np.arange(k), ("a", "b"), full[:k], full[:k]) for n, k in (("big", 300), ("small", 100))]
+    def share(**kw):
+        return np.mean([Schedule(two, "hybrid", size=4, **kw).plan(s).source for s in range(400)])
+    assert share() == pytest.approx(0.25, abs=0.01)
+    assert share(corpora=0) == pytest.approx(0.5, abs=0.01)
+    assert share(weights=[1, 3]) == pytest.approx(0.5, abs=0.01)
+
+
+def test_languages_by_size_exponent():
+    questions = np.zeros((90, 2), bool)
+    questions[:, 0] = True
+    questions[:30, 1] = True
+    source = Units("s", np.arange(90).astype(str), np.arange(90), ("a", "b"), questions, questions)
+    def share(exponent):
+        return np.mean([Schedule([source], "x-x-mono", size=4, languages=exponent).plan(s).question_languages[0] for s in range(400)])
+    assert share("uniform") == pytest.approx(0.5, abs=0.01)
+    assert share(1.0) == pytest.approx(0.25, abs=0.01)
+
+
+def test_the_command_prints_one_object_a_step_and_nothing_else(run, tmp_path):
+    (tmp_path / "c.toml").write_text('[data]\nsources = ["sample"]\n')
+    status, out, err = run("schedule", tmp_path / "c.toml", "--steps", "7", "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert status == 0 and [r["step"] for r in rows] == list(range(7)) and not err
+    assert {r["kind"] for r in rows} == {"mono", "cross"}
+    assert all(len(r["pairs"]) == 32 and all(len(p) == 3 for p in r["pairs"]) for r in rows)
+    status, out, _ = run("schedule", tmp_path / "c.toml")
+    assert status == 0 and "SHA-256" in out and "mono: 50 of 100 batches" in out
