@@ -1,0 +1,5 @@
+"""`python -m mixling` is `mixling`."""
+
+from mixling.cli.main import main
+
+main()

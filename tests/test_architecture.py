@@ -1,0 +1,45 @@
+"""The rooms of docs/design.md: imports go down the table, never up."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent / "src" / "mixling"
+BASE = {"errors", "machine", "progress"}
+MAY = {
+    "corpora": set(), "batches": {"corpora"}, "models": set(), "encoding": {"models"},
+    "training": {"batches", "models", "corpora", "evaluation"}, "evaluation": {"corpora", "models", "encoding", "reports"},
+    "reports": {"evaluation", "corpora"}, "studies": {"corpora", "batches", "models", "encoding", "training", "evaluation", "reports"},
+}
+
+
+def imported(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mixling."):
+            yield node.module.split(".")[1]
+
+
+def test_rooms_import_only_what_they_may():
+    for room, allowed in MAY.items():
+        for file in (ROOT / room).rglob("*.py"):
+            assert set(imported(file)) <= allowed | BASE | {room}, file
+
+
+def test_batches_need_no_torch():
+    import subprocess
+    import sys
+
+    code = "import sys, mixling.batches.schedule, mixling.batches.units, mixling; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+def test_files_have_one_subject():
+    for file in ROOT.rglob("*.py"):
+        assert len(file.read_text().splitlines()) <= 400, file
+
+
+def test_every_public_name_can_be_had_and_is_documented():
+    import mixling
+
+    for name in mixling.__all__:
+        if name != "__version__":
+            assert getattr(mixling, name).__doc__, name

@@ -1,0 +1,50 @@
+import subprocess
+import sys
+
+from mixling.cli.main import app
+
+
+def test_help_loads_neither_torch_nor_transformers_nor_arrow():
+    code = ("import sys; sys.argv = ['mixling', '--help']\nfrom mixling.cli.main import main\ntry: main()\nexcept SystemExit: pass\n"
+            "print([m for m in ('torch', 'transformers', 'numpy', 'pyarrow', 'pydantic', 'datasets') if m in sys.modules])")
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip().splitlines()[-1] == "[]"
+
+
+def test_help_takes_less_than_three_tenths_of_a_second_of_processor():
+    """Processor time of the whole process, the best of five: other work on the machine does not count."""
+    code = "import resource, subprocess, sys\nsubprocess.run([sys.executable, '-m', 'mixling', '--help'], capture_output=True, check=True)\nu = resource.getrusage(resource.RUSAGE_CHILDREN)\nprint(u.ru_utime + u.ru_stime)"
+    spent = [float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(5)]
+    assert min(spent) < 0.3, spent
+
+
+def test_every_verb_has_help(run):
+    for command in app.registered_commands:
+        status, out, _ = run(command.name, "--help")
+        assert status == 0 and "Usage" in out
+
+
+def test_version(run):
+    status, out, _ = run("--version")
+    assert status == 0 and out.startswith("mixling 0.")
+
+
+def test_explain_lists_every_setting(run):
+    from mixling.training.config import TrainingConfig
+
+    _, out, _ = run("train", "--explain")
+    assert all(f"{name} = " in out for name in TrainingConfig.model_fields)
+
+
+def test_doctor_says_what_the_machine_has(run):
+    status, out, _ = run("doctor")
+    assert status == 0 and "GFLOP/s" in out and "bf16" in out and "data" in out
+
+
+def test_data_verbs(run, tmp_path):
+    status, out, _ = run("data", "list")
+    assert status == 0 and "sample" in out
+    status, out, _ = run("data", "convert", "sample", tmp_path / "own", "--parquet")
+    assert status == 0 and "512 questions, 256 passages" in out
+    status, out, _ = run("data", "show", tmp_path / "own")
+    assert status == 0 and "32 groups" in out

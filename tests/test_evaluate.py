@@ -1,0 +1,117 @@
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import pytrec_eval
+
+from mixling.corpora import folder, sample
+from mixling.corpora.catalogue import located
+from mixling.evaluation.evaluate import evaluate
+from mixling.evaluation.result import Result
+from mixling.evaluation.tasks import TASKS, from_corpus, task
+from mixling.models.retriever import Retriever
+
+
+@pytest.fixture(scope="module")
+def result(chain, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    return evaluate(str(chain), ["sample"], out, trec=True), out
+
+
+def test_every_text_is_encoded_once(chain, monkeypatch):
+    seen = []
+    real = Retriever.embed
+    monkeypatch.setattr(Retriever, "embed", lambda self, tokens, budget=1024: seen.extend(map(tuple, tokens)) or real(self, tokens, budget))
+    one = task("sample")
+    entry = evaluate(str(chain), [one]).summary["tasks"]["sample"]
+    assert len(seen) == len(one.queries) + len(one.candidates) == entry["texts_encoded"]
+
+
+def test_summary_has_settings_languages_and_what_made_it(result):
+    summary = json.loads((result[1] / "summary.json").read_text())
+    entry = summary["tasks"]["sample"]
+    for setting in ("monolingual", "cross-lingual", "pool"):
+        for metric in ("mAP", "R@1", "R@10", "nDCG@10", "MRR@10"):
+            assert 0 <= entry[setting][metric] <= 1
+    assert len(entry["cross-lingual"]["by_language"]) == 56 and len(entry["monolingual"]["by_language"]) == 8
+    assert entry["pool"]["rank_distance"] > 0
+    assert sum(entry["pool"]["top10_share"]["sw"].values()) == pytest.approx(1)
+    assert entry["pool"]["fair_share"]["sw"]["zh"] == pytest.approx(1 / 8)
+    assert summary["versions"]["torch"] and summary["machine"]["cores"] and len(entry["data"]) == 64
+
+
+def test_means_are_means_of_the_scores_per_query(result):
+    table = pq.read_table(result[1] / "scores.parquet").to_pandas()
+    entry = result[0].summary["tasks"]["sample"]
+    pool = table[table.setting == "pool"].groupby("question_language", observed=True)["mAP"].mean()
+    assert entry["pool"]["mAP"] == pytest.approx(pool.mean())
+    cross = table[table.setting == "cross-lingual"].groupby(["question_language", "passage_language"], observed=True)["mAP"].mean()
+    assert entry["cross-lingual"]["mAP"] == pytest.approx(cross.mean())
+    assert len(table) == 192 * 9
+
+
+def test_trec_files_give_the_same_figures(result):
+    run: dict = {}
+    for line in (result[1] / "trec" / "sample.run").read_text().splitlines():
+        query, _, document, _, score, _ = line.split()
+        run.setdefault(query, {})[document] = float(score)
+    qrel: dict = {}
+    for line in (result[1] / "trec" / "sample.qrels").read_text().splitlines():
+        query, _, document, relevance = line.split()
+        qrel.setdefault(query, {})[document] = int(relevance)
+    theirs = pytrec_eval.RelevanceEvaluator(qrel, {"map"}).evaluate(run)
+    assert np.mean([v["map"] for v in theirs.values()]) == pytest.approx(result[0].value("sample", "pool"), abs=1e-6)
+
+
+def test_a_result_comes_back(result):
+    again = Result.load(result[1])
+    assert again.summary == json.loads(json.dumps(result[0].summary))
+    assert again.scores.num_rows == result[0].scores.num_rows
+
+
+def test_a_folder_of_ones_own_is_a_task(chain, tmp_path):
+    folder.write(sample.read("test"), tmp_path / "mine", split="test")
+    a = evaluate(str(chain), [str(tmp_path / "mine")]).value("mine", "pool")
+    assert a == pytest.approx(evaluate(str(chain), ["sample"]).value("sample", "pool"), abs=1e-6)
+
+
+def test_settings_that_the_data_cannot_have_are_left_out(chain):
+    only = from_corpus(sample.read("test").select(languages=["sw"]), name="one")
+    entry = evaluate(str(chain), [only]).summary["tasks"]["one"]
+    assert "monolingual" in entry and "cross-lingual" not in entry and "pool" not in entry
+
+
+def test_questions_without_an_answer_in_a_language_are_counted(chain):
+    corpus = sample.read("test")
+    some = corpus.passages["group"].unique().to_pylist()[:3]
+    from dataclasses import replace
+
+    keep = [not (g in some and x == "zh") for g, x in zip(corpus.passages["group"].to_pylist(), corpus.passages["language"].to_pylist(), strict=True)]
+    rows = np.cumsum(keep) - 1
+    links = corpus.links.filter([keep[p] for p in corpus.links["passage"].to_pylist()])
+    links = links.set_column(1, "passage", [rows[links["passage"].to_numpy()]])
+    entry = evaluate(str(chain), [from_corpus(replace(corpus, passages=corpus.passages.filter(keep), links=links))]).summary["tasks"]["sample"]
+    assert entry["skipped"]["questions without an answer in a corpus language"] == 3 * 2 * 8
+
+
+def test_context_puts_the_paragraph_after_its_sentence(tmp_path):
+    from test_corpora import qa, squad_file
+
+    from mixling.corpora import squad
+
+    path = squad_file(tmp_path / "en.json.gz", [{"context": "One. Two.", "sentence_breaks": [[0, 4], [5, 9]], "qas": [qa("1", "which?", 5, "Two")]},
+                                                {"context": "One. Three.", "sentence_breaks": [[0, 4], [5, 11]], "qas": [qa("2", "what?", 5, "Three")]}])
+    corpus = squad.read([(path, "en", "en")], "x")
+    plain, context = (from_corpus(corpus, "sentence", c) for c in (False, True))
+    assert plain.candidates == ["One.", "Two.", "Three."] and plain.skipped == {"identical candidates": 1}
+    assert context.candidates[1] == "Two.\nOne. Two."
+    assert plain.relevant.tolist() == [[0, 1], [1, 2]]
+
+
+@pytest.mark.skipif(located("xquad-r") is None, reason="XQuAD-R is not on this machine")
+def test_xquad_r_has_the_published_candidates():
+    one = TASKS["xquad-r"](False)
+    count = dict(zip(one.languages, np.bincount(one.candidate_language).tolist(), strict=True))
+    assert count == {"ar": 1220, "de": 1276, "el": 1234, "en": 1180, "es": 1215, "hi": 1243, "ru": 1218, "th": 852, "tr": 1166, "vi": 1209, "zh": 1192}
+    assert len(one.queries) == 13090 and len(one.relevant) == 13090 * 11

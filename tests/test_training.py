@@ -1,0 +1,150 @@
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from mixling.errors import MixlingError
+from mixling.models.retriever import Retriever
+from mixling.training.config import Config, read
+from mixling.training.pairs import prepare, window
+from mixling.training.train import rate_at, train
+
+
+def config(chain, **training):
+    return {"data": {"sources": ["sample"]}, "model": {"name": str(chain)}, "batches": {"size": 8},
+            "training": {"steps": 12, "lr": 1e-3, "precision": "fp32", "checkpoint_every": 2, **training}}
+
+
+def weights(folder):
+    from safetensors.torch import load_file
+
+    return load_file(folder / "model.safetensors")
+
+
+def test_training_lowers_the_loss_and_writes_an_ordinary_folder(chain, tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    model = train(config(chain, steps=40), tmp_path / "run")
+    rows = [json.loads(x) for x in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in rows] == list(range(40))
+    assert np.mean([r["loss"] for r in rows[-8:]]) < np.mean([r["loss"] for r in rows[:8]]) - 0.2
+    assert {r["kind"] for r in rows} == {"mono", "cross"}
+    theirs = SentenceTransformer(str(model), device="cpu")
+    text = ["Pomboo hulalaje bila kuzama?"]
+    assert np.abs(theirs.encode_query(text) - Retriever(str(model)).encode(text, "query")).max() < 1e-5
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["data"]["sample"]["sha256"] and run["plan"] and run["versions"]["torch"]
+    card = (model / "README.md").read_text()
+    assert "library_name: sentence-transformers" in card and "hybrid(0.5)" in card
+
+
+@pytest.mark.slow
+def test_killed_three_times_and_resumed_it_ends_in_the_same_bits(chain, tmp_path):
+    whole = train(config(chain, dropout=True), tmp_path / "whole")
+    (tmp_path / "c.json").write_text(json.dumps(config(chain, dropout=True)))
+    code = ("import json, sys, time; from mixling.training.train import train; "
+            "train(json.load(open(sys.argv[1])), sys.argv[2], on_step=lambda r: (print(r['step'], flush=True), time.sleep(0.05)))")
+    command = [sys.executable, "-c", code, str(tmp_path / "c.json"), str(tmp_path / "cut")]
+    chance = random.Random(time.time_ns())
+    stops = sorted(chance.sample(range(1, 11), 3))
+    for stop in stops:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) >= stop:
+                time.sleep(chance.random() * 0.1)
+                os.kill(process.pid, signal.SIGKILL)
+                break
+        process.wait()
+        assert not (tmp_path / "cut" / "run.json").exists(), stops
+    subprocess.run(command, check=True, capture_output=True)
+    a, b = weights(whole), weights(tmp_path / "cut" / "model")
+    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a), stops
+    logs = [[(r["step"], r["loss"]) for r in map(json.loads, (tmp_path / n / "log.jsonl").read_text().splitlines())] for n in ("whole", "cut")]
+    assert logs[0] == logs[1]
+
+
+def test_a_finished_run_is_left_alone(chain, tmp_path):
+    model = train(config(chain, steps=2), tmp_path / "run")
+    before = (model / "model.safetensors").stat().st_mtime_ns
+    assert train(config(chain, steps=2), tmp_path / "run") == model
+    assert (model / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_averaging_with_the_base_is_halfway(chain, tmp_path):
+    full, half = (weights(train(config(chain, steps=4, average_with_base=s), tmp_path / str(s))) for s in (0.0, 0.5))
+    base = weights(chain)
+    for key in full:
+        assert torch.allclose(half[key], (full[key] + base[key]) / 2, atol=1e-6)
+
+
+def test_frozen_embeddings_stay(chain, tmp_path):
+    after, base = weights(train(config(chain, steps=2, freeze_embeddings=True), tmp_path / "r")), weights(chain)
+    key = next(k for k in base if "word_embeddings" in k)
+    assert torch.equal(after[key], base[key])
+    other = next(k for k in base if "intermediate.dense.weight" in k)
+    assert not torch.equal(after[other], base[other])
+
+
+def test_validation_keeps_the_best_and_stops_early(chain, tmp_path):
+    settings = config(chain, steps=12, lr=0.5, validation={"task": "sample", "every": 2, "patience": 2, "metric": "pool.mAP"})
+    train(settings, tmp_path / "run")
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["best"]["stopped"] and run["steps"] < 12 and run["best"]["metric"] == "pool.mAP"
+
+
+def test_accumulated_batches_are_the_mean_of_their_losses(chain, tmp_path):
+    train(config(chain, steps=1, accumulate=3), tmp_path / "three")
+    train(config(chain, steps=3, lr=1e-12), tmp_path / "one")
+    three, one = ([json.loads(x)["loss"] for x in (tmp_path / n / "log.jsonl").read_text().splitlines()] for n in ("three", "one"))
+    assert three[0] == pytest.approx(np.mean(one), rel=1e-4)
+
+
+def test_bf16_is_refused_where_there_is_none(chain, tmp_path, monkeypatch):
+    monkeypatch.setattr("mixling.training.train.has_bf16", lambda: False)
+    with pytest.raises(MixlingError, match="no bf16 instructions"):
+        train(config(chain, precision="bf16"), tmp_path / "run")
+
+
+def test_a_loss_that_is_no_number_stops_the_run(chain, tmp_path):
+    with pytest.raises(MixlingError, match=r"loss is .*lower training.lr"):
+        train(config(chain, lr=1e30, clip=0), tmp_path / "run")
+
+
+def test_the_rate_rises_then_falls():
+    rates = [rate_at(s, 100, 0.1, "linear") for s in range(100)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == 1.0 and rates[-1] == pytest.approx(1 / 90)
+    assert rate_at(50, 100, 0.1, "constant") == 1 and 0.5 < rate_at(50, 100, 0.1, "cosine") < 0.7
+
+
+def test_only_sources_must_be_given():
+    assert isinstance(read({"data": {"sources": ["sample"]}}), Config)
+
+
+def test_a_window_holds_the_answer():
+    text = " ".join(f"word{i}" for i in range(200))
+    start = text.index("word150")
+    part = window(text, start, start + 7, 100)
+    assert "word150" in part and len(part) <= 100 and part in text
+    assert window(text, -1, -1, 100).startswith("word0") and window("short", 0, 2, 100) == "short"
+
+
+def test_texts_are_those_of_the_plan():
+    _, schedule, pairs = prepare(read({"data": {"sources": ["sample"]}, "batches": {"size": 16}}))
+    from mixling.corpora import sample
+
+    corpus = sample.read("train")
+    question = {(r["group"], r["language"]): r["text"] for r in corpus.questions.to_pylist()}
+    passage = {(r["group"], r["language"]): r["text"] for r in corpus.passages.to_pylist()}
+    for step in range(6):
+        batch, row = pairs.batch(schedule.plan(step)), schedule.describe(step)
+        for i, (q, p, group) in enumerate(row["pairs"]):
+            assert batch.questions[i] == question[group, q]
+            assert passage[group.rpartition(".")[0], p].startswith(batch.passages[i][:80])
