@@ -23,11 +23,22 @@ def tiny_tokenizer(kind: str = "unigram"):
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.train_from_iterator(texts, trainers.UnigramTrainer(vocab_size=1500, special_tokens=special, unk_token="<unk>"))
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", pair="<s> $A </s> $B </s>",
-                                                             special_tokens=[("<s>", 0), ("</s>", 2)])
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
-                                   unk_token="<unk>", cls_token="<s>", sep_token="</s>", model_max_length=128)
+    tokenizer.train_from_iterator(
+        texts, trainers.UnigramTrainer(vocab_size=1500, special_tokens=special, unk_token="<unk>")
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        cls_token="<s>",
+        sep_token="</s>",
+        model_max_length=128,
+    )
 
 
 def tiny_encoder(folder: Path, architecture: str = "bert") -> Path:
@@ -36,10 +47,21 @@ def tiny_encoder(folder: Path, architecture: str = "bert") -> Path:
     from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
 
     tokenizer = tiny_tokenizer()
-    sizes = {"vocab_size": len(tokenizer), "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
-             "intermediate_size": 64, "max_position_embeddings": 140, "pad_token_id": 1}
+    sizes = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 64,
+        "max_position_embeddings": 140,
+        "pad_token_id": 1,
+    }
     torch.manual_seed(0)
-    model = BertModel(BertConfig(**sizes)) if architecture == "bert" else XLMRobertaModel(XLMRobertaConfig(**sizes, type_vocab_size=1))
+    model = (
+        BertModel(BertConfig(**sizes))
+        if architecture == "bert"
+        else XLMRobertaModel(XLMRobertaConfig(**sizes, type_vocab_size=1))
+    )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -58,8 +80,11 @@ def chain(plain, tmp_path_factory) -> Path:
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
     folder = tmp_path_factory.mktemp("chain") / "model"
-    model = SentenceTransformer(modules=[Transformer(str(plain)), Pooling(32, "mean"), Normalize()], device="cpu",
-                                prompts={"query": "query: ", "passage": "passage: ", "document": "passage: "})
+    model = SentenceTransformer(
+        modules=[Transformer(str(plain)), Pooling(32, "mean"), Normalize()],
+        device="cpu",
+        prompts={"query": "query: ", "passage": "passage: ", "document": "passage: "},
+    )
     model.save(str(folder), create_model_card=False)
     return folder
 
@@ -67,6 +92,7 @@ def chain(plain, tmp_path_factory) -> Path:
 @pytest.fixture
 def run(monkeypatch, capsys):
     """Run the command line in this process: run("data", "list") -> (status, stdout, stderr)."""
+
     def call(*arguments: str) -> tuple[int, str, str]:
         from mixling.cli.main import main
 
@@ -78,4 +104,5 @@ def run(monkeypatch, capsys):
             status = stop.code or 0
         out, err = capsys.readouterr()
         return status, out, err
+
     return call

@@ -10,23 +10,62 @@ CONFIGS = {
     "no sources": ("[data]\n", ["data.sources", "must be given"]),
     "empty sources": ("[data]\nsources = []\n", ["data.sources", "at least 1"]),
     "unknown source": ('[data]\nsources = ["smaple"]\n', ["smaple", "Did you mean 'sample'"]),
-    "unknown table": ('[data]\nsources = ["sample"]\n[trainning]\nlr = 1\n', ["trainning", "is no setting", "training"]),
-    "unknown setting": ('[data]\nsources = ["sample"]\n[training]\nlearning_rate = 1\n', ["training.learning_rate", "is no setting", "lr"]),
-    "wrong type": ('[data]\nsources = ["sample"]\n[training]\nsteps = "many"\n', ["training.steps", "integer", "many"]),
+    "unknown table": (
+        '[data]\nsources = ["sample"]\n[trainning]\nlr = 1\n',
+        ["trainning", "is no setting", "training"],
+    ),
+    "unknown setting": (
+        '[data]\nsources = ["sample"]\n[training]\nlearning_rate = 1\n',
+        ["training.learning_rate", "is no setting", "lr"],
+    ),
+    "wrong type": (
+        '[data]\nsources = ["sample"]\n[training]\nsteps = "many"\n',
+        ["training.steps", "integer", "many"],
+    ),
     "negative": ('[data]\nsources = ["sample"]\n[training]\nlr = -1.0\n', ["training.lr", "greater than 0"]),
-    "alpha": ('[data]\nsources = ["sample"]\n[batches]\nalpha = 1.5\n', ["batches.alpha", "less than or equal to 1"]),
-    "strategy": ('[data]\nsources = ["sample"]\n[batches]\nstrategy = "y-y"\n', ["batches.strategy", "hybrid"]),
-    "objective": ('[data]\nsources = ["sample"]\n[objective]\nname = "triplet"\n', ["objective.name", "info-nce"]),
+    "alpha": (
+        '[data]\nsources = ["sample"]\n[batches]\nalpha = 1.5\n',
+        ["batches.alpha", "less than or equal to 1"],
+    ),
+    "strategy": (
+        '[data]\nsources = ["sample"]\n[batches]\nstrategy = "y-y"\n',
+        ["batches.strategy", "hybrid"],
+    ),
+    "objective": (
+        '[data]\nsources = ["sample"]\n[objective]\nname = "triplet"\n',
+        ["objective.name", "info-nce"],
+    ),
     "not toml": ("[data\nsources = 3", ["not TOML"]),
-    "batch too large": ('[data]\nsources = ["sample"]\n[batches]\nsize = 33\n', ["33 cannot be filled", "32 passage groups", "batches.size"]),
-    "single without language": ('[data]\nsources = ["sample"]\n[batches]\nstrategy = "single"\n', ["batches.language"]),
-    "single of another language": ('[data]\nsources = ["sample"]\n[batches]\nstrategy = "single"\nlanguage = "fi"\n', ["no source has mono pairs in 'fi'"]),
-    "language that the source lacks": ('[data]\nsources = [{name = "sample", languages = ["fi"]}]\n', ["no language 'fi'", "ar, de"]),
-    "no language at all": ('[data]\nsources = [{name = "sample", languages = ["klingonish"]}]\n', ["'klingonish' is no language"]),
+    "batch too large": (
+        '[data]\nsources = ["sample"]\n[batches]\nsize = 33\n',
+        ["33 cannot be filled", "32 passage groups", "batches.size"],
+    ),
+    "single without language": (
+        '[data]\nsources = ["sample"]\n[batches]\nstrategy = "single"\n',
+        ["batches.language"],
+    ),
+    "single of another language": (
+        '[data]\nsources = ["sample"]\n[batches]\nstrategy = "single"\nlanguage = "fi"\n',
+        ["no source has mono pairs in 'fi'"],
+    ),
+    "language that the source lacks": (
+        '[data]\nsources = [{name = "sample", languages = ["fi"]}]\n',
+        ["no language 'fi'", "ar, de"],
+    ),
+    "no language at all": (
+        '[data]\nsources = [{name = "sample", languages = ["klingonish"]}]\n',
+        ["'klingonish' is no language"],
+    ),
     "unknown split": ('[data]\nsources = [{name = "sample", split = "dev"}]\n', ["split of sample", "train"]),
     "missing folder": ('[data]\nsources = [{name = "mine", path = "nowhere"}]\n', ["nowhere", "no such"]),
-    "hub without columns": ('[data]\nsources = [{name = "x", hub = "json", path = "a.jsonl"}]\n', ["columns.question is missing"]),
-    "cross of one language": ('[data]\nsources = [{name = "sample", languages = ["en"]}]\n[batches]\nstrategy = "x-y"\n', ["no source has cross pairs"]),
+    "hub without columns": (
+        '[data]\nsources = [{name = "x", hub = "json", path = "a.jsonl"}]\n',
+        ["columns.question is missing"],
+    ),
+    "cross of one language": (
+        '[data]\nsources = [{name = "sample", languages = ["en"]}]\n[batches]\nstrategy = "x-y"\n',
+        ["no source has cross pairs"],
+    ),
 }
 
 
@@ -51,20 +90,53 @@ def without(field):
 
 
 FOLDERS = {
-    "broken line": (lambda own: broken(own, "queries.jsonl", 2, lambda x: x[:-5]), ["queries.jsonl:3", "json"]),
-    "not an object": (lambda own: broken(own, "corpus.jsonl", 0, lambda x: "[1]"), ["corpus.jsonl:1", "object"]),
-    "no text": (lambda own: broken(own, "corpus.jsonl", 1, without("text")), ["corpus.jsonl:2", "'text'", "None"]),
+    "broken line": (
+        lambda own: broken(own, "queries.jsonl", 2, lambda x: x[:-5]),
+        ["queries.jsonl:3", "json"],
+    ),
+    "not an object": (
+        lambda own: broken(own, "corpus.jsonl", 0, lambda x: "[1]"),
+        ["corpus.jsonl:1", "object"],
+    ),
+    "no text": (
+        lambda own: broken(own, "corpus.jsonl", 1, without("text")),
+        ["corpus.jsonl:2", "'text'", "None"],
+    ),
     "no id": (lambda own: broken(own, "queries.jsonl", 1, without("_id")), ["queries.jsonl:2", "'_id'"]),
-    "no language": (lambda own: broken(own, "queries.jsonl", 4, without("language")), ["queries.jsonl:5", "'language'", "BCP-47"]),
-    "id twice": (lambda own: broken(own, "corpus.jsonl", 1, lambda x: x.replace('"p1"', '"p0"')), ["corpus.jsonl:2", "not used before"]),
-    "unknown passage": (lambda own: broken(own, "qrels/train.tsv", 3, lambda x: x.replace("\tp", "\tz")), ["train.tsv:4", "corpus-id"]),
-    "unknown query": (lambda own: broken(own, "qrels/train.tsv", 3, lambda x: "z" + x), ["train.tsv:4", "query-id"]),
-    "two columns": (lambda own: broken(own, "qrels/train.tsv", 2, lambda x: "q1\tp1"), ["train.tsv:3", "three columns"]),
-    "score": (lambda own: broken(own, "qrels/train.tsv", 2, lambda x: x[:-1] + "yes"), ["train.tsv:3", "'score'", "number"]),
+    "no language": (
+        lambda own: broken(own, "queries.jsonl", 4, without("language")),
+        ["queries.jsonl:5", "'language'", "BCP-47"],
+    ),
+    "id twice": (
+        lambda own: broken(own, "corpus.jsonl", 1, lambda x: x.replace('"p1"', '"p0"')),
+        ["corpus.jsonl:2", "not used before"],
+    ),
+    "unknown passage": (
+        lambda own: broken(own, "qrels/train.tsv", 3, lambda x: x.replace("\tp", "\tz")),
+        ["train.tsv:4", "corpus-id"],
+    ),
+    "unknown query": (
+        lambda own: broken(own, "qrels/train.tsv", 3, lambda x: "z" + x),
+        ["train.tsv:4", "query-id"],
+    ),
+    "two columns": (
+        lambda own: broken(own, "qrels/train.tsv", 2, lambda x: "q1\tp1"),
+        ["train.tsv:3", "three columns"],
+    ),
+    "score": (
+        lambda own: broken(own, "qrels/train.tsv", 2, lambda x: x[:-1] + "yes"),
+        ["train.tsv:3", "'score'", "number"],
+    ),
     "no qrels": (lambda own: (own / "qrels" / "train.tsv").unlink(), ["no qrels"]),
     "no corpus": (lambda own: (own / "corpus.jsonl").unlink(), ["no corpus.jsonl"]),
-    "not utf-8": (lambda own: (own / "corpus.jsonl").write_bytes(b'{"_id": "a", "text": "\xff"}\n'), ["corpus.jsonl:1", "UTF-8"]),
-    "not parquet": (lambda own: ((own / "corpus.jsonl").unlink(), (own / "corpus.parquet").write_text("no")), ["not a Parquet file"]),
+    "not utf-8": (
+        lambda own: (own / "corpus.jsonl").write_bytes(b'{"_id": "a", "text": "\xff"}\n'),
+        ["corpus.jsonl:1", "UTF-8"],
+    ),
+    "not parquet": (
+        lambda own: ((own / "corpus.jsonl").unlink(), (own / "corpus.parquet").write_text("no")),
+        ["not a Parquet file"],
+    ),
 }
 
 

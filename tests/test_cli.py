@@ -5,8 +5,10 @@ from mixling.cli.main import app
 
 
 def test_help_loads_neither_torch_nor_transformers_nor_arrow():
-    code = ("import sys; sys.argv = ['mixling', '--help']\nfrom mixling.cli.main import main\ntry: main()\nexcept SystemExit: pass\n"
-            "print([m for m in ('torch', 'transformers', 'numpy', 'pyarrow', 'pydantic', 'datasets') if m in sys.modules])")
+    code = (
+        "import sys; sys.argv = ['mixling', '--help']\nfrom mixling.cli.main import main\ntry: main()\nexcept SystemExit: pass\n"
+        "print([m for m in ('torch', 'transformers', 'numpy', 'pyarrow', 'pydantic', 'datasets') if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip().splitlines()[-1] == "[]"
 
@@ -14,7 +16,10 @@ def test_help_loads_neither_torch_nor_transformers_nor_arrow():
 def test_help_takes_less_than_three_tenths_of_a_second_of_processor():
     """Processor time of the whole process, the best of five: other work on the machine does not count."""
     code = "import resource, subprocess, sys\nsubprocess.run([sys.executable, '-m', 'mixling', '--help'], capture_output=True, check=True)\nu = resource.getrusage(resource.RUSAGE_CHILDREN)\nprint(u.ru_utime + u.ru_stime)"
-    spent = [float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(5)]
+    spent = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for _ in range(5)
+    ]
     assert min(spent) < 0.3, spent
 
 

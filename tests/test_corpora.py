@@ -24,21 +24,39 @@ def test_the_sample_is_parallel_varied_and_split_by_subject():
     assert len(whole.passages["group"].unique()) >= 40
     assert whole.passages.num_rows == len(whole.passages["group"].unique()) * 8
     assert whole.questions.num_rows == 2 * whole.passages.num_rows
+
     def subjects(corpus):
         return {g.split(".")[0] for g in corpus.passages["group"].to_pylist()}
+
     assert not subjects(train) & subjects(test)
     assert len(train.passages["group"].unique()) >= 32
-    for language, text in zip(whole.passages["language"].to_pylist(), whole.passages["text"].to_pylist(), strict=True):
-        assert 40 <= len(text.split()) <= 80 or language == "zh" and 60 <= len(text) <= 160, (language, text)
+    for language, text in zip(
+        whole.passages["language"].to_pylist(), whole.passages["text"].to_pylist(), strict=True
+    ):
+        assert 40 <= len(text.split()) <= 80 or (language == "zh" and 60 <= len(text) <= 160), (
+            language,
+            text,
+        )
     assert len(set(whole.passages["text"].to_pylist())) == whole.passages.num_rows
     assert len(set(whole.questions["text"].to_pylist())) == whole.questions.num_rows
 
 
 def test_mlqa_is_put_together_by_question_id(tmp_path):
-    squad_file(tmp_path / "test-context-de-question-ar.json.gz", [
-        {"context": "Ein Haus.", "qas": [qa("1", "ar eins"), qa("2", "ar zwei")]}, {"context": "Ein Hund.", "qas": [qa("3", "ar drei")]}])
-    squad_file(tmp_path / "test-context-es-question-ar.json.gz", [{"context": "Una casa.", "qas": [qa("2", "ar zwei")]}])
-    squad_file(tmp_path / "test-context-de-question-zh.json.gz", [{"context": "Ein Haus.", "qas": [qa("1", "zh eins")]}])
+    squad_file(
+        tmp_path / "test-context-de-question-ar.json.gz",
+        [
+            {"context": "Ein Haus.", "qas": [qa("1", "ar eins"), qa("2", "ar zwei")]},
+            {"context": "Ein Hund.", "qas": [qa("3", "ar drei")]},
+        ],
+    )
+    squad_file(
+        tmp_path / "test-context-es-question-ar.json.gz",
+        [{"context": "Una casa.", "qas": [qa("2", "ar zwei")]}],
+    )
+    squad_file(
+        tmp_path / "test-context-de-question-zh.json.gz",
+        [{"context": "Ein Haus.", "qas": [qa("1", "zh eins")]}],
+    )
     corpus = mlqa.read(tmp_path)
     assert corpus.questions.num_rows == 4 and corpus.passages.num_rows == 3 and corpus.links.num_rows == 4
     group = dict(zip(corpus.passages["text"].to_pylist(), corpus.passages["group"].to_pylist(), strict=True))
@@ -51,8 +69,17 @@ def test_an_empty_answer_has_no_place(tmp_path):
 
 
 def test_lareqa_sentences_are_kept(tmp_path):
-    path = squad_file(tmp_path / "en.json.gz", [{"context": "One. Two.", "sentence_breaks": [[0, 4], [5, 9]], "sentences": ["One.", "Two."],
-                                                "qas": [qa("1", "which?", 5, "Two")]}])
+    path = squad_file(
+        tmp_path / "en.json.gz",
+        [
+            {
+                "context": "One. Two.",
+                "sentence_breaks": [[0, 4], [5, 9]],
+                "sentences": ["One.", "Two."],
+                "qas": [qa("1", "which?", 5, "Two")],
+            }
+        ],
+    )
     corpus = squad.read([(path, "en", "en")], "x")
     assert corpus.passages["sentences"].to_pylist() == [[{"start": 0, "end": 4}, {"start": 5, "end": 9}]]
 
@@ -62,16 +89,38 @@ def test_a_folder_comes_back_as_it_was_written(tmp_path, parquet):
     corpus = sample.read("test")
     folder.write(corpus, tmp_path / "own", parquet=parquet)
     again = folder.read(tmp_path / "own")
-    for table, columns in (("questions", ["text", "language", "group"]), ("passages", ["text", "language", "group"]), ("links", ["group", "passage"])):
-        assert getattr(again, table).select(columns).to_pylist() == getattr(corpus, table).select(columns).to_pylist()
+    for table, columns in (
+        ("questions", ["text", "language", "group"]),
+        ("passages", ["text", "language", "group"]),
+        ("links", ["group", "passage"]),
+    ):
+        assert (
+            getattr(again, table).select(columns).to_pylist()
+            == getattr(corpus, table).select(columns).to_pylist()
+        )
     with pytest.raises(MixlingError, match="exists already"):
         folder.write(corpus, tmp_path / "own")
 
 
 def test_columns_of_a_data_set_are_mapped(tmp_path):
-    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps({"q": f"q{i}", "a": f"a{i}", "ql": "swahili", "pl": "eng_Latn", "g": i // 2}) + "\n" for i in range(6)))
-    corpus = load("mine", hub_name="json", path=tmp_path / "pairs.jsonl", columns={
-        "question": "q", "passage": "a", "question_language": "ql", "passage_language": "pl", "passage_group": "g"})
+    (tmp_path / "pairs.jsonl").write_text(
+        "".join(
+            json.dumps({"q": f"q{i}", "a": f"a{i}", "ql": "swahili", "pl": "eng_Latn", "g": i // 2}) + "\n"
+            for i in range(6)
+        )
+    )
+    corpus = load(
+        "mine",
+        hub_name="json",
+        path=tmp_path / "pairs.jsonl",
+        columns={
+            "question": "q",
+            "passage": "a",
+            "question_language": "ql",
+            "passage_language": "pl",
+            "passage_group": "g",
+        },
+    )
     assert corpus.questions["language"].to_pylist() == ["sw"] * 6
     assert corpus.passages["group"].to_pylist() == ["0", "0", "1", "1", "2", "2"]
 
@@ -95,8 +144,11 @@ def test_selecting_keeps_links_right():
     corpus = sample.read("all")
     part = corpus.select(languages=["sw", "zh"])
     text = part.passages["text"].to_pylist()
-    whole = {g: corpus.passages["text"][i].as_py() for g, i in zip(corpus.links["group"].to_pylist(), corpus.links["passage"].to_pylist(), strict=True)
-             if corpus.passages["language"][i].as_py() == "zh"}
+    whole = {
+        g: corpus.passages["text"][i].as_py()
+        for g, i in zip(corpus.links["group"].to_pylist(), corpus.links["passage"].to_pylist(), strict=True)
+        if corpus.passages["language"][i].as_py() == "zh"
+    }
     for group, row in zip(part.links["group"].to_pylist(), part.links["passage"].to_pylist(), strict=True):
         if part.passages["language"][row].as_py() == "zh":
             assert text[row] == whole[group]
@@ -126,9 +178,17 @@ def test_every_source_says_what_it_is():
         assert source.about and source.licence and source.citation and source.get and source.languages
 
 
-@pytest.mark.parametrize("text, expected", [
-    ("One. Two! Three?", ["One.", "Two!", "Three?"]), ("今天。明天！", ["今天。", "明天！"]), ("यह है। वह है।", ["यह है।", "वह है।"]),
-    ("It is 3.5 m. long.", ["It is 3.5 m. long."]), ("هل تعلم؟ نعم.", ["هل تعلم؟", "نعم."]), ("  a  ", ["a"])])
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("One. Two! Three?", ["One.", "Two!", "Three?"]),
+        ("今天。明天！", ["今天。", "明天！"]),
+        ("यह है। वह है।", ["यह है।", "वह है।"]),
+        ("It is 3.5 m. long.", ["It is 3.5 m. long."]),
+        ("هل تعلم؟ نعم.", ["هل تعلم؟", "نعم."]),
+        ("  a  ", ["a"]),
+    ],
+)
 def test_sentences(text, expected):
     assert [text[a:b] for a, b in spans(text)] == expected
 
@@ -136,7 +196,11 @@ def test_sentences(text, expected):
 @pytest.mark.skipif(located("xquad-r") is None, reason="XQuAD-R is not on this machine")
 def test_the_counts_of_the_published_sets():
     corpus = load("xquad-r")
-    assert (corpus.questions.num_rows, corpus.passages.num_rows, len(corpus.passages["group"].unique())) == (13090, 2640, 240)
+    assert (corpus.questions.num_rows, corpus.passages.num_rows, len(corpus.passages["group"].unique())) == (
+        13090,
+        2640,
+        240,
+    )
     corpus = load("mlqa-r")
     assert len(corpus.questions["group"].unique()) == 1148
 

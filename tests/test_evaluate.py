@@ -7,10 +7,10 @@ import pytrec_eval
 
 from mixling.corpora import folder, sample
 from mixling.corpora.catalogue import located
-from mixling.evaluation.evaluate import evaluate
 from mixling.evaluation.result import Result
 from mixling.evaluation.tasks import TASKS, from_corpus, task
 from mixling.models.retriever import Retriever
+from mixling.reports.evaluate import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,11 @@ def result(chain, tmp_path_factory):
 def test_every_text_is_encoded_once(chain, monkeypatch):
     seen = []
     real = Retriever.embed
-    monkeypatch.setattr(Retriever, "embed", lambda self, tokens, budget=1024: seen.extend(map(tuple, tokens)) or real(self, tokens, budget))
+    monkeypatch.setattr(
+        Retriever,
+        "embed",
+        lambda self, tokens, budget=1024: seen.extend(map(tuple, tokens)) or real(self, tokens, budget),
+    )
     one = task("sample")
     entry = evaluate(str(chain), [one]).summary["tasks"]["sample"]
     assert len(seen) == len(one.queries) + len(one.candidates) == entry["texts_encoded"]
@@ -46,7 +50,11 @@ def test_means_are_means_of_the_scores_per_query(result):
     entry = result[0].summary["tasks"]["sample"]
     pool = table[table.setting == "pool"].groupby("question_language", observed=True)["mAP"].mean()
     assert entry["pool"]["mAP"] == pytest.approx(pool.mean())
-    cross = table[table.setting == "cross-lingual"].groupby(["question_language", "passage_language"], observed=True)["mAP"].mean()
+    cross = (
+        table[table.setting == "cross-lingual"]
+        .groupby(["question_language", "passage_language"], observed=True)["mAP"]
+        .mean()
+    )
     assert entry["cross-lingual"]["mAP"] == pytest.approx(cross.mean())
     assert len(table) == 192 * 9
 
@@ -61,7 +69,9 @@ def test_trec_files_give_the_same_figures(result):
         query, _, document, relevance = line.split()
         qrel.setdefault(query, {})[document] = int(relevance)
     theirs = pytrec_eval.RelevanceEvaluator(qrel, {"map"}).evaluate(run)
-    assert np.mean([v["map"] for v in theirs.values()]) == pytest.approx(result[0].value("sample", "pool"), abs=1e-6)
+    assert np.mean([v["map"] for v in theirs.values()]) == pytest.approx(
+        result[0].value("sample", "pool"), abs=1e-6
+    )
 
 
 def test_a_result_comes_back(result):
@@ -87,21 +97,40 @@ def test_questions_without_an_answer_in_a_language_are_counted(chain):
     some = corpus.passages["group"].unique().to_pylist()[:3]
     from dataclasses import replace
 
-    keep = [not (g in some and x == "zh") for g, x in zip(corpus.passages["group"].to_pylist(), corpus.passages["language"].to_pylist(), strict=True)]
+    keep = [
+        not (g in some and x == "zh")
+        for g, x in zip(
+            corpus.passages["group"].to_pylist(), corpus.passages["language"].to_pylist(), strict=True
+        )
+    ]
     rows = np.cumsum(keep) - 1
     links = corpus.links.filter([keep[p] for p in corpus.links["passage"].to_pylist()])
     links = links.set_column(1, "passage", [rows[links["passage"].to_numpy()]])
-    entry = evaluate(str(chain), [from_corpus(replace(corpus, passages=corpus.passages.filter(keep), links=links))]).summary["tasks"]["sample"]
+    entry = evaluate(
+        str(chain), [from_corpus(replace(corpus, passages=corpus.passages.filter(keep), links=links))]
+    ).summary["tasks"]["sample"]
     assert entry["skipped"]["questions without an answer in a corpus language"] == 3 * 2 * 8
 
 
 def test_context_puts_the_paragraph_after_its_sentence(tmp_path):
+    from mixling.corpora import squad
     from test_corpora import qa, squad_file
 
-    from mixling.corpora import squad
-
-    path = squad_file(tmp_path / "en.json.gz", [{"context": "One. Two.", "sentence_breaks": [[0, 4], [5, 9]], "qas": [qa("1", "which?", 5, "Two")]},
-                                                {"context": "One. Three.", "sentence_breaks": [[0, 4], [5, 11]], "qas": [qa("2", "what?", 5, "Three")]}])
+    path = squad_file(
+        tmp_path / "en.json.gz",
+        [
+            {
+                "context": "One. Two.",
+                "sentence_breaks": [[0, 4], [5, 9]],
+                "qas": [qa("1", "which?", 5, "Two")],
+            },
+            {
+                "context": "One. Three.",
+                "sentence_breaks": [[0, 4], [5, 11]],
+                "qas": [qa("2", "what?", 5, "Three")],
+            },
+        ],
+    )
     corpus = squad.read([(path, "en", "en")], "x")
     plain, context = (from_corpus(corpus, "sentence", c) for c in (False, True))
     assert plain.candidates == ["One.", "Two.", "Three."] and plain.skipped == {"identical candidates": 1}
@@ -113,5 +142,17 @@ def test_context_puts_the_paragraph_after_its_sentence(tmp_path):
 def test_xquad_r_has_the_published_candidates():
     one = TASKS["xquad-r"](False)
     count = dict(zip(one.languages, np.bincount(one.candidate_language).tolist(), strict=True))
-    assert count == {"ar": 1220, "de": 1276, "el": 1234, "en": 1180, "es": 1215, "hi": 1243, "ru": 1218, "th": 852, "tr": 1166, "vi": 1209, "zh": 1192}
+    assert count == {
+        "ar": 1220,
+        "de": 1276,
+        "el": 1234,
+        "en": 1180,
+        "es": 1215,
+        "hi": 1243,
+        "ru": 1218,
+        "th": 852,
+        "tr": 1166,
+        "vi": 1209,
+        "zh": 1192,
+    }
     assert len(one.queries) == 13090 and len(one.relevant) == 13090 * 11

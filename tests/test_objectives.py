@@ -32,7 +32,11 @@ def test_equation_1_with_all_positives_by_hand():
 def test_without_hard_negatives_both_readings_and_info_nce_agree():
     may = allowed(torch.tensor([0, 1]))
     a, b = (eq1(Q, P[:2], may, 0.1, all_positives=x) for x in (False, True))
-    assert a.item() == pytest.approx(b.item()) == pytest.approx(2 * info_nce(Q, P[:2], may, 0.1).item(), abs=1e-6)
+    assert (
+        a.item()
+        == pytest.approx(b.item())
+        == pytest.approx(2 * info_nce(Q, P[:2], may, 0.1).item(), abs=1e-6)
+    )
 
 
 @given(st.integers(0, 10**6))

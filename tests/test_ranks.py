@@ -12,11 +12,16 @@ NAMES = {"mAP": "map", "R@1": "recall_1", "R@10": "recall_10", "nDCG@10": "ndcg_
 
 def made(seed, ties):
     rng = np.random.default_rng(seed)
-    queries, candidates = rng.normal(size=(9, 4)).astype(np.float32), rng.normal(size=(60, 4)).astype(np.float32)
+    queries, candidates = (
+        rng.normal(size=(9, 4)).astype(np.float32),
+        rng.normal(size=(60, 4)).astype(np.float32),
+    )
     if ties:
         candidates[10:30] = candidates[rng.integers(0, 4, 20)]
     language = rng.integers(0, 3, 60)
-    relevant = np.array(sorted({(q, int(c)) for q in range(9) for c in rng.integers(0, 60, rng.integers(1, 7))}))
+    relevant = np.array(
+        sorted({(q, int(c)) for q in range(9) for c in rng.integers(0, 60, rng.integers(1, 7))})
+    )
     return queries, candidates, language, relevant, [f"{'abc'[x]}-{i}" for i, x in enumerate(language)]
 
 
@@ -35,7 +40,9 @@ def test_metrics_equal_pytrec_eval_in_the_pool_and_in_each_language(seed, ties):
                 qrel.setdefault(str(q), {})[ids[c]] = 1
         if not qrel:
             continue
-        wanted = pytrec_eval.RelevanceEvaluator(qrel, {"map", "recall.1,10", "ndcg_cut.10", "recip_rank"}).evaluate({q: run[q] for q in qrel})
+        wanted = pytrec_eval.RelevanceEvaluator(
+            qrel, {"map", "recall.1,10", "ndcg_cut.10", "recip_rank"}
+        ).evaluate({q: run[q] for q in qrel})
         mine = np.isin(relevant[:, 1], some)
         has = np.unique(relevant[mine, 0])
         rank = (found.pool if code is None else found.within)[mine]
@@ -44,7 +51,11 @@ def test_metrics_equal_pytrec_eval_in_the_pool_and_in_each_language(seed, ties):
             values = metric(rank, query, len(has))
             for q, value in zip(has, values, strict=True):
                 theirs = wanted[str(q)]
-                expected = theirs[NAMES[name]] if name in NAMES else theirs["recip_rank"] * (theirs["recip_rank"] >= 0.1)
+                expected = (
+                    theirs[NAMES[name]]
+                    if name in NAMES
+                    else theirs["recip_rank"] * (theirs["recip_rank"] >= 0.1)
+                )
                 assert value == pytest.approx(expected, abs=1e-6), (name, q, code)
 
 
@@ -58,7 +69,13 @@ def test_the_hand_example():
 
 def test_equal_scores_stand_in_falling_order_of_their_ids():
     queries = np.ones((1, 2), np.float32)
-    found = ranks(queries, np.ones((4, 2), np.float32), np.zeros(4, int), np.array([[0, 0], [0, 3]]), ["a", "b", "c", "d"])
+    found = ranks(
+        queries,
+        np.ones((4, 2), np.float32),
+        np.zeros(4, int),
+        np.array([[0, 0], [0, 3]]),
+        ["a", "b", "c", "d"],
+    )
     assert found.pool.tolist() == [4, 1]
 
 

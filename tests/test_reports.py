@@ -3,9 +3,9 @@ from html.parser import HTMLParser
 import pytest
 
 from mixling.errors import MixlingError
-from mixling.evaluation.evaluate import evaluate
 from mixling.evaluation.result import Result
 from mixling.reports.compare import compare
+from mixling.reports.evaluate import evaluate
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,14 @@ def sources(draw):
     rng = np.random.default_rng(seed)
     questions, passages = rng.random((2, n, languages)) < 0.7
     questions[:8] = passages[:8] = True
-    return Units("made", np.array([f"g{i}" for i in range(n)]), np.concatenate([np.arange(8), rng.integers(8, n, n - 8)]),
-                 tuple("abcde"[:languages]), questions, passages)
+    return Units(
+        "made",
+        np.array([f"g{i}" for i in range(n)]),
+        np.concatenate([np.arange(8), rng.integers(8, n, n - 8)]),
+        tuple("abcde"[:languages]),
+        questions,
+        passages,
+    )
 
 
 @given(sources(), st.sampled_from(["x-x", "x-x-mono", "x-y", "hybrid"]), st.integers(0, 99), st.booleans())
@@ -63,10 +69,17 @@ def test_a_step_is_the_same_whether_or_not_others_were_asked_for():
 
 
 def test_another_process_computes_the_same_plan():
-    code = ("from mixling.batches.schedule import Schedule; from mixling.batches.units import units; "
-            "from mixling.corpora import sample; print(Schedule([units(sample.read('train'))], size=16).fingerprint(50))")
+    code = (
+        "from mixling.batches.schedule import Schedule; from mixling.batches.units import units; "
+        "from mixling.corpora import sample; print(Schedule([units(sample.read('train'))], size=16).fingerprint(50))"
+    )
     mine = Schedule([units(sample.read("train"))], size=16).fingerprint(50)
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == mine
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == mine
+    )
 
 
 def test_the_plan_of_a_seed_never_changes():
@@ -88,15 +101,22 @@ def test_each_language_has_its_groups_once_before_any_twice():
 
 
 def test_a_batch_that_cannot_be_filled_says_how_many_groups_there_are():
-    with pytest.raises(MixlingError, match="language 'ar' of source 'sample' has 64 question groups on 32 passage groups"):
+    with pytest.raises(
+        MixlingError, match="language 'ar' of source 'sample' has 64 question groups on 32 passage groups"
+    ):
         Schedule([units(sample.read("train"))], "x-x-mono", size=33)
 
 
 def test_sources_are_drawn_by_size_and_weight():
     full = np.ones((400, 2), bool)
-    two = [Units(n, np.arange(k).astype(str), np.arange(k), ("a", "b"), full[:k], full[:k]) for n, k in (("big", 300), ("small", 100))]
+    two = [
+        Units(n, np.arange(k).astype(str), np.arange(k), ("a", "b"), full[:k], full[:k])
+        for n, k in (("big", 300), ("small", 100))
+    ]
+
     def share(**kw):
         return np.mean([Schedule(two, "hybrid", size=4, **kw).plan(s).source for s in range(400)])
+
     assert share() == pytest.approx(0.25, abs=0.01)
     assert share(corpora=0) == pytest.approx(0.5, abs=0.01)
     assert share(weights=[1, 3]) == pytest.approx(0.5, abs=0.01)
@@ -107,8 +127,15 @@ def test_languages_by_size_exponent():
     questions[:, 0] = True
     questions[:30, 1] = True
     source = Units("s", np.arange(90).astype(str), np.arange(90), ("a", "b"), questions, questions)
+
     def share(exponent):
-        return np.mean([Schedule([source], "x-x-mono", size=4, languages=exponent).plan(s).question_languages[0] for s in range(400)])
+        return np.mean(
+            [
+                Schedule([source], "x-x-mono", size=4, languages=exponent).plan(s).question_languages[0]
+                for s in range(400)
+            ]
+        )
+
     assert share("uniform") == pytest.approx(0.5, abs=0.01)
     assert share(1.0) == pytest.approx(0.25, abs=0.01)
 

@@ -18,7 +18,7 @@ _WHERE = {
     "Retriever": "mixling.models.retriever",
     "Task": "mixling.evaluation.tasks",
     "Result": "mixling.evaluation.result",
-    "evaluate": "mixling.evaluation.evaluate",
+    "evaluate": "mixling.reports.evaluate",
     "train": "mixling.training.train",
     "compare": "mixling.reports.compare",
     "study": "mixling.studies.study",
@@ -27,7 +27,7 @@ _WHERE = {
     "MixlingError": "mixling.errors",
 }
 
-__all__ = [*_WHERE, "__version__"]  # noqa: PLE0604
+__all__ = [*_WHERE, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

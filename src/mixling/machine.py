@@ -32,18 +32,35 @@ def machine() -> dict[str, Any]:
     import torch
 
     info = Path("/proc/cpuinfo")
-    names = [x.split(":")[1].strip() for x in info.read_text().splitlines() if x.startswith("model name")] if (
-        info.exists()) else [platform.processor()]
+    names = (
+        [x.split(":")[1].strip() for x in info.read_text().splitlines() if x.startswith("model name")]
+        if (info.exists())
+        else [platform.processor()]
+    )
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
-    return {"processor": names[0] if names else "unknown", "cores": os.cpu_count(), "threads": torch.get_num_threads(),
-            "instructions": sorted(flags()), "memory_gib": round(memory / 2**30, 1), "gpu": gpu}
+    return {
+        "processor": names[0] if names else "unknown",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "instructions": sorted(flags()),
+        "memory_gib": round(memory / 2**30, 1),
+        "gpu": gpu,
+    }
 
 
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
     found = {"python": platform.python_version()}
-    for name in ("mixling", "torch", "transformers", "sentence-transformers", "tokenizers", "numpy", "pyarrow"):
+    for name in (
+        "mixling",
+        "torch",
+        "transformers",
+        "sentence-transformers",
+        "tokenizers",
+        "numpy",
+        "pyarrow",
+    ):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -36,8 +36,15 @@ class BatchPlan:
     def part(self, process: int, processes: int) -> BatchPlan:
         """The pairs of one of several processes; together they are the whole batch."""
         cut = slice(len(self.groups) * process // processes, len(self.groups) * (process + 1) // processes)
-        return BatchPlan(self.step, self.kind, self.source, self.groups[cut], self.question_languages[cut],
-                         self.passage_languages[cut], self.visits[cut])
+        return BatchPlan(
+            self.step,
+            self.kind,
+            self.source,
+            self.groups[cut],
+            self.question_languages[cut],
+            self.passage_languages[cut],
+            self.visits[cut],
+        )
 
 
 @dataclass(frozen=True)
@@ -57,9 +64,20 @@ class Schedule:
     Raises MixlingError when a batch cannot be filled.
     """
 
-    def __init__(self, sources: Sequence[Units], strategy: str = "hybrid", *, alpha: float = 0.5, size: int = 32,
-                 seed: int = 0, language: str | None = None, languages: str | float = "uniform",
-                 corpora: float = 1.0, weights: Sequence[float] | None = None, tosses: bool = False):
+    def __init__(
+        self,
+        sources: Sequence[Units],
+        strategy: str = "hybrid",
+        *,
+        alpha: float = 0.5,
+        size: int = 32,
+        seed: int = 0,
+        language: str | None = None,
+        languages: str | float = "uniform",
+        corpora: float = 1.0,
+        weights: Sequence[float] | None = None,
+        tosses: bool = False,
+    ):
         self.sources, self.size, self.seed = list(sources), size, seed
         self.kinds = STRATEGIES[choose(strategy, STRATEGIES, "strategy")](alpha=alpha, language=language)
         self.exponent = 0.0 if languages == "uniform" else float(languages)
@@ -90,9 +108,11 @@ class Schedule:
                     drawn.append((s, None, groups))
         if not drawn:
             wanted = f" in '{kind.only}'" if kind.only else ""
-            raise MixlingError(f"no source has {kind.name} pairs{wanted}: "
-                               f"{', '.join(f'{u.name} ({chr(32).join(u.languages)})' for u in self.sources)}; "
-                               "choose another strategy or add a source")
+            raise MixlingError(
+                f"no source has {kind.name} pairs{wanted}: "
+                f"{', '.join(f'{u.name} ({chr(32).join(u.languages)})' for u in self.sources)}; "
+                "choose another strategy or add a source"
+            )
         cells = [_Cell(s, i, groups, self._stream(s, i, groups, number, kind)) for s, i, groups in drawn]
         return cells, self._shares(cells)
 
@@ -103,20 +123,34 @@ class Schedule:
         have = len(np.unique(block))
         if have < self.size:
             where = f"language '{code}' of source '{source.name}'" if code else f"source '{source.name}'"
-            raise MixlingError(f"a batch of {self.size} cannot be filled: {where} has {len(groups)} question groups on "
-                               f"{have} passage groups with {kind.name} pairs, and a batch takes one of each; set "
-                               f"batches.size to {have} or less, or leave it out with the source's `languages`")
-        name = int.from_bytes(hashlib.sha256(f"{source.name}/{code}/{kind.name}".encode()).digest()[:7], "big")
+            raise MixlingError(
+                f"a batch of {self.size} cannot be filled: {where} has {len(groups)} question groups on "
+                f"{have} passage groups with {kind.name} pairs, and a batch takes one of each; set "
+                f"batches.size to {have} or less, or leave it out with the source's `languages`"
+            )
+        name = int.from_bytes(
+            hashlib.sha256(f"{source.name}/{code}/{kind.name}".encode()).digest()[:7], "big"
+        )
         return Stream(block, self.size, int(mix(self.seed, s, name, number)))
 
     def _shares(self, cells: list[_Cell]) -> list[float]:
         """Language first (uniform or by size), then the source that has it (by size and weight)."""
+
         def code(cell: _Cell) -> str | None:
             return None if cell.language is None else self.sources[cell.source].languages[cell.language]
+
         size = {c: sum(len(x.groups) for x in cells if code(x) == c) for c in {code(x) for x in cells}}
-        base = {c: sum(len(x.groups) ** self.corpora * self.weights[x.source] for x in cells if code(x) == c) for c in size}
-        return [size[code(x)] ** self.exponent * len(x.groups) ** self.corpora * self.weights[x.source] / base[code(x)]
-                for x in cells]
+        base = {
+            c: sum(len(x.groups) ** self.corpora * self.weights[x.source] for x in cells if code(x) == c)
+            for c in size
+        }
+        return [
+            size[code(x)] ** self.exponent
+            * len(x.groups) ** self.corpora
+            * self.weights[x.source]
+            / base[code(x)]
+            for x in cells
+        ]
 
     def plan(self, step: int) -> BatchPlan:
         """The batch of a step, in O(batch size): no other step is visited."""
@@ -131,13 +165,17 @@ class Schedule:
             ql, pl = self._pairs(cell, kind.name, groups, cell.stream.pick(local, visits, 1))
         return BatchPlan(step, kind.name, cell.source, groups, ql, pl, visits)
 
-    def _pairs(self, cell: _Cell, kind: str, groups: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _pairs(
+        self, cell: _Cell, kind: str, groups: np.ndarray, number: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """A (question, passage) language pair for each group, among those that it has, by weight."""
         source = self.sources[cell.source]
         n = len(source.languages)
         size = source.questions.sum(0) + source.passages.sum(0)
         weight = np.where(size > 0, size, 1.0) ** self.exponent
-        table = (source.questions[groups] * weight)[:, :, None] * (source.passages[groups] * weight)[:, None, :]
+        table = (source.questions[groups] * weight)[:, :, None] * (source.passages[groups] * weight)[
+            :, None, :
+        ]
         table = table * (np.eye(n) if kind == "mono" else 1 - np.eye(n))
         total = np.cumsum(table.reshape(len(groups), -1), axis=1)
         chosen = (total <= number[:, None] * total[:, -1:]).sum(1)
@@ -149,8 +187,13 @@ class Schedule:
         source = self.sources[plan.source]
         prefix = f"{source.name}/" if len(self.sources) > 1 else ""
         rows = zip(plan.question_languages, plan.passage_languages, plan.groups, strict=True)
-        return {"step": step, "kind": plan.kind,
-                "pairs": [[source.languages[q], source.languages[p], f"{prefix}{source.groups[g]}"] for q, p, g in rows]}
+        return {
+            "step": step,
+            "kind": plan.kind,
+            "pairs": [
+                [source.languages[q], source.languages[p], f"{prefix}{source.groups[g]}"] for q, p, g in rows
+            ],
+        }
 
     def fingerprint(self, steps: int) -> str:
         """SHA-256 of the plans of the first steps."""
@@ -162,8 +205,11 @@ class Schedule:
     def collisions_expected(self, plan: BatchPlan) -> float:
         """How many pairs of one block a blind draw of this batch would have had on average."""
         number = next(i for i, k in enumerate(self.kinds) if k.name == plan.kind)
-        cell = next(c for c in self.cells[number] if c.source == plan.source
-                    and c.language in (None, plan.question_languages[0]))
+        cell = next(
+            c
+            for c in self.cells[number]
+            if c.source == plan.source and c.language in (None, plan.question_languages[0])
+        )
         count = np.bincount(np.unique(self.sources[cell.source].block[cell.groups], return_inverse=True)[1])
         n = int(count.sum())
         return self.size * (self.size - 1) / 2 * float((count * (count - 1)).sum()) / max(n * (n - 1), 1)

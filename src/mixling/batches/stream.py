@@ -64,15 +64,18 @@ class Stream:
         low, high = self.low[row], self.high[row]
         free = (place >= low) & (place < high)
         if free.any():
-            shuffled = low[free] + self._shuffle(place[free] - low[free], low[free], high[free], round_[free], row[free])
+            shuffled = low[free] + self._shuffle(
+                place[free] - low[free], low[free], high[free], round_[free], row[free]
+            )
             place = place.copy()
             place[free] = shuffled
         owner = self.owner[place]
         turn = (self.place[place] + round_ * self.taken[owner]) % self.count[owner]
         return self.members[self.begin[owner] + turn], round_
 
-    def _shuffle(self, offset: np.ndarray, low: np.ndarray, high: np.ndarray, round_: np.ndarray,
-                 row: np.ndarray) -> np.ndarray:
+    def _shuffle(
+        self, offset: np.ndarray, low: np.ndarray, high: np.ndarray, round_: np.ndarray, row: np.ndarray
+    ) -> np.ndarray:
         return permute(offset, high - low, mix(self.key, round_, row))
 
     def pick(self, groups: np.ndarray, round_: np.ndarray, salt: int) -> np.ndarray:

@@ -29,14 +29,19 @@ def units(corpus: Corpus) -> Units:
     """The question groups of a corpus, in order of their names."""
     languages = tuple(corpus.languages())
     code = {x: i for i, x in enumerate(languages)}
-    groups, q_group = np.unique(corpus.questions["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
+    groups, q_group = np.unique(
+        corpus.questions["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True
+    )
     index = {g: i for i, g in enumerate(groups)}
     l_group = np.array([index.get(g, -1) for g in corpus.links["group"].to_pylist()])
     l_passage = corpus.links["passage"].to_numpy()[l_group >= 0]
     l_group = l_group[l_group >= 0]
-    q_language, p_language = (np.array([code[x] for x in t["language"].to_pylist()])
-                              for t in (corpus.questions, corpus.passages))
-    p_names, p_group = np.unique(corpus.passages["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
+    q_language, p_language = (
+        np.array([code[x] for x in t["language"].to_pylist()]) for t in (corpus.questions, corpus.passages)
+    )
+    p_names, p_group = np.unique(
+        corpus.passages["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True
+    )
     questions, passages = np.zeros((2, len(groups), len(languages)), bool)
     questions[q_group, q_language] = True
     passages[l_group, p_language[l_passage]] = True
@@ -51,19 +56,40 @@ class Rows:
         self.n_languages = len(units.languages)
         code = {x: i for i, x in enumerate(units.languages)}
         index = {g: i for i, g in enumerate(units.groups)}
-        key = np.array([index[g] * self.n_languages + code[x] for g, x in zip(
-            corpus.questions["group"].to_pylist(), corpus.questions["language"].to_pylist(), strict=True)])
+        key = np.array(
+            [
+                index[g] * self.n_languages + code[x]
+                for g, x in zip(
+                    corpus.questions["group"].to_pylist(),
+                    corpus.questions["language"].to_pylist(),
+                    strict=True,
+                )
+            ]
+        )
         self.question = _Lookup(key)
         language = corpus.passages["language"].to_pylist()
-        key = np.array([index.get(g, -1) * self.n_languages + code[language[p]] for g, p in zip(
-            corpus.links["group"].to_pylist(), corpus.links["passage"].to_pylist(), strict=True)])
+        key = np.array(
+            [
+                index.get(g, -1) * self.n_languages + code[language[p]]
+                for g, p in zip(
+                    corpus.links["group"].to_pylist(), corpus.links["passage"].to_pylist(), strict=True
+                )
+            ]
+        )
         self.link = _Lookup(key)
 
-    def find(self, groups: np.ndarray, question_language: np.ndarray, passage_language: np.ndarray,
-             visit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def find(
+        self,
+        groups: np.ndarray,
+        question_language: np.ndarray,
+        passage_language: np.ndarray,
+        visit: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Rows of `questions` and of `links` of each pair, int64 [n]; of several, the visits take turns."""
-        return (self.question(groups * self.n_languages + question_language, visit),
-                self.link(groups * self.n_languages + passage_language, visit))
+        return (
+            self.question(groups * self.n_languages + question_language, visit),
+            self.link(groups * self.n_languages + passage_language, visit),
+        )
 
 
 class _Lookup:

@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="""List, show and convert corpora.
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""List, show and convert corpora.
 
 A folder of your own holds corpus.jsonl (_id, text, language, and title or group if you have them),
 queries.jsonl (_id, text, language, group) and qrels/<split>.tsv (query-id, corpus-id, score). Texts of one
-group say the same in several languages. Parquet serves as well as jsonl.""")
+group say the same in several languages. Parquet serves as well as jsonl.""",
+)
 
-Path_ = Annotated[Path | None, typer.Option("--path", help="Where the data lies; else MIXLING_DATA, ../shared/data, the hub.")]
+Path_ = Annotated[
+    Path | None,
+    typer.Option("--path", help="Where the data lies; else MIXLING_DATA, ../shared/data, the hub."),
+]
 Split = Annotated[str | None, typer.Option("--split", help="Which split; default: the first.")]
 Skip = Annotated[bool, typer.Option("--skip-bad", help="Go on over bad rows; they are counted and listed.")]
 
@@ -32,8 +38,14 @@ def list_() -> None:
     missing = []
     for source in SOURCES.values():
         here = located(source.name) is not None
-        table.add_row(source.name, "yes" if here else "no", " ".join(source.languages), " ".join(source.splits),
-                      source.about, source.licence)
+        table.add_row(
+            source.name,
+            "yes" if here else "no",
+            " ".join(source.languages),
+            " ".join(source.splits),
+            source.about,
+            source.licence,
+        )
         if not here:
             missing.append(f"{source.name}: {source.get}; into a folder '{source.where}' below MIXLING_DATA")
     console = Console()
@@ -43,8 +55,12 @@ def list_() -> None:
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="A named source or a folder of your own.")], path: Path_ = None,
-         split: Split = None, skip_bad: Skip = False) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help="A named source or a folder of your own.")],
+    path: Path_ = None,
+    split: Split = None,
+    skip_bad: Skip = False,
+) -> None:
     """Counts by language, groups, and three question-passage pairs."""
     from rich.console import Console
     from rich.table import Table
@@ -54,13 +70,19 @@ def show(name: Annotated[str, typer.Argument(help="A named source or a folder of
 
     corpus = load(name, split, path=path, skip_bad=skip_bad)
     console = Console()
-    table = Table(show_edge=False, title=f"{corpus.name}: {corpus.questions.num_rows} questions in "
-                  f"{len(corpus.questions['group'].unique())} groups, {corpus.passages.num_rows} passages in "
-                  f"{len(corpus.passages['group'].unique())} groups", title_justify="left")
+    table = Table(
+        show_edge=False,
+        title=f"{corpus.name}: {corpus.questions.num_rows} questions in "
+        f"{len(corpus.questions['group'].unique())} groups, {corpus.passages.num_rows} passages in "
+        f"{len(corpus.passages['group'].unique())} groups",
+        title_justify="left",
+    )
     for column in ("language", "", "questions", "passages"):
         table.add_column(column, justify="right" if column in ("questions", "passages") else "left")
-    counts = [{v["values"]: v["counts"] for v in t["language"].value_counts().to_pylist()}
-              for t in (corpus.questions, corpus.passages)]
+    counts = [
+        {v["values"]: v["counts"] for v in t["language"].value_counts().to_pylist()}
+        for t in (corpus.questions, corpus.passages)
+    ]
     for code in corpus.languages():
         table.add_row(code, language_name(code), str(counts[0].get(code, 0)), str(counts[1].get(code, 0)))
     console.print(table)
@@ -74,14 +96,21 @@ def show(name: Annotated[str, typer.Argument(help="A named source or a folder of
 
 
 @app.command()
-def convert(name: Annotated[str, typer.Argument(help="A named source or a folder of your own.")],
-            out: Annotated[Path, typer.Argument(help="The folder to write.")], path: Path_ = None, split: Split = None,
-            parquet: Annotated[bool, typer.Option(help="Parquet, not jsonl.")] = False, skip_bad: Skip = False) -> None:
+def convert(
+    name: Annotated[str, typer.Argument(help="A named source or a folder of your own.")],
+    out: Annotated[Path, typer.Argument(help="The folder to write.")],
+    path: Path_ = None,
+    split: Split = None,
+    parquet: Annotated[bool, typer.Option(help="Parquet, not jsonl.")] = False,
+    skip_bad: Skip = False,
+) -> None:
     """Write a corpus as a folder of Mixling's own form (BEIR with language and group)."""
     from mixling.corpora.catalogue import load
     from mixling.corpora.folder import write
 
     corpus = load(name, split, path=path, skip_bad=skip_bad)
     write(corpus, out, split or "train", parquet)
-    typer.echo(f"{out}: {corpus.questions.num_rows} questions, {corpus.passages.num_rows} passages"
-               + (f", {len(corpus.skipped)} bad rows skipped" if corpus.skipped else ""))
+    typer.echo(
+        f"{out}: {corpus.questions.num_rows} questions, {corpus.passages.num_rows} passages"
+        + (f", {len(corpus.skipped)} bad rows skipped" if corpus.skipped else "")
+    )

@@ -8,8 +8,12 @@ from typing import Annotated
 import typer
 
 
-def run(out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the audits, the model and the report.")] = Path("demo"),
-        minutes: Annotated[float, typer.Option(min=0.1, help="How long training may take.")] = 3.0) -> None:
+def run(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the audits, the model and the report.")
+    ] = Path("demo"),
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long training may take.")] = 3.0,
+) -> None:
     """Audit a real encoder, train it with hybrid batches, audit it again, answer a question."""
     from mixling.studies.demo import demo
 

@@ -8,9 +8,14 @@ import typer
 
 from mixling.cli import compare, data, demo, doctor, evaluate, schedule, study, train
 
-app = typer.Typer(name="mixling", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="Train, measure and serve text retrievers that treat languages alike.",
-                  context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(
+    name="mixling",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train, measure and serve text retrievers that treat languages alike.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 app.add_typer(data.app, name="data")
 for verb in (schedule, train, evaluate, compare, study, doctor, demo):
     app.command(name=verb.__name__.rpartition(".")[2])(verb.run)

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 
-def run(config: Annotated[Path, typer.Argument(help="The training configuration (TOML).")],
-        steps: Annotated[int, typer.Option("--steps", "-n", min=1, help="How many steps to look at.")] = 100,
-        json_: Annotated[bool, typer.Option("--json", help="One JSON object a step, and nothing else.")] = False) -> None:
+def run(
+    config: Annotated[Path, typer.Argument(help="The training configuration (TOML).")],
+    steps: Annotated[int, typer.Option("--steps", "-n", min=1, help="How many steps to look at.")] = 100,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object a step, and nothing else.")] = False,
+) -> None:
     """Show the batches that a configuration makes: languages, shares, padding, a hash of the plan."""
     import json
     from collections import Counter
@@ -32,8 +34,11 @@ def run(config: Annotated[Path, typer.Argument(help="The training configuration 
         languages.update((q, p) for q, p, _ in row["pairs"])
         avoided += schedule.collisions_expected(plan)
         if step < 3:
-            typer.echo(f"step {step}, {plan.kind}: " + "  ".join(f"{q}-{p}" for q, p, _ in row["pairs"][:16])
-                       + (" …" if len(row["pairs"]) > 16 else ""))
+            typer.echo(
+                f"step {step}, {plan.kind}: "
+                + "  ".join(f"{q}-{p}" for q, p, _ in row["pairs"][:16])
+                + (" …" if len(row["pairs"]) > 16 else "")
+            )
         batch = pairs.batch(plan)
         for texts in (batch.questions, batch.passages):
             real += sum(map(len, texts))
@@ -43,7 +48,11 @@ def run(config: Annotated[Path, typer.Argument(help="The training configuration 
     total = sum(languages.values())
     for (q, p), n in languages.most_common():
         typer.echo(f"  question {q}, passage {p}: {n / total:.2%}")
-    typer.echo(f"false negatives avoided: about {avoided:.1f} pairs (what blind draws would have put together)")
-    typer.echo(f"padding to the longest text, by characters: {1 - real / padded:.0%} (texts go through sorted by length, in calls "
-               "of few tokens, so little of it is computed)")
+    typer.echo(
+        f"false negatives avoided: about {avoided:.1f} pairs (what blind draws would have put together)"
+    )
+    typer.echo(
+        f"padding to the longest text, by characters: {1 - real / padded:.0%} (texts go through sorted by length, in calls "
+        "of few tokens, so little of it is computed)"
+    )
     typer.echo(f"plan of {steps} steps: SHA-256 {schedule.fingerprint(steps)}")

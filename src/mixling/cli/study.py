@@ -8,10 +8,16 @@ from typing import Annotated
 import typer
 
 
-def run(file: Annotated[Path, typer.Argument(help="The study's TOML file.")],
-        out: Annotated[Path | None, typer.Option("--out", "-o", help="Where its runs are kept; default runs/NAME.")] = None,
-        keep_models: Annotated[bool, typer.Option("--keep-models", help="Keep every trained model.")] = False) -> None:
+def run(
+    file: Annotated[Path, typer.Argument(help="The study's TOML file.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Where its runs are kept; default runs/NAME.")
+    ] = None,
+    keep_models: Annotated[bool, typer.Option("--keep-models", help="Keep every trained model.")] = False,
+) -> None:
     """Run a grid of trainings and evaluations and write its table beside the file; goes on where it was cut off."""
     from mixling.studies.study import markdown, study
 
-    typer.echo(markdown(study(file, out, keep_models=keep_models, log=lambda text: typer.echo(text, err=True))))
+    typer.echo(
+        markdown(study(file, out, keep_models=keep_models, log=lambda text: typer.echo(text, err=True)))
+    )

@@ -8,10 +8,15 @@ from typing import Annotated
 import typer
 
 
-def run(config: Annotated[Path | None, typer.Argument(help="The configuration (TOML).")] = None,
-        out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder; a cut-off run in it goes on.")] = None,
-        explain: Annotated[bool, typer.Option("--explain", help="Print every setting with its default and meaning.")] = False,
-        ) -> None:
+def run(
+    config: Annotated[Path | None, typer.Argument(help="The configuration (TOML).")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The run's folder; a cut-off run in it goes on.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print every setting with its default and meaning.")
+    ] = False,
+) -> None:
     """Train a retriever: configuration in, an ordinary sentence-transformers folder out."""
     from mixling.errors import MixlingError
 
@@ -21,7 +26,9 @@ def run(config: Annotated[Path | None, typer.Argument(help="The configuration (T
         typer.echo(text())
         return
     if config is None or out is None:
-        raise MixlingError("say what to train and where to: mixling train CONFIG.toml --out DIR (--explain lists the settings)")
+        raise MixlingError(
+            "say what to train and where to: mixling train CONFIG.toml --out DIR (--explain lists the settings)"
+        )
     from mixling.training.train import train
 
     typer.echo(f"{train(config, out)}")

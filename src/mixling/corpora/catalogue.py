@@ -64,31 +64,82 @@ def _files(pattern: str, language: str) -> Callable[[Path, str, bool], Corpus]:
         if not files:
             raise MixlingError(f"{folder}: no file like {pattern.format(split=split)}; fetch the set again")
         return squad.read(files, folder.name, skip_bad)
+
     return read
 
 
-SOURCES = {s.name: s for s in (
-    Source("sample", "ships with Mixling: 44 passages, 8 languages, parallel", sample.LANGUAGES,
-           ("train", "test", "all"), "CC0-1.0", "this project", "always there",
-           lambda folder, split, skip_bad: sample.read(split)),
-    Source("xquad-r", "questions and answer sentences, parallel (evaluation only)",
-           ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"), ("test",), "CC-BY-SA-4.0",
-           "Roy et al. 2020, arXiv:2004.05484",
-           "folder xquad-r of github.com/google-research-datasets/lareqa", _lareqa, "xquad-r"),
-    Source("mlqa-r", "questions and answer sentences, partly parallel (evaluation only; it is MLQA dev)",
-           ("ar", "de", "en", "es", "hi", "vi", "zh"), ("test",), "CC-BY-SA-3.0",
-           "Roy et al. 2020, arXiv:2004.05484",
-           "folder mlqa-r of github.com/google-research-datasets/lareqa (an early commit)", _lareqa, "mlqa-r"),
-    Source("mlqa", "parallel questions and paragraphs; train = test less the tenth held out",
-           ("ar", "de", "en", "es", "hi", "vi", "zh"), ("train", "held-out", "test", "dev"), "CC-BY-SA-3.0",
-           "Lewis et al. 2020, arXiv:1910.07475", "github.com/facebookresearch/MLQA", _mlqa, "mlqa"),
-    Source("jaquad", "Japanese questions and paragraphs", ("ja",), ("train", "dev"), "CC-BY-SA-3.0",
-           "So et al. 2022, arXiv:2202.01764", "hub SkelterLabsInc/JaQuAD",
-           _files("{split}/jaquad_{split}_*.json*", "ja"), "jaquad", ("SkelterLabsInc/JaQuAD", None)),
-    Source("arcd", "Arabic questions and paragraphs", ("ar",), ("train", "test"), "MIT",
-           "Mozannar et al. 2019, arXiv:1906.05394", "hub hsseinmz/arcd",
-           _files("arcd-{split}.json*", "ar"), "arcd", ("hsseinmz/arcd", None)),
-)}
+SOURCES = {
+    s.name: s
+    for s in (
+        Source(
+            "sample",
+            "ships with Mixling: 44 passages, 8 languages, parallel",
+            sample.LANGUAGES,
+            ("train", "test", "all"),
+            "CC0-1.0",
+            "this project",
+            "always there",
+            lambda folder, split, skip_bad: sample.read(split),
+        ),
+        Source(
+            "xquad-r",
+            "questions and answer sentences, parallel (evaluation only)",
+            ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"),
+            ("test",),
+            "CC-BY-SA-4.0",
+            "Roy et al. 2020, arXiv:2004.05484",
+            "folder xquad-r of github.com/google-research-datasets/lareqa",
+            _lareqa,
+            "xquad-r",
+        ),
+        Source(
+            "mlqa-r",
+            "questions and answer sentences, partly parallel (evaluation only; it is MLQA dev)",
+            ("ar", "de", "en", "es", "hi", "vi", "zh"),
+            ("test",),
+            "CC-BY-SA-3.0",
+            "Roy et al. 2020, arXiv:2004.05484",
+            "folder mlqa-r of github.com/google-research-datasets/lareqa (an early commit)",
+            _lareqa,
+            "mlqa-r",
+        ),
+        Source(
+            "mlqa",
+            "parallel questions and paragraphs; train = test less the tenth held out",
+            ("ar", "de", "en", "es", "hi", "vi", "zh"),
+            ("train", "held-out", "test", "dev"),
+            "CC-BY-SA-3.0",
+            "Lewis et al. 2020, arXiv:1910.07475",
+            "github.com/facebookresearch/MLQA",
+            _mlqa,
+            "mlqa",
+        ),
+        Source(
+            "jaquad",
+            "Japanese questions and paragraphs",
+            ("ja",),
+            ("train", "dev"),
+            "CC-BY-SA-3.0",
+            "So et al. 2022, arXiv:2202.01764",
+            "hub SkelterLabsInc/JaQuAD",
+            _files("{split}/jaquad_{split}_*.json*", "ja"),
+            "jaquad",
+            ("SkelterLabsInc/JaQuAD", None),
+        ),
+        Source(
+            "arcd",
+            "Arabic questions and paragraphs",
+            ("ar",),
+            ("train", "test"),
+            "MIT",
+            "Mozannar et al. 2019, arXiv:1906.05394",
+            "hub hsseinmz/arcd",
+            _files("arcd-{split}.json*", "ar"),
+            "arcd",
+            ("hsseinmz/arcd", None),
+        ),
+    )
+}
 
 
 def roots(given: str | Path | None = None) -> list[Path]:
@@ -105,18 +156,36 @@ def located(name: str, root: str | Path | None = None) -> Path | None:
     return next((r / source.where for r in roots(root) if (r / source.where).is_dir()), None)
 
 
-def load(name: str, split: str | None = None, *, path: str | Path | None = None, languages: list[str] | None = None,
-         language: str | None = None, hub_name: str | None = None, columns: dict[str, str] | None = None,
-         skip_bad: bool = False, root: str | Path | None = None) -> Corpus:
+def load(
+    name: str,
+    split: str | None = None,
+    *,
+    path: str | Path | None = None,
+    languages: list[str] | None = None,
+    language: str | None = None,
+    hub_name: str | None = None,
+    columns: dict[str, str] | None = None,
+    skip_bad: bool = False,
+    root: str | Path | None = None,
+) -> Corpus:
     """A corpus by name, from a folder, or from the hub.
 
     name: a named source, or (with `path` or a folder's path as the name) a folder of one's own, or (with
     `hub_name` and `columns`) a Hugging Face data set. Raises MixlingError saying what is missing.
     """
     if hub_name is not None:
-        corpus = hub.read(hub_name, columns or {}, name, split or "train", language,
-                          None if path is None else str(path), skip_bad)
-    elif name in SOURCES and (path is None or name != Path(name).name or Path(path).is_dir() and not _own(Path(path))):
+        corpus = hub.read(
+            hub_name,
+            columns or {},
+            name,
+            split or "train",
+            language,
+            None if path is None else str(path),
+            skip_bad,
+        )
+    elif name in SOURCES and (
+        path is None or name != Path(name).name or (Path(path).is_dir() and not _own(Path(path)))
+    ):
         corpus = _named(SOURCES[name], split, path, skip_bad, root)
     elif path is not None or Path(name).is_dir():
         corpus = _path(name, Path(path or name), split, language, skip_bad)
@@ -139,8 +208,10 @@ def _named(source: Source, split: str | None, path: Any, skip_bad: bool, root: A
         return source.read(folder, split, skip_bad)
     if source.hub is not None:
         return _from_hub(source, split, skip_bad)
-    raise MixlingError(f"source '{source.name}' was not found in {', '.join(map(str, roots(root)))}. Fetch {source.get} "
-                       f"and put it into a folder '{source.where}', then set MIXLING_DATA to the folder above it")
+    raise MixlingError(
+        f"source '{source.name}' was not found in {', '.join(map(str, roots(root)))}. Fetch {source.get} "
+        f"and put it into a folder '{source.where}', then set MIXLING_DATA to the folder above it"
+    )
 
 
 def _from_hub(source: Source, split: str, skip_bad: bool) -> Corpus:
@@ -148,13 +219,15 @@ def _from_hub(source: Source, split: str, skip_bad: bool) -> Corpus:
     assert source.hub is not None
     rows = {"id": "id", "question": "question", "passage": "context", "question_group": "id"}
     names = {"dev": "validation"}
-    return hub.read(source.hub[0], rows, source.name, names.get(split, split), source.languages[0], skip_bad=skip_bad)
+    return hub.read(
+        source.hub[0], rows, source.name, names.get(split, split), source.languages[0], skip_bad=skip_bad
+    )
 
 
 def _path(name: str, path: Path, split: str | None, language: str | None, skip_bad: bool) -> Corpus:
     if path.is_file():
         if language is None:
-            raise MixlingError(f"{path}: say its language (language = \"en\" in the source's table)")
+            raise MixlingError(f'{path}: say its language (language = "en" in the source\'s table)')
         return squad.read([(path, language, language)], name, skip_bad)
     if not path.is_dir():
         raise MixlingError(f"{path}: no such file or folder (source {name}); check `path`")

@@ -19,9 +19,12 @@ from mixling.errors import MixlingError
 
 SPAN = pa.list_(pa.struct([("start", pa.int32()), ("end", pa.int32())]))
 QUESTIONS = pa.schema([(n, pa.string()) for n in ("id", "text", "language", "group")])
-PASSAGES = pa.schema([*[(n, pa.string()) for n in ("id", "text", "language", "group", "title")],
-                      ("sentences", SPAN)])
-LINKS = pa.schema([("group", pa.string()), ("passage", pa.int64()), ("start", pa.int32()), ("end", pa.int32())])
+PASSAGES = pa.schema(
+    [*[(n, pa.string()) for n in ("id", "text", "language", "group", "title")], ("sentences", SPAN)]
+)
+LINKS = pa.schema(
+    [("group", pa.string()), ("passage", pa.int64()), ("start", pa.int32()), ("end", pa.int32())]
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class Corpus:
                 digest.update(repr(row.to_pydict()).encode())
         return digest.hexdigest()
 
-    def select(self, languages: Iterable[str] | None = None, passage_groups: Iterable[str] | None = None) -> Corpus:
+    def select(
+        self, languages: Iterable[str] | None = None, passage_groups: Iterable[str] | None = None
+    ) -> Corpus:
         """The part in some languages, or on some passage groups (with the questions linked to them)."""
         keep_p = np.ones(self.passages.num_rows, bool)
         keep_q = np.ones(self.questions.num_rows, bool)
@@ -68,8 +73,12 @@ class Corpus:
         keep_q &= pc.is_in(self.questions["group"], links["group"].unique()).to_numpy()
         row = np.cumsum(keep_p) - 1
         links = links.set_column(1, "passage", pa.array(row[links["passage"].to_numpy()], pa.int64()))
-        return replace(self, questions=self.questions.filter(pa.array(keep_q)),
-                       passages=self.passages.filter(pa.array(keep_p)), links=links)
+        return replace(
+            self,
+            questions=self.questions.filter(pa.array(keep_q)),
+            passages=self.passages.filter(pa.array(keep_p)),
+            links=links,
+        )
 
 
 class Builder:
@@ -89,8 +98,15 @@ class Builder:
             self.q[key, language] = len(self.questions)
             self.questions.append((key, text, language, group))
 
-    def passage(self, key: str, text: str, language: str, group: str | None = None, title: str | None = None,
-                sentences: list[tuple[int, int]] | None = None) -> int:
+    def passage(
+        self,
+        key: str,
+        text: str,
+        language: str,
+        group: str | None = None,
+        title: str | None = None,
+        sentences: list[tuple[int, int]] | None = None,
+    ) -> int:
         """Row of the passage; `key` tells equal passages (its id, or its text where it has none)."""
         row = self.p.get((key, language))
         if row is None:
@@ -107,7 +123,9 @@ class Builder:
     def build(self, skipped: Iterable[Exception] = ()) -> Corpus:
         """The corpus. Passages without a group are grouped by the questions that they share (data.md 8)."""
         if not self.links:
-            raise MixlingError(f"{self.name}: no question is linked to a passage; nothing to train or measure")
+            raise MixlingError(
+                f"{self.name}: no question is linked to a passage; nothing to train or measure"
+            )
         if any(p[3] is None for p in self.passages):
             for passage, group in zip(self.passages, self._components(), strict=True):
                 passage[3] = group
@@ -127,12 +145,16 @@ class Builder:
         """Passages that share a question are one group, named after its smallest question group."""
         names = sorted({g for g, _ in self.links})
         of = {g: i for i, g in enumerate(names)}
-        label = connected(np.array([of[g] for g, _ in self.links]), np.array([i for _, i in self.links]),
-                          len(names), len(self.passages))
+        label = connected(
+            np.array([of[g] for g, _ in self.links]),
+            np.array([i for _, i in self.links]),
+            len(names),
+            len(self.passages),
+        )
         first: dict[int, str] = {}
         for i, g in enumerate(names):
             first.setdefault(int(label[i]), g)
-        return [first.get(int(c), f"alone-{i}") for i, c in enumerate(label[len(names):])]
+        return [first.get(int(c), f"alone-{i}") for i, c in enumerate(label[len(names) :])]
 
 
 def connected(left: np.ndarray, right: np.ndarray, n_left: int, n_right: int) -> np.ndarray:

@@ -15,7 +15,9 @@ from mixling.errors import BadRow, MixlingError, Skipped
 def text_of(path: Path) -> str:
     """The whole of a UTF-8 file, unpacked if it is gzipped."""
     if not path.exists():
-        raise MixlingError(f"{path}: no such file; check the path, or set MIXLING_DATA to the folder that holds it")
+        raise MixlingError(
+            f"{path}: no such file; check the path, or set MIXLING_DATA to the folder that holds it"
+        )
     try:
         raw = path.read_bytes()
         return (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
@@ -23,8 +25,9 @@ def text_of(path: Path) -> str:
         raise MixlingError(f"{path}: cannot be read ({error}); fetch it again") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise BadRow(path, line, "text", error.object[error.start : error.start + 4], "UTF-8",
-                     "save the file as UTF-8") from None
+        raise BadRow(
+            path, line, "text", error.object[error.start : error.start + 4], "UTF-8", "save the file as UTF-8"
+        ) from None
 
 
 def json_of(path: Path) -> Any:
@@ -32,8 +35,14 @@ def json_of(path: Path) -> Any:
     try:
         return json.loads(text_of(path))
     except json.JSONDecodeError as error:
-        raise BadRow(path, error.lineno, "json", error.doc[error.pos : error.pos + 20], f"JSON ({error.msg})",
-                     "mend or fetch the file again") from None
+        raise BadRow(
+            path,
+            error.lineno,
+            "json",
+            error.doc[error.pos : error.pos + 20],
+            f"JSON ({error.msg})",
+            "mend or fetch the file again",
+        ) from None
 
 
 def json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
@@ -44,10 +53,19 @@ def json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            skipped(BadRow(path, number, "json", line.strip(), f"one JSON object a line ({error.msg})", "mend the line"))
+            skipped(
+                BadRow(
+                    path,
+                    number,
+                    "json",
+                    line.strip(),
+                    f"one JSON object a line ({error.msg})",
+                    "mend the line",
+                )
+            )
             continue
         if not isinstance(row, dict):
-            skipped(BadRow(path, number, "json", row, "a JSON object", "write {\"_id\": …, \"text\": …}"))
+            skipped(BadRow(path, number, "json", row, "a JSON object", 'write {"_id": …, "text": …}'))
             continue
         yield number, row
 
@@ -56,7 +74,9 @@ def text_field(row: dict, field: str, path: Path, line: int | str) -> str:
     """A field that must hold words. Raises BadRow."""
     value = row.get(field)
     if not isinstance(value, str) or not value.strip():
-        raise BadRow(path, line, field, value, "text that is not empty", f"fill '{field}' or leave the row out")
+        raise BadRow(
+            path, line, field, value, "text that is not empty", f"fill '{field}' or leave the row out"
+        )
     return value
 
 

@@ -23,8 +23,13 @@ from mixling.corpora.languages import tag
 from mixling.errors import BadRow, MixlingError, Skipped
 
 
-def read(folder: Path, name: str | None = None, split: str | None = None, language: str | None = None,
-         skip_bad: bool = False) -> Corpus:
+def read(
+    folder: Path,
+    name: str | None = None,
+    split: str | None = None,
+    language: str | None = None,
+    skip_bad: bool = False,
+) -> Corpus:
     """The corpus of a folder; `split` names the qrels file (default: the only one, or train)."""
     builder, skipped = Builder(name or folder.name), Skipped(skip_bad)
     fallback = tag(language) if language else None
@@ -34,8 +39,13 @@ def read(folder: Path, name: str | None = None, split: str | None = None, langua
         try:
             key = _id(row, path, line, passages)
             code = _language(row, fallback, path, line)
-            passages[key] = builder.passage(key, text_field(row, "text", path, line), code,
-                                            str(row.get("group") or key), row.get("title") or None)
+            passages[key] = builder.passage(
+                key,
+                text_field(row, "text", path, line),
+                code,
+                str(row.get("group") or key),
+                row.get("title") or None,
+            )
         except BadRow as bad:
             skipped(bad)
     for path, line, row in _rows(folder, "queries", skipped):
@@ -49,9 +59,22 @@ def read(folder: Path, name: str | None = None, split: str | None = None, langua
             skipped(bad)
     for path, line, query, passage in _judged(folder, split, skipped):
         if query not in groups:
-            skipped(BadRow(path, line, "query-id", query, "an _id of queries.jsonl", "add the query or drop the line"))
+            skipped(
+                BadRow(
+                    path, line, "query-id", query, "an _id of queries.jsonl", "add the query or drop the line"
+                )
+            )
         elif passage not in passages:
-            skipped(BadRow(path, line, "corpus-id", passage, "an _id of corpus.jsonl", "add the passage or drop the line"))
+            skipped(
+                BadRow(
+                    path,
+                    line,
+                    "corpus-id",
+                    passage,
+                    "an _id of corpus.jsonl",
+                    "add the passage or drop the line",
+                )
+            )
         else:
             builder.link(groups[query], passages[passage])
     return _linked(builder).build(skipped.rows)
@@ -68,8 +91,12 @@ def write(corpus: Corpus, folder: Path, split: str = "train", parquet: bool = Fa
     ids = [f"p{i}" for i in range(corpus.passages.num_rows)]
     qids = [f"q{i}" for i in range(corpus.questions.num_rows)]
     tables = {
-        "corpus": corpus.passages.select(["text", "language", "group", "title"]).add_column(0, "_id", pa.array(ids)),
-        "queries": corpus.questions.select(["text", "language", "group"]).add_column(0, "_id", pa.array(qids)),
+        "corpus": corpus.passages.select(["text", "language", "group", "title"]).add_column(
+            0, "_id", pa.array(ids)
+        ),
+        "queries": corpus.questions.select(["text", "language", "group"]).add_column(
+            0, "_id", pa.array(qids)
+        ),
     }
     for kind, table in tables.items():
         if parquet:
@@ -83,7 +110,9 @@ def write(corpus: Corpus, folder: Path, split: str = "train", parquet: bool = Fa
         members.setdefault(group, []).append(key)
     with (temporary / "qrels" / f"{split}.tsv").open("w", encoding="utf-8") as out:
         out.write("query-id\tcorpus-id\tscore\n")
-        for group, passage in zip(corpus.links["group"].to_pylist(), corpus.links["passage"].to_pylist(), strict=True):
+        for group, passage in zip(
+            corpus.links["group"].to_pylist(), corpus.links["passage"].to_pylist(), strict=True
+        ):
             out.writelines(f"{key}\t{ids[passage]}\t1\n" for key in members.get(group, []))
     if folder.exists():
         raise MixlingError(f"{folder}: exists already; choose another folder or remove it")
@@ -93,7 +122,9 @@ def write(corpus: Corpus, folder: Path, split: str = "train", parquet: bool = Fa
 def _rows(folder: Path, kind: str, skipped: Skipped) -> Iterator[tuple[Path, int, dict]]:
     path = find(folder, f"{kind}.jsonl", f"{kind}.parquet")
     if path is None:
-        raise MixlingError(f"{folder}: no {kind}.jsonl or {kind}.parquet; see `mixling data --help` for the folder's form")
+        raise MixlingError(
+            f"{folder}: no {kind}.jsonl or {kind}.parquet; see `mixling data --help` for the folder's form"
+        )
     if path.suffix == ".parquet":
         try:
             rows = pq.read_table(path).to_pylist()
@@ -116,11 +147,15 @@ def _id(row: dict, path: Path, line: int, seen: dict) -> str:
 def _language(row: dict, fallback: str | None, path: Path, line: int) -> str:
     written = row.get("language") or row.get("lang") or fallback
     if not written:
-        raise BadRow(path, line, "language", written, "a BCP-47 tag", "add the column, or give `language` for all rows")
+        raise BadRow(
+            path, line, "language", written, "a BCP-47 tag", "add the column, or give `language` for all rows"
+        )
     try:
         return tag(str(written))
     except MixlingError:
-        raise BadRow(path, line, "language", written, "a BCP-47 tag", "write for example en, sw or zh-Hant") from None
+        raise BadRow(
+            path, line, "language", written, "a BCP-47 tag", "write for example en, sw or zh-Hant"
+        ) from None
 
 
 def _judged(folder: Path, split: str | None, skipped: Skipped) -> Iterator[tuple[Path, int, str, str]]:
@@ -135,10 +170,12 @@ def _judged(folder: Path, split: str | None, skipped: Skipped) -> Iterator[tuple
     path = files[names.index(split)]
     for line, text in enumerate(io.StringIO(text_of(path)), 1):
         parts = text.rstrip("\n").split("\t")
-        if line == 1 and parts[0] == "query-id" or not text.strip():
+        if (line == 1 and parts[0] == "query-id") or not text.strip():
             continue
         if len(parts) != 3:
-            skipped(BadRow(path, line, "line", text.strip(), "three columns with tabs between", "mend the line"))
+            skipped(
+                BadRow(path, line, "line", text.strip(), "three columns with tabs between", "mend the line")
+            )
             continue
         try:
             score = float(parts[2])

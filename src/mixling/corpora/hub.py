@@ -19,12 +19,28 @@ from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.languages import tag
 from mixling.errors import BadRow, MixlingError, Skipped
 
-COLUMNS = ("question", "passage", "language", "question_language", "passage_language", "question_group",
-           "passage_group", "id", "title")
+COLUMNS = (
+    "question",
+    "passage",
+    "language",
+    "question_language",
+    "passage_language",
+    "question_group",
+    "passage_group",
+    "id",
+    "title",
+)
 
 
-def read(hub: str, columns: dict[str, str], name: str | None = None, split: str = "train",
-         language: str | None = None, path: str | None = None, skip_bad: bool = False) -> Corpus:
+def read(
+    hub: str,
+    columns: dict[str, str],
+    name: str | None = None,
+    split: str = "train",
+    language: str | None = None,
+    path: str | None = None,
+    skip_bad: bool = False,
+) -> Corpus:
     """One question and one passage a row. Raises MixlingError when the data set or a column is missing."""
     name = name or hub
     for key in columns:
@@ -36,7 +52,9 @@ def read(hub: str, columns: dict[str, str], name: str | None = None, split: str 
     rows = rows_of(hub, name, split, path)
     for key, column in columns.items():
         if column not in rows.column_names:
-            raise MixlingError(f"{name}: no column '{column}' (columns.{key}); there are: {', '.join(rows.column_names)}")
+            raise MixlingError(
+                f"{name}: no column '{column}' (columns.{key}); there are: {', '.join(rows.column_names)}"
+            )
     return _build(rows, columns, name, language, Skipped(skip_bad))
 
 
@@ -51,7 +69,7 @@ def rows_of(hub: str, name: str, split: str, path: str | None = None, config: st
     except Exception as error:
         raise MixlingError(
             f"{name}: cannot load '{hub}', split '{split}' ({type(error).__name__}: {str(error).splitlines()[0]}); "
-            "offline, save it once with `datasets.load_dataset(…).to_json(…)` and give hub = \"json\" and its path"
+            'offline, save it once with `datasets.load_dataset(…).to_json(…)` and give hub = "json" and its path'
         ) from None
 
 
@@ -62,7 +80,9 @@ def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, 
         try:
             for key in ("question", "passage"):
                 if not isinstance(got[key], str) or not got[key].strip():
-                    raise BadRow(name, number, columns[key], got[key], "text that is not empty", "mend or drop the row")
+                    raise BadRow(
+                        name, number, columns[key], got[key], "text that is not empty", "mend or drop the row"
+                    )
             ql, pl = (_language(got, side, language, name, number) for side in ("question", "passage"))
         except BadRow as bad:
             skipped(bad)
@@ -71,8 +91,9 @@ def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, 
         group = str(got.get("question_group") or key)
         builder.question(key, got["question"], ql, group)
         group_p = got.get("passage_group")
-        row_p = builder.passage(got["passage"], got["passage"], pl, None if group_p is None else str(group_p),
-                                got.get("title"))
+        row_p = builder.passage(
+            got["passage"], got["passage"], pl, None if group_p is None else str(group_p), got.get("title")
+        )
         builder.link(group, row_p)
     return builder.build(skipped.rows)
 
@@ -82,5 +103,11 @@ def _language(got: dict, side: str, fallback: str | None, name: str, number: int
     try:
         return tag(str(written or ""))
     except MixlingError:
-        raise BadRow(name, number, f"{side}_language", written, "a BCP-47 tag",
-                     "map a column, or give `language` for all rows") from None
+        raise BadRow(
+            name,
+            number,
+            f"{side}_language",
+            written,
+            "a BCP-47 tag",
+            "map a column, or give `language` for all rows",
+        ) from None

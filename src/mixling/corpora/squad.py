@@ -25,32 +25,67 @@ def read(files: Iterable[tuple[Path, str, str]], name: str, skip_bad: bool = Fal
     return builder.build(skipped.rows)
 
 
-def add(builder: Builder, content: Any, path: Path | str, question_language: str, passage_language: str,
-        skipped: Skipped) -> None:
+def add(
+    builder: Builder,
+    content: Any,
+    path: Path | str,
+    question_language: str,
+    passage_language: str,
+    skipped: Skipped,
+) -> None:
     """Put one SQuAD document into the builder."""
     if not isinstance(content, dict) or not isinstance(content.get("data"), list):
-        raise BadRow(path, 1, "data", type(content).__name__, "SQuAD JSON: {\"data\": [{\"paragraphs\": […]}]}",
-                     "give another reader or file")
+        raise BadRow(
+            path,
+            1,
+            "data",
+            type(content).__name__,
+            'SQuAD JSON: {"data": [{"paragraphs": […]}]}',
+            "give another reader or file",
+        )
     for a, article in enumerate(content["data"]):
         for p, paragraph in enumerate(article.get("paragraphs", [])):
             where = f"data[{a}].paragraphs[{p}]"
             context = paragraph.get("context")
             if not isinstance(context, str) or not context.strip():
-                skipped(BadRow(path, where, "context", context, "the paragraph's text", "fill it or leave it out"))
+                skipped(
+                    BadRow(path, where, "context", context, "the paragraph's text", "fill it or leave it out")
+                )
                 continue
             breaks = paragraph.get("sentence_breaks")
             if breaks is not None and not all(0 <= s < e <= len(context) for s, e in breaks):
-                skipped(BadRow(path, where, "sentence_breaks", breaks, "offsets inside the context",
-                               "fetch the file again"))
+                skipped(
+                    BadRow(
+                        path,
+                        where,
+                        "sentence_breaks",
+                        breaks,
+                        "offsets inside the context",
+                        "fetch the file again",
+                    )
+                )
                 continue
-            row = builder.passage(context, context, passage_language, title=article.get("title"),
-                                  sentences=None if breaks is None else [(s, e) for s, e in breaks])
+            row = builder.passage(
+                context,
+                context,
+                passage_language,
+                title=article.get("title"),
+                sentences=None if breaks is None else [(s, e) for s, e in breaks],
+            )
             for q, qa in enumerate(paragraph.get("qas", [])):
                 _question(builder, qa, context, row, question_language, path, f"{where}.qas[{q}]", skipped)
 
 
-def _question(builder: Builder, qa: dict, context: str, row: int, language: str, path: Path | str, where: str,
-              skipped: Skipped) -> None:
+def _question(
+    builder: Builder,
+    qa: dict,
+    context: str,
+    row: int,
+    language: str,
+    path: Path | str,
+    where: str,
+    skipped: Skipped,
+) -> None:
     key, text = qa.get("id"), qa.get("question")
     if key is None or not str(key):
         skipped(BadRow(path, where, "id", key, "the question's id", "give every question an id"))
@@ -64,7 +99,9 @@ def _question(builder: Builder, qa: dict, context: str, row: int, language: str,
         answer = answers[0]
         start = answer.get("answer_start")
         if not isinstance(start, int) or not 0 <= start < len(context):
-            skipped(BadRow(path, where, "answer_start", start, "an offset inside the context", "mend the offset"))
+            skipped(
+                BadRow(path, where, "answer_start", start, "an offset inside the context", "mend the offset")
+            )
             return
         end = min(start + len(answer["text"]), len(context))
     builder.question(str(key), text, language, str(key))

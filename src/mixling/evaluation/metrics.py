@@ -31,15 +31,18 @@ def ndcg(k: int) -> Callable[[np.ndarray, np.ndarray, int], np.ndarray]:
     def measure(rank: np.ndarray, query: np.ndarray, queries: int) -> np.ndarray:
         gain = np.bincount(query, np.where(rank <= k, 1 / np.log2(rank + 1.0), 0), queries)
         return gain / ideal[np.clip(np.bincount(query, minlength=queries), 1, k) - 1]
+
     return measure
 
 
 def reciprocal_rank(k: int) -> Callable[[np.ndarray, np.ndarray, int], np.ndarray]:
     """1 / rank of the first relevant, 0 beyond k: `recip_rank` of a run cut at k."""
+
     def measure(rank: np.ndarray, query: np.ndarray, queries: int) -> np.ndarray:
         best = np.full(queries, np.inf)
         np.minimum.at(best, query, rank.astype(float))
         return np.where(best <= k, 1 / best, 0.0)
+
     return measure
 
 
@@ -58,5 +61,10 @@ def _mean(value: np.ndarray, query: np.ndarray, queries: int) -> np.ndarray:
     return np.bincount(query, value, queries) / np.maximum(np.bincount(query, minlength=queries), 1)
 
 
-METRICS = {"mAP": average_precision, "R@1": recall(1), "R@10": recall(10), "nDCG@10": ndcg(10),
-           "MRR@10": reciprocal_rank(10)}
+METRICS = {
+    "mAP": average_precision,
+    "R@1": recall(1),
+    "R@10": recall(10),
+    "nDCG@10": ndcg(10),
+    "MRR@10": reciprocal_rank(10),
+}

@@ -28,8 +28,16 @@ class Ranks:
     top_scores: np.ndarray
 
 
-def ranks(queries: np.ndarray, candidates: np.ndarray, language: np.ndarray, relevant: np.ndarray, ids: list[str],
-          depth: int = 10, block: int = 256, progress: Callable[[int, int], None] | None = None) -> Ranks:
+def ranks(
+    queries: np.ndarray,
+    candidates: np.ndarray,
+    language: np.ndarray,
+    relevant: np.ndarray,
+    ids: list[str],
+    depth: int = 10,
+    block: int = 256,
+    progress: Callable[[int, int], None] | None = None,
+) -> Ranks:
     """Rank every relevant pair. queries, candidates: float32 [n, d], compared by dot product; language: int64
     [n candidates]; relevant: int64 [n, 2] sorted by query; ids: of candidates, to settle ties."""
     by_language = np.argsort(language, kind="stable")

@@ -46,12 +46,18 @@ class Result:
         folder = Path(folder)
         path = folder / "summary.json"
         if not path.exists():
-            raise MixlingError(f"{folder}: no summary.json; give a folder that `mixling evaluate --out` wrote")
+            raise MixlingError(
+                f"{folder}: no summary.json; give a folder that `mixling evaluate --out` wrote"
+            )
         try:
             summary = json.loads(path.read_text(encoding="utf-8"))
             examples = summary.pop("examples", {})
             assert isinstance(summary["tasks"], dict)
         except (json.JSONDecodeError, KeyError, AssertionError):
-            raise MixlingError(f"{path}: not a summary that Mixling wrote; run `mixling evaluate` again") from None
-        scores = pq.read_table(folder / "scores.parquet") if (folder / "scores.parquet").exists() else pa.table({})
+            raise MixlingError(
+                f"{path}: not a summary that Mixling wrote; run `mixling evaluate` again"
+            ) from None
+        scores = (
+            pq.read_table(folder / "scores.parquet") if (folder / "scores.parquet").exists() else pa.table({})
+        )
         return cls(summary, scores, examples)

@@ -47,33 +47,52 @@ class Task:
     def settings(self) -> list[str]:
         """Those of SETTINGS that the task's languages make possible."""
         same = self.query_language[self.relevant[:, 0]] == self.candidate_language[self.relevant[:, 1]]
-        there = {"monolingual": bool(same.any()), "cross-lingual": bool((~same).any()),
-                 "pool": len(np.unique(self.candidate_language)) > 1}
+        there = {
+            "monolingual": bool(same.any()),
+            "cross-lingual": bool((~same).any()),
+            "pool": len(np.unique(self.candidate_language)) > 1,
+        }
         return [s for s in SETTINGS if there[s]]
 
     def fingerprint(self) -> str:
         """SHA-256 of texts, languages and relevance."""
         digest = hashlib.sha256()
-        for part in (self.queries, self.candidates, self.languages, self.query_language.tolist(),
-                     self.candidate_language.tolist(), self.relevant.tolist()):
+        for part in (
+            self.queries,
+            self.candidates,
+            self.languages,
+            self.query_language.tolist(),
+            self.candidate_language.tolist(),
+            self.relevant.tolist(),
+        ):
             digest.update(repr(part).encode())
         return digest.hexdigest()
 
 
-def from_corpus(corpus: Corpus, unit: str = "passage", context: bool = False, name: str | None = None) -> Task:
+def from_corpus(
+    corpus: Corpus, unit: str = "passage", context: bool = False, name: str | None = None
+) -> Task:
     """The task that a corpus makes. unit: "passage" or "sentence"; context: the paragraph after its sentence."""
     languages = tuple(corpus.languages())
     code = {x: i for i, x in enumerate(languages)}
     seen: dict[tuple[str, str], int] = {}
     texts, of_language, titles, ids = [], [], [], []
-    skipped = {"identical candidates": 0, "questions without an answer": 0, "answers outside every sentence": 0}
+    skipped = {
+        "identical candidates": 0,
+        "questions without an answer": 0,
+        "answers outside every sentence": 0,
+    }
     passages = corpus.passages.to_pydict()
     rows: list[list[int]] = []
     edges: list[list[tuple[int, int]]] = []
-    for text, language, title, spans in zip(passages["text"], passages["language"], passages["title"],
-                                            passages["sentences"], strict=True):
-        whole = [(0, len(text))] if unit == "passage" else (
-            sentences(text) if spans is None else [(s["start"], s["end"]) for s in spans])
+    for text, language, title, spans in zip(
+        passages["text"], passages["language"], passages["title"], passages["sentences"], strict=True
+    ):
+        whole = (
+            [(0, len(text))]
+            if unit == "passage"
+            else (sentences(text) if spans is None else [(s["start"], s["end"]) for s in spans])
+        )
         mine = []
         for start, end in whole:
             key = (language, text[start:end])
@@ -81,7 +100,9 @@ def from_corpus(corpus: Corpus, unit: str = "passage", context: bool = False, na
                 skipped["identical candidates"] += 1
             else:
                 seen[key] = len(texts)
-                texts.append(f"{text[start:end]}\n{text}" if context and unit == "sentence" else text[start:end])
+                texts.append(
+                    f"{text[start:end]}\n{text}" if context and unit == "sentence" else text[start:end]
+                )
                 of_language.append(code[language])
                 titles.append(title or "")
                 ids.append(f"{language}-{len(texts) - 1}")
@@ -93,17 +114,33 @@ def from_corpus(corpus: Corpus, unit: str = "passage", context: bool = False, na
     kept = [i for i, g in enumerate(questions["group"]) if g in answers]
     skipped["questions without an answer"] = len(questions["group"]) - len(kept)
     if not kept:
-        raise MixlingError(f"{corpus.name}: no question has an answer among the candidates; nothing to measure")
+        raise MixlingError(
+            f"{corpus.name}: no question has an answer among the candidates; nothing to measure"
+        )
     relevant = [(n, c) for n, i in enumerate(kept) for c in sorted(answers[questions["group"][i]])]
     return Task(
-        name or corpus.name, languages, [questions["text"][i] for i in kept],
+        name or corpus.name,
+        languages,
+        [questions["text"][i] for i in kept],
         [f"{questions['language'][i]}:{questions['id'][i]}" for i in kept],
-        np.array([code[questions["language"][i]] for i in kept]), [questions["group"][i] for i in kept],
-        texts, ids, np.array(of_language), titles, np.array(relevant), {k: v for k, v in skipped.items() if v})
+        np.array([code[questions["language"][i]] for i in kept]),
+        [questions["group"][i] for i in kept],
+        texts,
+        ids,
+        np.array(of_language),
+        titles,
+        np.array(relevant),
+        {k: v for k, v in skipped.items() if v},
+    )
 
 
-def _answers(corpus: Corpus, unit: str, rows: list[list[int]], edges: list[list[tuple[int, int]]],
-             skipped: dict[str, int]) -> dict[str, set[int]]:
+def _answers(
+    corpus: Corpus,
+    unit: str,
+    rows: list[list[int]],
+    edges: list[list[tuple[int, int]]],
+    skipped: dict[str, int],
+) -> dict[str, set[int]]:
     """The candidates that answer each question group: the passage, or the sentence that holds the answer."""
     answers: dict[str, set[int]] = {}
     links = corpus.links.to_pydict()
@@ -120,8 +157,11 @@ def _answers(corpus: Corpus, unit: str, rows: list[list[int]], edges: list[list[
 
 def _named(source: str, split: str, unit: str) -> Callable[[bool], Task]:
     def make(context: bool) -> Task:
-        name = {"mlqa": "mlqa-held-out", "arcd": "arcd-sentences", "jaquad": "jaquad-sentences"}.get(source, source)
+        name = {"mlqa": "mlqa-held-out", "arcd": "arcd-sentences", "jaquad": "jaquad-sentences"}.get(
+            source, source
+        )
         return from_corpus(load(source, split), unit, context, name)
+
     return make
 
 
@@ -146,6 +186,8 @@ def task(name: str | Task, context: bool = False) -> Task:
         from mixling.corpora import folder
 
         splits = [p.name.split(".")[0] for p in (Path(name) / "qrels").glob("*.tsv*")]
-        return from_corpus(folder.read(Path(name), split="test" if "test" in splits else None), name=Path(name).name)
+        return from_corpus(
+            folder.read(Path(name), split="test" if "test" in splits else None), name=Path(name).name
+        )
     choose(name, TASKS, "task (and no such folder)")
     raise AssertionError

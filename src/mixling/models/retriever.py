@@ -31,8 +31,15 @@ class Retriever:
     (1, 384)
     """
 
-    def __init__(self, name: str = DEFAULT, *, device: str | None = None, pooling: str | None = None,
-                 prompts: dict[str, str] | None = None, max_length: int | None = None):
+    def __init__(
+        self,
+        name: str = DEFAULT,
+        *,
+        device: str | None = None,
+        pooling: str | None = None,
+        prompts: dict[str, str] | None = None,
+        max_length: int | None = None,
+    ):
         hush()
         from sentence_transformers import SentenceTransformer
 
@@ -41,16 +48,18 @@ class Retriever:
         try:
             if pooling is None and self._is_chain(folder):
                 self.model = SentenceTransformer(folder, device=device)
-                similarity = self.model.similarity_fn_name
+                similarity = str(self.model.similarity_fn_name)
             else:
                 self.model = _plain(folder, choose(pooling or known.pooling, POOLINGS, "pooling"), device)
                 similarity = known.similarity
         except MixlingError:
             raise
         except Exception as error:
-            raise MixlingError(f"{name}: not a model that can be loaded ({type(error).__name__}: "
-                               f"{str(error).splitlines()[0] if str(error) else ''}); a folder needs config.json, weights "
-                               "and a tokeniser, as save_pretrained or sentence-transformers write them") from None
+            raise MixlingError(
+                f"{name}: not a model that can be loaded ({type(error).__name__}: "
+                f"{str(error).splitlines()[0] if str(error) else ''}); a folder needs config.json, weights "
+                "and a tokeniser, as save_pretrained or sentence-transformers write them"
+            ) from None
         own = {k: v for k, v in (self.model.prompts or {}).items() if v}
         self.prompts = dict(prompts if prompts is not None else own or known.prompts)
         self.similarity = "dot" if similarity in ("dot", "dot_product") else "cosine"
@@ -75,7 +84,7 @@ class Retriever:
     @property
     def dimensions(self) -> int:
         """Size of a vector."""
-        return int(self.model.get_sentence_embedding_dimension())
+        return int(self.model.get_sentence_embedding_dimension() or 0)
 
     def prompt(self, role: str | None) -> str:
         """What is put before a text in a role ("query", "passage"; None: nothing)."""
@@ -84,19 +93,33 @@ class Retriever:
         choose(role, ("query", "passage"), "role")
         return self.prompts.get(role, self.prompts.get("document", "") if role == "passage" else "")
 
-    def tokenize(self, texts: Sequence[str], role: str | None = None, max_length: int | None = None) -> list[list[int]]:
+    def tokenize(
+        self, texts: Sequence[str], role: str | None = None, max_length: int | None = None
+    ) -> list[list[int]]:
         """Token ids of each text with its prompt, cut at max_length."""
         prompt = self.prompt(role)
         limit = min(max_length or self.max_length, self.max_length)
-        return self.tokenizer([prompt + t for t in texts], truncation=True, max_length=limit,
-                              return_attention_mask=False, return_token_type_ids=False)["input_ids"]
+        return self.tokenizer(
+            [prompt + t for t in texts],
+            truncation=True,
+            max_length=limit,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )["input_ids"]
 
     def embed(self, tokens: Sequence[Sequence[int]], budget: int = 1024) -> torch.Tensor:
         """Vectors of tokenised texts, with gradients if they are on: float32 [n, dimensions]."""
         return forward(self.model, tokens, self.tokenizer.pad_token_id or 0, budget)
 
-    def encode(self, texts: Sequence[str], role: str | None = None, *, precision: str = "fp32", budget: int = 1024,
-               progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+    def encode(
+        self,
+        texts: Sequence[str],
+        role: str | None = None,
+        *,
+        precision: str = "fp32",
+        budget: int = 1024,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> np.ndarray:
         """Vectors of texts: float32 [n, dimensions].
 
         role: "query" or "passage" puts the model's prompt before the text, None puts nothing. precision: "fp32"
@@ -121,8 +144,12 @@ class Retriever:
         folder = Path(folder)
         temporary = folder.with_name(folder.name + ".tmp")
         shutil.rmtree(temporary, ignore_errors=True)
-        self.model.prompts = {**self.prompts, "document": self.prompt("passage"), "query": self.prompt("query")}
-        self.model.similarity_fn_name = self.similarity
+        self.model.prompts = {
+            **self.prompts,
+            "document": self.prompt("passage"),
+            "query": self.prompt("query"),
+        }
+        self.model.similarity_fn_name = self.similarity  # type: ignore[assignment]
         self.model.save(str(temporary), create_model_card=False)
         if card is not None:
             (temporary / "README.md").write_text(card, encoding="utf-8")

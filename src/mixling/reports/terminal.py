@@ -33,7 +33,9 @@ def show(results: Sequence[Result], console: Console | None = None) -> None:
             entry = result.summary["tasks"][task]
             for setting in SETTINGS:
                 if setting in entry:
-                    cells = [_cell(entry[setting][m], first[setting][m], result is not results[0]) for m in METRICS]
+                    cells = [
+                        _cell(entry[setting][m], first[setting][m], result is not results[0]) for m in METRICS
+                    ]
                     far = entry[setting].get("rank_distance", math.nan)
                     table.add_row(name, setting, *cells, "" if math.isnan(far) else f"{far:.1f}")
         console.print(table)

@@ -20,8 +20,11 @@ def finding(results: list[Result], names: list[str], task: str) -> list[str]:
     entry = results[-1].summary["tasks"][task]
     name = names[-1]
     said = []
-    parts = [f"in its own language a question finds its answer with mAP {entry['monolingual']['mAP']:.3f}"
-             ] if "monolingual" in entry else []
+    parts = (
+        [f"in its own language a question finds its answer with mAP {entry['monolingual']['mAP']:.3f}"]
+        if "monolingual" in entry
+        else []
+    )
     if "cross-lingual" in entry:
         parts.append(f"across two languages with {entry['cross-lingual']['mAP']:.3f}")
     if "pool" in entry:
@@ -30,16 +33,27 @@ def finding(results: list[Result], names: list[str], task: str) -> list[str]:
     said.append(f"{name}: {'; '.join(parts)}.")
     if "pool" in entry:
         own, fair = own_share(entry)
-        said.append(f"Of the first ten answers in the pool {own:.0%} are in the question's own language; "
-                    f"{fair:.0%} would be fair, for that is its share of the right answers.")
+        said.append(
+            f"Of the first ten answers in the pool {own:.0%} are in the question's own language; "
+            f"{fair:.0%} would be fair, for that is its share of the right answers."
+        )
     if len(results) > 1:
         before = results[0].summary["tasks"][task]
-        moved = [f"{label} {entry[s]['mAP'] - before[s]['mAP']:+.3f}" for s, label in (
-            ("monolingual", "own language"), ("cross-lingual", "across languages"), ("pool", "pool")) if s in entry and s in before]
+        moved = [
+            f"{label} {entry[s]['mAP'] - before[s]['mAP']:+.3f}"
+            for s, label in (
+                ("monolingual", "own language"),
+                ("cross-lingual", "across languages"),
+                ("pool", "pool"),
+            )
+            if s in entry and s in before
+        ]
         text = f"Against {names[0]}: {', '.join(moved)} mAP"
         if "pool" in entry and not math.isnan(entry["pool"]["rank_distance"]):
             text += f"; rank distance {before['pool']['rank_distance']:.0f} → {entry['pool']['rank_distance']:.0f}"
-            text += f"; own-language share of the top ten {own_share(before)[0]:.0%} → {own_share(entry)[0]:.0%}"
+            text += (
+                f"; own-language share of the top ten {own_share(before)[0]:.0%} → {own_share(entry)[0]:.0%}"
+            )
         said.append(text + ".")
     return said
 

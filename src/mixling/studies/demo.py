@@ -16,7 +16,7 @@ import numpy as np
 
 from mixling.corpora.catalogue import load, located
 from mixling.corpora.languages import name as language_name
-from mixling.evaluation.evaluate import evaluate
+from mixling.evaluation.measure import measure
 from mixling.evaluation.result import Result
 from mixling.evaluation.tasks import Task, from_corpus, task
 from mixling.machine import has_bf16, matrix_rate
@@ -38,14 +38,20 @@ def demo(out: str | Path = "demo", minutes: float = 3.0, say: Callable[[str], No
     out.mkdir(parents=True, exist_ok=True)
     rate = matrix_rate(0.3)
     precision = "bf16" if has_bf16() else "fp32"
-    say(f"This machine multiplies {rate['fp32']:.0f} GFLOP/s in fp32 and {rate['bf16']:.0f} in bf16; using {precision}.")
+    say(
+        f"This machine multiplies {rate['fp32']:.0f} GFLOP/s in fp32 and {rate['bf16']:.0f} in bf16; using {precision}."
+    )
     tasks = _tasks()
-    say(f"1. Audit of {DEFAULT} as it is, on {', '.join(t.name for t in tasks)}: "
-        f"{sum(len(t.queries) + len(t.candidates) for t in tasks)} texts, each encoded once.")
+    say(
+        f"1. Audit of {DEFAULT} as it is, on {', '.join(t.name for t in tasks)}: "
+        f"{sum(len(t.queries) + len(t.candidates) for t in tasks)} texts, each encoded once."
+    )
     before = _audit(DEFAULT, tasks, out / "before", precision, "as it comes")
     source = "mlqa" if located("mlqa") else "sample"
     steps = _steps(out, source, minutes, say)
-    say(f"2. Training {steps} steps of hybrid batches on {source}: half of the batches in one language, half across two.")
+    say(
+        f"2. Training {steps} steps of hybrid batches on {source}: half of the batches in one language, half across two."
+    )
     model = train(_config(source, steps), out / "run", on_step=_teller(say, steps))
     say("3. The same audit of what came out.")
     after = _audit(str(model), tasks, out / "after", precision, f"after {steps} hybrid steps")
@@ -68,7 +74,7 @@ def _tasks() -> list[Task]:
 
 def _audit(model: str, tasks: list[Task], folder: Path, precision: str, label: str) -> Result:
     if not (folder / "summary.json").exists():
-        result = evaluate(model, tasks, precision=precision)
+        result = measure(model, tasks, precision=precision)
         result.summary["label"] = label
         result.save(folder)
     return Result.load(folder)
@@ -99,8 +105,11 @@ def _steps(out: Path, source: str, minutes: float, say: Callable[[str], None]) -
 def _teller(say: Callable[[str], None], steps: int) -> Callable[[dict], None]:
     def tell(row: dict) -> None:
         if row["step"] % 10 == 0:
-            say(f"   step {row['step']:3d} of {steps}, {row['kind']:5s}, loss {row['loss']:.3f}, "
-                f"{clock((steps - row['step']) * row['seconds'])} left")
+            say(
+                f"   step {row['step']:3d} of {steps}, {row['kind']:5s}, loss {row['loss']:.3f}, "
+                f"{clock((steps - row['step']) * row['seconds'])} left"
+            )
+
     return tell
 
 
@@ -113,11 +122,15 @@ def _answer(trained: str, say: Callable[[str], None]) -> None:
     group = QUESTION.rpartition(".")[0]
     pool = [p for p in passages if p["language"] in (*ANSWERED_IN, ASKED_IN)]
     languages = ", ".join(language_name(x) for x in (*ANSWERED_IN, ASKED_IN))
-    say(f"\n4. A question in {language_name(ASKED_IN)}: {asked} ({english})\n   against {len(pool)} passages in {languages}; "
-        "six of them hold the answer:")
+    say(
+        f"\n4. A question in {language_name(ASKED_IN)}: {asked} ({english})\n   against {len(pool)} passages in {languages}; "
+        "six of them hold the answer:"
+    )
     for label, model in (("as it comes", DEFAULT), ("trained", trained)):
         retriever = Retriever(model)
-        scores = retriever.encode([p["text"] for p in pool], "passage") @ retriever.encode([asked], "query")[0]
+        scores = (
+            retriever.encode([p["text"] for p in pool], "passage") @ retriever.encode([asked], "query")[0]
+        )
         say(f"   {label}:")
         for rank, i in enumerate(np.argsort(-scores)[:6], 1):
             mark = "right" if pool[i]["group"] == group else "wrong"

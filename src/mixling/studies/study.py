@@ -30,10 +30,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mixling.errors import MixlingError
-from mixling.evaluation.evaluate import evaluate
 from mixling.evaluation.result import Result
 from mixling.evaluation.tasks import DEVELOPMENT, task
 from mixling.machine import machine, versions
+from mixling.reports.evaluate import evaluate
 from mixling.training.config import read, toml_of
 from mixling.training.train import train
 
@@ -69,8 +69,13 @@ class StudyConfig(_Part):
     variants: list[Variant] = Field(min_length=1)
 
 
-def study(file: str | Path, out: str | Path | None = None, *, keep_models: bool = False,
-          log: Callable[[str], None] = print) -> dict[str, Any]:
+def study(
+    file: str | Path,
+    out: str | Path | None = None,
+    *,
+    keep_models: bool = False,
+    log: Callable[[str], None] = print,
+) -> dict[str, Any]:
     """Run a study and return its results; they are written beside the file (`NAME.json`, `NAME.md`).
 
     out: where runs are kept as they go (default runs/NAME). keep_models: else a model is removed once measured.
@@ -79,12 +84,20 @@ def study(file: str | Path, out: str | Path | None = None, *, keep_models: bool 
     try:
         plan = StudyConfig.model_validate(toml_of(file))
     except ValidationError as error:
-        raise MixlingError("\n".join(f"{file}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from None
+        raise MixlingError(
+            "\n".join(f"{file}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        ) from None
     if plan.study.development in plan.study.tasks or plan.study.development not in DEVELOPMENT:
-        raise MixlingError(f"{file}: study.development is '{plan.study.development}'; settings are chosen on a development "
-                           f"task ({', '.join(DEVELOPMENT)}) and never on one that is measured")
+        raise MixlingError(
+            f"{file}: study.development is '{plan.study.development}'; settings are chosen on a development "
+            f"task ({', '.join(DEVELOPMENT)}) and never on one that is measured"
+        )
     folder = Path(out) if out is not None else Path("runs") / file.stem
-    configs = {(v.name, s): _config(plan, v, s, file) for v in plan.variants for s in (plan.study.seeds if v.train else [0])}
+    configs = {
+        (v.name, s): _config(plan, v, s, file)
+        for v in plan.variants
+        for s in (plan.study.seeds if v.train else [0])
+    }
     tasks = [task(t) for t in plan.study.tasks]
     rows: list[dict[str, Any]] = []
     for number, ((name, seed), config) in enumerate(configs.items(), 1):
@@ -97,9 +110,16 @@ def study(file: str | Path, out: str | Path | None = None, *, keep_models: bool 
                 for heavy in ("model", "checkpoints"):
                     shutil.rmtree(place / "run" / heavy, ignore_errors=True)
         rows.append(_row(name, seed, Result.load(place / "results"), place))
-        results = {"study": file.stem, "base": plan.base, "development": plan.study.development, "runs": rows,
-                   "table": _table(plan, rows), "versions": versions(), "machine": machine(),
-                   "complete": number == len(configs)}
+        results = {
+            "study": file.stem,
+            "base": plan.base,
+            "development": plan.study.development,
+            "runs": rows,
+            "table": _table(plan, rows),
+            "versions": versions(),
+            "machine": machine(),
+            "complete": number == len(configs),
+        }
         _write(file, results, plan)
     return results
 
@@ -120,12 +140,24 @@ def _config(plan: StudyConfig, variant: Variant, seed: int, file: Path) -> Any:
 def _row(name: str, seed: int, result: Result, place: Path) -> dict[str, Any]:
     run = place / "run" / "run.json"
     facts = json.loads(run.read_text()) if run.exists() else {}
-    return {"variant": name, "seed": seed, "tasks": {t: {
-        **{s: {k: v for k, v in e[s].items() if k != "by_language" or s != "cross-lingual"}
-           for s in ("monolingual", "cross-lingual", "pool") if s in e}, "data": e["data"]}
-        for t, e in result.summary["tasks"].items()},
-        "plan": facts.get("plan"), "seconds": facts.get("seconds"), "training_data": {
-            k: v["sha256"] for k, v in facts.get("data", {}).items()}}
+    return {
+        "variant": name,
+        "seed": seed,
+        "tasks": {
+            t: {
+                **{
+                    s: {k: v for k, v in e[s].items() if k != "by_language" or s != "cross-lingual"}
+                    for s in ("monolingual", "cross-lingual", "pool")
+                    if s in e
+                },
+                "data": e["data"],
+            }
+            for t, e in result.summary["tasks"].items()
+        },
+        "plan": facts.get("plan"),
+        "seconds": facts.get("seconds"),
+        "training_data": {k: v["sha256"] for k, v in facts.get("data", {}).items()},
+    }
 
 
 def _table(plan: StudyConfig, rows: list[dict]) -> list[dict[str, Any]]:
@@ -155,16 +187,25 @@ def _write(file: Path, results: dict[str, Any], plan: StudyConfig) -> None:
 
 def markdown(results: dict[str, Any]) -> str:
     """The table: mean over seeds, and in brackets the largest less the smallest."""
-    lines = [f"# {results['study']}", "", f"`mixling study studies/{results['study']}.toml`; mean over seeds (largest less "
-             "smallest); settings chosen on " + results["development"] + ".", "",
-             "| task | variant | seeds | monolingual mAP | cross-lingual mAP | pool mAP | rank distance |",
-             "|---|---|---|---|---|---|---|"]
+    lines = [
+        f"# {results['study']}",
+        "",
+        f"`mixling study studies/{results['study']}.toml`; mean over seeds (largest less "
+        "smallest); settings chosen on " + results["development"] + ".",
+        "",
+        "| task | variant | seeds | monolingual mAP | cross-lingual mAP | pool mAP | rank distance |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for line in results["table"]:
         cells = []
         for setting, metric in COLUMNS:
             value, spread = line.get(f"{setting}.{metric}"), line.get(f"{setting}.{metric}.spread", 0)
             digits = 1 if metric == "rank_distance" else 4
-            cells.append("–" if value is None else f"{value:.{digits}f}" + (f" ({spread:.{digits}f})" if line["seeds"] > 1 else ""))
+            cells.append(
+                "–"
+                if value is None
+                else f"{value:.{digits}f}" + (f" ({spread:.{digits}f})" if line["seeds"] > 1 else "")
+            )
         lines.append(f"| {line['task']} | {line['variant']} | {line['seeds']} | {' | '.join(cells)} |")
     if not results["complete"]:
         lines += ["", "Not complete: the study was cut off; run it again and it goes on."]

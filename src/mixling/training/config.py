@@ -22,23 +22,33 @@ class _Part(BaseModel):
 class SourceConfig(_Part):
     """One corpus to train on."""
 
-    name: str = Field(description="a named source (`mixling data list`), or a name of your own for a folder or hub set")
+    name: str = Field(
+        description="a named source (`mixling data list`), or a name of your own for a folder or hub set"
+    )
     path: str | None = Field(None, description="folder of your own, or where a named source lies")
     hub: str | None = Field(None, description="Hugging Face data set, with `columns`")
     split: str | None = Field(None, description="default: the source's first")
-    columns: dict[str, str] = Field(default_factory=dict, description="which column holds what, for a hub set")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="which column holds what, for a hub set"
+    )
     language: str | None = Field(None, description="of all rows, where no column says it")
     languages: list[str] | None = Field(None, description="only these; default: all")
-    weight: Annotated[float, Field(gt=0)] = Field(1.0, description="how much more often than its size says it is drawn")
+    weight: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="how much more often than its size says it is drawn"
+    )
 
 
 class DataConfig(_Part):
     """What to train on."""
 
-    sources: list[SourceConfig] = Field(min_length=1, description="names, or tables with name, path, hub, split, …")
+    sources: list[SourceConfig] = Field(
+        min_length=1, description="names, or tables with name, path, hub, split, …"
+    )
     passage: Literal["window", "whole"] = Field(
-        "window", description="window: `window` characters round the answer (from the start where its place is not "
-        "known), cut at spaces; whole: the passage as it is, cut at max_passage_length tokens")
+        "window",
+        description="window: `window` characters round the answer (from the start where its place is not "
+        "known), cut at spaces; whole: the passage as it is, cut at max_passage_length tokens",
+    )
     window: _POSITIVE = Field(600, description="characters of a window")
     skip_bad: bool = Field(False, description="go on over bad rows; they are counted and listed")
 
@@ -54,9 +64,13 @@ class ModelConfig(_Part):
     """What to train."""
 
     name: str = Field(DEFAULT, description="folder or hub name")
-    pooling: Literal["mean", "cls", "max", "lasttoken"] | None = Field(None, description="default: the model's own")
+    pooling: Literal["mean", "cls", "max", "lasttoken"] | None = Field(
+        None, description="default: the model's own"
+    )
     prompts: dict[str, str] | None = Field(None, description="query and passage; default: the model's own")
-    max_query_length: _POSITIVE = Field(64, description="tokens; questions are rarely longer (LAReQA, mDPR: 64)")
+    max_query_length: _POSITIVE = Field(
+        64, description="tokens; questions are rarely longer (LAReQA, mDPR: 64)"
+    )
     max_passage_length: _POSITIVE = Field(256, description="tokens; mDPR's 256")
 
 
@@ -64,11 +78,15 @@ class BatchesConfig(_Part):
     """Which texts meet in a step."""
 
     strategy: str = Field("hybrid", description=f"one of {', '.join(STRATEGIES)}")
-    alpha: Annotated[float, Field(ge=0, le=1)] = Field(0.5, description="share of mono batches in hybrid (arXiv:2408.10536)")
+    alpha: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="share of mono batches in hybrid (arXiv:2408.10536)"
+    )
     language: str | None = Field(None, description="of strategy single")
     size: Annotated[int, Field(ge=2)] = Field(32, description="pairs a batch; the paper's 100 wants a GPU")
     seed: int = Field(0, ge=0, description="of the schedule")
-    languages: Literal["uniform"] | float = Field("uniform", description="or the exponent of a language's size")
+    languages: Literal["uniform"] | float = Field(
+        "uniform", description="or the exponent of a language's size"
+    )
     corpora: float = Field(1.0, description="exponent of a source's size (1: by size, as the paper)")
     tosses: bool = Field(False, description="kinds by coin, as the paper, and not evenly interleaved")
 
@@ -83,7 +101,9 @@ class BatchesConfig(_Part):
 class ObjectiveConfig(_Part):
     """What a step minimises."""
 
-    name: Literal["info-nce", "eq1", "eq1-all-positives"] = Field("info-nce", description="see docs/design.md")
+    name: Literal["info-nce", "eq1", "eq1-all-positives"] = Field(
+        "info-nce", description="see docs/design.md"
+    )
     temperature: Annotated[float, Field(gt=0)] = Field(0.02, description="measured: docs/decisions.md")
     symmetric: bool = Field(False, description="also from passage to question")
 
@@ -101,17 +121,24 @@ class TrainingConfig(_Part):
     """How to train."""
 
     steps: _POSITIVE = Field(150, description="optimiser steps")
-    lr: Annotated[float, Field(gt=0)] = Field(3e-5, description="peak learning rate; measured: docs/decisions.md")
+    lr: Annotated[float, Field(gt=0)] = Field(
+        3e-5, description="peak learning rate; measured: docs/decisions.md"
+    )
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="AdamW's (arXiv:2408.10536)")
     warmup: Annotated[float, Field(ge=0, le=1)] = Field(0.1, description="share of the steps")
     schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="after the warm-up")
     clip: Annotated[float, Field(ge=0)] = Field(1.0, description="norm of the gradient; 0: none")
     accumulate: _POSITIVE = Field(1, description="batches whose gradients are averaged before a step")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the processor or GPU has it")
-    dropout: bool = Field(False, description="the model's own dropout; off: half the time on a CPU, and no worse")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the processor or GPU has it"
+    )
+    dropout: bool = Field(
+        False, description="the model's own dropout; off: half the time on a CPU, and no worse"
+    )
     freeze_embeddings: bool = Field(False, description="leave the word embeddings as they are")
     average_with_base: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="share of the base model's weights in the final ones")
+        0.0, description="share of the base model's weights in the final ones"
+    )
     seed: int = Field(0, ge=0, description="of dropout")
     checkpoint_every: _POSITIVE = Field(100, description="steps")
     device: str | None = Field(None, description="cpu, cuda …; default: the best there is")
@@ -145,17 +172,22 @@ def read(config: str | Path | dict | Config) -> Config:
 def toml_of(path: Path) -> dict:
     """A TOML file's content."""
     if not path.is_file():
-        raise MixlingError(f"{path}: no such file; write at least: [data] sources = [\"sample\"]")
+        raise MixlingError(f'{path}: no such file; write at least: [data] sources = ["sample"]')
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise MixlingError(f"{path}: not TOML ({error}); strings stand in quotes, tables in [brackets]") from None
+        raise MixlingError(
+            f"{path}: not TOML ({error}); strings stand in quotes, tables in [brackets]"
+        ) from None
 
 
 def _sentence(where: str, error: Any) -> str:
     field = ".".join(str(p) for p in error["loc"])
     found = "" if error["type"] in ("missing", "extra_forbidden") else f" (found {error['input']!r})"
-    fix = {"missing": "must be given", "extra_forbidden": f"is no setting; those of this table: {_fields(error['loc'])}"}
+    fix = {
+        "missing": "must be given",
+        "extra_forbidden": f"is no setting; those of this table: {_fields(error['loc'])}",
+    }
     return f"{where}: {field}: {fix.get(error['type'], error['msg'])}{found}"
 
 
@@ -165,8 +197,11 @@ def _fields(location: tuple) -> str:
         if isinstance(name, int):
             continue
         found = part.model_fields.get(name)
-        inner = [a for a in ([found.annotation, *getattr(found.annotation, "__args__", ())] if found else [])
-                 if isinstance(a, type) and issubclass(a, BaseModel)]
+        inner = [
+            a
+            for a in ([found.annotation, *getattr(found.annotation, "__args__", ())] if found else [])
+            if isinstance(a, type) and issubclass(a, BaseModel)
+        ]
         if not inner:
             break
         part = inner[0]

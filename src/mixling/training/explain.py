@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from typing import Any
+
 from pydantic_core import PydanticUndefined
 
 from mixling.training.config import Config, SourceConfig, ValidationConfig
@@ -11,12 +12,18 @@ from mixling.training.config import Config, SourceConfig, ValidationConfig
 def explain() -> str:
     """Every table, setting, default and meaning, as commented TOML."""
     lines = []
-    tables: list[tuple[str, type[BaseModel]]] = [(n, f.annotation) for n, f in Config.model_fields.items()]  # type: ignore[misc]
+    tables: list[tuple[str, Any]] = [(n, f.annotation) for n, f in Config.model_fields.items()]
     for name, part in [*tables, ("[data.sources]", SourceConfig), ("training.validation", ValidationConfig)]:
         lines += [f"[{name}]  # {part.__doc__}"]
         for key, field in part.model_fields.items():
             default = field.get_default(call_default_factory=True)
-            shown = "…" if default is PydanticUndefined else "" if default is None else repr(default).replace("'", '"')
+            shown = (
+                "…"
+                if default is PydanticUndefined
+                else ""
+                if default is None
+                else repr(default).replace("'", '"')
+            )
             shown = {"True": "true", "False": "false"}.get(shown, shown)
             lines.append(f"{key} = {shown}  # {field.description}")
         lines.append("")

@@ -33,29 +33,64 @@ class Pairs:
         self.question_text = [c.questions["text"] for c in corpora]
         self.passage_text = [c.passages["text"] for c in corpora]
         self.link_passage = [c.links["passage"].to_numpy() for c in corpora]
-        self.link_span = [np.stack([c.links[k].fill_null(-1).to_numpy() for k in ("start", "end")], 1) for c in corpora]
+        self.link_span = [
+            np.stack([c.links[k].fill_null(-1).to_numpy() for k in ("start", "end")], 1) for c in corpora
+        ]
 
     def batch(self, plan: BatchPlan) -> Batch:
         """The texts of a plan."""
         s = plan.source
-        question, link = self.rows[s].find(plan.groups, plan.question_languages, plan.passage_languages, plan.visits)
+        question, link = self.rows[s].find(
+            plan.groups, plan.question_languages, plan.passage_languages, plan.visits
+        )
         passages = []
         for i in link:
+            span = self.link_span[s][i]
             text = self.passage_text[s][int(self.link_passage[s][i])].as_py()
-            passages.append(text if self.window is None else window(text, *self.link_span[s][i], self.window))
-        return Batch([self.question_text[s][int(i)].as_py() for i in question], passages, plan.groups,
-                     self.schedule.sources[s].block[plan.groups])
+            passages.append(
+                text if self.window is None else window(text, int(span[0]), int(span[1]), self.window)
+            )
+        return Batch(
+            [self.question_text[s][int(i)].as_py() for i in question],
+            passages,
+            plan.groups,
+            self.schedule.sources[s].block[plan.groups],
+        )
 
 
 def prepare(config: Config) -> tuple[list[Corpus], Schedule, Pairs]:
     """Corpora, schedule and texts of a configuration."""
-    corpora = [load(s.name, s.split, path=s.path, languages=s.languages, language=s.language, hub_name=s.hub,
-                    columns=s.columns, skip_bad=config.data.skip_bad) for s in config.data.sources]
+    corpora = [
+        load(
+            s.name,
+            s.split,
+            path=s.path,
+            languages=s.languages,
+            language=s.language,
+            hub_name=s.hub,
+            columns=s.columns,
+            skip_bad=config.data.skip_bad,
+        )
+        for s in config.data.sources
+    ]
     b = config.batches
-    schedule = Schedule([units(c) for c in corpora], b.strategy, alpha=b.alpha, size=b.size, seed=b.seed,
-                        language=b.language, languages=b.languages, corpora=b.corpora, tosses=b.tosses,
-                        weights=[s.weight for s in config.data.sources])
-    return corpora, schedule, Pairs(corpora, schedule, config.data.window if config.data.passage == "window" else None)
+    schedule = Schedule(
+        [units(c) for c in corpora],
+        b.strategy,
+        alpha=b.alpha,
+        size=b.size,
+        seed=b.seed,
+        language=b.language,
+        languages=b.languages,
+        corpora=b.corpora,
+        tosses=b.tosses,
+        weights=[s.weight for s in config.data.sources],
+    )
+    return (
+        corpora,
+        schedule,
+        Pairs(corpora, schedule, config.data.window if config.data.passage == "window" else None),
+    )
 
 
 def window(text: str, start: int, end: int, width: int) -> str:

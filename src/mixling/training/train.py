@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from mixling.corpora.corpus import Corpus
 
 
-def train(config: str | Path | dict | Config, out: str | Path, *,
-          on_step: Callable[[dict], None] | None = None) -> Path:
+def train(
+    config: str | Path | dict | Config, out: str | Path, *, on_step: Callable[[dict], None] | None = None
+) -> Path:
     """Train a retriever and write it to `out`/model, an ordinary sentence-transformers folder.
 
     config: a TOML file, a dictionary or a Config. `out` is the run: config.json, log.jsonl, checkpoints,
@@ -50,8 +51,12 @@ def train(config: str | Path | dict | Config, out: str | Path, *,
         return model_folder
     corpora, schedule, pairs = prepare(settings)
     accelerator = _accelerator(settings.training, out)
-    retriever = Retriever(settings.model.name, device=str(accelerator.device), pooling=settings.model.pooling,
-                          prompts=settings.model.prompts)
+    retriever = Retriever(
+        settings.model.name,
+        device=str(accelerator.device),
+        pooling=settings.model.pooling,
+        prompts=settings.model.prompts,
+    )
     begun = time.perf_counter()
     best, last = _loop(settings, out, accelerator, retriever, pairs, on_step)
     if best is not None:
@@ -60,9 +65,19 @@ def train(config: str | Path | dict | Config, out: str | Path, *,
     share = settings.training.average_with_base
     if share:
         average_with(retriever, Retriever(settings.model.name, pooling=settings.model.pooling), share)
-    _finish(settings, out, retriever, corpora, {
-        "steps": last, "best": best, "seconds": round(time.perf_counter() - begun, 1),
-        "plan": schedule.fingerprint(min(settings.training.steps, 100)), "precision": accelerator.mixed_precision})
+    _finish(
+        settings,
+        out,
+        retriever,
+        corpora,
+        {
+            "steps": last,
+            "best": best,
+            "seconds": round(time.perf_counter() - begun, 1),
+            "plan": schedule.fingerprint(min(settings.training.steps, 100)),
+            "precision": accelerator.mixed_precision,
+        },
+    )
     return model_folder
 
 
@@ -72,7 +87,9 @@ def _claim(out: Path, settings: Config) -> None:
     path = out / "config.json"
     if path.exists():
         if json.loads(path.read_text()) != wanted:
-            raise MixlingError(f"{out}: holds a run of another configuration; choose another --out or remove the folder")
+            raise MixlingError(
+                f"{out}: holds a run of another configuration; choose another --out or remove the folder"
+            )
         return
     if out.exists() and any(out.iterdir()):
         raise MixlingError(f"{out}: is not empty and holds no run; choose another --out")
@@ -88,12 +105,15 @@ def _accelerator(settings: TrainingConfig, out: Path) -> Accelerator:
     on_cpu = settings.device == "cpu" or not torch.cuda.is_available()
     able = has_bf16() if on_cpu else torch.cuda.is_bf16_supported()
     if settings.precision == "bf16" and not able:
-        raise MixlingError("training.precision is bf16, but this processor has no bf16 instructions "
-                           f"(it has: {', '.join(sorted(flags())) or 'none known'}); write fp32 or auto")
-    precision = "bf16" if settings.precision == "bf16" or settings.precision == "auto" and able else "no"
+        raise MixlingError(
+            "training.precision is bf16, but this processor has no bf16 instructions "
+            f"(it has: {', '.join(sorted(flags())) or 'none known'}); write fp32 or auto"
+        )
+    precision = "bf16" if settings.precision == "bf16" or (settings.precision == "auto" and able) else "no"
     try:
-        accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu, project_dir=str(out),
-                                  log_with=settings.trackers or None)
+        accelerator = Accelerator(
+            mixed_precision=precision, cpu=on_cpu, project_dir=str(out), log_with=settings.trackers or None
+        )
         if settings.trackers:
             accelerator.init_trackers("mixling")
     except (ImportError, ValueError) as error:
@@ -101,8 +121,14 @@ def _accelerator(settings: TrainingConfig, out: Path) -> Accelerator:
     return accelerator
 
 
-def _loop(settings: Config, out: Path, accelerator: Accelerator, retriever: Retriever, pairs: Pairs,
-          on_step: Callable[[dict], None] | None) -> tuple[dict | None, int]:
+def _loop(
+    settings: Config,
+    out: Path,
+    accelerator: Accelerator,
+    retriever: Retriever,
+    pairs: Pairs,
+    on_step: Callable[[dict], None] | None,
+) -> tuple[dict | None, int]:
     t = settings.training
     model = retriever.model
     model.train(t.dropout)
@@ -123,22 +149,31 @@ def _loop(settings: Config, out: Path, accelerator: Accelerator, retriever: Retr
                 accelerator.log({k: v for k, v in row.items() if isinstance(v, float)}, step=step)
             if on_step is not None:
                 on_step(row)
-            bar(step + 1 - begin, t.steps - begin, f"loss {row['loss']:.3f}, {row['pairs_per_second']:.1f} pairs/s")
+            bar(
+                step + 1 - begin,
+                t.steps - begin,
+                f"loss {row['loss']:.3f}, {row['pairs_per_second']:.1f} pairs/s",
+            )
             done = step + 1
             if t.validation and done % t.validation.every == 0:
                 best = _validate(settings, out, retriever, best, done)
                 model.train(t.dropout)
             if done % t.checkpoint_every == 0 or done == t.steps:
-                checkpoint.write_step(out / "checkpoints", done, {
-                    "model": model.state_dict(), "optimizer": optimizer.state_dict(), "best": best})
+                checkpoint.write_step(
+                    out / "checkpoints",
+                    done,
+                    {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "best": best},
+                )
     return best, t.steps
 
 
 def _weights(model: torch.nn.Module, decay: float) -> list[dict]:
     """Weight decay on matrices only, as usual: not on biases and layer norms."""
     some = [p for p in model.parameters() if p.requires_grad]
-    return [{"params": [p for p in some if p.ndim > 1], "weight_decay": decay},
-            {"params": [p for p in some if p.ndim <= 1], "weight_decay": 0.0}]
+    return [
+        {"params": [p for p in some if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in some if p.ndim <= 1], "weight_decay": 0.0},
+    ]
 
 
 def _resume(out: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, dict | None]:
@@ -165,8 +200,14 @@ def _cut(log: Path, step: int) -> None:
     os.replace(temporary, log)
 
 
-def _step(settings: Config, accelerator: Accelerator, retriever: Retriever, optimizer: torch.optim.Optimizer,
-          pairs: Pairs, step: int) -> dict[str, Any]:
+def _step(
+    settings: Config,
+    accelerator: Accelerator,
+    retriever: Retriever,
+    optimizer: torch.optim.Optimizer,
+    pairs: Pairs,
+    step: int,
+) -> dict[str, Any]:
     t, begun = settings.training, time.perf_counter()
     torch.manual_seed(int(mix(t.seed, step) >> 1))
     rate = t.lr * rate_at(step, t.steps, t.warmup, t.schedule)
@@ -180,28 +221,49 @@ def _step(settings: Config, accelerator: Accelerator, retriever: Retriever, opti
         with accelerator.autocast():
             loss, used = batch_loss(settings, retriever, batch)
         accelerator.backward(loss / t.accumulate)
-        total, tokens, n, kind = total + loss.item() / t.accumulate, tokens + used, n + len(batch.questions), plan.kind
+        total, tokens, n, kind = (
+            total + loss.item() / t.accumulate,
+            tokens + used,
+            n + len(batch.questions),
+            plan.kind,
+        )
     if not math.isfinite(total):
-        raise MixlingError(f"the loss is {total} at step {step}; lower training.lr or raise objective.temperature")
-    norm = float(accelerator.clip_grad_norm_(retriever.model.parameters(), t.clip)) if t.clip else float("nan")
+        raise MixlingError(
+            f"the loss is {total} at step {step}; lower training.lr or raise objective.temperature"
+        )
+    norm = (
+        float(accelerator.clip_grad_norm_(retriever.model.parameters(), t.clip)) if t.clip else float("nan")
+    )
     optimizer.step()
     seconds = time.perf_counter() - begun
-    return {"step": step, "kind": kind, "loss": total, "lr": rate, "gradient": norm, "tokens": tokens,
-            "seconds": round(seconds, 3), "pairs_per_second": n / seconds}
+    return {
+        "step": step,
+        "kind": kind,
+        "loss": total,
+        "lr": rate,
+        "gradient": norm,
+        "tokens": tokens,
+        "seconds": round(seconds, 3),
+        "pairs_per_second": n / seconds,
+    }
 
 
 def batch_loss(settings: Config, retriever: Retriever, batch: Batch) -> tuple[torch.Tensor, int]:
     """The objective on a batch, and how many tokens it took: all texts in one call of the encoder."""
     m, o, n = settings.model, settings.objective, len(batch.questions)
-    tokens = [*retriever.tokenize(batch.questions, "query", m.max_query_length),
-              *retriever.tokenize(batch.passages, "passage", m.max_passage_length)]
+    tokens = [
+        *retriever.tokenize(batch.questions, "query", m.max_query_length),
+        *retriever.tokenize(batch.passages, "passage", m.max_passage_length),
+    ]
     device = next(retriever.model.parameters()).device.type
     vectors = retriever.embed(tokens, 3072 if device == "cpu" else 65536)
     may = allowed(torch.from_numpy(batch.group), torch.from_numpy(batch.block)).to(vectors.device)
     if o.name == "info-nce":
         loss = info_nce(vectors[:n], vectors[n:], may, o.temperature, retriever.similarity, o.symmetric)
     else:
-        loss = eq1(vectors[:n], vectors[n:], may, o.temperature, retriever.similarity, o.name == "eq1-all-positives")
+        loss = eq1(
+            vectors[:n], vectors[n:], may, o.temperature, retriever.similarity, o.name == "eq1-all-positives"
+        )
     return loss, sum(map(len, tokens))
 
 
@@ -217,32 +279,57 @@ def rate_at(step: int, steps: int, warmup: float, schedule: str) -> float:
 
 
 def _validate(settings: Config, out: Path, retriever: Retriever, best: dict | None, step: int) -> dict:
-    from mixling.evaluation.evaluate import evaluate
+    from mixling.evaluation.measure import measure
     from mixling.evaluation.tasks import task
 
     v = settings.training.validation
     assert v is not None
     retriever.model.eval()
     one = task(v.task)
-    result = evaluate(retriever, [one])
+    result = measure(retriever, [one])
     setting, _, metric = v.metric.partition(".")
     value = result.value(one.name, setting, metric)
     if math.isnan(value):
-        raise MixlingError(f"training.validation.metric '{v.metric}' is not among the results of {one.name}; "
-                           "write for instance pool.mAP or monolingual.nDCG@10")
+        raise MixlingError(
+            f"training.validation.metric '{v.metric}' is not among the results of {one.name}; "
+            "write for instance pool.mAP or monolingual.nDCG@10"
+        )
     if best is None or value > best["value"]:
         checkpoint.write(out / "checkpoints" / "best.pt", {"model": retriever.model.state_dict()})
-        return {"step": step, "value": value, "metric": v.metric, "task": one.name, "since": 0, "stopped": False}
+        return {
+            "step": step,
+            "value": value,
+            "metric": v.metric,
+            "task": one.name,
+            "since": 0,
+            "stopped": False,
+        }
     since = best["since"] + 1
     return {**best, "since": since, "stopped": bool(v.patience and since >= v.patience)}
 
 
-def _finish(settings: Config, out: Path, retriever: Retriever, corpora: list[Corpus], facts: dict[str, Any]) -> None:
+def _finish(
+    settings: Config, out: Path, retriever: Retriever, corpora: list[Corpus], facts: dict[str, Any]
+) -> None:
     from mixling.models.card import card
 
-    data = {c.name: {"sha256": c.fingerprint(), "questions": c.questions.num_rows, "passages": c.passages.num_rows,
-                     "languages": c.languages(), "skipped": list(c.skipped)} for c in corpora}
-    run = {**facts, "data": data, "config": settings.model_dump(mode="json"), "versions": versions(), "machine": machine()}
+    data = {
+        c.name: {
+            "sha256": c.fingerprint(),
+            "questions": c.questions.num_rows,
+            "passages": c.passages.num_rows,
+            "languages": c.languages(),
+            "skipped": list(c.skipped),
+        }
+        for c in corpora
+    }
+    run = {
+        **facts,
+        "data": data,
+        "config": settings.model_dump(mode="json"),
+        "versions": versions(),
+        "machine": machine(),
+    }
     retriever.save(out / "model", card(run), {"base": retriever.name, "run": facts["plan"]})
     temporary = out / "run.json.tmp"
     temporary.write_text(json.dumps(run, indent=1, ensure_ascii=False))

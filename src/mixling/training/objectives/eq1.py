@@ -16,8 +16,14 @@ from torch import Tensor
 from mixling.training.objectives.info_nce import similarity
 
 
-def eq1(queries: Tensor, passages: Tensor, negatives: Tensor, temperature: float = 1.0, kind: str = "cosine",
-        all_positives: bool = False) -> Tensor:
+def eq1(
+    queries: Tensor,
+    passages: Tensor,
+    negatives: Tensor,
+    temperature: float = 1.0,
+    kind: str = "cosine",
+    all_positives: bool = False,
+) -> Tensor:
     """Sum of the losses of a batch; arguments as in `info_nce`."""
     n = len(queries)
     scores = similarity(queries, passages, kind) / temperature

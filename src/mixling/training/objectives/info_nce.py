@@ -29,8 +29,14 @@ def allowed(group: Tensor, passage_group: Tensor | None = None) -> Tensor:
     return ~same
 
 
-def info_nce(queries: Tensor, passages: Tensor, negatives: Tensor, temperature: float, kind: str = "cosine",
-             symmetric: bool = False) -> Tensor:
+def info_nce(
+    queries: Tensor,
+    passages: Tensor,
+    negatives: Tensor,
+    temperature: float,
+    kind: str = "cosine",
+    symmetric: bool = False,
+) -> Tensor:
     """Mean loss of a batch.
 
     queries: [n, d]; passages: [m, d], m >= n, passage i answers query i, those after n are hard negatives;

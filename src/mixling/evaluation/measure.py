@@ -15,19 +15,26 @@ from mixling.evaluation.metrics import METRICS, rank_distance
 from mixling.evaluation.ranks import Ranks, ranks
 from mixling.evaluation.result import Result
 from mixling.evaluation.tasks import Task, task
+from mixling.evaluation.trec import write
 from mixling.progress import Progress
 
 if TYPE_CHECKING:
     from mixling.models.retriever import Retriever
 
 
-def evaluate(model: str | Retriever, tasks: Sequence[str | Task], out: str | Path | None = None, *,
-             context: bool = False, precision: str = "fp32", trec: bool = False) -> Result:
+def measure(
+    model: str | Retriever,
+    tasks: Sequence[str | Task],
+    *,
+    context: bool = False,
+    precision: str = "fp32",
+    trec: Path | None = None,
+) -> Result:
     """Measure a model on tasks: monolingual, cross-lingual and pool, with language bias.
 
     model: a name or a Retriever; tasks: names, folders or Tasks. context: candidates are sentences with their
-    paragraph. out: a folder for summary.json, scores.parquet and report.html; trec: run and qrels files too.
-    Macro means: monolingual over languages, cross-lingual over ordered pairs, pool over question languages.
+    paragraph; precision: "fp32" or "bf16"; trec: a folder for run and qrels files. Macro means: monolingual over
+    languages, cross-lingual over ordered pairs, pool over question languages. Raises MixlingError.
     """
     from mixling.machine import machine, versions
     from mixling.models.retriever import Retriever
@@ -36,36 +43,46 @@ def evaluate(model: str | Retriever, tasks: Sequence[str | Task], out: str | Pat
         raise MixlingError("nothing to measure: name a task, for instance --task sample")
     loaded = [task(t, context) for t in tasks]
     retriever = model if isinstance(model, Retriever) else Retriever(model)
-    summary: dict[str, Any] = {"model": retriever.name, "precision": precision, "context": context, "tasks": {}}
+    summary: dict[str, Any] = {
+        "model": retriever.name,
+        "precision": precision,
+        "context": context,
+        "tasks": {},
+    }
     tables, examples = [], {}
     for one in loaded:
         begun = time.perf_counter()
         queries, candidates, counted = _vectors(retriever, one, precision)
         encoded = time.perf_counter()
         with Progress(f"{one.name}: ranks", len(one.queries)) as bar:
-            found = ranks(queries, candidates, one.candidate_language, one.relevant, one.candidate_ids,
-                          depth=1000 if trec else 10, progress=bar)
+            found = ranks(
+                queries,
+                candidates,
+                one.candidate_language,
+                one.relevant,
+                one.candidate_ids,
+                depth=1000 if trec is not None else 10,
+                progress=bar,
+            )
         entry, table, wrong = score(one, found)
-        entry.update(counted, data=one.fingerprint(), seconds_encoding=round(encoded - begun, 2),
-                     seconds_ranking=round(time.perf_counter() - encoded, 2))
+        entry.update(
+            counted,
+            data=one.fingerprint(),
+            seconds_encoding=round(encoded - begun, 2),
+            seconds_ranking=round(time.perf_counter() - encoded, 2),
+        )
         summary["tasks"][one.name] = entry
         tables.append(table)
         examples[one.name] = wrong
-        if trec and out is not None:
-            from mixling.evaluation.trec import write
-
-            write(one, found, Path(out) / "trec")
+        if trec is not None:
+            write(one, found, trec)
     summary.update(versions=versions(), machine=machine())
-    result = Result(summary, pa.concat_tables(tables), examples)
-    if out is not None:
-        result.save(out)
-        from mixling.reports.html import write_report
-
-        write_report([result], Path(out) / "report.html")
-    return result
+    return Result(summary, pa.concat_tables(tables), examples)
 
 
-def _vectors(retriever: Retriever, one: Task, precision: str) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+def _vectors(
+    retriever: Retriever, one: Task, precision: str
+) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
     """Unit or raw vectors (by the model's similarity) of queries and candidates, and what was encoded."""
     texts = one.candidates
     if retriever.title_first:
@@ -77,7 +94,11 @@ def _vectors(retriever: Retriever, one: Task, precision: str) -> tuple[np.ndarra
         if retriever.similarity == "cosine":
             v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
         vectors.append(v)
-    tokens = sum(len(t) for role, b in (("query", one.queries), ("passage", texts)) for t in retriever.tokenize(b, role))
+    tokens = sum(
+        len(t)
+        for role, b in (("query", one.queries), ("passage", texts))
+        for t in retriever.tokenize(b, role)
+    )
     return vectors[0], vectors[1], {"texts_encoded": len(one.queries) + len(texts), "tokens": tokens}
 
 
@@ -86,8 +107,12 @@ def score(one: Task, found: Ranks) -> tuple[dict[str, Any], pa.Table, list[dict]
     query, candidate = one.relevant.T
     language = one.candidate_language[candidate]
     n, n_languages = len(one.queries), len(one.languages)
-    entry: dict[str, Any] = {"languages": list(one.languages), "queries": n, "candidates": len(one.candidates),
-                             "skipped": dict(one.skipped)}
+    entry: dict[str, Any] = {
+        "languages": list(one.languages),
+        "queries": n,
+        "candidates": len(one.candidates),
+        "skipped": dict(one.skipped),
+    }
     asked = np.unique(one.query_language)
     answered = np.unique(one.candidate_language)
     tables: list[pa.Table] = []
@@ -101,7 +126,9 @@ def score(one: Task, found: Ranks) -> tuple[dict[str, Any], pa.Table, list[dict]
         for question_language in asked:
             some = one.query_language[has] == question_language
             if some.any():
-                means[int(question_language), int(passage_language)] = {k: float(v[some].mean()) for k, v in values.items()}
+                means[int(question_language), int(passage_language)] = {
+                    k: float(v[some].mean()) for k, v in values.items()
+                }
         tables.append(_table(one, has, passage_language, values))
     settings = one.settings()
     for setting, same in (("monolingual", True), ("cross-lingual", False)):
@@ -109,8 +136,11 @@ def score(one: Task, found: Ranks) -> tuple[dict[str, Any], pa.Table, list[dict]
             cells = {k: v for k, v in means.items() if (k[0] == k[1]) == same}
             entry[setting] = {m: float(np.mean([v[m] for v in cells.values()])) for m in METRICS}
             entry[setting]["by_language"] = {
-                "-".join(dict.fromkeys((one.languages[a], one.languages[b]))) if same else
-                f"{one.languages[a]}-{one.languages[b]}": v for (a, b), v in cells.items()}
+                "-".join(dict.fromkeys((one.languages[a], one.languages[b])))
+                if same
+                else f"{one.languages[a]}-{one.languages[b]}": v
+                for (a, b), v in cells.items()
+            }
     if missing:
         entry["skipped"]["questions without an answer in a corpus language"] = missing
     wrong: list[dict] = []
@@ -118,12 +148,16 @@ def score(one: Task, found: Ranks) -> tuple[dict[str, Any], pa.Table, list[dict]
         values = _measure(found.pool, query, n)
         values["rank_distance"] = rank_distance(found.pool, query, n)
         per = {int(a): {k: _nanmean(v[one.query_language == a]) for k, v in values.items()} for a in asked}
-        pool = {k: _nanmean(np.array([p[k] for p in per.values()])) for k in values}
+        pool: dict[str, Any] = {k: _nanmean(np.array([p[k] for p in per.values()])) for k in values}
         pool["by_language"] = {one.languages[a]: v for a, v in per.items()}
         top = one.candidate_language[found.top[:, :10]]
-        pool["top10_share"] = {one.languages[a]: _share(top[one.query_language == a], n_languages, one.languages) for a in asked}
-        pool["fair_share"] = {one.languages[a]: _share(language[one.query_language[query] == a], n_languages, one.languages)
-                              for a in asked}
+        pool["top10_share"] = {
+            one.languages[a]: _share(top[one.query_language == a], n_languages, one.languages) for a in asked
+        }
+        pool["fair_share"] = {
+            one.languages[a]: _share(language[one.query_language[query] == a], n_languages, one.languages)
+            for a in asked
+        }
         entry["pool"] = pool
         first = found.top[:, 0]
         right = np.isin(np.arange(n) * len(one.candidates) + first, query * len(one.candidates) + candidate)
@@ -143,19 +177,29 @@ def _nanmean(values: np.ndarray) -> float:
 
 def _share(codes: np.ndarray, n: int, names: Sequence[str]) -> dict[str, float]:
     count = np.bincount(codes.ravel(), minlength=n)
-    return {names[i]: float(count[i] / max(count.sum(), 1)) for i in np.flatnonzero(count)}
+    return {names[int(i)]: float(count[i] / max(count.sum(), 1)) for i in np.flatnonzero(count)}
 
 
-def _table(one: Task, rows: np.ndarray, passage_language: int | None, values: dict[str, np.ndarray],
-           first: np.ndarray | None = None, right: np.ndarray | None = None) -> pa.Table:
+def _table(
+    one: Task,
+    rows: np.ndarray,
+    passage_language: int | None,
+    values: dict[str, np.ndarray],
+    first: np.ndarray | None = None,
+    right: np.ndarray | None = None,
+) -> pa.Table:
     names = np.array(one.languages)
     asked = names[one.query_language[rows]]
     answer = np.full(len(rows), "" if passage_language is None else names[passage_language])
     setting = np.where(answer == "", "pool", np.where(answer == asked, "monolingual", "cross-lingual"))
     columns: dict[str, Any] = {
-        "task": pa.array([one.name] * len(rows)).dictionary_encode(), "setting": pa.array(setting).dictionary_encode(),
-        "query": pa.array([one.query_ids[i] for i in rows]), "group": pa.array([one.query_group[i] for i in rows]),
-        "question_language": pa.array(asked).dictionary_encode(), "passage_language": pa.array(answer).dictionary_encode()}
+        "task": pa.array([one.name] * len(rows)).dictionary_encode(),
+        "setting": pa.array(setting).dictionary_encode(),
+        "query": pa.array([one.query_ids[i] for i in rows]),
+        "group": pa.array([one.query_group[i] for i in rows]),
+        "question_language": pa.array(asked).dictionary_encode(),
+        "passage_language": pa.array(answer).dictionary_encode(),
+    }
     columns.update({k: pa.array(v, from_pandas=True) for k, v in values.items()})
     if first is not None and right is not None:
         columns["first"] = pa.array([one.candidate_ids[i] for i in first])
@@ -178,9 +222,15 @@ def _wrong(one: Task, found: Ranks, right: np.ndarray, most: int = 24) -> list[d
         pairs = slice(first[q], first[q + 1])
         best = int(np.argmin(found.pool[pairs]))
         answer, wrong = int(one.relevant[pairs][best, 1]), int(found.top[q, 0])
-        rows.append({
-            "question": one.queries[q], "question_language": one.languages[one.query_language[q]],
-            "answered": one.candidates[wrong][:300], "answered_language": one.languages[one.candidate_language[wrong]],
-            "right": one.candidates[answer][:300], "right_language": one.languages[one.candidate_language[answer]],
-            "right_rank": int(found.pool[pairs][best])})
+        rows.append(
+            {
+                "question": one.queries[q],
+                "question_language": one.languages[one.query_language[q]],
+                "answered": one.candidates[wrong][:300],
+                "answered_language": one.languages[one.candidate_language[wrong]],
+                "right": one.candidates[answer][:300],
+                "right_language": one.languages[one.candidate_language[answer]],
+                "right_rank": int(found.pool[pairs][best]),
+            }
+        )
     return rows
