@@ -165,7 +165,7 @@ def test_the_place_of_a_source_is_the_given_one_then_the_environment(tmp_path, m
 def test_a_source_that_is_not_here_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("MIXLING_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(MixlingError, match="lareqa.*MIXLING_DATA"):
+    with pytest.raises(MixlingError, match=r"lareqa.*MIXLING_DATA"):
         load("xquad-r")
 
 

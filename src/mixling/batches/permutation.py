@@ -7,6 +7,8 @@ All arithmetic is on 64-bit integers: the same on every machine.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 _A, _B, _C = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -15,7 +17,7 @@ _A, _B, _C = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.ui
 def mix(*parts: int | np.ndarray) -> np.ndarray:
     """A 64-bit hash of integers, elementwise over arrays (the finaliser of SplitMix64, chained)."""
     with np.errstate(over="ignore"):
-        h = np.uint64(0)
+        h: Any = np.uint64(0)
         for part in parts:
             h = (h ^ np.asarray(part).astype(np.uint64)) + _A
             h = (h ^ (h >> np.uint64(30))) * _B

@@ -7,6 +7,7 @@ share one language. Sources: arXiv:2004.05484 (x-x, x-x-mono, x-y), arXiv:2408.1
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mixling.errors import MixlingError
@@ -52,4 +53,10 @@ def single(language: str | None = None, **_: object) -> list[Kind]:
     return [Kind("mono", 1.0, one_language=True, only=language)]
 
 
-STRATEGIES = {"x-x": x_x, "x-x-mono": x_x_mono, "x-y": x_y, "hybrid": hybrid, "single": single}
+STRATEGIES: dict[str, Callable[..., list[Kind]]] = {
+    "x-x": x_x,
+    "x-x-mono": x_x_mono,
+    "x-y": x_y,
+    "hybrid": hybrid,
+    "single": single,
+}

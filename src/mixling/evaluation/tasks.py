@@ -76,7 +76,10 @@ def from_corpus(
     languages = tuple(corpus.languages())
     code = {x: i for i, x in enumerate(languages)}
     seen: dict[tuple[str, str], int] = {}
-    texts, of_language, titles, ids = [], [], [], []
+    texts: list[str] = []
+    titles: list[str] = []
+    ids: list[str] = []
+    of_language: list[int] = []
     skipped = {
         "identical candidates": 0,
         "questions without an answer": 0,

@@ -110,7 +110,7 @@ def parse(raw: bytes) -> tuple[dict, list[tuple[str, float]], dict[str, np.ndarr
     tensors = {}
     for _ in range(r.take("i")):
         name = r.take(f"{r.take('H')}s").decode()
-        kind, elements, offset, size = r.take("BIQQ")
+        _, elements, offset, size = r.take("BIQQ")
         data = raw[offset : offset + size]
         four_bit = size < 4 * elements
         tensors[name] = _four_bits(data, elements, block) if four_bit else np.frombuffer(data, "<f4").copy()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -197,7 +196,7 @@ def _cut(log: Path, step: int) -> None:
                 kept.append(line + "\n")
     temporary = log.with_suffix(".jsonl.tmp")
     temporary.write_text("".join(kept), encoding="utf-8")
-    os.replace(temporary, log)
+    temporary.replace(log)
 
 
 def _step(
