@@ -28,7 +28,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     a = parser.parse_args()
     one, retriever = task(a.task), Retriever(DEFAULT)
-    weights = sum(p.numel() for n, p in retriever.model.named_parameters() if ".encoder." in n or n.startswith("encoder."))
+    weights = sum(
+        p.numel()
+        for n, p in retriever.model.named_parameters()
+        if ".encoder." in n or n.startswith("encoder.")
+    )
     before, begun = matrix_rate(2), time.perf_counter()
     entry = measure(retriever, [one], precision=a.precision).summary["tasks"][one.name]
     seconds, after = time.perf_counter() - begun, matrix_rate(2)

@@ -45,6 +45,7 @@ def measure(
     retriever = model if isinstance(model, Retriever) else Retriever(model)
     summary: dict[str, Any] = {
         "model": retriever.name,
+        "origin": retriever.origin,
         "precision": precision,
         "context": context,
         "tasks": {},

@@ -184,7 +184,8 @@ def write_folder(raw: bytes, folder: Path) -> None:
         )
     )
     shutil.rmtree(bare)
-    temporary.rename(folder)
+    if not folder.exists():
+        temporary.rename(folder)
 
 
 def _names(layers: int) -> dict[str, str]:

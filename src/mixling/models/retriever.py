@@ -67,6 +67,8 @@ class Retriever:
         limit = self.model.max_seq_length or 512
         self.max_length = min(max_length or limit, limit)
         self.model.eval()
+        origin = Path(folder) / "origin.json"
+        self.origin: dict[str, Any] = json.loads(origin.read_text()) if origin.exists() else {}
 
     @staticmethod
     def _is_chain(folder: str) -> bool:

@@ -10,6 +10,7 @@ import fnmatch
 import os
 import sys
 from dataclasses import dataclass, field
+from functools import cache as cache_of_answers
 from pathlib import Path
 
 from mixling.errors import MixlingError
@@ -75,11 +76,11 @@ def locate(name: str) -> tuple[str, str]:
     if snapshot:
         return snapshot, name
     folder = cache() / "multilingual-e5-small-q4"
-    if name == DEFAULT and folder.is_dir():
-        return str(folder), name
     error = _reach(name)
     if error is None:
         return name, name
+    if name == DEFAULT and folder.is_dir():
+        return str(folder), name
     if name != DEFAULT:
         raise MixlingError(
             f"'{name}' is no folder here, not in the hub's cache, and the hub did not give it ({error}). "
@@ -105,8 +106,9 @@ def _in_cache(name: str) -> str | None:
     return str(folder) if complete else None
 
 
+@cache_of_answers
 def _reach(name: str) -> str | None:
-    """None if the hub has the model, else why not."""
+    """None if the hub has the model, else why not; asked once a process."""
     from huggingface_hub import HfApi, constants
 
     if constants.HF_HUB_OFFLINE:

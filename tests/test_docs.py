@@ -1,0 +1,57 @@
+"""What README says is what the committed results say."""
+
+import importlib.util
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def figures():
+    spec = importlib.util.spec_from_file_location("figures", ROOT / "docs" / "figures.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_readme_has_the_studys_table_and_picture(figures):
+    text = (ROOT / "README.md").read_text()
+    assert figures.readme(text) == text and figures.table() in text
+    assert (ROOT / "docs" / "pool.svg").read_text() == figures.picture()
+
+
+def test_the_study_is_complete_and_its_table_is_its_json(figures):
+    results = figures.results()
+    assert results["complete"] and len(results["runs"]) == 7
+    assert (ROOT / "studies" / "xquad-strategies.md").read_text().strip() == __import__(
+        "mixling.studies.study", fromlist=["x"]
+    ).markdown(results)
+
+
+def test_readmes_configuration_is_one(tmp_path):
+    from mixling.training.config import read
+
+    block = re.search(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    assert read(tomllib.loads(block)).batches.strategy == "hybrid"
+
+
+def test_readmes_verbs_exist(run):
+    text = (ROOT / "README.md").read_text()
+    for verb in {m for m in re.findall(r"`mixling ([a-z]+)", text)}:
+        assert run(verb, "--help")[0] == 0, verb
+
+
+def test_local_links_lead_somewhere():
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / link).exists(), (page.name, link)
+
+
+def test_benchmark_results_were_written_by_their_scripts():
+    for script in (ROOT / "benchmarks").glob("*.py"):
+        assert json.loads(script.with_suffix(".json").read_text())["machine"]["cores"], script.name

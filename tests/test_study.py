@@ -1,0 +1,52 @@
+import json
+
+import pytest
+
+from mixling.errors import MixlingError
+from mixling.studies.study import study
+
+TEXT = """
+[study]
+tasks = ["sample"]
+development = "mlqa-held-out"
+seeds = [0, 1]
+[base]
+data = {{ sources = ["sample"] }}
+model = {{ name = "{model}" }}
+batches = {{ size = 8 }}
+training = {{ steps = 3, precision = "fp32" }}
+[[variants]]
+name = "none"
+train = false
+[[variants]]
+name = "x-y"
+set = {{ "batches.strategy" = "x-y" }}
+"""
+
+
+def test_a_study_makes_its_table_and_goes_on_where_it_was(chain, tmp_path, monkeypatch):
+    file = tmp_path / "s.toml"
+    file.write_text(TEXT.format(model=chain))
+    results = study(file, tmp_path / "runs", log=lambda _: None)
+    assert results["complete"] and [r["variant"] for r in results["runs"]] == ["none", "x-y", "x-y"]
+    assert [t["seeds"] for t in results["table"]] == [1, 2]
+    assert json.loads((tmp_path / "s.json").read_text())["table"] == results["table"]
+    table = (tmp_path / "s.md").read_text()
+    assert "| sample | x-y | 2 |" in table and "Not complete" not in table
+    assert not (tmp_path / "runs" / "x-y-0" / "run" / "model").exists()
+    monkeypatch.setattr("mixling.studies.study.train", lambda *a: pytest.fail("trained again"))
+    assert study(file, tmp_path / "runs", log=lambda _: None)["table"] == results["table"]
+
+
+@pytest.mark.parametrize(
+    "change, expected",
+    [
+        (('"mlqa-held-out"', '"sample"'), "never on one that is measured"),
+        (('"x-y" }', '"y-y" }'), "variant 'x-y'"),
+        (("seeds = [0, 1]", "seedz = [1]"), "seedz"),
+    ],
+)
+def test_a_bad_study_is_refused_before_anything_runs(chain, tmp_path, change, expected):
+    (tmp_path / "s.toml").write_text(TEXT.format(model=chain).replace(*change))
+    with pytest.raises(MixlingError, match=expected):
+        study(tmp_path / "s.toml", tmp_path / "runs")
