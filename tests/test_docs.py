@@ -42,7 +42,7 @@ def test_readmes_configuration_is_one(tmp_path):
 
 def test_readmes_verbs_exist(run):
     text = (ROOT / "README.md").read_text()
-    for verb in {m for m in re.findall(r"`mixling ([a-z]+)", text)}:
+    for verb in set(re.findall(r"`mixling ([a-z]+)", text)):
         assert run(verb, "--help")[0] == 0, verb
 
 

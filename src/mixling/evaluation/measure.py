@@ -213,11 +213,16 @@ def _wrong(one: Task, found: Ranks, right: np.ndarray, most: int = 24) -> list[d
     """Wrong first answers, spread over question languages, with the best right one and its rank."""
     first = np.searchsorted(one.relevant[:, 0], np.arange(len(one.queries) + 1))
     bad = np.flatnonzero(~right)
-    turn = np.zeros(len(bad), np.int64)
-    for code in np.unique(one.query_language[bad]):
-        mine = np.flatnonzero(one.query_language[bad] == code)
-        turn[mine[:: max(1, len(mine) // most)]] = np.arange(len(mine[:: max(1, len(mine) // most)])) - most
-    chosen = bad[np.argsort(turn, kind="stable")][:most]
+    asked = np.unique(one.query_language[bad])
+    each = -(-most // max(len(asked), 1))
+    chosen = []
+    for turn in range(each):
+        for number, code in enumerate(asked):
+            mine = bad[one.query_language[bad] == code]
+            chosen.append(
+                mine[((turn * len(asked) + number) * len(mine) // (each * len(asked)) + number) % len(mine)]
+            )
+    chosen = list(dict.fromkeys(chosen))[:most]
     rows = []
     for q in chosen:
         pairs = slice(first[q], first[q + 1])

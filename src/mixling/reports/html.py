@@ -147,10 +147,11 @@ def _grid(
                 continue
             v = value[r, c]
             back, fore = _ink(v / top if top else 0)
+            own = ' class="own"'
             title = f"question {language_name(r)}, passages {language_name(c)}: {form(v)}"
             out.append(
                 f'<g><title>{html.escape(title)}</title><rect x="{left + size * j}" y="{y}" width="{size - 2}" '
-                f'height="{size - 2}" rx="3" fill="{back}"{" class=own" if r == c else ""}/>'
+                f'height="{size - 2}" rx="3" fill="{back}"{own if r == c else ""}/>'
                 f'<text x="{left + size * j + size / 2 - 1}" y="{y + size / 2 + 4}" text-anchor="middle" '
                 f'fill="{fore}" font-size="12">{form(v)}</text></g>'
             )
