@@ -83,6 +83,9 @@ class Schedule:
         self.exponent = 0.0 if languages == "uniform" else float(languages)
         self.corpora = corpora
         self.weights = list(weights) if weights is not None else [1.0] * len(self.sources)
+        self.language_weight = [
+            np.maximum(u.questions.sum(0) + u.passages.sum(0), 1.0) ** self.exponent for u in self.sources
+        ]
         self.cells: list[list[_Cell]] = []
         self.cell_order: list[Interleaving] = []
         for number, kind in enumerate(self.kinds):
@@ -171,8 +174,7 @@ class Schedule:
         """A (question, passage) language pair for each group, among those that it has, by weight."""
         source = self.sources[cell.source]
         n = len(source.languages)
-        size = source.questions.sum(0) + source.passages.sum(0)
-        weight = np.where(size > 0, size, 1.0) ** self.exponent
+        weight = self.language_weight[cell.source]
         table = (source.questions[groups] * weight)[:, :, None] * (source.passages[groups] * weight)[
             :, None, :
         ]

@@ -183,9 +183,7 @@ def load(
             None if path is None else str(path),
             skip_bad,
         )
-    elif name in SOURCES and (
-        path is None or name != Path(name).name or (Path(path).is_dir() and not _own(Path(path)))
-    ):
+    elif name in SOURCES and (path is None or not _own(Path(path))):
         corpus = _named(SOURCES[name], split, path, skip_bad, root)
     elif path is not None or Path(name).is_dir():
         corpus = _path(name, Path(path or name), split, language, skip_bad)
