@@ -32,8 +32,13 @@ ASKED_IN = "sw"
 ANSWERED_IN = ("ar", "de", "en", "hi", "zh")
 
 
-def demo(out: str | Path = "demo", minutes: float = 3.0, say: Callable[[str], None] = print) -> Path:
-    """Run the demo into `out` and return the report's path. Started again after an interruption, it goes on."""
+def demo(
+    out: str | Path = "demo", minutes: float = 3.0, say: Callable[[str], None] = print, model: str = DEFAULT
+) -> Path:
+    """Run the demo into `out` and return the report's path. Started again after an interruption, it goes on.
+
+    minutes: what training may take; model: the encoder to begin with.
+    """
     out, begun = Path(out), time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     rate = matrix_rate(0.3)
@@ -43,23 +48,23 @@ def demo(out: str | Path = "demo", minutes: float = 3.0, say: Callable[[str], No
     )
     tasks = _tasks()
     say(
-        f"1. Audit of {DEFAULT} as it is, on {', '.join(t.name for t in tasks)}: "
+        f"1. Audit of {model} as it is, on {', '.join(t.name for t in tasks)}: "
         f"{sum(len(t.queries) + len(t.candidates) for t in tasks)} texts, each encoded once."
     )
-    before = _audit(DEFAULT, tasks, out / "before", precision, "as it comes")
+    before = _audit(model, tasks, out / "before", precision, "as it comes")
     source = "mlqa" if located("mlqa") else "sample"
-    steps = _steps(out, source, minutes, say)
+    steps = _steps(out, source, model, minutes, say)
     say(
         f"2. Training {steps} steps of hybrid batches on {source}: half of the batches in one language, half across two."
     )
-    model = train(_config(source, steps), out / "run", on_step=_teller(say, steps))
+    trained = train(_config(source, model, steps), out / "run", on_step=_teller(say, steps))
     say("3. The same audit of what came out.")
-    after = _audit(str(model), tasks, out / "after", precision, f"after {steps} hybrid steps")
+    after = _audit(str(trained), tasks, out / "after", precision, f"after {steps} hybrid steps")
     report = out / "report.html"
     compare([out / "before", out / "after"], report)
     show([before, after])
-    _answer(str(model), say)
-    say(f"Report: {report} (model: {model}; {clock(time.monotonic() - begun)} in all)")
+    _answer(model, str(trained), say)
+    say(f"Report: {report} (model: {trained}; {clock(time.monotonic() - begun)} in all)")
     return report
 
 
@@ -80,11 +85,21 @@ def _audit(model: str, tasks: list[Task], folder: Path, precision: str, label: s
     return Result.load(folder)
 
 
-def _config(source: str, steps: int) -> dict:
-    return {"data": {"sources": [source]}, "training": {"steps": steps, "checkpoint_every": 20}}
+def _config(source: str, model: str, steps: int) -> dict:
+    """The first study's recipe (docs/decisions.md, 3)."""
+    return {
+        "data": {"sources": [source]},
+        "model": {"name": model},
+        "training": {
+            "steps": steps,
+            "checkpoint_every": 20,
+            "freeze_embeddings": True,
+            "average_with_base": 0.4,
+        },
+    }
 
 
-def _steps(out: Path, source: str, minutes: float, say: Callable[[str], None]) -> int:
+def _steps(out: Path, source: str, model: str, minutes: float, say: Callable[[str], None]) -> int:
     """How many steps the time buys, found once by a trial and kept."""
     kept = out / "steps.json"
     if kept.exists():
@@ -93,7 +108,7 @@ def _steps(out: Path, source: str, minutes: float, say: Callable[[str], None]) -
     say("   A trial of 4 steps tells how long one takes …")
     trial = out / "trial"
     shutil.rmtree(trial, ignore_errors=True)
-    train(_config(source, 4), trial, on_step=rows.append)
+    train(_config(source, model, 4), trial, on_step=rows.append)
     shutil.rmtree(trial)
     seconds = float(np.mean([r["seconds"] for r in rows[1:]]))
     steps = int(np.clip(minutes * 60 / seconds, 4, 400))
@@ -113,7 +128,7 @@ def _teller(say: Callable[[str], None], steps: int) -> Callable[[dict], None]:
     return tell
 
 
-def _answer(trained: str, say: Callable[[str], None]) -> None:
+def _answer(base: str, trained: str, say: Callable[[str], None]) -> None:
     """One question in Swahili against passages in five other languages, before and after."""
     corpus = load("sample", "test")
     questions, passages = corpus.questions.to_pylist(), corpus.passages.to_pylist()
@@ -126,7 +141,7 @@ def _answer(trained: str, say: Callable[[str], None]) -> None:
         f"\n4. A question in {language_name(ASKED_IN)}: {asked} ({english})\n   against {len(pool)} passages in {languages}; "
         "six of them hold the answer:"
     )
-    for label, model in (("as it comes", DEFAULT), ("trained", trained)):
+    for label, model in (("as it comes", base), ("trained", trained)):
         retriever = Retriever(model)
         scores = (
             retriever.encode([p["text"] for p in pool], "passage") @ retriever.encode([asked], "query")[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,10 @@ def train(
     if (out / "run.json").exists():
         return model_folder
     corpora, schedule, pairs = prepare(settings)
+    for corpus in corpora:
+        if corpus.skipped:
+            print(f"mixling: {corpus.name}: {len(corpus.skipped)} bad rows skipped, the first: {corpus.skipped[0]}",
+                  file=sys.stderr)  # fmt: skip
     accelerator = _accelerator(settings.training, out)
     retriever = Retriever(
         settings.model.name,
@@ -329,7 +334,8 @@ def _finish(
         "versions": versions(),
         "machine": machine(),
     }
-    retriever.save(out / "model", card(run), {"base": retriever.name, "run": facts["plan"]})
+    origin = {"base": retriever.name, "license": retriever.origin.get("license"), "plan": facts["plan"]}
+    retriever.save(out / "model", card({**run, "license": origin["license"]}), origin)
     temporary = out / "run.json.tmp"
     temporary.write_text(json.dumps(run, indent=1, ensure_ascii=False))
     temporary.rename(out / "run.json")
