@@ -25,12 +25,11 @@ def test_readme_has_the_studys_table_and_picture(figures):
     assert (ROOT / "docs" / "pool.svg").read_text() == figures.picture()
 
 
-def test_the_study_is_complete_and_its_table_is_its_json(figures):
-    results = figures.results()
-    assert results["complete"] and len(results["runs"]) == 7
-    assert (ROOT / "studies" / "xquad-strategies.md").read_text().strip() == __import__(
-        "mixling.studies.study", fromlist=["x"]
-    ).markdown(results)
+def test_the_studys_table_is_its_json(figures):
+    from mixling.studies.study import markdown
+
+    text = (ROOT / "studies" / "xquad-strategies.md").read_text()
+    assert text.strip() == markdown(figures.results())
 
 
 def test_readmes_configuration_is_one(tmp_path):
