@@ -40,9 +40,8 @@ def results() -> dict:
 
 def readme(text: str) -> str:
     """README with its table renewed."""
-    return re.sub(
-        r"(<!-- study -->\n).*?(\n<!-- /study -->)", lambda m: m[1] + table() + m[2], text, flags=re.DOTALL
-    )
+    pattern = r"(<!-- study -->).*?(<!-- /study -->)"
+    return re.sub(pattern, lambda m: f"{m[1]}\n{table()}\n{m[2]}", text, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
