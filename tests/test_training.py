@@ -143,6 +143,14 @@ def test_a_loss_that_is_no_number_stops_the_run(chain, tmp_path):
         train(config(chain, lr=1e30, clip=0), tmp_path / "run")
 
 
+def test_runs_of_two_precisions_in_one_process(chain, tmp_path, monkeypatch):
+    monkeypatch.setattr("mixling.training.train.has_bf16", lambda: True)
+    for precision in ("bf16", "fp32"):
+        train(config(chain, steps=1, precision=precision), tmp_path / precision)
+    run = json.loads((tmp_path / "bf16" / "run.json").read_text())
+    assert run["precision"] == "bf16"
+
+
 def test_the_rate_rises_then_falls():
     rates = [rate_at(s, 100, 0.1, "linear") for s in range(100)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == 1.0 and rates[-1] == pytest.approx(1 / 90)

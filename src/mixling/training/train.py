@@ -105,6 +105,7 @@ def _claim(out: Path, settings: Config) -> None:
 
 def _accelerator(settings: TrainingConfig, out: Path) -> Accelerator:
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
 
     on_cpu = settings.device == "cpu" or not torch.cuda.is_available()
     able = has_bf16() if on_cpu else torch.cuda.is_bf16_supported()
@@ -114,14 +115,15 @@ def _accelerator(settings: TrainingConfig, out: Path) -> Accelerator:
             f"(it has: {', '.join(sorted(flags())) or 'none known'}); write fp32 or auto"
         )
     precision = "bf16" if settings.precision == "bf16" or (settings.precision == "auto" and able) else "no"
-    try:
-        accelerator = Accelerator(
-            mixed_precision=precision, cpu=on_cpu, project_dir=str(out), log_with=settings.trackers or None
-        )
-        if settings.trackers:
+    AcceleratorState._reset_state()  # accelerate keeps one precision a process; a study may train in several
+    accelerator = Accelerator(
+        mixed_precision=precision, cpu=on_cpu, project_dir=str(out), log_with=settings.trackers or None
+    )
+    if settings.trackers:
+        try:
             accelerator.init_trackers("mixling")
-    except (ImportError, ValueError) as error:
-        raise MixlingError(f"training.trackers: {error}; pip install 'mixling[trackers]'") from None
+        except (ImportError, ValueError) as error:
+            raise MixlingError(f"training.trackers: {error}; pip install 'mixling[trackers]'") from None
     return accelerator
 
 
