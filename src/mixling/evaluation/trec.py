@@ -20,6 +20,6 @@ def write(one: Task, found: Ranks, folder: Path) -> None:
     with (folder / f"{one.name}.run").open("w", encoding="utf-8") as out:
         for q, (best, scores) in enumerate(zip(found.top, found.top_scores, strict=True)):
             out.writelines(
-                f"{qids[q]} Q0 {ids[c]} {rank} {score:.7g} mixling\n"
+                f"{qids[q]} Q0 {ids[c]} {rank} {score:.9g} mixling\n"
                 for rank, (c, score) in enumerate(zip(best, scores, strict=True), 1)
             )
