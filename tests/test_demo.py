@@ -10,7 +10,7 @@ def test_the_demo_runs_on_the_sample_alone_and_goes_on_where_it_was(chain, tmp_p
     report = demo(tmp_path / "demo", 0.02, said.append, str(chain))
     text = "\n".join(said)
     assert report.exists() and "against" in report.read_text()
-    assert "One step takes" in text and "minutes buy" in text and "6. [" in text
+    assert "One step takes" in text and "minutes buy" in text and "5. [" in text
     again = []
     demo(tmp_path / "demo", 0.02, again.append, str(chain))
     assert not any("trial" in line for line in again)

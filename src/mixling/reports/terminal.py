@@ -23,13 +23,12 @@ def show(results: Sequence[Result], console: Console | None = None) -> None:
     for task in results[0].summary["tasks"]:
         if any(task not in r.summary["tasks"] for r in results):
             continue
-        table = Table(title=f"{task}", title_justify="left", show_edge=False)
-        table.add_column("run", overflow="fold")
-        table.add_column("setting")
-        for m in (*METRICS, "rank distance"):
-            table.add_column(m, justify="right")
         first = results[0].summary["tasks"][task]
         for name, result in zip(names, results, strict=True):
+            table = Table(title=f"{task}: {name}", title_justify="left", show_edge=False)
+            table.add_column("setting", no_wrap=True)
+            for m in (*METRICS, "distance"):
+                table.add_column(m, justify="right")
             entry = result.summary["tasks"][task]
             for setting in SETTINGS:
                 if setting in entry:
@@ -37,8 +36,8 @@ def show(results: Sequence[Result], console: Console | None = None) -> None:
                         _cell(entry[setting][m], first[setting][m], result is not results[0]) for m in METRICS
                     ]
                     far = entry[setting].get("rank_distance", math.nan)
-                    table.add_row(name, setting, *cells, "" if math.isnan(far) else f"{far:.1f}")
-        console.print(table)
+                    table.add_row(setting, *cells, "" if math.isnan(far) else f"{far:.1f}")
+            console.print(table)
         for sentence in finding(results, names, task):
             console.print(sentence, soft_wrap=True, highlight=False)
         for what, count in results[-1].summary["tasks"][task]["skipped"].items():
