@@ -205,7 +205,7 @@ def bars(entries: list[dict], names: list[str], metric: str, top: float | None) 
     codes = list(entries[0]["pool"]["by_language"])
     series = [[e["pool"]["by_language"][c][metric] for c in codes] for e in entries]
     top = top or max(max(s) for s in series) or 1.0
-    thick, gap, left, right = (16 if len(entries) == 1 else 12), 10, 40, 460
+    thick, gap, left, right = (16 if len(entries) == 1 else 14), 10, 40, 460
     step = thick * len(entries) + gap
     height = step * len(codes) + 4
     out = [
@@ -223,7 +223,7 @@ def bars(entries: list[dict], names: list[str], metric: str, top: float | None) 
             title = f"{names[j]}, question {language_name(code)}: {text}"
             out.append(
                 f'<g><title>{html.escape(title)}</title><rect class="run{min(j, 3)}" x="{left}" y="{y + j * thick}" '
-                f'width="{length:.1f}" height="{thick - 2}" rx="2"/><text class="axis" font-size="11" '
+                f'width="{length:.1f}" height="{thick - 2}" rx="2"/><text class="axis" style="font-size:11px" '
                 f'x="{left + length + 5:.1f}" y="{y + j * thick + thick - 4}">{text}</text></g>'
             )
     out.append("</svg>")
