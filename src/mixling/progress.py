@@ -12,8 +12,8 @@ import time
 class Progress:
     """Call it with (done, total); it writes at most every half second on a terminal, every 15 s elsewhere."""
 
-    def __init__(self, what: str, total: int | None = None):
-        self.what, self.total = what, total
+    def __init__(self, what: str):
+        self.what = what
         self.begun = self.shown = time.monotonic()
         self.live = sys.stderr.isatty()
         self.written = False

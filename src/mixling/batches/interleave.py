@@ -1,9 +1,9 @@
 """Which kind (or language) a step has, and how many steps before it had the same: both without visiting them.
 
 `Even` spreads shares as evenly as whole steps allow: after any number of steps each of two kinds has had
-its share to half a step, each of many languages to about one. `Tosses` is the paper's coin for each step, made so that the count of earlier heads is known:
-the number of heads in 2^40 steps is drawn once and split in halves down to the step (hypergeometric), which
-has the law of independent tosses.
+its share to half a step, each of many languages to about one. `Tosses` is the paper's coin for each step, made
+so that the count of earlier heads is known: the number of heads in 2^40 steps is drawn once and split in halves
+down to the step (hypergeometric), which has the law of independent tosses.
 """
 
 from __future__ import annotations

@@ -212,9 +212,7 @@ class Schedule:
             for c in self.cells[number]
             if c.source == plan.source and c.language in (None, plan.question_languages[0])
         )
-        count = np.bincount(np.unique(self.sources[cell.source].block[cell.groups], return_inverse=True)[1])
-        n = int(count.sum())
-        return self.size * (self.size - 1) / 2 * float((count * (count - 1)).sum()) / max(n * (n - 1), 1)
+        return cell.stream.collisions
 
 
 def _has_pair(source: Units, kind: str) -> np.ndarray:

@@ -8,7 +8,8 @@ to come once before any comes twice, in batches of exactly B, over the seams bet
   places in reading order) never meets one row twice, not even where one column or round ends in it.
 - A block lies in one row, so it never meets itself; or over the end of a row, and then its two parts lie in
   columns at least two apart, which no batch touches together.
-- Blocks that lie whole in a row are shuffled with each other anew in each row and round. The few that lie over an end stay.
+- Blocks that lie whole in a row are shuffled with each other anew in each row and round. The few that lie over
+  an end stay.
 - A block may have at most G members a round. A larger one sends as many, others in the next round.
 """
 
@@ -22,20 +23,26 @@ _GOLDEN = (5**0.5 - 1) / 2
 
 
 class Stream:
-    """Visits of groups 0 … n-1 whose blocks are `block`: int64 [n]; batches of `size`, at most one a block."""
+    """Visits of groups 0 … n-1 whose blocks are `block`: int64 [n]; batches of `size`, at most one a block.
+
+    capped: blocks that cannot send all members in a round; collisions: pairs of one block that a blind draw of a
+    batch would hold on average.
+    """
 
     def __init__(self, block: np.ndarray, size: int, key: int):
         _, block = np.unique(block, return_inverse=True)
         count = np.bincount(block)
         if len(count) < size:
             raise ValueError(f"{len(count)} passage groups cannot fill a batch of {size}")
-        self.size, self.key, self.n_blocks = size, key, len(count)
+        self.size, self.key = size, key
         cap = _cap(count, size)
         taken = np.minimum(count, cap)
         order = np.argsort(mix(key, np.arange(len(count))), kind="stable")
         order = order[np.argsort(-taken[order], kind="stable")]
         self.n = int(taken.sum())
         self.capped = int((count > taken).sum())
+        met = float((count * (count - 1)).sum()) / max(len(block) * (len(block) - 1), 1)
+        self.collisions = size * (size - 1) / 2 * met
         self._lay(block, count, taken, order)
 
     def _lay(self, block: np.ndarray, count: np.ndarray, taken: np.ndarray, order: np.ndarray) -> None:
@@ -63,20 +70,11 @@ class Stream:
         place = row * self.row + column
         low, high = self.low[row], self.high[row]
         free = (place >= low) & (place < high)
-        if free.any():
-            shuffled = low[free] + self._shuffle(
-                place[free] - low[free], low[free], high[free], round_[free], row[free]
-            )
-            place = place.copy()
-            place[free] = shuffled
+        key = mix(self.key, round_, row)
+        place[free] = low[free] + permute((place - low)[free], (high - low)[free], key[free])
         owner = self.owner[place]
         turn = (self.place[place] + round_ * self.taken[owner]) % self.count[owner]
         return self.members[self.begin[owner] + turn], round_
-
-    def _shuffle(
-        self, offset: np.ndarray, low: np.ndarray, high: np.ndarray, round_: np.ndarray, row: np.ndarray
-    ) -> np.ndarray:
-        return permute(offset, high - low, mix(self.key, round_, row))
 
     def pick(self, groups: np.ndarray, round_: np.ndarray, salt: int) -> np.ndarray:
         """A number in [0, 1) for each visit: by hash over groups, evenly spread over a group's visits."""

@@ -34,7 +34,7 @@ class Source:
     get: str
     read: Callable[[Path, str, bool], Corpus]
     where: str | None = None
-    hub: tuple[str, str | None] | None = None
+    hub: str | None = None
 
 
 def _lareqa(folder: Path, split: str, skip_bad: bool) -> Corpus:
@@ -124,7 +124,7 @@ SOURCES = {
             "hub SkelterLabsInc/JaQuAD",
             _files("{split}/jaquad_{split}_*.json*", "ja"),
             "jaquad",
-            ("SkelterLabsInc/JaQuAD", None),
+            "SkelterLabsInc/JaQuAD",
         ),
         Source(
             "arcd",
@@ -136,7 +136,7 @@ SOURCES = {
             "hub hsseinmz/arcd",
             _files("arcd-{split}.json*", "ar"),
             "arcd",
-            ("hsseinmz/arcd", None),
+            "hsseinmz/arcd",
         ),
     )
 }
@@ -218,7 +218,7 @@ def _from_hub(source: Source, split: str, skip_bad: bool) -> Corpus:
     rows = {"id": "id", "question": "question", "passage": "context", "question_group": "id"}
     names = {"dev": "validation"}
     return hub.read(
-        source.hub[0], rows, source.name, names.get(split, split), source.languages[0], skip_bad=skip_bad
+        source.hub, rows, source.name, names.get(split, split), source.languages[0], skip_bad=skip_bad
     )
 
 

@@ -1,4 +1,4 @@
-"""Opening data files: plain or gzipped, JSON, JSON lines, tab-separated; every mistake with its place."""
+"""Files: opening data (plain or gzipped, JSON, JSON lines), every mistake with its place; writing text whole."""
 
 from __future__ import annotations
 
@@ -78,6 +78,14 @@ def text_field(row: dict, field: str, path: Path, line: int | str) -> str:
             path, line, field, value, "text that is not empty", f"fill '{field}' or leave the row out"
         )
     return value
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name and rename it: it is complete or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def find(folder: Path, *names: str) -> Path | None:

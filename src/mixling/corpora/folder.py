@@ -85,6 +85,8 @@ def write(corpus: Corpus, folder: Path, split: str = "train", parquet: bool = Fa
     import json
     import shutil
 
+    if folder.exists():
+        raise MixlingError(f"{folder}: exists already; choose another folder or remove it")
     temporary = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     (temporary / "qrels").mkdir(parents=True)
@@ -114,8 +116,6 @@ def write(corpus: Corpus, folder: Path, split: str = "train", parquet: bool = Fa
             corpus.links["group"].to_pylist(), corpus.links["passage"].to_pylist(), strict=True
         ):
             out.writelines(f"{key}\t{ids[passage]}\t1\n" for key in members.get(group, []))
-    if folder.exists():
-        raise MixlingError(f"{folder}: exists already; choose another folder or remove it")
     temporary.rename(folder)
 
 

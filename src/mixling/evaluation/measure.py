@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +16,9 @@ from mixling.evaluation.ranks import Ranks, ranks
 from mixling.evaluation.result import Result
 from mixling.evaluation.tasks import Task, task
 from mixling.evaluation.trec import write
+from mixling.machine import machine, versions
+from mixling.models.retriever import Retriever
 from mixling.progress import Progress
-
-if TYPE_CHECKING:
-    from mixling.models.retriever import Retriever
 
 
 def measure(
@@ -36,9 +35,6 @@ def measure(
     paragraph; precision: "fp32" or "bf16"; trec: a folder for run and qrels files. Macro means: monolingual over
     languages, cross-lingual over ordered pairs, pool over question languages. Raises MixlingError.
     """
-    from mixling.machine import machine, versions
-    from mixling.models.retriever import Retriever
-
     if not tasks:
         raise MixlingError("nothing to measure: name a task, for instance --task sample")
     loaded = [task(t, context) for t in tasks]
@@ -55,7 +51,7 @@ def measure(
         begun = time.perf_counter()
         queries, candidates, counted = _vectors(retriever, one, precision)
         encoded = time.perf_counter()
-        with Progress(f"{one.name}: ranks", len(one.queries)) as bar:
+        with Progress(f"{one.name}: ranks") as bar:
             found = ranks(
                 queries,
                 candidates,
@@ -88,19 +84,16 @@ def _vectors(
     texts = one.candidates
     if retriever.title_first:
         texts = [f"{t} {x}" if t else x for t, x in zip(one.titles, texts, strict=True)]
-    vectors = []
+    vectors, counted = [], 0
     for role, batch in (("query", one.queries), ("passage", texts)):
         with Progress(f"{one.name}: {'questions' if role == 'query' else 'candidates'}") as bar:
-            v = retriever.encode(batch, role, precision=precision, progress=bar)
+            tokens = retriever.tokenize(batch, role)
+            counted += sum(map(len, tokens))
+            v = retriever.encode_tokens(tokens, precision=precision, progress=bar)
         if retriever.similarity == "cosine":
             v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
         vectors.append(v)
-    tokens = sum(
-        len(t)
-        for role, b in (("query", one.queries), ("passage", texts))
-        for t in retriever.tokenize(b, role)
-    )
-    return vectors[0], vectors[1], {"texts_encoded": len(one.queries) + len(texts), "tokens": tokens}
+    return vectors[0], vectors[1], {"texts_encoded": len(one.queries) + len(texts), "tokens": counted}
 
 
 def score(one: Task, found: Ranks) -> tuple[dict[str, Any], pa.Table, list[dict]]:

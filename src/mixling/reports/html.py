@@ -8,18 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mixling.corpora.files import write_text
 from mixling.corpora.languages import name as language_name
 from mixling.corpora.languages import right_to_left
+from mixling.evaluation.metrics import METRICS
 from mixling.evaluation.result import Result
 from mixling.reports.words import display_names, finding, own_share
 
 
 def write_report(results: Sequence[Result], path: Path) -> None:
     """Write the report of one run, or of several side by side (complete or not at all)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".html.tmp")
-    temporary.write_text(render(list(results)), encoding="utf-8")
-    temporary.rename(path)
+    write_text(path, render(list(results)))
 
 
 def render(results: list[Result]) -> str:
@@ -48,10 +47,7 @@ def _task(results: list[Result], names: list[str], task: str) -> dict[str, Any]:
         "name": task,
         "finding": finding(results, names, task),
         "figures": _figures(entries, names),
-        "heat": [
-            {"name": n, "svg": heat_map(e, entries[0] if i else None)}
-            for i, (n, e) in enumerate(zip(names, entries, strict=True))
-        ]
+        "heat": [{"name": n, "svg": heat_map(e)} for n, e in zip(names, entries, strict=True)]
         if all("cross-lingual" in e for e in entries)
         else [],
         "bars": bars(entries, names, "mAP", 1.0) if pooled else "",
@@ -79,7 +75,7 @@ def _figures(entries: list[dict], names: list[str]) -> list[dict]:
             if setting not in entry:
                 continue
             cells = []
-            for metric in ("mAP", "R@1", "R@10", "nDCG@10", "MRR@10", "rank_distance"):
+            for metric in (*METRICS, "rank_distance"):
                 value, before = (
                     entry[setting].get(metric, math.nan),
                     entries[0][setting].get(metric, math.nan),
@@ -124,7 +120,6 @@ def _grid(
     form: Any,
     top: float,
     label: str,
-    mark: dict[tuple[str, str], str] | None = None,
 ) -> str:
     """A matrix as SVG: rows are questions' languages, columns passages' languages."""
     size, left, head = 40, 44, 40
@@ -147,11 +142,11 @@ def _grid(
                 continue
             v = value[r, c]
             back, fore = _ink(v / top if top else 0)
-            own = ' class="own"'
+            own = ' class="own"' if r == c else ""
             title = f"question {language_name(r)}, passages {language_name(c)}: {form(v)}"
             out.append(
                 f'<g><title>{html.escape(title)}</title><rect x="{left + size * j}" y="{y}" width="{size - 2}" '
-                f'height="{size - 2}" rx="3" fill="{back}"{own if r == c else ""}/>'
+                f'height="{size - 2}" rx="3" fill="{back}"{own}/>'
                 f'<text x="{left + size * j + size / 2 - 1}" y="{y + size / 2 + 4}" text-anchor="middle" '
                 f'fill="{fore}" font-size="12">{form(v)}</text></g>'
             )
@@ -159,7 +154,7 @@ def _grid(
     return "".join(out)
 
 
-def heat_map(entry: dict, _before: dict | None = None) -> str:
+def heat_map(entry: dict) -> str:
     """mAP of each question language against the passages of each language alone."""
     value = {}
     for code, v in entry.get("monolingual", {}).get("by_language", {}).items():

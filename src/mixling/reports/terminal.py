@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from mixling.evaluation.metrics import METRICS
 from mixling.evaluation.result import Result
 from mixling.evaluation.tasks import SETTINGS
 from mixling.reports.words import display_names, finding
-
-METRICS = ("mAP", "R@1", "R@10", "nDCG@10", "MRR@10")
 
 
 def show(results: Sequence[Result], console: Console | None = None) -> None:

@@ -27,14 +27,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from mixling.corpora.files import write_text
 from mixling.errors import MixlingError
 from mixling.evaluation.result import Result
 from mixling.evaluation.tasks import DEVELOPMENT, task
 from mixling.machine import machine, versions
 from mixling.reports.evaluate import evaluate
-from mixling.training.config import read, toml_of
+from mixling.training.config import checked, read, toml_of
 from mixling.training.train import train
 
 COLUMNS = (("monolingual", "mAP"), ("cross-lingual", "mAP"), ("pool", "mAP"), ("pool", "rank_distance"))
@@ -81,12 +82,7 @@ def study(
     out: where runs are kept as they go (default runs/NAME). keep_models: else a model is removed once measured.
     """
     file = Path(file)
-    try:
-        plan = StudyConfig.model_validate(toml_of(file))
-    except ValidationError as error:
-        raise MixlingError(
-            "\n".join(f"{file}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        ) from None
+    plan = checked(StudyConfig, toml_of(file), str(file))
     if plan.study.development in plan.study.tasks or plan.study.development not in DEVELOPMENT:
         raise MixlingError(
             f"{file}: study.development is '{plan.study.development}'; settings are chosen on a development "
@@ -120,7 +116,7 @@ def study(
             "machine": machine(),
             "complete": number == len(configs),
         }
-        _write(file, results, plan)
+        _write(file, results)
     return results
 
 
@@ -177,12 +173,10 @@ def _table(plan: StudyConfig, rows: list[dict]) -> list[dict[str, Any]]:
     return out
 
 
-def _write(file: Path, results: dict[str, Any], plan: StudyConfig) -> None:
+def _write(file: Path, results: dict[str, Any]) -> None:
     texts = {".json": json.dumps(results, indent=1, ensure_ascii=False), ".md": markdown(results)}
     for suffix, text in texts.items():
-        temporary = file.with_suffix(suffix + ".tmp")
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.rename(file.with_suffix(suffix))
+        write_text(file.with_suffix(suffix), text + "\n")
 
 
 def markdown(results: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -12,6 +12,7 @@ from mixling.batches.strategies import STRATEGIES
 from mixling.errors import MixlingError
 from mixling.models.weights import DEFAULT
 
+Model = TypeVar("Model", bound=BaseModel)
 _POSITIVE = Annotated[int, Field(ge=1)]
 
 
@@ -163,10 +164,15 @@ def read(config: str | Path | dict | Config) -> Config:
     where = "configuration"
     if not isinstance(config, dict):
         where, config = str(config), toml_of(Path(config))
+    return checked(Config, config, where)
+
+
+def checked(model: type[Model], content: dict, where: str) -> Model:
+    """`content` as a model; else a MixlingError with a line for each wrong field."""
     try:
-        return Config.model_validate(config)
+        return model.model_validate(content)
     except ValidationError as error:
-        raise MixlingError("\n".join(_sentence(where, e) for e in error.errors())) from None
+        raise MixlingError("\n".join(_sentence(model, where, e) for e in error.errors())) from None
 
 
 def toml_of(path: Path) -> dict:
@@ -181,18 +187,18 @@ def toml_of(path: Path) -> dict:
         ) from None
 
 
-def _sentence(where: str, error: Any) -> str:
+def _sentence(model: type[BaseModel], where: str, error: Any) -> str:
     field = ".".join(str(p) for p in error["loc"])
     found = "" if error["type"] in ("missing", "extra_forbidden") else f" (found {error['input']!r})"
     fix = {
         "missing": "must be given",
-        "extra_forbidden": f"is no setting; those of this table: {_fields(error['loc'])}",
+        "extra_forbidden": f"is no setting; those of this table: {_fields(model, error['loc'])}",
     }
     return f"{where}: {field}: {fix.get(error['type'], error['msg'])}{found}"
 
 
-def _fields(location: tuple) -> str:
-    part: Any = Config
+def _fields(model: type[BaseModel], location: tuple) -> str:
+    part: Any = model
     for name in location[:-1]:
         if isinstance(name, int):
             continue

@@ -18,13 +18,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mixling.batches.permutation import mix
+from mixling.corpora.files import write_text
 from mixling.errors import MixlingError
+from mixling.evaluation.measure import measure
+from mixling.evaluation.tasks import Task, task
 from mixling.machine import flags, has_bf16, machine, versions
+from mixling.models.card import card
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 from mixling.training import checkpoint
 from mixling.training.average import average_with
-from mixling.training.config import Config, TrainingConfig, read
+from mixling.training.config import Config, TrainingConfig, ValidationConfig, read
 from mixling.training.objectives.eq1 import eq1
 from mixling.training.objectives.info_nce import allowed, info_nce
 from mixling.training.pairs import Batch, Pairs, prepare
@@ -97,10 +101,7 @@ def _claim(out: Path, settings: Config) -> None:
         return
     if out.exists() and any(out.iterdir()):
         raise MixlingError(f"{out}: is not empty and holds no run; choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    temporary = out / "config.json.tmp"
-    temporary.write_text(json.dumps(wanted, indent=1, ensure_ascii=False))
-    temporary.rename(path)
+    write_text(path, json.dumps(wanted, indent=1, ensure_ascii=False))
 
 
 def _accelerator(settings: TrainingConfig, out: Path) -> Accelerator:
@@ -142,6 +143,7 @@ def _loop(
         weight.requires_grad_(not (t.freeze_embeddings and "word_embeddings" in name))
     optimizer = torch.optim.AdamW(_weights(model, t.weight_decay), lr=t.lr, fused=True)
     begin, best = _resume(out, model, optimizer)
+    development = task(t.validation.task) if t.validation else None
     log = out / "log.jsonl"
     _cut(log, begin)
     with log.open("a", encoding="utf-8") as lines, Progress("training") as bar:
@@ -161,8 +163,8 @@ def _loop(
                 f"loss {row['loss']:.3f}, {row['pairs_per_second']:.1f} pairs/s",
             )
             done = step + 1
-            if t.validation and done % t.validation.every == 0:
-                best = _validate(settings, out, retriever, best, done)
+            if t.validation and development and done % t.validation.every == 0:
+                best = _validate(t.validation, development, out, retriever, best, done)
                 model.train(t.dropout)
             if done % t.checkpoint_every == 0 or done == t.steps:
                 checkpoint.write_step(
@@ -201,9 +203,7 @@ def _cut(log: Path, step: int) -> None:
         with contextlib.suppress(json.JSONDecodeError):
             if json.loads(line)["step"] < step:
                 kept.append(line + "\n")
-    temporary = log.with_suffix(".jsonl.tmp")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    temporary.replace(log)
+    write_text(log, "".join(kept))
 
 
 def _step(
@@ -284,14 +284,10 @@ def rate_at(step: int, steps: int, warmup: float, schedule: str) -> float:
     return left if schedule == "linear" else (1 - math.cos(math.pi * left)) / 2
 
 
-def _validate(settings: Config, out: Path, retriever: Retriever, best: dict | None, step: int) -> dict:
-    from mixling.evaluation.measure import measure
-    from mixling.evaluation.tasks import task
-
-    v = settings.training.validation
-    assert v is not None
+def _validate(
+    v: ValidationConfig, one: Task, out: Path, retriever: Retriever, best: dict | None, step: int
+) -> dict:
     retriever.model.eval()
-    one = task(v.task)
     result = measure(retriever, [one])
     setting, _, metric = v.metric.partition(".")
     value = result.value(one.name, setting, metric)
@@ -317,8 +313,6 @@ def _validate(settings: Config, out: Path, retriever: Retriever, best: dict | No
 def _finish(
     settings: Config, out: Path, retriever: Retriever, corpora: list[Corpus], facts: dict[str, Any]
 ) -> None:
-    from mixling.models.card import card
-
     data = {
         c.name: {
             "sha256": c.fingerprint(),
@@ -338,6 +332,4 @@ def _finish(
     }
     origin = {"base": retriever.name, "license": retriever.origin.get("license"), "plan": facts["plan"]}
     retriever.save(out / "model", card({**run, "license": origin["license"]}), origin)
-    temporary = out / "run.json.tmp"
-    temporary.write_text(json.dumps(run, indent=1, ensure_ascii=False))
-    temporary.rename(out / "run.json")
+    write_text(out / "run.json", json.dumps(run, indent=1, ensure_ascii=False))
