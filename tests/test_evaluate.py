@@ -92,6 +92,15 @@ def test_settings_that_the_data_cannot_have_are_left_out(chain):
     assert "monolingual" in entry and "cross-lingual" not in entry and "pool" not in entry
 
 
+def test_tasks_with_and_without_a_pool_are_measured_together(chain, tmp_path):
+    only = from_corpus(sample.read("test").select(languages=["sw"]), name="one")
+    evaluate(str(chain), ["sample", only], tmp_path / "out")
+    scores = pq.read_table(tmp_path / "out" / "scores.parquet").to_pandas()
+    assert set(scores.task) == {"sample", "one"} and set(scores[scores.task == "one"].setting) == {
+        "monolingual"
+    }
+
+
 def test_questions_without_an_answer_in_a_language_are_counted(chain):
     corpus = sample.read("test")
     some = corpus.passages["group"].unique().to_pylist()[:3]

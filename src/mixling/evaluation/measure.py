@@ -74,7 +74,7 @@ def measure(
         if trec is not None:
             write(one, found, trec)
     summary.update(versions=versions(), machine=machine())
-    return Result(summary, pa.concat_tables(tables), examples)
+    return Result(summary, pa.concat_tables(tables, promote_options="default"), examples)
 
 
 def _vectors(
