@@ -1,6 +1,7 @@
-"""Rewrite README's table and picture from the committed study: `python docs/figures.py`.
+"""Rewrite the tables of README and docs from committed results: `python docs/figures.py`.
 
-A test holds README to what this writes, so no figure there is typed by hand.
+A table stands between `<!-- name -->` and `<!-- /name -->`. A test holds the pages to what this writes, so no figure
+in them is typed by hand.
 """
 
 from __future__ import annotations
@@ -35,16 +36,42 @@ def picture() -> str:
 
 def results() -> dict:
     """The committed results."""
-    return json.loads((ROOT / "studies" / "xquad-strategies.json").read_text())
+    return measured("studies/xquad-strategies.json")
 
 
-def readme(text: str) -> str:
-    """README with its table renewed."""
-    pattern = r"(<!-- study -->).*?(<!-- /study -->)"
-    return re.sub(pattern, lambda m: f"{m[1]}\n{table()}\n{m[2]}", text, flags=re.DOTALL)
+def measured(name: str) -> dict:
+    """A committed result file."""
+    return json.loads((ROOT / name).read_text())
+
+
+def rows_of(rows: list[dict]) -> str:
+    """Rows as a Markdown table."""
+    lines = [f"| {' | '.join(rows[0])} |", "|" + "---|" * len(rows[0])]
+    return "\n".join([*lines, *(f"| {' | '.join(str(v) for v in r.values())} |" for r in rows)])
+
+
+def tables() -> dict[str, dict[str, str]]:
+    """Page -> name -> table."""
+    calls = measured("benchmarks/calls.json")
+    return {
+        "README.md": {"study": table()},
+        "docs/decisions.md": {"settings": (ROOT / "studies" / "settings.md").read_text().strip()},
+        "docs/performance.md": {
+            "encoding": rows_of(calls["encoding"]),
+            "training": rows_of(calls["training"]),
+        },
+    }
+
+
+def renewed(page: str, text: str) -> str:
+    """A page with its tables renewed."""
+    for name, new in tables()[page].items():
+        pattern = rf"(<!-- {name} -->).*?(<!-- /{name} -->)"
+        text = re.sub(pattern, lambda m, new=new: f"{m[1]}\n{new}\n{m[2]}", text, flags=re.DOTALL)
+    return text
 
 
 if __name__ == "__main__":
-    path = ROOT / "README.md"
-    path.write_text(readme(path.read_text()))
+    for page in tables():
+        (ROOT / page).write_text(renewed(page, (ROOT / page).read_text()))
     (ROOT / "docs" / "pool.svg").write_text(picture())

@@ -21,8 +21,15 @@ def figures():
 
 def test_readme_has_the_studys_table_and_picture(figures):
     text = (ROOT / "README.md").read_text()
-    assert figures.readme(text) == text and figures.table() in text
+    assert figures.renewed("README.md", text) == text and figures.table() in text
     assert (ROOT / "docs" / "pool.svg").read_text() == figures.picture()
+
+
+def test_every_page_has_the_tables_of_the_committed_results(figures):
+    for page, tables in figures.tables().items():
+        text = (ROOT / page).read_text()
+        assert figures.renewed(page, text) == text
+        assert all(table in text for table in tables.values()), page
 
 
 def test_the_studys_table_is_its_json(figures):
