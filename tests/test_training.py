@@ -110,16 +110,33 @@ def test_frozen_embeddings_stay(chain, tmp_path):
     assert not torch.equal(after[other], base[other])
 
 
-def test_validation_keeps_the_best_and_stops_early(chain, tmp_path):
-    settings = config(
-        chain,
-        steps=12,
-        lr=0.5,
-        validation={"task": "sample", "every": 2, "patience": 2, "metric": "pool.mAP"},
-    )
-    train(settings, tmp_path / "run")
+def test_validation_keeps_the_best_and_stops_early(chain, tmp_path, monkeypatch):
+    values, seen = iter([0.3, 0.5, 0.4, 0.5]), []
+
+    class Scripted:
+        def value(self, task, setting, metric):
+            assert (task, setting, metric) == ("sample", "pool", "mAP")
+            return next(values)
+
+    def measure(retriever, tasks):
+        seen.append({k: v.clone() for k, v in retriever.model.state_dict().items()})
+        return Scripted()
+
+    monkeypatch.setattr("mixling.training.train.measure", measure)
+    settings = config(chain, validation={"task": "sample", "every": 2, "patience": 2, "metric": "pool.mAP"})
+    model = train(settings, tmp_path / "run")
     run = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert run["best"]["stopped"] and run["steps"] < 12 and run["best"]["metric"] == "pool.mAP"
+    assert run["best"]["stopped"] and run["steps"] == 8
+    assert (run["best"]["step"], run["best"]["value"], run["best"]["metric"]) == (4, 0.5, "pool.mAP")
+    kept = Retriever(str(model)).model.state_dict()
+    assert all(torch.equal(kept[k], v) for k, v in seen[1].items())
+    assert any(not torch.equal(kept[k], v) for k, v in seen[3].items())
+
+
+def test_validation_measures_a_real_task(chain, tmp_path):
+    train(config(chain, validation={"task": "sample", "every": 6, "metric": "pool.mAP"}), tmp_path / "run")
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["best"]["step"] in (6, 12) and 0 < run["best"]["value"] <= 1
 
 
 def test_accumulated_batches_are_the_mean_of_their_losses(chain, tmp_path):
