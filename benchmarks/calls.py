@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from mixling.evaluation.tasks import task
+from mixling.evaluation.benchmarks import task
 from mixling.machine import machine, matrix_rate, versions
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from mixling.evaluation.measure import measure
-from mixling.evaluation.tasks import task
+from mixling.evaluation.benchmarks import task
 from mixling.machine import machine, matrix_rate, versions
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT

@@ -12,7 +12,8 @@ import json
 from pathlib import Path
 
 from mixling.evaluation.measure import measure
-from mixling.evaluation.tasks import DEVELOPMENT, Task, task
+from mixling.evaluation.benchmarks import DEVELOPMENT, task
+from mixling.evaluation.tasks import Task
 from mixling.machine import machine, versions
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT

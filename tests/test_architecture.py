@@ -9,8 +9,9 @@ MAY = {
     "corpora": set(),
     "batches": {"corpora"},
     "models": set(),
+    "encoding": {"models"},
     "training": {"batches", "models", "corpora", "evaluation"},
-    "evaluation": {"corpora", "models"},
+    "evaluation": {"corpora", "models", "encoding"},
     "reports": {"evaluation", "corpora", "models"},
     "studies": {"corpora", "batches", "models", "training", "evaluation", "reports"},
 }

@@ -4,8 +4,9 @@ import json
 import pytest
 
 from mixling.corpora import folder, mlqa, sample, squad
-from mixling.corpora.catalogue import SOURCES, held_out, load, located
+from mixling.corpora.catalogue import SOURCES, load, located
 from mixling.corpora.sentences import spans
+from mixling.corpora.sources.mlqa import held_out
 from mixling.errors import BadRow, MixlingError
 
 

@@ -7,9 +7,9 @@ import pytrec_eval
 
 from mixling.corpora import folder, sample
 from mixling.corpora.catalogue import located
+from mixling.evaluation.benchmarks import task
 from mixling.evaluation.result import Result
-from mixling.evaluation.tasks import TASKS, from_corpus, task
-from mixling.models.retriever import Retriever
+from mixling.evaluation.tasks import from_corpus
 from mixling.reports.evaluate import evaluate
 
 
@@ -20,16 +20,18 @@ def result(chain, tmp_path_factory):
 
 
 def test_every_text_is_encoded_once(chain, monkeypatch):
+    from mixling.models import retriever
+
     seen = []
-    real = Retriever.embed
+    real = retriever.forward
     monkeypatch.setattr(
-        Retriever,
-        "embed",
-        lambda self, tokens, budget=1024: seen.extend(map(tuple, tokens)) or real(self, tokens, budget),
+        retriever,
+        "forward",
+        lambda model, tokens, *more: seen.extend(map(tuple, tokens)) or real(model, tokens, *more),
     )
     one = task("sample")
     entry = evaluate(str(chain), [one]).summary["tasks"]["sample"]
-    assert len(seen) == len(one.queries) + len(one.candidates) == entry["texts_encoded"]
+    assert len(seen) == len(one.queries) + len(one.candidates) == entry["texts"]
 
 
 def test_summary_has_settings_languages_and_what_made_it(result):
@@ -149,7 +151,7 @@ def test_context_puts_the_paragraph_after_its_sentence(tmp_path):
 
 @pytest.mark.skipif(located("xquad-r") is None, reason="XQuAD-R is not on this machine")
 def test_xquad_r_has_the_published_candidates():
-    one = TASKS["xquad-r"](False)
+    one = task("xquad-r")
     count = dict(zip(one.languages, np.bincount(one.candidate_language).tolist(), strict=True))
     assert count == {
         "ar": 1220,

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from mixling.corpora.windows import window
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.config import Config, read
-from mixling.training.pairs import prepare, window
+from mixling.training.pairs import prepare
 from mixling.training.train import rate_at, train
 
 

@@ -7,137 +7,63 @@ format is new.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mixling.corpora import folder as own
-from mixling.corpora import hub, mlqa, sample, squad
+from mixling.corpora import hub, sample, squad
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.languages import tag
+from mixling.corpora.source import Source
+from mixling.corpora.sources.afriqa import AFRIQA, AFRIQA_HUMAN
+from mixling.corpora.sources.belebele import BELEBELE
+from mixling.corpora.sources.bitext import SIB, TICO
+from mixling.corpora.sources.ciral import CIRAL
+from mixling.corpora.sources.lareqa import MLQA_R, XQUAD_R
+from mixling.corpora.sources.mfaq import MFAQ
+from mixling.corpora.sources.miracl import MIRACL
+from mixling.corpora.sources.mlir import MLIR
+from mixling.corpora.sources.mlqa import MLQA
+from mixling.corpora.sources.mmarco import MMARCO
+from mixling.corpora.sources.mrtydi import MR_TYDI
+from mixling.corpora.sources.neuclir import NEUCLIR
+from mixling.corpora.sources.single import ARCD, JAQUAD
+from mixling.corpora.sources.tydi import TYDI
 from mixling.errors import MixlingError, choose
 
-
-@dataclass(frozen=True)
-class Source:
-    """A named set. read(folder, split, skip_bad) -> Corpus; splits: the first is the default."""
-
-    name: str
-    about: str
-    languages: tuple[str, ...]
-    splits: tuple[str, ...]
-    licence: str
-    citation: str
-    get: str
-    read: Callable[[Path, str, bool], Corpus]
-    where: str | None = None
-    hub: str | None = None
-
-
-def _lareqa(folder: Path, split: str, skip_bad: bool) -> Corpus:
-    files = [(p, p.name.split(".")[0], p.name.split(".")[0]) for p in sorted(folder.glob("*.json*"))]
-    return squad.read(files, folder.name, skip_bad)
-
-
-def _mlqa(folder: Path, split: str, skip_bad: bool) -> Corpus:
-    if split == "dev":
-        return mlqa.read(folder / "dev", "mlqa", skip_bad)
-    corpus = mlqa.read(folder / "test", "mlqa", skip_bad)
-    if split == "test":
-        return corpus
-    groups = corpus.passages["group"].unique().to_pylist()
-    wanted = [g for g in groups if held_out(g) == (split == "held-out")]
-    return corpus.select(passage_groups=wanted)
-
-
-def held_out(group: str) -> bool:
-    """Whether a passage group of MLQA test is in the tenth that no training run sees: a hash decides."""
-    return hashlib.sha256(group.encode()).digest()[0] % 10 == 0
-
-
-def _files(pattern: str, language: str) -> Callable[[Path, str, bool], Corpus]:
-    def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
-        files = [(p, language, language) for p in sorted(folder.glob(pattern.format(split=split)))]
-        if not files:
-            raise MixlingError(f"{folder}: no file like {pattern.format(split=split)}; fetch the set again")
-        return squad.read(files, folder.name, skip_bad)
-
-    return read
-
-
+SAMPLE = Source(
+    "sample",
+    "ships with Mixling: 44 passages, 8 languages, parallel",
+    sample.LANGUAGES,
+    ("train", "test", "all"),
+    "CC0-1.0",
+    "this project",
+    "always there",
+    lambda folder, split, skip_bad: sample.read(split),
+)
 SOURCES = {
     s.name: s
     for s in (
-        Source(
-            "sample",
-            "ships with Mixling: 44 passages, 8 languages, parallel",
-            sample.LANGUAGES,
-            ("train", "test", "all"),
-            "CC0-1.0",
-            "this project",
-            "always there",
-            lambda folder, split, skip_bad: sample.read(split),
-        ),
-        Source(
-            "xquad-r",
-            "questions and answer sentences, parallel (evaluation only)",
-            ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"),
-            ("test",),
-            "CC-BY-SA-4.0",
-            "Roy et al. 2020, arXiv:2004.05484",
-            "folder xquad-r of github.com/google-research-datasets/lareqa",
-            _lareqa,
-            "xquad-r",
-        ),
-        Source(
-            "mlqa-r",
-            "questions and answer sentences, partly parallel (evaluation only; it is MLQA dev)",
-            ("ar", "de", "en", "es", "hi", "vi", "zh"),
-            ("test",),
-            "CC-BY-SA-3.0",
-            "Roy et al. 2020, arXiv:2004.05484",
-            "folder mlqa-r of github.com/google-research-datasets/lareqa (an early commit)",
-            _lareqa,
-            "mlqa-r",
-        ),
-        Source(
-            "mlqa",
-            "parallel questions and paragraphs; train = test less the tenth held out",
-            ("ar", "de", "en", "es", "hi", "vi", "zh"),
-            ("train", "held-out", "test", "dev"),
-            "CC-BY-SA-3.0",
-            "Lewis et al. 2020, arXiv:1910.07475",
-            "github.com/facebookresearch/MLQA",
-            _mlqa,
-            "mlqa",
-        ),
-        Source(
-            "jaquad",
-            "Japanese questions and paragraphs",
-            ("ja",),
-            ("train", "dev"),
-            "CC-BY-SA-3.0",
-            "So et al. 2022, arXiv:2202.01764",
-            "hub SkelterLabsInc/JaQuAD",
-            _files("{split}/jaquad_{split}_*.json*", "ja"),
-            "jaquad",
-            "SkelterLabsInc/JaQuAD",
-        ),
-        Source(
-            "arcd",
-            "Arabic questions and paragraphs",
-            ("ar",),
-            ("train", "test"),
-            "MIT",
-            "Mozannar et al. 2019, arXiv:1906.05394",
-            "hub hsseinmz/arcd",
-            _files("arcd-{split}.json*", "ar"),
-            "arcd",
-            "hsseinmz/arcd",
-        ),
+        SAMPLE,
+        XQUAD_R,
+        MLQA_R,
+        MLQA,
+        TYDI,
+        AFRIQA,
+        AFRIQA_HUMAN,
+        TICO,
+        SIB,
+        MIRACL,
+        MR_TYDI,
+        CIRAL,
+        NEUCLIR,
+        BELEBELE,
+        MMARCO,
+        MFAQ,
+        *MLIR,
+        JAQUAD,
+        ARCD,
     )
 }
 

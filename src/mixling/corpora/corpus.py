@@ -23,7 +23,13 @@ PASSAGES = pa.schema(
     [*[(n, pa.string()) for n in ("id", "text", "language", "group", "title")], ("sentences", SPAN)]
 )
 LINKS = pa.schema(
-    [("group", pa.string()), ("passage", pa.int64()), ("start", pa.int32()), ("end", pa.int32())]
+    [
+        ("group", pa.string()),
+        ("passage", pa.int64()),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        ("grade", pa.int32()),
+    ]
 )
 
 
@@ -34,7 +40,7 @@ class Corpus:
     questions: id, text, language (BCP-47), group.
     passages: id, text, language, group, title (may be null), sentences (character spans, may be null).
     links: group (of questions), passage (row of `passages`), start and end (characters of the answer in
-    the passage's text; null where it is not known).
+    the passage's text; null where it is not known), grade (of relevance: 1, or what the judges gave).
     """
 
     name: str
@@ -51,7 +57,9 @@ class Corpus:
     def fingerprint(self) -> str:
         """SHA-256 of the content: the same for the same rows in the same order, wherever they came from."""
         digest = hashlib.sha256()
-        for table in (self.questions, self.passages, self.links):
+        graded = bool(pc.any(pc.not_equal(self.links["grade"], 1)).as_py())
+        links = self.links if graded else self.links.drop_columns(["grade"])
+        for table in (self.questions, self.passages, links):
             for row in table.to_batches(max_chunksize=65536):
                 digest.update(repr(row.to_pydict()).encode())
         return digest.hexdigest()
@@ -90,7 +98,7 @@ class Builder:
         self.p: dict[tuple[str, str], int] = {}
         self.questions: list[tuple[str, str, str, str]] = []
         self.passages: list[list] = []
-        self.links: dict[tuple[str, int], tuple[int | None, int | None]] = {}
+        self.links: dict[tuple[str, int], tuple[int | None, int | None, int]] = {}
 
     def question(self, key: str, text: str, language: str, group: str) -> None:
         """A question of a group in a language; a second one under the same key and language is the first."""
@@ -115,10 +123,13 @@ class Builder:
             self.passages.append([key, text, language, group, title, spans])
         return row
 
-    def link(self, group: str, passage: int, start: int | None = None, end: int | None = None) -> None:
+    def link(
+        self, group: str, passage: int, start: int | None = None, end: int | None = None, grade: int = 1
+    ) -> None:
         """Join a question group to a passage; the answer's place is kept if any file knows it."""
-        if self.links.get((group, passage), (None, None))[0] is None:
-            self.links[group, passage] = (start, end)
+        before = self.links.get((group, passage))
+        if before is None or before[0] is None:
+            self.links[group, passage] = (start, end, grade)
 
     def build(self, skipped: Iterable[Exception] = ()) -> Corpus:
         """The corpus. Passages without a group are grouped by the questions that they share (data.md 8)."""
@@ -131,7 +142,7 @@ class Builder:
                 passage[3] = group
         q = list(zip(*self.questions, strict=True))
         p = list(zip(*self.passages, strict=True))
-        n = [(g, i, a, b) for (g, i), (a, b) in self.links.items()]
+        n = [(g, i, a, b, k) for (g, i), (a, b, k) in self.links.items()]
         ln = list(zip(*n, strict=True))
         return Corpus(
             self.name,

@@ -57,7 +57,7 @@ def read(
             groups[key] = group
         except BadRow as bad:
             skipped(bad)
-    for path, line, query, passage in _judged(folder, split, skipped):
+    for path, line, query, passage, grade in _judged(folder, split, skipped):
         if query not in groups:
             skipped(
                 BadRow(
@@ -76,7 +76,7 @@ def read(
                 )
             )
         else:
-            builder.link(groups[query], passages[passage])
+            builder.link(groups[query], passages[passage], grade=grade)
     return _linked(builder).build(skipped.rows)
 
 
@@ -112,10 +112,9 @@ def write(corpus: Corpus, folder: Path, split: str = "train", parquet: bool = Fa
         members.setdefault(group, []).append(key)
     with (temporary / "qrels" / f"{split}.tsv").open("w", encoding="utf-8") as out:
         out.write("query-id\tcorpus-id\tscore\n")
-        for group, passage in zip(
-            corpus.links["group"].to_pylist(), corpus.links["passage"].to_pylist(), strict=True
-        ):
-            out.writelines(f"{key}\t{ids[passage]}\t1\n" for key in members.get(group, []))
+        links = (corpus.links[c].to_pylist() for c in ("group", "passage", "grade"))
+        for group, passage, grade in zip(*links, strict=True):
+            out.writelines(f"{key}\t{ids[passage]}\t{grade}\n" for key in members.get(group, []))
     temporary.rename(folder)
 
 
@@ -158,7 +157,7 @@ def _language(row: dict, fallback: str | None, path: Path, line: int) -> str:
         ) from None
 
 
-def _judged(folder: Path, split: str | None, skipped: Skipped) -> Iterator[tuple[Path, int, str, str]]:
+def _judged(folder: Path, split: str | None, skipped: Skipped) -> Iterator[tuple[Path, int, str, str, int]]:
     files = sorted((folder / "qrels").glob("*.tsv*"))
     names = [f.name.removesuffix(".gz").removesuffix(".tsv") for f in files]
     if not files:
@@ -183,7 +182,7 @@ def _judged(folder: Path, split: str | None, skipped: Skipped) -> Iterator[tuple
             skipped(BadRow(path, line, "score", parts[2], "a number", "mend the line"))
             continue
         if score > 0:
-            yield path, line, parts[0], parts[1]
+            yield path, line, parts[0], parts[1], max(1, round(score))
 
 
 def _linked(builder: Builder) -> Builder:

@@ -11,14 +11,23 @@ import numpy as np
 import pyarrow as pa
 
 from mixling.errors import MixlingError
-from mixling.evaluation.metrics import METRICS, rank_distance
-from mixling.evaluation.ranks import Ranks, ranks
+from mixling.evaluation import baselines
+from mixling.evaluation.benchmarks import task
+from mixling.evaluation.bias.consistency import mean_rank_correlation
+from mixling.evaluation.bias.gap import gaps
+from mixling.evaluation.bias.pool import Pool
+from mixling.evaluation.bias.table import bias
+from mixling.evaluation.metrics import METRICS, MORE
+from mixling.evaluation.ranks import Ranks, Scorer, ranks
 from mixling.evaluation.result import Result
-from mixling.evaluation.tasks import Task, task
+from mixling.evaluation.tasks import Task
 from mixling.evaluation.trec import write
 from mixling.machine import machine, versions
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
+
+# first answers kept: the deepest that a measure of bias reads
+DEPTH = 100
 
 
 def measure(
@@ -28,20 +37,24 @@ def measure(
     context: bool = False,
     precision: str = "fp32",
     trec: Path | None = None,
+    keep: Path | None = None,
+    language: str | None = None,
 ) -> Result:
     """Measure a model on tasks: monolingual, cross-lingual and pool, with language bias.
 
-    model: a name or a Retriever; tasks: names, folders or Tasks. context: candidates are sentences with their
-    paragraph; precision: "fp32" or "bf16"; trec: a folder for run and qrels files. Macro means: monolingual over
-    languages, cross-lingual over ordered pairs, pool over question languages. Raises MixlingError.
+    model: a name, a Retriever, or a baseline (`bm25`, `random`, `oracle`, `bm25+NAME`); tasks: names, folders or
+    Tasks. context: candidates are sentences with their paragraph; precision: "fp32" or "bf16"; trec: a folder
+    for run and qrels files; keep: a folder where vectors stay for the next call; language: of a folder's rows
+    that do not say theirs. Macro means: monolingual over languages, cross-lingual over ordered pairs, pool over
+    question languages. Raises MixlingError.
     """
     if not tasks:
         raise MixlingError("nothing to measure: name a task, for instance --task sample")
-    loaded = [task(t, context) for t in tasks]
-    retriever = model if isinstance(model, Retriever) else Retriever(model)
+    loaded = [task(t, context, language) for t in tasks]
+    ranker = baselines.ranker(model, precision, keep)
     summary: dict[str, Any] = {
-        "model": retriever.name,
-        "origin": retriever.origin,
+        "model": ranker.name,
+        "origin": ranker.origin,
         "precision": precision,
         "context": context,
         "tasks": {},
@@ -49,19 +62,10 @@ def measure(
     tables, examples = [], {}
     for one in loaded:
         begun = time.perf_counter()
-        queries, candidates, counted = _vectors(retriever, one, precision)
+        scorer, counted = ranker.scorer(one)
         encoded = time.perf_counter()
-        with Progress(f"{one.name}: ranks") as bar:
-            found = ranks(
-                queries,
-                candidates,
-                one.candidate_language,
-                one.relevant,
-                one.candidate_ids,
-                depth=1000 if trec is not None else 10,
-                progress=bar,
-            )
-        entry, table, wrong = score(one, found)
+        found = rank_task(one, scorer, 1000 if trec is not None else DEPTH)
+        entry, table, wrong = score(one, found, scorer)
         entry.update(
             counted,
             data=one.fingerprint(),
@@ -77,46 +81,94 @@ def measure(
     return Result(summary, pa.concat_tables(tables, promote_options="default"), examples)
 
 
-def _vectors(
-    retriever: Retriever, one: Task, precision: str
-) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
-    """Unit or raw vectors (by the model's similarity) of queries and candidates, and what was encoded."""
-    texts = one.candidates
-    if retriever.title_first:
-        texts = [f"{t} {x}" if t else x for t, x in zip(one.titles, texts, strict=True)]
-    vectors, counted = [], 0
-    for role, batch in (("query", one.queries), ("passage", texts)):
-        with Progress(f"{one.name}: {'questions' if role == 'query' else 'candidates'}") as bar:
-            tokens = retriever.tokenize(batch, role)
-            counted += sum(map(len, tokens))
-            v = retriever.encode_tokens(tokens, precision=precision, progress=bar)
-        if retriever.similarity == "cosine":
-            v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
-        vectors.append(v)
-    return vectors[0], vectors[1], {"texts_encoded": len(one.queries) + len(texts), "tokens": counted}
+def rank_task(one: Task, scorer: Scorer, depth: int = DEPTH) -> Ranks:
+    """The ranks of a task's relevant candidates under a scorer."""
+    with Progress(f"{one.name}: ranks") as bar:
+        return ranks(
+            scorer,
+            len(one.queries),
+            one.candidate_language,
+            one.relevant,
+            one.candidate_ids,
+            depth=depth,
+            excluded=one.excluded,
+            progress=bar,
+        )
 
 
-def score(one: Task, found: Ranks) -> tuple[dict[str, Any], pa.Table, list[dict]]:
-    """Summary entry, scores per query, and wrong first answers of a task."""
+def score(
+    one: Task, found: Ranks, scorer: Scorer | None = None
+) -> tuple[dict[str, Any], pa.Table, list[dict]]:
+    """Summary entry, scores per query, and example questions of a task. scorer: for MRC, where there is a pool."""
     query, candidate = one.relevant.T
     language = one.candidate_language[candidate]
-    n, n_languages = len(one.queries), len(one.languages)
+    n = len(one.queries)
     entry: dict[str, Any] = {
         "languages": list(one.languages),
         "queries": n,
         "candidates": len(one.candidates),
         "skipped": dict(one.skipped),
     }
+    tables, means, missing = _cells(one, found, query, language)
+    settings = one.settings()
+    for setting, same in (("monolingual", True), ("cross-lingual", False)):
+        cells = {k: v for k, v in means.items() if (k[0] == k[1]) == same}
+        if setting in settings and cells:
+            entry[setting] = {m: float(np.mean([v[m] for v in cells.values()])) for m in METRICS}
+            entry[setting]["by_language"] = {
+                one.languages[a] if same else f"{one.languages[a]}-{one.languages[b]}": v
+                for (a, b), v in cells.items()
+            }
+    if missing:
+        entry["skipped"]["questions without an answer in a corpus language"] = missing
+    examples: list[dict] = []
+    if "pool" in settings:
+        pool = Pool(
+            query,
+            found.pool,
+            candidate,
+            one.grades,
+            one.query_language,
+            one.candidate_language,
+            found.top,
+            len(one.languages),
+        )
+        values = {k: f(found.pool, query, n, one.grades) for k, f in {**METRICS, **MORE}.items()}
+        measures = bias(pool)
+        if scorer is not None and hasattr(scorer, "at"):
+            measures["MRC@20"] = mean_rank_correlation(found.top, one.query_group, scorer.at)
+        entry["pool"] = _pool(one, pool, {**values, "rank_distance": measures["rank_distance"]})
+        entry["bias"] = _macro(one, measures)
+        right = pool.top_grade[:, 0] > 0
+        tables.append(_table(one, np.arange(n), None, {**values, **measures}, found.top[:, 0], right))
+        examples = _examples(one, found, right)
+    entry["gaps"] = gaps(entry)
+    return entry, pa.concat_tables(tables, promote_options="default"), examples
+
+
+def _cells(
+    one: Task, found: Ranks, query: np.ndarray, language: np.ndarray
+) -> tuple[list[pa.Table], dict[tuple[int, int], dict[str, float]], int]:
+    """Scores where the passages of one language stand alone: tables, means by (question, passage) language, and
+    how many questions have no answer in a language."""
+    n = len(one.queries)
     asked = np.unique(one.query_language)
-    answered = np.unique(one.candidate_language)
     tables: list[pa.Table] = []
     means: dict[tuple[int, int], dict[str, float]] = {}
     missing = 0
-    for passage_language in answered:
-        mine = language == passage_language
+    kept = np.arange(len(query))
+    if one.pivot is not None:
+        pivot = one.languages.index(one.pivot)
+        of = one.query_language[query]
+        kept = np.flatnonzero((language == of) | (language == pivot) | (of == pivot))
+    kept = kept[np.argsort(language[kept], kind="stable")]
+    edges = np.searchsorted(language[kept], np.arange(len(one.languages) + 1))
+    for passage_language in np.unique(language[kept]):
+        mine = kept[edges[passage_language] : edges[passage_language + 1]]
         has = np.unique(query[mine])
-        values = _measure(found.within[mine], np.searchsorted(has, query[mine]), len(has))
-        missing += n - len(has)
+        place = np.searchsorted(has, query[mine])
+        values = {k: f(found.within[mine], place, len(has), one.grades[mine]) for k, f in METRICS.items()}
+        missing += (n if one.pivot is None else len(has)) - len(has)
         for question_language in asked:
             some = one.query_language[has] == question_language
             if some.any():
@@ -124,44 +176,26 @@ def score(one: Task, found: Ranks) -> tuple[dict[str, Any], pa.Table, list[dict]
                     k: float(v[some].mean()) for k, v in values.items()
                 }
         tables.append(_table(one, has, passage_language, values))
-    settings = one.settings()
-    for setting, same in (("monolingual", True), ("cross-lingual", False)):
-        if setting in settings:
-            cells = {k: v for k, v in means.items() if (k[0] == k[1]) == same}
-            entry[setting] = {m: float(np.mean([v[m] for v in cells.values()])) for m in METRICS}
-            entry[setting]["by_language"] = {
-                "-".join(dict.fromkeys((one.languages[a], one.languages[b])))
-                if same
-                else f"{one.languages[a]}-{one.languages[b]}": v
-                for (a, b), v in cells.items()
-            }
-    if missing:
-        entry["skipped"]["questions without an answer in a corpus language"] = missing
-    wrong: list[dict] = []
-    if "pool" in settings:
-        values = _measure(found.pool, query, n)
-        values["rank_distance"] = rank_distance(found.pool, query, n)
-        per = {int(a): {k: _nanmean(v[one.query_language == a]) for k, v in values.items()} for a in asked}
-        pool: dict[str, Any] = {k: _nanmean(np.array([p[k] for p in per.values()])) for k in values}
-        pool["by_language"] = {one.languages[a]: v for a, v in per.items()}
-        top = one.candidate_language[found.top[:, :10]]
-        pool["top10_share"] = {
-            one.languages[a]: _share(top[one.query_language == a], n_languages, one.languages) for a in asked
-        }
-        pool["fair_share"] = {
-            one.languages[a]: _share(language[one.query_language[query] == a], n_languages, one.languages)
-            for a in asked
-        }
-        entry["pool"] = pool
-        first = found.top[:, 0]
-        right = np.isin(np.arange(n) * len(one.candidates) + first, query * len(one.candidates) + candidate)
-        tables.append(_table(one, np.arange(n), None, values, first, right))
-        wrong = _wrong(one, found, right)
-    return entry, pa.concat_tables(tables, promote_options="default"), wrong
+    return tables, means, missing
 
 
-def _measure(rank: np.ndarray, query: np.ndarray, n: int) -> dict[str, np.ndarray]:
-    return {name: metric(rank, query, n) for name, metric in METRICS.items()}
+def _macro(one: Task, values: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Means over question languages, and each language's."""
+    asked = np.unique(one.query_language)
+    per = {int(a): {k: _nanmean(v[one.query_language == a]) for k, v in values.items()} for a in asked}
+    found: dict[str, Any] = {k: _nanmean(np.array([p[k] for p in per.values()])) for k in values}
+    found["by_language"] = {one.languages[a]: v for a, v in per.items()}
+    return found
+
+
+def _pool(one: Task, pool: Pool, values: dict[str, np.ndarray]) -> dict[str, Any]:
+    entry = _macro(one, values)
+    n, names = len(one.languages), one.languages
+    top, of = pool.top_language[:, :10], one.query_language[pool.query]
+    asked = np.unique(one.query_language)
+    entry["top10_share"] = {names[a]: _share(top[one.query_language == a], n, names) for a in asked}
+    entry["fair_share"] = {names[a]: _share(pool.language[of == a], n, names) for a in asked}
+    return entry
 
 
 def _nanmean(values: np.ndarray) -> float:
@@ -202,34 +236,52 @@ def _table(
     return pa.table(columns)
 
 
-def _wrong(one: Task, found: Ranks, right: np.ndarray, most: int = 24) -> list[dict]:
-    """Wrong first answers, spread over question languages, with the best right one and its rank."""
+def _examples(one: Task, found: Ranks, right: np.ndarray, most: int = 24, shown: int = 5) -> list[dict]:
+    """Questions whose first answer is wrong (and a few where it is right), spread over question languages: the
+    first answers with their languages, and where the right ones are."""
     first = np.searchsorted(one.relevant[:, 0], np.arange(len(one.queries) + 1))
-    bad = np.flatnonzero(~right)
-    asked = np.unique(one.query_language[bad])
-    each = -(-most // max(len(asked), 1))
-    chosen = []
-    for turn in range(each):
-        for number, code in enumerate(asked):
-            mine = bad[one.query_language[bad] == code]
-            chosen.append(
-                mine[((turn * len(asked) + number) * len(mine) // (each * len(asked)) + number) % len(mine)]
-            )
-    chosen = list(dict.fromkeys(chosen))[:most]
+    wrong, good = (_spread(one, np.flatnonzero(x), n) for x, n in ((~right, most), (right, most // 4)))
     rows = []
-    for q in chosen:
+    for q in [*wrong, *good]:
         pairs = slice(first[q], first[q + 1])
-        best = int(np.argmin(found.pool[pairs]))
-        answer, wrong = int(one.relevant[pairs][best, 1]), int(found.top[q, 0])
+        order = np.argsort(found.pool[pairs], kind="stable")
+        answers, places = one.relevant[pairs][order, 1], found.pool[pairs][order]
+        mine = set(answers.tolist())
         rows.append(
             {
                 "question": one.queries[q],
                 "question_language": one.languages[one.query_language[q]],
-                "answered": one.candidates[wrong][:300],
-                "answered_language": one.languages[one.candidate_language[wrong]],
-                "right": one.candidates[answer][:300],
-                "right_language": one.languages[one.candidate_language[answer]],
-                "right_rank": int(found.pool[pairs][best]),
+                "first_is_right": bool(right[q]),
+                "first": [
+                    [one.candidates[c][:240], one.languages[one.candidate_language[c]], int(c) in mine]
+                    for c in found.top[q, :shown]
+                ],
+                "right": [
+                    one.candidates[answers[0]][:240],
+                    one.languages[one.candidate_language[answers[0]]],
+                ],
+                "right_ranks": [
+                    [one.languages[one.candidate_language[c]], int(r)]
+                    for c, r in list(zip(answers, places, strict=True))[:20]
+                ],
             }
         )
     return rows
+
+
+def _spread(one: Task, rows: np.ndarray, most: int) -> list[int]:
+    """Up to `most` of some queries, evenly over their languages and over each language's queries."""
+    asked = np.unique(one.query_language[rows])
+    each = -(-most // max(len(asked), 1))
+    chosen = []
+    for turn in range(each):
+        for number, code in enumerate(asked):
+            mine = rows[one.query_language[rows] == code]
+            chosen.append(
+                int(
+                    mine[
+                        ((turn * len(asked) + number) * len(mine) // (each * len(asked)) + number) % len(mine)
+                    ]
+                )
+            )
+    return list(dict.fromkeys(chosen))[:most]

@@ -1,7 +1,8 @@
 """Measures of one ranking, from the ranks of its relevant candidates alone.
 
-All take `rank`, int64 [n], 1-based, and `query`, int64 [n], which query each belongs to (0 … queries - 1,
-ascending); all return float64 [queries]. Binary relevance; equal to trec_eval's measures.
+All take `rank`, int64 [n], 1-based, `query`, int64 [n], which query each belongs to (0 … queries - 1,
+ascending), and `gain`, float64 [n], the grade of each (None: 1), which nDCG alone reads; all return float64
+[queries]. Equal to trec_eval's measures.
 """
 
 from __future__ import annotations
@@ -10,8 +11,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+Array = np.ndarray
+Metric = Callable[..., Array]
 
-def average_precision(rank: np.ndarray, query: np.ndarray, queries: int) -> np.ndarray:
+
+def average_precision(
+    rank: np.ndarray, query: np.ndarray, queries: int, gain: np.ndarray | None = None
+) -> np.ndarray:
     """Mean over the relevant of (relevant up to it / its rank): trec_eval's `map`."""
     order = np.lexsort((rank, query))
     rank, query = rank[order], query[order]
@@ -19,42 +25,38 @@ def average_precision(rank: np.ndarray, query: np.ndarray, queries: int) -> np.n
     return _mean(nth / rank, query, queries)
 
 
-def recall(k: int) -> Callable[[np.ndarray, np.ndarray, int], np.ndarray]:
+def recall(k: int) -> Metric:
     """Share of the relevant among the first k: `recall_k`."""
-    return lambda rank, query, queries: _mean((rank <= k).astype(float), query, queries)
 
-
-def ndcg(k: int) -> Callable[[np.ndarray, np.ndarray, int], np.ndarray]:
-    """Discounted gain of the first k against the best possible: `ndcg_cut_k`."""
-    ideal = np.cumsum(1 / np.log2(np.arange(k) + 2))
-
-    def measure(rank: np.ndarray, query: np.ndarray, queries: int) -> np.ndarray:
-        gain = np.bincount(query, np.where(rank <= k, 1 / np.log2(rank + 1.0), 0), queries)
-        return gain / ideal[np.clip(np.bincount(query, minlength=queries), 1, k) - 1]
+    def measure(rank: Array, query: Array, queries: int, gain: Array | None = None) -> Array:
+        return _mean((rank <= k).astype(float), query, queries)
 
     return measure
 
 
-def reciprocal_rank(k: int) -> Callable[[np.ndarray, np.ndarray, int], np.ndarray]:
+def ndcg(k: int) -> Metric:
+    """Discounted gain of the first k against the best possible: `ndcg_cut_k`."""
+
+    def measure(rank: Array, query: Array, queries: int, gain: Array | None = None) -> Array:
+        gain = np.ones(len(rank)) if gain is None else gain.astype(float)
+        got = np.bincount(query, np.where(rank <= k, gain / np.log2(rank + 1.0), 0), queries)
+        order = np.lexsort((-gain, query))
+        nth = np.arange(len(rank)) - np.searchsorted(query, query)
+        best = np.bincount(query, np.where(nth < k, gain[order] / np.log2(nth + 2.0), 0), queries)
+        return got / np.maximum(best, 1e-12)
+
+    return measure
+
+
+def reciprocal_rank(k: int) -> Metric:
     """1 / rank of the first relevant, 0 beyond k: `recip_rank` of a run cut at k."""
 
-    def measure(rank: np.ndarray, query: np.ndarray, queries: int) -> np.ndarray:
+    def measure(rank: Array, query: Array, queries: int, gain: Array | None = None) -> Array:
         best = np.full(queries, np.inf)
         np.minimum.at(best, query, rank.astype(float))
         return np.where(best <= k, 1 / best, 0.0)
 
     return measure
-
-
-def rank_distance(rank: np.ndarray, query: np.ndarray, queries: int) -> np.ndarray:
-    """Largest minus smallest rank of a query's relevant candidates (arXiv:2408.10536, section 4.1).
-
-    NaN for a query with fewer than two. Grows with the pool: compare only on one pool.
-    """
-    low, high = np.full(queries, np.inf), np.full(queries, -np.inf)
-    np.minimum.at(low, query, rank.astype(float))
-    np.maximum.at(high, query, rank.astype(float))
-    return np.where(np.bincount(query, minlength=queries) >= 2, high - low, np.nan)
 
 
 def _mean(value: np.ndarray, query: np.ndarray, queries: int) -> np.ndarray:
@@ -68,3 +70,5 @@ METRICS = {
     "nDCG@10": ndcg(10),
     "MRR@10": reciprocal_rank(10),
 }
+# shown beside the measures of bias, where a benchmark is reported so
+MORE = {"nDCG@20": ndcg(20), "R@20": recall(20), "R@100": recall(100)}

@@ -1,17 +1,29 @@
 """Exact ranks of the relevant candidates, at full depth, for all settings in one pass over the scores.
 
-The rank of a relevant candidate is one plus the number of candidates that score higher: counted over its own
-language (monolingual and cross-lingual settings) and over all (pool). Equal scores stand in descending order
-of their ids, as trec_eval has it.
+The rank of a relevant candidate is one plus the number of candidates that stand before it: counted over its
+own language (monolingual and cross-lingual settings) and over all (pool). Equal scores stand in descending
+order of their ids, as trec_eval has it: score and place of the id are one 64-bit key, so that one sort of a
+row gives the ranks of all its relevant candidates and the first k, ties and all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
+
+
+class Scorer(Protocol):
+    """Scores of queries against all candidates, a block of queries at a time."""
+
+    def __call__(self, begin: int, end: int) -> np.ndarray:
+        """float32 [end - begin, candidates]."""
+
+    def at(self, queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        """float32 [len(queries), len(candidates)]: of some of both."""
 
 
 @dataclass(frozen=True)
@@ -28,55 +40,85 @@ class Ranks:
     top_scores: np.ndarray
 
 
+class Dot:
+    """Scores by dot product. queries, candidates: float32 [n, d]."""
+
+    def __init__(self, queries: np.ndarray, candidates: np.ndarray):
+        self.queries, self.candidates = (
+            torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)) for x in (queries, candidates)
+        )
+
+    def __call__(self, begin: int, end: int) -> np.ndarray:
+        return (self.queries[begin:end] @ self.candidates.T).numpy()
+
+    def at(self, queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        return (self.queries[queries] @ self.candidates[candidates].T).numpy()
+
+
 def ranks(
-    queries: np.ndarray,
-    candidates: np.ndarray,
+    score: Scorer,
+    queries: int,
     language: np.ndarray,
     relevant: np.ndarray,
     ids: list[str],
     depth: int = 10,
+    excluded: np.ndarray | None = None,
     block: int = 256,
     progress: Callable[[int, int], None] | None = None,
 ) -> Ranks:
-    """Rank every relevant pair. queries, candidates: float32 [n, d], compared by dot product; language: int64
-    [n candidates]; relevant: int64 [n, 2] sorted by query; ids: of candidates, to settle ties."""
+    """Rank every relevant pair.
+
+    score(begin, end): float32 [end - begin, n candidates], scores of those queries. queries: how many there
+    are; language: int64 [n candidates]; relevant: int64 [n, 2] sorted by query; ids: of candidates, to settle
+    ties; excluded: int64 [queries], a candidate left out of a query's ranking (-1: none).
+    """
+    n = len(ids)
     by_language = np.argsort(language, kind="stable")
     position = np.empty_like(by_language)
-    position[by_language] = np.arange(len(by_language))
+    position[by_language] = np.arange(n)
     edges = np.searchsorted(language[by_language], np.arange(language.max() + 2))
-    place = np.empty(len(ids), np.int64)
-    place[np.argsort(np.array(ids))[::-1]] = np.arange(len(ids))
-    tie = torch.from_numpy(place[by_language])
-    sorted_candidates = torch.from_numpy(np.ascontiguousarray(candidates[by_language]))
-    first = np.searchsorted(relevant[:, 0], np.arange(len(queries) + 1))
+    by_id = np.argsort(np.array(ids))
+    place = np.empty(n, np.uint64)
+    place[by_id] = np.arange(n, dtype=np.uint64)
+    place = place[by_language]
+    first = np.searchsorted(relevant[:, 0], np.arange(queries + 1))
     within, pool = np.zeros((2, len(relevant)), np.int64)
-    depth = min(depth, len(candidates))
-    top, top_scores = np.zeros((len(queries), depth), np.int64), np.zeros((len(queries), depth), np.float32)
-    for begin in range(0, len(queries), block):
-        end = min(begin + block, len(queries))
-        scores = torch.from_numpy(queries[begin:end]) @ sorted_candidates.T
+    depth = min(depth, n - (excluded is not None and bool((excluded >= 0).any())))
+    top, top_scores = np.zeros((queries, depth), np.int64), np.zeros((queries, depth), np.float32)
+    for begin in range(0, queries, block):
+        end = min(begin + block, queries)
+        scores = score(begin, end)
+        keys = _keys(scores[:, by_language], place)
+        if excluded is not None:
+            row = np.flatnonzero(excluded[begin:end] >= 0)
+            keys[row, position[excluded[begin:end][row]]] = 0
         pairs = relevant[first[begin] : first[end]]
-        counts = first[begin + 1 : end + 1] - first[begin:end]
-        slot = np.arange(len(pairs)) - np.repeat(first[begin:end] - first[begin], counts)
-        for turn in range(int(counts.max(initial=0))):
-            which = np.flatnonzero(slot == turn)
-            row = torch.from_numpy(pairs[which, 0] - begin)
-            mine = torch.from_numpy(position[pairs[which, 1]])
-            part = scores if len(which) == end - begin else scores[row]
-            own = part.gather(1, mine[:, None])
-            over = part > own
-            equal = (part == own).sum(1) > 1
-            for i in torch.nonzero(equal).ravel().tolist():
-                over[i] |= (part[i] == own[i]) & (tie < tie[mine[i]])
-            pool[first[begin] + which] = over.sum(1).numpy() + 1
-            of = language[pairs[which, 1]]
-            for code in np.unique(of):
-                some = np.flatnonzero(of == code)
-                counted = over[some, edges[code] : edges[code + 1]].sum(1)
-                within[first[begin] + which[some]] = counted.numpy() + 1
-        best, where = torch.topk(scores, depth, dim=1)
-        top[begin:end] = by_language[where.numpy()]
-        top_scores[begin:end] = best.numpy()
+        own = keys[pairs[:, 0] - begin, position[pairs[:, 1]]]
+        of = language[pairs[:, 1]]
+        for code in np.unique(of):
+            some = np.flatnonzero(of == code)
+            segment = torch.from_numpy(keys[:, edges[code] : edges[code + 1]].view(np.int64))
+            mine = torch.from_numpy(own[some].view(np.int64))
+            rows = torch.from_numpy(pairs[some, 0] - begin)
+            within[first[begin] + some] = (segment[rows] > mine[:, None]).sum(1).numpy() + 1
+        keys.sort(axis=1)
+        for i in range(end - begin):
+            a, b = int(first[begin + i]), int(first[begin + i + 1])
+            pool[a:b] = n - np.searchsorted(keys[i], own[a - first[begin] : b - first[begin]])
+        best = by_id[(keys[:, n - depth :][:, ::-1] & np.uint64(0x7FFFFFFF)).astype(np.int64)]
+        top[begin:end] = best
+        top_scores[begin:end] = np.take_along_axis(scores, best, 1)
         if progress is not None:
-            progress(end, len(queries))
+            progress(end, queries)
     return Ranks(within, pool, top, top_scores)
+
+
+def _keys(scores: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """uint64 keys below 2^63 that order as (score, place) do: the score's bits made monotone, then the place.
+
+    The place has 31 bits (fewer than 2^31 candidates), so that keys compare the same as signed integers.
+    """
+    bits = (scores.astype(np.float32) + np.float32(0)).view(np.uint32)
+    negative = bits >> np.uint32(31) == 1
+    monotone = np.where(negative, ~bits, bits | np.uint32(1 << 31))
+    return (monotone.astype(np.uint64) << np.uint64(31)) | place

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.sentences import spans as sentences
-from mixling.errors import MixlingError, choose
+from mixling.errors import MixlingError
 
 SETTINGS = ("monolingual", "cross-lingual", "pool")
 
@@ -28,7 +26,9 @@ class Task:
     """One evaluation.
 
     queries, candidates: texts; *_language: index into `languages`, int64; group: translation group of each
-    query; titles: of candidates ("" where none). relevant: int64 [n, 2], rows of (query, candidate), sorted.
+    query; titles: of candidates ("" where none). relevant: int64 [n, 2], rows of (query, candidate), sorted;
+    grades: int64 [n], theirs (1 = relevant). excluded: int64 [queries], a candidate that is the query itself and
+    is left out of its ranking, -1 for none. pivot: two-language settings only with this language on one side.
     """
 
     name: str
@@ -43,6 +43,9 @@ class Task:
     titles: list[str]
     relevant: np.ndarray
     skipped: dict[str, int]
+    grades: np.ndarray
+    excluded: np.ndarray | None = None
+    pivot: str | None = None
 
     def settings(self) -> list[str]:
         """Those of SETTINGS that the task's languages make possible."""
@@ -66,13 +69,43 @@ class Task:
             self.relevant.tolist(),
         ):
             digest.update(repr(part).encode())
+        if (self.grades != 1).any():
+            digest.update(repr(self.grades.tolist()).encode())
         return digest.hexdigest()
+
+    def asking(self, languages: Sequence[str], name: str) -> Task:
+        """The same candidates with the queries of some languages only."""
+        codes = [self.languages.index(x) for x in languages]
+        kept = np.flatnonzero(np.isin(self.query_language, codes))
+        new = np.full(len(self.queries), -1)
+        new[kept] = np.arange(len(kept))
+        mine = new[self.relevant[:, 0]] >= 0
+        return replace(
+            self,
+            name=name,
+            queries=[self.queries[i] for i in kept],
+            query_ids=[self.query_ids[i] for i in kept],
+            query_language=self.query_language[kept],
+            query_group=[self.query_group[i] for i in kept],
+            relevant=np.stack([new[self.relevant[mine, 0]], self.relevant[mine, 1]], 1),
+            grades=self.grades[mine],
+            excluded=None if self.excluded is None else self.excluded[kept],
+        )
 
 
 def from_corpus(
-    corpus: Corpus, unit: str = "passage", context: bool = False, name: str | None = None
+    corpus: Corpus,
+    unit: str = "passage",
+    context: bool = False,
+    name: str | None = None,
+    parallel: bool = False,
+    pivot: str | None = None,
 ) -> Task:
-    """The task that a corpus makes. unit: "passage" or "sentence"; context: the paragraph after its sentence."""
+    """The task that a corpus makes.
+
+    unit: "passage" or "sentence"; context: the paragraph after its sentence; parallel: questions are passages
+    too and look for their translations; pivot: see `Task`. Raises MixlingError when nothing can be measured.
+    """
     languages = tuple(corpus.languages())
     code = {x: i for i, x in enumerate(languages)}
     seen: dict[tuple[str, str], int] = {}
@@ -120,20 +153,34 @@ def from_corpus(
         raise MixlingError(
             f"{corpus.name}: no question has an answer among the candidates; nothing to measure"
         )
-    relevant = [(n, c) for n, i in enumerate(kept) for c in sorted(answers[questions["group"][i]])]
+    asked = np.array([code[questions["language"][i]] for i in kept])
+    of = np.array(of_language)
+    each = {g: np.array(sorted(a.items()), np.int64) for g, a in answers.items()}
+    pairs = [each[questions["group"][i]] for i in kept]
+    query = np.repeat(np.arange(len(kept)), [len(p) for p in pairs])
+    candidate, grade = np.concatenate(pairs).T
+    excluded = None
+    if parallel:
+        own = asked[query] == of[candidate]
+        excluded = np.full(len(kept), -1)
+        excluded[query[own]] = candidate[own]
+        query, candidate, grade = query[~own], candidate[~own], grade[~own]
     return Task(
         name or corpus.name,
         languages,
         [questions["text"][i] for i in kept],
         [f"{questions['language'][i]}:{questions['id'][i]}" for i in kept],
-        np.array([code[questions["language"][i]] for i in kept]),
+        asked,
         [questions["group"][i] for i in kept],
         texts,
         ids,
-        np.array(of_language),
+        of,
         titles,
-        np.array(relevant),
+        np.stack([query, candidate], 1),
         {k: v for k, v in skipped.items() if v},
+        grade,
+        excluded,
+        pivot,
     )
 
 
@@ -143,54 +190,19 @@ def _answers(
     rows: list[list[int]],
     edges: list[list[tuple[int, int]]],
     skipped: dict[str, int],
-) -> dict[str, set[int]]:
-    """The candidates that answer each question group: the passage, or the sentence that holds the answer."""
-    answers: dict[str, set[int]] = {}
+) -> dict[str, dict[int, int]]:
+    """Candidate -> grade of each question group: the passage, or the sentence that holds the answer."""
+    answers: dict[str, dict[int, int]] = {}
     links = corpus.links.to_pydict()
-    for group, passage, start in zip(links["group"], links["passage"], links["start"], strict=True):
+    for group, passage, start, grade in zip(
+        links["group"], links["passage"], links["start"], links["grade"], strict=True
+    ):
         which = 0
         if unit == "sentence":
             which = -1 if start is None else bisect_right(edges[passage], (start, 1 << 40)) - 1
             if which < 0 or start >= edges[passage][which][1]:
                 skipped["answers outside every sentence"] += 1
                 continue
-        answers.setdefault(group, set()).add(rows[passage][which])
+        mine, row = answers.setdefault(group, {}), rows[passage][which]
+        mine[row] = max(grade, mine.get(row, 0))
     return answers
-
-
-def _named(source: str, split: str, unit: str) -> Callable[[bool], Task]:
-    def make(context: bool) -> Task:
-        name = {"mlqa": "mlqa-held-out", "arcd": "arcd-sentences", "jaquad": "jaquad-sentences"}.get(
-            source, source
-        )
-        return from_corpus(load(source, split), unit, context, name)
-
-    return make
-
-
-TASKS: dict[str, Callable[[bool], Task]] = {
-    "sample": _named("sample", "test", "passage"),
-    "xquad-r": _named("xquad-r", "test", "sentence"),
-    "mlqa-r": _named("mlqa-r", "test", "sentence"),
-    "mlqa-held-out": _named("mlqa", "held-out", "passage"),
-    "arcd-sentences": _named("arcd", "train", "sentence"),
-    "jaquad-sentences": _named("jaquad", "dev", "sentence"),
-}
-DEVELOPMENT = ("mlqa-held-out", "arcd-sentences", "jaquad-sentences")
-
-
-def task(name: str | Task, context: bool = False) -> Task:
-    """A task by name, or of a folder of one's own (`mixling data --help` has its form; split test)."""
-    if isinstance(name, Task):
-        return name
-    if name in TASKS:
-        return TASKS[name](context)
-    if Path(name).is_dir():
-        from mixling.corpora import folder
-
-        splits = [p.name.split(".")[0] for p in (Path(name) / "qrels").glob("*.tsv*")]
-        return from_corpus(
-            folder.read(Path(name), split="test" if "test" in splits else None), name=Path(name).name
-        )
-    choose(name, TASKS, "task (and no such folder)")
-    raise AssertionError

@@ -84,6 +84,11 @@ class Retriever:
         return self.model.tokenizer
 
     @property
+    def pad(self) -> int:
+        """The padding token's id."""
+        return int(self.tokenizer.pad_token_id or 0)
+
+    @property
     def dimensions(self) -> int:
         """Size of a vector."""
         return int(self.model.get_sentence_embedding_dimension() or 0)
@@ -111,7 +116,7 @@ class Retriever:
 
     def embed(self, tokens: Sequence[Sequence[int]], budget: int = 1024) -> torch.Tensor:
         """Vectors of tokenised texts, with gradients if they are on: float32 [n, dimensions]."""
-        return forward(self.model, tokens, self.tokenizer.pad_token_id or 0, budget)
+        return forward(self.model, tokens, self.pad, budget)
 
     def encode(
         self,
@@ -139,18 +144,51 @@ class Retriever:
         progress: Callable[[int, int], None] | None = None,
     ) -> np.ndarray:
         """Vectors of tokenised texts: float32 [n, dimensions]; arguments as in `encode`."""
+        made = self.encode_head(tokens, precision=precision, budget=budget, progress=progress)
+        return self.apply_tail(made)
+
+    def head(self) -> list[torch.nn.Module]:
+        """The chain up to its last module that is neither a normalisation nor a linear layer: what is costly."""
+        modules = list(self.model)
+        while len(modules) > 1 and type(modules[-1]).__name__ in ("Normalize", "Dense"):
+            modules.pop()
+        return modules
+
+    def encode_head(
+        self,
+        tokens: Sequence[Sequence[int]],
+        *,
+        precision: str = "fp32",
+        budget: int = 1024,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> np.ndarray:
+        """What `head` makes of tokenised texts: float32 [n, size]; arguments as in `encode`."""
         choose(precision, PRECISIONS, "precision")
         lengths = [len(t) for t in tokens]
-        out = np.empty((len(tokens), self.dimensions), np.float32)
         done, total = 0, sum(lengths)
+        head = torch.nn.Sequential(*self.head())
         device = next(self.model.parameters()).device.type
+        out = np.empty((len(tokens), 0), np.float32)
         with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
             for indices in calls(lengths, budget):
-                out[indices] = self.embed([tokens[i] for i in indices], budget).cpu().numpy()
+                part = forward(head, [tokens[i] for i in indices], self.pad, budget).cpu().numpy()
+                if not out.shape[1]:
+                    out = np.empty((len(tokens), part.shape[1]), np.float32)
+                out[indices] = part
                 done += sum(lengths[i] for i in indices)
                 if progress is not None:
                     progress(done, total)
         return out
+
+    def apply_tail(self, vectors: np.ndarray) -> np.ndarray:
+        """The rest of the chain on what `encode_head` gave: float32 [n, dimensions]."""
+        modules = list(self.model)[len(self.head()) :]
+        device = next(self.model.parameters()).device
+        with torch.inference_mode():
+            features = {"sentence_embedding": torch.from_numpy(vectors).to(device)}
+            for module in modules:
+                features = module(features)
+        return features["sentence_embedding"].float().cpu().numpy()
 
     def save(self, folder: str | Path, card: str | None = None, origin: dict | None = None) -> None:
         """Write an ordinary sentence-transformers folder (complete or not at all) with prompts and card."""

@@ -59,8 +59,8 @@ def _task(results: list[Result], names: list[str], task: str) -> dict[str, Any]:
         ]
         if pooled
         else [],
-        "wrong": [_example(x) for x in results[-1].examples.get(task, [])[:8]],
-        "wrong_of": names[-1],
+        "examples": [_example(x) for x in results[-1].examples.get(task, [])],
+        "examples_of": names[-1],
         "skipped": entries[-1]["skipped"],
         "queries": entries[0]["queries"],
         "candidates": entries[0]["candidates"],
@@ -96,12 +96,20 @@ def _figures(entries: list[dict], names: list[str]) -> list[dict]:
 
 
 def _example(row: dict) -> dict:
+    def shown(text: str, code: str) -> dict:
+        return {
+            "text": text,
+            "language": code,
+            "name": language_name(code),
+            "dir": "rtl" if right_to_left(code) else "ltr",
+        }
+
     return {
-        **row,
-        **{
-            f"{k}_dir": "rtl" if right_to_left(row[f"{k}_language"]) else "ltr"
-            for k in ("question", "answered", "right")
-        },
+        "question": shown(row["question"], row["question_language"]),
+        "first_is_right": row["first_is_right"],
+        "first": [{**shown(text, code), "right": right} for text, code, right in row["first"]],
+        "right": shown(*row["right"]),
+        "ranks": row["right_ranks"],
     }
 
 

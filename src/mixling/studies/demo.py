@@ -16,9 +16,10 @@ import numpy as np
 
 from mixling.corpora.catalogue import load, located
 from mixling.corpora.languages import name as language_name
+from mixling.evaluation.benchmarks import task
 from mixling.evaluation.measure import measure
 from mixling.evaluation.result import Result
-from mixling.evaluation.tasks import Task, from_corpus, task
+from mixling.evaluation.tasks import Task, from_corpus
 from mixling.machine import has_bf16, matrix_rate
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT

@@ -31,8 +31,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mixling.corpora.files import write_text
 from mixling.errors import MixlingError
+from mixling.evaluation.benchmarks import DEVELOPMENT, task
 from mixling.evaluation.result import Result
-from mixling.evaluation.tasks import DEVELOPMENT, task
 from mixling.machine import machine, versions
 from mixling.reports.evaluate import evaluate
 from mixling.training.config import checked, read, toml_of

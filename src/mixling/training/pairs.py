@@ -11,6 +11,7 @@ from mixling.batches.schedule import BatchPlan, Schedule
 from mixling.batches.units import Rows, units
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import Corpus
+from mixling.corpora.windows import window
 from mixling.training.config import Config
 
 
@@ -91,19 +92,3 @@ def prepare(config: Config) -> tuple[list[Corpus], Schedule, Pairs]:
         schedule,
         Pairs(corpora, schedule, config.data.window if config.data.passage == "window" else None),
     )
-
-
-def window(text: str, start: int, end: int, width: int) -> str:
-    """`width` characters of text round [start, end) (from the beginning if start < 0), cut at spaces if there are."""
-    if len(text) <= width:
-        return text
-    middle = 0 if start < 0 else (start + end) // 2
-    left = int(min(max(0, middle - width // 2), len(text) - width))
-    right = left + width
-    if left > 0:
-        space = text.find(" ", left, left + 40)
-        left = space + 1 if space >= 0 else left
-    if right < len(text):
-        space = text.rfind(" ", right - 40, right)
-        right = space if space > left else right
-    return text[left:right]

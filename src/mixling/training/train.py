@@ -20,8 +20,9 @@ import torch
 from mixling.batches.permutation import mix
 from mixling.corpora.files import write_text
 from mixling.errors import MixlingError
+from mixling.evaluation.benchmarks import task
 from mixling.evaluation.measure import measure
-from mixling.evaluation.tasks import Task, task
+from mixling.evaluation.tasks import Task
 from mixling.machine import flags, has_bf16, machine, versions
 from mixling.models.card import card
 from mixling.models.retriever import Retriever

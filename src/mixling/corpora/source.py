@@ -1,0 +1,40 @@
+"""What a named set says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mixling.corpora.corpus import Corpus
+
+
+@dataclass(frozen=True)
+class Source:
+    """A named set. read(folder, split, skip_bad) -> Corpus; splits: the first is the default.
+
+    counts: questions and passages of a split, as the files hold them; a test compares. unit: what a question
+    looks for, "passage" or "sentence". parallel: questions are passages too and look for their translations.
+    pivot: two-language settings are only those with this language on one side (too many languages for all).
+    hub: a data set of the hub that is read as it is; hub_config, its configuration.
+    """
+
+    name: str
+    about: str
+    languages: tuple[str, ...]
+    splits: tuple[str, ...]
+    licence: str
+    citation: str
+    get: str
+    read: Callable[[Path, str, bool], Corpus]
+    where: str | None = None
+    hub: str | None = None
+    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    unit: str = "passage"
+    parallel: bool = False
+    pivot: str | None = None
+
+
+def codes(text: str) -> tuple[str, ...]:
+    """Language codes with spaces between, as a tuple: for sets of many languages."""
+    return tuple(text.split())

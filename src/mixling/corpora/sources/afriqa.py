@@ -1,0 +1,75 @@
+"""AfriQA (Ogundepo et al. 2023, arXiv:2305.06897): questions in African languages, passages in English or French.
+
+Read as the gold passages' files are published. A row's question comes with its human translation into the
+passage's language: `afriqa-human` asks that one, the ceiling for any machine translation of the question.
+Rows without a question or passage (four in test) are left out and counted; their passages stay in the pool.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.files import json_lines, text_field, text_of
+from mixling.corpora.languages import tag
+from mixling.corpora.source import Source
+from mixling.errors import BadRow, MixlingError, Skipped
+
+
+def reader(human: bool) -> Callable[[Path, str, bool], Corpus]:
+    """human: ask the translated question."""
+
+    def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
+        paths = sorted(folder.glob(f"gold_passages/*/gold_span_passages.afriqa.*.{split}.json*"))
+        if not paths:
+            raise MixlingError(
+                f"{folder}: no file gold_passages/<language>/gold_span_passages.afriqa.<language>.<pivot>."
+                f"{split}.json; fetch the set again"
+            )
+        builder, incomplete = Builder("afriqa-human" if human else "afriqa"), Skipped(True)
+        for path in paths:
+            asked, pivot = path.name.split(".")[2:4]
+            for line, row in _rows(path, Skipped(skip_bad)):
+                key = f"{asked}-{line}"
+                try:
+                    context = text_field(row, "context", path, line)
+                    passage = builder.passage(context, context, tag(pivot), title=row.get("title") or None)
+                    question = text_field(row, "question_lang", path, line)
+                    translated = text_field(row, "question_translated", path, line)
+                except BadRow as bad:
+                    incomplete(bad)
+                    continue
+                builder.question(key, translated if human else question, tag(pivot if human else asked), key)
+                builder.link(key, passage)
+        return builder.build(incomplete.rows)
+
+    return read
+
+
+def _rows(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
+    """Some files are a JSON array, some JSON lines."""
+    if text_of(path).lstrip()[:1] == "[":
+        yield from enumerate(json.loads(text_of(path)), 1)
+    else:
+        yield from json_lines(path, skipped)
+
+
+def _source(name: str, about: str, human: bool) -> Source:
+    return Source(
+        name,
+        about,
+        ("bem", "en", "fon", "fr", "ha", "ig", "rw", "sw", "tw", "yo", "zu"),
+        ("test", "dev", "train"),
+        "CC-BY-SA-4.0",
+        "Ogundepo et al. 2023, arXiv:2305.06897",
+        "github.com/masakhane-io/afriqa, folder data/gold_passages",
+        reader(human),
+        "afriqa",
+        counts={"test": (3107, 2926), "dev": (1855, 1767), "train": (2092, 1993)},
+    )
+
+
+AFRIQA = _source("afriqa", "questions in nine African languages, passages in English and French", False)
+AFRIQA_HUMAN = _source("afriqa-human", "AfriQA with its questions as people translated them: a ceiling", True)

@@ -1,0 +1,55 @@
+"""Belebele (Bandarkar et al. 2024, arXiv:2308.16884): parallel questions on FLORES passages, 122 variants.
+
+A question looks for its passage. One jsonl file a language, named by its FLORES code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.files import json_lines, text_field
+from mixling.corpora.languages import tag
+from mixling.corpora.source import Source
+from mixling.errors import BadRow, MixlingError, Skipped
+
+
+def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    """Fields link, question_number, flores_passage, question; the link names the passage."""
+    builder, skipped = Builder("belebele"), Skipped(skip_bad)
+    paths = sorted(folder.glob("**/*_*.jsonl*"))
+    if not paths:
+        raise MixlingError(f"{folder}: no file like eng_Latn.jsonl; see `mixling data list`")
+    for path in paths:
+        code = tag(path.name.split(".")[0])
+        rows = list(json_lines(path, skipped))
+        order: dict[tuple[str, str], int] = {}
+        for line, row in rows:
+            try:
+                passage = text_field(row, "flores_passage", path, line)
+                question = text_field(row, "question", path, line)
+                link = text_field(row, "link", path, line)
+            except BadRow as bad:
+                skipped(bad)
+                continue
+            # several passages share a link: their order in the file, the same in every language, tells them apart
+            place = order.setdefault((link, passage), sum(k[0] == link for k in order))
+            group = f"{link}#{place}"
+            number = builder.passage(passage, passage, code, group)
+            key = f"{group}#{row.get('question_number')}"
+            builder.question(key, question, code, key)
+            builder.link(key, number)
+    return builder.build(skipped.rows)
+
+
+BELEBELE = Source(
+    "belebele",
+    "parallel questions on FLORES passages in 122 language variants",
+    ("en", "and 121 more"),
+    ("test",),
+    "CC-BY-SA-4.0",
+    "Bandarkar et al. 2024, arXiv:2308.16884",
+    "hub facebook/belebele, folder data (one jsonl a language)",
+    read,
+    "belebele",
+)

@@ -1,0 +1,120 @@
+"""Sets of sentences in many languages, where a sentence looks for its translations: TICO-19, SIB-200."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mixling.corpora.corpus import LINKS, PASSAGES, QUESTIONS, Corpus
+from mixling.corpora.languages import tag
+from mixling.corpora.source import Source, codes
+from mixling.errors import MixlingError
+
+
+def parallel(name: str, groups: Iterable[str], languages: Iterable[str], texts: Iterable[str]) -> Corpus:
+    """A corpus whose every text is a question and a passage; the texts of one group say the same."""
+    group, language, text = (pa.array(list(x), pa.string()) for x in (groups, languages, texts))
+    n = len(text)
+    questions = pa.table([group, text, language, group], schema=QUESTIONS)
+    passages = pa.table(
+        [
+            group,
+            text,
+            language,
+            group,
+            pa.nulls(n, pa.string()),
+            pa.nulls(n, PASSAGES.field("sentences").type),
+        ],
+        schema=PASSAGES,
+    )
+    none = pa.nulls(n, pa.int32())
+    links = pa.table(
+        [group, pa.array(np.arange(n)), none, none, pa.array(np.ones(n, np.int32))], schema=LINKS
+    )
+    return Corpus(name, questions, passages, links)
+
+
+def _table(path: Path, *columns: str) -> pa.Table:
+    if not path.exists():
+        raise MixlingError(f"{path}: no such file; fetch the set and save it as one Parquet table")
+    table = pq.read_table(path)
+    for column in columns:
+        if column not in table.column_names:
+            raise MixlingError(f"{path}: no column '{column}'; there are: {', '.join(table.column_names)}")
+    table = table.select(columns)
+    texts = table["text"]
+    empty = pc.sum(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0)).as_py()
+    if empty:
+        raise MixlingError(f"{path}: column 'text' is empty in {empty} rows; drop those sentences everywhere")
+    return table
+
+
+def in_test(document: str) -> bool:
+    """Whether a document of TICO-19 belongs to test: a hash decides, some third of them."""
+    return hashlib.sha256(document.encode()).digest()[0] % 3 == 0
+
+
+def read_tico(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    """One Parquet table. Split by document: neighbouring segments share text."""
+    table = _table(folder / "tico-19.parquet", "id", "document", "language", "text").to_pandas()
+    if split != "all":
+        mine = {d: in_test(str(d)) == (split == "test") for d in table["document"].unique()}
+        table = table[table["document"].map(mine).astype(bool)]
+    return parallel("tico-19", table["id"], map(tag, table["language"]), table["text"])
+
+
+def read_sib(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    """One Parquet table of FLORES codes and sentences."""
+    table = _table(folder / "sib-200.parquet", "language", "split", "index_id", "text").to_pandas()
+    if split != "all":
+        table = table[table["split"] == split]
+    return parallel("sib-200", table["index_id"].astype(str), map(tag, table["language"]), table["text"])
+
+
+TICO = Source(
+    "tico-19",
+    "medical sentences in 38 languages; a sentence finds its translations",
+    codes(
+        "ar bn ckb din en es-419 fa fa-AF fil fr fuv ha hi id km kr ku lg ln mr ms my ne nus om ps pt-BR "
+        "ru rw so sw ta ti ti-ER ti-ET ur zh zu"
+    ),
+    ("test", "train", "all"),
+    "CC0-1.0",
+    "Anastasopoulos et al. 2020, arXiv:2007.01788",
+    "tico-19.github.io, as one Parquet table (id, document, language, text)",
+    read_tico,
+    "tico-19",
+    counts={"all": (3071 * 38, 3071 * 38)},
+    parallel=True,
+    pivot="en",
+)
+SIB = Source(
+    "sib-200",
+    "news and wiki sentences in 205 languages; a sentence finds its translations",
+    codes(
+        "ace ace-Arab acm-Arab acq-Arab aeb af ajp-Arab ak am apc ar ar-Latn ars ary arz as ast awa ay "
+        "az azb-Arab ba ban be bem bg bho bjn bjn-Arab bm bn bo bs bug ca ceb cjk ckb crh-Latn cs cy da "
+        "de din dyu dz ee el en eo es et eu fa fa-AF fi fil fj fo fon fr fur fuv ga gd gl gn gu ha he hi "
+        "hne hr ht hu hy id ig ilo is it ja jv ka kab kac kam kbp kea kg ki kk km kmb kn ko-Hang kr kr- "
+        "Arab ks ks-Deva ku ky lb lg li lij lmo ln lo lt ltg lua luo lus lv mag mai mg mi min min-Arab "
+        "mk ml mn mni mos mr ms mt my nb ne nl nn nqo nso nus ny oc om or pa pag pap pbt-Arab pl pt quy "
+        "rn ro ru rw sa sat sc scn sd sg shn si sk sl sm sn so sq sr ss st su sv sw szl ta taq taq-Tfng "
+        "te tg th ti tk tn tpi tr ts tt tum tw tzm-Tfng ug uk umb ur uz vec vi war wo xh yi yo yue zh "
+        "zh-Hant zu"
+    ),
+    ("test", "dev", "train", "all"),
+    "CC-BY-SA-4.0",
+    "Adelani et al. 2024, arXiv:2309.07445",
+    "hub Davlan/sib200, as one Parquet table (language, split, index_id, category, text)",
+    read_sib,
+    "sib-200",
+    counts={"test": (41820, 41820), "dev": (99 * 205, 99 * 205), "train": (701 * 205, 701 * 205)},
+    parallel=True,
+    pivot="en",
+)

@@ -1,0 +1,23 @@
+"""CIRAL (Adeyemi et al. 2024): English questions, passages of news in four African languages."""
+
+from mixling.corpora.source import Source
+from mixling.corpora.sources.collections import reader
+
+LANGUAGES = {"ha": "hausa", "so": "somali", "sw": "swahili", "yo": "yoruba"}
+CIRAL = Source(
+    "ciral",
+    "English questions, news in Hausa, Somali, Swahili and Yoruba, judged by people",
+    ("en", "ha", "so", "sw", "yo"),
+    ("dev", "dev-full", "testA", "testA-full", "testB", "testB-full"),
+    "Apache-2.0",
+    "Adeyemi et al. 2024, SIGIR, github.com/ciralproject/ciral",
+    "hub CIRAL/ciral and CIRAL/ciral-corpus, both as they are",
+    reader(
+        "ciral",
+        {long: ("en", short) for short, long in LANGUAGES.items()},
+        "**/ciral-{language}/topics/topics.ciral-*-{split}.tsv*",
+        "**/ciral-{language}/qrels/qrels.ciral-*-{split}*.tsv*",
+        "**/{language}_passages.jsonl*",
+    ),
+    "ciral",
+)

@@ -1,0 +1,42 @@
+"""XQuAD-R and MLQA-R (LAReQA, Roy et al. 2020, arXiv:2004.05484): questions and answer sentences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mixling.corpora import squad
+from mixling.corpora.corpus import Corpus
+from mixling.corpora.source import Source
+
+
+def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    """One SQuAD file a language, with `sentence_breaks`."""
+    files = [(p, p.name.split(".")[0], p.name.split(".")[0]) for p in sorted(folder.glob("*.json*"))]
+    return squad.read(files, folder.name, skip_bad)
+
+
+XQUAD_R = Source(
+    "xquad-r",
+    "questions and answer sentences, parallel (evaluation only)",
+    ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"),
+    ("test",),
+    "CC-BY-SA-4.0",
+    "Roy et al. 2020, arXiv:2004.05484",
+    "folder xquad-r of github.com/google-research-datasets/lareqa",
+    read,
+    "xquad-r",
+    counts={"test": (13090, 2640)},
+    unit="sentence",
+)
+MLQA_R = Source(
+    "mlqa-r",
+    "questions and answer sentences, partly parallel (evaluation only; it is MLQA dev)",
+    ("ar", "de", "en", "es", "hi", "vi", "zh"),
+    ("test",),
+    "CC-BY-SA-3.0",
+    "Roy et al. 2020, arXiv:2004.05484",
+    "folder mlqa-r of github.com/google-research-datasets/lareqa (an early commit)",
+    read,
+    "mlqa-r",
+    unit="sentence",
+)

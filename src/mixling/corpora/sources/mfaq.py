@@ -1,0 +1,47 @@
+"""MFAQ (De Bruyn et al. 2021, arXiv:2109.12870): questions and answers of web pages, each in its language."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.files import json_lines, text_field
+from mixling.corpora.languages import tag
+from mixling.corpora.source import Source, codes
+from mixling.errors import BadRow, MixlingError, Skipped
+
+
+def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    """`**/<language>/<split>.jsonl`, a page a line: domain, qa_pairs[question, answer, language]."""
+    builder, skipped = Builder("mfaq"), Skipped(skip_bad)
+    names = {"validation": ("validation", "valid")}.get(split, (split,))
+    paths = sorted(p for n in names for p in folder.glob(f"**/{n}.jsonl*"))
+    if not paths:
+        raise MixlingError(f"{folder}: no file like <language>/{split}.jsonl; see `mixling data list`")
+    for path in paths:
+        for line, page in json_lines(path, skipped):
+            for n, pair in enumerate(page.get("qa_pairs") or []):
+                try:
+                    question = text_field(pair, "question", path, f"{line}.qa_pairs[{n}]")
+                    answer = text_field(pair, "answer", path, f"{line}.qa_pairs[{n}]")
+                except BadRow as bad:
+                    skipped(bad)
+                    continue
+                code = tag(pair.get("language") or path.parent.name)
+                key = f"{code}-{line}-{n}"
+                builder.question(key, question, code, key)
+                builder.link(key, builder.passage(answer, answer, code))
+    return builder.build(skipped.rows)
+
+
+MFAQ = Source(
+    "mfaq",
+    "questions and answers of web pages in 21 languages",
+    codes("cs da de en es fi fr he hr hu id it nl no pl pt ro ru sv tr vi"),
+    ("train", "validation"),
+    "CC0-1.0",
+    "De Bruyn et al. 2021, arXiv:2109.12870",
+    "hub clips/mfaq, folder data (one folder a language)",
+    read,
+    "mfaq",
+)

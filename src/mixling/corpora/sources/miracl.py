@@ -1,0 +1,23 @@
+"""MIRACL (Zhang et al. 2023, TACL): questions of native speakers on the Wikipedia of their language."""
+
+from mixling.corpora.source import Source, codes
+from mixling.corpora.sources.collections import reader
+
+LANGUAGES = codes("ar bn de en es fa fi fr hi id ja ko ru sw te th yo zh")
+MIRACL = Source(
+    "miracl",
+    "questions of native speakers on their Wikipedia, judged by people",
+    LANGUAGES,
+    ("dev", "dev-full", "train", "train-full"),
+    "Apache-2.0",
+    "Zhang et al. 2023, TACL 11, arXiv:2210.09984",
+    "hub miracl/miracl and miracl/miracl-corpus, both as they are",
+    reader(
+        "miracl",
+        {x: (x, x) for x in LANGUAGES},
+        "**/topics/topics.miracl-v1.0-{language}-{split}.tsv*",
+        "**/qrels/qrels.miracl-v1.0-{language}-{split}.tsv*",
+        "**/miracl-corpus-v1.0-{language}/docs-*.jsonl*",
+    ),
+    "miracl",
+)

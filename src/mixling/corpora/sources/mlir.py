@@ -1,0 +1,97 @@
+"""The benchmarks of MIMO and SHIFT (arXiv:2605.31171, 2606.18801; hub yjoonjang/mlir-benchmarks), in their own form.
+
+    queries.jsonl    {"_id": …, "text": …[, "lang": …]} a line (questions are English where lang is missing)
+    corpus.jsonl     {doc_id: {"text": …, "lang": …}} a line
+    qrels.jsonl      {query_id: {doc_id: 1}} a line
+
+One corpus of all languages; the passage of every language is relevant.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.files import find, json_lines, text_field
+from mixling.corpora.languages import tag
+from mixling.corpora.source import Source
+from mixling.errors import BadRow, MixlingError, Skipped
+
+# MIMO's builder calls Dutch dt
+_ODD = {"dt": "nl"}
+
+
+def read(folder: Path, split: str = "test", skip_bad: bool = False) -> Corpus:
+    """A folder of the three files."""
+    builder, skipped = Builder(folder.name), Skipped(skip_bad)
+    paths = {}
+    for name in ("queries", "corpus", "qrels"):
+        path = find(folder, f"{name}.jsonl")
+        if path is None:
+            raise MixlingError(
+                f"{folder}: no {name}.jsonl; fetch the folder of hub yjoonjang/mlir-benchmarks"
+            )
+        paths[name] = path
+    passages: dict[str, int] = {}
+    for line, row in json_lines(paths["corpus"], skipped):
+        for key, value in row.items():
+            try:
+                text = text_field(value, "text", paths["corpus"], line)
+                passages[key] = builder.passage(key, text, _language(value, paths["corpus"], line))
+            except BadRow as bad:
+                skipped(bad)
+    asked = set()
+    for line, row in json_lines(paths["queries"], skipped):
+        try:
+            key, text = str(row.get("_id")), text_field(row, "text", paths["queries"], line)
+            code = _language({"lang": row.get("lang") or "en"}, paths["queries"], line)
+        except BadRow as bad:
+            skipped(bad)
+            continue
+        asked.add(key)
+        builder.question(key, text, code, key)
+    for line, row in json_lines(paths["qrels"], skipped):
+        for query, judged in row.items():
+            for document, grade in judged.items():
+                if query not in asked or document not in passages:
+                    missing = query if query not in asked else document
+                    skipped(
+                        BadRow(paths["qrels"], line, "id", missing, "an id of the other files", "mend it")
+                    )
+                elif int(grade) > 0:
+                    builder.link(query, passages[document], grade=int(grade))
+    return builder.build(skipped.rows)
+
+
+def _language(row: dict, path: Path, line: int) -> str:
+    written = str(row.get("lang") or "")
+    try:
+        return tag(_ODD.get(written, written))
+    except MixlingError:
+        raise BadRow(path, line, "lang", written, "a language code", "mend the row") from None
+
+
+def _source(name: str, about: str, languages: str) -> Source:
+    return Source(
+        name.lower().replace("_test", "-mlir"),
+        about,
+        tuple(languages.split()),
+        ("test",),
+        "as the set it is made of",
+        "MIMO, arXiv:2605.31171; SHIFT, arXiv:2606.18801",
+        f"folder {name} of hub yjoonjang/mlir-benchmarks",
+        read,
+        f"mlir-benchmarks/{name}",
+    )
+
+
+MLIR = (
+    _source("XQuAD_test", "MIMO's pool of XQuAD paragraphs, as published", "ar de en es hi ru vi zh"),
+    _source("MLQA_test", "MIMO's pool of MLQA contexts, as published", "ar de en es hi vi zh"),
+    _source(
+        "Belebele_test",
+        "MIMO's pool of Belebele passages, 14 languages",
+        "ar de en es fr it ja ko nl pt ru vi zh",
+    ),
+    _source("MultiEup_test", "MIMO's pool of the European Parliament's debates", "en"),
+)

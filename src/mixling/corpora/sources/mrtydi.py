@@ -1,0 +1,80 @@
+"""Mr. TyDi (Zhang et al. 2021, arXiv:2108.08787): TyDi's questions on the whole Wikipedia of their language."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mixling.corpora import trec
+from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.files import json_lines, text_field
+from mixling.corpora.languages import tag
+from mixling.corpora.source import Source
+from mixling.errors import BadRow, MixlingError, Skipped
+
+LANGUAGES = {
+    "arabic": "ar",
+    "bengali": "bn",
+    "english": "en",
+    "finnish": "fi",
+    "indonesian": "id",
+    "japanese": "ja",
+    "korean": "ko",
+    "russian": "ru",
+    "swahili": "sw",
+    "telugu": "te",
+    "thai": "th",
+}
+
+
+def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    """`*<language>*/<split>.jsonl` with positive and negative passages; `-full`: `*<language>*/corpus.jsonl` too."""
+    base, full = split.removesuffix("-full"), split.endswith("-full")
+    builder, skipped = Builder("mr-tydi"), Skipped(skip_bad)
+    for long, code in LANGUAGES.items():
+        for path in sorted(folder.glob(f"**/*{long}*/{base}.jsonl*")):
+            for line, row in json_lines(path, skipped):
+                try:
+                    text = text_field(row, "query", path, line)
+                except BadRow as bad:
+                    skipped(bad)
+                    continue
+                group = f"{code}:{row.get('query_id')}"
+                builder.question(str(row.get("query_id")), text, code, group)
+                for field in ("positive_passages", "negative_passages"):
+                    for passage in row.get(field) or []:
+                        number = _passage(builder, passage, path, line, code, skipped)
+                        if number is not None and field == "positive_passages":
+                            builder.link(group, number)
+        if full:
+            paths = sorted(folder.glob(f"**/*{long}*/corpus.jsonl*"))
+            for key, text, title, _ in trec.documents(paths, skipped):
+                builder.passage(key, text, tag(code), f"{code}:{key}", title or None)
+    if not builder.questions:
+        raise MixlingError(f"{folder}: no file like <language>/{base}.jsonl; see `mixling data list`")
+    return builder.build(skipped.rows)
+
+
+def _passage(
+    builder: Builder, passage: dict, path: Path, line: int, code: str, skipped: Skipped
+) -> int | None:
+    """Its row, or None where training rows of the published set leave the text empty."""
+    try:
+        text = text_field(passage, "text", path, line)
+    except BadRow as bad:
+        skipped(bad)
+        return None
+    key = str(passage.get("docid"))
+    return builder.passage(key, text, code, f"{code}:{key}", passage.get("title") or None)
+
+
+MR_TYDI = Source(
+    "mr-tydi",
+    "TyDi's questions on the Wikipedia of their language",
+    tuple(LANGUAGES.values()),
+    ("test", "test-full", "dev", "dev-full", "train"),
+    "Apache-2.0",
+    "Zhang et al. 2021, arXiv:2108.08787",
+    "hub castorini/mr-tydi and castorini/mr-tydi-corpus, both as they are",
+    read,
+    "mr-tydi",
+)

@@ -1,0 +1,59 @@
+"""NeuCLIR (Lawrie et al. 2023, arXiv:2304.12367): English topics, news in Chinese, Persian and Russian, graded.
+
+Topics are JSON lines with a list of topics by language, qrels are TREC's with grades 0, 1, 3.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mixling.corpora import trec
+from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.files import json_lines
+from mixling.corpora.languages import tag
+from mixling.corpora.source import Source
+from mixling.errors import BadRow, MixlingError, Skipped
+
+LANGUAGES = {"fas": "fa", "rus": "ru", "zho": "zh"}
+
+
+def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    """topics*.jsonl (topic_id, topics[lang, source, topic_title, topic_description]), qrels*, <language>.jsonl."""
+    full = split.endswith("-full")
+    builder, skipped = Builder("neuclir"), Skipped(skip_bad)
+    files = sorted(folder.glob("**/*topics*.jsonl*"))
+    judgements = sorted(folder.glob("**/*qrels*"))
+    if not files or not judgements:
+        raise MixlingError(f"{folder}: needs topics*.jsonl and qrels*; see `mixling data list`")
+    asked: dict[str, str] = {}
+    for path in files:
+        for line, row in json_lines(path, skipped):
+            texts = [t for t in row.get("topics", []) if t.get("lang") in ("eng", "en")]
+            said = (
+                f"{texts[0].get('topic_title', '')} {texts[0].get('topic_description', '')}" if texts else ""
+            )
+            if not said.strip() or not row.get("topic_id"):
+                skipped(BadRow(path, line, "topics", row.get("topic_id"), "an English topic", "leave it out"))
+                continue
+            asked[str(row["topic_id"])] = said.strip()
+    judged: dict[tuple[str, str], int] = {}
+    for path in judgements:
+        judged.update(trec.qrels(path, skipped))
+    wanted = None if full else {d for _, d in judged}
+    for code in LANGUAGES:
+        paths = [p for p in sorted(folder.glob(f"**/{code}*.jsonl*")) if "topics" not in p.name]
+        trec.add(builder, asked, judged, trec.documents(paths, skipped, wanted), "en", tag(code))
+    return builder.build(skipped.rows)
+
+
+NEUCLIR = Source(
+    "neuclir",
+    "English topics, news in Chinese, Persian and Russian, graded by people",
+    ("en", "fa", "ru", "zh"),
+    ("test", "test-full"),
+    "terms of Common Crawl",
+    "Lawrie et al. 2023, arXiv:2304.12367",
+    "hub neuclir/neuclir1 (fas.jsonl, rus.jsonl, zho.jsonl); topics and qrels of trec.nist.gov",
+    read,
+    "neuclir",
+)

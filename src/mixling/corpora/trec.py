@@ -1,0 +1,135 @@
+"""Topics, qrels and a jsonl corpus, as TREC-like collections are published (MIRACL, CIRAL, NeuCLIR and others).
+
+topics    qid TAB text
+qrels     qid 0 docid grade (spaces or tabs)
+corpus    one JSON object a line: docid (or id, _id), text (or contents), title if it has one
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.files import find, json_lines, text_field, text_of
+from mixling.corpora.languages import tag
+from mixling.errors import BadRow, MixlingError, Skipped
+
+IDS = ("docid", "id", "_id", "doc_id")
+
+
+def topics(path: Path, skipped: Skipped) -> dict[str, str]:
+    """Query id -> text."""
+    found: dict[str, str] = {}
+    for line, text in enumerate(io.StringIO(text_of(path)), 1):
+        if not text.strip():
+            continue
+        key, _, question = text.rstrip("\n").partition("\t")
+        if not question.strip():
+            skipped(
+                BadRow(path, line, "topic", text.strip(), "an id, a tab and the question", "mend the line")
+            )
+        elif key in found:
+            skipped(BadRow(path, line, "topic", key, "an id not used before", "rename one of the two"))
+        else:
+            found[key] = question.strip()
+    return found
+
+
+def qrels(path: Path, skipped: Skipped) -> dict[tuple[str, str], int]:
+    """(query id, document id) -> grade."""
+    found: dict[tuple[str, str], int] = {}
+    for line, text in enumerate(io.StringIO(text_of(path)), 1):
+        parts = text.split()
+        if not parts:
+            continue
+        try:
+            query, _, document, grade = parts
+            found[query, document] = int(float(grade))
+        except ValueError:
+            skipped(
+                BadRow(path, line, "line", text.strip(), "four columns: qid 0 docid grade", "mend the line")
+            )
+    return found
+
+
+def documents(
+    paths: Iterable[Path], skipped: Skipped, wanted: set[str] | None = None
+) -> Iterable[tuple[str, str, str | None, dict]]:
+    """(id, text, title, row) of each document; `wanted` leaves the others out."""
+    for path in paths:
+        for line, row in json_lines(path, skipped):
+            key = next((str(row[k]) for k in IDS if row.get(k) not in (None, "")), None)
+            if key is None:
+                skipped(BadRow(path, line, "docid", row.get("docid"), "an id", "give every document an id"))
+                continue
+            if wanted is not None and key not in wanted:
+                continue
+            try:
+                field = "text" if row.get("text") else "contents"
+                yield (
+                    key,
+                    text_field(row, field if row.get(field) else "text", path, line),
+                    row.get("title"),
+                    row,
+                )
+            except BadRow as bad:
+                skipped(bad)
+
+
+def add(
+    builder: Builder,
+    asked: dict[str, str],
+    judged: dict[tuple[str, str], int],
+    found: Iterable[tuple[str, str, str | None, dict]],
+    question_language: str,
+    passage_language: str | Callable[[dict], str],
+    group: Callable[[str], str] = str,
+) -> None:
+    """Put one collection into the builder. group: the translation group of a query id."""
+    grades: dict[str, list[tuple[str, int]]] = {}
+    for (query, document), grade in judged.items():
+        if grade > 0 and query in asked:
+            grades.setdefault(document, []).append((query, grade))
+    code = tag(question_language)
+    for query, text in asked.items():
+        builder.question(query, text, code, group(query))
+    for key, text, title, row in found:
+        language = passage_language if isinstance(passage_language, str) else passage_language(row)
+        number = builder.passage(
+            key, text, tag(language), group=f"{tag(language)}:{key}", title=title or None
+        )
+        for query, grade in grades.get(key, []):
+            builder.link(group(query), number, grade=grade)
+
+
+def read(
+    folder: Path, language: str | None = None, name: str | None = None, skip_bad: bool = False
+) -> Corpus:
+    """A folder with topics.tsv, qrels.txt and corpus.jsonl; a document may carry its own `language`."""
+    builder, skipped = Builder(name or folder.name), Skipped(skip_bad)
+    parts = {}
+    for what, names in (
+        ("topics", ("topics.tsv", "topics.txt")),
+        ("qrels", ("qrels.txt", "qrels.tsv")),
+        ("corpus", ("corpus.jsonl", "docs.jsonl")),
+    ):
+        parts[what] = find(folder, *names)
+        if parts[what] is None:
+            raise MixlingError(f"{folder}: no {names[0]} (topics.tsv, qrels.txt and corpus.jsonl are needed)")
+    if language is None:
+        raise MixlingError(f"{folder}: say in which language its questions are (--language en)")
+
+    def of(row: dict) -> str:
+        return str(row.get("language") or row.get("lang") or language)
+
+    add(
+        builder,
+        topics(parts["topics"], skipped),  # type: ignore[arg-type]
+        qrels(parts["qrels"], skipped),  # type: ignore[arg-type]
+        documents([parts["corpus"]], skipped),  # type: ignore[list-item]
+        language,
+        of,
+    )
+    return builder.build(skipped.rows)

@@ -1,0 +1,19 @@
+"""A window of text round an answer: what stands for a long passage."""
+
+from __future__ import annotations
+
+
+def window(text: str, start: int, end: int, width: int) -> str:
+    """`width` characters of text round [start, end) (from the beginning if start < 0), cut at spaces if there are."""
+    if len(text) <= width:
+        return text
+    middle = 0 if start < 0 else (start + end) // 2
+    left = int(min(max(0, middle - width // 2), len(text) - width))
+    right = left + width
+    if left > 0:
+        space = text.find(" ", left, left + 40)
+        left = space + 1 if space >= 0 else left
+    if right < len(text):
+        space = text.rfind(" ", right - 40, right)
+        right = space if space > left else right
+    return text[left:right]

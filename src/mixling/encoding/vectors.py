@@ -1,0 +1,98 @@
+"""Vectors of texts, each text encoded once, kept in a folder if one is given.
+
+What is kept is what the *encoder* gives: the chain of modules up to its last one that is neither a
+normalisation nor a linear layer. Those few that follow (`tail`) are applied to the kept vectors, so a model
+and its debiased variants share one encoding. A folder holds one subfolder an encoder, prompt, length and
+precision, and in it numbered shards: `00003.npy` with vectors, `00003.ids` with 16-byte hashes of the texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mixling.models.retriever import Retriever
+
+SHARD = 2048
+
+
+def vectors(
+    retriever: Retriever,
+    texts: Sequence[str],
+    role: str | None,
+    *,
+    precision: str = "fp32",
+    folder: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[np.ndarray, int]:
+    """Vectors of texts as the model gives them, float32 [n, dimensions], and how many tokens were encoded.
+
+    Equal texts are encoded once. folder: where vectors are kept between calls (None: nowhere); a killed call
+    goes on at its last shard of 2,048 texts. progress(tokens done, tokens in all).
+    """
+    names = [hashlib.blake2b(t.encode(), digest_size=16).digest() for t in texts]
+    shelf = None if folder is None else folder / _key(retriever, role, precision)
+    kept = {} if shelf is None else _kept(shelf)
+    missing: dict[bytes, str] = {}
+    for key, text in zip(names, texts, strict=True):
+        if key not in kept:
+            missing.setdefault(key, text)
+    keys = list(missing)
+    tokens = retriever.tokenize(list(missing.values()), role) if missing else []
+    total, done = sum(map(len, tokens)), 0
+    for begin in range(0, len(keys), SHARD):
+        some = tokens[begin : begin + SHARD]
+        before = done
+        made = retriever.encode_head(
+            some,
+            precision=precision,
+            progress=None if progress is None else lambda n, _, before=before: progress(before + n, total),  # type: ignore[misc]
+        )
+        done += sum(map(len, some))
+        if shelf is not None:
+            _keep(shelf, keys[begin : begin + SHARD], made)
+        kept.update(zip(keys[begin : begin + SHARD], made, strict=True))
+    return retriever.apply_tail(np.stack([kept[n] for n in names])), total
+
+
+def _key(retriever: Retriever, role: str | None, precision: str) -> str:
+    digest = hashlib.sha256(fingerprint(retriever).encode())
+    digest.update(repr((retriever.prompt(role), retriever.max_length, precision)).encode())
+    return digest.hexdigest()[:24]
+
+
+def fingerprint(retriever: Retriever) -> str:
+    """SHA-256 of the encoder: the weights and settings of its head, and its vocabulary."""
+    digest = hashlib.sha256()
+    for module in retriever.head():
+        config: dict = getattr(module, "get_config_dict", dict)()
+        digest.update(repr((type(module).__name__, sorted(config.items()))).encode())
+        for name, value in module.state_dict().items():
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    digest.update(repr(sorted(retriever.tokenizer.get_vocab().items())).encode())
+    return digest.hexdigest()
+
+
+def _kept(shelf: Path) -> dict[bytes, np.ndarray]:
+    kept: dict[bytes, np.ndarray] = {}
+    for path in sorted(shelf.glob("*.npy")):
+        ids = path.with_suffix(".ids").read_bytes()
+        values = np.load(path)
+        kept.update((ids[16 * i : 16 * i + 16], values[i]) for i in range(len(values)))
+    return kept
+
+
+def _keep(shelf: Path, keys: list[bytes], made: np.ndarray) -> None:
+    """A shard is there when its .npy is: that is renamed last."""
+    shelf.mkdir(parents=True, exist_ok=True)
+    number = len(list(shelf.glob("*.npy")))
+    (shelf / f"{number:05d}.ids").write_bytes(b"".join(keys))
+    temporary = shelf / f"{number:05d}.tmp"
+    with temporary.open("wb") as out:
+        np.save(out, made)
+    temporary.rename(shelf / f"{number:05d}.npy")

@@ -1,0 +1,119 @@
+"""What can be measured: an encoder by name, and the baselines that a reviewer asks for.
+
+bm25          lexical, Lucene's form of BM25 (bm25s), words by ICU
+NAME+bm25     mean of both scores, each brought to 0 … 1 within a query's first thousand (papers' usual form)
+NAME+bm25:rrf reciprocal rank fusion of both, k = 60
+random        scores from a seed: what chance reaches
+oracle        relevant candidates first, in the order of their ids: the top of every scale
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from mixling.encoding.vectors import vectors
+from mixling.errors import MixlingError
+from mixling.evaluation.ranks import Dot, Scorer
+from mixling.evaluation.tasks import Task
+from mixling.models.retriever import Retriever
+from mixling.progress import Progress
+
+
+class Ranker(Protocol):
+    """Anything that can score a task."""
+
+    name: str
+    origin: dict[str, Any]
+
+    def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
+        """Scores of the task, and what was counted on the way."""
+
+
+def ranker(model: str | Retriever | Ranker, precision: str = "fp32", keep: Path | None = None) -> Ranker:
+    """A ranker by name; a Retriever or a ranker as it is. keep: folder for vectors."""
+    if isinstance(model, Retriever):
+        return Dense(model, precision, keep)
+    if not isinstance(model, str):
+        return model
+    if model in ("random", "oracle"):
+        return Check(model)
+    name, plus, form = model.rpartition("+bm25")
+    if model == "bm25" or (plus and form in ("", ":rrf")):
+        from mixling.evaluation import lexical
+
+        if model == "bm25":
+            return lexical.Lexical()
+        return lexical.Fused(ranker(name, precision, keep), "rrf" if form else "mean")
+    return Dense(Retriever(model), precision, keep)
+
+
+class Dense:
+    """An encoder: dot products of unit vectors, or of raw ones where the model says so."""
+
+    def __init__(self, retriever: Retriever, precision: str = "fp32", keep: Path | None = None):
+        self.retriever, self.precision, self.keep = retriever, precision, keep
+        self.name, self.origin = retriever.name, retriever.origin
+
+    def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
+        queries, candidates, counted = unit_vectors(self.retriever, one, self.precision, self.keep)
+        return Dot(queries, candidates), counted
+
+
+def unit_vectors(
+    retriever: Retriever, one: Task, precision: str = "fp32", folder: Path | None = None
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Vectors of queries and candidates (of length one if the model compares by cosine), and what was encoded."""
+    texts = one.candidates
+    if retriever.title_first:
+        texts = [f"{t} {x}" if t else x for t, x in zip(one.titles, texts, strict=True)]
+    made, counted = [], 0
+    for role, batch in (("query", one.queries), ("passage", texts)):
+        with Progress(f"{one.name}: {'questions' if role == 'query' else 'candidates'}") as bar:
+            v, tokens = vectors(retriever, batch, role, precision=precision, folder=folder, progress=bar)
+        counted += tokens
+        if retriever.similarity == "cosine":
+            v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
+        made.append(v)
+    return made[0], made[1], {"texts": len(one.queries) + len(texts), "tokens_encoded": counted}
+
+
+class Check:
+    """Rows that show the scale: `random` and `oracle`."""
+
+    def __init__(self, name: str):
+        if name not in ("random", "oracle"):
+            raise MixlingError(f"no check '{name}'; there are random and oracle")
+        self.name, self.origin = name, dict[str, Any]()
+
+    def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
+        return (_Random(one) if self.name == "random" else _Oracle(one)), {}
+
+
+class _Random:
+    def __init__(self, one: Task, seed: int = 0):
+        self.n, self.seed = len(one.candidates), seed
+
+    def __call__(self, begin: int, end: int) -> np.ndarray:
+        rows = [np.random.default_rng((self.seed, q)).random(self.n, np.float32) for q in range(begin, end)]
+        return np.stack(rows)
+
+    def at(self, queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        return np.stack([self(int(q), int(q) + 1)[0, candidates] for q in queries])
+
+
+class _Oracle:
+    def __init__(self, one: Task):
+        self.n, self.one = len(one.candidates), one
+        self.first = np.searchsorted(one.relevant[:, 0], np.arange(len(one.queries) + 1))
+
+    def __call__(self, begin: int, end: int) -> np.ndarray:
+        scores = np.zeros((end - begin, self.n), np.float32)
+        rows = slice(self.first[begin], self.first[end])
+        scores[self.one.relevant[rows, 0] - begin, self.one.relevant[rows, 1]] = self.one.grades[rows]
+        return scores
+
+    def at(self, queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        return np.stack([self(int(q), int(q) + 1)[0, candidates] for q in queries])

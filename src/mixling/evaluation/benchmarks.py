@@ -1,0 +1,91 @@
+"""The tasks that have names, and any that a folder, mteb or ir_datasets describes.
+
+Every named source is a task (`tydi`, or with a split `tydi:train`); a few more are made of them here. Tuning
+is for DEVELOPMENT; all others are looked at once the settings are fixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mixling.corpora import folder as own
+from mixling.corpora import trec
+from mixling.corpora.catalogue import SOURCES, load
+from mixling.corpora.source import Source
+from mixling.corpora.sources import mlir
+from mixling.errors import MixlingError, choose
+from mixling.evaluation import elsewhere
+from mixling.evaluation.tasks import Task, from_corpus
+
+EIGHT = ["ar", "de", "en", "es", "hi", "ru", "vi", "zh"]
+
+
+def _of(source: str, split: str, unit: str, name: str) -> Callable[[bool], Task]:
+    return lambda context: from_corpus(load(source, split), unit, context, name)
+
+
+def _paragraphs(context: bool) -> Task:
+    """MIMO's and SHIFT's benchmark: XQuAD-R's paragraphs in eight languages, questions in all of them."""
+    return from_corpus(load("xquad-r", languages=EIGHT), "passage", name="xquad-paragraphs")
+
+
+MADE: dict[str, Callable[[bool], Task]] = {
+    "mlqa-held-out": _of("mlqa", "held-out", "passage", "mlqa-held-out"),
+    "arcd-sentences": _of("arcd", "train", "sentence", "arcd-sentences"),
+    "jaquad-sentences": _of("jaquad", "dev", "sentence", "jaquad-sentences"),
+    "xquad-paragraphs": _paragraphs,
+    "xquad-paragraphs-en": lambda context: _paragraphs(context).asking(["en"], "xquad-paragraphs-en"),
+}
+DEVELOPMENT = ("mlqa-held-out", "arcd-sentences", "jaquad-sentences", "sib-200:dev")
+TASKS = (*SOURCES, *MADE)
+
+
+def default_split(source: Source) -> str:
+    """The split that a source is measured on."""
+    return next(
+        (s for s in ("test", "dev", "validation", "held-out") if s in source.splits), source.splits[0]
+    )
+
+
+def task(name: str | Task, context: bool = False, language: str | None = None) -> Task:
+    """A task by name, or of a folder of one's own (`mixling data --help` has its form; split test).
+
+    Also `mteb:NAME` and `ir_datasets:ID`. language: of a folder's rows that do not say theirs.
+    """
+    if isinstance(name, Task):
+        return name
+    if name in MADE:
+        return MADE[name](context)
+    kind, _, rest = name.partition(":")
+    if kind == "mteb" and rest:
+        return elsewhere.from_mteb(rest)
+    if kind == "ir_datasets" and rest:
+        return elsewhere.from_ir_datasets(rest, language)
+    if kind in SOURCES:
+        source = SOURCES[kind]
+        split = rest or default_split(source)
+        return from_corpus(
+            load(kind, split), source.unit, context, name, parallel=source.parallel, pivot=source.pivot
+        )
+    if Path(name).is_dir():
+        return _folder(Path(name), language)
+    choose(name, TASKS, "task (and no such folder)")
+    raise AssertionError
+
+
+def _folder(folder: Path, language: str | None) -> Task:
+    """A BEIR folder with languages, one of MIMO's benchmarks, or topics, qrels and corpus as TREC has them."""
+    if (folder / "qrels").is_dir():
+        splits = [p.name.split(".")[0] for p in (folder / "qrels").glob("*.tsv*")]
+        corpus = own.read(folder, split="test" if "test" in splits else None, language=language)
+    elif (folder / "qrels.jsonl").exists():
+        corpus = mlir.read(folder)
+    elif any(folder.glob("topics.t*")):
+        corpus = trec.read(folder, language)
+    else:
+        raise MixlingError(
+            f"{folder}: no task: needs corpus.jsonl, queries.jsonl and qrels/test.tsv (or topics.tsv, qrels.txt and "
+            "corpus.jsonl); `mixling data --help` has the form"
+        )
+    return from_corpus(corpus, name=folder.resolve().name)
