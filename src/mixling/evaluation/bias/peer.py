@@ -2,7 +2,8 @@
 
 For each grade, a Kruskal-Wallis test whether the ranks of its documents differ by language; PEER is the weighted
 mean of the tests' p-values. A relevant document beyond the cut-off takes the mean of the ranks after the last;
-irrelevant documents count within the cut-off only; a grade with one language, or with none retrieved, counts 1.
+irrelevant documents count within the cut-off only; a grade with one language, with none retrieved, or whose ranks
+are all the same counts 1.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def _p_value(
     groups = (n > 0).sum(1)
     with np.errstate(divide="ignore", invalid="ignore"):
         h = (count - 1) * between / spread
-    return np.where(tested & (groups >= 2), chi2.sf(h, np.maximum(groups - 1, 1)), 1.0)
+    return np.where(tested & (groups >= 2) & (spread > 0), chi2.sf(h, np.maximum(groups - 1, 1)), 1.0)
 
 
 MEASURES = [
