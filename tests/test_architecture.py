@@ -11,6 +11,7 @@ MAY = {
     "models": set(),
     "encoding": {"models"},
     "training": {"batches", "models", "corpora", "evaluation"},
+    "debiasing": {"batches", "corpora", "models", "encoding"},
     "evaluation": {"corpora", "models", "encoding"},
     "reports": {"evaluation", "corpora", "models"},
     "studies": {"corpora", "batches", "models", "training", "evaluation", "reports"},

@@ -103,9 +103,7 @@ def made(seed, grades=2):
     rng = np.random.default_rng(seed)
     queries, size, languages = 8, 40, 3
     order = np.stack([rng.permutation(size) for _ in range(queries)])
-    relevant = [
-        sorted(rng.choice(size, rng.integers(1, 12), replace=False).tolist()) for _ in range(queries)
-    ]
+    relevant = [sorted(rng.choice(size, rng.integers(1, 12), replace=False).tolist()) for _ in range(queries)]
     query = np.repeat(np.arange(queries), [len(r) for r in relevant])
     candidate = np.concatenate(relevant)
     place = np.argsort(order, axis=1)
@@ -129,14 +127,10 @@ def test_peer_equals_its_package(seed, k):
     pool = made(seed)
     weights = {0: 0.2, 1: 0.3, 2: 0.5}
     # every document judged, for the package counts levels that the qrels name; its ranks break ties as ours do
-    qrels = {
-        str(q): {f"d{c}": 0 for c in range(pool.size)} for q in range(pool.queries)
-    }
+    qrels = {str(q): {f"d{c}": 0 for c in range(pool.size)} for q in range(pool.queries)}
     for q, c, g in zip(pool.query, pool.candidate, pool.grade, strict=True):
         qrels[str(q)][f"d{c}"] = int(g)
-    run = {
-        str(q): {f"d{c}": 100.0 - i for i, c in enumerate(pool.top[q])} for q in range(pool.queries)
-    }
+    run = {str(q): {f"d{c}": 100.0 - i for i, c in enumerate(pool.top[q])} for q in range(pool.queries)}
     names = {f"d{c}": str(code) for c, code in enumerate(pool.candidate_language)}
     # its evaluator itself: its provider calls a function that ir_measures no longer has
     measure = PEER(weights=weights, lang_mapping=names) @ k
@@ -181,7 +175,10 @@ def test_rank_correlation_of_translations():
 
 
 def test_gaps_leave_out_what_a_task_cannot_have():
-    entry = {"monolingual": {"mAP": 0.8}, "pool": {"mAP": 0.3, "by_language": {"en": {"mAP": 0.4}, "de": {"mAP": 0.2}}}}
+    entry = {
+        "monolingual": {"mAP": 0.8},
+        "pool": {"mAP": 0.3, "by_language": {"en": {"mAP": 0.4}, "de": {"mAP": 0.2}}},
+    }
     assert gaps(entry) == pytest.approx(
         {"own_less_pool": 0.5, "best_less_worst_language": 0.2, "spread_of_languages": 0.1}
     )

@@ -21,6 +21,7 @@ _WHERE = {
     "evaluate": "mixling.reports.evaluate",
     "train": "mixling.training.train",
     "compare": "mixling.reports.compare",
+    "debias": "mixling.debiasing.debias",
     "study": "mixling.studies.study",
     "demo": "mixling.studies.demo",
     "doctor": "mixling.doctor",

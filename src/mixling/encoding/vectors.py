@@ -25,13 +25,16 @@ def vectors(
     texts: Sequence[str],
     role: str | None,
     *,
+    languages: Sequence[str] | None = None,
     precision: str = "fp32",
     folder: Path | None = None,
+    raw: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, int]:
     """Vectors of texts as the model gives them, float32 [n, dimensions], and how many tokens were encoded.
 
-    Equal texts are encoded once. folder: where vectors are kept between calls (None: nowhere); a killed call
+    Equal texts are encoded once. languages: of the texts, for a model that needs them; raw: what the encoder gives,
+    without its tail. folder: where vectors are kept between calls (None: nowhere); a killed call
     goes on at its last shard of 2,048 texts. progress(tokens done, tokens in all).
     """
     names = [hashlib.blake2b(t.encode(), digest_size=16).digest() for t in texts]
@@ -56,7 +59,8 @@ def vectors(
         if shelf is not None:
             _keep(shelf, keys[begin : begin + SHARD], made)
         kept.update(zip(keys[begin : begin + SHARD], made, strict=True))
-    return retriever.apply_tail(np.stack([kept[n] for n in names])), total
+    made = np.stack([kept[n] for n in names])
+    return (made if raw else retriever.apply_tail(made, texts, role, languages)), total
 
 
 def _key(retriever: Retriever, role: str | None, precision: str) -> str:

@@ -59,7 +59,10 @@ class Dense:
 
     def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
         queries, candidates, counted = unit_vectors(self.retriever, one, self.precision, self.keep)
-        return Dot(queries, candidates), counted
+        scorer: Scorer = Dot(queries, candidates)
+        if self.retriever.calibration:
+            scorer = Calibrated(scorer, one, self.retriever.calibration)
+        return scorer, counted
 
 
 def unit_vectors(
@@ -70,14 +73,52 @@ def unit_vectors(
     if retriever.title_first:
         texts = [f"{t} {x}" if t else x for t, x in zip(one.titles, texts, strict=True)]
     made, counted = [], 0
-    for role, batch in (("query", one.queries), ("passage", texts)):
+    for role, batch, of in (
+        ("query", one.queries, one.query_language),
+        ("passage", texts, one.candidate_language),
+    ):
+        languages = [one.languages[i] for i in of]
         with Progress(f"{one.name}: {'questions' if role == 'query' else 'candidates'}") as bar:
-            v, tokens = vectors(retriever, batch, role, precision=precision, folder=folder, progress=bar)
+            v, tokens = vectors(
+                retriever,
+                batch,
+                role,
+                languages=languages,
+                precision=precision,
+                folder=folder,
+                progress=bar,
+            )
         counted += tokens
         if retriever.similarity == "cosine":
             v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
         made.append(v)
     return made[0], made[1], {"texts": len(one.queries) + len(texts), "tokens_encoded": counted}
+
+
+class Calibrated:
+    """Scores of another scorer, brought to one scale for every pair of languages: (s - mean) / deviation.
+
+    calibration: {"pairs": {"ar-en": [mean, deviation], …}, "all": [mean, deviation]} of a model's scores.json.
+    """
+
+    def __init__(self, scorer: Scorer, one: Task, calibration: dict[str, Any]):
+        self.inner, self.one = scorer, one
+        n = len(one.languages)
+        self.mean, self.deviation = (np.full((n, n), x, np.float32) for x in calibration["all"])
+        for i, a in enumerate(one.languages):
+            for j, b in enumerate(one.languages):
+                if f"{a}-{b}" in calibration["pairs"]:
+                    self.mean[i, j], self.deviation[i, j] = calibration["pairs"][f"{a}-{b}"]
+
+    def _adjust(self, scores: np.ndarray, queries: Any, candidates: Any) -> np.ndarray:
+        cell = np.ix_(self.one.query_language[queries], self.one.candidate_language[candidates])
+        return (scores - self.mean[cell]) / self.deviation[cell]
+
+    def __call__(self, begin: int, end: int) -> np.ndarray:
+        return self._adjust(self.inner(begin, end), slice(begin, end), slice(None))
+
+    def at(self, queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        return self._adjust(self.inner.at(queries, candidates), queries, candidates)
 
 
 class Check:

@@ -20,6 +20,7 @@ from mixling.evaluation.bias.table import bias
 from mixling.evaluation.metrics import METRICS, MORE
 from mixling.evaluation.ranks import Ranks, Scorer, ranks
 from mixling.evaluation.result import Result
+from mixling.evaluation.rows import task_intervals
 from mixling.evaluation.tasks import Task
 from mixling.evaluation.trec import write
 from mixling.machine import machine, versions
@@ -143,7 +144,9 @@ def score(
         tables.append(_table(one, np.arange(n), None, {**values, **measures}, found.top[:, 0], right))
         examples = _examples(one, found, right)
     entry["gaps"] = gaps(entry)
-    return entry, pa.concat_tables(tables, promote_options="default"), examples
+    table = pa.concat_tables(tables, promote_options="default").unify_dictionaries()
+    entry["intervals"] = task_intervals(table)
+    return entry, table, examples
 
 
 def _cells(

@@ -13,6 +13,7 @@ import torch
 
 from mixling.errors import MixlingError, choose
 from mixling.models.forward import calls, forward
+from mixling.models.language_map import LanguageMap, identify
 from mixling.models.quiet import hush
 from mixling.models.weights import DEFAULT, Conventions, conventions, locate
 
@@ -47,7 +48,7 @@ class Retriever:
         known = conventions(self.name) or Conventions()
         try:
             if pooling is None and self._is_chain(folder):
-                self.model = SentenceTransformer(folder, device=device)
+                self.model = SentenceTransformer(folder, device=device, trust_remote_code=_ours(folder))
                 similarity = str(self.model.similarity_fn_name)
             else:
                 self.model = _plain(folder, choose(pooling or known.pooling, POOLINGS, "pooling"), device)
@@ -67,6 +68,8 @@ class Retriever:
         limit = self.model.max_seq_length or 512
         self.max_length = min(max_length or limit, limit)
         self.model.eval()
+        scores = Path(folder) / "scores.json"
+        self.calibration: dict[str, Any] = json.loads(scores.read_text()) if scores.exists() else {}
         origin = Path(folder) / "origin.json"
         self.origin: dict[str, Any] = json.loads(origin.read_text()) if origin.exists() else {}
 
@@ -123,17 +126,21 @@ class Retriever:
         texts: Sequence[str],
         role: str | None = None,
         *,
+        languages: Sequence[str] | None = None,
         precision: str = "fp32",
         budget: int = 1024,
         progress: Callable[[int, int], None] | None = None,
     ) -> np.ndarray:
         """Vectors of texts: float32 [n, dimensions].
 
-        role: "query" or "passage" puts the model's prompt before the text, None puts nothing. precision: "fp32"
-        or "bf16". progress(tokens done, tokens in all) is called as it goes on.
+        role: "query" or "passage" puts the model's prompt before the text, None puts nothing. languages: of the
+        texts, for a model that needs them (None: they are identified). precision: "fp32" or "bf16".
+        progress(tokens done, tokens in all) is called as it goes on.
         """
-        tokens = self.tokenize(list(texts), role)
-        return self.encode_tokens(tokens, precision=precision, budget=budget, progress=progress)
+        texts = list(texts)
+        tokens = self.tokenize(texts, role)
+        made = self.encode_head(tokens, precision=precision, budget=budget, progress=progress)
+        return self.apply_tail(made, texts, role, languages)
 
     def encode_tokens(
         self,
@@ -147,10 +154,14 @@ class Retriever:
         made = self.encode_head(tokens, precision=precision, budget=budget, progress=progress)
         return self.apply_tail(made)
 
+    def by_language(self) -> LanguageMap | None:
+        """The module that needs a text's language, if there is one."""
+        return next((m for m in self.model if isinstance(m, LanguageMap)), None)
+
     def head(self) -> list[torch.nn.Module]:
         """The chain up to its last module that is neither a normalisation nor a linear layer: what is costly."""
         modules = list(self.model)
-        while len(modules) > 1 and type(modules[-1]).__name__ in ("Normalize", "Dense"):
+        while len(modules) > 1 and type(modules[-1]).__name__ in ("Normalize", "Dense", "LanguageMap"):
             modules.pop()
         return modules
 
@@ -180,12 +191,25 @@ class Retriever:
                     progress(done, total)
         return out
 
-    def apply_tail(self, vectors: np.ndarray) -> np.ndarray:
-        """The rest of the chain on what `encode_head` gave: float32 [n, dimensions]."""
+    def apply_tail(
+        self,
+        vectors: np.ndarray,
+        texts: Sequence[str] | None = None,
+        role: str | None = None,
+        languages: Sequence[str] | None = None,
+    ) -> np.ndarray:
+        """The rest of the chain on what `encode_head` gave: float32 [n, dimensions].
+
+        texts or their languages: for a model that needs a text's language.
+        """
         modules = list(self.model)[len(self.head()) :]
         device = next(self.model.parameters()).device
         with torch.inference_mode():
-            features = {"sentence_embedding": torch.from_numpy(vectors).to(device)}
+            features: dict[str, Any] = {"sentence_embedding": torch.from_numpy(vectors).to(device)}
+            needs = self.by_language()
+            if needs is not None and (languages is not None or texts is not None):
+                named = languages if languages is not None else identify(texts or [], needs.languages)
+                features.update(text_language=list(named), text_role=role)
             for module in modules:
                 features = module(features)
         return features["sentence_embedding"].float().cpu().numpy()
@@ -208,6 +232,14 @@ class Retriever:
             (temporary / "origin.json").write_text(json.dumps(origin, indent=1, ensure_ascii=False))
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
+
+
+def _ours(folder: str) -> bool:
+    """Whether all that a folder's chain names beside sentence-transformers' own modules is LanguageMap."""
+    path = Path(folder) / "modules.json"
+    types = [m["type"] for m in json.loads(path.read_text())] if path.exists() else []
+    foreign = {t for t in types if not t.startswith("sentence_transformers.")}
+    return foreign == {f"{LanguageMap.__module__}.LanguageMap"}
 
 
 def _plain(folder: str, pooling: str, device: str | None) -> Any:

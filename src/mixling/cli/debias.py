@@ -1,0 +1,88 @@
+"""`mixling debias`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
+    model: Annotated[str | None, typer.Argument(help="A model folder or hub name.")] = None,
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="centring, lir, lsar, leace, shift, map, or scores.")
+    ] = "lsar",
+    fit: Annotated[
+        list[str] | None,
+        typer.Option("--fit", help="Source to fit on (name[:split] or a folder); may be repeated."),
+    ] = None,
+    vectors: Annotated[
+        Path | None,
+        typer.Option("--vectors", help="No model: Parquet files with vector, language, group, role."),
+    ] = None,
+    languages: Annotated[
+        str | None, typer.Option("--languages", help="Languages of the fitted texts, spaces between.")
+    ] = None,
+    texts: Annotated[
+        int | None, typer.Option("--texts", help="Sentences a language of a source of translations.")
+    ] = None,
+    rank: Annotated[int | None, typer.Option("--rank", help="lsar, lir: directions removed.")] = None,
+    sharpen: Annotated[
+        bool | None, typer.Option("--sharpen/--no-sharpen", help="Stretch the spectrum afterwards.")
+    ] = None,
+    alpha: Annotated[float | None, typer.Option("--alpha", help="shift: how far documents move.")] = None,
+    source: Annotated[str | None, typer.Option("--source", help="shift: the language moved to.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="map: steps of training.")] = None,
+    temperature: Annotated[float | None, typer.Option("--temperature", help="map: of the loss.")] = None,
+    pull: Annotated[float | None, typer.Option("--pull", help="map: pull to its start.")] = None,
+    bitext: Annotated[float | None, typer.Option("--bitext", help="map: weight of the bitext.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="map: of its batches.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", help="Keep the encoder's vectors here for the next call.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+) -> None:
+    """Take the language out of a retriever's vectors: fit a map, write the model with it. No training of the encoder."""
+    from mixling.debiasing.debias import debias
+    from mixling.debiasing.files import debias_vectors
+    from mixling.errors import MixlingError
+
+    settings = {
+        "rank": rank,
+        "sharpen": sharpen,
+        "alpha": alpha,
+        "source": source,
+        "steps": steps,
+        "temperature": temperature,
+        "pull": pull,
+        "bitext": bitext,
+        "seed": seed,
+    }
+    if method == "shift" and alpha is not None and not 0 <= alpha <= 2:
+        raise MixlingError(f"--alpha {alpha}: expected a number from 0 to 2 (published: .6)")
+    if (model is None) == (vectors is None):
+        raise MixlingError("give a model, or stored vectors with --vectors FOLDER (one of the two)")
+    if vectors is not None:
+        if fit or languages or texts:
+            raise MixlingError(
+                "--vectors is fitted on its own texts: leave out --fit, --languages and --texts"
+            )
+        debias_vectors(vectors, method, out, **settings)
+        typer.echo(f"{out}: the map and the transformed vectors")
+        return
+    sources = fit or (["sib-200", "mlqa"] if method == "map" else ["sib-200"])
+    assert model is not None
+    debias(
+        model,
+        method,
+        sources,
+        out,
+        languages=languages.replace(",", " ").split() if languages else None,
+        texts=texts,
+        keep=keep,
+        precision=precision,
+        **settings,
+    )
+    typer.echo(f"{out}: the model with its map")

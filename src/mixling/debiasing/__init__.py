@@ -1,0 +1,1 @@
+"""Maps on vectors that take the language out of them; no encoder is trained."""

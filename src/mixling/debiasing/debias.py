@@ -1,0 +1,203 @@
+"""The verb `debias`: fit a map on multilingual text apart from any test, and write the model with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mixling.corpora.catalogue import SOURCES, load
+from mixling.corpora.files import write_text
+from mixling.debiasing.centring import centring
+from mixling.debiasing.leace import leace
+from mixling.debiasing.lir import lir
+from mixling.debiasing.lsar import lsar
+from mixling.debiasing.maps import Affine, ByLanguage
+from mixling.debiasing.scores import calibration
+from mixling.debiasing.sharpen import sharpen
+from mixling.debiasing.shift import shift
+from mixling.debiasing.stock import Stock, joined, of_corpus
+from mixling.debiasing.trained import Recipe, train
+from mixling.errors import MixlingError, choose
+from mixling.progress import Progress
+
+if TYPE_CHECKING:
+    from mixling.models.retriever import Retriever
+
+METHODS = ("centring", "lir", "lsar", "leace", "shift", "map", "scores")
+TEXTS = 100
+
+
+def debias(
+    model: str | Retriever,
+    method: str = "lsar",
+    fit: Sequence[str] = ("sib-200",),
+    out: str | Path | None = None,
+    *,
+    languages: Sequence[str] | None = None,
+    texts: int | None = None,
+    keep: str | Path | None = None,
+    precision: str = "fp32",
+    **settings: Any,
+) -> Affine | ByLanguage | dict[str, Any]:
+    """Fit a map on what a model makes of some sources, and write the model with it to `out`.
+
+    fit: named sources (`sib-200`, `mlqa:train`) or folders of one's own; languages: of the fitted texts (None: all
+    they have); texts: question groups of a source of parallel sentences (None: 100, or all there are in 40
+    languages or fewer); keep: a folder where vectors stay for the next call. settings: of the method: rank, alpha,
+    source, keep_mean, sharpen (True or a power), and those of `Recipe` for "map". Returns the map. Raises
+    MixlingError.
+    """
+    from mixling.encoding.vectors import vectors
+    from mixling.models.retriever import Retriever
+
+    choose(method, METHODS, "method")
+    check(method, settings)
+    retriever = model if isinstance(model, Retriever) else Retriever(model)
+    raw = method == "shift"
+    stocks = []
+    for name in fit:
+        corpus, bitext = _source(name, languages)
+        some = texts or (TEXTS if bitext and len(corpus.languages()) > 40 else None)
+
+        def encode(batch: list[str], role: str, name: str = name) -> np.ndarray:
+            with Progress(f"{name}: {'questions' if role == 'query' else 'passages'}") as bar:
+                return vectors(
+                    retriever,
+                    batch,
+                    role,
+                    precision=precision,
+                    folder=None if keep is None else Path(keep),
+                    raw=raw,
+                    progress=bar,
+                )[0]
+
+        stocks.append(of_corpus(corpus, encode, bitext, texts=some if bitext else None))
+    found = fitted(method, stocks, **settings)
+    if out is not None:
+        made = {
+            "model": retriever.name,
+            "fit": list(fit),
+            "languages": sorted({x for s in stocks for x in s.languages()}),
+            "texts": int(sum(len(s.questions) + len(s.passages) for s in stocks)),
+        }
+        _write(retriever, found, method, Path(out), made)
+    return found
+
+
+def fitted(method: str, stocks: Sequence[Stock], **settings: Any) -> Affine | ByLanguage | dict[str, Any]:
+    """The map of a method on stored vectors: the part of `debias` that needs no encoder."""
+    bitext = [s for s in stocks if s.bitext] or list(stocks)
+    first = joined(bitext)
+    if method == "centring":
+        return centring(first, settings.get("keep_mean", False))
+    if method == "lir":
+        return lir(first, settings.get("rank") or 1)
+    if method == "shift":
+        return shift(first, settings.get("alpha", 0.6), settings.get("source", "en"))
+    if method == "scores":
+        return calibration(first)
+    if method == "leace":
+        return _sharpened(leace(first), stocks, settings.get("sharpen", False))
+    start = _sharpened(lsar(first, settings.get("rank")), stocks, settings.get("sharpen", method == "map"))
+    if method == "lsar":
+        return start
+    names = {f.name for f in fields(Recipe)}
+    recipe = Recipe(**{k: v for k, v in settings.items() if k in names})
+    with Progress("map") as bar:
+        return train(start, stocks, recipe, bar)
+
+
+def _sharpened(first: Affine, stocks: Sequence[Stock], power: bool | float) -> Affine:
+    """Stretched by the spectrum of questions and passages where there are any, else of the bitext."""
+    if not power:
+        return first
+    texts = [s for s in stocks if not s.bitext] or stocks
+    return sharpen(first, texts) if power is True else sharpen(first, texts, float(power))
+
+
+def check(method: str, settings: dict[str, Any]) -> None:
+    """Refuse a setting that the method does not have; drop those that are None."""
+    known = {
+        "centring": {"keep_mean"},
+        "lir": {"rank"},
+        "lsar": {"rank", "sharpen"},
+        "leace": {"sharpen"},
+        "shift": {"alpha", "source"},
+        "map": {"rank", "sharpen", *(f.name for f in fields(Recipe))},
+        "scores": set(),
+    }[method]
+    for name in [k for k, v in settings.items() if v is not None]:
+        if name not in known:
+            raise MixlingError(
+                f"method '{method}' has no setting '{name}'; it has: {', '.join(sorted(known)) or 'none'}"
+            )
+    for name in [k for k, v in settings.items() if v is None]:
+        del settings[name]
+
+
+def _source(name: str, languages: Sequence[str] | None) -> tuple[Any, bool]:
+    """Corpus of `name[:split]` (train where there is one), and whether it is sentences and their translations."""
+    kind, _, split = name.partition(":")
+    if kind not in SOURCES:
+        return load(name, languages=None if languages is None else list(languages)), False
+    source = SOURCES[kind]
+    split = split or ("train" if "train" in source.splits else source.splits[0])
+    corpus = load(kind, split)
+    if languages is not None:
+        there = [x for x in languages if x in corpus.languages()]
+        if not there:
+            raise MixlingError(f"source '{kind}' has none of the languages {', '.join(languages)}")
+        corpus = corpus.select(languages=there)
+    return corpus, source.parallel
+
+
+def _write(
+    retriever: Retriever, found: Affine | ByLanguage | dict[str, Any], method: str, out: Path, made: dict
+) -> None:
+    from sentence_transformers.sentence_transformer.modules import Dense, Normalize
+
+    from mixling.models.language_map import LanguageMap
+
+    settings = {"method": method} if isinstance(found, dict) else found.made
+    origin = {**retriever.origin, "debiased": {**made, **settings}}
+    before = list(retriever.model)
+    if isinstance(found, Affine):
+        import torch
+
+        size = found.matrix.shape[0]
+        dense = Dense(
+            size,
+            size,
+            bias=True,
+            activation_function=torch.nn.Identity(),
+            init_weight=torch.from_numpy(found.matrix),
+            init_bias=torch.from_numpy(found.bias),
+        )
+        _chain(retriever, [*before, dense, Normalize()])
+    elif isinstance(found, ByLanguage):
+        size = found.offset.shape[2]
+        module = LanguageMap(found.languages, found.basis.shape[1], size).tensors(found.offset, found.basis)
+        head = len(retriever.head())
+        _chain(
+            retriever, [*before[:head], module, Normalize()] if found.raw else [*before, module, Normalize()]
+        )
+    try:
+        retriever.save(out, card=None, origin=origin)
+    finally:
+        _chain(retriever, before)
+    if isinstance(found, dict):
+        write_text(out / "scores.json", json.dumps(found, indent=1))
+
+
+def _chain(retriever: Retriever, modules: list[Any]) -> None:
+    """Give the retriever's model these modules."""
+    model = retriever.model
+    for name in list(model._modules):
+        del model._modules[name]
+    for number, module in enumerate(modules):
+        model.add_module(str(number), module)

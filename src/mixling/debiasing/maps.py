@@ -1,0 +1,77 @@
+"""What debiasing makes: one affine map for all texts, or one for each language; and how both are applied.
+
+    Affine       y = x W^T + b                                    no language is needed
+    ByLanguage   y = z - C_l C_l^T z,  z = x - m_{role, l}        the text's language is needed
+
+Vectors are brought to length one before and after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows brought to length one."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+@dataclass(frozen=True)
+class Affine:
+    """matrix: float32 [d, d]; bias: float32 [d]; made: method and settings."""
+
+    matrix: np.ndarray
+    bias: np.ndarray
+    made: dict = field(default_factory=dict)
+
+    def apply(
+        self, vectors: np.ndarray, languages: Sequence[str] | None = None, role: str = "passage"
+    ) -> np.ndarray:
+        """float32 [n, d], rows of length one."""
+        return unit(vectors @ self.matrix.T + self.bias).astype(np.float32)
+
+    def then(self, other: Affine) -> Affine:
+        """This map, then another."""
+        return Affine(
+            other.matrix @ self.matrix, other.matrix @ self.bias + other.bias, {**self.made, **other.made}
+        )
+
+
+@dataclass(frozen=True)
+class ByLanguage:
+    """languages: [l]; offset: float32 [2 (query, passage), l, d]; basis: float32 [l, r, d], directions removed
+    (r may be 0). raw: on vectors as the encoder pools them, not yet of length one. A text in a language that is
+    not here stays as it is."""
+
+    languages: tuple[str, ...]
+    offset: np.ndarray
+    basis: np.ndarray
+    raw: bool = False
+    made: dict = field(default_factory=dict)
+
+    def apply(
+        self, vectors: np.ndarray, languages: Sequence[str] | None, role: str = "passage"
+    ) -> np.ndarray:
+        """float32 [n, d], rows of length one."""
+        if languages is None:
+            raise ValueError("languages are needed")
+        return unit(self.moved(vectors, languages, role)).astype(np.float32)
+
+    def moved(self, vectors: np.ndarray, languages: Sequence[str], role: str) -> np.ndarray:
+        """The map alone, lengths as they come."""
+        vectors = np.array(vectors, np.float32)
+        known = {x: i for i, x in enumerate(self.languages)}
+        code = np.array([known.get(x, -1) for x in languages])
+        for i in np.unique(code[code >= 0]):
+            rows = np.flatnonzero(code == i)
+            z = vectors[rows] - self.offset[0 if role == "query" else 1, i]
+            vectors[rows] = z - (z @ self.basis[i].T) @ self.basis[i]
+        return vectors
+
+
+def identity(size: int) -> Affine:
+    """The map that changes nothing."""
+    return Affine(np.eye(size, dtype=np.float32), np.zeros(size, np.float32))

@@ -1,0 +1,179 @@
+"""Stored vectors to fit a map on: questions, passages, and which passage answers which question.
+
+A stock is a corpus whose texts are vectors. It comes from a corpus and an encoder, or from Parquet files with
+columns `vector`, `language`, `group` and `role` ("query" or "passage"): rows of one group are a question, its
+translations, and its answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.languages import tag
+from mixling.corpora.windows import window
+from mixling.errors import MixlingError
+
+Encode = Callable[[list[str], str], np.ndarray]
+COLUMNS = ("vector", "language", "group", "role")
+
+
+@dataclass(frozen=True)
+class Stock:
+    """questions: float32 [questions of the corpus, d]; passages: float32 [links of the corpus, d], the linked
+    passage's vector (of a window round the answer); bitext: questions and passages are the same texts."""
+
+    corpus: Corpus
+    questions: np.ndarray
+    passages: np.ndarray
+    bitext: bool = False
+
+    def question_language(self) -> np.ndarray:
+        """Language of each question, str [n]."""
+        return np.array(self.corpus.questions["language"].to_pylist())
+
+    def passage_language(self) -> np.ndarray:
+        """Language of each linked passage, str [n]."""
+        language = np.array(self.corpus.passages["language"].to_pylist())
+        return language[self.corpus.links["passage"].to_numpy()]
+
+    def languages(self) -> list[str]:
+        """Languages, sorted."""
+        return self.corpus.languages()
+
+
+def of_corpus(
+    corpus: Corpus, encode: Encode, bitext: bool, width: int = 600, texts: int | None = None
+) -> Stock:
+    """Encode a corpus. encode(texts, role) -> float32 [n, d]; width: characters of a passage's window.
+
+    texts: so many question groups only, the first of those that most languages have.
+    """
+    if texts is not None:
+        corpus = first_groups(corpus, texts)
+    passage, links = corpus.passages["text"].to_pylist(), corpus.links.to_pydict()
+    windows = [
+        window(passage[p], -1 if a is None else a, -1 if b is None else b, width)
+        for p, a, b in zip(links["passage"], links["start"], links["end"], strict=True)
+    ]
+    return Stock(
+        corpus,
+        encode(corpus.questions["text"].to_pylist(), "query"),
+        encode(windows, "passage"),
+        bitext,
+    )
+
+
+def first_groups(corpus: Corpus, groups: int) -> Corpus:
+    """The part of a corpus on its first `groups` question groups, those in most languages before others."""
+    counts = corpus.questions.group_by("group", use_threads=False).aggregate([("language", "count_distinct")])
+    order = np.argsort(-counts["language_count_distinct"].to_numpy(), kind="stable")[:groups]
+    names = set(np.array(counts["group"].to_pylist())[order].tolist())
+    linked = pc.is_in(corpus.links["group"], pa.array(sorted(names)))
+    rows = corpus.links.filter(linked)["passage"].unique().to_numpy()
+    group = corpus.passages["group"].take(pa.array(rows)).unique().to_pylist()
+    return corpus.select(passage_groups=group)
+
+
+def of_files(folder: Path) -> tuple[Stock, list[Path]]:
+    """The stock of all *.parquet in a folder, and the files."""
+    files = sorted(folder.glob("*.parquet")) if folder.is_dir() else [folder]
+    if not files or not all(f.exists() for f in files):
+        raise MixlingError(
+            f"{folder}: no Parquet files; give a folder of them with columns {', '.join(COLUMNS)}"
+        )
+    builder, rows = Builder(folder.name), {"query": [], "passage": []}  # type: ignore[var-annotated]
+    size = 0
+    for path in files:
+        table, vector = read(path)
+        size = size or vector.shape[1]
+        if vector.shape[1] != size:
+            raise MixlingError(f"{path}: vectors of {vector.shape[1]} numbers, those before have {size}")
+        for i, row in enumerate(table.to_pylist()):
+            role, language, group = row["role"], tag(row["language"]), str(row["group"])
+            key = f"{path.name}#{i}"
+            if role == "query":
+                builder.question(key, key, language, group)
+            elif role == "passage":
+                builder.link(group, builder.passage(key, key, language, group))
+            else:
+                raise MixlingError(f"{path}:{i + 1}: field 'role': found {role!r}, expected query or passage")
+            rows[role].append(vector[i])
+    if not rows["query"] or not rows["passage"]:
+        raise MixlingError(f"{folder}: needs rows of both roles, query and passage")
+    return Stock(builder.build(), np.stack(rows["query"]), np.stack(rows["passage"])), files
+
+
+def read(path: Path) -> tuple[pa.Table, np.ndarray]:
+    """One file: its columns but the vector, and the vectors, float32 [n, d]."""
+    table = pq.read_table(path)
+    for column in COLUMNS:
+        if column not in table.column_names:
+            raise MixlingError(
+                f"{path}: no column '{column}'; there are: {', '.join(table.column_names)}; expected "
+                f"{', '.join(COLUMNS)}"
+            )
+    values = table["vector"].combine_chunks()
+    lengths = pc.unique(pc.list_value_length(values)).to_pylist()
+    if len(lengths) != 1 or not lengths[0]:
+        raise MixlingError(f"{path}: column 'vector' has lists of different lengths: {lengths[:5]}")
+    flat = np.asarray(values.flatten()).astype(np.float32)
+    return table.drop_columns(["vector"]), flat.reshape(len(table), lengths[0])
+
+
+def means(stock: Stock) -> tuple[list[str], np.ndarray]:
+    """Mean vector of each language in each role: float64 [2 roles, languages, d]; NaN where there is no text."""
+    languages = stock.languages()
+    found = np.full((2, len(languages), stock.questions.shape[1]), np.nan)
+    pairs = ((stock.questions, stock.question_language()), (stock.passages, stock.passage_language()))
+    for role, (vectors, of) in enumerate(pairs):
+        for i, code in enumerate(languages):
+            mine = vectors[of == code]
+            if len(mine):
+                found[role, i] = mine.mean(0, dtype=np.float64)
+    return languages, found
+
+
+def everything(stocks: Sequence[Stock]) -> tuple[np.ndarray, np.ndarray]:
+    """All vectors, float32 [n, d], and their languages."""
+    vectors = [v for s in stocks for v in (s.questions, s.passages)]
+    languages = [x for s in stocks for x in (s.question_language(), s.passage_language())]
+    return np.concatenate(vectors), np.concatenate(languages)
+
+
+def joined(stocks: Sequence[Stock]) -> Stock:
+    """Several stocks as one; groups of different stocks stay apart."""
+    if len(stocks) == 1:
+        return stocks[0]
+    questions, passages, links, rows = [], [], [], 0
+    for number, s in enumerate(stocks):
+        tables = [s.corpus.questions, s.corpus.passages, s.corpus.links]
+        for i, table in enumerate(tables):
+            column = table.column_names.index("group")
+            names = pc.binary_join_element_wise(str(number), pc.cast(table["group"], pa.string()), ":")
+            tables[i] = table.set_column(column, "group", names)
+        moved = pa.array(tables[2]["passage"].to_numpy() + rows)
+        tables[2] = tables[2].set_column(1, "passage", moved)
+        rows += len(tables[1])
+        questions.append(tables[0])
+        passages.append(tables[1])
+        links.append(tables[2])
+    corpus = Corpus(
+        "+".join(s.corpus.name for s in stocks),
+        pa.concat_tables(questions),
+        pa.concat_tables(passages),
+        pa.concat_tables(links),
+    )
+    return Stock(
+        corpus,
+        np.concatenate([s.questions for s in stocks]),
+        np.concatenate([s.passages for s in stocks]),
+        all(s.bitext for s in stocks),
+    )
