@@ -10,17 +10,21 @@ import typer
 
 def run(
     results: Annotated[
-        list[Path],
-        typer.Argument(help="Folders that `mixling evaluate --out` wrote; the first is the yardstick."),
+        list[str],
+        typer.Argument(
+            help="Folders that `mixling evaluate --out` wrote; the first is the yardstick. NAME=FOLDER names a run; "
+            "folders of one name are its seeds."
+        ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the comparison as an HTML file.")
+        Path | None, typer.Option("--out", "-o", help="Write the comparison: .html, .md, .tex or .csv.")
     ] = None,
+    permutations: Annotated[int, typer.Option(help="Of the test.")] = 10_000,
 ) -> None:
-    """Show results side by side, with differences to the first."""
+    """Compare results with the first one: differences, intervals, tests over translation groups."""
     from mixling.reports.compare import compare
-    from mixling.reports.terminal import show
+    from mixling.reports.terminal import show_comparison
 
-    show(compare(results, out))
+    show_comparison(compare(results, out, permutations))
     if out is not None:
         typer.echo(f"{out}")

@@ -9,7 +9,12 @@ import typer
 
 
 def run(
-    model: Annotated[str, typer.Argument(help="A model folder or hub name.")],
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            help="Model folders or hub names; also bm25, random, oracle, NAME+bm25 (scores) and NAME+bm25:rrf."
+        ),
+    ],
     task: Annotated[
         list[str],
         typer.Option("--task", "-t", help="A task's name or a folder of your own; may be repeated."),
@@ -22,15 +27,36 @@ def run(
     ] = False,
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     trec: Annotated[bool, typer.Option("--trec", help="Write TREC run and qrels files too.")] = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", help="Keep vectors here: a model and its debiased variants share them."),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", help="Of a folder's rows that do not say theirs.")
+    ] = None,
+    noise: Annotated[
+        list[str] | None,
+        typer.Option("--noise", help="Questions with noise: typos, diacritics, romanise, switch (or :RATE)."),
+    ] = None,
 ) -> None:
-    """Measure a retriever in one language, across languages and in the pool."""
+    """Measure retrievers in one language, across languages and in the pool."""
     from mixling.errors import MixlingError
-    from mixling.reports.evaluate import evaluate
+    from mixling.reports.evaluate import evaluate_all
     from mixling.reports.terminal import show
 
     if trec and out is None:
         raise MixlingError("--trec writes files: say where with --out DIR")
-    result = evaluate(model, task, out, context=context, precision=precision, trec=trec)
-    show([result])
+    results = evaluate_all(
+        models,
+        task,
+        out,
+        context=context,
+        precision=precision,
+        trec=trec,
+        keep=keep,
+        language=language,
+        noise=noise or (),
+    )
+    show(results)
     if out is not None:
         typer.echo(f"{out / 'report.html'}")

@@ -9,6 +9,7 @@ oracle        relevant candidates first, in the order of their ids: the top of e
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -62,6 +63,11 @@ class Dense:
         scorer: Scorer = Dot(queries, candidates)
         if self.retriever.calibration:
             scorer = Calibrated(scorer, one, self.retriever.calibration)
+        # without ICU there is no coverage, and nothing else is missing
+        with contextlib.suppress(MixlingError):
+            from mixling.evaluation.coverage import coverage
+
+            counted["coverage"] = coverage(self.retriever, one)
         return scorer, counted
 
 

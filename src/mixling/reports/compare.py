@@ -1,21 +1,78 @@
-"""Several results side by side."""
+"""Several runs side by side, each tested against the first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, choose
 from mixling.evaluation.result import Result
-from mixling.reports.html import write_report
+from mixling.evaluation.rows import of_task, task_comparison
+from mixling.evaluation.significance import Comparison
+from mixling.reports.words import display_names
+
+Tested = dict[str, dict[str, tuple[Comparison, float]]]
 
 
-def compare(folders: Sequence[str | Path], out: str | Path | None = None) -> list[Result]:
-    """Load results and (if `out` is given) write their comparison as one HTML file; the first is the yardstick."""
-    results = [Result.load(f) for f in folders]
-    if not results:
+@dataclass(frozen=True)
+class Run:
+    """One or more results (seeds) under one name. tested: {task: …} against the yardstick, empty for itself;
+    by_language: the same for each question language."""
+
+    name: str
+    results: list[Result]
+    tested: dict[str, Tested]
+    by_language: dict[str, Tested]
+
+    @property
+    def result(self) -> Result:
+        """The first seed's result."""
+        return self.results[0]
+
+
+def compare(
+    folders: Sequence[str | Path], out: str | Path | None = None, permutations: int = 10_000
+) -> list[Run]:
+    """Load results, test each against the first, and (if `out` is given) write the comparison.
+
+    folders: what `mixling evaluate --out` wrote; `NAME=FOLDER` names a run, and folders of one name are its seeds.
+    out: a file that ends in .html, .md, .tex or .csv. The test is a permutation over translation groups, Holm over
+    all cells of a task; see `mixling.evaluation.significance`. Raises MixlingError.
+    """
+    if not folders:
         raise MixlingError("nothing to compare: name the folders that `mixling evaluate --out` wrote")
-    shared = set.intersection(*(set(r.summary["tasks"]) for r in results))
+    if out is not None:
+        choose(Path(out).suffix, (".html", ".md", ".tex", ".csv"), "form of --out")
+    named: dict[str, list[Result]] = {}
+    for number, given in enumerate(map(str, folders)):
+        name, equals, folder = given.partition("=")
+        # a path may hold "=" itself
+        if not equals or Path(given).exists():
+            name, folder = "", given
+        named.setdefault(name or f"#{number}", []).append(Result.load(folder))
+    results = [r for seeds in named.values() for r in seeds]
+    shared = _shared(results, folders)
+    names = [
+        n if not n.startswith("#") else label
+        for n, label in zip(named, display_names([s[0] for s in named.values()]), strict=True)
+    ]
+    sides = list(named.values())
+    runs = [Run(names[0], sides[0], {}, {})]
+    for name, seeds in zip(names[1:], sides[1:], strict=True):
+        tested, by_language = {}, {}
+        for task in shared:
+            first, second = ([of_task(r.scores, task) for r in side] for side in (sides[0], seeds))
+            tested[task] = task_comparison(first, second, permutations=permutations)
+            by_language[task] = task_comparison(first, second, True, permutations=permutations)
+        runs.append(Run(name, seeds, tested, by_language))
+    if out is not None:
+        _write(runs, shared, Path(out))
+    return runs
+
+
+def _shared(results: list[Result], folders: Sequence[str | Path]) -> list[str]:
+    shared = [t for t in results[0].summary["tasks"] if all(t in r.summary["tasks"] for r in results)]
     if not shared:
         raise MixlingError(
             "the results share no task: "
@@ -28,6 +85,16 @@ def compare(folders: Sequence[str | Path], out: str | Path | None = None) -> lis
             raise MixlingError(
                 f"task '{task}' was measured on different data (their hashes differ); evaluate again on one set"
             )
-    if out is not None:
-        write_report(results, Path(out))
-    return results
+    return shared
+
+
+def _write(runs: list[Run], tasks: list[str], path: Path) -> None:
+    from mixling.corpora.files import write_text
+    from mixling.reports import tables
+    from mixling.reports.html import write_report
+
+    if path.suffix == ".html":
+        write_report([r.result for r in runs], path, runs)
+        return
+    form = {".md": tables.markdown, ".tex": tables.latex, ".csv": tables.csv}[path.suffix]
+    write_text(path, form(runs, tasks))

@@ -1,14 +1,19 @@
-"""The verb `evaluate`: measure a retriever and write what came out, the report last."""
+"""The verb `evaluate`: measure retrievers and write what came out, the report last."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mixling.errors import MixlingError
+from mixling.evaluation.benchmarks import task as named
 from mixling.evaluation.measure import measure
+from mixling.evaluation.noise import RATES, noisy
 from mixling.evaluation.result import Result
-from mixling.evaluation.tasks import Task
+from mixling.evaluation.tasks import SETTINGS, Task
+from mixling.reports.compare import compare
 from mixling.reports.html import write_report
 
 if TYPE_CHECKING:
@@ -23,20 +28,86 @@ def evaluate(
     context: bool = False,
     precision: str = "fp32",
     trec: bool = False,
+    keep: str | Path | None = None,
+    language: str | None = None,
+    noise: Sequence[str] = (),
 ) -> Result:
     """Measure a model on tasks in one language, across languages and in the pool (see `measure`).
 
     out: a folder for summary.json, scores.parquet and report.html; trec: run and qrels files in out/trec too.
+    keep: a folder where vectors stay; language: of a folder's rows that do not say theirs. noise: kinds of
+    `mixling.evaluation.noise`, each at its usual rates or as `kind:rate`; the clean task comes first.
     """
     folder = None if out is None else Path(out)
+    loaded = [named(t, context, language) for t in tasks]
     result = measure(
         model,
-        tasks,
+        [x for one in loaded for x in (one, *_noisy(one, noise))],
         context=context,
         precision=precision,
         trec=folder / "trec" if trec and folder is not None else None,
+        keep=None if keep is None else Path(keep),
     )
+    if noise:
+        result.summary["noise"] = {one.name: _robustness(result, one.name) for one in loaded}
     if folder is not None:
         result.save(folder)
         write_report([result], folder / "report.html")
     return result
+
+
+def evaluate_all(
+    models: Sequence[str], tasks: Sequence[str], out: str | Path | None = None, **more: Any
+) -> list[Result]:
+    """Measure several models on the same tasks; with more than one, `out` has a folder for each and a comparison."""
+    if len(models) == 1:
+        return [evaluate(models[0], tasks, out, **more)]
+    loaded = [named(t, more.get("context", False), more.get("language")) for t in tasks]
+    folders = [None if out is None else Path(out) / n for n in _folders(models)]
+    results = [evaluate(m, loaded, f, **more) for m, f in zip(models, folders, strict=True)]
+    if out is not None:
+        compare([f for f in folders if f is not None], Path(out) / "report.html")
+    return results
+
+
+def _folders(models: Sequence[str]) -> list[str]:
+    """A folder's name for each model: its last part, told apart by a number where two are the same."""
+    names = [re.sub(r"[^\w.+-]+", "-", str(m).rstrip("/").rpartition("/")[2]) or "model" for m in models]
+    return [n if names.count(n) == 1 else f"{n}-{i}" for i, n in enumerate(names, 1)]
+
+
+def _noisy(one: Task, noise: Sequence[str]) -> list[Task]:
+    made = []
+    for given in noise:
+        kind, _, rate = given.partition(":")
+        try:
+            rates = (float(rate),) if rate else (1.0,) if kind in ("diacritics", "romanise") else RATES
+        except ValueError:
+            raise MixlingError(f"noise '{given}': write kind or kind:rate, for instance typos:0.1") from None
+        made += [noisy(one, kind, r) for r in rates]
+    return made
+
+
+def _robustness(result: Result, name: str) -> dict[str, Any]:
+    """mAP under noise: {kind: {setting: {"clean", "scores": {rate: mAP}, "ratio": {rate: to clean}, "slope"}}};
+    slope: change of the ratio for each tenth of rate, least squares through the clean score."""
+    found: dict[str, Any] = {}
+    clean = result.summary["tasks"][name]
+    for other, entry in result.summary["tasks"].items():
+        base, _, spec = other.partition("~")
+        if base != name or not spec:
+            continue
+        kind, _, rate = spec.rpartition(":")
+        for setting in SETTINGS:
+            if setting in entry:
+                mine = found.setdefault(kind, {}).setdefault(
+                    setting, {"clean": clean[setting]["mAP"], "scores": {}, "ratio": {}}
+                )
+                mine["scores"][rate] = entry[setting]["mAP"]
+                mine["ratio"][rate] = entry[setting]["mAP"] / max(clean[setting]["mAP"], 1e-12)
+    for kind in found.values():
+        for mine in kind.values():
+            x = [float(r) for r in mine["ratio"]]
+            y = [v - 1 for v in mine["ratio"].values()]
+            mine["slope"] = 0.1 * sum(a * b for a, b in zip(x, y, strict=True)) / sum(a * a for a in x)
+    return found

@@ -4,48 +4,92 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
+from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.metrics import METRICS
 from mixling.evaluation.result import Result
+from mixling.evaluation.significance import mark
 from mixling.evaluation.tasks import SETTINGS
-from mixling.reports.words import display_names, finding
+from mixling.reports.tables import LEGEND, shown, value
+from mixling.reports.words import display_names, finding, reading
+
+if TYPE_CHECKING:
+    from mixling.reports.compare import Run
+
+BIAS = ("rank_distance", "TLR@20", "intrusion@10", "LPR", "Lang-nDCG@10", "MRC@20", "PEER@100", "Complete@20")
 
 
-def show(results: Sequence[Result], console: Console | None = None) -> None:
-    """Print the finding and the figures of each task; with several runs, differences to the first."""
+def show(results: Sequence[Result], console: Console | None = None, bias: bool = True) -> None:
+    """Print the finding and the figures of each task, with 95 % intervals of mAP."""
     console = console or Console()
-    results = list(results)
-    names = display_names(results)
-    for task in results[0].summary["tasks"]:
-        if any(task not in r.summary["tasks"] for r in results):
-            continue
-        first = results[0].summary["tasks"][task]
-        for name, result in zip(names, results, strict=True):
+    for result, name in zip(results, display_names(list(results)), strict=True):
+        for task, entry in result.summary["tasks"].items():
             table = Table(title=f"{task}: {name}", title_justify="left", show_edge=False)
             table.add_column("setting", no_wrap=True)
-            for m in (*METRICS, "distance"):
+            for m in (*METRICS, "mAP, 95 %"):
                 table.add_column(m, justify="right")
-            entry = result.summary["tasks"][task]
             for setting in SETTINGS:
                 if setting in entry:
-                    cells = [
-                        _cell(entry[setting][m], first[setting][m], result is not results[0]) for m in METRICS
-                    ]
-                    far = entry[setting].get("rank_distance", math.nan)
-                    table.add_row(setting, *cells, "" if math.isnan(far) else f"{far:.1f}")
+                    low, high = entry.get("intervals", {}).get(setting, {}).get("mAP", (math.nan, math.nan))
+                    table.add_row(
+                        setting, *(f"{entry[setting][m]:.4f}" for m in METRICS), _between(low, high, 3)
+                    )
             console.print(table)
-        for sentence in finding(results, names, task):
-            console.print(sentence, soft_wrap=True, highlight=False)
-        for what, count in results[-1].summary["tasks"][task]["skipped"].items():
-            console.print(f"[dim]skipped: {count} {what}[/dim]", highlight=False)
+            if bias and "bias" in entry:
+                console.print(_bias(entry))
+            for sentence in finding(result, name, task):
+                console.print(sentence, soft_wrap=True, highlight=False)
+            for what, count in entry["skipped"].items():
+                console.print(f"[dim]skipped: {count} {what}[/dim]", highlight=False)
+            console.print()
+
+
+def _between(low: float, high: float, digits: int) -> str:
+    return "" if math.isnan(low) else f"{low:.{digits}f} … {high:.{digits}f}"
+
+
+def _bias(entry: dict) -> Table:
+    table = Table(show_edge=False, show_header=False)
+    for justify in ("left", "right", "right", "left"):
+        table.add_column(justify=justify)
+    for name in BIAS:
+        got = entry["bias"].get(name, math.nan)
+        if math.isnan(got):
+            continue
+        low, high = entry.get("intervals", {}).get("bias", {}).get(name, (math.nan, math.nan))
+        digits = 1 if name == "rank_distance" else 3
+        table.add_row(name, f"{got:.{digits}f}", _between(low, high, digits), f"[dim]{ALL[name].says}[/dim]")
+    return table
+
+
+def show_comparison(runs: Sequence[Run], console: Console | None = None) -> None:
+    """Print every run's figures with marks against the first, and a sentence of reading."""
+    console = console or Console()
+    tasks = [t for t in runs[0].result.summary["tasks"] if all(t in r.result.summary["tasks"] for r in runs)]
+    columns = [*((s, "mAP") for s in SETTINGS), ("pool", "nDCG@10")]
+    columns += [("pool", m) for m in ("rank_distance", "TLR@20", "intrusion@10", "LPR")]
+    for task in tasks:
+        there = [c for c in columns if not math.isnan(value(runs[0], task, *c))]
+        table = Table(title=task, title_justify="left", show_edge=False)
+        table.add_column("run", overflow="fold")
+        for setting, measure in there:
+            table.add_column(f"{setting}\n{measure}", justify="right")
+        for run in runs:
+            row = []
+            for setting, measure in there:
+                text = shown(value(run, task, setting, measure), measure)
+                tested = run.tested.get(task, {}).get(setting, {}).get(measure)
+                row.append(text if tested is None else f"{text}{mark(tested[1]):3}")
+            seeds = f" ({len(run.results)} seeds)" if len(run.results) > 1 else ""
+            table.add_row(run.name + seeds, *row)
+        console.print(table)
+        for run in runs[1:]:
+            for sentence in reading(run.tested[task], run.name, runs[0].name):
+                console.print(sentence, soft_wrap=True, highlight=False)
         console.print()
-
-
-def _cell(value: float, before: float, compare: bool) -> str:
-    if not compare:
-        return f"{value:.4f}"
-    colour = "green" if value > before else "red" if value < before else "dim"
-    return f"{value:.4f} [{colour}]{value - before:+.4f}[/{colour}]"
+    if len(runs) > 1:
+        console.print(f"[dim]{LEGEND}[/dim]", highlight=False)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from typing import TYPE_CHECKING
 
 from mixling.evaluation.result import Result
+
+if TYPE_CHECKING:
+    from mixling.evaluation.significance import Comparison
 
 
 def own_share(entry: dict) -> tuple[float, float]:
@@ -15,46 +18,64 @@ def own_share(entry: dict) -> tuple[float, float]:
     return sum(own) / len(own), sum(fair) / len(fair)
 
 
-def finding(results: list[Result], names: list[str], task: str) -> list[str]:
-    """A few sentences about one task: the last run, and how it differs from the first."""
-    entry = results[-1].summary["tasks"][task]
-    name = names[-1]
-    said = []
-    parts = (
-        [f"in its own language a question finds its answer with mAP {entry['monolingual']['mAP']:.3f}"]
-        if "monolingual" in entry
-        else []
-    )
+def finding(result: Result, name: str, task: str) -> list[str]:
+    """A few sentences about one run on one task."""
+    entry = result.summary["tasks"][task]
+    parts = []
+    if "monolingual" in entry:
+        parts.append(
+            f"in its own language a question finds its answer with mAP {entry['monolingual']['mAP']:.3f}"
+        )
     if "cross-lingual" in entry:
         parts.append(f"across two languages with {entry['cross-lingual']['mAP']:.3f}")
     if "pool" in entry:
-        n = len(entry["pool"]["by_language"])
+        n = len(entry["languages"])
         parts.append(f"in one pool of {n} languages with {entry['pool']['mAP']:.3f}")
-    said.append(f"{name}: {'; '.join(parts)}.")
+    said = [f"{name}: {'; '.join(parts)}."]
     if "pool" in entry:
         own, fair = own_share(entry)
         said.append(
             f"Of the first ten answers in the pool {own:.0%} are in the question's own language; "
             f"{fair:.0%} would be fair, for that is its share of the right answers."
         )
-    if len(results) > 1:
-        before = results[0].summary["tasks"][task]
-        moved = [
-            f"{label} {entry[s]['mAP'] - before[s]['mAP']:+.3f}"
-            for s, label in (
-                ("monolingual", "own language"),
-                ("cross-lingual", "across languages"),
-                ("pool", "pool"),
+        wrong = entry.get("bias", {}).get("intrusion@10")
+        if wrong is not None and wrong == wrong and "monolingual" in entry:
+            said.append(
+                f"{wrong:.0%} of the first ten are wrong, in the question's language, and before a right answer in "
+                "another."
             )
-            if s in entry and s in before
-        ]
-        text = f"Against {names[0]}: {', '.join(moved)} mAP"
-        if "pool" in entry and not math.isnan(entry["pool"]["rank_distance"]):
-            text += f"; rank distance {before['pool']['rank_distance']:.0f} → {entry['pool']['rank_distance']:.0f}"
-            text += (
-                f"; own-language share of the top ten {own_share(before)[0]:.0%} → {own_share(entry)[0]:.0%}"
-            )
-        said.append(text + ".")
+    return said
+
+
+def reading(tested: dict[str, dict[str, tuple[Comparison, float]]], name: str, yardstick: str) -> list[str]:
+    """A comparison in words: what rose, what fell, what cannot be told apart."""
+    rose: list[str] = []
+    fell: list[str] = []
+    same: list[str] = []
+    seeds = False
+    labels = {"monolingual": "own language", "cross-lingual": "across languages", "pool": "pool"}
+    for setting, label in labels.items():
+        if "mAP" not in tested.get(setting, {}):
+            continue
+        c, p = tested[setting]["mAP"]
+        text = f"{label} {c.difference:+.3f} [{c.low:+.3f}, {c.high:+.3f}]"
+        (same if p >= 0.05 else rose if c.difference > 0 else fell).append(text)
+        seeds = seeds or c.p_seeds is not None
+    parts = [
+        f"{word} {', '.join(texts)}"
+        for word, texts in (("rose:", rose), ("fell:", fell), ("no difference shown:", same))
+        if texts
+    ]
+    groups = next((c.groups for s in tested.values() for c, _ in s.values()), 0)
+    said = [f"{name} against {yardstick}, mAP {'; '.join(parts)} ({groups} translation groups)."]
+    if "rank_distance" in tested.get("pool", {}):
+        c, _ = tested["pool"]["rank_distance"]
+        said.append(f"Rank distance {c.first:.0f} → {c.second:.0f}.")
+    if seeds:
+        c, _ = tested["pool" if "pool" in tested else "monolingual"]["mAP"]
+        said.append(
+            f"With seeds as units (a claim about the method) p = {c.p_seeds:.3f} for {'pool' if 'pool' in tested else 'own language'} mAP."
+        )
     return said
 
 

@@ -63,7 +63,7 @@ def demo(
     after = _audit(str(trained), tasks, out / "after", precision, f"after {steps} hybrid steps")
     report = out / "report.html"
     compare([out / "before", out / "after"], report)
-    show([before, after])
+    show([before, after], bias=False)
     _answer(model, str(trained), say)
     say(f"Report: {report} (model: {trained}; {clock(time.monotonic() - begun)} in all)")
     return report
