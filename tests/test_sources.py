@@ -1,0 +1,357 @@
+"""Readers of published sets: counts where a set is here, fixtures of our own in the exact published form elsewhere."""
+
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mixling.corpora.catalogue import SOURCES, load, located
+from mixling.errors import MixlingError
+from mixling.evaluation.benchmarks import default_split, task
+
+
+def put(path, content):
+    """Text, or rows as JSON lines; gzipped if the name says so."""
+    text = (
+        content
+        if isinstance(content, str)
+        else "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in content)
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIXLING_DATA", str(tmp_path))
+    return tmp_path
+
+
+def pairs(corpus):
+    """{(question text, passage text, grade)}"""
+    question = {}
+    for text, group in zip(
+        corpus.questions["text"].to_pylist(), corpus.questions["group"].to_pylist(), strict=True
+    ):
+        question.setdefault(group, []).append(text)
+    passage = corpus.passages["text"].to_pylist()
+    links = corpus.links.to_pydict()
+    return {
+        (q, passage[p], k)
+        for g, p, k in zip(links["group"], links["passage"], links["grade"], strict=True)
+        for q in question.get(g, [])
+    }
+
+
+CASES = [(s.name, split) for s in SOURCES.values() for split in s.counts if split in ("test", "dev")]
+
+
+@pytest.mark.parametrize("name, split", CASES)
+def test_counts_of_the_published_sets(name, split):
+    if located(name) is None:
+        pytest.skip(f"{name} is not on this machine")
+    corpus = load(name, split)
+    assert (corpus.questions.num_rows, corpus.passages.num_rows) == SOURCES[name].counts[split]
+    assert set(corpus.languages()) <= set(SOURCES[name].languages)
+
+
+@pytest.mark.skipif(located("afriqa") is None, reason="AfriQA is not on this machine")
+def test_afriqa_counts_the_rows_that_it_leaves_out():
+    corpus = load("afriqa", "test")
+    assert len(corpus.skipped) == 4 and all("fill" in line for line in corpus.skipped)
+    human = load("afriqa-human", "test")
+    assert set(human.questions["language"].to_pylist()) == {"en", "fr"}
+    assert human.questions["group"].to_pylist() == corpus.questions["group"].to_pylist()
+
+
+def test_miracl(data):
+    root = data / "miracl"
+    put(
+        root / "miracl-v1.0-sw/topics/topics.miracl-v1.0-sw-dev.tsv",
+        "1#0\tNani aliandika?\n2#0\tLini ilianza?\n",
+    )
+    put(
+        root / "miracl-v1.0-sw/qrels/qrels.miracl-v1.0-sw-dev.tsv",
+        "1#0\tQ0\t10#0\t1\n1#0\tQ0\t10#1\t0\n2#0\tQ0\t11#0\t1\n",
+    )
+    rows = [
+        {"docid": f"{a}#{b}", "title": "Kichwa", "text": f"Maandishi {a} {b}"}
+        for a in (10, 11, 12)
+        for b in (0, 1)
+    ]
+    put(root / "miracl-corpus-v1.0-sw/docs-0.jsonl.gz", rows)
+    judged, full = load("miracl", "dev"), load("miracl", "dev-full")
+    assert judged.passages.num_rows == 3 and full.passages.num_rows == 6
+    assert pairs(judged) == {("Nani aliandika?", "Maandishi 10 0", 1), ("Lini ilianza?", "Maandishi 11 0", 1)}
+    one = task("miracl")
+    assert one.titles[0] == "Kichwa" and one.settings() == ["monolingual"] and one.name == "miracl"
+    assert len(task("miracl:dev-full").candidates) == 6
+
+
+def test_mr_tydi(data):
+    root = data / "mr-tydi"
+
+    def passage(n, language):
+        return {"docid": f"{n}#0", "title": "T", "text": f"{language} text {n}"}
+
+    for language in ("swahili", "thai"):
+        rows = [
+            {
+                "query_id": str(q),
+                "query": f"{language} question {q}",
+                "positive_passages": [passage(q, language)],
+                "negative_passages": [passage(q + 50, language)],
+            }
+            for q in range(2)
+        ]
+        put(root / f"mrtydi-v1.1-{language}/test.jsonl.gz", rows)
+        put(
+            root / f"mrtydi-v1.1-{language}/corpus.jsonl.gz",
+            [passage(n, language) for n in (0, 1, 50, 51, 90)],
+        )
+    judged, full = load("mr-tydi", "test"), load("mr-tydi", "test-full")
+    assert (judged.questions.num_rows, judged.passages.num_rows, full.passages.num_rows) == (4, 8, 10)
+    assert ("thai question 1", "thai text 1", 1) in pairs(full) and len(pairs(full)) == 4
+    assert set(task("mr-tydi").languages) == {"sw", "th"}
+
+
+def test_ciral(data):
+    root = data / "ciral"
+    put(root / "ciral-hausa/topics/topics.ciral-v1.0-ha-dev.tsv", "4\tWhere do herders live?\n")
+    put(
+        root / "ciral-hausa/qrels/qrels.ciral-v1.0-ha-dev.tsv",
+        "4 Q0 DailyTrust#1#0 1\n4 Q0 DailyTrust#2#0 0\n",
+    )
+    rows = [{"docid": f"DailyTrust#{n}#0", "title": "L", "text": f"labari {n}", "url": ""} for n in (1, 2, 3)]
+    put(root / "passages-v1.0/hausa_passages.jsonl.gz", rows)
+    assert load("ciral", "dev").passages.num_rows == 2 and load("ciral", "dev-full").passages.num_rows == 3
+    assert pairs(load("ciral")) == {("Where do herders live?", "labari 1", 1)}
+    assert task("ciral").settings() == ["cross-lingual"]
+
+
+def test_neuclir_keeps_grades(data):
+    root = data / "neuclir"
+    topics = [{"lang": "eng", "source": "original", "topic_title": "Dams", "topic_description": "Find dams."}]
+    put(root / "topics.jsonl", [{"topic_id": "7", "topics": [{"lang": "rus", "topic_title": "x"}, *topics]}])
+    put(root / "qrels.neuclir", "7 0 a 3\n7 0 b 1\n7 0 c 0\n")
+    put(
+        root / "rus.jsonl",
+        [{"id": "a", "title": "П", "text": "плотина"}, {"id": "d", "title": "", "text": "мост"}],
+    )
+    put(
+        root / "zho.jsonl", [{"id": "b", "title": "", "text": "水坝"}, {"id": "c", "title": "", "text": "桥"}]
+    )
+    assert pairs(load("neuclir")) == {("Dams Find dams.", "плотина", 3), ("Dams Find dams.", "水坝", 1)}
+    one = task("neuclir:test-full")
+    assert len(one.candidates) == 4 and sorted(one.grades.tolist()) == [1, 3]
+
+
+def test_mmarco(data):
+    root = data / "mmarco"
+    for language, word in (("english", "en"), ("german", "de")):
+        put(
+            root / f"collections/{language}_collection.tsv",
+            "".join(f"{n}\t{word} passage {n}\n" for n in range(5)),
+        )
+        for split, name in (("train", "train"), ("dev", "dev.small")):
+            put(
+                root / f"queries/{split}/{language}_queries.{name}.tsv",
+                f"100\t{word} query\n101\t{word} other\n",
+            )
+    put(root / "triples.train.ids.small.tsv", "100\t0\t1\n101\t2\t3\n")
+    put(root / "qrels.dev.small.tsv", "100\t0\t4\t1\n")
+    train, dev = load("mmarco", "train"), load("mmarco", "dev")
+    assert train.passages.num_rows == 8 and dev.passages.num_rows == 2
+    assert ("de query", "en passage 0", 1) in pairs(train) and ("en query", "de passage 4", 1) in pairs(dev)
+    assert default_split(SOURCES["mmarco"]) == "dev"
+
+
+def test_mfaq(data):
+    pages = [
+        {
+            "id": 0,
+            "domain": "example.org",
+            "domain_index": 0,
+            "qa_pairs": [{"question": "Was ist das?", "answer": "Ein Baum.", "language": "de"}],
+        }
+    ]
+    put(data / "mfaq/de/train.jsonl", pages)
+    pages = [
+        {
+            "id": 1,
+            "domain": "example.com",
+            "qa_pairs": [{"question": "What?", "answer": "A tree.", "language": "en"}],
+        }
+    ]
+    put(data / "mfaq/en/train.jsonl", pages)
+    assert pairs(load("mfaq")) == {("Was ist das?", "Ein Baum.", 1), ("What?", "A tree.", 1)}
+
+
+def test_belebele(data):
+    for code, text in (("eng_Latn", "The river"), ("swh_Latn", "Mto")):
+        rows = [
+            {
+                "link": "https://example.org/river",
+                "question_number": n,
+                "flores_passage": f"{text} {p}",
+                "question": f"{text} {p}?",
+                "mc_answer1": "a",
+                "correct_answer_num": "1",
+                "dialect": code,
+                "ds": "2023-05-03",
+            }
+            for p, n in ((0, 1), (0, 2), (1, 1))
+        ]
+        put(data / f"belebele/data/{code}.jsonl", rows)
+    corpus = load("belebele")
+    assert (corpus.questions.num_rows, corpus.passages.num_rows) == (6, 4)
+    assert ("Mto 1?", "The river 1", 1) in pairs(corpus) and ("Mto 1?", "The river 0", 1) not in pairs(corpus)
+
+
+def test_the_benchmarks_of_mimo(data):
+    root = data / "mlir-benchmarks/XQuAD_test"
+    put(root / "queries.jsonl", [{"_id": "q1", "text": "Who?"}, {"_id": "q2", "text": "Wer?", "lang": "de"}])
+    put(
+        root / "corpus.jsonl", [{"d1": {"text": "He.", "lang": "en"}}, {"d2": {"text": "Hij.", "lang": "dt"}}]
+    )
+    put(root / "qrels.jsonl", [{"q1": {"d1": 1, "d2": 1}}, {"q2": {"d2": 1}}])
+    corpus = load("xquad-mlir")
+    assert corpus.languages() == ["de", "en", "nl"]
+    assert pairs(corpus) == {("Who?", "He.", 1), ("Who?", "Hij.", 1), ("Wer?", "Hij.", 1)}
+    assert task(str(root)).name == "XQuAD_test"
+    (root / "qrels.jsonl").unlink()
+    with pytest.raises(MixlingError, match=r"no qrels\.jsonl"):
+        load("xquad-mlir")
+
+
+def test_beir_with_grades_and_one_language(tmp_path):
+    put(tmp_path / "nf/corpus.jsonl", [{"_id": f"d{n}", "title": "", "text": f"text {n}"} for n in range(3)])
+    put(tmp_path / "nf/queries.jsonl", [{"_id": "q", "text": "what?"}])
+    put(tmp_path / "nf/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq\td0\t2\nq\td1\t1\nq\td2\t0\n")
+    one = task(str(tmp_path / "nf"), language="en")
+    assert one.grades.tolist() == [2, 1] and one.settings() == ["monolingual"]
+    with pytest.raises(MixlingError, match="language"):
+        task(str(tmp_path / "nf"))
+
+
+def test_trec_topics_qrels_and_corpus(tmp_path):
+    put(tmp_path / "t/topics.tsv", "1\tfirst question\n2\tsecond question\n")
+    put(tmp_path / "t/qrels.txt", "1 0 a 2\n1 0 b 0\n2 0 b 1\n")
+    put(
+        tmp_path / "t/corpus.jsonl",
+        [{"docid": "a", "text": "one"}, {"id": "b", "contents": "zwei", "language": "de"}],
+    )
+    one = task(str(tmp_path / "t"), language="en")
+    assert one.languages == ("de", "en") and one.grades.tolist() == [2, 1]
+    with pytest.raises(MixlingError, match="--language"):
+        task(str(tmp_path / "t"))
+
+
+@pytest.fixture
+def bitext(data):
+    rows = [
+        {"language": code, "split": "test", "index_id": n, "category": "x", "text": f"{code} sentence {n}"}
+        for code in ("eng_Latn", "swh_Latn", "deu_Latn")
+        for n in range(4)
+    ]
+    (data / "sib-200").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), data / "sib-200/sib-200.parquet")
+    return data
+
+
+def test_a_sentence_looks_for_its_translations_and_not_for_itself(bitext):
+    one = task("sib-200")
+    assert len(one.queries) == len(one.candidates) == 12 and len(one.relevant) == 24
+    assert all(one.candidates[c] == one.queries[q] for q, c in enumerate(one.excluded))
+    assert one.settings() == ["cross-lingual", "pool"] and one.pivot == "en"
+
+
+def test_pairs_of_two_languages_are_those_with_the_pivot(bitext, chain):
+    from mixling.reports.evaluate import evaluate
+
+    entry = evaluate(str(chain), ["sib-200"]).summary["tasks"]["sib-200"]
+    assert set(entry["cross-lingual"]["by_language"]) == {"de-en", "en-de", "sw-en", "en-sw"}
+    assert entry["pool"]["mAP"] > 0 and "monolingual" not in entry
+
+
+def test_a_column_that_is_missing_or_empty_is_named(data):
+    (data / "sib-200").mkdir()
+    pq.write_table(pa.table({"language": ["eng_Latn"]}), data / "sib-200/sib-200.parquet")
+    with pytest.raises(MixlingError, match="no column 'split'"):
+        load("sib-200")
+
+
+def test_the_list_has_every_benchmark_and_says_how_to_get_it(run, data):
+    status, out, _ = run("data", "list")
+    assert status == 0
+    for name in SOURCES:
+        assert name in out
+    assert "hub miracl/miracl" in out
+
+
+def test_an_mteb_task_is_read(chain):
+    from types import SimpleNamespace
+
+    from mixling.evaluation.elsewhere import read_mteb
+
+    found = SimpleNamespace(
+        metadata=SimpleNamespace(
+            name="Tiny", eval_langs={"de-en": ["deu-Latn", "eng-Latn"], "sw": ["swh-Latn"]}
+        ),
+        dataset={
+            subset: {
+                "test": {
+                    "corpus": [{"id": f"d{n}", "title": "", "text": f"{subset} {n}"} for n in range(3)],
+                    "queries": [{"id": "q", "text": f"{subset}?"}],
+                    "relevant_docs": {"q": {"d1": 2}},
+                }
+            }
+            for subset in ("de-en", "sw")
+        },
+    )
+    one = read_mteb(found)
+    assert one.name == "mteb:Tiny" and one.languages == ("de", "en", "sw") and one.grades.tolist() == [2, 2]
+    assert one.settings() == ["monolingual", "cross-lingual", "pool"]
+
+
+def test_names_that_other_tools_do_not_know():
+    with pytest.raises(MixlingError, match="mteb task 'Nothing'"):
+        task("mteb:Nothing")
+    with pytest.raises(MixlingError, match="ir_datasets has no 'nothing'"):
+        task("ir_datasets:nothing")
+
+
+def test_an_ir_datasets_set_is_read(monkeypatch):
+    """A set registered on the spot: the real registry, no network."""
+    import ir_datasets
+    from ir_datasets.formats import GenericDoc, GenericQrel, GenericQuery
+
+    class Small:
+        def has_docs(self):
+            return True
+
+        has_queries = has_qrels = has_docs
+
+        def docs_lang(self):
+            return "de"
+
+        def queries_lang(self):
+            return "en"
+
+        def docs_iter(self):
+            return [GenericDoc("a", "ein Haus"), GenericDoc("b", "ein Baum")]
+
+        def queries_iter(self):
+            return [GenericQuery("1", "a tree?")]
+
+        def qrels_iter(self):
+            return [GenericQrel("1", "b", 3), GenericQrel("1", "a", 0)]
+
+    monkeypatch.setattr(ir_datasets, "load", lambda name: Small())
+    one = task("ir_datasets:small")
+    assert one.candidates == ["ein Haus", "ein Baum"] and one.relevant.tolist() == [[0, 1]]
+    assert (one.grades.tolist() == [3] and one.settings() == ["cross-lingual", "pool"]) or one.settings() == [
+        "cross-lingual"
+    ]
