@@ -1,0 +1,327 @@
+"""Maps on vectors: against packages and formulas, as files, in plain sentence-transformers."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixling.corpora import sample
+from mixling.corpora.sources.bitext import parallel
+from mixling.debiasing.debias import METHODS, debias, fitted
+from mixling.debiasing.files import debias_vectors
+from mixling.debiasing.leace import erase
+from mixling.debiasing.lsar import default_rank, lsar, spread
+from mixling.debiasing.maps import unit
+from mixling.debiasing.stock import Stock, everything, first_groups, joined, means, of_files
+from mixling.errors import MixlingError
+from mixling.models.retriever import Retriever
+
+LANGUAGES, GROUPS, SIZE = ("ar", "de", "en", "sw"), 60, 24
+
+
+def made(seed=0, bitext=True, strength=1.0):
+    """Parallel texts: what is said, plus what the language adds, plus noise."""
+    rng = np.random.default_rng(seed)
+    said = rng.normal(size=(GROUPS, SIZE))
+    tongue = strength * np.random.default_rng(99).normal(size=(len(LANGUAGES), SIZE))
+    rows = [(f"g{g}", code, f"{code} {g}") for g in range(GROUPS) for code in LANGUAGES]
+    corpus = parallel("made", *zip(*rows, strict=True))
+    vectors = [
+        unit(
+            (said[:, None] + tongue[None] + 0.3 * rng.normal(size=(GROUPS, len(LANGUAGES), SIZE))).reshape(
+                -1, SIZE
+            )
+        ).astype(np.float32)
+        for _ in range(2)
+    ]
+    return Stock(corpus, *vectors, bitext)
+
+
+def bias_of(stock, found):
+    """How far apart the means of languages are, after a map."""
+    apart = []
+    for role, vectors, of in (
+        ("query", stock.questions, stock.question_language()),
+        ("passage", stock.passages, stock.passage_language()),
+    ):
+        moved = found.apply(vectors, of.tolist(), role) if found is not None else vectors
+        mean = np.stack([moved[of == x].mean(0) for x in LANGUAGES])
+        apart.append(np.linalg.norm(mean - mean.mean(0), axis=1).mean())
+    return float(np.mean(apart))
+
+
+@pytest.mark.parametrize("method", ["centring", "lir", "lsar", "leace"])
+def test_languages_come_together(method):
+    stock = made()
+    # LIR removes each language's first direction, which is its mean only where the mean is most of it
+    assert bias_of(stock, fitted(method, [stock])) < (0.75 if method == "lir" else 0.35) * bias_of(
+        stock, None
+    )
+
+
+@given(st.integers(0, 10**6), st.integers(2, 5))
+@settings(deadline=None, max_examples=15)
+def test_leace_equals_its_package(seed, languages):
+    import torch
+    from concept_erasure import LeaceFitter
+
+    rng = np.random.default_rng(seed)
+    label = rng.permutation(np.arange(120) % languages)
+    x = rng.normal(size=(120, 8)) + rng.normal(size=(languages, 8))[label]
+    matrix, bias = erase(x, label)
+    fitter = LeaceFitter.fit(
+        torch.from_numpy(x), torch.nn.functional.one_hot(torch.from_numpy(label)).double(), shrinkage=False
+    )
+    assert x @ matrix.T + bias == pytest.approx(fitter.eraser(torch.from_numpy(x)).numpy(), abs=1e-6)
+
+
+def test_after_leace_the_means_of_all_languages_are_one():
+    stock = made(3)
+    vectors, of = everything([stock])
+    found = fitted("leace", [stock])
+    moved = vectors @ found.matrix.T + found.bias
+    mean = np.stack([moved[of == x].mean(0) for x in LANGUAGES])
+    assert mean == pytest.approx(np.broadcast_to(mean.mean(0), mean.shape), abs=1e-5)
+
+
+def test_lsar_is_a_projection_that_takes_the_span_of_the_means():
+    stock = made(1)
+    found = lsar(stock, rank=6)
+    assert found.matrix @ found.matrix == pytest.approx(found.matrix, abs=1e-5)
+    _, mean = means(stock)
+    centred = (mean - mean.mean(1, keepdims=True)).reshape(-1, SIZE)
+    assert centred @ found.matrix.T == pytest.approx(np.zeros_like(centred), abs=1e-5)
+
+
+def test_the_default_rank_is_languages_less_one_or_less_where_few_directions_hold_nearly_all():
+    assert default_rank(np.ones(10), 4) == 3
+    assert default_rank(np.array([10.0, 0.1, 0.1, 0.1]), 4) == 1
+    direction, value, languages = spread(made(2))
+    assert languages == 4 and direction.shape == (8, SIZE) and (np.diff(value) <= 0).all()
+
+
+def test_shift_moves_documents_to_the_source_and_leaves_questions():
+    stock = made(4)
+    found = fitted("shift", [stock], alpha=1.0)
+    of = stock.passage_language()
+    moved = found.moved(stock.passages, of.tolist(), "passage")
+    assert moved[of == "en"] == pytest.approx(stock.passages[of == "en"])
+    for code in LANGUAGES:
+        assert moved[of == code].mean(0) == pytest.approx(stock.passages[of == "en"].mean(0), abs=1e-5)
+    assert found.moved(stock.questions, of.tolist(), "query") == pytest.approx(stock.questions)
+    with pytest.raises(MixlingError, match="'fi'"):
+        fitted("shift", [stock], source="fi")
+
+
+def test_a_text_of_an_unknown_language_stays_as_it_is():
+    stock = made(5)
+    found = fitted("centring", [stock])
+    assert found.moved(stock.passages[:3], ["fi"] * 3, "passage") == pytest.approx(stock.passages[:3])
+
+
+def accuracy(stock, found):
+    """Share of questions whose first passage in the pool, their own text aside, is a translation."""
+    group = np.array(stock.corpus.questions["group"].to_pylist())
+    q = (
+        found.apply(stock.questions, stock.question_language().tolist(), "query")
+        if found
+        else stock.questions
+    )
+    p = found.apply(stock.passages, stock.passage_language().tolist(), "passage") if found else stock.passages
+    scores = q @ p.T
+    np.fill_diagonal(scores, -2)
+    return float((group[scores.argmax(1)] == group).mean())
+
+
+def test_a_trained_map_finds_translations_better_and_is_the_same_every_time():
+    pairs, bitext = made(6, bitext=False), made(7)
+    recipe = {"steps": 60, "size": 32, "rank": 3}
+    found = fitted("map", [pairs, bitext], **recipe)
+    assert accuracy(pairs, found) > accuracy(pairs, None)
+    assert np.array_equal(found.matrix, fitted("map", [pairs, bitext], **recipe).matrix)
+    start = fitted("map", [pairs, bitext], **{**recipe, "pull": 1e6})
+    first = fitted("lsar", [pairs, bitext], rank=3, sharpen=True)
+    assert start.matrix == pytest.approx(first.matrix, abs=0.05)
+
+
+def test_a_map_needs_questions_and_answers():
+    with pytest.raises(MixlingError, match="--fit mlqa"):
+        fitted("map", [made()], steps=1)
+
+
+def test_sharpening_keeps_the_norm_and_stretches_what_differs():
+    stock = made(8)
+    plain, sharp = fitted("lsar", [stock], rank=3), fitted("lsar", [stock], rank=3, sharpen=0.3)
+    assert np.linalg.norm(sharp.matrix) == pytest.approx(np.linalg.norm(plain.matrix), rel=1e-4)
+    values = [np.linalg.eigvalsh(np.cov((stock.passages @ m.matrix.T).T))[3:] for m in (plain, sharp)]
+    assert values[1][-1] / values[1][0] > values[0][-1] / values[0][0]
+
+
+def test_scores_are_brought_to_one_scale():
+    stock = made(9)
+    found = fitted("scores", [stock])
+    assert len(found["pairs"]) == 16 and all(d > 0 for _, d in found["pairs"].values())
+    assert found["pairs"]["en-en"][0] > found["pairs"]["en-de"][0]
+
+
+def test_stocks_are_joined_without_mixing_their_groups():
+    both = joined([made(1), made(2)])
+    assert len(both.corpus.questions) == 2 * GROUPS * 4 and len(both.questions) == len(both.corpus.questions)
+    assert len(set(both.corpus.questions["group"].to_pylist())) == 2 * GROUPS
+    language = both.passage_language()
+    assert language[: GROUPS * 4].tolist() == made(1).passage_language().tolist()
+
+
+def test_few_groups_are_taken_in_all_their_languages():
+    corpus = first_groups(made().corpus, 7)
+    assert len(corpus.questions) == len(corpus.passages) == 28
+
+
+@pytest.fixture
+def texts(tmp_path, monkeypatch):
+    """A source of translations: the sample's passages, as SIB-200's table."""
+    monkeypatch.setenv("MIXLING_DATA", str(tmp_path))
+    whole = sample.read("all")
+    flores = {"ar": "arb_Arab", "de": "deu_Latn", "en": "eng_Latn", "sw": "swh_Latn", "zh": "zho_Hans"}
+    names = {g: i for i, g in enumerate(dict.fromkeys(whole.passages["group"].to_pylist()))}
+    rows = [
+        {"language": flores[x], "split": "train", "index_id": names[g], "category": "", "text": t}
+        for t, x, g in zip(
+            *(whole.passages[c].to_pylist() for c in ("text", "language", "group")), strict=True
+        )
+        if x in flores
+    ]
+    (tmp_path / "sib-200").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "sib-200/sib-200.parquet")
+    return tmp_path
+
+
+@pytest.mark.parametrize("method", ["lsar", "leace", "map"])
+def test_one_dense_layer_in_plain_sentence_transformers(method, chain, texts, run):
+    from sentence_transformers import SentenceTransformer
+
+    more = (
+        ["--fit", "sib-200", "--fit", "sample:all", "--steps", "5"]
+        if method == "map"
+        else ["--fit", "sib-200"]
+    )
+    status, _, err = run("debias", chain, "--method", method, *more, "--out", texts / "out")
+    assert status == 0, err
+    plain = SentenceTransformer(str(texts / "out"), device="cpu")
+    assert [type(m).__name__ for m in plain][-2:] == ["Dense", "Normalize"]
+    mine = Retriever(str(texts / "out"))
+    words = ["Where is the lake?", "Ziwa liko wapi?"]
+    assert plain.encode(["query: " + w for w in words]) == pytest.approx(
+        mine.encode(words, "query"), abs=1e-6
+    )
+    assert mine.origin["debiased"]["method"] == method and mine.origin["debiased"]["languages"]
+    base = Retriever(str(chain)).encode(words, "query")
+    assert not np.allclose(mine.encode(words, "query"), base, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["centring", "lir", "shift"])
+def test_maps_by_language_name_the_language_or_take_it(method, chain, texts):
+    out = texts / "out"
+    found = debias(str(chain), method, ["sib-200"], out)
+    mine, base = Retriever(str(out)), Retriever(str(chain))
+    words = ["Das Wasser ist kalt und klar.", "The water is cold and clear."]
+    given = mine.encode(words, "passage", languages=["de", "en"])
+    assert given == pytest.approx(mine.encode(words, "passage"), abs=1e-6)
+    raw = (
+        base.encode_head(base.tokenize(words, "passage"))
+        if method == "shift"
+        else base.encode(words, "passage")
+    )
+    assert given == pytest.approx(found.apply(raw, ["de", "en"], "passage"), abs=1e-5)
+    if method == "shift":
+        assert mine.encode(words, "query") == pytest.approx(base.encode(words, "query"), abs=1e-5)
+    from sentence_transformers import SentenceTransformer
+
+    with pytest.raises(ValueError, match=r"trust_remote_code|mixling\.Retriever"):
+        SentenceTransformer(str(out), device="cpu").encode(words)
+    trusted = SentenceTransformer(str(out), device="cpu", trust_remote_code=True)
+    with pytest.raises(ValueError, match=r"mixling\.Retriever"):
+        trusted.encode(words)
+
+
+def test_calibrated_scores_are_used_in_evaluation(chain, texts):
+    from mixling.reports.evaluate import evaluate
+
+    debias(str(chain), "scores", ["sib-200"], texts / "out")
+    before, after = (evaluate(str(m), ["sample"]) for m in (chain, texts / "out"))
+    share = [r.summary["tasks"]["sample"]["bias"]["own_share@10_over_pool"] for r in (before, after)]
+    assert abs(share[1]) < abs(share[0])
+    # on one language's passages alone a scale changes nothing
+    assert after.value("sample", "monolingual") == pytest.approx(before.value("sample", "monolingual"))
+
+
+def written(folder, stock):
+    folder.mkdir()
+    for role, vectors, table in (
+        ("query", stock.questions, stock.corpus.questions),
+        ("passage", stock.passages, stock.corpus.passages),
+    ):
+        rows = {
+            "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), SIZE),
+            "language": table["language"],
+            "group": table["group"],
+            "role": [role] * len(vectors),
+        }
+        pq.write_table(pa.table(rows), folder / f"{role}.parquet")
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m != "scores"])
+def test_vectors_alone_are_enough(method, tmp_path, run):
+    stock = made(10, bitext=False)
+    written(tmp_path / "in", stock)
+    more = ["--steps", "20"] if method == "map" else []
+    status, _, err = run("debias", "--vectors", tmp_path / "in", "-m", method, *more, "-o", tmp_path / "out")
+    assert status == 0, err
+    moved, _ = of_files(tmp_path / "out" / "vectors")
+    assert bias_of(moved, None) < 0.9 * bias_of(stock, None)
+    about = json.loads((tmp_path / "out" / "map.json").read_text())
+    assert about["method"] == method
+    if method in ("lsar", "leace", "map"):
+        np.save(tmp_path / "x.npy", stock.passages)
+        command = [sys.executable, tmp_path / "out" / "apply.py", tmp_path / "x.npy", tmp_path / "y.npy"]
+        subprocess.run(command, check=True)
+        assert np.load(tmp_path / "y.npy") == pytest.approx(moved.passages, abs=1e-6)
+
+
+def test_vectors_are_fitted_as_texts_are(tmp_path):
+    stock = made(11)
+    written(tmp_path / "in", stock)
+    found = debias_vectors(tmp_path / "in", "lsar", tmp_path / "out")
+    assert found.matrix == pytest.approx(lsar(stock).matrix, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["-m", "lasr"], "Did you mean 'lsar'"),
+        (["-m", "centring", "--rank", "3"], "no setting 'rank'"),
+        (["-m", "lsar", "--fit", "nothing"], "unknown source 'nothing'"),
+        (["-m", "lsar", "--languages", "fi"], "none of the languages fi"),
+        (["-m", "shift", "--alpha", "9"], "from 0 to 2"),
+    ],
+)
+def test_mistakes_are_named(arguments, expected, chain, texts, run):
+    status, _, err = run("debias", chain, *arguments, "-o", texts / "out")
+    assert status == 2 and expected in err
+
+
+def test_files_of_vectors_that_cannot_be_used(tmp_path, run):
+    (tmp_path / "in").mkdir()
+    pq.write_table(
+        pa.table({"vector": [[1.0]], "language": ["en"], "group": ["a"]}), tmp_path / "in/a.parquet"
+    )
+    status, _, err = run("debias", "--vectors", tmp_path / "in", "-o", tmp_path / "out")
+    assert status == 2 and "no column 'role'" in err
+    status, _, err = run("debias", "-o", tmp_path / "out")
+    assert status == 2 and "give a model, or stored vectors" in err
