@@ -22,6 +22,8 @@ _WHERE = {
     "train": "mixling.training.train",
     "compare": "mixling.reports.compare",
     "debias": "mixling.debiasing.debias",
+    "HybridBatchSampler": "mixling.training.sampler",
+    "pairs": "mixling.training.sampler",
     "study": "mixling.studies.study",
     "demo": "mixling.studies.demo",
     "doctor": "mixling.doctor",

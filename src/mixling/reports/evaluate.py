@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixling.errors import MixlingError
+from mixling.evaluation import mteb_result
 from mixling.evaluation.benchmarks import task as named
 from mixling.evaluation.measure import measure
 from mixling.evaluation.noise import RATES, noisy
@@ -34,7 +35,7 @@ def evaluate(
 ) -> Result:
     """Measure a model on tasks in one language, across languages and in the pool (see `measure`).
 
-    out: a folder for summary.json, scores.parquet and report.html; trec: run and qrels files in out/trec too.
+    out: a folder for summary.json, scores.parquet, report.html and mteb/*.json (as mteb writes results); trec: run and qrels files in out/trec too.
     keep: a folder where vectors stay; language: of a folder's rows that do not say theirs. noise: kinds of
     `mixling.evaluation.noise`, each at its usual rates or as `kind:rate`; the clean task comes first.
     """
@@ -52,6 +53,7 @@ def evaluate(
         result.summary["noise"] = {one.name: _robustness(result, one.name) for one in loaded}
     if folder is not None:
         result.save(folder)
+        mteb_result.write(result, folder / "mteb")
         write_report([result], folder / "report.html")
     return result
 
