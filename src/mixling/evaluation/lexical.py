@@ -29,7 +29,7 @@ def words(text: str, language: str = "en") -> list[str]:
     except ImportError:
         raise MixlingError("icu4py is not installed: pip install 'mixling[benchmarks]'") from None
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return [w for w in map(str, WordBreaker(folded, language).segments()) if any(c.isalnum() for c in w)]
+    return [w for w in map(str, WordBreaker(folded, language)) if any(c.isalnum() for c in w)]
 
 
 class Lexical:

@@ -1,0 +1,201 @@
+"""BM25, fusion, checks of the scale, noise, coverage."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixling.errors import MixlingError
+from mixling.evaluation.benchmarks import task
+from mixling.evaluation.coverage import coverage
+from mixling.evaluation.lexical import Bm25, Lexical, normalised, reciprocal, words
+from mixling.evaluation.noise import _lexicons, diacritics, noisy, romanise, switch, typos
+from mixling.models.retriever import Retriever
+from mixling.reports.evaluate import evaluate
+
+
+@pytest.mark.parametrize(
+    "text, language, expected",
+    [
+        ("Hello, World 3.5!", "en", ["hello", "world", "3.5"]),
+        ("สวัสดีชาวโลก", "th", ["สวัสดี", "ชาว", "โลก"]),
+        ("今天天气很好", "zh", ["今天", "天气", "很好"]),
+        ("東京に行く", "ja", ["東京", "に", "行く"]),
+        ("ខ្ញុំទៅផ្សារ", "km", ["ខ្ញុំ", "ទៅ", "ផ្សារ"]),
+        ("አዲስ፡አበባ", "am", ["አዲስ", "አበባ"]),
+        ("ＡＢＣ", "ja", ["abc"]),
+        ("…!", "en", []),
+    ],
+)
+def test_words(text, language, expected):
+    assert words(text, language) == expected
+
+
+def test_bm25_equals_another_implementation_where_words_have_spaces():
+    from rank_bm25 import BM25Okapi
+
+    one = task("sample")
+    english = one.languages.index("en")
+    documents = [words(one.candidates[i], "en") for i in np.flatnonzero(one.candidate_language == english)]
+    queries = [words(one.queries[i], "en") for i in np.flatnonzero(one.query_language == english)]
+    mine = Bm25(documents, queries, k1=1.2, b=0.75)(0, len(queries))
+    theirs = BM25Okapi(documents, k1=1.2, b=0.75)
+    # Lucene's idf, which is never negative; Lucene also leaves out the constant factor k1 + 1
+    n = len(documents)
+    theirs.idf = {
+        w: np.log(1 + (n - d + 0.5) / (d + 0.5))
+        for w, d in ((w, sum(w in x for x in documents)) for w in {w for x in documents for w in x})
+    }
+    for row, query in zip(mine, queries, strict=True):
+        assert row == pytest.approx(theirs.get_scores(query) / 2.2, abs=1e-4)
+
+
+def test_texts_without_words_do_no_harm():
+    score = Bm25([[], ["a", "b"], []], [["a"], [], ["unknown"]])
+    assert (score(0, 3) > 0).tolist() == [[False, True, False], [False] * 3, [False] * 3]
+    assert score.at(np.array([0]), np.array([1, 2])).shape == (1, 2)
+
+
+def test_fusion_by_hand():
+    scores = np.array([[1.0, 3, 2, 0]], np.float32)
+    assert normalised(scores, depth=3)[0].tolist() == [0, 1, 0.5, 0]
+    assert reciprocal(scores, depth=2)[0] == pytest.approx([0, 1 / 61, 1 / 62, 0])
+
+
+def test_baselines_by_name(chain, run, tmp_path):
+    models = ["bm25", "random", "oracle", str(chain), f"{chain}+bm25", f"{chain}+bm25:rrf"]
+    status, _, err = run("evaluate", *models, "--task", "sample", "--out", tmp_path)
+    assert status == 0, err
+    from mixling.evaluation.result import Result
+
+    names = ["bm25", "random", "oracle", "model", "model+bm25", "model+bm25-rrf"]
+    value = {n: Result.load(tmp_path / n).value("sample", "pool") for n in names}
+    assert value["oracle"] == 1 and value["random"] < 0.15 < value["bm25"]
+    assert all(0 < value[n] < 1 for n in names[3:])
+    report = (tmp_path / "report.html").read_text()
+    assert "against" in report and "p &lt; .05" in report
+    oracle = Result.load(tmp_path / "oracle").summary["tasks"]["sample"]["bias"]
+    assert oracle["intrusion@10"] == 0 and oracle["TLR@10"] == 1 and oracle["rank_distance"] == 7
+
+
+def test_chance_is_what_chance_gives():
+    one = task("sample")
+    entry = evaluate("random", [one]).summary["tasks"]["sample"]
+    assert entry["monolingual"]["R@10"] == pytest.approx(10 / 12, abs=0.06)
+    assert abs(entry["bias"]["same_language_preference"]) < 0.06
+    assert Lexical().scorer(one)[1]["texts"] == len(one.queries) + len(one.candidates)
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_noise_of_each_kind():
+    assert typos("hello there my friend", "en", 1.0, rng()) != "hello there my friend"
+    assert all(c in "qwertyuiopasdfghjklzxcvbnm " for c in typos("hello there my friend", "en", 1.0, rng()))
+    assert all("а" <= c <= "я" or c in " ё" for c in typos("привет мир", "ru", 1.0, rng()))
+    assert diacritics("Ọjọ́ mélo ni?", "yo", 1.0, rng()) == "Ojo melo ni?"
+    assert diacritics("Điều đó", "vi", 1.0, rng()) == "Dieu do"
+    assert diacritics("كِتَابٌ", "ar", 1.0, rng()) == "كتاب"
+    assert diacritics("किताब", "hi", 1.0, rng()) == "किताब"
+    assert romanise("привет мир", "ru", 1.0, rng()) == "privet mir"
+    assert romanise("hello", "en", 1.0, rng()) == "hello"
+    assert switch("Ziwa liko wapi?", "sw", 1.0, rng(), {"ziwa": "lake"}) == "lake liko wapi?"
+
+
+@given(
+    st.text(min_size=1, max_size=40),
+    st.sampled_from(["en", "ru", "ar", "zh", "th", "hi"]),
+    st.floats(0.01, 1),
+)
+@settings(deadline=None, max_examples=100)
+def test_noise_never_empties_a_text_and_is_the_same_every_time(text, language, rate):
+    found = typos(text, language, rate, np.random.default_rng(1))
+    assert found == typos(text, language, rate, np.random.default_rng(1))
+    assert bool(found.strip()) == bool(text.strip())
+
+
+def test_noise_is_seeded_by_question():
+    one = task("sample")
+    whole = noisy(one, "typos", 0.2)
+    part = noisy(one.asking(["sw"], "part"), "typos", 0.2)
+    mine = [q for q, c in zip(whole.queries, whole.query_language, strict=True) if one.languages[c] == "sw"]
+    assert part.queries == mine and whole.name == "sample~typos:0.2"
+    assert noisy(one, "typos", 0.2, seed=1).queries != whole.queries
+    rate = np.mean([a != b for a, b in zip(whole.queries, one.queries, strict=True)])
+    assert rate > 0.9
+
+
+def test_a_lexicon_is_learnt_from_parallel_questions():
+    one = task("sample:all")
+    found = _lexicons(one)
+    swahili = one.languages.index("sw")
+    assert found[swahili] and all(y in " ".join(one.queries).casefold() for y in found[swahili].values())
+    assert noisy(one, "switch", 1.0).queries != one.queries
+
+
+def test_robustness_is_reported(chain):
+    result = evaluate(str(chain), ["sample"], noise=["typos", "romanise"])
+    found = result.summary["noise"]["sample"]
+    pool = found["typos"]["pool"]
+    assert set(pool["scores"]) == {"0.05", "0.1", "0.2"} and set(found["romanise"]["pool"]["ratio"]) == {"1"}
+    assert pool["ratio"]["0.2"] == pytest.approx(pool["scores"]["0.2"] / pool["clean"])
+    assert pool["slope"] <= 0.05
+
+
+def test_noise_that_cannot_be_is_refused(chain):
+    with pytest.raises(MixlingError, match="Did you mean 'typos'"):
+        evaluate(str(chain), ["sample"], noise=["typo"])
+    with pytest.raises(MixlingError, match="kind:rate"):
+        evaluate(str(chain), ["sample"], noise=["typos:x"])
+    with pytest.raises(MixlingError, match="over 0"):
+        evaluate(str(chain), ["sample"], noise=["typos:0"])
+
+
+def test_coverage(chain):
+    one = task("sample")
+    found = coverage(Retriever(str(chain)), one)
+    assert set(found) == set(one.languages)
+    for values in found.values():
+        assert values["fertility"] >= 1 and 0 <= values["unknown"] <= 1 and 0 <= values["truncated"] <= 1
+    short = Retriever(str(chain), max_length=8)
+    assert coverage(short, one)["en"]["truncated"] == 1
+
+
+def test_vectors_are_kept_and_taken_up_again(chain, tmp_path, monkeypatch):
+    from mixling.encoding import vectors as room
+
+    retriever, texts = Retriever(str(chain)), [f"text number {i}" for i in range(25)]
+    plain = retriever.encode(texts, "passage")
+    monkeypatch.setattr(room, "SHARD", 10)
+    calls = []
+    real = Retriever.encode_head
+
+    def cut(self, tokens, **more):
+        calls.append(len(tokens))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(self, tokens, **more)
+
+    monkeypatch.setattr(Retriever, "encode_head", cut)
+    with pytest.raises(KeyboardInterrupt):
+        room.vectors(retriever, texts, "passage", folder=tmp_path)
+    made, tokens = room.vectors(retriever, texts, "passage", folder=tmp_path)
+    assert calls == [10, 10, 10, 5] and tokens > 0
+    assert made == pytest.approx(plain, abs=1e-6)
+    made, tokens = room.vectors(retriever, [*texts[::-1], "new"], "passage", folder=tmp_path)
+    assert calls[4:] == [1] and made[:25] == pytest.approx(plain[::-1], abs=1e-6)
+    room.vectors(retriever, texts[:3], "query", folder=tmp_path)
+    assert calls[5:] == [3]
+
+
+def test_another_model_does_not_take_these_vectors(chain, tmp_path):
+    import torch
+
+    from mixling.encoding.vectors import fingerprint
+
+    one, two = Retriever(str(chain)), Retriever(str(chain))
+    assert fingerprint(one) == fingerprint(two)
+    with torch.no_grad():
+        next(two.model.parameters()).add_(0.01)
+    assert fingerprint(one) != fingerprint(two)
