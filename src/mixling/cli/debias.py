@@ -23,7 +23,11 @@ def run(
         typer.Option("--vectors", help="No model: Parquet files with vector, language, group, role."),
     ] = None,
     languages: Annotated[
-        str | None, typer.Option("--languages", help="Languages of the fitted texts, spaces between.")
+        str | None,
+        typer.Option(
+            "--languages",
+            help="Languages of the fitted texts, spaces between; or all. Default: of many, those that CC-100 holds.",
+        ),
     ] = None,
     texts: Annotated[
         int | None, typer.Option("--texts", help="Sentences a language of a source of translations.")

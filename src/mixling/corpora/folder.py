@@ -77,7 +77,8 @@ def read(
             )
         else:
             builder.link(groups[query], passages[passage], grade=grade)
-    return _linked(builder).build(skipped.rows)
+    several = len(list((folder / "qrels").glob("*.tsv*"))) > 1
+    return (_linked(builder) if several else builder).build(skipped.rows)
 
 
 def write(corpus: Corpus, folder: Path, split: str = "train", parquet: bool = False) -> None:
@@ -186,7 +187,7 @@ def _judged(folder: Path, split: str | None, skipped: Skipped) -> Iterator[tuple
 
 
 def _linked(builder: Builder) -> Builder:
-    """Leave out questions of other splits: those whose group has no passage."""
+    """Leave out questions of other splits: those whose group has no passage in this one."""
     linked = {group for group, _ in builder.links}
     builder.questions = [q for q in builder.questions if q[3] in linked]
     return builder

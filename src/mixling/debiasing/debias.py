@@ -12,6 +12,7 @@ import numpy as np
 
 from mixling.corpora.catalogue import SOURCES, load
 from mixling.corpora.files import write_text
+from mixling.corpora.resources import level
 from mixling.debiasing.centring import centring
 from mixling.debiasing.leace import leace
 from mixling.debiasing.lir import lir
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from mixling.models.retriever import Retriever
 
 METHODS = ("centring", "lir", "lsar", "leace", "shift", "map", "scores")
-TEXTS = 100
+# of a source of more than MANY languages, so many sentences, and only languages that encoders have seen
+TEXTS, MANY = 100, 40
 
 
 def debias(
@@ -47,8 +49,8 @@ def debias(
     """Fit a map on what a model makes of some sources, and write the model with it to `out`.
 
     fit: named sources (`sib-200`, `mlqa:train`) or folders of one's own; languages: of the fitted texts (None: all
-    they have); texts: question groups of a source of parallel sentences (None: 100, or all there are in 40
-    languages or fewer); keep: a folder where vectors stay for the next call. settings: of the method: rank, alpha,
+    they have, or of more than 40 those that CC-100 holds; ["all"]: all); texts: question groups of a source of
+    parallel sentences (None: 100, or all there are in 40 languages or fewer); keep: a folder where vectors stay for the next call. settings: of the method: rank, alpha,
     source, keep_mean, sharpen (True or a power), and those of `Recipe` for "map". Returns the map. Raises
     MixlingError.
     """
@@ -62,7 +64,7 @@ def debias(
     stocks = []
     for name in fit:
         corpus, bitext = _source(name, languages)
-        some = texts or (TEXTS if bitext and len(corpus.languages()) > 40 else None)
+        some = texts or (TEXTS if bitext and len(corpus.languages()) > MANY else None)
 
         def encode(batch: list[str], role: str, name: str = name) -> np.ndarray:
             with Progress(f"{name}: {'questions' if role == 'query' else 'passages'}") as bar:
@@ -148,7 +150,9 @@ def _source(name: str, languages: Sequence[str] | None) -> tuple[Any, bool]:
     source = SOURCES[kind]
     split = split or ("train" if "train" in source.splits else source.splits[0])
     corpus = load(kind, split)
-    if languages is not None:
+    if languages is None and len(corpus.languages()) > MANY:
+        languages = [x for x in corpus.languages() if level(x) != "unseen"] or None
+    if languages is not None and list(languages) != ["all"]:
         there = [x for x in languages if x in corpus.languages()]
         if not there:
             raise MixlingError(f"source '{kind}' has none of the languages {', '.join(languages)}")

@@ -109,6 +109,7 @@ def score(
         "queries": n,
         "candidates": len(one.candidates),
         "skipped": dict(one.skipped),
+        "left_out": one.left_out(),
     }
     tables, means, missing = _cells(one, found, query, language)
     settings = one.settings()

@@ -57,6 +57,15 @@ class Task:
         }
         return [s for s in SETTINGS if there[s]]
 
+    def left_out(self) -> dict[str, str]:
+        """Settings that the data cannot have, each with its reason."""
+        reasons = {
+            "monolingual": "no question has an answer in its own language",
+            "cross-lingual": "no question has an answer in another language",
+            "pool": "the candidates are in one language",
+        }
+        return {s: reasons[s] for s in SETTINGS if s not in self.settings()}
+
     def fingerprint(self) -> str:
         """SHA-256 of texts, languages and relevance."""
         digest = hashlib.sha256()

@@ -94,6 +94,7 @@ def _task(results: list[Result], names: list[str], task: str, runs: Sequence[Run
         "examples": [_example(x) for x in results[-1].examples.get(task, [])],
         "examples_of": names[-1],
         "skipped": entries[-1]["skipped"],
+        "left_out": entries[-1].get("left_out", {}),
         "queries": entries[0]["queries"],
         "candidates": entries[0]["candidates"],
         "data": entries[0].get("data", ""),

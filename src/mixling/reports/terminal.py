@@ -43,6 +43,8 @@ def show(results: Sequence[Result], console: Console | None = None, bias: bool =
                 console.print(_bias(entry))
             for sentence in finding(result, name, task):
                 console.print(sentence, soft_wrap=True, highlight=False)
+            for setting, reason in entry.get("left_out", {}).items():
+                console.print(f"[dim]no {setting}: {reason}[/dim]", soft_wrap=True, highlight=False)
             for what, count in entry["skipped"].items():
                 console.print(f"[dim]skipped: {count} {what}[/dim]", highlight=False)
             console.print()
