@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/settings"))
     out = parser.parse_args().out
     rows = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
-    tasks = [task(t) for t in DEVELOPMENT]
+    tasks = [task(t) for t in DEVELOPMENT if not t.startswith("sib")]
     wanted: list[dict] = [{}]
     wanted += [{"temperature": t, "lr": r, "share": s} for (t, r), shares in TRIED.items() for s in shares]
     for settings in wanted[len(rows) :]:

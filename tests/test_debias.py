@@ -99,8 +99,8 @@ def test_lsar_is_a_projection_that_takes_the_span_of_the_means():
     assert centred @ found.matrix.T == pytest.approx(np.zeros_like(centred), abs=1e-5)
 
 
-def test_the_default_rank_is_languages_less_one_at_most_a_sixteenth_of_the_size():
-    assert default_rank(384, 11) == 10 and default_rank(384, 205) == 24 and default_rank(8, 2) == 1
+def test_the_default_rank_is_languages_less_one_at_most_a_twenty_fourth_of_the_size():
+    assert default_rank(384, 11) == 10 and default_rank(384, 205) == 16 and default_rank(8, 2) == 1
     direction, value, languages = spread(made(2))
     assert languages == 4 and direction.shape == (8, SIZE) and (np.diff(value) <= 0).all()
 

@@ -54,3 +54,91 @@ def test_results_of_different_data_are_not_compared(folders, tmp_path):
     result.save(tmp_path / "c")
     with pytest.raises(MixlingError, match="different data"):
         compare([folders / "a", tmp_path / "c"])
+
+
+@pytest.fixture(scope="module")
+def moved(chain, folders):
+    """A second model: the first with half of its directions weakened."""
+    import numpy as np
+    import torch
+    from sentence_transformers.sentence_transformer.modules import Dense, Normalize
+
+    from mixling.models.retriever import Retriever
+
+    retriever = Retriever(str(chain))
+    weight = torch.from_numpy(np.diag(np.linspace(1, 0.1, 32)).astype(np.float32))
+    dense = Dense(32, 32, True, torch.nn.Identity(), weight, torch.zeros(32))
+    for number, module in enumerate((dense, Normalize())):
+        retriever.model.add_module(f"more{number}", module)
+    evaluate(retriever, ["sample"], folders / "moved")
+    return folders
+
+
+def test_the_report_has_every_measure_with_its_sentence_and_interval(folders):
+    from mixling.evaluation.bias.table import ALL
+
+    text = (folders / "a" / "report.html").read_text()
+    for name, measure in ALL.items():
+        assert f"<td>{name}</td>" in text and measure.says in text.replace("&#39;", "'"), name
+    assert text.count('class="between"') > 20 and "By question language" in text and "pieces a word" in text
+    assert text.count('<details class="example">') >= 24
+
+
+@pytest.mark.parametrize("suffix", [".html", ".md", ".tex", ".csv"])
+def test_a_comparison_in_every_form(suffix, moved, run):
+    out = moved / f"both{suffix}"
+    status, _, err = run("compare", f"base={moved / 'a'}", f"weak={moved / 'moved'}", "--out", out)
+    assert status == 0, err
+    text = out.read_text()
+    assert "base" in text and "weak" in text
+    if suffix == ".csv":
+        import csv
+
+        rows = list(csv.DictReader(text.splitlines()))
+        tested = [r for r in rows if r["run"] == "weak" and r["setting"] == "pool" and r["measure"] == "mAP"]
+        assert len(tested) == 1 and int(tested[0]["groups"]) == 24
+        assert float(tested[0]["p_holm"]) >= float(tested[0]["p"]) > 0
+        assert float(tested[0]["low"]) <= float(tested[0]["difference"]) <= float(tested[0]["high"])
+    if suffix == ".tex":
+        assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1 and r"intrusion@10" in text
+
+
+def test_marks_are_those_of_the_test(moved):
+    runs = compare([moved / "a", moved / "moved"])
+    c, p = runs[1].tested["sample"]["pool"]["mAP"]
+    values = [r.results[0].value("sample", "pool") for r in runs]
+    assert c.difference == pytest.approx(values[1] - values[0]) and p >= c.p
+    by_language = runs[1].by_language["sample"]
+    assert {"pool sw", "monolingual zh"} <= set(by_language)
+
+
+def test_seeds_are_put_together(moved, run):
+    arguments = [f"one={moved / n}" for n in ("a", "b")] + [f"two={moved / 'moved'}"] * 2
+    runs = compare(arguments)
+    assert [(r.name, len(r.results)) for r in runs] == [("one", 2), ("two", 2)]
+    c, _ = runs[1].tested["sample"]["pool"]["mAP"]
+    assert c.p_seeds == pytest.approx(2 / 6)
+    status, out, _ = run("compare", *arguments)
+    assert status == 0 and "two (2 seeds)" in out and "seeds as units" in out.replace("\n", " ")
+
+
+def test_a_leaderboard(moved, run):
+    status, _, err = run("leaderboard", moved, "--out", moved / "board.html")
+    assert status == 0, err
+    text = (moved / "board.html").read_text()
+    assert text.count('<td class="name">') >= 3 and "Leaderboard" in text and "http" not in text
+    status, _, err = run("leaderboard", moved / "a" / "mteb", "--out", moved / "board.html")
+    assert status == 2 and "no summary.json" in err
+
+
+def test_many_languages_are_a_map(folders):
+    from mixling.reports.html import render
+
+    result = Result.load(folders / "a")
+    entry = result.summary["tasks"]["sample"]
+    names = ["sw", "en", "zh", "am", "bem", "ckb", "ti", "my", "nqo", "taq-Tfng"] * 3
+    entry["languages"] = [*entry["languages"], *names]
+    entry["pool"]["by_language"] = dict.fromkeys(dict.fromkeys(names), entry["pool"]["by_language"]["sw"])
+    text = render([result])
+    assert "Languages by script and resource level" in text and "unseen: " in text and "not seen" in text
+    assert "Question language against passage language" not in text

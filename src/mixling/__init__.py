@@ -21,6 +21,7 @@ _WHERE = {
     "evaluate": "mixling.reports.evaluate",
     "train": "mixling.training.train",
     "compare": "mixling.reports.compare",
+    "leaderboard": "mixling.reports.leaderboard",
     "debias": "mixling.debiasing.debias",
     "HybridBatchSampler": "mixling.training.sampler",
     "pairs": "mixling.training.sampler",

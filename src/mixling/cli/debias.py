@@ -26,7 +26,8 @@ def run(
         str | None,
         typer.Option(
             "--languages",
-            help="Languages of the fitted texts, spaces between; or all. Default: of many, those that CC-100 holds.",
+            help="Languages of the fitted texts, spaces between (best: those of your collection), or all. Default: of "
+            "many, those with most text.",
         ),
     ] = None,
     texts: Annotated[

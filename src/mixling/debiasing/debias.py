@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mixling.models.retriever import Retriever
 
 METHODS = ("centring", "lir", "lsar", "leace", "shift", "map", "scores")
-# of a source of more than MANY languages, so many sentences, and only languages that encoders have seen
+# of a source of more than MANY languages, so many sentences, and only languages of which encoders have seen much
 TEXTS, MANY = 100, 40
 
 
@@ -49,7 +49,7 @@ def debias(
     """Fit a map on what a model makes of some sources, and write the model with it to `out`.
 
     fit: named sources (`sib-200`, `mlqa:train`) or folders of one's own; languages: of the fitted texts (None: all
-    they have, or of more than 40 those that CC-100 holds; ["all"]: all); texts: question groups of a source of
+    they have, or of more than 40 those of which CC-100 holds much; ["all"]: all); texts: question groups of a source of
     parallel sentences (None: 100, or all there are in 40 languages or fewer); keep: a folder where vectors stay for the next call. settings: of the method: rank, alpha,
     source, keep_mean, sharpen (True or a power), and those of `Recipe` for "map". Returns the map. Raises
     MixlingError.
@@ -151,7 +151,7 @@ def _source(name: str, languages: Sequence[str] | None) -> tuple[Any, bool]:
     split = split or ("train" if "train" in source.splits else source.splits[0])
     corpus = load(kind, split)
     if languages is None and len(corpus.languages()) > MANY:
-        languages = [x for x in corpus.languages() if level(x) != "unseen"] or None
+        languages = [x for x in corpus.languages() if level(x) == "high"] or None
     if languages is not None and list(languages) != ["all"]:
         there = [x for x in languages if x in corpus.languages()]
         if not there:

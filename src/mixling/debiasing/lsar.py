@@ -4,7 +4,7 @@
     x' = x - V_r V_r^T x
 
 One projection for all languages; a text's language need not be known. Rank: by default as many directions as
-languages but one (all that the means of one role span), at most a sixteenth of the vector's size: with more
+languages but one (all that the means of one role span), at most a twenty-fourth of the vector's size: with more
 languages the last directions are more of what is said than of the language.
 """
 
@@ -30,7 +30,7 @@ def spread(stock: Stock) -> tuple[np.ndarray, np.ndarray, int]:
 
 def default_rank(size: int, languages: int) -> int:
     """See the file's head; chosen on development data (docs/decisions.md)."""
-    return max(1, min(languages - 1, size // 16))
+    return max(1, min(languages - 1, size // 24))
 
 
 def lsar(stock: Stock, rank: int | None = None) -> Affine:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 BIAS = ("rank_distance", "TLR@20", "intrusion@10", "LPR", "Lang-nDCG@10", "MRC@20", "PEER@100", "Complete@20")
 
+# headings that fit a terminal of eighty columns
+SHORT = {"monolingual": "own", "cross-lingual": "cross", "pool": "pool"}
+MEASURE = {"rank_distance": "distance", "intrusion@10": "intr@10"}
+
 
 def show(results: Sequence[Result], console: Console | None = None, bias: bool = True) -> None:
     """Print the finding and the figures of each task, with 95 % intervals of mAP."""
@@ -77,9 +81,9 @@ def show_comparison(runs: Sequence[Run], console: Console | None = None) -> None
     for task in tasks:
         there = [c for c in columns if not math.isnan(value(runs[0], task, *c))]
         table = Table(title=task, title_justify="left", show_edge=False)
-        table.add_column("run", overflow="fold")
+        table.add_column("run", overflow="fold", min_width=16)
         for setting, measure in there:
-            table.add_column(f"{setting}\n{measure}", justify="right")
+            table.add_column(f"{SHORT[setting]}\n{MEASURE.get(measure, measure)}", justify="right")
         for run in runs:
             row = []
             for setting, measure in there:
