@@ -10,7 +10,7 @@ import json
 import re
 from pathlib import Path
 
-from mixling.reports.html import bars
+from mixling.reports.figures import bars
 from mixling.studies.study import markdown
 
 ROOT = Path(__file__).parent.parent

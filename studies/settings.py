@@ -11,8 +11,8 @@ import argparse
 import json
 from pathlib import Path
 
-from mixling.evaluation.measure import measure
 from mixling.evaluation.benchmarks import DEVELOPMENT, task
+from mixling.evaluation.measure import measure
 from mixling.evaluation.tasks import Task
 from mixling.machine import machine, versions
 from mixling.models.retriever import Retriever

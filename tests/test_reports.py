@@ -79,7 +79,7 @@ def test_the_report_has_every_measure_with_its_sentence_and_interval(folders):
 
     text = (folders / "a" / "report.html").read_text()
     for name, measure in ALL.items():
-        assert f"<td>{name}</td>" in text and measure.says in text.replace("&#39;", "'"), name
+        assert f"<b>{name}</b>" in text and measure.says in text.replace("&#39;", "'"), name
     assert text.count('class="between"') > 20 and "By question language" in text and "pieces a word" in text
     assert text.count('<details class="example">') >= 24
 

@@ -31,25 +31,31 @@ def list_() -> None:
     from rich.table import Table
 
     from mixling.corpora.catalogue import SOURCES, located
+    from mixling.evaluation.benchmarks import MADE
 
     table = Table(show_edge=False)
-    for column in ("name", "here", "languages", "splits", "what it is", "licence"):
-        table.add_column(column, overflow="fold")
+    table.add_column("name", no_wrap=True)
+    table.add_column("here")
+    table.add_column("languages", justify="right")
+    table.add_column("questions /\npassages", justify="right")
+    table.add_column("what it is (splits; licence)", overflow="fold")
     missing = []
     for source in SOURCES.values():
         here = located(source.name) is not None
+        counts = next((f"{q:,} /\n{p:,}" for q, p in source.counts.values()), "")
         table.add_row(
             source.name,
             "yes" if here else "no",
-            " ".join(source.languages),
-            " ".join(source.splits),
-            source.about,
-            source.licence,
+            str(len(source.languages)) if len(source.languages) > 1 else source.languages[0],
+            counts,
+            f"{source.about} ({', '.join(source.splits)}; {source.licence})",
         )
         if not here:
             missing.append(f"{source.name}: {source.get}; into a folder '{source.where}' below MIXLING_DATA")
     console = Console()
     console.print(table)
+    console.print(f"Tasks made of them: {', '.join(MADE)}", soft_wrap=True, highlight=False)
+    console.print("Also mteb:NAME, ir_datasets:ID, or a folder of your own (mixling data --help)", highlight=False)
     for line in missing:
         console.print(line, soft_wrap=True, highlight=False)
 

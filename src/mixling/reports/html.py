@@ -70,6 +70,7 @@ def _task(results: list[Result], names: list[str], task: str, runs: Sequence[Run
         "finding": said,
         "figures": _figures(entries, names, tested),
         "bias": _bias(entries, tested) if all("bias" in e for e in entries) else [],
+        "gaps": _gaps(entries),
         "heat": [{"name": n, "svg": heat_map(e)} for n, e in zip(names, entries, strict=True)]
         if few and all("cross-lingual" in e for e in entries)
         else [],
@@ -112,7 +113,9 @@ def _figures(entries: list[dict], names: list[str], tested: list[dict]) -> list[
                     entry[setting].get(m, math.nan),
                     entries[0][setting].get(m, math.nan) if i else math.nan,
                     m,
-                    entry.get("intervals", {}).get("bias" if m == "rank_distance" else setting, {}).get(m),
+                    entry.get("intervals", {})
+                    .get("bias" if m == "rank_distance" and setting == "pool" else setting, {})
+                    .get(m),
                     tested[i].get(setting, {}).get(m),
                 )
                 for m in (*METRICS, "rank_distance")
@@ -155,6 +158,25 @@ def _bias(entries: list[dict], tested: list[dict]) -> list[dict]:
             for i, (v, e) in enumerate(zip(values, entries, strict=True))
         ]
         rows.append({"name": name, "measure": measure, "cells": cells})
+    return rows
+
+
+GAPS = {
+    "own_less_cross": "mAP in the own language less mAP across two.",
+    "own_less_pool": "mAP in the own language less mAP in the pool.",
+    "best_less_worst_language": "Pool mAP of the best question language less the worst's.",
+    "spread_of_languages": "Standard deviation of pool mAP over question languages.",
+}
+
+
+def _gaps(entries: list[dict]) -> list[dict]:
+    rows = []
+    for name, says in GAPS.items():
+        values = [e.get("gaps", {}).get(name) for e in entries]
+        if any(v is not None for v in values):
+            rows.append(
+                {"name": name, "says": says, "values": ["–" if v is None else f"{v:.3f}" for v in values]}
+            )
     return rows
 
 

@@ -45,7 +45,7 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
 BELEBELE = Source(
     "belebele",
     "parallel questions on FLORES passages in 122 language variants",
-    ("en", "and 121 more"),
+    ("122 variants of FLORES",),
     ("test",),
     "CC-BY-SA-4.0",
     "Bandarkar et al. 2024, arXiv:2308.16884",

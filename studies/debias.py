@@ -1,0 +1,161 @@
+"""Debiasing e5-small without training its encoder: `python studies/debias.py`.
+
+Maps are fitted on SIB-200 train (and MLQA for the trained map), never on a test's text; their settings come from
+docs/decisions.md. Rows are kept in debias.json as they come; vectors in vectors/. Three parts: methods side by
+side, languages left out of the fit, how few sentences suffice.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mixling.corpora.files import write_text
+from mixling.corpora.resources import level
+from mixling.debiasing.debias import _source, fitted
+from mixling.debiasing.stock import Stock, of_corpus
+from mixling.encoding.vectors import vectors
+from mixling.evaluation.baselines import unit_vectors
+from mixling.evaluation.benchmarks import task
+from mixling.evaluation.measure import rank_task, score
+from mixling.evaluation.ranks import Dot
+from mixling.machine import machine, versions
+from mixling.models.retriever import Retriever
+from mixling.models.weights import DEFAULT
+
+RESULT = Path(__file__).with_suffix(".json")
+KEEP = Path("vectors")
+ELEVEN = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
+SIX = ["ar", "de", "en", "es", "hi", "zh"]
+TESTS = ("xquad-r", "mlqa-r", "xquad-paragraphs", "xquad-paragraphs-en", "mlqa-held-out")
+
+
+class Bench:
+    """Vectors of fits and tests, each read once."""
+
+    def __init__(self) -> None:
+        self.retriever = Retriever(DEFAULT)
+        self.tests: dict = {}
+        self.stocks: dict = {}
+
+    def stock(self, name: str, languages: list[str], texts: int | None = None, raw: bool = False) -> Stock:
+        """A fit's vectors; `name` as for --fit."""
+        key = (name, tuple(languages), texts, raw)
+        if key not in self.stocks:
+            corpus, bitext = _source(name, languages)
+
+            def encode(batch: list[str], role: str) -> np.ndarray:
+                return vectors(self.retriever, batch, role, folder=KEEP, raw=raw)[0]
+
+            self.stocks[key] = of_corpus(corpus, encode, bitext, texts=texts if bitext else None)
+        return self.stocks[key]
+
+    def measured(self, found, name: str) -> dict:
+        """Figures of a map on a task; found: a map, or None for none."""
+        raw = getattr(found, "raw", False)
+        if (name, raw) not in self.tests:
+            one = task(name)
+            if raw:
+                sides = [
+                    vectors(self.retriever, texts, role, folder=KEEP, raw=True)[0]
+                    for texts, role in ((one.queries, "query"), (one.candidates, "passage"))
+                ]
+            else:
+                sides = list(unit_vectors(self.retriever, one, folder=KEEP)[:2])
+            self.tests[name, raw] = (one, *sides)
+        one, queries, candidates = self.tests[name, raw]
+        if found is not None:
+            asked, answered = ([one.languages[i] for i in x] for x in (one.query_language, one.candidate_language))
+            queries = found.apply(queries, asked, "query")
+            candidates = found.apply(candidates, answered, "passage")
+        entry, _, _ = score(one, rank_task(one, Dot(queries, candidates), 100))
+        settings = ("monolingual", "cross-lingual", "pool")
+        row = {s: entry[s]["mAP"] for s in settings if s in entry}
+        row["nDCG@20"] = entry["pool"]["nDCG@20"]
+        for measure in ("rank_distance", "TLR@20", "intrusion@10", "LPR"):
+            row[measure] = entry["bias"][measure]
+        row["intervals"] = {s: entry["intervals"][s]["mAP"] for s in settings if s in entry}
+        row["pool by language"] = {k: v["mAP"] for k, v in entry["pool"]["by_language"].items()}
+        return row
+
+
+def maps(bench: Bench) -> dict:
+    """Part and name -> (stocks, method, settings, tests)."""
+    eleven = lambda raw=False, texts=None: [bench.stock("sib-200", ELEVEN, texts, raw)]  # noqa: E731
+    # encoding every language takes hours; a hundred sentences of each are enough (part "texts")
+    many = bench.stock("sib-200", ["all"], 100).languages()
+    high = [x for x in many if level(x) == "high"]
+    mlqa = lambda split="mlqa:test": [bench.stock(split, ["all"])]  # noqa: E731
+    found = {("methods", "none"): (None, "", {}, TESTS)}
+    for alpha in (0.6, 1.0):
+        found["methods", f"SHIFT, alpha {alpha:g}"] = (lambda: eleven(raw=True), "shift", {"alpha": alpha}, TESTS)
+    for name, method, settings in (
+        ("centring", "centring", {}),
+        ("centring, mean put back", "centring", {"keep_mean": True}),
+        ("LIR, rank 1", "lir", {}),
+        ("LEACE", "leace", {}),
+        ("LSAR, rank 10", "lsar", {}),
+        ("LSAR, rank 10, sharpened", "lsar", {"sharpen": True}),
+    ):
+        found["methods", name] = (eleven, method, settings, TESTS)
+    found["methods", "trained map"] = (lambda: eleven() + mlqa(), "map", {}, TESTS[:4])
+    # the development row has no text of its own in the fit
+    found["methods", "trained map, train split"] = (lambda: eleven() + mlqa("mlqa:train"), "map", {}, TESTS[4:])
+    found["languages", "LSAR, default (38 languages, rank 16)"] = (
+        lambda: [bench.stock("sib-200", high, 100)],
+        "lsar",
+        {},
+        TESTS,
+    )
+    found["languages", "LSAR, 205 languages, rank 16"] = (
+        lambda: [bench.stock("sib-200", ["all"], 100)],
+        "lsar",
+        {},
+        TESTS,
+    )
+    found["languages", "LSAR, six languages"] = (lambda: [bench.stock("sib-200", SIX)], "lsar", {}, TESTS)
+    found["languages", "trained map, default start"] = (
+        lambda: [bench.stock("sib-200", high, 100), *mlqa()],
+        "map",
+        {},
+        TESTS[:4],
+    )
+    found["languages", "trained map, six languages"] = (
+        lambda: [bench.stock("sib-200", SIX), *mlqa()],
+        "map",
+        {},
+        TESTS[:4],
+    )
+    for n in (10, 25, 50, 100, 200, 701):
+        found["texts", f"LSAR, {n} sentences a language"] = (lambda n=n: eleven(False, n), "lsar", {}, TESTS[:1])
+    return found
+
+
+def main() -> None:
+    """Measure what is missing."""
+    bench = Bench()
+    content = json.loads(RESULT.read_text()) if RESULT.exists() else {"rows": []}
+    rows = {(r["part"], r["map"]): r for r in content["rows"]}
+    every = maps(bench)
+    for (part, name), (stocks, method, settings, tests) in every.items():
+        if (part, name) in rows:
+            continue
+        there = [] if stocks is None else stocks()
+        begun = time.perf_counter()
+        found = None if stocks is None else fitted(method, there, **settings)
+        spent = time.perf_counter() - begun
+        row = {"part": part, "map": name, "made": getattr(found, "made", {}), "seconds to fit": round(spent, 1)}
+        row["tasks"] = {t: bench.measured(found, t) for t in tests}
+        rows[part, name] = row
+        order = [rows[k] for k in every if k in rows]
+        content = {"model": DEFAULT, "rows": order, "versions": versions(), "machine": machine()}
+        write_text(RESULT, json.dumps(content, indent=1) + "\n")
+        shown = {k: v for k, v in row["tasks"][tests[0]].items() if not isinstance(v, dict)}
+        print(part, name, {k: round(v, 4) for k, v in shown.items()}, flush=True)
+
+
+if __name__ == "__main__":
+    main()

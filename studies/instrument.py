@@ -1,0 +1,87 @@
+"""Every benchmark that is on this machine, zero-shot e5-small and BM25: `python studies/instrument.py`.
+
+Rows are kept in instrument.json as they come, whole results (with reports) in runs/instrument, vectors in vectors/;
+started again, it goes on. `--hybrid FOLDER` measures a trained model on the two sentence benchmarks beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from mixling.corpora.catalogue import located
+from mixling.corpora.files import write_text
+from mixling.evaluation.bias.table import ALL
+from mixling.evaluation.result import Result
+from mixling.machine import machine, versions
+from mixling.models.weights import DEFAULT
+from mixling.reports.evaluate import evaluate
+
+# precision: sets of hundreds of thousands of tokens in bf16
+TASKS = {
+    "xquad-r": "fp32",
+    "mlqa-r": "fp32",
+    "xquad-paragraphs": "fp32",
+    "xquad-paragraphs-en": "fp32",
+    "tydi": "fp32",
+    "afriqa": "fp32",
+    "afriqa-human": "fp32",
+    "sib-200": "bf16",
+    "tico-19": "bf16",
+}
+RESULT = Path(__file__).with_suffix(".json")
+KEPT = ("nDCG@10", "R@10", "nDCG@20")
+
+
+def row(result: Result, task: str, model: str) -> dict:
+    """What is committed of one result."""
+    entry = result.summary["tasks"][task]
+    found = {
+        "task": task,
+        "model": model,
+        "precision": result.summary["precision"],
+        **{k: entry[k] for k in ("queries", "candidates", "skipped", "data")},
+        "languages": len(entry["languages"]),
+        "intervals": entry["intervals"],
+        "gaps": entry["gaps"],
+    }
+    for setting in ("monolingual", "cross-lingual", "pool"):
+        if setting in entry:
+            found[setting] = {k: entry[setting][k] for k in ("mAP", *KEPT) if k in entry[setting]}
+    if "bias" in entry:
+        found["bias"] = {k: entry["bias"][k] for k in ALL if k in entry["bias"]}
+    if "pool" in entry:
+        found["pool by language"] = {k: v["mAP"] for k, v in entry["pool"]["by_language"].items()}
+    return found
+
+
+def main() -> None:
+    """Measure what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hybrid", help="folder of a trained model")
+    parser.add_argument("--tasks", nargs="*", default=list(TASKS))
+    given = parser.parse_args()
+    content = json.loads(RESULT.read_text()) if RESULT.exists() else {"rows": []}
+    rows = {(r["task"], r["model"]): r for r in content["rows"]}
+    models = {"e5-small": DEFAULT, "bm25": "bm25"}
+    for task in given.tasks:
+        source = task.partition(":")[0].replace("xquad-paragraphs-en", "xquad-r").replace("xquad-paragraphs", "xquad-r")
+        if located(source) is None:
+            print(f"{task}: not on this machine")
+            continue
+        more = {"hybrid": given.hybrid} if given.hybrid and task in ("xquad-r", "mlqa-r") else {}
+        for name, model in {**models, **more}.items():
+            if (task, name) in rows:
+                continue
+            out = Path("runs/instrument") / task / name
+            result = evaluate(model, [task], out, precision=TASKS[task], keep="vectors")
+            rows[task, name] = row(result, task, name)
+            order = sorted(rows.values(), key=lambda r: (list(TASKS).index(r["task"]), r["model"] != "e5-small"))
+            content = {"rows": order, "versions": versions(), "machine": machine()}
+            write_text(RESULT, json.dumps(content, indent=1) + "\n")
+            print(task, name, {k: round(v["mAP"], 4) for k, v in rows[task, name].items() if isinstance(v, dict) and "mAP" in v}, flush=True)
+
+
+if __name__ == "__main__":
+    main()
