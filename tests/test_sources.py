@@ -90,6 +90,31 @@ def test_miracl(data):
     assert len(task("miracl:dev-full").candidates) == 6
 
 
+def test_a_set_that_is_not_here_is_fetched_as_its_files(data, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MixlingError, match="hf download --repo-type dataset castorini/mr-tydi"):
+        load("mr-tydi")
+    asked = []
+
+    def snapshot_download(name, repo_type, local_dir):
+        asked.append((name, repo_type))
+        passage = {"docid": "1#0", "title": "", "text": "Ziwa ni refu."}
+        row = {
+            "query_id": "1",
+            "query": "Ziwa ni refu?",
+            "positive_passages": [passage],
+            "negative_passages": [],
+        }
+        put(local_dir / "mrtydi-v1.1-swahili/test.jsonl.gz", [row] if name.endswith("tydi") else [])
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    assert pairs(load("mr-tydi")) == {("Ziwa ni refu?", "Ziwa ni refu.", 1)}
+    assert asked == [("castorini/mr-tydi", "dataset"), ("castorini/mr-tydi-corpus", "dataset")]
+
+
 def test_mr_tydi(data):
     root = data / "mr-tydi"
 

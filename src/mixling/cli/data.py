@@ -38,7 +38,7 @@ def list_() -> None:
     table.add_column("here")
     table.add_column("languages", justify="right")
     table.add_column("questions /\npassages", justify="right")
-    table.add_column("what it is (splits; licence)", overflow="fold")
+    table.add_column("what it is", overflow="fold")
     missing = []
     for source in SOURCES.values():
         here = located(source.name) is not None
@@ -46,16 +46,18 @@ def list_() -> None:
         table.add_row(
             source.name,
             "yes" if here else "no",
-            str(len(source.languages)) if len(source.languages) > 1 else source.languages[0],
+            str(len(source.languages)) if len(source.languages) > 1 else source.languages[0].split()[0],
             counts,
-            f"{source.about} ({', '.join(source.splits)}; {source.licence})",
+            source.about,
         )
         if not here:
             missing.append(f"{source.name}: {source.get}; into a folder '{source.where}' below MIXLING_DATA")
     console = Console()
     console.print(table)
     console.print(f"Tasks made of them: {', '.join(MADE)}", soft_wrap=True, highlight=False)
-    console.print("Also mteb:NAME, ir_datasets:ID, or a folder of your own (mixling data --help)", highlight=False)
+    console.print(
+        "Also mteb:NAME, ir_datasets:ID, or a folder of your own (mixling data --help)", highlight=False
+    )
     for line in missing:
         console.print(line, soft_wrap=True, highlight=False)
 
@@ -71,11 +73,20 @@ def show(
     from rich.console import Console
     from rich.table import Table
 
-    from mixling.corpora.catalogue import load
+    from mixling.corpora.catalogue import SOURCES, load
     from mixling.corpora.languages import name as language_name
 
     corpus = load(name, split, path=path, skip_bad=skip_bad)
     console = Console()
+    if name in SOURCES:
+        source = SOURCES[name]
+        for what, text in (
+            ("what", source.about),
+            ("splits", ", ".join(source.splits)),
+            ("licence", source.licence),
+            ("cite", source.citation),
+        ):
+            console.print(f"{what}: {text}", soft_wrap=True, highlight=False)
     table = Table(
         show_edge=False,
         title=f"{corpus.name}: {corpus.questions.num_rows} questions in "

@@ -132,6 +132,8 @@ def _named(source: Source, split: str | None, path: Any, skip_bad: bool, root: A
         return source.read(folder, split, skip_bad)
     if source.hub is not None:
         return _from_hub(source, split, skip_bad)
+    if source.repositories:
+        return source.read(hub.fetch(source.repositories, source.name), split, skip_bad)
     raise MixlingError(
         f"source '{source.name}' was not found in {', '.join(map(str, roots(root)))}. Fetch {source.get} "
         f"and put it into a folder '{source.where}', then set MIXLING_DATA to the folder above it"

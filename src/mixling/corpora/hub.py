@@ -13,6 +13,8 @@ all rows. `question_group` and `passage_group` name the columns that translation
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mixling.corpora.corpus import Builder, Corpus
@@ -71,6 +73,25 @@ def rows_of(hub: str, name: str, split: str, path: str | None = None, config: st
             f"{name}: cannot load '{hub}', split '{split}' ({type(error).__name__}: {str(error).splitlines()[0]}); "
             'offline, save it once with `datasets.load_dataset(…).to_json(…)` and give hub = "json" and its path'
         ) from None
+
+
+def fetch(repositories: Sequence[str], name: str) -> Path:
+    """The files of data sets of the hub, in one folder of the cache; what is there already is not fetched again."""
+    from huggingface_hub import snapshot_download
+
+    folder = Path.home() / ".cache" / "mixling" / "hub" / name
+    for repository in repositories:
+        try:
+            snapshot_download(
+                repository, repo_type="dataset", local_dir=folder / repository.replace("/", "--")
+            )
+        except Exception as error:
+            raise MixlingError(
+                f"{name}: cannot fetch '{repository}' from the hub ({type(error).__name__}); with a network, "
+                f"`hf download --repo-type dataset {repository}`, put it into a folder '{name}' and set MIXLING_DATA to "
+                "the folder above it"
+            ) from None
+    return folder
 
 
 def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, skipped: Skipped) -> Corpus:

@@ -16,7 +16,8 @@ class Source:
     counts: questions and passages of a split, as the files hold them; a test compares. unit: what a question
     looks for, "passage" or "sentence". parallel: questions are passages too and look for their translations.
     pivot: two-language settings are only those with this language on one side (too many languages for all).
-    hub: a data set of the hub that is read as it is; hub_config, its configuration.
+    hub: a data set of the hub that is read row by row; repositories: data sets of the hub whose files are fetched
+    as they are and read like the local ones.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Source:
     read: Callable[[Path, str, bool], Corpus]
     where: str | None = None
     hub: str | None = None
+    repositories: tuple[str, ...] = ()
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     unit: str = "passage"
     parallel: bool = False

@@ -52,4 +52,5 @@ BELEBELE = Source(
     "hub facebook/belebele, folder data (one jsonl a language)",
     read,
     "belebele",
+    repositories=("facebook/belebele",),
 )

@@ -20,4 +20,5 @@ CIRAL = Source(
         "**/{language}_passages.jsonl*",
     ),
     "ciral",
+    repositories=("CIRAL/ciral", "CIRAL/ciral-corpus"),
 )

@@ -44,4 +44,5 @@ MFAQ = Source(
     "hub clips/mfaq, folder data (one folder a language)",
     read,
     "mfaq",
+    repositories=("clips/mfaq",),
 )

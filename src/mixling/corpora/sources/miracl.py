@@ -20,4 +20,5 @@ MIRACL = Source(
         "**/miracl-corpus-v1.0-{language}/docs-*.jsonl*",
     ),
     "miracl",
+    repositories=("miracl/miracl", "miracl/miracl-corpus"),
 )

@@ -77,4 +77,5 @@ MR_TYDI = Source(
     "hub castorini/mr-tydi and castorini/mr-tydi-corpus, both as they are",
     read,
     "mr-tydi",
+    repositories=("castorini/mr-tydi", "castorini/mr-tydi-corpus"),
 )
