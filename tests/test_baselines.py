@@ -141,6 +141,10 @@ def test_robustness_is_reported(chain):
     assert set(pool["scores"]) == {"0.05", "0.1", "0.2"} and set(found["romanise"]["pool"]["ratio"]) == {"1"}
     assert pool["ratio"]["0.2"] == pytest.approx(pool["scores"]["0.2"] / pool["clean"])
     assert pool["slope"] <= 0.05
+    from mixling.reports.html import render
+
+    text = render([result])
+    assert "Questions with noise" in text and text.count("<h2>") == 1
 
 
 def test_noise_that_cannot_be_is_refused(chain):

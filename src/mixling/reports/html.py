@@ -34,6 +34,8 @@ def render(results: list[Result], runs: Sequence[Run] | None = None) -> str:
     """The report as a string."""
     names = [r.name for r in runs] if runs else display_names(results)
     tasks = [t for t in results[0].summary["tasks"] if all(t in r.summary["tasks"] for r in results)]
+    # a task with noise is a table in its clean task's section
+    tasks = [t for t in tasks if t.partition("~")[0] == t or t.partition("~")[0] not in tasks]
     return (
         environment()
         .get_template("report.html.j2")
@@ -71,6 +73,7 @@ def _task(results: list[Result], names: list[str], task: str, runs: Sequence[Run
         "figures": _figures(entries, names, tested),
         "bias": _bias(entries, tested) if all("bias" in e for e in entries) else [],
         "gaps": _gaps(entries),
+        "noise": _noise(results, names, task),
         "heat": [{"name": n, "svg": heat_map(e)} for n, e in zip(names, entries, strict=True)]
         if few and all("cross-lingual" in e for e in entries)
         else [],
@@ -177,6 +180,29 @@ def _gaps(entries: list[dict]) -> list[dict]:
             rows.append(
                 {"name": name, "says": says, "values": ["–" if v is None else f"{v:.3f}" for v in values]}
             )
+    return rows
+
+
+def _noise(results: list[Result], names: list[str], task: str) -> list[dict]:
+    """Rows of mAP under noise: kind, setting, run, clean, then each rate's score and ratio, slope."""
+    rows = []
+    for result, name in zip(results, names, strict=True):
+        for kind, settings in result.summary.get("noise", {}).get(task, {}).items():
+            for setting, v in settings.items():
+                scores = ", ".join(
+                    f"{float(r):.0%} {v['scores'][r]:.3f} ({v['ratio'][r]:.0%})" for r in v["scores"]
+                )
+                slope = f"{v['slope']:+.3f}"
+                rows.append(
+                    {
+                        "kind": kind,
+                        "setting": setting,
+                        "name": name,
+                        "clean": f"{v['clean']:.3f}",
+                        "scores": scores,
+                        "slope": slope,
+                    }
+                )
     return rows
 
 

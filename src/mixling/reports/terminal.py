@@ -31,7 +31,10 @@ def show(results: Sequence[Result], console: Console | None = None, bias: bool =
     """Print the finding and the figures of each task, with 95 % intervals of mAP."""
     console = console or Console()
     for result, name in zip(results, display_names(list(results)), strict=True):
+        noise = result.summary.get("noise", {})
         for task, entry in result.summary["tasks"].items():
+            if task.partition("~")[0] in noise and "~" in task:
+                continue
             table = Table(title=f"{task}: {name}", title_justify="left", show_edge=False)
             table.add_column("setting", no_wrap=True)
             for m in (*METRICS, "mAP, 95 %"):
@@ -45,6 +48,13 @@ def show(results: Sequence[Result], console: Console | None = None, bias: bool =
             console.print(table)
             if bias and "bias" in entry:
                 console.print(_bias(entry))
+            for kind, settings in noise.get(task, {}).items():
+                for setting, v in settings.items():
+                    scores = ", ".join(f"{float(r):.0%} {v['scores'][r]:.3f}" for r in v["scores"])
+                    console.print(
+                        f"{kind}, {setting}: clean {v['clean']:.3f}; {scores}; slope {v['slope']:+.3f}",
+                        highlight=False,
+                    )
             for sentence in finding(result, name, task):
                 console.print(sentence, soft_wrap=True, highlight=False)
             for setting, reason in entry.get("left_out", {}).items():
