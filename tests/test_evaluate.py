@@ -76,6 +76,26 @@ def test_trec_files_give_the_same_figures(result):
     )
 
 
+def test_trec_files_keep_grades_and_give_the_same_ndcg(chain, tmp_path):
+    from dataclasses import replace
+
+    one = task("sample")
+    graded = replace(one, name="graded", grades=np.arange(len(one.relevant)) % 3 + 1)
+    found = evaluate(str(chain), [graded], tmp_path, trec=True)
+    qrel: dict = {}
+    for line in (tmp_path / "trec" / "graded.qrels").read_text().splitlines():
+        query, _, document, grade = line.split()
+        qrel.setdefault(query, {})[document] = int(grade)
+    run: dict = {}
+    for line in (tmp_path / "trec" / "graded.run").read_text().splitlines():
+        query, _, document, _, score, _ = line.split()
+        run.setdefault(query, {})[document] = float(score)
+    theirs = pytrec_eval.RelevanceEvaluator(qrel, {"ndcg_cut.10"}).evaluate(run)
+    mean = np.mean([v["ndcg_cut_10"] for v in theirs.values()])
+    assert mean == pytest.approx(found.value("graded", "pool", "nDCG@10"), abs=1e-6)
+    assert found.summary["tasks"]["graded"]["data"] != one.fingerprint()
+
+
 def test_a_result_comes_back(result):
     again = Result.load(result[1])
     assert again.summary == json.loads(json.dumps(result[0].summary))

@@ -15,7 +15,10 @@ def write(one: Task, found: Ranks, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     qids = [q.replace(" ", "_") for q in one.query_ids]
     with (folder / f"{one.name}.qrels").open("w", encoding="utf-8") as out:
-        out.writelines(f"{qids[q]} 0 {one.candidate_ids[c]} 1\n" for q, c in one.relevant)
+        out.writelines(
+            f"{qids[q]} 0 {one.candidate_ids[c]} {grade}\n"
+            for (q, c), grade in zip(one.relevant, one.grades, strict=True)
+        )
     ids = np.array(one.candidate_ids)
     with (folder / f"{one.name}.run").open("w", encoding="utf-8") as out:
         for q, (best, scores) in enumerate(zip(found.top, found.top_scores, strict=True)):
