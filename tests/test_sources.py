@@ -93,7 +93,7 @@ def test_miracl(data):
 def test_a_set_that_is_not_here_is_fetched_as_its_files(data, tmp_path, monkeypatch):
     import huggingface_hub
 
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MIXLING_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MixlingError, match="hf download --repo-type dataset castorini/mr-tydi"):
         load("mr-tydi")

