@@ -9,6 +9,7 @@ row gives the ranks of all its relevant candidates and the first k, ties and all
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -84,6 +85,8 @@ def ranks(
     first = np.searchsorted(relevant[:, 0], np.arange(queries + 1))
     within, pool = np.zeros((2, len(relevant)), np.int64)
     depth = min(depth, n - (excluded is not None and bool((excluded >= 0).any())))
+    cores = max(1, min(8, torch.get_num_threads()))
+    threads = ThreadPoolExecutor(cores)
     top, top_scores = np.zeros((queries, depth), np.int64), np.zeros((queries, depth), np.float32)
     for begin in range(0, queries, block):
         end = min(begin + block, queries)
@@ -101,7 +104,8 @@ def ranks(
             mine = torch.from_numpy(own[some].view(np.int64))
             rows = torch.from_numpy(pairs[some, 0] - begin)
             within[first[begin] + some] = (segment[rows] > mine[:, None]).sum(1).numpy() + 1
-        keys.sort(axis=1)
+        # a sort holds no lock, so threads share the rows
+        list(threads.map(lambda part: part.sort(axis=1), np.array_split(keys, cores)))
         for i in range(end - begin):
             a, b = int(first[begin + i]), int(first[begin + i + 1])
             pool[a:b] = n - np.searchsorted(keys[i], own[a - first[begin] : b - first[begin]])
@@ -110,6 +114,7 @@ def ranks(
         top_scores[begin:end] = np.take_along_axis(scores, best, 1)
         if progress is not None:
             progress(end, queries)
+    threads.shutdown()
     return Ranks(within, pool, top, top_scores)
 
 

@@ -75,7 +75,8 @@ class Task:
             self.languages,
             self.query_language.tolist(),
             self.candidate_language.tolist(),
-            self.relevant.tolist(),
+            # written out, millions of pairs would take gigabytes
+            self.relevant.tolist() if len(self.relevant) < 10**6 else self.relevant.astype("<i8").tobytes(),
         ):
             digest.update(repr(part).encode())
         if (self.grades != 1).any():
