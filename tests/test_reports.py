@@ -112,6 +112,12 @@ def test_marks_are_those_of_the_test(moved):
     assert {"pool sw", "monolingual zh"} <= set(by_language)
 
 
+def test_a_task_is_compared_whatever_else_was_measured_beside_it(moved, chain):
+    evaluate(str(chain), ["sample:train", "sample"], moved / "two")
+    runs = compare([moved / "a", moved / "two"])
+    assert runs[1].tested["sample"]["pool"]["mAP"][0].difference == pytest.approx(0, abs=1e-6)
+
+
 def test_seeds_are_put_together(moved, run):
     arguments = [f"one={moved / n}" for n in ("a", "b")] + [f"two={moved / 'moved'}"] * 2
     runs = compare(arguments)

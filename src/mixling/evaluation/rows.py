@@ -34,6 +34,11 @@ def labels(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return setting, group, np.char.add(np.char.add(asked, "-"), answered)
 
 
+def _text(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """A column of labels as plain strings: dictionaries may differ where values do not."""
+    return pa.chunked_array([pc.cast(table[name], pa.string()).combine_chunks()])
+
+
 def column(table: pa.Table, name: str) -> np.ndarray:
     """float64 [n], NaN where there is none."""
     if name not in table.column_names:
@@ -67,7 +72,7 @@ def task_comparison(
     """
     tables = [*first, *second]
     for other in tables[1:]:
-        if any(not tables[0][k].equals(other[k]) for k in KEYS):
+        if any(not _text(tables[0], k).equals(_text(other, k)) for k in KEYS):
             raise MixlingError(
                 "the runs were measured on different questions; evaluate again on one set of data"
             )
