@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from mixling.models.retriever import Retriever
 
 METHODS = ("centring", "lir", "lsar", "leace", "shift", "map", "scores")
+# the trained map starts from a spectrum sharpened so
+START_POWER = 0.1
 # of a source of more than MANY languages, so many sentences, and only languages of which encoders have seen much
 TEXTS, MANY = 100, 40
 
@@ -105,7 +107,10 @@ def fitted(method: str, stocks: Sequence[Stock], **settings: Any) -> Affine | By
         return calibration(first)
     if method == "leace":
         return _sharpened(leace(first), stocks, settings.get("sharpen", False))
-    start = _sharpened(lsar(first, settings.get("rank")), stocks, settings.get("sharpen", method == "map"))
+    power = settings.get("sharpen", method == "map")
+    if method == "map" and power is True:
+        power = START_POWER
+    start = _sharpened(lsar(first, settings.get("rank")), stocks, power)
     if method == "lsar":
         return start
     names = {f.name for f in fields(Recipe)}
