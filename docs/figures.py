@@ -10,6 +10,8 @@ import json
 import re
 from pathlib import Path
 
+from mixling.corpora.catalogue import SOURCES
+from mixling.evaluation.bias.table import ALL
 from mixling.reports.figures import bars
 from mixling.studies.study import markdown
 
@@ -50,12 +52,136 @@ def rows_of(rows: list[dict]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(str(v) for v in r.values())} |" for r in rows)])
 
 
+def between(row: dict, setting: str) -> str:
+    """mAP with its interval, or nothing."""
+    if setting not in row:
+        return ""
+    low, high = row["intervals"][setting]["mAP"]
+    return f"{row[setting]['mAP']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def instrument() -> list[dict]:
+    """Zero-shot figures of every benchmark."""
+    return [
+        {
+            "task": r["task"],
+            "questions / candidates": f"{r['queries']:,} / {r['candidates']:,}",
+            "model": r["model"],
+            "own language": between(r, "monolingual"),
+            "across": between(r, "cross-lingual"),
+            "pool": between(r, "pool"),
+            "pool R@10": f"{r['pool']['R@10']:.3f}",
+        }
+        for r in measured("studies/instrument.json")["rows"]
+        if r["model"] in ("e5-small", "bm25")
+    ]
+
+
+def bias() -> list[dict]:
+    """Measures of bias of zero-shot and hybrid on the two sentence benchmarks."""
+    rows = {(r["task"], r["model"]): r for r in measured("studies/instrument.json")["rows"]}
+    columns = [(t, m) for t in ("xquad-r", "mlqa-r") for m in ("e5-small", "hybrid") if (t, m) in rows]
+
+    def cell(key: tuple[str, str], name: str) -> str:
+        low, high = rows[key]["intervals"]["bias"][name]
+        digits = 0 if name in ("rank_distance", "Max@R") else 3
+        return f"{rows[key]['bias'][name]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+    return [
+        {"measure": name, **{f"{t}, {m}": cell((t, m), name) for t, m in columns}}
+        for name in ALL
+        if name in rows[columns[0]]["bias"]
+    ]
+
+
+def maps(part: str, task: str, *more: str) -> list[dict]:
+    """Maps of one part of the debiasing study on one task."""
+    rows = []
+    for r in measured("studies/debias.json")["rows"]:
+        if r["part"] != part or task not in r["tasks"]:
+            continue
+        t = r["tasks"][task]
+        row = {"map": r["map"]}
+        for name, key in (("own", "monolingual"), ("cross", "cross-lingual"), ("pool", "pool")):
+            row[name] = f"{t[key]:.4f}"
+        row["distance"], row["LPR"] = f"{t['rank_distance']:.0f}", f"{t['LPR']:.2f}"
+        row["intrusion@10"] = f"{t['intrusion@10']:.3f}"
+        for other in more:
+            o = r["tasks"].get(other)
+            label = {"xquad-paragraphs": "paragraphs", "xquad-paragraphs-en": "English only"}.get(other, other)
+            row[f"{label}: nDCG@20 / TLR@20"] = f"{o['nDCG@20']:.3f} / {o['TLR@20']:.3f}" if o else ""
+        rows.append(row)
+    return rows
+
+
+def unseen() -> list[dict]:
+    """XQuAD-R pool mAP of languages in and out of the seven-language fits."""
+    seven, rest = ("ar", "de", "en", "es", "hi", "vi", "zh"), ("el", "ru", "th", "tr")
+    rows = {(r["part"], r["map"]): r for r in measured("studies/debias.json")["rows"]}
+    shown = [
+        ("methods", "none"),
+        ("methods", "LSAR, rank 10"),
+        *(k for k in rows if k[0] == "languages"),
+        ("methods", "trained map"),
+    ]
+
+    def mean(row: dict, codes: tuple[str, ...]) -> str:
+        pool = row["tasks"]["xquad-r"]["pool by language"]
+        return f"{sum(pool[c] for c in codes) / len(codes):.3f}"
+
+    return [
+        {
+            "map": key[1] + (", the eleven" if key[0] == "methods" and key[1] != "none" else ""),
+            "own": f"{rows[key]['tasks']['xquad-r']['monolingual']:.4f}",
+            "pool": f"{rows[key]['tasks']['xquad-r']['pool']:.4f}",
+            "distance": f"{rows[key]['tasks']['xquad-r']['rank_distance']:.0f}",
+            "pool, the seven": mean(rows[key], seven),
+            "pool, the four": mean(rows[key], rest),
+        }
+        for key in shown
+    ]
+
+
 def tables() -> dict[str, dict[str, str]]:
     """Page -> name -> table."""
     calls = measured("benchmarks/calls.json")
     return {
         "README.md": {"study": table()},
         "docs/decisions.md": {"settings": (ROOT / "studies" / "settings.md").read_text().strip()},
+        "docs/evaluation.md": {
+            "sources": rows_of(
+                [
+                    {
+                        "source": f"`{s.name}`",
+                        "languages": len(s.languages) if len(s.languages) > 1 else s.languages[0],
+                        "what": s.about,
+                        "cite": s.citation,
+                        "licence": s.licence,
+                    }
+                    for s in SOURCES.values()
+                ]
+            ),
+            "instrument": rows_of(instrument()),
+            "measures": rows_of(
+                [
+                    {"measure": m.name, "range": m.range, "says": m.says, "misleads": m.misleads, "source": m.source}
+                    for m in ALL.values()
+                ]
+            ),
+            "bias": rows_of(bias()),
+        },
+        "docs/debiasing.md": {
+            "methods": rows_of(maps("methods", "xquad-r", "xquad-paragraphs", "xquad-paragraphs-en")),
+            "mlqa": rows_of(
+                [
+                    {"on": task, **row}
+                    for task in ("mlqa-r", "mlqa-held-out")
+                    for row in maps("methods", task)
+                ]
+            ),
+            "languages": rows_of(unseen()),
+            "texts": rows_of(maps("texts", "xquad-r")),
+        },
         "docs/performance.md": {
             "encoding": rows_of(calls["encoding"]),
             "training": rows_of(calls["training"]),
