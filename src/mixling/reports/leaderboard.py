@@ -56,7 +56,7 @@ def _row(result: Result, entry: dict[str, Any], place: Path, folder: Path) -> di
     between = [entry.get("intervals", {}).get(s, {}).get(m) for s, m in COLUMNS]
     made = result.summary.get("origin", {}).get("debiased", {})
     note = f"{made['method']}, fitted on {', '.join(made['fit'])}" if made else ""
-    name = result.summary.get("label") or Path(str(result.summary["model"])).name or place.name
+    name = result.summary.get("label") or _short(str(result.summary["model"])) or place.name
     where = str(place.relative_to(folder))
     return {
         "name": name,
@@ -65,6 +65,14 @@ def _row(result: Result, entry: dict[str, Any], place: Path, folder: Path) -> di
         "between": between,
         "note": note,
     }
+
+
+def _short(model: str) -> str:
+    """The last part of a path or hub name that tells models apart: a run's own folder, not its `run/model`."""
+    parts = [p for p in model.split("/") if p]
+    while len(parts) > 1 and parts[-1] in ("model", "run"):
+        parts.pop()
+    return parts[-1] if parts else ""
 
 
 def _table(rows: list[dict[str, Any]]) -> dict[str, Any]:
