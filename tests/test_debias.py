@@ -315,6 +315,13 @@ def test_mistakes_are_named(arguments, expected, chain, texts, run):
     assert status == 2 and expected in err
 
 
+def test_what_is_there_is_not_overwritten(chain, texts, run):
+    (texts / "out").mkdir()
+    (texts / "out" / "thesis.txt").write_text("years of work")
+    status, _, err = run("debias", chain, "-o", texts / "out")
+    assert status == 2 and "exists already" in err and (texts / "out" / "thesis.txt").exists()
+
+
 def test_files_of_vectors_that_cannot_be_used(tmp_path, run):
     (tmp_path / "in").mkdir()
     pq.write_table(

@@ -61,6 +61,8 @@ def debias(
 
     choose(method, METHODS, "method")
     check(method, settings)
+    if out is not None and Path(out).exists() and (Path(out).is_file() or any(Path(out).iterdir())):
+        raise MixlingError(f"{out}: exists already; choose another folder or remove it")
     retriever = model if isinstance(model, Retriever) else Retriever(model)
     raw = method == "shift"
     stocks = []
