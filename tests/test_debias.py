@@ -18,7 +18,7 @@ from mixling.debiasing.files import debias_vectors
 from mixling.debiasing.leace import erase
 from mixling.debiasing.lsar import default_rank, lsar, spread
 from mixling.debiasing.maps import unit
-from mixling.debiasing.stock import Stock, everything, first_groups, joined, means, of_files
+from mixling.debiasing.stock import Stock, everything, first_groups, joined, means, of_files, parallel_part
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 
@@ -175,6 +175,21 @@ def test_stocks_are_joined_without_mixing_their_groups():
     assert len(set(both.corpus.questions["group"].to_pylist())) == 2 * GROUPS
     language = both.passage_language()
     assert language[: GROUPS * 4].tolist() == made(1).passage_language().tolist()
+
+
+def test_means_come_from_what_is_in_every_language_where_there_is_enough_of_it():
+    """Half of the texts are in one language each, and about another subject: they must not move its mean."""
+    rng = np.random.default_rng(0)
+    whole = made(12, bitext=False)
+    rows = [(f"x{i}", LANGUAGES[i % 4], f"only {i}") for i in range(200)]
+    alone = unit(rng.normal(size=(200, SIZE)) + 3 * np.eye(SIZE)[np.arange(200) % 4]).astype(np.float32)
+    other = Stock(parallel("alone", *zip(*rows, strict=True)), alone, alone)
+    both = joined([whole, other])
+    assert len(parallel_part(both).questions) == len(whole.questions)
+    assert fitted("lsar", [both], rank=3).matrix == pytest.approx(
+        fitted("lsar", [whole], rank=3).matrix, abs=1e-5
+    )
+    assert len(parallel_part(other).questions) == 200
 
 
 def test_few_groups_are_taken_in_all_their_languages():

@@ -21,7 +21,7 @@ from mixling.debiasing.maps import Affine, ByLanguage
 from mixling.debiasing.scores import calibration
 from mixling.debiasing.sharpen import sharpen
 from mixling.debiasing.shift import shift
-from mixling.debiasing.stock import Stock, joined, of_corpus
+from mixling.debiasing.stock import Stock, joined, of_corpus, parallel_part
 from mixling.debiasing.trained import Recipe, train
 from mixling.errors import MixlingError, choose
 from mixling.progress import Progress
@@ -97,8 +97,8 @@ def debias(
 
 def fitted(method: str, stocks: Sequence[Stock], **settings: Any) -> Affine | ByLanguage | dict[str, Any]:
     """The map of a method on stored vectors: the part of `debias` that needs no encoder."""
-    bitext = [s for s in stocks if s.bitext] or list(stocks)
-    first = joined(bitext)
+    bitext = [s for s in stocks if s.bitext]
+    first = joined(bitext) if bitext else parallel_part(joined(stocks))
     if method == "centring":
         return centring(first, settings.get("keep_mean", False))
     if method == "lir":
