@@ -11,7 +11,7 @@ from mixling.errors import MixlingError
         ("zho", "zh"),
         ("zho_Hans", "zh"),
         ("chinese", "zh"),
-        ("zho_Hant", "zh-Hant"),
+        ("zho_Hant", "zh-Hant"), ("kor_Hang", "ko"),
         ("eng_Latn", "en"),
         ("es-LA", "es-419"),
         ("ti_ER", "ti-ER"),

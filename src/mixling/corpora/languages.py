@@ -42,7 +42,8 @@ def tag(written: str) -> str:
             "an ISO 639-3 code such as swa, or an English name"
         ) from None
     usual = Language.get(language.language or "und").maximize().script
-    if language.script == usual:
+    # Korean's usual script is Hangul with Hanja (Kore), and what is written today is Hangul
+    if language.script == usual or (usual == "Kore" and language.script == "Hang"):
         language = Language.make(language=language.language, territory=language.territory)
     return language.to_tag()
 
