@@ -13,8 +13,8 @@ import json
 import time
 from pathlib import Path
 
-from mixling.evaluation.measure import measure
 from mixling.evaluation.benchmarks import task
+from mixling.evaluation.measure import measure
 from mixling.machine import machine, matrix_rate, versions
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT

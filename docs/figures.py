@@ -10,7 +10,10 @@ import json
 import re
 from pathlib import Path
 
+from scipy.stats import spearmanr
+
 from mixling.corpora.catalogue import SOURCES
+from mixling.corpora.resources import ORDER, level, script_seen
 from mixling.evaluation.bias.table import ALL
 from mixling.reports.figures import bars
 from mixling.studies.study import markdown
@@ -94,6 +97,41 @@ def bias() -> list[dict]:
     ]
 
 
+def levels() -> list[dict]:
+    """SIB-200's pool by how much text of a language encoders have seen, with the tokeniser's figures."""
+    row = next(
+        r for r in measured("studies/instrument.json")["rows"] if (r["task"], r["model"]) == ("sib-200", "e5-small")
+    )
+    pool, cover = row["pool by language"], row["coverage"]
+
+    def mean(values: list[float]) -> str:
+        return f"{sum(values) / len(values):.3f}"
+
+    found = []
+    for band in (*ORDER, "all"):
+        for seen in (True, False) if band != "all" else (None,):
+            mine = [c for c in pool if band == "all" or (level(c) == band and script_seen(c) == seen)]
+            if not mine:
+                continue
+            line = {
+                "text in CC-100": band,
+                "script": "" if seen is None else "seen" if seen else "not seen",
+                "languages": len(mine),
+                "pool mAP": mean([pool[c] for c in mine]),
+                "worst": f"{min(pool[c] for c in mine):.3f}",
+                "best": f"{max(pool[c] for c in mine):.3f}",
+            }
+            for name in ("fertility", "characters_per_piece"):
+                line[name.replace("_", " ")] = f"{sum(cover[c][name] for c in mine) / len(mine):.2f}"
+                if len(mine) > 7:
+                    rho = spearmanr([cover[c][name] for c in mine], [pool[c] for c in mine]).statistic
+                    line[f"its correlation with mAP{' ' if name == 'fertility' else ''}"] = f"{rho:+.2f}"
+                else:
+                    line[f"its correlation with mAP{' ' if name == 'fertility' else ''}"] = ""
+            found.append(line)
+    return found
+
+
 def maps(part: str, task: str, *more: str) -> list[dict]:
     """Maps of one part of the debiasing study on one task."""
     rows = []
@@ -146,7 +184,12 @@ def tables() -> dict[str, dict[str, str]]:
     """Page -> name -> table."""
     calls = measured("benchmarks/calls.json")
     return {
-        "README.md": {"study": table()},
+        "README.md": {
+            "study": table(),
+            "map": rows_of(
+                [r for r in maps("methods", "xquad-r") if r["map"] in ("none", "LSAR, rank 10", "trained map")]
+            ),
+        },
         "docs/decisions.md": {"settings": (ROOT / "studies" / "settings.md").read_text().strip()},
         "docs/evaluation.md": {
             "sources": rows_of(
@@ -169,6 +212,7 @@ def tables() -> dict[str, dict[str, str]]:
                 ]
             ),
             "bias": rows_of(bias()),
+            "levels": rows_of(levels()),
         },
         "docs/debiasing.md": {
             "methods": rows_of(maps("methods", "xquad-r", "xquad-paragraphs", "xquad-paragraphs-en")),
@@ -179,12 +223,26 @@ def tables() -> dict[str, dict[str, str]]:
                     for row in maps("methods", task)
                 ]
             ),
+            "vectors": rows_of(maps("vectors", "xquad-r")),
             "languages": rows_of(unseen()),
             "texts": rows_of(maps("texts", "xquad-r")),
         },
         "docs/performance.md": {
             "encoding": rows_of(calls["encoding"]),
             "training": rows_of(calls["training"]),
+            "report": rows_of(
+                [
+                    {"part": name, "seconds": value}
+                    for name, value in (
+                        *(report := measured("benchmarks/report.json"))["seconds"].items(),
+                        ("in all", report["in all"]),
+                        *(
+                            (f"ranks by {how}", ", ".join(map(str, taken)))
+                            for how, taken in report["ranks, seconds of three"].items()
+                        ),
+                    )
+                ]
+            ),
         },
     }
 

@@ -53,6 +53,11 @@ def row(result: Result, task: str, model: str) -> dict:
         found["bias"] = {k: entry["bias"][k] for k in ALL if k in entry["bias"]}
     if "pool" in entry:
         found["pool by language"] = {k: v["mAP"] for k, v in entry["pool"]["by_language"].items()}
+    if task == "sib-200" and "coverage" in entry:
+        found["coverage"] = {
+            code: {k: round(v[k], 4) for k in ("fertility", "characters_per_piece", "unknown")}
+            for code, v in entry["coverage"].items()
+        }
     return found
 
 

@@ -1,0 +1,96 @@
+"""The whole XQuAD-R audit once its vectors are kept: `python benchmarks/report.py`.
+
+Parts, in seconds on this machine: reading texts and vectors, ranks, all measures with 1,000 resamples, the
+permutation test of 10,000 against a second run over all cells, and the HTML report. The ranking by one sort of a
+64-bit key is timed beside the way it replaced (one comparison of the row for each relevant candidate), same
+scores, same process. Encodes what `vectors/` lacks first (not timed).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from mixling.evaluation.baselines import ranker
+from mixling.evaluation.benchmarks import task
+from mixling.evaluation.measure import rank_task, score
+from mixling.evaluation.ranks import Scorer
+from mixling.evaluation.result import Result
+from mixling.evaluation.rows import task_comparison
+from mixling.evaluation.tasks import Task
+from mixling.machine import machine, matrix_rate, versions
+from mixling.models.weights import DEFAULT
+from mixling.reports.html import write_report
+
+
+def by_comparison(one: Task, scorer: Scorer, block: int = 256) -> np.ndarray:
+    """Pool ranks as they were computed before: a comparison of the row for each relevant candidate, no ties."""
+    first = np.searchsorted(one.relevant[:, 0], np.arange(len(one.queries) + 1))
+    pool = np.zeros(len(one.relevant), np.int64)
+    for begin in range(0, len(one.queries), block):
+        end = min(begin + block, len(one.queries))
+        scores = torch.from_numpy(scorer(begin, end))
+        pairs = one.relevant[first[begin] : first[end]]
+        slot = np.arange(len(pairs)) - np.repeat(first[begin:end] - first[begin], np.diff(first[begin : end + 1]))
+        for turn in range(int(slot.max()) + 1):
+            which = np.flatnonzero(slot == turn)
+            row = torch.from_numpy(pairs[which, 0] - begin)
+            part = scores if len(which) == end - begin else scores[row]
+            own = part.gather(1, torch.from_numpy(pairs[which, 1])[:, None])
+            pool[first[begin] + which] = (part > own).sum(1).numpy() + 1
+    return pool
+
+
+def main() -> None:
+    """Measure, write report.json."""
+    clean = task("xquad-r")
+    ranker(DEFAULT, keep=Path("vectors")).scorer(clean)
+    seconds: dict[str, float] = {}
+
+    def timed(name, work):
+        begun = time.perf_counter()
+        value = work()
+        seconds[name] = round(time.perf_counter() - begun, 2)
+        return value
+
+    one = timed("texts", lambda: task("xquad-r"))
+    scorer, counted = timed("model, vectors, coverage", lambda: ranker(DEFAULT, keep=Path("vectors")).scorer(one))
+    found = timed("ranks", lambda: rank_task(one, scorer, 100))
+    entry, table, examples = timed("measures, 1,000 resamples", lambda: score(one, found, scorer))
+    entry.update(counted, data=one.fingerprint())
+    timed("permutations, 10,000 over all cells", lambda: task_comparison([table], [table]))
+    summary = {"model": DEFAULT, "precision": "fp32", "tasks": {one.name: entry}}
+    result = Result({**summary, "versions": versions(), "machine": machine()}, table, {one.name: examples})
+    with TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        timed("report", lambda: write_report([result], page))
+        size = page.stat().st_size
+    both = {"comparison": [], "sort": []}
+    for _ in range(3):
+        begun = time.perf_counter()
+        old = by_comparison(one, scorer)
+        both["comparison"].append(time.perf_counter() - begun)
+        begun = time.perf_counter()
+        new = rank_task(one, scorer, 100).pool
+        both["sort"].append(time.perf_counter() - begun)
+    content = {
+        "seconds": seconds,
+        "in all": round(sum(seconds.values()), 1),
+        "report bytes": size,
+        "ranks, seconds of three": {k: [round(x, 2) for x in v] for k, v in both.items()},
+        "ranks that differ (ties, rounding)": int((old != new).sum()),
+        "matrix rate, GFLOP/s": matrix_rate(),
+        "versions": versions(),
+        "machine": machine(),
+    }
+    Path(__file__).with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
+    print(json.dumps({k: v for k, v in content.items() if k not in ("versions", "machine")}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
