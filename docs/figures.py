@@ -125,9 +125,9 @@ def levels() -> list[dict]:
                 line[name.replace("_", " ")] = f"{sum(cover[c][name] for c in mine) / len(mine):.2f}"
                 if len(mine) > 7:
                     rho = spearmanr([cover[c][name] for c in mine], [pool[c] for c in mine]).statistic
-                    line[f"its correlation with mAP{' ' if name == 'fertility' else ''}"] = f"{rho:+.2f}"
+                    line[f"rho, {name.replace('_', ' ')}"] = f"{rho:+.2f}"
                 else:
-                    line[f"its correlation with mAP{' ' if name == 'fertility' else ''}"] = ""
+                    line[f"rho, {name.replace('_', ' ')}"] = ""
             found.append(line)
     return found
 
