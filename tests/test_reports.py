@@ -125,7 +125,12 @@ def test_seeds_are_put_together(moved, run):
     c, _ = runs[1].tested["sample"]["pool"]["mAP"]
     assert c.p_seeds == pytest.approx(2 / 6)
     status, out, _ = run("compare", *arguments)
-    assert status == 0 and "two (2 seeds)" in out and "seeds as units" in out.replace("\n", " ")
+    assert (
+        status == 0
+        and "two x2" in out
+        and "x2: mean of two seeds" in out
+        and "seeds as units" in out.replace("\n", " ")
+    )
 
 
 def test_a_leaderboard(moved, run):

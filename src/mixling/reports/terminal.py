@@ -100,15 +100,18 @@ def show_comparison(runs: Sequence[Run], console: Console | None = None) -> None
         for run in runs:
             row = []
             for setting, measure in there:
-                text = shown(value(run, task, setting, measure), measure)
+                got = value(run, task, setting, measure)
+                text = f"{got:.0f}" if measure == "rank_distance" else shown(got, measure)
                 tested = run.tested.get(task, {}).get(setting, {}).get(measure)
                 row.append(text if tested is None else f"{text}{mark(tested[1]):3}")
-            seeds = f" ({len(run.results)} seeds)" if len(run.results) > 1 else ""
+            seeds = f" x{len(run.results)}" if len(run.results) > 1 else ""
             table.add_row(run.name + seeds, *row)
         console.print(table)
         for run in runs[1:]:
             for sentence in reading(run.tested[task], run.name, runs[0].name):
                 console.print(sentence, soft_wrap=True, highlight=False)
         console.print()
+    if any(len(r.results) > 1 for r in runs):
+        console.print("[dim]x2: mean of two seeds[/dim]", highlight=False)
     if len(runs) > 1:
         console.print(f"[dim]{LEGEND}[/dim]", highlight=False)
