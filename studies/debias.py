@@ -115,6 +115,12 @@ def maps(bench: Bench) -> dict:
         {},
         TESTS,
     )
+    found["languages", "LSAR, default, sharpened"] = (
+        lambda: [bench.stock("sib-200", high, 100)],
+        "lsar",
+        {"sharpen": True},
+        TESTS,
+    )
     found["languages", "LSAR, 205 languages, rank 16"] = (
         lambda: [bench.stock("sib-200", ["all"], 100)],
         "lsar",
