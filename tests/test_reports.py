@@ -91,6 +91,8 @@ def test_a_comparison_in_every_form(suffix, moved, run):
     assert status == 0, err
     text = out.read_text()
     assert "base" in text and "weak" in text
+    if suffix == ".html":
+        assert "In the pool, by question language" in text and "In its own language, by" in text
     if suffix == ".csv":
         import csv
 

@@ -11,26 +11,16 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from mixling.encoding.vectors import vectors
 from mixling.errors import MixlingError
-from mixling.evaluation.ranks import Dot, Scorer
+from mixling.evaluation.ranks import Dot, Ranker, Scorer
 from mixling.evaluation.tasks import Task
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
-
-
-class Ranker(Protocol):
-    """Anything that can score a task."""
-
-    name: str
-    origin: dict[str, Any]
-
-    def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
-        """Scores of the task, and what was counted on the way."""
 
 
 def ranker(model: str | Retriever | Ranker, precision: str = "fp32", keep: Path | None = None) -> Ranker:

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from mixling.errors import MixlingError
-from mixling.evaluation.baselines import Ranker
-from mixling.evaluation.ranks import Scorer
+from mixling.evaluation.ranks import Ranker, Scorer
 from mixling.evaluation.tasks import Task
 from mixling.progress import Progress
 

@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
+
+if TYPE_CHECKING:
+    from mixling.evaluation.tasks import Task
 
 
 class Scorer(Protocol):
@@ -39,6 +42,16 @@ class Ranks:
     pool: np.ndarray
     top: np.ndarray
     top_scores: np.ndarray
+
+
+class Ranker(Protocol):
+    """Anything that can score a task."""
+
+    name: str
+    origin: dict[str, Any]
+
+    def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
+        """Scores of the task, and what was counted on the way."""
 
 
 class Dot:

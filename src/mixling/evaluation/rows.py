@@ -67,8 +67,8 @@ def task_comparison(
 ) -> dict[str, dict[str, tuple[Comparison, float]]]:
     """Two runs (each of one or more seeds) on one task: {setting: {measure: (comparison, p after Holm)}}.
 
-    The tables are the task's rows. by_language: {"pool ar": {"mAP": …}} for each question language instead, of mAP
-    alone. Holm goes over all that is returned.
+    The tables are the task's rows. by_language: {"pool ar": {"mAP": …}} for each question language instead, of mAP in
+    the own language and the pool alone. Holm goes over all that is returned.
     """
     tables = [*first, *second]
     for other in tables[1:]:
@@ -82,7 +82,8 @@ def task_comparison(
     for name in dict.fromkeys(setting.tolist()):
         rows = setting == name
         if by_language:
-            jobs += [(f"{name} {x}", "mAP", rows & (asked == x)) for x in np.unique(asked[rows])]
+            if name != "cross-lingual":
+                jobs += [(f"{name} {x}", "mAP", rows & (asked == x)) for x in np.unique(asked[rows])]
         else:
             measures = [*TESTED, *(TESTED_IN_POOL if name == "pool" else ())]
             jobs += [(name, m, rows) for m in measures]

@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mixling.errors import MixlingError, choose
 from mixling.evaluation.result import Result
 from mixling.evaluation.rows import of_task, task_comparison
-from mixling.evaluation.significance import Comparison
+from mixling.reports.runs import Run
 from mixling.reports.words import display_names
-
-Tested = dict[str, dict[str, tuple[Comparison, float]]]
-
-
-@dataclass(frozen=True)
-class Run:
-    """One or more results (seeds) under one name. tested: {task: …} against the yardstick, empty for itself;
-    by_language: the same for each question language."""
-
-    name: str
-    results: list[Result]
-    tested: dict[str, Tested]
-    by_language: dict[str, Tested]
-
-    @property
-    def result(self) -> Result:
-        """The first seed's result."""
-        return self.results[0]
 
 
 def compare(

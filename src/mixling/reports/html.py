@@ -21,7 +21,7 @@ from mixling.reports.tables import LEGEND, shown
 from mixling.reports.words import display_names, finding, own_share, reading
 
 if TYPE_CHECKING:
-    from mixling.reports.compare import Run
+    from mixling.reports.runs import Run
 
 
 def write_report(results: Sequence[Result], path: Path, runs: Sequence[Run] | None = None) -> None:
@@ -74,6 +74,7 @@ def _task(results: list[Result], names: list[str], task: str, runs: Sequence[Run
         "bias": _bias(entries, tested) if all("bias" in e for e in entries) else [],
         "gaps": _gaps(entries),
         "noise": _noise(results, names, task),
+        "each": _each(entries, runs, task) if runs and len(runs) > 1 and few else {},
         "heat": [{"name": n, "svg": heat_map(e)} for n, e in zip(names, entries, strict=True)]
         if few and all("cross-lingual" in e for e in entries)
         else [],
@@ -204,6 +205,28 @@ def _noise(results: list[Result], names: list[str], task: str) -> list[dict]:
                     }
                 )
     return rows
+
+
+def _each(entries: list[dict], runs: Sequence[Run], task: str) -> dict[str, list[dict]]:
+    """mAP by question language of every run, with its difference to the first and the mark of the test."""
+    found: dict[str, list[dict]] = {}
+    for setting in ("monolingual", "pool"):
+        if any(setting not in e for e in entries):
+            continue
+        for code in entries[0][setting]["by_language"]:
+            values = [e[setting]["by_language"][code]["mAP"] for e in entries]
+            cells = [
+                _cell(
+                    v,
+                    values[0] if i else math.nan,
+                    "mAP",
+                    None,
+                    run.by_language.get(task, {}).get(f"{setting} {code}", {}).get("mAP"),
+                )
+                for i, (v, run) in enumerate(zip(values, runs, strict=True))
+            ]
+            found.setdefault(setting, []).append({"code": code, "name": language_name(code), "cells": cells})
+    return found
 
 
 def _pool_map(entry: dict) -> dict[str, float]:

@@ -11,7 +11,7 @@ from mixling.evaluation.rows import TESTED, TESTED_IN_POOL
 from mixling.evaluation.significance import mark
 
 if TYPE_CHECKING:
-    from mixling.reports.compare import Run
+    from mixling.reports.runs import Run
 
 LEGEND = "* p < .05, ** p < .01, *** p < .001 against the first run: permutation of translation groups, Holm."
 SETTINGS = ("monolingual", "cross-lingual", "pool")

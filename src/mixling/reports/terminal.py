@@ -18,7 +18,7 @@ from mixling.reports.tables import LEGEND, shown, value
 from mixling.reports.words import display_names, finding, reading
 
 if TYPE_CHECKING:
-    from mixling.reports.compare import Run
+    from mixling.reports.runs import Run
 
 BIAS = ("rank_distance", "TLR@20", "intrusion@10", "LPR", "Lang-nDCG@10", "MRC@20", "PEER@100", "Complete@20")
 
