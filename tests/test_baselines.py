@@ -193,6 +193,32 @@ def test_vectors_are_kept_and_taken_up_again(chain, tmp_path, monkeypatch):
     assert calls[5:] == [3]
 
 
+def test_two_processes_may_write_to_one_shelf(chain, tmp_path):
+    import multiprocessing
+
+    context = multiprocessing.get_context("spawn")
+    lists = [[f"{name} number {i}" for i in range(40)] for name in ("one", "two")]
+    processes = [context.Process(target=_encode, args=(str(chain), t, tmp_path)) for t in lists]
+    for p in processes:
+        p.start()
+    for p in processes:
+        p.join()
+        assert p.exitcode == 0
+    from mixling.encoding.vectors import vectors
+
+    retriever = Retriever(str(chain))
+    for texts in lists:
+        made, tokens = vectors(retriever, texts, "passage", folder=tmp_path)
+        assert tokens == 0 and made == pytest.approx(retriever.encode(texts, "passage"), abs=1e-6)
+
+
+def _encode(model, texts, folder):
+    from mixling.encoding import vectors as room
+
+    room.SHARD = 4
+    room.vectors(Retriever(model), texts, "passage", folder=folder)
+
+
 def test_another_model_does_not_take_these_vectors(chain, tmp_path):
     import torch
 

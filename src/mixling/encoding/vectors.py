@@ -3,12 +3,13 @@
 What is kept is what the *encoder* gives: the chain of modules up to its last one that is neither a
 normalisation nor a linear layer. Those few that follow (`tail`) are applied to the kept vectors, so a model
 and its debiased variants share one encoding. A folder holds one subfolder an encoder, prompt, length and
-precision, and in it numbered shards: `00003.npy` with vectors, `00003.ids` with 16-byte hashes of the texts.
+precision, and in it shards named by a hash: NAME.npy with vectors, NAME.ids with 16-byte hashes of the texts.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -92,11 +93,14 @@ def _kept(shelf: Path) -> dict[bytes, np.ndarray]:
 
 
 def _keep(shelf: Path, keys: list[bytes], made: np.ndarray) -> None:
-    """A shard is there when its .npy is: that is renamed last."""
+    """A shard is there when its .npy is: that is renamed last. Its name is a hash of its texts, so that processes
+    which write to one shelf at once never mix the files of two shards."""
     shelf.mkdir(parents=True, exist_ok=True)
-    number = len(list(shelf.glob("*.npy")))
-    (shelf / f"{number:05d}.ids").write_bytes(b"".join(keys))
-    temporary = shelf / f"{number:05d}.tmp"
-    with temporary.open("wb") as out:
+    ids = b"".join(keys)
+    name = hashlib.blake2b(ids, digest_size=12).hexdigest()
+    own = f"{name}.{os.getpid()}"
+    (shelf / f"{own}.ids").write_bytes(ids)
+    with (shelf / f"{own}.tmp").open("wb") as out:
         np.save(out, made)
-    temporary.rename(shelf / f"{number:05d}.npy")
+    (shelf / f"{own}.ids").rename(shelf / f"{name}.ids")
+    (shelf / f"{own}.tmp").rename(shelf / f"{name}.npy")
