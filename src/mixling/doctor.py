@@ -24,7 +24,12 @@ def doctor() -> list[str]:
         f"data           looked for in {', '.join(str(r) for r in roots())}: "
         + ", ".join(f"{n} {'yes' if located(n) else 'no'}" for n in SOURCES),
     ]
-    extras = {"tensorboard": "pip install 'mixling[trackers]'"}
+    benchmarks = "pip install 'mixling[benchmarks]'"
+    extras = {
+        "tensorboard": "pip install 'mixling[trackers]'",
+        "py3langid": "pip install 'mixling[language]'",
+        **dict.fromkeys(("anyascii", "bm25s", "icu4py", "ir_datasets", "mteb"), benchmarks),
+    }
     for name, line in extras.items():
         if importlib.util.find_spec(name) is None:
             lines.append(f"missing        {name} (only for its feature): {line}")
