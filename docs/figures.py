@@ -180,6 +180,19 @@ def unseen() -> list[dict]:
     ]
 
 
+def noise() -> list[dict]:
+    """mAP of XQuAD-R's questions with noise: score and share of the clean one."""
+    rows = []
+    for kind, settings in measured("studies/noise.json")["noise"]["xquad-r"].items():
+        for rate in settings["pool"]["scores"]:
+            row = {"noise": kind, "rate": f"{float(rate):.0%}"}
+            for setting, v in settings.items():
+                row[setting] = f"{v['scores'][rate]:.3f} ({v['ratio'][rate]:.0%})"
+            row["slope, own language"] = f"{settings['monolingual']['slope']:+.3f}"
+            rows.append(row)
+    return rows
+
+
 def audit() -> list[dict]:
     """The parts of an audit from kept vectors, in seconds."""
     found = measured("benchmarks/report.json")
@@ -221,6 +234,7 @@ def tables() -> dict[str, dict[str, str]]:
             ),
             "bias": rows_of(bias()),
             "levels": rows_of(levels()),
+            "noise": rows_of(noise()),
         },
         "docs/debiasing.md": {
             "methods": rows_of(maps("methods", "xquad-r", "xquad-paragraphs", "xquad-paragraphs-en")),

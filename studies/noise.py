@@ -1,0 +1,38 @@
+"""XQuAD-R's questions with noise, e5-small: `python studies/noise.py` (noise.json; vectors in vectors/).
+
+Kinds and rates are those of `mixling.evaluation.noise`; the candidates stay clean.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mixling.corpora.files import write_text
+from mixling.evaluation.noise import KINDS
+from mixling.machine import machine, versions
+from mixling.models.weights import DEFAULT
+from mixling.reports.evaluate import evaluate
+
+
+def main() -> None:
+    """Measure and write what is committed."""
+    result = evaluate(DEFAULT, ["xquad-r"], "runs/noise", keep="vectors", noise=KINDS)
+    own = {
+        name: {
+            code: round(v["mAP"], 4) for code, v in entry["monolingual"]["by_language"].items()
+        }
+        for name, entry in result.summary["tasks"].items()
+    }
+    content = {
+        "model": DEFAULT,
+        "noise": result.summary["noise"],
+        "own language mAP": own,
+        "versions": versions(),
+        "machine": machine(),
+    }
+    write_text(Path(__file__).with_suffix(".json"), json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
