@@ -97,7 +97,7 @@ def _tex(text: str) -> str:
 
 
 def csv(runs: list[Run], tasks: list[str]) -> str:
-    """Everything that was tested, one figure a line."""
+    """Everything that was tested, one figure a line; setting `pool ar`: questions in Arabic alone."""
     import csv as writer
 
     out = io.StringIO()
@@ -131,4 +131,11 @@ def csv(runs: list[Run], tasks: list[str]) -> str:
                 row += [f"{x:.6f}" for x in (c.difference, c.low, c.high)]
                 row += [f"{c.p:.5f}", f"{p:.5f}", seeds, f"{c.effect:.4f}", str(c.groups)]
             w.writerow(row)
+        for run in runs[1:]:
+            for setting, measures in run.by_language.get(task, {}).items():
+                for measure, (c, p) in measures.items():
+                    row = [task, run.name, setting, measure]
+                    row += [f"{x:.6f}" for x in (c.second, c.difference, c.low, c.high)]
+                    row += [f"{c.p:.5f}", f"{p:.5f}", "", f"{c.effect:.4f}", str(c.groups)]
+                    w.writerow(row)
     return out.getvalue()
