@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from mixling.corpora.files import write_text
 from mixling.corpora.resources import level
-from mixling.debiasing.debias import _source, fitted
+from mixling.debiasing.debias import fitted, read_source
 from mixling.debiasing.files import debias_vectors
 from mixling.debiasing.maps import Affine
 from mixling.debiasing.stock import Stock, of_corpus
@@ -50,7 +50,7 @@ class Bench:
         """A fit's vectors; `name` as for --fit."""
         key = (name, tuple(languages), texts, raw)
         if key not in self.stocks:
-            corpus, bitext = _source(name, languages)
+            corpus, bitext = read_source(name, languages)
 
             def encode(batch: list[str], role: str) -> np.ndarray:
                 return vectors(self.retriever, batch, role, folder=KEEP, raw=raw)[0]

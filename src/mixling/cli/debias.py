@@ -65,8 +65,6 @@ def run(
         "bitext": bitext,
         "seed": seed,
     }
-    if method == "shift" and alpha is not None and not 0 <= alpha <= 2:
-        raise MixlingError(f"--alpha {alpha}: expected a number from 0 to 2 (published: .6)")
     if (model is None) == (vectors is None):
         raise MixlingError("give a model, or stored vectors with --vectors FOLDER (one of the two)")
     if vectors is not None:
@@ -77,12 +75,11 @@ def run(
         debias_vectors(vectors, method, out, **settings)
         typer.echo(f"{out}: the map and the transformed vectors")
         return
-    sources = fit or (["sib-200", "mlqa"] if method == "map" else ["sib-200"])
     assert model is not None
     debias(
         model,
         method,
-        sources,
+        fit,
         out,
         languages=languages.replace(",", " ").split() if languages else None,
         texts=texts,

@@ -1,8 +1,7 @@
 """The named sources: what they are, where they are looked for, how they are read.
 
 A name is looked for in the folder given, else in MIXLING_DATA, else in ../shared/data, else on the hub
-where the publisher's set can be read as it is. Adding a set is one entry here, and a reader if its
-format is new.
+where the publisher's set can be read as it is. Adding a set is one file in `sources/` and its name here.
 """
 
 from __future__ import annotations

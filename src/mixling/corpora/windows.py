@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from mixling.corpora.corpus import Corpus
+
+
+def windows(corpus: Corpus, width: int) -> list[str]:
+    """For each link of a corpus, the window of its passage round the answer."""
+    passages, links = corpus.passages["text"].to_pylist(), corpus.links.to_pydict()
+    return [
+        window(passages[p], -1 if a is None else a, -1 if b is None else b, width)
+        for p, a, b in zip(links["passage"], links["start"], links["end"], strict=True)
+    ]
+
 
 def window(text: str, start: int, end: int, width: int) -> str:
     """`width` characters of text round [start, end) (from the beginning if start < 0), cut at spaces if there are."""

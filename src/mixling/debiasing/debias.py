@@ -39,7 +39,7 @@ TEXTS, MANY = 100, 40
 def debias(
     model: str | Retriever,
     method: str = "lsar",
-    fit: Sequence[str] = ("sib-200",),
+    fit: Sequence[str] | None = None,
     out: str | Path | None = None,
     *,
     languages: Sequence[str] | None = None,
@@ -50,7 +50,7 @@ def debias(
 ) -> Affine | ByLanguage | dict[str, Any]:
     """Fit a map on what a model makes of some sources, and write the model with it to `out`.
 
-    fit: named sources (`sib-200`, `mlqa:train`) or folders of one's own; languages: of the fitted texts (None: all
+    fit: named sources (`sib-200`, `mlqa:train`) or folders of one's own (None: sib-200, and mlqa for "map"); languages: of the fitted texts (None: all
     they have, or of more than 40 those of which CC-100 holds much; ["all"]: all); texts: question groups of a source of
     parallel sentences (None: 100, or all there are in 40 languages or fewer); keep: a folder where vectors stay for the next call. settings: of the method: rank, alpha,
     source, keep_mean, sharpen (True or a power), and those of `Recipe` for "map". Returns the map. Raises
@@ -65,9 +65,10 @@ def debias(
         raise MixlingError(f"{out}: exists already; choose another folder or remove it")
     retriever = model if isinstance(model, Retriever) else Retriever(model)
     raw = method == "shift"
+    fit = fit or (("sib-200", "mlqa") if method == "map" else ("sib-200",))
     stocks = []
     for name in fit:
-        corpus, bitext = _source(name, languages)
+        corpus, bitext = read_source(name, languages)
         some = texts or (TEXTS if bitext and len(corpus.languages()) > MANY else None)
 
         def encode(batch: list[str], role: str, name: str = name) -> np.ndarray:
@@ -145,11 +146,14 @@ def check(method: str, settings: dict[str, Any]) -> None:
             raise MixlingError(
                 f"method '{method}' has no setting '{name}'; it has: {', '.join(sorted(known)) or 'none'}"
             )
+    alpha = settings.get("alpha")
+    if method == "shift" and alpha is not None and not 0 <= alpha <= 2:
+        raise MixlingError(f"alpha {alpha}: expected a number from 0 to 2 (published: .6)")
     for name in [k for k, v in settings.items() if v is None]:
         del settings[name]
 
 
-def _source(name: str, languages: Sequence[str] | None) -> tuple[Any, bool]:
+def read_source(name: str, languages: Sequence[str] | None) -> tuple[Any, bool]:
     """Corpus of `name[:split]` (train where there is one), and whether it is sentences and their translations."""
     kind, _, split = name.partition(":")
     if kind not in SOURCES:

@@ -33,12 +33,6 @@ class Affine:
         """float32 [n, d], rows of length one."""
         return unit(vectors @ self.matrix.T + self.bias).astype(np.float32)
 
-    def then(self, other: Affine) -> Affine:
-        """This map, then another."""
-        return Affine(
-            other.matrix @ self.matrix, other.matrix @ self.bias + other.bias, {**self.made, **other.made}
-        )
-
 
 @dataclass(frozen=True)
 class ByLanguage:
@@ -70,8 +64,3 @@ class ByLanguage:
             z = vectors[rows] - self.offset[0 if role == "query" else 1, i]
             vectors[rows] = z - (z @ self.basis[i].T) @ self.basis[i]
         return vectors
-
-
-def identity(size: int) -> Affine:
-    """The map that changes nothing."""
-    return Affine(np.eye(size, dtype=np.float32), np.zeros(size, np.float32))

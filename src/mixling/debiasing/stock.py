@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.languages import tag
-from mixling.corpora.windows import window
+from mixling.corpora.windows import windows
 from mixling.errors import MixlingError
 
 Encode = Callable[[list[str], str], np.ndarray]
@@ -58,15 +58,10 @@ def of_corpus(
     """
     if texts is not None:
         corpus = first_groups(corpus, texts)
-    passage, links = corpus.passages["text"].to_pylist(), corpus.links.to_pydict()
-    windows = [
-        window(passage[p], -1 if a is None else a, -1 if b is None else b, width)
-        for p, a, b in zip(links["passage"], links["start"], links["end"], strict=True)
-    ]
     return Stock(
         corpus,
         encode(corpus.questions["text"].to_pylist(), "query"),
-        encode(windows, "passage"),
+        encode(windows(corpus, width), "passage"),
         bitext,
     )
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from mixling.encoding.vectors import vectors
 from mixling.errors import MixlingError
-from mixling.evaluation.ranks import Dot, Ranker, Scorer
+from mixling.evaluation.ranks import Dot, Ranker, Rows, Scorer
 from mixling.evaluation.tasks import Task
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
@@ -65,9 +65,7 @@ def unit_vectors(
     retriever: Retriever, one: Task, precision: str = "fp32", folder: Path | None = None
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Vectors of queries and candidates (of length one if the model compares by cosine), and what was encoded."""
-    texts = one.candidates
-    if retriever.title_first:
-        texts = [f"{t} {x}" if t else x for t, x in zip(one.titles, texts, strict=True)]
+    texts = one.titled() if retriever.title_first else one.candidates
     made, counted = [], 0
     for role, batch, of in (
         ("query", one.queries, one.query_language),
@@ -129,7 +127,7 @@ class Check:
         return (_Random(one) if self.name == "random" else _Oracle(one)), {}
 
 
-class _Random:
+class _Random(Rows):
     def __init__(self, one: Task, seed: int = 0):
         self.n, self.seed = len(one.candidates), seed
 
@@ -137,11 +135,8 @@ class _Random:
         rows = [np.random.default_rng((self.seed, q)).random(self.n, np.float32) for q in range(begin, end)]
         return np.stack(rows)
 
-    def at(self, queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-        return np.stack([self(int(q), int(q) + 1)[0, candidates] for q in queries])
 
-
-class _Oracle:
+class _Oracle(Rows):
     def __init__(self, one: Task):
         self.n, self.one = len(one.candidates), one
         self.first = np.searchsorted(one.relevant[:, 0], np.arange(len(one.queries) + 1))
@@ -151,6 +146,3 @@ class _Oracle:
         rows = slice(self.first[begin], self.first[end])
         scores[self.one.relevant[rows, 0] - begin, self.one.relevant[rows, 1]] = self.one.grades[rows]
         return scores
-
-    def at(self, queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-        return np.stack([self(int(q), int(q) + 1)[0, candidates] for q in queries])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mixling.errors import MixlingError
-from mixling.evaluation.ranks import Ranker, Scorer
+from mixling.evaluation.ranks import Ranker, Rows, Scorer
 from mixling.evaluation.tasks import Task
 from mixling.progress import Progress
 
@@ -37,7 +37,7 @@ class Lexical:
     name, origin = "bm25", {"k1": K1, "b": B, "words": "ICU, NFKC, case folded"}
 
     def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
-        texts = [f"{t} {x}" if t else x for t, x in zip(one.titles, one.candidates, strict=True)]
+        texts = one.titled()
         names = one.languages
         with Progress(f"{one.name}: words") as bar:
             total = len(texts) + len(one.queries)
@@ -51,7 +51,7 @@ class Lexical:
         return Bm25(made[0], made[1]), {"texts": len(texts) + len(one.queries)}
 
 
-class Bm25:
+class Bm25(Rows):
     """Scores of word lists. documents, queries: words of each."""
 
     def __init__(
@@ -75,9 +75,6 @@ class Bm25:
                 scores[row] = self.index.get_scores(q)
         return scores
 
-    def at(self, queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-        return np.stack([self(int(q), int(q) + 1)[0, candidates] for q in queries])
-
 
 class Fused:
     """An encoder and BM25 together. form: "mean" of scores brought to 0 … 1, or "rrf"."""
@@ -92,16 +89,13 @@ class Fused:
         return _Both((dense, lexical), self.form), counted
 
 
-class _Both:
+class _Both(Rows):
     def __init__(self, parts: tuple[Scorer, Scorer], form: str):
         self.parts, self.prepare = parts, reciprocal if form == "rrf" else normalised
 
     def __call__(self, begin: int, end: int) -> np.ndarray:
         first, second = (self.prepare(p(begin, end)) for p in self.parts)
         return (first + second) / np.float32(2)
-
-    def at(self, queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-        return np.stack([self(int(q), int(q) + 1)[0, candidates] for q in queries])
 
 
 def normalised(scores: np.ndarray, depth: int = 1000) -> np.ndarray:

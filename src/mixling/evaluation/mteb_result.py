@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.files import write_text
-from mixling.evaluation.result import Result
+from mixling.evaluation.result import Result, pair_of
 from mixling.evaluation.tasks import SETTINGS
 
 NAMES = {
@@ -70,17 +70,9 @@ def _languages(subset: str, known: list[str]) -> list[str]:
     """Codes as mteb writes them, language and script: `swh-Latn` style with ISO 639-3."""
     from langcodes import Language
 
-    parts = [subset] if subset in known else _pair(subset, known)
+    parts = [subset] if subset in known else pair_of(subset, known)
     found = []
     for code in dict.fromkeys(parts):
         language = Language.get(code)
         found.append(f"{language.to_alpha3()}-{language.maximize().script}")
     return found
-
-
-def _pair(subset: str, known: list[str]) -> list[str]:
-    return next(
-        [a, subset[len(a) + 1 :]]
-        for a in known
-        if subset.startswith(a + "-") and subset[len(a) + 1 :] in known
-    )

@@ -54,6 +54,16 @@ class Ranker(Protocol):
         """Scores of the task, and what was counted on the way."""
 
 
+class Rows:
+    """A scorer that can only make whole rows: `at` takes its candidates from them."""
+
+    def __call__(self, begin: int, end: int) -> np.ndarray:
+        raise NotImplementedError
+
+    def at(self, queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        return np.stack([self(int(q), int(q) + 1)[0, candidates] for q in queries])
+
+
 class Dot:
     """Scores by dot product. queries, candidates: float32 [n, d]."""
 

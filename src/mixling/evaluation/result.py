@@ -6,6 +6,7 @@ On disk a folder with summary.json and scores.parquet (and TREC files if asked f
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,3 +61,12 @@ class Result:
             pq.read_table(folder / "scores.parquet") if (folder / "scores.parquet").exists() else pa.table({})
         )
         return cls(summary, scores, examples)
+
+
+def pair_of(text: str, languages: Sequence[str]) -> tuple[str, str]:
+    """`es-419-en` -> (es-419, en): tags may hold hyphens themselves."""
+    return next(
+        (a, text[len(a) + 1 :])
+        for a in languages
+        if text.startswith(a + "-") and text[len(a) + 1 :] in languages
+    )

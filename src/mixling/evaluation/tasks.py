@@ -47,6 +47,10 @@ class Task:
     excluded: np.ndarray | None = None
     pivot: str | None = None
 
+    def titled(self) -> list[str]:
+        """Candidates with their titles before them, where they have one."""
+        return [f"{t} {x}" if t else x for t, x in zip(self.titles, self.candidates, strict=True)]
+
     def settings(self) -> list[str]:
         """Those of SETTINGS that the task's languages make possible."""
         same = self.query_language[self.relevant[:, 0]] == self.candidate_language[self.relevant[:, 1]]

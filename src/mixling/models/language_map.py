@@ -85,7 +85,7 @@ def _identifier(among: tuple[str, ...]) -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
-    known = [x for x in among if x in list(identifier.labels if hasattr(identifier, "labels") else [])]
+    known = [x for x in among if x in identifier.labels]
     if known:
         identifier.set_languages(known)
     return identifier

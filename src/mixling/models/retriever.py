@@ -142,18 +142,6 @@ class Retriever:
         made = self.encode_head(tokens, precision=precision, budget=budget, progress=progress)
         return self.apply_tail(made, texts, role, languages)
 
-    def encode_tokens(
-        self,
-        tokens: Sequence[Sequence[int]],
-        *,
-        precision: str = "fp32",
-        budget: int = 1024,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> np.ndarray:
-        """Vectors of tokenised texts: float32 [n, dimensions]; arguments as in `encode`."""
-        made = self.encode_head(tokens, precision=precision, budget=budget, progress=progress)
-        return self.apply_tail(made)
-
     def by_language(self) -> LanguageMap | None:
         """The module that needs a text's language, if there is one."""
         return next((m for m in self.model if isinstance(m, LanguageMap)), None)

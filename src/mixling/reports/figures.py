@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from mixling.corpora.languages import name as language_name
 from mixling.corpora.resources import ORDER, level, script
+from mixling.evaluation.result import pair_of
 
 # more languages than this are drawn as a map of tiles, not as a matrix or as bars
 MOST = 24
@@ -79,15 +80,6 @@ def heat_map(entry: dict) -> str:
         lambda v: f"{v:.2f}".removeprefix("0"),
         1.0,
         "mAP by question and passage language",
-    )
-
-
-def pair_of(text: str, languages: Sequence[str]) -> tuple[str, str]:
-    """`es-419-en` -> (es-419, en): tags may hold hyphens themselves."""
-    return next(
-        (a, text[len(a) + 1 :])
-        for a in languages
-        if text.startswith(a + "-") and text[len(a) + 1 :] in languages
     )
 
 

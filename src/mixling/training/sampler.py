@@ -20,7 +20,7 @@ from sentence_transformers.base.sampler import DefaultBatchSampler
 from mixling.batches.schedule import Schedule
 from mixling.batches.units import Rows, units
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.windows import window
+from mixling.corpora.windows import windows
 from mixling.errors import MixlingError
 
 
@@ -33,13 +33,10 @@ def pairs(corpus: Corpus, width: int | None = 600) -> Any:
 
     question, link = _rows(corpus)
     texts, passages = corpus.questions["text"].to_pylist(), corpus.passages["text"].to_pylist()
-    links = corpus.links.to_pydict()
-    cut = []
-    for p, a, b in zip(links["passage"], links["start"], links["end"], strict=True):
-        text = passages[p]
-        cut.append(
-            text if width is None else window(text, -1 if a is None else a, -1 if b is None else b, width)
-        )
+    if width is None:
+        cut = [passages[p] for p in corpus.links["passage"].to_pylist()]
+    else:
+        cut = windows(corpus, width)
     return Dataset.from_dict({"question": [texts[i] for i in question], "passage": [cut[i] for i in link]})
 
 
