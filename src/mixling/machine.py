@@ -87,6 +87,22 @@ def matrix_rate(seconds: float = 0.5) -> dict[str, float]:
     return rates
 
 
+@cache
+def keep_memory() -> bool:
+    """Let this process keep what memory it has freed, instead of giving it back and asking for it anew.
+
+    torch's large tensors are given back to the system one by one, and each new one is cleared page by page: a sixth of
+    a training step (docs/performance.md). glibc alone (mallopt, M_MMAP_MAX 0, M_TRIM_THRESHOLD largest); True if done.
+    """
+    import ctypes
+
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        return all([libc.mallopt(-4, 0), libc.mallopt(-1, 2**31 - 1), libc.mallopt(-2, 1 << 26)])
+    except (OSError, AttributeError):
+        return False
+
+
 def cache_folder() -> Path:
     """Mixling's own cache: MIXLING_CACHE, or mixling in the user's cache folder."""
     own = os.environ.get("MIXLING_CACHE")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from mixling.errors import MixlingError, choose
 from mixling.models.forward import calls, forward
 from mixling.models.language_map import LanguageMap, identify
+from mixling.models.packed import first_position
 from mixling.models.quiet import hush
 from mixling.models.weights import DEFAULT, Conventions, conventions, locate
 
@@ -25,8 +27,8 @@ class Retriever:
     """Texts to vectors.
 
     name: a sentence-transformers folder, a plain encoder's folder, or a hub name. pooling ("mean", "cls" …)
-    and prompts ({"query": …, "passage": …}) override what the model says of itself. Raises MixlingError when
-    the model cannot be had.
+    and prompts ({"query": …, "passage": …}) override what the model says of itself. packed: texts go through
+    without padding where the encoder can take them so. Raises MixlingError when the model cannot be had.
 
     >>> Retriever("intfloat/multilingual-e5-small").encode(["habari ya asubuhi"], role="query").shape
     (1, 384)
@@ -40,6 +42,7 @@ class Retriever:
         pooling: str | None = None,
         prompts: dict[str, str] | None = None,
         max_length: int | None = None,
+        packed: bool = True,
     ):
         hush()
         from sentence_transformers import SentenceTransformer
@@ -68,6 +71,7 @@ class Retriever:
         limit = self.model.max_seq_length or 512
         self.max_length = min(max_length or limit, limit)
         self.model.eval()
+        self.packed = packed
         scores = Path(folder) / "scores.json"
         self.calibration: dict[str, Any] = json.loads(scores.read_text()) if scores.exists() else {}
         origin = Path(folder) / "origin.json"
@@ -90,6 +94,15 @@ class Retriever:
     def pad(self) -> int:
         """The padding token's id."""
         return int(self.tokenizer.pad_token_id or 0)
+
+    @cached_property
+    def _first_position(self) -> int | None:
+        return first_position(self.model, self.pad)
+
+    @property
+    def first_position(self) -> int | None:
+        """Position of a text's first token when texts go packed, None when they go padded; found by a trial, once."""
+        return self._first_position if self.packed else None
 
     @property
     def dimensions(self) -> int:
@@ -119,7 +132,7 @@ class Retriever:
 
     def embed(self, tokens: Sequence[Sequence[int]], budget: int = 1024) -> torch.Tensor:
         """Vectors of tokenised texts, with gradients if they are on: float32 [n, dimensions]."""
-        return forward(self.model, tokens, self.pad, budget)
+        return forward(self.model, tokens, self.pad, budget, self.first_position)
 
     def encode(
         self,
@@ -169,8 +182,9 @@ class Retriever:
         device = next(self.model.parameters()).device.type
         out = np.empty((len(tokens), 0), np.float32)
         with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-            for indices in calls(lengths, budget):
-                part = forward(head, [tokens[i] for i in indices], self.pad, budget).cpu().numpy()
+            first = self.first_position
+            for indices in calls(lengths, budget, first is not None):
+                part = forward(head, [tokens[i] for i in indices], self.pad, budget, first).cpu().numpy()
                 if not out.shape[1]:
                     out = np.empty((len(tokens), part.shape[1]), np.float32)
                 out[indices] = part

@@ -1,0 +1,271 @@
+"""Packed texts: all tokens of a call in one row without padding, attention inside each text.
+
+The row goes through the encoder as transformers' own convention for unpadded input has it: input_ids [1, T],
+position_ids that start anew with each text, cu_seq_lens_q int32 [texts + 1]. Only attention sees where a text
+ends. On a GPU it is torch's variable-length attention. On a CPU, texts of near equal length that stand side by
+side share a batched matrix product, and the weights of attention are kept for the backward pass: in bf16 that
+takes half of what the fused kernel takes, which is slow backward (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import scaled_dot_product_attention
+
+NAME = "mixling_packed"
+# texts longer than this take the fused kernel: their attention weights would not fit
+LONGEST = 1024
+# attention weights of a group, elements: beyond some millions the caches no longer help
+ROOM = 2_000_000
+
+
+class Unpackable(Exception):
+    """The encoder's attention looks at more than what stands in the text: it must be padded."""
+
+
+class Group(NamedTuple):
+    """Neighbouring texts whose attention is one batched product.
+
+    start: first row; shape: texts, tokens of the longest. Where lengths differ also take: int64 [texts * tokens],
+    rows of the group with stand-ins past each end; mask: bool [texts, 1, 1, tokens], True inside; keep: int64, which of
+    `take` are real.
+    """
+
+    start: int
+    rows: int
+    shape: tuple[int, int]
+    take: Tensor | None
+    mask: Tensor | None
+    keep: Tensor | None
+
+
+@lru_cache(maxsize=256)
+def groups(lengths: tuple[int, ...], heads: int) -> tuple[Group, ...]:
+    """Texts in their order, put together while lengths differ by at most 15 % (or 4 tokens)."""
+    found, i, start = [], 0, 0
+    while i < len(lengths):
+        least = most = lengths[i]
+        j = i + 1
+        while j < len(lengths):
+            low, high = min(least, lengths[j]), max(most, lengths[j])
+            if (high > 1.15 * low and high - low > 4) or (j + 1 - i) * high * high * heads > ROOM:
+                break
+            least, most, j = low, high, j + 1
+        some = torch.tensor(lengths[i:j])
+        rows = int(some.sum())
+        if least == most:
+            found.append(Group(start, rows, (j - i, most), None, None, None))
+        else:
+            place = torch.arange(most)
+            take = (some.cumsum(0) - some)[:, None] + torch.minimum(place, some[:, None] - 1)
+            mask = place < some[:, None]
+            found.append(
+                Group(start, rows, (j - i, most), take.reshape(-1), mask[:, None, None],
+                      mask.reshape(-1).nonzero()[:, 0])
+            )  # fmt: skip
+        i, start = j, start + rows
+    return tuple(found)
+
+
+def _in(x: Tensor, g: Group) -> Tensor:
+    """Rows of a group: [T, heads, d] -> [texts, heads, tokens, d]."""
+    part = x[g.start : g.start + g.rows]
+    if g.take is not None:
+        part = part.index_select(0, g.take)
+    return part.view(*g.shape, *x.shape[1:]).transpose(1, 2)
+
+
+def _out(y: Tensor, g: Group, into: Tensor) -> None:
+    """The reverse, without the stand-ins."""
+    y = y.transpose(1, 2).reshape(-1, *into.shape[1:])
+    into[g.start : g.start + g.rows] = y if g.keep is None else y.index_select(0, g.keep)
+
+
+class _Attention(torch.autograd.Function):
+    """softmax(scale q k^T) v inside each text. q, k, v: [T, heads, d]."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, lengths: tuple[int, ...], scale: float, dropout: float):  # type: ignore[override]  # fmt: skip
+        out = q.new_empty(q.shape)
+        weights, dropped = [], []
+        with torch.autocast(q.device.type, enabled=False):
+            for g in groups(lengths, q.shape[1]):
+                qs, ks, vs = (_in(x, g) for x in (q, k, v))
+                texts, heads, n, d = qs.shape
+                flat = qs.reshape(texts * heads, n, d), ks.reshape(texts * heads, n, d).transpose(1, 2)
+                p = torch.baddbmm(q.new_empty(()), *flat, beta=0, alpha=scale).view(texts, heads, n, n)
+                if g.mask is not None:
+                    p.masked_fill_(~g.mask, -torch.inf)
+                torch.softmax(p, -1, out=p)
+                weights.append(p)
+                if dropout:
+                    dropped.append(torch.nn.functional.dropout(torch.ones_like(p), dropout))
+                    p = p * dropped[-1]
+                _out(p @ vs, g, out)
+        ctx.save_for_backward(q, k, v, *weights, *dropped)
+        ctx.lengths, ctx.scale = lengths, scale
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        q, k, v, *rest = ctx.saved_tensors
+        dq, dk, dv = q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape)
+        parts = groups(ctx.lengths, q.shape[1])
+        with torch.autocast(q.device.type, enabled=False):
+            for i, g in enumerate(parts):
+                p, drop = rest[i], rest[len(parts) + i] if len(rest) > len(parts) else None
+                qs, ks, vs, above = (_in(x, g) for x in (q, k, v, gradient.to(q.dtype)))
+                if g.mask is not None:
+                    above = above * g.mask.transpose(2, 3)
+                _out((p if drop is None else p * drop).transpose(2, 3) @ above, g, dv)
+                dp = above @ vs.transpose(2, 3)
+                if drop is not None:
+                    dp *= drop
+                ds = torch._softmax_backward_data(dp, p, -1, p.dtype).mul_(ctx.scale)
+                _out(ds @ ks, g, dq)
+                _out(ds.transpose(2, 3) @ qs, g, dk)
+        return dq, dk, dv, None, None, None
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, lengths: tuple[int, ...], scale: float, dropout: float = 0.0) -> Tensor:  # fmt: skip
+    """Attention inside each text on a CPU. q, k, v: [T, heads, d], texts one after the other; [T, heads, d]."""
+    long = next((i for i, n in enumerate(lengths) if n <= LONGEST), len(lengths))
+    learning = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
+    if max(lengths[long:], default=0) > LONGEST or (q.dtype == torch.float32 and not learning):
+        long = len(lengths)
+    made, at = [], sum(lengths[:long])
+    for g in groups(lengths[:long], q.shape[1]):
+        qs, ks, vs = (_in(x, g) for x in (q, k, v))
+        y = scaled_dot_product_attention(qs, ks, vs, g.mask, dropout, scale=scale).transpose(1, 2)
+        y = y.reshape(-1, *q.shape[1:])
+        made.append(y if g.keep is None else y.index_select(0, g.keep))
+    if long < len(lengths):
+        rest = (x[at:] for x in (q, k, v))
+        made.append(_Attention.apply(*rest, lengths[long:], scale, dropout))
+    return made[0] if len(made) == 1 else torch.cat(made)
+
+
+def attention(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    cu_seq_lens_q: Tensor | None = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """Attention as transformers asks for it: query, key, value [1, heads, T, d] -> [1, T, heads, d].
+
+    Without `cu_seq_lens_q` it is the fused one of torch, so that a model that can be packed can also be used as ever.
+    """
+    if cu_seq_lens_q is None:
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
+        )
+    if others.get("sliding_window") or others.get("position_bias") is not None or others.get("softcap"):
+        raise Unpackable("it attends to a window or with a bias")
+    if getattr(module, "is_causal", False):
+        raise Unpackable("it attends to what stands before alone")
+    q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
+    scale = scaling if scaling is not None else q.shape[-1] ** -0.5
+    if k.shape[1] != q.shape[1]:
+        k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], 1) for x in (k, v))
+    if q.is_cuda:
+        from torch.nn.attention.varlen import varlen_attn
+
+        if dropout:
+            raise Unpackable("torch's variable-length attention has no dropout")
+        longest = others["max_length_q"]
+        made = varlen_attn(q, k, v, cu_seq_lens_q, cu_seq_lens_q, longest, longest, scale=scale)
+        return made[None], None
+    lengths = tuple(cu_seq_lens_q.diff().tolist())
+    return attend(q, k, v, lengths, scale, dropout)[None], None
+
+
+def row(tokens: Sequence[Sequence[int]], first: int, device: torch.device) -> dict[str, Any]:
+    """What a sentence-transformers chain takes for packed texts. first: position of a text's first token."""
+    lengths = torch.tensor([len(t) for t in tokens])
+    ends = lengths.cumsum(0)
+    total = int(ends[-1])
+    ids = torch.tensor([i for t in tokens for i in t])
+    position = torch.arange(total) - torch.repeat_interleave(ends - lengths, lengths) + first
+    edges = torch.cat([torch.zeros(1, dtype=torch.long), ends]).to(device, torch.int32)
+    return {
+        "input_ids": ids[None].to(device),
+        "position_ids": position[None].to(device),
+        "seq_idx": torch.repeat_interleave(torch.arange(len(tokens)), lengths)[None].to(device),
+        "cu_seq_lens_q": edges,
+        "cu_seq_lens_k": edges,
+        "max_length_q": int(lengths.max()),
+        "max_length_k": int(lengths.max()),
+    }
+
+
+def first_position(model: Any, pad: int) -> int | None:
+    """Position of a text's first token if the chain can be packed, else None (said once, with the reason).
+
+    A trial decides: texts of 1 to 300 random tokens, packed and padded, must give the same vectors. RoBERTa's
+    relatives number tokens from pad + 1, others from 0: both are tried.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+
+    encoder = getattr(model[0], "model", None)
+    was = getattr(getattr(encoder, "config", None), "_attn_implementation", None)
+    try:
+        if encoder is None or was is None:
+            raise Unpackable("it is no transformers model")
+        AttentionInterface.register(NAME, attention)
+        AttentionMaskInterface.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
+        encoder.set_attn_implementation(NAME)
+        allowed = model[0].model_forward_params
+        if allowed is not None:
+            allowed |= {"position_ids", "cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k"}
+        return _agreeing(model, pad)
+    except Exception as error:  # whatever a foreign encoder does with such input: padding is always right
+        if was is not None and encoder is not None:
+            encoder.set_attn_implementation(was)
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        print(f"mixling: texts go padded, this encoder cannot take them packed: {reason}", file=sys.stderr)
+        return None
+
+
+def _agreeing(model: Any, pad: int) -> int:
+    device = next(model.parameters()).device
+    random = torch.Generator().manual_seed(0)
+    most = model[0].model.get_input_embeddings().num_embeddings
+    limit = min(model.max_seq_length or 300, 300)
+    texts = [
+        [t if t != pad else t + 1 for t in torch.randint(most - 1, (n,), generator=random).tolist()]
+        for n in (1, 2, 9, min(40, limit), limit)
+    ]
+    longest = max(map(len, texts))
+    ids = torch.tensor([t + [pad] * (longest - len(t)) for t in texts], device=device)
+    mask = torch.tensor([[1] * len(t) + [0] * (longest - len(t)) for t in texts], device=device)
+    training = model.training
+    model.eval()
+    kind = torch.bfloat16 if device.type == "cuda" else torch.float32
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=kind == torch.bfloat16):
+        padded = model({"input_ids": ids, "attention_mask": mask})["sentence_embedding"].float()
+        farthest = float("inf")
+        for first in (0, pad + 1):
+            packed = model(row(texts, first, device))["sentence_embedding"].float()
+            off = float((packed - padded).abs().max() / padded.abs().max())
+            farthest = min(farthest, off)
+            if off < (2e-2 if kind == torch.bfloat16 else 1e-4):
+                model.train(training)
+                return first
+    model.train(training)
+    raise Unpackable(f"packed vectors differ from padded ones by {farthest:.0e}")
