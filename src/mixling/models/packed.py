@@ -92,7 +92,7 @@ class _Attention(torch.autograd.Function):
     """softmax(scale q k^T) v inside each text. q, k, v: [T, heads, d]."""
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, lengths: tuple[int, ...], scale: float, dropout: float):  # type: ignore[override]  # fmt: skip
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, lengths: tuple[int, ...], scale: float, dropout: float):  # fmt: skip
         out = q.new_empty(q.shape)
         weights, dropped = [], []
         with torch.autocast(q.device.type, enabled=False):
@@ -115,7 +115,7 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, *rest = ctx.saved_tensors
         dq, dk, dv = q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape)
         parts = groups(ctx.lengths, q.shape[1])
@@ -178,7 +178,7 @@ def attention(
         raise Unpackable("it attends to a window or with a bias")
     if getattr(module, "is_causal", False):
         raise Unpackable("it attends to what stands before alone")
-    q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
+    q, k, v = (x.squeeze(0).transpose(0, 1) for x in (query, key, value))
     scale = scaling if scaling is not None else q.shape[-1] ** -0.5
     if k.shape[1] != q.shape[1]:
         k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], 1) for x in (k, v))
@@ -188,10 +188,10 @@ def attention(
         if dropout:
             raise Unpackable("torch's variable-length attention has no dropout")
         longest = others["max_length_q"]
-        made = varlen_attn(q, k, v, cu_seq_lens_q, cu_seq_lens_q, longest, longest, scale=scale)
-        return made[None], None
+        made: Any = varlen_attn(q, k, v, cu_seq_lens_q, cu_seq_lens_q, longest, longest, scale=scale)
+        return made.unsqueeze(0), None
     lengths = tuple(cu_seq_lens_q.diff().tolist())
-    return attend(q, k, v, lengths, scale, dropout)[None], None
+    return attend(q, k, v, lengths, scale, dropout).unsqueeze(0), None
 
 
 def row(tokens: Sequence[Sequence[int]], first: int, device: torch.device) -> dict[str, Any]:

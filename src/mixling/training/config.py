@@ -61,6 +61,17 @@ class DataConfig(_Part):
         return value
 
 
+class LoraConfig(_Part):
+    """Low-rank adapters (arXiv:2106.09685) in place of all weights; they are merged into the model at the end."""
+
+    rank: _POSITIVE = Field(16, description="of the adapters")
+    alpha: Annotated[float, Field(gt=0)] = Field(32.0, description="scale: alpha / rank")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="before the adapters")
+    targets: list[str] | Literal["all-linear"] = Field(
+        "all-linear", description="names of modules, for instance query and value"
+    )
+
+
 class ModelConfig(_Part):
     """What to train."""
 
@@ -73,6 +84,9 @@ class ModelConfig(_Part):
         64, description="tokens; questions are rarely longer (LAReQA, mDPR: 64)"
     )
     max_passage_length: _POSITIVE = Field(256, description="tokens; mDPR's 256")
+    lora: LoraConfig | None = Field(
+        None, description="table with rank, alpha, dropout, targets; default: all weights are trained"
+    )
 
 
 class BatchesConfig(_Part):
@@ -141,6 +155,14 @@ class TrainingConfig(_Part):
         0.0, description="share of the base model's weights in the final ones"
     )
     seed: int = Field(0, ge=0, description="of dropout")
+    tokens_at_once: _POSITIVE | None = Field(
+        None,
+        description="tokens whose states are kept for the backward pass; a larger batch goes through twice, a part at a "
+        "time (GradCache), with the same gradients. Default: 16,384 on a CPU, 32,768 on a GPU",
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="keep each layer's input alone and compute the rest again: less memory, more time"
+    )
     checkpoint_every: _POSITIVE = Field(100, description="steps")
     device: str | None = Field(None, description="cpu, cuda …; default: the best there is")
     trackers: list[str] = Field(default_factory=list, description="accelerate's, for instance tensorboard")

@@ -1,7 +1,8 @@
 """Training: the loop from a configuration to a model folder, resumable to the bit.
 
 A step's batch is a function of the step, dropout is seeded by the step, the learning rate is a function of
-the step: so weights and optimiser state are all that a checkpoint must hold.
+the step: so weights and optimiser state are all that a checkpoint must hold, and a run can go on with another number
+of processes. Under torchrun the first process alone writes; all of them compute.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate.utils import broadcast_object_list
 
 from mixling.batches.permutation import mix
 from mixling.corpora.files import write_text
@@ -23,16 +25,18 @@ from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import task
 from mixling.evaluation.measure import measure
 from mixling.evaluation.tasks import Task
-from mixling.machine import flags, has_bf16, machine, versions
+from mixling.machine import flags, has_bf16, keep_memory, machine, versions
 from mixling.models.card import card
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 from mixling.training import checkpoint
 from mixling.training.average import average_with
 from mixling.training.config import Config, TrainingConfig, ValidationConfig, read
-from mixling.training.objectives.eq1 import eq1
-from mixling.training.objectives.info_nce import allowed, info_nce
-from mixling.training.pairs import Batch, Pairs, prepare
+from mixling.training.lighter import adapt, checkpoint_layers
+from mixling.training.pairs import Pairs, prepare
+from mixling.training.processes import add_up
+from mixling.training.step import Tokens, ahead, backward, loss_of
+from mixling.training.word_table import WordTable, word_table
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -50,43 +54,48 @@ def train(
     in the same bits. Returns the model folder. Raises MixlingError when configuration or data are wrong.
     """
     settings, out = read(config), Path(out)
-    _claim(out, settings)
+    accelerator = _accelerator(settings.training, out)
+    main = accelerator.is_main_process
+    if main:
+        _claim(out, settings)
+    accelerator.wait_for_everyone()
     model_folder = out / "model"
     if (out / "run.json").exists():
         return model_folder
-    corpora, schedule, pairs = prepare(settings)
+    keep_memory()
+    with accelerator.main_process_first():
+        corpora, schedule, pairs = prepare(settings)
+        retriever = Retriever(
+            settings.model.name,
+            device=str(accelerator.device),
+            pooling=settings.model.pooling,
+            prompts=settings.model.prompts,
+        )
     for corpus in corpora:
-        if corpus.skipped:
+        if corpus.skipped and main:
             print(f"mixling: {corpus.name}: {len(corpus.skipped)} bad rows skipped, the first: {corpus.skipped[0]}",
                   file=sys.stderr)  # fmt: skip
-    accelerator = _accelerator(settings.training, out)
-    retriever = Retriever(
-        settings.model.name,
-        device=str(accelerator.device),
-        pooling=settings.model.pooling,
-        prompts=settings.model.prompts,
-    )
     begun = time.perf_counter()
     best, last = _loop(settings, out, accelerator, retriever, pairs, on_step)
-    if best is not None:
-        kept = torch.load(out / "checkpoints" / "best.pt", map_location="cpu", weights_only=True)
-        retriever.model.load_state_dict(kept["model"])
-    share = settings.training.average_with_base
-    if share:
-        average_with(retriever, Retriever(settings.model.name, pooling=settings.model.pooling), share)
-    _finish(
-        settings,
-        out,
-        retriever,
-        corpora,
-        {
-            "steps": last,
-            "best": best,
-            "seconds": round(time.perf_counter() - begun, 1),
-            "plan": schedule.fingerprint(min(settings.training.steps, 100)),
-            "precision": accelerator.mixed_precision,
-        },
-    )
+    if main:
+        share = settings.training.average_with_base
+        if share:
+            average_with(retriever, Retriever(settings.model.name, pooling=settings.model.pooling), share)
+        _finish(
+            settings,
+            out,
+            retriever,
+            corpora,
+            {
+                "steps": last,
+                "best": best,
+                "seconds": round(time.perf_counter() - begun, 1),
+                "plan": schedule.fingerprint(min(settings.training.steps, 100)),
+                "precision": accelerator.mixed_precision,
+                "processes": accelerator.num_processes,
+            },
+        )
+    accelerator.wait_for_everyone()
     return model_folder
 
 
@@ -137,48 +146,64 @@ def _loop(
     pairs: Pairs,
     on_step: Callable[[dict], None] | None,
 ) -> tuple[dict | None, int]:
-    t = settings.training
+    t, main = settings.training, accelerator.is_main_process
     model = retriever.model
     model.train(t.dropout)
     for name, weight in model.named_parameters():
         weight.requires_grad_(not (t.freeze_embeddings and "word_embeddings" in name))
-    optimizer = torch.optim.AdamW(_weights(model, t.weight_decay), lr=t.lr, fused=True)
+    adapted = adapt(retriever, settings.model.lora) if settings.model.lora else None
+    if t.gradient_checkpointing:
+        checkpoint_layers(retriever)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(_weights(weights, t.weight_decay), lr=t.lr, fused=True)
     begin, best = _resume(out, model, optimizer)
-    development = task(t.validation.task) if t.validation else None
+    table = word_table(model)
+    development = task(t.validation.task) if t.validation and main else None
     log = out / "log.jsonl"
-    _cut(log, begin)
-    with log.open("a", encoding="utf-8") as lines, Progress("training") as bar:
-        for step in range(begin, t.steps):
-            if best and best.get("stopped"):
-                return best, step
-            row = _step(settings, accelerator, retriever, optimizer, pairs, step)
-            lines.write(json.dumps(row) + "\n")
-            lines.flush()
+    if main:
+        _cut(log, begin)
+    with contextlib.ExitStack() as stack:
+        lines = stack.enter_context(log.open("a", encoding="utf-8")) if main else None
+        bar = stack.enter_context(Progress("training")) if main else None
+        batches = stack.enter_context(contextlib.closing(ahead(settings, retriever, pairs, begin)))
+        last = begin
+        while last < t.steps and not (best and best.get("stopped")):
+            row = _step(settings, accelerator, retriever, optimizer, weights, table, next(batches), last)
+            if lines is not None and bar is not None:
+                lines.write(json.dumps(row) + "\n")
+                lines.flush()
+                bar(last + 1 - begin, t.steps - begin, f"loss {row['loss']:.3f}, {row['pairs_per_second']:.1f} pairs/s")  # fmt: skip
             if t.trackers:
-                accelerator.log({k: v for k, v in row.items() if isinstance(v, float)}, step=step)
+                accelerator.log({k: v for k, v in row.items() if isinstance(v, float)}, step=last)
             if on_step is not None:
                 on_step(row)
-            bar(
-                step + 1 - begin,
-                t.steps - begin,
-                f"loss {row['loss']:.3f}, {row['pairs_per_second']:.1f} pairs/s",
-            )
-            done = step + 1
-            if t.validation and development and done % t.validation.every == 0:
-                best = _validate(t.validation, development, out, retriever, best, done)
+            last += 1
+            if t.validation and last % t.validation.every == 0:
+                if development is not None:
+                    best = _validate(t.validation, development, out, retriever, best, last)
+                best = broadcast_object_list([best])[0]
                 model.train(t.dropout)
-            if done % t.checkpoint_every == 0 or done == t.steps:
+                if t.gradient_checkpointing:
+                    checkpoint_layers(retriever)
+            if main and (last % t.checkpoint_every == 0 or last == t.steps):
                 checkpoint.write_step(
                     out / "checkpoints",
-                    done,
+                    last,
                     {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "best": best},
                 )
-    return best, t.steps
+    if table is not None:
+        table.close()
+    if best is not None:
+        accelerator.wait_for_everyone()
+        kept = torch.load(out / "checkpoints" / "best.pt", map_location="cpu", weights_only=True)
+        model.load_state_dict(kept["model"])
+    if adapted is not None:
+        adapted.merge_and_unload()
+    return best, last
 
 
-def _weights(model: torch.nn.Module, decay: float) -> list[dict]:
+def _weights(some: list[torch.nn.Parameter], decay: float) -> list[dict]:
     """Weight decay on matrices only, as usual: not on biases and layer norms."""
-    some = [p for p in model.parameters() if p.requires_grad]
     return [
         {"params": [p for p in some if p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in some if p.ndim <= 1], "weight_decay": 0.0},
@@ -212,66 +237,63 @@ def _step(
     accelerator: Accelerator,
     retriever: Retriever,
     optimizer: torch.optim.Optimizer,
-    pairs: Pairs,
+    weights: list[torch.nn.Parameter],
+    table: WordTable | None,
+    turns: list[Tokens],
     step: int,
 ) -> dict[str, Any]:
     t, begun = settings.training, time.perf_counter()
-    torch.manual_seed(int(mix(t.seed, step) >> 1))
     rate = t.lr * rate_at(step, t.steps, t.warmup, t.schedule)
     for part in optimizer.param_groups:
         part["lr"] = rate
-    optimizer.zero_grad(set_to_none=True)
-    total, tokens, n, kind = 0.0, 0, 0, ""
-    for turn in range(t.accumulate):
-        plan = pairs.schedule.plan(step * t.accumulate + turn)
-        batch = pairs.batch(plan)
-        with accelerator.autocast():
-            loss, used = batch_loss(settings, retriever, batch)
-        accelerator.backward(loss / t.accumulate)
-        total, tokens, n, kind = (
-            total + loss.item() / t.accumulate,
-            tokens + used,
-            n + len(batch.questions),
-            plan.kind,
-        )
+    total = 0.0
+    for number, turn in enumerate(turns):
+        total += backward(
+            retriever,
+            turn.tokens,
+            loss_of(settings, retriever, turn.batch),
+            share=1 / len(turns),
+            at_once=t.tokens_at_once,
+            seed=int(mix(t.seed, step, number) >> 1),
+            precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32",
+        ) / len(turns)
     if not math.isfinite(total):
         raise MixlingError(
             f"the loss is {total} at step {step}; lower training.lr or raise objective.temperature"
         )
-    norm = (
-        float(accelerator.clip_grad_norm_(retriever.model.parameters(), t.clip)) if t.clip else float("nan")
-    )
+    add_up(weights, table)
+    norm = _clip(weights, table, t.clip)
     optimizer.step()
+    for weight in weights:
+        if table is None or weight is not table.weight:
+            weight.grad = None
+    if table is not None:
+        table.clear()
     seconds = time.perf_counter() - begun
     return {
         "step": step,
-        "kind": kind,
+        "kind": turns[-1].kind,
         "loss": total,
         "lr": rate,
         "gradient": norm,
-        "tokens": tokens,
+        "tokens": sum(len(t) for turn in turns for t in turn.tokens),
         "seconds": round(seconds, 3),
-        "pairs_per_second": n / seconds,
+        "pairs_per_second": sum(len(turn.batch.questions) for turn in turns) / seconds,
     }
 
 
-def batch_loss(settings: Config, retriever: Retriever, batch: Batch) -> tuple[torch.Tensor, int]:
-    """The objective on a batch, and how many tokens it took: all texts in one call of the encoder."""
-    m, o, n = settings.model, settings.objective, len(batch.questions)
-    tokens = [
-        *retriever.tokenize(batch.questions, "query", m.max_query_length),
-        *retriever.tokenize(batch.passages, "passage", m.max_passage_length),
-    ]
-    device = next(retriever.model.parameters()).device.type
-    vectors = retriever.embed(tokens, 3072 if device == "cpu" else 65536)
-    may = allowed(torch.from_numpy(batch.group), torch.from_numpy(batch.block)).to(vectors.device)
-    if o.name == "info-nce":
-        loss = info_nce(vectors[:n], vectors[n:], may, o.temperature, retriever.similarity, o.symmetric)
-    else:
-        loss = eq1(
-            vectors[:n], vectors[n:], may, o.temperature, retriever.similarity, o.name == "eq1-all-positives"
-        )
-    return loss, sum(map(len, tokens))
+def _clip(weights: list[torch.nn.Parameter], table: WordTable | None, most: float) -> float:
+    """Scale the gradients so that their norm is `most` at most (0: leave them); the norm before."""
+    own = [w.grad for w in weights if w.grad is not None and (table is None or w is not table.weight)]
+    rows = table.rows() if table is not None else None
+    some = table.gradient[rows] if table is not None and rows is not None else None
+    norm = torch.nn.utils.get_total_norm(own if some is None else [*own, some])
+    share = torch.clamp(most / (norm + 1e-6), max=1.0) if most else torch.ones_like(norm)
+    if own:
+        torch._foreach_mul_(own, share)
+    if table is not None and some is not None and rows is not None:
+        table.gradient[rows] = some * share
+    return float(norm)
 
 
 def rate_at(step: int, steps: int, warmup: float, schedule: str) -> float:

@@ -1,0 +1,46 @@
+"""Training in less memory: low-rank adapters, and layers whose states are computed again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mixling.errors import MixlingError
+from mixling.models.retriever import Retriever
+from mixling.training.config import LoraConfig
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+
+def adapt(retriever: Retriever, settings: LoraConfig) -> PeftModel:
+    """Put low-rank adapters into the encoder; they alone are trained. `merge_and_unload` makes it ordinary again."""
+    try:
+        import peft
+    except ImportError:
+        raise MixlingError("model.lora needs peft: pip install 'mixling[lora]'") from None
+    config = peft.LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]
+        lora_dropout=settings.dropout,
+        target_modules=settings.targets,
+    )
+    try:
+        encoder: Any = retriever.model[0].model
+        return peft.get_peft_model(encoder, config)
+    except ValueError as error:
+        raise MixlingError(f"model.lora.targets: {error}") from None
+
+
+def checkpoint_layers(retriever: Retriever) -> None:
+    """Keep each layer's input alone for the backward pass. Dropout stays as it is: only the layers' own flag is set."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    encoder: Any = retriever.model[0].model
+    layers = [m for m in encoder.modules() if isinstance(m, GradientCheckpointingLayer)]
+    if not layers or not encoder.supports_gradient_checkpointing:
+        raise MixlingError(
+            "training.gradient_checkpointing: this encoder has no layers that can do so; leave it out"
+        )
+    encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    for layer in layers:
+        layer.training = True
