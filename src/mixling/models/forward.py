@@ -45,7 +45,8 @@ def forward(
     for indices in calls([len(t) for t in tokens], budget, first is not None):
         some = [tokens[i] for i in indices]
         features = _padded(some, pad, device) if first is None else row(some, first, device)
-        outputs.append(model(features)["sentence_embedding"].float())
+        made = model(features)["sentence_embedding"]
+        outputs.append(made.float() if made.dtype.itemsize < 4 else made)
         order.extend(indices)
     back = torch.empty(len(order), dtype=torch.long)
     back[torch.tensor(order)] = torch.arange(len(order))

@@ -254,18 +254,20 @@ def _agreeing(model: Any, pad: int) -> int:
     longest = max(map(len, texts))
     ids = torch.tensor([t + [pad] * (longest - len(t)) for t in texts], device=device)
     mask = torch.tensor([[1] * len(t) + [0] * (longest - len(t)) for t in texts], device=device)
-    training = model.training
-    model.eval()
     kind = torch.bfloat16 if device.type == "cuda" else torch.float32
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=kind == torch.bfloat16):
-        padded = model({"input_ids": ids, "attention_mask": mask})["sentence_embedding"].float()
-        farthest = float("inf")
-        for first in (0, pad + 1):
-            packed = model(row(texts, first, device))["sentence_embedding"].float()
-            off = float((packed - padded).abs().max() / padded.abs().max())
-            farthest = min(farthest, off)
-            if off < (2e-2 if kind == torch.bfloat16 else 1e-4):
-                model.train(training)
-                return first
-    model.train(training)
+    training = [(m, m.training) for m in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=kind == torch.bfloat16):
+            padded = model({"input_ids": ids, "attention_mask": mask})["sentence_embedding"].float()
+            farthest = float("inf")
+            for first in (0, pad + 1):
+                packed = model(row(texts, first, device))["sentence_embedding"].float()
+                off = float((packed - padded).abs().max() / padded.abs().max())
+                if off < (2e-2 if kind == torch.bfloat16 else 1e-4):
+                    return first
+                farthest = min(farthest, off)
+    finally:
+        for module, flag in training:
+            module.training = flag
     raise Unpackable(f"packed vectors differ from padded ones by {farthest:.0e}")

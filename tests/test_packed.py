@@ -1,0 +1,158 @@
+"""Packed = padded: vectors, gradients, attention, in several architectures."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.functional import scaled_dot_product_attention
+
+from mixling.models import packed
+from mixling.models.forward import calls
+from mixling.models.retriever import Retriever
+
+ARCHITECTURES = {
+    "bert": {"model_type": "bert"},
+    "xlm-roberta": {"model_type": "xlm-roberta"},
+    "roberta": {"model_type": "roberta"},
+    "electra": {"model_type": "electra", "embedding_size": 16},
+    "distilbert": {"model_type": "distilbert"},
+}
+UNPACKABLE = {
+    "mpnet": {"model_type": "mpnet"},  # relative positions
+    "modernbert": {"model_type": "modernbert", "local_attention": 16},  # windows
+}
+
+
+def encoder(folder, kind, **more):
+    """A random encoder of an architecture, with the tests' tokeniser."""
+    from tests.conftest import tiny_tokenizer
+    from transformers import AutoConfig, AutoModel
+
+    tokenizer = tiny_tokenizer()
+    sizes = {"vocab_size": len(tokenizer), "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+             "intermediate_size": 64, "max_position_embeddings": 140, "pad_token_id": 1, "bos_token_id": 0,
+             "eos_token_id": 2}  # fmt: skip
+    if kind["model_type"] == "distilbert":
+        sizes.update(dim=32, n_layers=2, n_heads=4, hidden_dim=64)
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(**{**sizes, **kind, **more})
+    AutoModel.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def both(retriever, tokens, **autocast):
+    """Vectors and gradients, padded and packed."""
+    found = []
+    for way in (False, True):
+        retriever.packed = way
+        retriever.model.zero_grad()
+        vectors = retriever.embed(tokens, 200)
+        weights = torch.randn(len(tokens), vectors.shape[1], generator=torch.Generator().manual_seed(1))
+        (vectors * weights).sum().backward()
+        gradients = {n: p.grad.clone() for n, p in retriever.model.named_parameters() if p.grad is not None}
+        found.append((vectors.detach(), gradients))
+    return found
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "max", "lasttoken"])
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_packed_equals_padded(kind, pooling, tmp_path):
+    retriever = Retriever(str(encoder(tmp_path / "m", ARCHITECTURES[kind])), pooling=pooling)
+    assert retriever.first_position is not None
+    random = torch.Generator().manual_seed(3)
+    lengths = [1, 1, 2, 3, 5, 8, 9, 30, 31, 33, 100, 127]
+    tokens = [torch.randint(3, 900, (n,), generator=random).tolist() for n in lengths]
+    (a, ga), (b, gb) = both(retriever, tokens)
+    assert (a - b).abs().max() < 1e-5
+    assert ga.keys() == gb.keys()
+    scale = max(g.abs().max() for g in ga.values())
+    assert all((ga[k] - gb[k]).abs().max() < 1e-5 * max(scale, 1) for k in ga)
+
+
+@pytest.mark.parametrize("kind", UNPACKABLE)
+def test_what_cannot_be_packed_is_padded_and_said_once(kind, tmp_path, capsys):
+    retriever = Retriever(str(encoder(tmp_path / "m", UNPACKABLE[kind])), pooling="mean")
+    first = retriever.encode(["Habari ya asubuhi", "a"])
+    second = retriever.encode(["Habari ya asubuhi"])
+    assert abs(first[0] - second[0]).max() < 1e-5
+    said = capsys.readouterr().err
+    assert said.count("cannot take them packed") == 1 and retriever.first_position is None
+
+
+def test_a_packed_model_is_saved_and_used_as_ever(chain, tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    retriever = Retriever(str(chain))
+    ours = retriever.encode(["mbili", "tatu nne tano"], "query")
+    plain = retriever.model.encode_query(["mbili", "tatu nne tano"])
+    retriever.save(tmp_path / "m")
+    assert packed.NAME not in (tmp_path / "m" / "config.json").read_text()
+    theirs = SentenceTransformer(str(tmp_path / "m"), device="cpu").encode_query(["mbili", "tatu nne tano"])
+    assert abs(ours - plain).max() < 1e-5 and abs(ours - theirs).max() < 1e-5
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=12),
+    st.booleans(),
+    st.sampled_from([torch.float32, torch.float64]),
+)
+def test_attention_is_that_of_each_text_alone(lengths, sort, kind):
+    lengths = tuple(sorted(lengths, reverse=True) if sort else lengths)
+    random = torch.Generator().manual_seed(sum(lengths))
+    q, k, v = (
+        torch.randn(sum(lengths), 3, 8, generator=random, dtype=kind).requires_grad_() for _ in range(3)
+    )
+    gradient = torch.randn(sum(lengths), 3, 8, generator=random, dtype=kind)
+    ours = packed.attend(q, k, v, lengths, 0.3)
+    mine = torch.autograd.grad(ours, (q, k, v), gradient)
+    alone = torch.cat(
+        [
+            scaled_dot_product_attention(*(x.transpose(0, 1) for x in part), scale=0.3).transpose(0, 1)
+            for part in zip(*(x.split(lengths) for x in (q, k, v)), strict=True)
+        ]
+    )
+    theirs = torch.autograd.grad(alone, (q, k, v), gradient)
+    assert (ours - alone).abs().max() < 1e-5
+    assert all((a - b).abs().max() < 1e-5 for a, b in zip(mine, theirs, strict=True))
+    with torch.no_grad():
+        assert (packed.attend(q, k, v, lengths, 0.3) - alone).abs().max() < 1e-5
+
+
+def test_texts_beyond_the_limit_take_the_fused_kernel_and_agree(monkeypatch):
+    monkeypatch.setattr(packed, "LONGEST", 20)
+    for lengths in ((50, 30, 12, 3), (3, 50, 12)):
+        q, k, v = (torch.randn(sum(lengths), 2, 8, dtype=torch.float64).requires_grad_() for _ in range(3))
+        made = torch.autograd.grad(packed.attend(q, k, v, lengths, 0.3).pow(2).sum(), (q, k, v))
+        monkeypatch.setattr(packed, "LONGEST", 1000)
+        want = torch.autograd.grad(packed.attend(q, k, v, lengths, 0.3).pow(2).sum(), (q, k, v))
+        monkeypatch.setattr(packed, "LONGEST", 20)
+        assert all((a - b).abs().max() < 1e-10 for a, b in zip(made, want, strict=True))
+
+
+def test_dropout_drops_that_share_and_its_gradient_is_exact():
+    q, k, v = (torch.randn(12, 2, 4, dtype=torch.float64).requires_grad_() for _ in range(3))
+
+    def attend(*x):
+        torch.manual_seed(5)
+        return packed.attend(*x, (5, 4, 3), 0.5, 0.25)
+
+    assert torch.autograd.gradcheck(attend, (q, k, v))
+    one = torch.ones(4000, 1, 2)
+    with torch.enable_grad():
+        out = packed.attend(one.requires_grad_(), one, one, (20,) * 200, 1.0, 0.25)
+    assert abs(float(out.detach().mean()) - 1) < 0.02 and float(out.detach().std()) > 0.05
+
+
+@given(
+    st.lists(st.integers(1, 50), min_size=1, max_size=30),
+    st.integers(1, 120),
+    st.booleans(),
+)
+def test_calls_hold_every_text_once_within_the_budget(lengths, budget, pack):
+    found = list(calls(lengths, budget, pack))
+    assert sorted(i for part in found for i in part) == list(range(len(lengths)))
+    for part in found:
+        size = sum(lengths[i] for i in part) if pack else len(part) * max(lengths[i] for i in part)
+        assert size <= budget or len(part) == 1
