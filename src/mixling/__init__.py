@@ -18,6 +18,7 @@ _WHERE = {
     "Retriever": "mixling.models.retriever",
     "Task": "mixling.evaluation.tasks",
     "Result": "mixling.evaluation.result",
+    "encode": "mixling.encoding.shards",
     "evaluate": "mixling.reports.evaluate",
     "train": "mixling.training.train",
     "compare": "mixling.reports.compare",

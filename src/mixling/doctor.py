@@ -27,6 +27,8 @@ def doctor() -> list[str]:
     benchmarks = "pip install 'mixling[benchmarks]'"
     extras = {
         "tensorboard": "pip install 'mixling[trackers]'",
+        "peft": "pip install 'mixling[lora]'",
+        "ray": "pip install 'mixling[scale]'",
         "py3langid": "pip install 'mixling[language]'",
         **dict.fromkeys(("anyascii", "bm25s", "icu4py", "ir_datasets", "mteb"), benchmarks),
     }

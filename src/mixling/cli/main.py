@@ -6,7 +6,19 @@ import sys
 
 import typer
 
-from mixling.cli import compare, data, debias, demo, doctor, evaluate, leaderboard, schedule, study, train
+from mixling.cli import (
+    compare,
+    data,
+    debias,
+    demo,
+    doctor,
+    encode,
+    evaluate,
+    leaderboard,
+    schedule,
+    study,
+    train,
+)
 
 app = typer.Typer(
     name="mixling",
@@ -17,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
-for verb in (schedule, train, evaluate, debias, compare, leaderboard, study, doctor, demo):
+for verb in (schedule, train, encode, evaluate, debias, compare, leaderboard, study, doctor, demo):
     app.command(name=verb.__name__.rpartition(".")[2])(verb.run)
 
 

@@ -1,0 +1,61 @@
+"""`mixling encode`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
+    texts: Annotated[
+        Path, typer.Argument(help=".jsonl or .parquet with a column `text`, a text a line, or a BEIR folder.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of vectors; a cut-off call in it goes on.")
+    ],
+    role: Annotated[
+        str, typer.Option(help="Whose prompt goes before a text: query, passage, or none.")
+    ] = "passage",
+    precision: Annotated[
+        str, typer.Option(help="fp32, bf16, or auto: what is faster here by a trial.")
+    ] = "auto",
+    dtype: Annotated[str, typer.Option(help="Of the stored vectors: float32 or float16.")] = "float32",
+    shard: Annotated[int, typer.Option(min=1, help="Texts a file.")] = 16384,
+    part: Annotated[
+        str, typer.Option(help="This machine's share where several write into one folder, for instance 0/4.")
+    ] = "0/1",
+    ray: Annotated[
+        int, typer.Option(min=0, help="So many workers of a Ray cluster (its address: RAY_ADDRESS).")
+    ] = 0,
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs of each Ray worker.")] = 0,
+) -> None:
+    """Encode a file of texts, however large, into a folder of vectors."""
+    import json
+
+    from mixling.errors import MixlingError, choose
+
+    role_or_none = None if choose(role, ("query", "passage", "none"), "role") == "none" else role
+    number, _, parts = part.partition("/")
+    if not (number.isdigit() and parts.isdigit() and int(number) < int(parts)):
+        raise MixlingError(f"--part {part}: expected NUMBER/PARTS with NUMBER from 0, for instance 0/4")
+    if ray:
+        from mixling.encoding.cluster import encode_on_ray
+
+        manifest = encode_on_ray(
+            model, texts, out, workers=ray, role=role_or_none, precision=precision, dtype=dtype, shard=shard, gpus=gpus
+        )  # fmt: skip
+    else:
+        from mixling.encoding.shards import encode
+
+        manifest = encode(
+            model, texts, out, role=role_or_none, precision=precision, dtype=dtype, shard=shard,
+            part=(int(number), int(parts)),
+        )  # fmt: skip
+    if manifest.exists():
+        made = json.loads(manifest.read_text())
+        typer.echo(f"{made['rows']:,} vectors, {made['tokens']:,} tokens: {out}")
+    else:
+        typer.echo(f"this part is done, others are not yet: {out}")

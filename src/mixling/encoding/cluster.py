@@ -1,0 +1,75 @@
+"""Encoding on many machines: the same shards as tasks of Ray Data.
+
+Each worker loads the model once and makes shards of the file, which it reads from a folder that all machines see. A
+shard is written whole or not at all, so a worker that dies costs its shard's time: Ray gives the shard to another.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mixling.encoding import shards
+from mixling.errors import MixlingError
+from mixling.models.retriever import Retriever
+
+
+class Worker:
+    """Makes shards; Ray keeps one a process."""
+
+    def __init__(self, model: str, texts: str, out: str, job: dict[str, Any], device: str | None):
+        self.retriever = Retriever(model, device=device)
+        self.out, self.job = Path(out), job
+        self.source = shards.text_file(texts, job["shard"])
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Make the shards of these numbers, those that are not there yet."""
+        for number in batch["id"].tolist():
+            if not shards.shard_path(self.out, number).exists():
+                ready = shards.read_tokens(self.source, self.retriever, self.job["role"], number)
+                shards.make_shard(self.retriever, self.job, self.out, number, ready)
+        return {"id": batch["id"]}
+
+
+def encode_on_ray(
+    model: str,
+    texts: str | Path,
+    out: str | Path,
+    *,
+    workers: int,
+    address: str | None = None,
+    role: str | None = "passage",
+    precision: str = "auto",
+    dtype: str = "float32",
+    shard: int = 16384,
+    gpus: float = 0,
+    cpus: float = 1,
+) -> Path:
+    """`encode` by so many workers of a Ray cluster (address: Ray's, None: this machine). Returns the manifest's path.
+
+    gpus, cpus: of each worker. Model, file and folder must be seen under the same names by all machines.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise MixlingError("encoding on a cluster needs Ray: pip install 'mixling[scale]'") from None
+    out = Path(out).absolute()
+    texts = Path(texts).absolute()
+    source, job = shards.prepare(Retriever(model), texts, out, role, precision, dtype, shard)
+    if not ray.is_initialized():
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    left = [i for i in range(source.shards) if not shards.shard_path(out, i).exists()]
+    if left:
+        numbers = ray.data.from_items([{"id": i} for i in left], override_num_blocks=len(left))
+        numbers.map_batches(
+            Worker,
+            batch_size=1,
+            concurrency=workers,
+            num_cpus=cpus,
+            num_gpus=gpus or None,
+            fn_constructor_args=(model, str(texts), str(out), job, "cuda" if gpus else None),
+        ).materialize()
+    return shards.finish(out)

@@ -1,0 +1,214 @@
+"""A file of texts to a folder of vectors: constant memory, killed and gone on with, shared by many machines.
+
+DIR/job.json               model, prompt, precision, the file and its shards: what every shard was made with
+DIR/shard-00000.parquet    id, vector (float32 or float16 list), language and group where the file has them, role
+DIR/manifest.json          written last: rows, tokens, shards
+
+A shard is a stretch of the file, so any process can make any of them; each is written under another name and renamed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mixling.corpora.files import write_text
+from mixling.corpora.texts import TextFile, text_file
+from mixling.encoding.precision import precision as chosen
+from mixling.encoding.vectors import fingerprint
+from mixling.errors import MixlingError, choose
+from mixling.machine import keep_memory, machine, versions
+from mixling.models.retriever import Retriever
+from mixling.progress import Progress
+
+DTYPES = {"float32": pa.float32(), "float16": pa.float16()}
+
+
+def encode(
+    model: str | Retriever,
+    texts: str | Path,
+    out: str | Path,
+    *,
+    role: str | None = "passage",
+    precision: str = "auto",
+    dtype: str = "float32",
+    shard: int = 16384,
+    part: tuple[int, int] = (0, 1),
+    on_shard: Callable[[int], None] | None = None,
+) -> Path:
+    """Encode a file of texts into a folder of vectors; what a killed call has written is kept and gone on from.
+
+    texts: .jsonl, .parquet, a text a line, or a BEIR folder. role: whose prompt ("query", "passage", None).
+    precision: "auto" (what is faster here by a trial), "fp32", "bf16". dtype: of the stored vectors. shard: texts a
+    file. part: (number, parts), this machine's share where several write into one folder. Returns the manifest's
+    path (there once all shards are). Raises MixlingError.
+    """
+    keep_memory()
+    retriever = model if isinstance(model, Retriever) else Retriever(model)
+    out = Path(out)
+    source, job = prepare(retriever, texts, out, role, precision, dtype, shard)
+    wanted = [i for i in range(source.shards) if i % part[1] == part[0] and not shard_path(out, i).exists()]
+    with Progress("encoding") as bar, ThreadPoolExecutor(1) as thread:
+        coming = None
+        for nth, number in enumerate(wanted):
+            ready = coming.result() if coming is not None else read_tokens(source, retriever, role, number)
+            coming = (
+                thread.submit(read_tokens, source, retriever, role, wanted[nth + 1])
+                if nth + 1 < len(wanted)
+                else None
+            )
+            make_shard(retriever, job, out, number, ready, partial(_tell, bar, nth, len(wanted)))
+            if on_shard is not None:
+                on_shard(number)
+    return finish(out)
+
+
+def prepare(
+    retriever: Retriever,
+    texts: str | Path,
+    out: Path,
+    role: str | None,
+    precision: str,
+    dtype: str,
+    shard: int,
+) -> tuple[TextFile, dict[str, Any]]:
+    """The file's shards and the job that the folder holds: a new one, or the very one that was begun there."""
+    choose(dtype, DTYPES, "dtype")
+    if (out / "job.json").exists():
+        job = json.loads((out / "job.json").read_text())
+        shard = job["shard"]
+    elif out.exists() and any(out.iterdir()):
+        raise MixlingError(f"{out}: is not empty and holds no vectors of ours; choose another --out")
+    else:
+        job = {}
+    source = text_file(texts, shard)
+    asked = {
+        "model": retriever.name,
+        "encoder": fingerprint(retriever),
+        "role": role,
+        "prompt": retriever.prompt(role),
+        "max_length": retriever.max_length,
+        "dtype": dtype,
+        "file": source.path.name,
+        "bytes": source.path.stat().st_size,
+        "rows": source.rows,
+        "shard": shard,
+    }
+    wrong = [k for k, v in asked.items() if job and job[k] != v]
+    if job and precision not in ("auto", job["precision"]):
+        wrong.append("precision")
+    if wrong:
+        raise MixlingError(
+            f"{out}: holds vectors made otherwise ({', '.join(f'{k} was {str(job[k])[:40]!r}' for k in wrong)}); "
+            "choose another --out, or remove the folder"
+        )
+    if not job:
+        job = _begin(out, {**asked, "precision": chosen(retriever, precision)})
+    return source, job
+
+
+def _begin(out: Path, job: dict[str, Any]) -> dict[str, Any]:
+    """Write the job, or take that of another process which was there first."""
+    own = out / f".job.{os.getpid()}"
+    write_text(own, json.dumps(job, indent=1, ensure_ascii=False))
+    with contextlib.suppress(FileExistsError):
+        os.link(own, out / "job.json")
+    own.unlink()
+    return json.loads((out / "job.json").read_text())
+
+
+def shard_path(out: Path, number: int) -> Path:
+    """Where a shard's vectors are."""
+    return out / f"shard-{number:05d}.parquet"
+
+
+Read = tuple[list[str], list[str], dict[str, list[Any]], list[list[int]]]
+
+
+def read_tokens(source: TextFile, retriever: Retriever, role: str | None, number: int) -> Read:
+    ids, texts, more = source.read(number)
+    return ids, texts, more, retriever.tokenize(texts, role)
+
+
+def make_shard(
+    retriever: Retriever,
+    job: dict[str, Any],
+    out: Path,
+    number: int,
+    ready: Read,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Encode one shard and write it, whole or not at all."""
+    ids, texts, more, tokens = ready
+    made = retriever.encode_head(tokens, precision=job["precision"], progress=progress)
+    vectors = retriever.apply_tail(made, texts, job["role"], more.get("language"))
+    flat = pa.array(vectors.ravel().astype(job["dtype"]))
+    columns = {"id": pa.array(ids), "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
+               **{k: pa.array(v) for k, v in more.items()}, "role": pa.array([job["role"] or ""] * len(ids))}  # fmt: skip
+    table = pa.table(columns).replace_schema_metadata({"tokens": str(sum(map(len, tokens)))})
+    path = shard_path(out, number)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(table, temporary, compression={"id": "zstd", "vector.list.element": "none"})
+    with temporary.open("rb") as written:
+        os.fsync(written.fileno())
+    temporary.rename(path)
+
+
+def _tell(bar: Progress, shards_done: int, wanted: int, tokens: int, of: int) -> None:
+    bar(shards_done + tokens / max(of, 1), wanted)
+
+
+def finish(out: Path) -> Path:
+    """Write the manifest if every shard is there. Returns its path."""
+    path, job = out / "manifest.json", json.loads((out / "job.json").read_text())
+    paths = [shard_path(out, i) for i in range(-(-job["rows"] // job["shard"]))]
+    if path.exists() or not all(p.exists() for p in paths):
+        return path
+    found = [pq.read_metadata(p) for p in paths]
+    rows = [m.num_rows for m in found]
+    if sum(rows) != job["rows"]:
+        raise MixlingError(
+            f"{out}: holds {sum(rows)} vectors of {job['rows']}; remove the folder and encode again"
+        )
+    tokens = sum(int(m.metadata[b"tokens"]) for m in found)
+    shards = [{"file": p.name, "rows": n} for p, n in zip(paths, rows, strict=True)]
+    manifest = {**job, "tokens": tokens, "shards": shards, "versions": versions(), "machine": machine()}
+    write_text(path, json.dumps(manifest, indent=1, ensure_ascii=False))
+    return path
+
+
+def shards(folder: str | Path) -> Iterator[pa.Table]:
+    """The tables of a finished folder, in the file's order. Raises MixlingError if it is not finished."""
+    path = Path(folder) / "manifest.json"
+    if not path.exists():
+        raise MixlingError(f"{folder}: is not finished (it has no manifest.json); run `mixling encode` again")
+    for one in json.loads(path.read_text())["shards"]:
+        yield pq.read_table(path.parent / one["file"])
+
+
+def load(folder: str | Path) -> tuple[list[str], np.ndarray]:
+    """Ids and vectors, float32 [rows, d], of a finished folder."""
+    ids: list[str] = []
+    parts: list[np.ndarray] = []
+    for table in shards(folder):
+        ids.extend(table["id"].to_pylist())
+        parts.extend(matrix(table))
+    return ids, np.concatenate(parts)
+
+
+def matrix(table: pa.Table) -> Sequence[np.ndarray]:
+    """The vectors of a shard's table, a float32 [rows, d] for each chunk."""
+    return [
+        c.flatten().to_numpy(zero_copy_only=False).reshape(len(c), -1).astype(np.float32)
+        for c in table["vector"].chunks
+    ]
