@@ -129,3 +129,17 @@ def test_an_excluded_candidate_is_nowhere():
 def test_blocks_do_not_change_ranks():
     a, b = (rank(made(3, True), block=n) for n in (1, 100))
     assert np.array_equal(a.pool, b.pool) and np.array_equal(a.within, b.within)
+
+
+@given(st.integers(0, 10**6), st.booleans())
+@settings(deadline=None, max_examples=15)
+def test_counting_among_very_many_gives_what_sorting_gives(seed, ties):
+    """The way for more candidates than a row is sorted for, and blocks cut to what memory allows."""
+    case = made(seed, ties)
+    sorted_way = rank(case, depth=13)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mixling.evaluation.ranks.SORTED", 10)
+        patch.setattr("mixling.evaluation.ranks.KEYS", 200)
+        counted = rank(case, depth=13)
+    for name in ("pool", "within", "top", "top_scores"):
+        assert np.array_equal(getattr(sorted_way, name), getattr(counted, name))

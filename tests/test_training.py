@@ -114,16 +114,12 @@ def test_frozen_embeddings_stay(chain, tmp_path):
 def test_validation_keeps_the_best_and_stops_early(chain, tmp_path, monkeypatch):
     values, seen = iter([0.3, 0.5, 0.4, 0.5]), []
 
-    class Scripted:
-        def value(self, task, setting, metric):
-            assert (task, setting, metric) == ("sample", "pool", "mAP")
-            return next(values)
-
-    def measure(retriever, tasks):
+    def means(retriever, task, precision):
+        assert (task.name, precision) == ("sample", "fp32")
         seen.append({k: v.clone() for k, v in retriever.model.state_dict().items()})
-        return Scripted()
+        return {"pool": {"mAP": next(values)}}
 
-    monkeypatch.setattr("mixling.training.train.measure", measure)
+    monkeypatch.setattr("mixling.training.train.means", means)
     settings = config(chain, validation={"task": "sample", "every": 2, "patience": 2, "metric": "pool.mAP"})
     model = train(settings, tmp_path / "run")
     run = json.loads((tmp_path / "run" / "run.json").read_text())

@@ -18,7 +18,7 @@ from mixling.evaluation.bias.gap import gaps
 from mixling.evaluation.bias.pool import Pool
 from mixling.evaluation.bias.table import bias
 from mixling.evaluation.metrics import METRICS, MORE
-from mixling.evaluation.ranks import Ranks, Scorer, ranks
+from mixling.evaluation.ranks import Dot, Ranks, Scorer, ranks
 from mixling.evaluation.result import Result
 from mixling.evaluation.rows import task_intervals
 from mixling.evaluation.tasks import Task
@@ -102,7 +102,6 @@ def score(
 ) -> tuple[dict[str, Any], pa.Table, list[dict]]:
     """Summary entry, scores per query, and example questions of a task. scorer: for MRC, where there is a pool."""
     query, candidate = one.relevant.T
-    language = one.candidate_language[candidate]
     n = len(one.queries)
     entry: dict[str, Any] = {
         "languages": list(one.languages),
@@ -111,20 +110,12 @@ def score(
         "skipped": dict(one.skipped),
         "left_out": one.left_out(),
     }
-    tables, means, missing = _cells(one, found, query, language)
-    settings = one.settings()
-    for setting, same in (("monolingual", True), ("cross-lingual", False)):
-        cells = {k: v for k, v in means.items() if (k[0] == k[1]) == same}
-        if setting in settings and cells:
-            entry[setting] = {m: float(np.mean([v[m] for v in cells.values()])) for m in METRICS}
-            entry[setting]["by_language"] = {
-                one.languages[a] if same else f"{one.languages[a]}-{one.languages[b]}": v
-                for (a, b), v in cells.items()
-            }
+    by_setting, tables, missing = _alone(one, found)
+    entry.update(by_setting)
     if missing:
         entry["skipped"]["questions without an answer in a corpus language"] = missing
     examples: list[dict] = []
-    if "pool" in settings:
+    if "pool" in one.settings():
         pool = Pool(
             query,
             found.pool,
@@ -135,7 +126,7 @@ def score(
             found.top,
             len(one.languages),
         )
-        values = {k: f(found.pool, query, n, one.grades) for k, f in {**METRICS, **MORE}.items()}
+        values = _pool_values(one, found)
         measures = bias(pool)
         if scorer is not None and hasattr(scorer, "at"):
             measures["MRC@20"] = mean_rank_correlation(found.top, one.query_group, scorer.at)
@@ -148,6 +139,37 @@ def score(
     table = pa.concat_tables(tables, promote_options="default").unify_dictionaries()
     entry["intervals"] = task_intervals(table)
     return entry, table, examples
+
+
+def means(retriever: Retriever, one: Task, precision: str = "fp32") -> dict[str, dict[str, Any]]:
+    """Every setting's means and nothing else (no bias, no intervals): what validation reads while training goes on."""
+    queries, candidates, _ = baselines.unit_vectors(retriever, one, precision)
+    found = rank_task(one, Dot(queries, candidates), 10)
+    entry, _, _ = _alone(one, found)
+    if "pool" in one.settings():
+        entry["pool"] = _macro(one, _pool_values(one, found))
+    return entry
+
+
+def _pool_values(one: Task, found: Ranks) -> dict[str, np.ndarray]:
+    query, n = one.relevant[:, 0], len(one.queries)
+    return {k: f(found.pool, query, n, one.grades) for k, f in {**METRICS, **MORE}.items()}
+
+
+def _alone(one: Task, found: Ranks) -> tuple[dict[str, dict[str, Any]], list[pa.Table], int]:
+    """The settings where passages of one language stand alone: their means; tables; questions without an answer."""
+    query, candidate = one.relevant.T
+    tables, per_cell, missing = _cells(one, found, query, one.candidate_language[candidate])
+    entry: dict[str, dict[str, Any]] = {}
+    for setting, same in (("monolingual", True), ("cross-lingual", False)):
+        cells = {k: v for k, v in per_cell.items() if (k[0] == k[1]) == same}
+        if setting in one.settings() and cells:
+            entry[setting] = {m: float(np.mean([v[m] for v in cells.values()])) for m in METRICS}
+            entry[setting]["by_language"] = {
+                one.languages[a] if same else f"{one.languages[a]}-{one.languages[b]}": v
+                for (a, b), v in cells.items()
+            }
+    return entry, tables, missing
 
 
 def _cells(

@@ -3,7 +3,9 @@
 The rank of a relevant candidate is one plus the number of candidates that stand before it: counted over its
 own language (monolingual and cross-lingual settings) and over all (pool). Equal scores stand in descending
 order of their ids, as trec_eval has it: score and place of the id are one 64-bit key, so that one sort of a
-row gives the ranks of all its relevant candidates and the first k, ties and all.
+row gives the ranks of all its relevant candidates and the first k, ties and all. Where there are very many candidates
+the keys above each relevant one are counted instead, and the first k picked out. A block of queries is as large as
+memory allows, whatever their number.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -18,6 +21,11 @@ import torch
 
 if TYPE_CHECKING:
     from mixling.evaluation.tasks import Task
+
+
+# candidates up to which a row is sorted, and keys of a block (8 bytes each, and the scores beside them)
+SORTED = 1 << 16
+KEYS = 1 << 25
 
 
 class Scorer(Protocol):
@@ -106,6 +114,7 @@ def ranks(
     place[by_id] = np.arange(n, dtype=np.uint64)
     place = place[by_language]
     first = np.searchsorted(relevant[:, 0], np.arange(queries + 1))
+    block = max(1, min(block, KEYS // n))
     within, pool = np.zeros((2, len(relevant)), np.int64)
     depth = min(depth, n - (excluded is not None and bool((excluded >= 0).any())))
     cores = max(1, min(8, torch.get_num_threads()))
@@ -127,18 +136,32 @@ def ranks(
             mine = torch.from_numpy(own[some].view(np.int64))
             rows = torch.from_numpy(pairs[some, 0] - begin)
             within[first[begin] + some] = (segment[rows] > mine[:, None]).sum(1).numpy() + 1
-        # a sort holds no lock, so threads share the rows
-        list(threads.map(lambda part: part.sort(axis=1), np.array_split(keys, cores)))
-        for i in range(end - begin):
-            a, b = int(first[begin + i]), int(first[begin + i + 1])
-            pool[a:b] = n - np.searchsorted(keys[i], own[a - first[begin] : b - first[begin]])
-        best = by_id[(keys[:, n - depth :][:, ::-1] & np.uint64(0x7FFFFFFF)).astype(np.int64)]
+        # neither a sort nor a comparison holds the lock, so threads share the rows
+        if n <= SORTED:
+            list(threads.map(lambda part: part.sort(axis=1), np.array_split(keys, cores)))
+            for i in range(end - begin):
+                a, b = int(first[begin + i]), int(first[begin + i + 1])
+                pool[a:b] = n - np.searchsorted(keys[i], own[a - first[begin] : b - first[begin]])
+        else:
+            above = threads.map(partial(_above, keys), pairs[:, 0] - begin, own)
+            pool[first[begin] : first[end]] = np.fromiter(above, np.int64) + 1
+            keys = np.stack(list(threads.map(partial(_largest, k=depth), keys)))
+        best = by_id[(keys[:, keys.shape[1] - depth :][:, ::-1] & np.uint64(0x7FFFFFFF)).astype(np.int64)]
         top[begin:end] = best
         top_scores[begin:end] = np.take_along_axis(scores, best, 1)
         if progress is not None:
             progress(end, queries)
     threads.shutdown()
     return Ranks(within, pool, top, top_scores)
+
+
+def _above(keys: np.ndarray, row: int, own: np.uint64) -> int:
+    return int(np.count_nonzero(keys[row] > own))
+
+
+def _largest(row: np.ndarray, k: int) -> np.ndarray:
+    """The k largest of a row, rising."""
+    return np.sort(np.partition(row, len(row) - k)[len(row) - k :])
 
 
 def _keys(scores: np.ndarray, place: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from mixling.batches.permutation import mix
 from mixling.corpora.files import write_text
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import task
-from mixling.evaluation.measure import measure
+from mixling.evaluation.measure import means
 from mixling.evaluation.tasks import Task
 from mixling.machine import flags, has_bf16, keep_memory, machine, versions
 from mixling.models.card import card
@@ -180,7 +180,8 @@ def _loop(
             last += 1
             if t.validation and last % t.validation.every == 0:
                 if development is not None:
-                    best = _validate(t.validation, development, out, retriever, best, last)
+                    precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
+                    best = _validate(t.validation, development, out, retriever, best, last, precision)
                 best = broadcast_object_list([best])[0]
                 model.train(t.dropout)
                 if t.gradient_checkpointing:
@@ -308,12 +309,17 @@ def rate_at(step: int, steps: int, warmup: float, schedule: str) -> float:
 
 
 def _validate(
-    v: ValidationConfig, one: Task, out: Path, retriever: Retriever, best: dict | None, step: int
+    v: ValidationConfig,
+    one: Task,
+    out: Path,
+    retriever: Retriever,
+    best: dict | None,
+    step: int,
+    precision: str,
 ) -> dict:
     retriever.model.eval()
-    result = measure(retriever, [one])
     setting, _, metric = v.metric.partition(".")
-    value = result.value(one.name, setting, metric)
+    value = means(retriever, one, precision).get(setting, {}).get(metric, math.nan)
     if math.isnan(value):
         raise MixlingError(
             f"training.validation.metric '{v.metric}' is not among the results of {one.name}; "
