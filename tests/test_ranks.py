@@ -135,7 +135,9 @@ def test_blocks_do_not_change_ranks():
 @settings(deadline=None, max_examples=15)
 def test_counting_among_very_many_gives_what_sorting_gives(seed, ties):
     """The way for more candidates than a row is sorted for, and blocks cut to what memory allows."""
-    case = made(seed, ties)
+    score, *rest = made(seed, ties)
+    whole = score(0, 9)  # a product's last bit depends on how many rows it has
+    case = (lambda begin, end: whole[begin:end], *rest)
     sorted_way = rank(case, depth=13)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mixling.evaluation.ranks.SORTED", 10)
