@@ -36,7 +36,9 @@ def by_comparison(one: Task, scorer: Scorer, block: int = 256) -> np.ndarray:
         end = min(begin + block, len(one.queries))
         scores = torch.from_numpy(scorer(begin, end))
         pairs = one.relevant[first[begin] : first[end]]
-        slot = np.arange(len(pairs)) - np.repeat(first[begin:end] - first[begin], np.diff(first[begin : end + 1]))
+        slot = np.arange(len(pairs)) - np.repeat(
+            first[begin:end] - first[begin], np.diff(first[begin : end + 1])
+        )
         for turn in range(int(slot.max()) + 1):
             which = np.flatnonzero(slot == turn)
             row = torch.from_numpy(pairs[which, 0] - begin)
@@ -59,7 +61,9 @@ def main() -> None:
         return value
 
     one = timed("texts", lambda: task("xquad-r"))
-    scorer, counted = timed("model, vectors, coverage", lambda: ranker(DEFAULT, keep=Path("vectors")).scorer(one))
+    scorer, counted = timed(
+        "model, vectors, coverage", lambda: ranker(DEFAULT, keep=Path("vectors")).scorer(one)
+    )
     found = timed("ranks", lambda: rank_task(one, scorer, 100))
     entry, table, examples = timed("measures, 1,000 resamples", lambda: score(one, found, scorer))
     entry.update(counted, data=one.fingerprint())

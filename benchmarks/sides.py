@@ -1,0 +1,92 @@
+"""Two or more sides of a comparison, each in a process of its own, alternating: no claim here, the others use it.
+
+A side is a function that takes a `Turns`: it makes itself ready, then works in turns, `wait` before each and `done`
+after it. While one side works the others stand still. So all see the same machine, and each has its own peak memory.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from mixling.machine import machine, matrix_rate, versions
+
+
+class Turns:
+    """What a side sees of the others: nothing but when its turn is."""
+
+    def __init__(self, line: Connection):
+        self.line, self.begun = line, 0.0
+
+    def wait(self) -> None:
+        """Until it is this side's turn."""
+        self.line.recv()
+        self.begun = time.perf_counter()
+
+    def done(self, **facts: Any) -> None:
+        """The turn is over: seconds, peak memory and whatever else is to be told."""
+        seconds = time.perf_counter() - self.begun
+        self.line.send({"seconds": seconds, "peak GiB": peak(), **facts})
+
+
+def peak() -> float:
+    """This process's peak resident memory, GiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return round(int(next(x for x in lines if x.startswith("VmHWM")).split()[1]) / 2**20, 2)
+
+
+def _run(side: Callable[[Turns], None], line: Connection) -> None:
+    side(Turns(line))
+
+
+def alternate(sides: dict[str, Callable[[Turns], None]], rounds: int, warm: int = 1) -> dict[str, Any]:
+    """Let the sides work in turns: {"sides": {name: [facts of each round]}, "matrix rate": [of each round]}."""
+    context = multiprocessing.get_context("spawn")
+    running, found = {}, {name: [] for name in sides}
+    for name, side in sides.items():
+        ours, theirs = context.Pipe()
+        running[name] = (context.Process(target=_run, args=(side, theirs), daemon=True), ours)
+        running[name][0].start()
+    rates = []
+    for number in range(warm + rounds):
+        rates.append(matrix_rate(0.5))
+        for name, (process, line) in running.items():
+            line.send(None)
+            while not line.poll(1):
+                if not process.is_alive():
+                    raise SystemExit(f"{name}: its process ended")
+            facts = line.recv()
+            print(f"round {number}{' (warming up)' if number < warm else ''}: {name}: {facts}", flush=True)
+            if number >= warm:
+                found[name].append(facts)
+    for process, _ in running.values():
+        process.kill()
+    return {"sides": found, "matrix rate": rates[warm:]}
+
+
+def ratio(found: dict[str, Any], peer: str, ours: str, key: str = "seconds") -> dict[str, float]:
+    """How many times as long the peer takes, round by round: median, least, most."""
+    each = [a[key] / b[key] for a, b in zip(found["sides"][peer], found["sides"][ours], strict=True)]
+    return {
+        "median": round(statistics.median(each), 2),
+        "least": round(min(each), 2),
+        "most": round(max(each), 2),
+    }
+
+
+def rate_of(found: dict[str, Any], precision: str) -> float:
+    """Median matrix rate, GFLOP/s, of the rounds."""
+    return round(statistics.median(r[precision] for r in found["matrix rate"]), 1)
+
+
+def write(script: str, row: dict[str, Any]) -> None:
+    """Print what was found and write it beside the script, with machine, versions and date."""
+    print(json.dumps(row, indent=1))
+    whole = {**row, "date": time.strftime("%Y-%m-%d"), "machine": machine(), "versions": versions()}
+    Path(script).with_suffix(".json").write_text(json.dumps(whole, indent=1) + "\n")
