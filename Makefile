@@ -1,9 +1,9 @@
-# make setup: a virtual environment in .venv with Mixling and its tools; make demo; make test.
+# make setup: a virtual environment in .venv with Mixling and its tools; make demo; make test; make bench.
 PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.mixling-ready
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint bench bench-all clean
 
 setup: $(STAMP)
 
@@ -23,6 +23,13 @@ test: setup lint
 lint: setup
 	$(BIN)/ruff check src tests benchmarks docs studies
 	$(BIN)/mypy
+
+# Some twelve minutes on two slow cores; nothing else should run meanwhile.
+bench: setup
+	for name in metrics balance training; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+bench-all: bench
+	for name in parts encoding matrix large_batch calls schedule growth report; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:
 	rm -rf .venv demo runs

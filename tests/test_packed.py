@@ -156,3 +156,33 @@ def test_calls_hold_every_text_once_within_the_budget(lengths, budget, pack):
     for part in found:
         size = sum(lengths[i] for i in part) if pack else len(part) * max(lengths[i] for i in part)
         assert size <= budget or len(part) == 1
+
+
+def test_the_gpus_attention_is_called_as_its_signature_says(chain, monkeypatch):
+    """No GPU here: torch's kernel is replaced by its definition, bound to the real one's signature."""
+    import inspect
+
+    from torch.nn.attention import varlen
+
+    signature, called = inspect.signature(varlen.varlen_attn), []
+
+    def definition(*args, **kwargs):
+        a = signature.bind(*args, **kwargs).arguments
+        assert a["query"].ndim == 3 and a["cu_seq_q"].dtype == torch.int32
+        lengths = a["cu_seq_q"].diff().tolist()
+        assert max(lengths) == a["max_q"] == a["max_k"] and torch.equal(a["cu_seq_q"], a["cu_seq_k"])
+        called.append(len(lengths))
+        parts = zip(*(a[k].split(lengths) for k in ("query", "key", "value")), strict=True)
+        return torch.cat(
+            [
+                scaled_dot_product_attention(*(x.transpose(0, 1) for x in p), scale=a["scale"]).transpose(0, 1)
+                for p in parts
+            ]
+        )
+
+    retriever = Retriever(str(chain))
+    tokens = [[5, 6, 7], [8], [9, 10, 11, 12]]
+    want = retriever.embed(tokens)
+    monkeypatch.setattr(varlen, "varlen_attn", definition)
+    monkeypatch.setattr(packed, "_varlen", lambda q: True)
+    assert (retriever.embed(tokens) - want).abs().max() < 1e-6 and called == [3, 3]

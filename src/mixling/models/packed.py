@@ -182,7 +182,7 @@ def attention(
     scale = scaling if scaling is not None else q.shape[-1] ** -0.5
     if k.shape[1] != q.shape[1]:
         k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], 1) for x in (k, v))
-    if q.is_cuda:
+    if _varlen(q):
         from torch.nn.attention.varlen import varlen_attn
 
         if dropout:
@@ -192,6 +192,11 @@ def attention(
         return made.unsqueeze(0), None
     lengths = tuple(cu_seq_lens_q.diff().tolist())
     return attend(q, k, v, lengths, scale, dropout).unsqueeze(0), None
+
+
+def _varlen(q: Tensor) -> bool:
+    """Whether torch's variable-length attention takes it: it is for CUDA."""
+    return q.is_cuda
 
 
 def row(tokens: Sequence[Sequence[int]], first: int, device: torch.device) -> dict[str, Any]:

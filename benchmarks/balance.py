@@ -1,0 +1,49 @@
+"""Claim: texts shared out by tokens keep no process waiting; shared out by number they do.
+
+    python -m benchmarks.balance
+
+200 planned batches of MLQA (e5-small's tokens): tokens of the fullest process over the mean, for texts shared by
+tokens (`training/processes.py`) and for pairs shared by number.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.sides import write
+from mixling.models.retriever import Retriever
+from mixling.training.config import read
+from mixling.training.pairs import prepare
+from mixling.training.processes import shares
+from mixling.training.step import tokens_of
+
+
+def main() -> None:
+    """Measure, print, write."""
+    retriever, rows = Retriever(), []
+    for size in (32, 100, 512):
+        settings = read({"data": {"sources": ["mlqa"]}, "batches": {"size": size}})
+        _, _, pairs = prepare(settings)
+        batches = [
+            tokens_of(settings, retriever, pairs, step).tokens for step in range(200 if size < 512 else 20)
+        ]
+        for processes in (2, 4, 8):
+            by_tokens, by_number = [], []
+            for tokens in batches:
+                lengths = np.array([len(t) for t in tokens])
+                pair = lengths[:size] + lengths[size:]
+                mean = lengths.sum() / processes
+                by_tokens.append(
+                    max(lengths[part].sum() for part in shares(lengths.tolist(), processes)) / mean
+                )
+                by_number.append(max(p.sum() for p in np.array_split(pair, processes)) / mean)
+            rows.append({"pairs": size, "processes": processes, "by tokens": round(float(np.mean(by_tokens)), 3),
+                         "by number": round(float(np.mean(by_number)), 3)})  # fmt: skip
+    row: dict[str, Any] = {"fullest process over the mean": rows}
+    write(__file__, row)
+
+
+if __name__ == "__main__":
+    main()
