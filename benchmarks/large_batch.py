@@ -21,7 +21,7 @@ def side(size: int, at_once: int | None, turns: Turns) -> None:
 
     def on_step(row: dict) -> None:
         turns.done(tokens=row["tokens"], pairs=size)
-        turns.line.recv()
+        turns.wait()
 
     turns.wait()
     options = {} if at_once is None else {"tokens_at_once": at_once}

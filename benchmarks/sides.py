@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ class Turns:
         self.line, self.begun = line, 0.0
 
     def wait(self) -> None:
-        """Until it is this side's turn."""
+        """Say that this side is ready, and stand still until it is its turn."""
+        self.line.send("ready")
         self.line.recv()
         self.begun = time.perf_counter()
 
@@ -53,21 +55,30 @@ def alternate(sides: dict[str, Callable[[Turns], None]], rounds: int, warm: int 
         ours, theirs = context.Pipe()
         running[name] = (context.Process(target=_run, args=(side, theirs), daemon=True), ours)
         running[name][0].start()
+    for name in sides:
+        _told(*running[name], name)
     rates = []
     for number in range(warm + rounds):
         rates.append(matrix_rate(0.5))
         for name, (process, line) in running.items():
+            if number:
+                _told(process, line, name)
             line.send(None)
-            while not line.poll(1):
-                if not process.is_alive():
-                    raise SystemExit(f"{name}: its process ended")
-            facts = line.recv()
+            facts = _told(process, line, name)
             print(f"round {number}{' (warming up)' if number < warm else ''}: {name}: {facts}", flush=True)
             if number >= warm:
                 found[name].append(facts)
     for process, _ in running.values():
         process.kill()
     return {"sides": found, "matrix rate": rates[warm:]}
+
+
+def _told(process: BaseProcess, line: Connection, name: str) -> Any:
+    """What a side says next."""
+    while not line.poll(1):
+        if not process.is_alive():
+            raise SystemExit(f"{name}: its process ended")
+    return line.recv()
 
 
 def ratio(found: dict[str, Any], peer: str, ours: str, key: str = "seconds") -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Rewrite the tables of README and docs from committed results: `python docs/figures.py`.
+"""Rewrite the tables of README and docs from committed results: `python -m docs.figures`.
 
 A table stands between `<!-- name -->` and `<!-- /name -->`. A test holds the pages to what this writes, so no figure
 in them is typed by hand.
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
+from docs import scale, speed
 from mixling.corpora.catalogue import SOURCES
 from mixling.corpora.resources import ORDER, level, script_seen
 from mixling.evaluation.bias.table import ALL
@@ -250,9 +251,19 @@ def tables() -> dict[str, dict[str, str]]:
             "texts": rows_of(maps("texts", "xquad-r")),
         },
         "docs/performance.md": {
+            "compared": rows_of(speed.compared()),
+            "shares": rows_of(speed.shares()),
+            "memory": rows_of(speed.memory()),
+            "parts": rows_of(speed.parts()),
+            "balance": rows_of(measured("benchmarks/balance.json")["fullest process over the mean"]),
             "encoding": rows_of(calls["encoding"]),
             "training": rows_of(calls["training"]),
             "report": rows_of(audit()),
+        },
+        "docs/scale.md": {
+            "measured": rows_of(scale.measured()),
+            "encoding": rows_of(scale.encoding()),
+            "training": rows_of(scale.training()),
         },
     }
 
@@ -269,3 +280,4 @@ if __name__ == "__main__":
     for page in tables():
         (ROOT / page).write_text(renewed(page, (ROOT / page).read_text()))
     (ROOT / "docs" / "pool.svg").write_text(picture())
+    (ROOT / "docs" / "speed.svg").write_text(speed.picture())

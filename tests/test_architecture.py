@@ -9,7 +9,7 @@ MAY = {
     "corpora": set(),
     "batches": {"corpora"},
     "models": set(),
-    "encoding": {"models"},
+    "encoding": {"models", "corpora"},
     "training": {"batches", "models", "corpora", "evaluation"},
     "debiasing": {"batches", "corpora", "models", "encoding"},
     "evaluation": {"corpora", "models", "encoding"},
