@@ -2,9 +2,9 @@
 
     python -m benchmarks.encoding
 
-The candidates of XQuAD-R, e5-small: a random 1,500 a turn, alternating: `Retriever.encode` in bf16 and fp32 against
+The candidates of XQuAD-R, e5-small: a random 1,200 a turn, alternating: `Retriever.encode` in bf16 and fp32 against
 `SentenceTransformer.encode` as it comes (fp32, batch 32) and at its best (bf16, the best of three batch sizes, the same
-memory settings). Then the whole of XQuAD-R once in fp32 and once in bf16: what bf16 changes in the scores.
+memory settings). What bf16 changes in the scores of XQuAD-R is in benchmarks/matrix.json.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.sides import Turns, alternate, rate_of, ratio, write
 
-ROUNDS, TEXTS = 4, 1500
+ROUNDS, TEXTS = 3, 1200
 
 
 def texts(number: int) -> list[str]:
@@ -66,22 +66,6 @@ def theirs(best: bool, turns: Turns) -> None:
         turns.done(batch=size)
 
 
-def scores() -> dict[str, Any]:
-    """XQuAD-R in fp32 and bf16."""
-    from mixling.evaluation.benchmarks import task
-    from mixling.evaluation.measure import means
-    from mixling.models.retriever import Retriever
-
-    retriever, one = Retriever(), task("xquad-r")
-    found = {p: means(retriever, one, p) for p in ("fp32", "bf16")}
-    rows = {
-        p: {s: round(v[s]["mAP"], 5) for s in ("monolingual", "cross-lingual", "pool")}
-        for p, v in found.items()
-    }
-    change = max(abs(rows["fp32"][s] - rows["bf16"][s]) for s in rows["fp32"])
-    return {**rows, "largest change": round(change, 5)}
-
-
 def main() -> None:
     """Measure, print, write."""
     found = alternate(
@@ -108,7 +92,7 @@ def main() -> None:
             sorted(work)[len(work) // 2] / rate_of(found, precision), 2
         )
     row["peak GiB"] = {name: max(r["peak GiB"] for r in rounds) for name, rounds in found["sides"].items()}
-    write(__file__, {**row, "mAP": scores(), **found})
+    write(__file__, {**row, **found})
 
 
 if __name__ == "__main__":
