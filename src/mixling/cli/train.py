@@ -29,6 +29,9 @@ def run(
         raise MixlingError(
             "say what to train and where to: mixling train CONFIG.toml --out DIR (--explain lists the settings)"
         )
+    from mixling.training.processes import processes
     from mixling.training.train import train
 
-    typer.echo(f"{train(config, out)}")
+    model = train(config, out)
+    if processes()[0] == 0:
+        typer.echo(f"{model}")

@@ -9,6 +9,7 @@ takes half of what the fused kernel takes, which is slow backward (docs/performa
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
@@ -255,8 +256,9 @@ def first_position(model: Any, pad: int) -> int | None:
             allowed |= {"position_ids", "cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k"}
         return _agreeing(model, pad)
     except Exception as error:  # whatever a foreign encoder does with such input: padding is always right
-        if was is not None and encoder is not None:
-            encoder.set_attn_implementation(was)
+        with contextlib.suppress(Exception):
+            if was not in (None, NAME):
+                encoder.set_attn_implementation(was)  # type: ignore[union-attr]
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         print(f"mixling: texts go padded, this encoder cannot take them packed: {reason}", file=sys.stderr)
         return None
