@@ -59,6 +59,7 @@ def alternate(sides: dict[str, Callable[[Turns], None]], rounds: int, warm: int 
         _told(*running[name], name)
     rates = []
     for number in range(warm + rounds):
+        time.sleep(1)  # the threads of the side before wait for more work a while, and not idly
         rates.append(matrix_rate(0.5))
         for name, (process, line) in running.items():
             if number:
