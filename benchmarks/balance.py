@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.sides import write
 from mixling.models.retriever import Retriever
 from mixling.training.config import read
+from mixling.training.objective import Objective
 from mixling.training.pairs import prepare
 from mixling.training.processes import shares
 from mixling.training.step import tokens_of
@@ -26,8 +27,10 @@ def main() -> None:
     for size in (32, 100, 512):
         settings = read({"data": {"sources": ["mlqa"]}, "batches": {"size": size}})
         _, _, pairs = prepare(settings)
+        objective = Objective(settings, retriever)
         batches = [
-            tokens_of(settings, retriever, pairs, step).tokens for step in range(200 if size < 512 else 20)
+            tokens_of(settings, retriever, objective, pairs, step).tokens
+            for step in range(200 if size < 512 else 20)
         ]
         for processes in (2, 4, 8):
             by_tokens, by_number = [], []

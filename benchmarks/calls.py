@@ -20,6 +20,7 @@ from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 from mixling.training import step
 from mixling.training.config import read
+from mixling.training.objective import Objective
 from mixling.training.pairs import prepare
 from mixling.training.step import tokens_of
 from mixling.training.word_table import word_table
@@ -45,7 +46,8 @@ def training(retriever: Retriever) -> list[dict]:
     """Tokens a second of a step's gradients (without the optimiser)."""
     settings = read({"data": {"sources": ["mlqa"]}})
     _, _, pairs = prepare(settings)
-    turns = [tokens_of(settings, retriever, pairs, i) for i in range(4)]
+    objective = Objective(settings, retriever)
+    turns = [tokens_of(settings, retriever, objective, pairs, i) for i in range(4)]
     rows = []
     for frozen in (False, True):
         for name, weight in retriever.model.named_parameters():
@@ -57,9 +59,7 @@ def training(retriever: Retriever) -> list[dict]:
             speeds = []
             for turn in turns:
                 begun = time.perf_counter()
-                step.backward(
-                    retriever, turn.tokens, step.loss_of(settings, retriever, turn.batch), precision="bf16"
-                )
+                step.backward(retriever, turn.tokens, objective.of(turn.batch), precision="bf16")
                 speeds.append(sum(map(len, turn.tokens)) / (time.perf_counter() - begun))
                 for weight in retriever.model.parameters():
                     if table_rows is None or weight is not table_rows.weight:

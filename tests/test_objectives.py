@@ -1,10 +1,12 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mixling.training.objectives import alignment, distillation
 from mixling.training.objectives.eq1 import eq1
 from mixling.training.objectives.info_nce import allowed, info_nce
 
@@ -72,3 +74,83 @@ def test_symmetric_is_the_mean_of_both_ways():
     may = allowed(torch.arange(2))
     both = (info_nce(Q, P[:2], may, 0.1) + info_nce(P[:2], Q, may, 0.1)) / 2
     assert info_nce(Q, P[:2], may, 0.1, symmetric=True).item() == pytest.approx(both.item(), abs=1e-6)
+
+
+A, B = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[0.6, 0.8], [0.8, 0.6]])
+BOTH = torch.ones(2, 2, dtype=torch.bool)
+
+
+def test_lakda_is_scipys_divergence_of_the_two_softmaxes():
+    """(Yang et al., MRL 2024): KL(p_B || p_A) without a temperature."""
+    from scipy.special import softmax
+    from scipy.stats import entropy
+
+    p_a, p_b = (softmax((x @ P[:2].T).numpy(), axis=1) for x in (A, B))
+    want = np.mean([entropy(b, a) for a, b in zip(p_a, p_b, strict=True)])
+    assert alignment.lakda(A, B, P[:2], BOTH).item() == pytest.approx(want, abs=1e-6)
+    only = torch.tensor([[True, False], [True, True]])
+    want = entropy(p_b[1], p_a[1]) / 2  # one place alone is no distribution to differ in
+    assert alignment.lakda(A, B, P[:2], only).item() == pytest.approx(want, abs=1e-6)
+
+
+def test_jsd_is_scipys():
+    from scipy.spatial.distance import jensenshannon
+    from scipy.special import softmax
+
+    a, b = (softmax(x.numpy(), axis=1) for x in (A, B))
+    want = np.mean([jensenshannon(x, y) ** 2 for x, y in zip(a, b, strict=True)])
+    assert alignment.jsd(A, B).item() == pytest.approx(want, abs=1e-6)
+    assert alignment.jsd(A, A).item() == pytest.approx(0, abs=1e-7)
+
+
+def test_bitext_by_hand():
+    """cos = .6 .8 / .8 .6, both ways the same by symmetry."""
+    e = math.exp
+    want = -math.log(e(0.6 / 0.5) / (e(0.6 / 0.5) + e(0.8 / 0.5)))
+    assert alignment.bitext(A, B, 0.5).item() == pytest.approx(want, abs=1e-6)
+
+
+def test_clear_by_hand():
+    """Reverse contrast from passages (.8 .6; .6 .8) to translations (.6 .8; .8 .6), and the KL of the two ways."""
+    from scipy.special import softmax
+    from scipy.stats import entropy
+
+    ahead, back = (A @ P[:2].T).numpy() / 0.05, (P[:2] @ B.T).numpy() / 0.05
+    reverse = -np.log(softmax(back, axis=1).diagonal()).mean()
+    apart = np.mean([entropy(softmax(x), softmax(y)) for x, y in zip(ahead, back, strict=True)])
+    got = alignment.clear(A, B, P[:2], BOTH)
+    assert got.item() == pytest.approx(0.4 * reverse + 0.2 * apart, rel=1e-5)
+
+
+def test_distillation_by_hand():
+    assert distillation.vectors(A, B).item() == pytest.approx((0.16 + 0.64 + 0.64 + 0.16) / 4)
+    assert distillation.cosine(A, B).item() == pytest.approx(1 - 0.6)
+    student, teacher = torch.tensor([[3.0, 1.0], [0.0, 2.0]]), torch.tensor([[2.0, 1.0], [1.0, 4.0]])
+    off = ~torch.eye(2, dtype=torch.bool)
+    assert distillation.margins(student, teacher, off).item() == pytest.approx(
+        ((2 - 1) ** 2 + (2 - 3) ** 2) / 2
+    )
+    from scipy.special import softmax
+    from scipy.stats import entropy
+
+    want = np.mean(
+        [
+            entropy(softmax(t / 2), softmax(s / 2))
+            for s, t in zip(student.numpy(), teacher.numpy(), strict=True)
+        ]
+    )
+    assert distillation.scores(student, teacher, BOTH, 2.0).item() == pytest.approx(want, abs=1e-6)
+
+
+@given(st.integers(0, 10**6))
+@settings(deadline=None, max_examples=20)
+def test_terms_give_finite_gradients_whatever_is_masked(seed):
+    g = torch.Generator().manual_seed(seed)
+    a, b, p = (torch.randn(5, 4, generator=g).requires_grad_() for _ in range(3))
+    keep = (torch.rand(5, 5, generator=g) > 0.5) | torch.eye(5, dtype=torch.bool)
+    total = (
+        alignment.lakda(a, b, p, keep) + alignment.jsd(a, b) + alignment.clear(a, b, p, keep)
+        + distillation.scores(a @ p.T, (b @ p.T).detach(), keep, 0.1)
+    )  # fmt: skip
+    for x in torch.autograd.grad(total, (a, b, p)):
+        assert torch.isfinite(x).all() and x.abs().sum() > 0

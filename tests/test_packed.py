@@ -175,7 +175,9 @@ def test_the_gpus_attention_is_called_as_its_signature_says(chain, monkeypatch):
         parts = zip(*(a[k].split(lengths) for k in ("query", "key", "value")), strict=True)
         return torch.cat(
             [
-                scaled_dot_product_attention(*(x.transpose(0, 1) for x in p), scale=a["scale"]).transpose(0, 1)
+                scaled_dot_product_attention(*(x.transpose(0, 1) for x in p), scale=a["scale"]).transpose(
+                    0, 1
+                )
                 for p in parts
             ]
         )

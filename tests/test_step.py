@@ -16,9 +16,10 @@ from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.config import read
 from mixling.training.lighter import checkpoint_layers
+from mixling.training.objective import Objective
 from mixling.training.pairs import prepare
 from mixling.training.processes import shares
-from mixling.training.step import backward, loss_of, tokens_of
+from mixling.training.step import backward, tokens_of
 from mixling.training.train import train
 from mixling.training.word_table import word_table
 
@@ -32,8 +33,9 @@ def gradients(chain, *, table=False, dropout=False, temperature=0.05, size=16, p
     if prepare_model is not None:
         prepare_model(retriever)
     rows = word_table(retriever.model) if table else None
-    turn = tokens_of(settings, retriever, pairs, 0)
-    loss = backward(retriever, turn.tokens, loss_of(settings, retriever, turn.batch), seed=7, **options)
+    objective = Objective(settings, retriever)
+    turn = tokens_of(settings, retriever, objective, pairs, 0)
+    loss = backward(retriever, turn.tokens, objective.of(turn.batch), seed=7, **options)
     found = {n: p.grad.clone() for n, p in retriever.model.named_parameters() if p.grad is not None}
     if rows is not None:
         touched = rows.rows()
@@ -67,8 +69,9 @@ def test_cached_sees_the_same_dropout_in_both_passes(chain):
     _, _, pairs = prepare(settings)
     retriever = Retriever(str(chain))
     retriever.model.train(True)
-    turn = tokens_of(settings, retriever, pairs, 0)
-    loss = loss_of(settings, retriever, turn.batch)
+    objective = Objective(settings, retriever)
+    turn = tokens_of(settings, retriever, objective, pairs, 0)
+    loss = objective.of(turn.batch)
     before = backward(retriever, turn.tokens, loss, seed=7, at_once=200)
     squares = sum(float(p.grad.pow(2).sum()) for p in retriever.model.parameters() if p.grad is not None)
     rate = 1e-3 / squares

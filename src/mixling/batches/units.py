@@ -87,9 +87,13 @@ class Rows:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Rows of `questions` and of `links` of each pair, int64 [n]; of several, the visits take turns."""
         return (
-            self.question(groups * self.n_languages + question_language, visit),
+            self.questions(groups, question_language, visit),
             self.link(groups * self.n_languages + passage_language, visit),
         )
+
+    def questions(self, groups: np.ndarray, language: np.ndarray, visit: np.ndarray) -> np.ndarray:
+        """Rows of `questions` of groups in a language that each of them has, int64 [n]."""
+        return self.question(groups * self.n_languages + language, visit)
 
 
 class _Lookup:

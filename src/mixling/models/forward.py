@@ -31,25 +31,44 @@ def calls(lengths: Sequence[int], budget: int, packed: bool = False) -> Iterator
 
 
 def forward(
-    model: torch.nn.Module, tokens: Sequence[Sequence[int]], pad: int, budget: int, first: int | None = None
+    model: torch.nn.Module,
+    tokens: Sequence[Sequence[int]],
+    pad: int,
+    budget: int,
+    first: int | None = None,
+    states: list[Tensor] | None = None,
 ) -> Tensor:
     """Vectors of texts given as token ids, in their order: float [n, dimensions].
 
     model: a sentence-transformers chain; pad: the padding token's id; budget: tokens a call; first: position of a
-    text's first token if they go packed, None if padded (`packed.first_position`).
+    text's first token if they go packed, None if padded (`packed.first_position`); states: if given, it is filled with
+    the last states of each text's tokens, [tokens, d] each, in the texts' order.
     """
     device = next(model.parameters()).device
     if not _packs(model, device):
         first = None
     outputs, order = [], []
+    kept: list[Tensor] = []
     for indices in calls([len(t) for t in tokens], budget, first is not None):
         some = [tokens[i] for i in indices]
         features = _padded(some, pad, device) if first is None else row(some, first, device)
-        made = model(features)["sentence_embedding"]
+        features = model(features)
+        made = features["sentence_embedding"]
         outputs.append(made.float() if made.dtype.itemsize < 4 else made)
+        if states is not None:
+            lengths = [len(t) for t in some]
+            tokens_of = features["token_embeddings"]
+            parts = (
+                tokens_of[0].split(lengths)
+                if first is not None
+                else [x[:n] for x, n in zip(tokens_of, lengths, strict=True)]
+            )
+            kept.extend(x.float() if x.dtype.itemsize < 4 else x for x in parts)
         order.extend(indices)
     back = torch.empty(len(order), dtype=torch.long)
     back[torch.tensor(order)] = torch.arange(len(order))
+    if states is not None:
+        states.extend(kept[i] for i in back.tolist())
     return torch.cat(outputs)[back.to(device)]
 
 

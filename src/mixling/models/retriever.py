@@ -134,9 +134,18 @@ class Retriever:
         """Few on a CPU, whose caches then hold a call's states; many on a GPU, which is idle otherwise."""
         return budget or (1024 if next(self.model.parameters()).device.type == "cpu" else 65536)
 
-    def embed(self, tokens: Sequence[Sequence[int]], budget: int | None = None) -> torch.Tensor:
-        """Vectors of tokenised texts, with gradients if they are on: float32 [n, dimensions]. budget: tokens a call."""
-        return forward(self.model, tokens, self.pad, self._tokens_a_call(budget), self.first_position)
+    def embed(
+        self,
+        tokens: Sequence[Sequence[int]],
+        budget: int | None = None,
+        states: list[torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        """Vectors of tokenised texts, with gradients if they are on: float32 [n, dimensions].
+
+        budget: tokens a call; states: a list that is filled with the states of each text's tokens, [tokens, d] each.
+        """
+        budget = self._tokens_a_call(budget)
+        return forward(self.model, tokens, self.pad, budget, self.first_position, states)
 
     def encode(
         self,

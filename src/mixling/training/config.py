@@ -113,6 +113,35 @@ class BatchesConfig(_Part):
         return value
 
 
+class TermConfig(_Part):
+    """One more term of the objective, added to it by weight."""
+
+    name: Literal[
+        "lakda",
+        "jsd",
+        "bitext",
+        "clear",
+        "optical",
+        "distil-vectors",
+        "distil-cosine",
+        "distil-scores",
+        "margin-mse",
+    ] = Field(
+        description="lakda, jsd, bitext, clear draw a question and its translation together; distil-vectors "
+        "(sentence distillation), optical (optimal transport between tokens), distil-cosine (MIMO's, through a projection), distil-scores (KL) and margin-mse learn "
+        "from a teacher"
+    )
+    weight: Annotated[float, Field(gt=0)] = Field(1.0, description="of this term")
+    temperature: Annotated[float, Field(gt=0)] = Field(
+        0.05, description="of bitext, clear and distil-scores; the others have none"
+    )
+    teacher: str | None = Field(
+        None,
+        description="folder or hub name of a frozen retriever; default: the model as it was before training",
+    )
+    pivot: str = Field("en", description="language in which distil-cosine's teacher reads both texts")
+
+
 class ObjectiveConfig(_Part):
     """What a step minimises."""
 
@@ -121,6 +150,10 @@ class ObjectiveConfig(_Part):
     )
     temperature: Annotated[float, Field(gt=0)] = Field(0.02, description="measured: docs/decisions.md")
     symmetric: bool = Field(False, description="also from passage to question")
+    weight: Annotated[float, Field(ge=0)] = Field(1.0, description="of this loss beside `terms`")
+    terms: list[TermConfig] = Field(
+        default_factory=list, description='further terms, for instance [{ name = "lakda", weight = 0.5 }]'
+    )
 
 
 class ValidationConfig(_Part):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mixling.batches.permutation import mix
 from mixling.batches.schedule import BatchPlan, Schedule
 from mixling.batches.units import Rows, units
 from mixling.corpora.catalogue import load
@@ -17,12 +18,20 @@ from mixling.training.config import Config
 
 @dataclass(frozen=True)
 class Batch:
-    """questions, passages: texts [n]; group, block: int64 [n], pairs that share either are no negatives."""
+    """questions, passages: texts [n]; group, block: int64 [n], pairs that share either are no negatives.
+
+    translations: the same questions in another language, those that there are, of pairs `translated`, int64 [k].
+    pivots: (question, passage) of pairs `pivoted`, int64 [l], in the language that a teacher reads.
+    """
 
     questions: list[str]
     passages: list[str]
     group: np.ndarray
     block: np.ndarray
+    translations: Sequence[str] = ()
+    translated: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    pivots: Sequence[tuple[str, str]] = ()
+    pivoted: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 class Pairs:
@@ -38,12 +47,45 @@ class Pairs:
             np.stack([c.links[k].fill_null(-1).to_numpy() for k in ("start", "end")], 1) for c in corpora
         ]
 
-    def batch(self, plan: BatchPlan) -> Batch:
-        """The texts of a plan."""
-        s = plan.source
-        question, link = self.rows[s].find(
-            plan.groups, plan.question_languages, plan.passage_languages, plan.visits
+    def batch(self, plan: BatchPlan, translations: bool = False, pivot: str | None = None) -> Batch:
+        """The texts of a plan; with the questions' translations, and with both texts in a pivot language, if asked."""
+        source = self.schedule.sources[plan.source]
+        asked, answered = self._texts(
+            plan.source, plan.groups, plan.question_languages, plan.passage_languages, plan.visits
         )
+        batch = Batch(asked, answered, plan.groups, source.block[plan.groups])
+        if translations:
+            other, language = self._others(plan)
+            rows = self.rows[plan.source].questions(plan.groups[other], language, plan.visits[other])
+            texts = [self.question_text[plan.source][int(i)].as_py() for i in rows]
+            batch = replace(batch, translations=texts, translated=other)
+        if pivot is not None and pivot in source.languages:
+            code = source.languages.index(pivot)
+            have = np.flatnonzero((source.questions & source.passages)[plan.groups, code])
+            all_pivot = np.full(len(have), code)
+            both = self._texts(plan.source, plan.groups[have], all_pivot, all_pivot, plan.visits[have])
+            batch = replace(batch, pivots=list(zip(*both, strict=True)), pivoted=have)
+        return batch
+
+    def _others(self, plan: BatchPlan) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs whose question there is in another language, and which: by hash of group, language and visit."""
+        have = self.schedule.sources[plan.source].questions[plan.groups].copy()
+        have[np.arange(len(have)), plan.question_languages] = False
+        rows = np.flatnonzero(have.any(1))
+        key = mix(self.schedule.seed, plan.groups[rows], plan.question_languages[rows], plan.visits[rows])
+        nth = (key % have[rows].sum(1).astype(np.uint64)).astype(np.int64)
+        return rows, (have[rows].cumsum(1) > nth[:, None]).argmax(1)
+
+    def _texts(
+        self,
+        s: int,
+        groups: np.ndarray,
+        question_language: np.ndarray,
+        passage_language: np.ndarray,
+        visits: np.ndarray,
+    ) -> tuple[list[str], list[str]]:
+        """Questions and passages of groups of a source, in these languages."""
+        question, link = self.rows[s].find(groups, question_language, passage_language, visits)
         passages = []
         for i in link:
             span = self.link_span[s][i]
@@ -51,12 +93,7 @@ class Pairs:
             passages.append(
                 text if self.window is None else window(text, int(span[0]), int(span[1]), self.window)
             )
-        return Batch(
-            [self.question_text[s][int(i)].as_py() for i in question],
-            passages,
-            plan.groups,
-            self.schedule.sources[s].block[plan.groups],
-        )
+        return [self.question_text[s][int(i)].as_py() for i in question], passages
 
 
 def prepare(config: Config) -> tuple[list[Corpus], Schedule, Pairs]:

@@ -46,6 +46,17 @@ def together(own: Tensor, indices: Sequence[int], n: int) -> Tensor:
     return whole
 
 
+def summed(value: float, device: torch.device) -> float:
+    """A number's sum over processes."""
+    if processes()[1] == 1:
+        return value
+    total = torch.tensor(
+        [value], device=device, dtype=torch.float64 if device.type == "cpu" else torch.float32
+    )
+    dist.all_reduce(total)
+    return float(total)
+
+
 def add_up(parameters: Sequence[Tensor], table: WordTable | None) -> None:
     """Sum the gradients over processes, in the same order and so to the same bits on each."""
     if processes()[1] == 1:

@@ -18,40 +18,44 @@ from mixling.batches.permutation import mix
 from mixling.models.forward import calls
 from mixling.models.retriever import Retriever
 from mixling.training.config import Config
-from mixling.training.objectives.eq1 import eq1
-from mixling.training.objectives.info_nce import allowed, info_nce
+from mixling.training.objective import Objective
 from mixling.training.pairs import Batch, Pairs
-from mixling.training.processes import processes, shares, together
+from mixling.training.processes import processes, shares, summed, together
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """A batch as token ids: questions first, then passages; kind of the batch."""
+    """A batch as token ids, in the order of the objective's columns; kind of the batch."""
 
     batch: Batch
     tokens: list[list[int]]
     kind: str
 
 
-def tokens_of(settings: Config, retriever: Retriever, pairs: Pairs, turn: int) -> Tokens:
+def tokens_of(
+    settings: Config, retriever: Retriever, objective: Objective, pairs: Pairs, turn: int
+) -> Tokens:
     """The batch of a turn (a step has `accumulate` of them) as tokens."""
     m, plan = settings.model, pairs.schedule.plan(turn)
-    batch = pairs.batch(plan)
+    batch = pairs.batch(plan, objective.translations, objective.pivot)
+    longest = {"query": m.max_query_length, "passage": m.max_passage_length}
     tokens = [
-        *retriever.tokenize(batch.questions, "query", m.max_query_length),
-        *retriever.tokenize(batch.passages, "passage", m.max_passage_length),
+        t
+        for role, texts in objective.columns(batch)
+        if texts
+        for t in retriever.tokenize(texts, role, longest[role])
     ]
     return Tokens(batch, tokens, plan.kind)
 
 
 def ahead(
-    settings: Config, retriever: Retriever, pairs: Pairs, begin: int
+    settings: Config, retriever: Retriever, objective: Objective, pairs: Pairs, begin: int
 ) -> Generator[list[Tokens], None, None]:
     """Batches of the steps from `begin` on; the next step's are made while this one is computed."""
     every = settings.training.accumulate
 
     def make(step: int) -> list[Tokens]:
-        return [tokens_of(settings, retriever, pairs, step * every + i) for i in range(every)]
+        return [tokens_of(settings, retriever, objective, pairs, step * every + i) for i in range(every)]
 
     with ThreadPoolExecutor(1) as thread:
         coming: Future | None = thread.submit(make, begin)
@@ -60,20 +64,6 @@ def ahead(
             ready = coming.result()
             coming = thread.submit(make, step + 1) if step + 1 < settings.training.steps else None
             yield ready
-
-
-def loss_of(settings: Config, retriever: Retriever, batch: Batch) -> Callable[[Tensor], Tensor]:
-    """The objective of a batch as a function of its vectors, [2 n, d], questions first."""
-    o, n = settings.objective, len(batch.questions)
-    may = allowed(torch.from_numpy(batch.group), torch.from_numpy(batch.block))
-
-    def loss(vectors: Tensor) -> Tensor:
-        q, p, negatives = vectors[:n], vectors[n:], may.to(vectors.device)
-        if o.name == "info-nce":
-            return info_nce(q, p, negatives, o.temperature, retriever.similarity, o.symmetric)
-        return eq1(q, p, negatives, o.temperature, retriever.similarity, o.name == "eq1-all-positives")
-
-    return loss
 
 
 def tokens_a_call(device: str, at_once: int | None) -> tuple[int, int]:
@@ -87,6 +77,7 @@ def backward(
     tokens: list[list[int]],
     loss: Callable[[Tensor], Tensor],
     *,
+    local: Callable[[list[int], list[Tensor]], Tensor] | None = None,
     share: float = 1.0,
     at_once: int | None = None,
     seed: int = 0,
@@ -95,7 +86,8 @@ def backward(
     """Add a batch's gradients to the weights and return its loss.
 
     loss: of vectors [len(tokens), d]; share: what the loss is multiplied by; at_once: tokens whose states are kept, more
-    go through the encoder twice; seed: of dropout; precision: "fp32" or "bf16" (autocast). With several processes
+    go through the encoder twice; local: a further loss that adds up over texts, of some texts' numbers and the states of
+    their tokens; seed: of dropout; precision: "fp32" or "bf16" (autocast). With several processes
     each adds the gradients of its own texts.
     """
     rank, n = processes()
@@ -106,21 +98,32 @@ def backward(
     parts = [[own[i] for i in c] for c in calls(lengths, call, retriever.first_position is not None)]
     cached = sum(lengths) > kept
 
-    def encode(number: int) -> Tensor:
+    def encode(number: int) -> tuple[Tensor, Tensor | None]:
         torch.manual_seed(int(mix(seed, rank, number) >> 1))
+        states: list[Tensor] | None = None if local is None else []
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            return retriever.embed([tokens[i] for i in parts[number]], call)
+            vectors = retriever.embed([tokens[i] for i in parts[number]], call, states)
+        return vectors, None if local is None or states is None else local(parts[number], states)
 
     with torch.set_grad_enabled(not cached):
-        made = [encode(i) for i in range(len(parts))]
+        both = [encode(i) for i in range(len(parts))]
+    made = [vectors for vectors, _ in both]
+    alone = [value for _, value in both]
     order = [i for part in parts for i in part]
     own_vectors = torch.cat(made).detach() if made else torch.zeros(0, retriever.dimensions, device=device)
     whole = together(own_vectors, order, len(tokens)).requires_grad_()
     value = loss(whole)
     (value * share).backward()
     assert whole.grad is not None
+    del both
     for i, part in enumerate(parts):
-        vectors = encode(i) if cached else made[i]
-        vectors.backward(whole.grad[torch.tensor(part, device=device)])
-        made[i] = vectors.detach()  # frees the states of this call before the next
-    return float(value.detach())
+        vectors, further = encode(i) if cached else (made[i], alone[i])
+        roots, gradients = [vectors], [whole.grad[torch.tensor(part, device=device)]]
+        if further is not None and further.requires_grad:
+            roots, gradients = [vectors, further], [*gradients, torch.full_like(further, share)]
+        torch.autograd.backward(roots, gradients)
+        made[i], alone[i] = (
+            vectors.detach(),
+            None if further is None else further.detach(),
+        )  # frees this call's states
+    return float(value.detach()) + summed(sum(float(x) for x in alone if x is not None), device)

@@ -33,9 +33,10 @@ from mixling.training import checkpoint
 from mixling.training.average import average_with
 from mixling.training.config import Config, TrainingConfig, ValidationConfig, read
 from mixling.training.lighter import adapt, checkpoint_layers
+from mixling.training.objective import Objective
 from mixling.training.pairs import Pairs, prepare
 from mixling.training.processes import add_up
-from mixling.training.step import Tokens, ahead, backward, loss_of
+from mixling.training.step import Tokens, ahead, backward
 from mixling.training.word_table import WordTable, word_table
 
 if TYPE_CHECKING:
@@ -154,9 +155,11 @@ def _loop(
     adapted = adapt(retriever, settings.model.lora) if settings.model.lora else None
     if t.gradient_checkpointing:
         checkpoint_layers(retriever)
+    objective = Objective(settings, retriever)
     weights = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(_weights(weights, t.weight_decay), lr=t.lr, fused=True)
-    begin, best = _resume(out, model, optimizer)
+    own = list(objective.parameters())
+    optimizer = torch.optim.AdamW(_weights([*weights, *own], t.weight_decay), lr=t.lr, fused=True)
+    begin, best = _resume(out, model, objective, optimizer)
     table = word_table(model)
     development = task(t.validation.task) if t.validation and main else None
     log = out / "log.jsonl"
@@ -165,10 +168,12 @@ def _loop(
     with contextlib.ExitStack() as stack:
         lines = stack.enter_context(log.open("a", encoding="utf-8")) if main else None
         bar = stack.enter_context(Progress("training")) if main else None
-        batches = stack.enter_context(contextlib.closing(ahead(settings, retriever, pairs, begin)))
+        batches = stack.enter_context(contextlib.closing(ahead(settings, retriever, objective, pairs, begin)))
         last = begin
         while last < t.steps and not (best and best.get("stopped")):
-            row = _step(settings, accelerator, retriever, optimizer, weights, table, next(batches), last)
+            row = _step(
+                settings, accelerator, retriever, objective, optimizer, weights, table, next(batches), last
+            )
             if lines is not None and bar is not None:
                 lines.write(json.dumps(row) + "\n")
                 lines.flush()
@@ -190,7 +195,12 @@ def _loop(
                 checkpoint.write_step(
                     out / "checkpoints",
                     last,
-                    {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "best": best},
+                    {
+                        "model": model.state_dict(),
+                        "objective": objective.state_dict(),
+                        "optimizer": optimizer.state_dict(),
+                        "best": best,
+                    },
                 )
     if table is not None:
         table.close()
@@ -211,12 +221,15 @@ def _weights(some: list[torch.nn.Parameter], decay: float) -> list[dict]:
     ]
 
 
-def _resume(out: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, dict | None]:
+def _resume(
+    out: Path, model: torch.nn.Module, objective: Objective, optimizer: torch.optim.Optimizer
+) -> tuple[int, dict | None]:
     found = checkpoint.newest(out / "checkpoints")
     if found is None:
         return 0, None
     step, state = found
     model.load_state_dict(state["model"])
+    objective.load_state_dict(state["objective"])
     optimizer.load_state_dict(state["optimizer"])
     return step, state["best"]
 
@@ -237,6 +250,7 @@ def _step(
     settings: Config,
     accelerator: Accelerator,
     retriever: Retriever,
+    objective: Objective,
     optimizer: torch.optim.Optimizer,
     weights: list[torch.nn.Parameter],
     table: WordTable | None,
@@ -252,7 +266,8 @@ def _step(
         total += backward(
             retriever,
             turn.tokens,
-            loss_of(settings, retriever, turn.batch),
+            objective.of(turn.batch),
+            local=objective.local(turn.batch),
             share=1 / len(turns),
             at_once=t.tokens_at_once,
             seed=int(mix(t.seed, step, number) >> 1),
@@ -262,7 +277,8 @@ def _step(
         raise MixlingError(
             f"the loss is {total} at step {step}; lower training.lr or raise objective.temperature"
         )
-    add_up(weights, table)
+    add_up(weights, table)  # the objective's own weights see the whole batch on every process
+    weights = [*weights, *objective.parameters()]
     norm = _clip(weights, table, t.clip)
     optimizer.step()
     for weight in weights:

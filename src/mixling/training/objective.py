@@ -1,0 +1,205 @@
+"""The objective of a run: a contrastive loss and further terms by weight, of one batch's vectors.
+
+Vectors come in the order of `columns`: questions, passages, and the questions' translations where a term reads them.
+What a teacher says of a batch is encoded when the batch's loss is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from mixling.errors import MixlingError
+from mixling.models.retriever import Retriever
+from mixling.training.config import Config, TermConfig
+from mixling.training.objectives import alignment, distillation
+from mixling.training.objectives.eq1 import eq1
+from mixling.training.objectives.info_nce import allowed, info_nce, similarity
+from mixling.training.objectives.transport import transport
+from mixling.training.pairs import Batch
+
+TRANSLATED = ("lakda", "jsd", "bitext", "clear", "distil-vectors", "optical")
+TAUGHT = ("optical", "distil-vectors", "distil-cosine", "distil-scores", "margin-mse")
+
+
+class Objective(nn.Module):
+    """What a run minimises. Its own weights are the projections of `distil-cosine`, dropped after training."""
+
+    def __init__(self, settings: Config, retriever: Retriever):
+        super().__init__()
+        self.settings, self.kind = settings.objective, retriever.similarity
+        self.translations = any(t.name in TRANSLATED for t in self.settings.terms)
+        self.pivot = next((t.pivot for t in self.settings.terms if t.name == "distil-cosine"), None)
+        names = {t.teacher or settings.model.name for t in self.settings.terms if t.name in TAUGHT}
+        device = str(next(retriever.model.parameters()).device)
+        more = {"pooling": settings.model.pooling, "prompts": settings.model.prompts}
+        self.teachers = {
+            n: Retriever(n, device=device, **(more if n == settings.model.name else {}))  # type: ignore[arg-type]
+            for n in names
+        }
+        self.own = settings.model.name
+        for term in self.settings.terms:
+            if term.name in ("optical", "distil-vectors"):
+                size = self._teacher(term).dimensions
+                if size != retriever.dimensions:
+                    raise MixlingError(
+                        f"objective.terms: {term.name} compares vectors of one size, but the teacher's have {size} numbers "
+                        f"and the model's {retriever.dimensions}; take distil-cosine, which projects, or another teacher"
+                    )
+        self.projections = nn.ModuleList(
+            _projection(retriever.dimensions, self._teacher(t).dimensions)
+            if t.name == "distil-cosine"
+            else nn.Identity()
+            for t in self.settings.terms
+        )
+        self.to(device)
+
+    def _teacher(self, term: TermConfig) -> Retriever:
+        return self.teachers[term.teacher or self.own]
+
+    def columns(self, batch: Batch) -> list[tuple[str, list[str]]]:
+        """(role, texts) of what the model is to encode."""
+        found = [("query", batch.questions), ("passage", batch.passages)]
+        if self.translations:
+            found.append(("query", list(batch.translations)))
+        return found
+
+    def of(self, batch: Batch) -> Callable[[Tensor], Tensor]:
+        """The loss of a batch as a function of its vectors, [texts, d] in the order of `columns`."""
+        o, n = self.settings, len(batch.questions)
+        may = allowed(torch.from_numpy(batch.group), torch.from_numpy(batch.block))
+        said = [self._said(t, batch) for t in o.terms]
+
+        def loss(vectors: Tensor) -> Tensor:
+            q, p, translations = vectors[:n], vectors[n : 2 * n], vectors[2 * n :]
+            negatives = may.to(vectors.device)
+            if o.name == "info-nce":
+                value = info_nce(q, p, negatives, o.temperature, self.kind, o.symmetric)
+            else:
+                value = eq1(q, p, negatives, o.temperature, self.kind, o.name == "eq1-all-positives")
+            value = value * o.weight
+            for term, projection, teacher in zip(o.terms, self.projections, said, strict=True):
+                value = value + term.weight * self._term(
+                    term, projection, teacher, batch, q, p, translations, negatives
+                )
+            return value
+
+        return loss
+
+    def local(self, batch: Batch) -> Callable[[list[int], list[Tensor]], Tensor] | None:
+        """What adds up over texts: OPTICAL's transport from the teacher's tokens of a question to the student's of its
+        translation, the mean over translations. Takes texts' numbers (in the order of `columns`) and their tokens' states.
+        """
+        terms = [t for t in self.settings.terms if t.name == "optical"]
+        if not terms or not len(batch.translated):
+            return None
+        begin = len(batch.questions) + len(batch.passages)
+        said = [self._states(t, [batch.questions[i] for i in batch.translated]) for t in terms]
+
+        def loss(texts: list[int], states: list[Tensor]) -> Tensor:
+            some = [(i - begin, k) for k, i in enumerate(texts) if i >= begin]
+            if not some:
+                return torch.zeros((), device=states[0].device)
+            student, columns = _padded([states[k] for _, k in some])
+            total = torch.zeros((), device=student.device)
+            for term, teacher in zip(terms, said, strict=True):
+                theirs, rows = _padded([teacher[i] for i, _ in some])
+                total = total + term.weight * transport(theirs, student, rows, columns).sum() / len(
+                    batch.translated
+                )
+            return total
+
+        return loss
+
+    def _states(self, term: TermConfig, questions: list[str]) -> list[Tensor]:
+        """The teacher's states of each question's tokens."""
+        teacher, states = self._teacher(term), list[Tensor]()
+        with torch.no_grad():
+            teacher.embed(teacher.tokenize(questions, "query"), None, states)
+        return states
+
+    def _said(self, term: TermConfig, batch: Batch) -> list[Tensor]:
+        """What the teacher gives a term: vectors of questions, or of both texts."""
+        if term.name not in TAUGHT or term.name == "optical":
+            return []
+        teacher = self._teacher(term)
+        pairs = (
+            batch.pivots
+            if term.name == "distil-cosine"
+            else list(zip(batch.questions, batch.passages, strict=True))
+        )
+        if not pairs:
+            return []
+        device = next(teacher.model.parameters()).device
+        texts = [list(x) for x in zip(*pairs, strict=True)][: 1 if term.name == "distil-vectors" else 2]
+        return [
+            torch.from_numpy(teacher.encode(x, role)).to(device)
+            for role, x in zip(("query", "passage"), texts, strict=False)
+        ]
+
+    def _term(
+        self,
+        term: TermConfig,
+        projection: nn.Module,
+        said: list[Tensor],
+        batch: Batch,
+        q: Tensor,
+        p: Tensor,
+        translations: Tensor,
+        negatives: Tensor,
+    ) -> Tensor:
+        has = torch.from_numpy(batch.translated).to(q.device)
+        keep = negatives | torch.eye(len(q), dtype=torch.bool, device=q.device)
+        nothing = q.sum() * 0
+        if term.name == "optical":
+            return nothing
+        match term.name:
+            case "distil-scores" | "margin-mse":
+                scores, theirs = (
+                    similarity(q, p, self.kind),
+                    similarity(said[0], said[1], self._teacher(term).similarity),
+                )
+                if term.name == "margin-mse":
+                    return distillation.margins(scores, theirs, negatives)
+                return distillation.scores(scores, theirs, keep, term.temperature)
+            case "distil-cosine":
+                if not said:
+                    return nothing
+                rows = torch.from_numpy(batch.pivoted).to(q.device)
+                return sum(
+                    (distillation.cosine(projection(x[rows]), t) for x, t in zip((q, p), said, strict=True)), nothing
+                ) / 2  # fmt: skip
+            case "distil-vectors":
+                texts, theirs = torch.cat([q, translations]), torch.cat([said[0], said[0][has]])
+                return distillation.vectors(texts, theirs)
+        if not len(has):
+            return nothing
+        match term.name:
+            case "lakda":
+                return alignment.lakda(q[has], translations, p, keep[has], self.kind)
+            case "jsd":
+                return alignment.jsd(q[has], translations)
+            case "bitext":
+                return alignment.bitext(q[has], translations, term.temperature, self.kind)
+        return alignment.clear(q[has], translations, p[has], keep[has][:, has], term.temperature, self.kind)
+
+
+def _padded(states: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """[texts, longest, d] and which tokens count: not the first and the last, which are the tokeniser's, if there are
+    more than two."""
+    inner = [x[1:-1] if len(x) > 2 else x for x in states]
+    whole = torch.nn.utils.rnn.pad_sequence(inner, batch_first=True)
+    lengths = torch.tensor([len(x) for x in inner], device=whole.device)
+    return whole, torch.arange(whole.shape[1], device=whole.device) < lengths[:, None]
+
+
+def _projection(size: int, teacher: int) -> nn.Linear:
+    """Student to teacher; where both are of one size it starts as nothing at all."""
+    made = nn.Linear(size, teacher)
+    if size == teacher:
+        with torch.no_grad():
+            made.weight.copy_(torch.eye(size))
+            made.bias.zero_()
+    return made

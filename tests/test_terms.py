@@ -1,0 +1,93 @@
+"""Terms of the objective in a run: their texts, their teachers, resumed and on several processes."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from tests.test_step import alike, launch
+from tests.test_training import config, weights
+
+from mixling.models.retriever import Retriever
+from mixling.training.config import read
+from mixling.training.objective import Objective
+from mixling.training.pairs import prepare
+from mixling.training.train import train
+
+TERMS = [
+    "lakda",
+    "jsd",
+    "bitext",
+    "clear",
+    "optical",
+    "distil-vectors",
+    "distil-cosine",
+    "distil-scores",
+    "margin-mse",
+]
+
+
+def with_terms(chain, *names, **training):
+    return {**config(chain, **training), "objective": {"terms": [{"name": n, "weight": 0.5} for n in names]}}
+
+
+def test_translations_are_the_same_question_in_another_language(chain):
+    settings = read(with_terms(chain, "lakda"))
+    corpora, schedule, pairs = prepare(settings)
+    rows = corpora[0].questions.to_pylist()
+    where = {(r["group"], r["language"]): r["text"] for r in rows}
+    seen = set()
+    for step in range(20):
+        plan = schedule.plan(step)
+        batch = pairs.batch(plan, translations=True, pivot="en")
+        source = schedule.sources[plan.source]
+        for text, i in zip(batch.translations, batch.translated, strict=True):
+            group = source.groups[plan.groups[i]]
+            asked = source.languages[plan.question_languages[i]]
+            found = [x for (g, x), t in where.items() if g == group and t == text]
+            assert found and asked not in found
+            seen.update(found)
+        assert [batch.pivots[k][0] for k in range(len(batch.pivoted))] == [
+            where[source.groups[plan.groups[i]], "en"] for i in batch.pivoted
+        ]
+        again = pairs.batch(plan, translations=True)
+        assert list(again.translations) == list(batch.translations)
+    assert len(seen) > 3
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_each_term_joins_hybrid_batches_and_changes_what_is_learnt(chain, tmp_path, name):
+    after = weights(train(with_terms(chain, name, steps=3), tmp_path / name))
+    plain = weights(train(config(chain, steps=3), tmp_path / "plain"))
+    assert after.keys() == plain.keys()
+    assert any((after[k] - plain[k]).abs().max() > 1e-6 for k in plain)
+    losses = [json.loads(x)["loss"] for x in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+    assert np.isfinite(losses).all()
+
+
+def test_a_teacher_that_says_what_the_student_says_is_no_distance_away(chain):
+    """The base model is its own teacher before the first step: every distillation is at its least."""
+    terms = [{"name": "distil-scores"}, {"name": "margin-mse"}]
+    base, more = (read({**config(chain), "objective": {"terms": x}}) for x in ([], terms))
+    _, schedule, pairs = prepare(base)
+    retriever = Retriever(str(chain))
+    batch = pairs.batch(schedule.plan(0))
+    vectors = torch.from_numpy(
+        np.concatenate(
+            [retriever.encode(batch.questions, "query"), retriever.encode(batch.passages, "passage")]
+        )
+    )
+    alone, taught = (Objective(s, retriever).of(batch)(vectors).item() for s in (base, more))
+    assert taught == pytest.approx(alone, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_terms_are_the_same_on_two_processes_and_their_own_weights_are_resumed(chain, tmp_path):
+    settings = with_terms(chain, "lakda", "distil-cosine", "optical", steps=12, checkpoint_every=5, lr=1e-4)
+    train(settings, tmp_path / "one")
+    launch(tmp_path, settings, tmp_path / "two", 2)
+    alike(tmp_path / "one", tmp_path / "two")
+    launch(tmp_path, settings, tmp_path / "part", 1, STOP="7")
+    train(settings, tmp_path / "part")
+    one, part = weights(tmp_path / "one" / "model"), weights(tmp_path / "part" / "model")
+    assert max(float((one[k] - part[k]).abs().max()) for k in one) < 1e-6
