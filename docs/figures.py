@@ -255,6 +255,7 @@ def tables() -> dict[str, dict[str, str]]:
             "shares": rows_of(speed.shares()),
             "memory": rows_of(speed.memory()),
             "parts": rows_of(speed.parts()),
+            "terms": rows_of(measured("benchmarks/terms.json")["rows"]),
             "balance": rows_of(measured("benchmarks/balance.json")["fullest process over the mean"]),
             "encoding": rows_of(calls["encoding"]),
             "training": rows_of(calls["training"]),

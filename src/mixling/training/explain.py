@@ -6,14 +6,16 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from mixling.training.config import Config, SourceConfig, ValidationConfig
+from mixling.training.config import Config, LoraConfig, SourceConfig, TermConfig, ValidationConfig
 
 
 def explain() -> str:
     """Every table, setting, default and meaning, as commented TOML."""
     lines = []
     tables: list[tuple[str, Any]] = [(n, f.annotation) for n, f in Config.model_fields.items()]
-    for name, part in [*tables, ("[data.sources]", SourceConfig), ("training.validation", ValidationConfig)]:
+    more = [("[data.sources]", SourceConfig), ("[objective.terms]", TermConfig), ("model.lora", LoraConfig),
+            ("training.validation", ValidationConfig)]  # fmt: skip
+    for name, part in [*tables, *more]:
         lines += [f"[{name}]  # {part.__doc__}"]
         for key, field in part.model_fields.items():
             default = field.get_default(call_default_factory=True)
