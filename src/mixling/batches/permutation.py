@@ -16,14 +16,18 @@ _A, _B, _C = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.ui
 
 def mix(*parts: int | np.ndarray) -> np.ndarray:
     """A 64-bit hash of integers, elementwise over arrays (the finaliser of SplitMix64, chained)."""
-    with np.errstate(over="ignore"):
-        h: Any = np.uint64(0)
-        for part in parts:
-            h = (h ^ np.asarray(part).astype(np.uint64)) + _A
-            h = (h ^ (h >> np.uint64(30))) * _B
-            h = (h ^ (h >> np.uint64(27))) * _C
-            h = h ^ (h >> np.uint64(31))
-    return np.asarray(h)
+    h: Any = np.zeros(1, np.uint64)  # an array: those wrap silently, single numbers warn
+    for part in parts:
+        h = _mixed(h, np.asarray(part).astype(np.uint64))
+    return h[0] if all(np.ndim(part) == 0 for part in parts) else np.asarray(h)
+
+
+def _mixed(h: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """One link of the chain: hash h with one more part."""
+    h = (h ^ part) + _A
+    h = (h ^ (h >> np.uint64(30))) * _B
+    h = (h ^ (h >> np.uint64(27))) * _C
+    return h ^ (h >> np.uint64(31))
 
 
 def unit(*parts: int | np.ndarray) -> np.ndarray:
@@ -40,16 +44,18 @@ def permute(index: np.ndarray, n: np.ndarray, key: np.ndarray) -> np.ndarray:
     key = np.broadcast_to(np.asarray(key, np.uint64), index.shape)
     half = np.maximum((np.ceil(np.log2(np.maximum(n, 2))).astype(np.int64) + 1) // 2, 1).astype(np.uint64)
     value = index.astype(np.uint64)
+    # mix(key, turn, right) of each of the four turns, up to `right`: the same for every walk
+    keys = _mixed(_mixed(np.zeros(1, np.uint64), key)[None, :], np.arange(4, dtype=np.uint64)[:, None])
     todo = np.arange(value.size)
     while todo.size:
-        value[todo] = _feistel(value[todo], half[todo], key[todo])
+        value[todo] = _feistel(value[todo], half[todo], keys[:, todo])
         todo = todo[value[todo].astype(np.int64) >= n[todo]]
     return value.astype(np.int64)
 
 
-def _feistel(value: np.ndarray, half: np.ndarray, key: np.ndarray) -> np.ndarray:
+def _feistel(value: np.ndarray, half: np.ndarray, keys: np.ndarray) -> np.ndarray:
     mask = (np.uint64(1) << half) - np.uint64(1)
     left, right = value >> half, value & mask
-    for turn in range(4):
-        left, right = right, left ^ (mix(key, turn, right) & mask)
+    for key in keys:
+        left, right = right, left ^ (_mixed(key, right) & mask)
     return (left << half) | right

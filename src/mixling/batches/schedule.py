@@ -123,7 +123,9 @@ class Schedule:
         source = self.sources[s]
         code = "" if language is None else source.languages[language]
         block = source.block[groups]
-        have = len(np.unique(block))
+        seen = np.zeros(int(block.max()) + 1, bool)
+        seen[block] = True
+        have = int(seen.sum())
         if have < self.size:
             where = f"language '{code}' of source '{source.name}'" if code else f"source '{source.name}'"
             raise MixlingError(
