@@ -31,7 +31,8 @@ def claims() -> list[dict[str, Any]]:
         {"what": "audit of XQuAD-R", "against": "its evaluator, extrapolated", "ratio": once(m["theirs"]["times ours"]), "aim": 20},
         {"what": "audit of XQuAD-R", "against": "its evaluator in bf16, extrapolated", "ratio": once(m["theirs in bf16"]["times ours"]), "aim": None},
         {"what": "ranks and metrics", "against": "pytrec_eval", "ratio": k["times as fast"], "aim": 5},
-        {"what": "first batch, 10^7 pairs", "against": "NoDuplicatesBatchSampler", "ratio": once(s["times sooner, once built"]), "aim": 100},
+        {"what": "first batch of 10^7 pairs", "against": "NoDuplicatesBatchSampler", "ratio": once(s["times sooner at the first batch, building counted"]), "aim": 100},
+        {"what": "batch of step 100,000", "against": "the same", "ratio": once(s["times sooner at step 100,000, building counted"]), "aim": None},
     ]  # fmt: skip
 
 
@@ -92,7 +93,7 @@ def picture() -> str:
     most = max(max(c["ratio"]["most"], c["aim"] or 0) for c in rows)
 
     def place(value: float) -> float:
-        return left + (width - left - 70) * math.log2(max(value, 1)) / math.log2(most)
+        return left + (width - left - 70) * math.log2(max(value, 1)) / math.log2(most)  # slower than a peer: no bar
 
     height = 30 + 28 * len(rows)
     lines = []

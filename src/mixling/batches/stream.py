@@ -15,8 +15,8 @@ to come once before any comes twice, in batches of exactly B, over the seams bet
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,8 @@ from mixling.batches.permutation import mix, permute, unit
 _GOLDEN = (5**0.5 - 1) / 2
 
 
-class _Strip(NamedTuple):
+@dataclass(frozen=True)
+class _Strip:
     """A strip laid out. members: groups by block; begin, count, taken: of each block, where its members begin, how many
     there are and how many a round sends; owner, place: of each place, its block and which of the block's it is; row:
     places a row; low, high: of each row, the places that are shuffled; n: places; capped, collisions: see `Stream`."""
