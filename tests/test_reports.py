@@ -130,7 +130,7 @@ def test_seeds_are_put_together(moved, run):
     assert (
         status == 0
         and "two x2" in out
-        and "x2: mean of two seeds" in out
+        and "x2, x3 …: mean of so many seeds" in out
         and "seeds as units" in out.replace("\n", " ")
     )
 

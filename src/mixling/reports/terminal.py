@@ -112,6 +112,6 @@ def show_comparison(runs: Sequence[Run], console: Console | None = None) -> None
                 console.print(sentence, soft_wrap=True, highlight=False)
         console.print()
     if any(len(r.results) > 1 for r in runs):
-        console.print("[dim]x2: mean of two seeds[/dim]", highlight=False)
+        console.print("[dim]x2, x3 …: mean of so many seeds[/dim]", highlight=False)
     if len(runs) > 1:
         console.print(f"[dim]{LEGEND}[/dim]", highlight=False)
