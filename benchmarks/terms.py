@@ -31,7 +31,7 @@ def main() -> None:
     table = word_table(retriever.model)
     sides: dict[str, tuple[Any, Objective]] = {}
     for name in NAMES:
-        terms = [] if name == "none" else [{"name": name}]
+        terms = [] if name == "none" else [{"name": name, "pivot": "de"}]  # MLQA here has no English
         settings = read({"data": {"sources": ["mlqa"]}, "objective": {"terms": terms}})
         sides[name] = settings, Objective(settings, retriever)
         for teacher in sides[name][1].teachers:  # one copy of the teacher is enough

@@ -8,6 +8,7 @@ import torch
 from tests.test_step import alike, launch
 from tests.test_training import config, weights
 
+from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.config import read
 from mixling.training.objective import Objective
@@ -79,6 +80,21 @@ def test_a_teacher_that_says_what_the_student_says_is_no_distance_away(chain):
     )
     alone, taught = (Objective(s, retriever).of(batch)(vectors).item() for s in (base, more))
     assert taught == pytest.approx(alone, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("term", "languages", "says"),
+    [
+        ({"name": "distil-cosine", "pivot": "fr"}, None, "no source has such pairs"),
+        ({"name": "lakda"}, ["de"], "add a parallel source"),
+    ],
+)
+def test_a_term_without_its_texts_is_refused(chain, tmp_path, term, languages, says):
+    settings = {**config(chain), "objective": {"terms": [term]}}
+    settings["data"] = {"sources": [{"name": "sample", "languages": languages}]}
+    settings["batches"] = {"size": 8, "strategy": "x-x-mono"}
+    with pytest.raises(MixlingError, match=says):
+        train(settings, tmp_path / "run")
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from mixling.training.objectives import alignment, distillation
 from mixling.training.objectives.eq1 import eq1
 from mixling.training.objectives.info_nce import allowed, info_nce, similarity
 from mixling.training.objectives.transport import transport
-from mixling.training.pairs import Batch
+from mixling.training.pairs import Batch, Pairs
 
 TRANSLATED = ("lakda", "jsd", "bitext", "clear", "distil-vectors", "optical")
 TAUGHT = ("optical", "distil-vectors", "distil-cosine", "distil-scores", "margin-mse")
@@ -58,6 +58,26 @@ class Objective(nn.Module):
 
     def _teacher(self, term: TermConfig) -> Retriever:
         return self.teachers[term.teacher or self.own]
+
+    def check(self, pairs: Pairs) -> None:
+        """Whether the sources hold what the terms read. Raises MixlingError."""
+        sources = pairs.schedule.sources
+        known = ", ".join(f"{u.name} ({' '.join(u.languages)})" for u in sources)
+        both = [(u.questions & u.passages).any(0) for u in sources]
+        if self.pivot is not None and not any(
+            self.pivot in u.languages and has[u.languages.index(self.pivot)]
+            for u, has in zip(sources, both, strict=True)
+        ):
+            raise MixlingError(
+                f"objective.terms: distil-cosine reads both texts in '{self.pivot}', and no source has such pairs: {known}; "
+                "set the term's pivot to a language that has them"
+            )
+        if self.translations and not any((u.questions.sum(1) > 1).any() for u in sources):
+            wanted = ", ".join(t.name for t in self.settings.terms if t.name in TRANSLATED)
+            raise MixlingError(
+                f"objective.terms: {wanted} read a question in two languages, and no source has one: {known}; add a "
+                "parallel source"
+            )
 
     def columns(self, batch: Batch) -> list[tuple[str, list[str]]]:
         """(role, texts) of what the model is to encode."""

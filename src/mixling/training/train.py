@@ -156,6 +156,7 @@ def _loop(
     if t.gradient_checkpointing:
         checkpoint_layers(retriever)
     objective = Objective(settings, retriever)
+    objective.check(pairs)
     weights = [p for p in model.parameters() if p.requires_grad]
     own = list(objective.parameters())
     optimizer = torch.optim.AdamW(_weights([*weights, *own], t.weight_decay), lr=t.lr, fused=True)
