@@ -29,7 +29,7 @@ bench: setup
 	for name in metrics balance training; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 bench-all: bench
-	for name in parts encoding matrix large_batch calls schedule growth report; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	for name in parts encoding matrix large_batch calls schedule growth terms report; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:
 	rm -rf .venv demo runs
