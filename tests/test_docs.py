@@ -23,6 +23,7 @@ def test_readme_has_the_studys_table_and_picture(figures):
     text = (ROOT / "README.md").read_text()
     assert figures.renewed("README.md", text) == text and figures.table() in text
     assert (ROOT / "docs" / "pool.svg").read_text() == figures.picture()
+    assert (ROOT / "docs" / "speed.svg").read_text() == figures.speed.picture()
 
 
 def test_every_page_has_the_tables_of_the_committed_results(figures):
