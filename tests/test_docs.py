@@ -61,4 +61,6 @@ def test_local_links_lead_somewhere():
 
 def test_benchmark_results_were_written_by_their_scripts():
     for script in (ROOT / "benchmarks").glob("*.py"):
+        if script.name in ("__init__.py", "sides.py"):  # what the others share
+            continue
         assert json.loads(script.with_suffix(".json").read_text())["machine"]["cores"], script.name
