@@ -105,5 +105,4 @@ def test_terms_are_the_same_on_two_processes_and_their_own_weights_are_resumed(c
     alike(tmp_path / "one", tmp_path / "two")
     launch(tmp_path, settings, tmp_path / "part", 1, STOP="7")
     train(settings, tmp_path / "part")
-    one, part = weights(tmp_path / "one" / "model"), weights(tmp_path / "part" / "model")
-    assert max(float((one[k] - part[k]).abs().max()) for k in one) < 1e-6
+    alike(tmp_path / "one", tmp_path / "part")
