@@ -107,6 +107,8 @@ def picture() -> str:
         end = place(c["ratio"]["median"])
         lines.append(f'<text class="axis" x="{left - 8}" y="{y + 14}" text-anchor="end">{c["what"]}: {c["against"]}</text>')
         lines.append(f'<rect class="bar" x="{left}" y="{y}" width="{max(end - left, 1):.0f}" height="18"/>')
+        if c["aim"] and end < place(c["aim"]) < end + 45:  # not under the mark of what was aimed at
+            end = place(c["aim"])
         lines.append(f'<text class="axis" x="{end + 6:.0f}" y="{y + 14}">{c["ratio"]["median"]:,g}</text>')
         if c["aim"]:
             x = place(c["aim"])
