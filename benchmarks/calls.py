@@ -23,7 +23,7 @@ from mixling.training.config import read
 from mixling.training.objective import Objective
 from mixling.training.pairs import prepare
 from mixling.training.step import tokens_of
-from mixling.training.word_table import word_table
+from mixling.training.word_table import forget, word_table
 
 
 def encoding(retriever: Retriever) -> list[dict]:
@@ -61,11 +61,7 @@ def training(retriever: Retriever) -> list[dict]:
                 begun = time.perf_counter()
                 step.backward(retriever, turn.tokens, objective.of(turn.batch), precision="bf16")
                 speeds.append(sum(map(len, turn.tokens)) / (time.perf_counter() - begun))
-                for weight in retriever.model.parameters():
-                    if table_rows is None or weight is not table_rows.weight:
-                        weight.grad = None
-                if table_rows is not None:
-                    table_rows.clear()
+                forget(retriever.model.parameters(), table_rows)
             rows.append({"tokens a call": budget, "word table": "frozen" if frozen else "trained",
                          "tokens a second": round(statistics.median(speeds[1:]))})  # fmt: skip
         if table_rows is not None:

@@ -19,7 +19,7 @@ from mixling.training.config import read
 from mixling.training.objective import Objective
 from mixling.training.pairs import prepare
 from mixling.training.step import backward, tokens_of
-from mixling.training.word_table import word_table
+from mixling.training.word_table import forget, word_table
 
 NAMES = ("none", "bitext", "jsd", "lakda", "clear", "optical", "distil-vectors", "distil-cosine", "distil-scores", "margin-mse")  # fmt: skip
 
@@ -56,11 +56,7 @@ def main() -> None:
             )
             if step:
                 seconds[name].append(time.perf_counter() - begun)
-            for weight in [*retriever.model.parameters(), *objective.parameters()]:
-                if table is None or weight is not table.weight:
-                    weight.grad = None
-            if table is not None:
-                table.clear()
+            forget([*retriever.model.parameters(), *objective.parameters()], table)
     plain = seconds["none"]
     rows = []
     for name in NAMES:

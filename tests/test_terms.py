@@ -1,6 +1,7 @@
 """Terms of the objective in a run: their texts, their teachers, resumed and on several processes."""
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,22 +11,12 @@ from tests.test_training import config, weights
 
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.training.config import read
+from mixling.training.config import TermConfig, read
 from mixling.training.objective import Objective
 from mixling.training.pairs import prepare
 from mixling.training.train import train
 
-TERMS = [
-    "lakda",
-    "jsd",
-    "bitext",
-    "clear",
-    "optical",
-    "distil-vectors",
-    "distil-cosine",
-    "distil-scores",
-    "margin-mse",
-]
+TERMS = get_args(TermConfig.model_fields["name"].annotation)
 
 
 def with_terms(chain, *names, **training):

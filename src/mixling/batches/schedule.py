@@ -123,20 +123,19 @@ class Schedule:
         source = self.sources[s]
         code = "" if language is None else source.languages[language]
         block = source.block[groups]
-        seen = np.zeros(int(block.max()) + 1, bool)
-        seen[block] = True
-        have = int(seen.sum())
-        if have < self.size:
+        name = int.from_bytes(
+            hashlib.sha256(f"{source.name}/{code}/{kind.name}".encode()).digest()[:7], "big"
+        )
+        try:
+            return Stream(block, self.size, int(mix(self.seed, s, name, number)))
+        except ValueError:
+            have = len(np.unique(block))
             where = f"language '{code}' of source '{source.name}'" if code else f"source '{source.name}'"
             raise MixlingError(
                 f"a batch of {self.size} cannot be filled: {where} has {len(groups)} question groups on "
                 f"{have} passage groups with {kind.name} pairs, and a batch takes one of each; set "
                 f"batches.size to {have} or less, or leave it out with the source's `languages`"
-            )
-        name = int.from_bytes(
-            hashlib.sha256(f"{source.name}/{code}/{kind.name}".encode()).digest()[:7], "big"
-        )
-        return Stream(block, self.size, int(mix(self.seed, s, name, number)))
+            ) from None
 
     def _shares(self, cells: list[_Cell]) -> list[float]:
         """Language first (uniform or by size), then the source that has it (by size and weight)."""

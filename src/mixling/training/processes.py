@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from mixling.training.word_table import WordTable
+from mixling.training.word_table import WordTable, others
 
 
 def processes() -> tuple[int, int]:
@@ -57,11 +57,11 @@ def summed(value: float, device: torch.device) -> float:
     return float(total)
 
 
-def add_up(parameters: Sequence[Tensor], table: WordTable | None) -> None:
+def add_up(parameters: Sequence[torch.nn.Parameter], table: WordTable | None) -> None:
     """Sum the gradients over processes, in the same order and so to the same bits on each."""
     if processes()[1] == 1:
         return
-    rest = [p for p in parameters if table is None or p is not table.weight]
+    rest = others(parameters, table)
     device = parameters[0].device
     has = torch.tensor([float(p.grad is not None) for p in rest], device=device)
     dist.all_reduce(has)

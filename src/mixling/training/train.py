@@ -37,7 +37,7 @@ from mixling.training.objective import Objective
 from mixling.training.pairs import Pairs, prepare
 from mixling.training.processes import add_up
 from mixling.training.step import Tokens, ahead, backward
-from mixling.training.word_table import WordTable, word_table
+from mixling.training.word_table import WordTable, forget, others, word_table
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -282,11 +282,7 @@ def _step(
     weights = [*weights, *objective.parameters()]
     norm = _clip(weights, table, t.clip)
     optimizer.step()
-    for weight in weights:
-        if table is None or weight is not table.weight:
-            weight.grad = None
-    if table is not None:
-        table.clear()
+    forget(weights, table)
     seconds = time.perf_counter() - begun
     return {
         "step": step,
@@ -302,15 +298,14 @@ def _step(
 
 def _clip(weights: list[torch.nn.Parameter], table: WordTable | None, most: float) -> float:
     """Scale the gradients so that their norm is `most` at most (0: leave them); the norm before."""
-    own = [w.grad for w in weights if w.grad is not None and (table is None or w is not table.weight)]
-    rows = table.rows() if table is not None else None
-    some = table.gradient[rows] if table is not None and rows is not None else None
-    norm = torch.nn.utils.get_total_norm(own if some is None else [*own, some])
+    own = [w.grad for w in others(weights, table) if w.grad is not None]
+    some = [] if table is None else [table.gradient[table.rows()]]
+    norm = torch.nn.utils.get_total_norm([*own, *some])
     share = torch.clamp(most / (norm + 1e-6), max=1.0) if most else torch.ones_like(norm)
     if own:
         torch._foreach_mul_(own, share)
-    if table is not None and some is not None and rows is not None:
-        table.gradient[rows] = some * share
+    if table is not None:
+        table.gradient[table.rows()] = some[0] * share
     return float(norm)
 
 

@@ -7,6 +7,7 @@ The optimiser sees the dense gradient, so what it computes is what it always com
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -74,6 +75,19 @@ class WordTable:
         """Give the embedding its own `forward` back."""
         del self.embedding.forward
         self.weight.grad = None
+
+
+def others(weights: Iterable[nn.Parameter], table: WordTable | None) -> list[nn.Parameter]:
+    """The weights whose gradient is made anew in each step: all but the table's."""
+    return [w for w in weights if table is None or w is not table.weight]
+
+
+def forget(weights: Iterable[nn.Parameter], table: WordTable | None) -> None:
+    """Drop a step's gradients."""
+    for weight in others(weights, table):
+        weight.grad = None
+    if table is not None:
+        table.clear()
 
 
 def word_table(model: Any) -> WordTable | None:
