@@ -8,14 +8,13 @@ several token budgets, packed, the word table trained and frozen. Prints the tab
 
 from __future__ import annotations
 
-import json
 import random
 import statistics
 import time
-from pathlib import Path
 
+from benchmarks.sides import encoder_weights, write
 from mixling.evaluation.benchmarks import task
-from mixling.machine import keep_memory, machine, matrix_rate, versions
+from mixling.machine import keep_memory, matrix_rate
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 from mixling.training import step
@@ -30,7 +29,7 @@ def encoding(retriever: Retriever) -> list[dict]:
     """GFLOP/s of the encoder's matrix products while encoding."""
     texts = random.Random(0).sample(task("xquad-r").candidates, 600)
     tokens = sum(map(len, retriever.tokenize(texts, "passage")))
-    weights = sum(p.numel() for n, p in retriever.model.named_parameters() if "encoder." in n)
+    weights = encoder_weights(retriever)
     rows = []
     for budget in (1024, 2048, 4096, 8192):
         line: dict = {"tokens a call": budget}
@@ -81,8 +80,7 @@ def main() -> None:
     retriever, rate = Retriever(DEFAULT), matrix_rate(2)
     row = {"matrix rate": rate, "encoding": encoding(retriever), "training": training(retriever)}
     print(table(row["encoding"]), table(row["training"]), sep="\n\n")
-    whole = {**row, "machine": machine(), "versions": versions()}
-    Path(__file__).with_suffix(".json").write_text(json.dumps(whole, indent=1) + "\n")
+    write(__file__, row)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import random
 from functools import partial
 from typing import Any
 
-from benchmarks.sides import Turns, alternate, rate_of, ratio, write
+from benchmarks.sides import Turns, alternate, peaks, products, ratio, write
 
 ROUNDS, TEXTS = 3, 1200
 
@@ -77,21 +77,13 @@ def main() -> None:
         },
         ROUNDS,
     )
-    from mixling.models.retriever import Retriever
-
-    encoder = sum(p.numel() for n, p in Retriever().model.named_parameters() if "encoder." in n)
     row: dict[str, Any] = {
         "times as fast as it comes": ratio(found, "theirs", "ours"),
         "times as fast as its best": ratio(found, "theirs at best", "ours"),
         "fp32, times as fast as it comes": ratio(found, "theirs", "ours fp32"),
+        **products(found, 2),
     }
-    for name, precision in (("ours", "bf16"), ("ours fp32", "fp32")):
-        work = [2 * encoder * r["tokens"] / r["seconds"] / 1e9 for r in found["sides"][name]]
-        row[f"{name}: GFLOP/s of useful matrix products"] = [round(w) for w in work]
-        row[f"{name}: share of the matrix rate"] = round(
-            sorted(work)[len(work) // 2] / rate_of(found, precision), 2
-        )
-    row["peak GiB"] = {name: max(r["peak GiB"] for r in rounds) for name, rounds in found["sides"].items()}
+    row["peak GiB"] = peaks(found["sides"])
     write(__file__, {**row, **found})
 
 

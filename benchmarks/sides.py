@@ -82,14 +82,46 @@ def _told(process: BaseProcess, line: Connection, name: str) -> Any:
     return line.recv()
 
 
+def spread(values: list[float]) -> dict[str, float]:
+    """Median, least and most, to two digits."""
+    return {
+        "median": round(statistics.median(values), 2),
+        "least": round(min(values), 2),
+        "most": round(max(values), 2),
+    }
+
+
+def products(found: dict[str, Any], passes: int) -> dict[str, Any]:
+    """GFLOP/s of e5-small's matrix products in our two sides' rounds, useful tokens only, and their share of the rate.
+
+    passes: two a weight and token going forward, six with the way back.
+    """
+    from mixling.models.retriever import Retriever
+
+    row: dict[str, Any] = {}
+    flops = passes * encoder_weights(Retriever())
+    for name, precision in (("ours", "bf16"), ("ours fp32", "fp32")):
+        work = [flops * r["tokens"] / r["seconds"] / 1e9 for r in found["sides"][name]]
+        row[f"{name}: GFLOP/s of useful matrix products"] = [round(w) for w in work]
+        row[f"{name}: share of the matrix rate"] = round(
+            sorted(work)[len(work) // 2] / rate_of(found, precision), 2
+        )
+    return row
+
+
+def encoder_weights(retriever: Any) -> int:
+    """Weights of the layers: without the embeddings, which multiply nothing."""
+    return sum(p.numel() for n, p in retriever.model.named_parameters() if "encoder." in n)
+
+
+def peaks(sides: dict[str, list[dict]]) -> dict[str, float]:
+    """Peak memory of each side, GiB."""
+    return {name: max(r["peak GiB"] for r in rounds) for name, rounds in sides.items()}
+
+
 def ratio(found: dict[str, Any], peer: str, ours: str, key: str = "seconds") -> dict[str, float]:
     """How many times as long the peer takes, round by round: median, least, most."""
-    each = [a[key] / b[key] for a, b in zip(found["sides"][peer], found["sides"][ours], strict=True)]
-    return {
-        "median": round(statistics.median(each), 2),
-        "least": round(min(each), 2),
-        "most": round(max(each), 2),
-    }
+    return spread([a[key] / b[key] for a, b in zip(found["sides"][peer], found["sides"][ours], strict=True)])
 
 
 def rate_of(found: dict[str, Any], precision: str) -> float:

@@ -10,13 +10,12 @@ are of pairs per second, alternating; losses of the sides without dropout are co
 
 from __future__ import annotations
 
-import ctypes
 import os
 import tempfile
 from functools import partial
 from typing import Any
 
-from benchmarks.sides import Turns, alternate, rate_of, ratio, write
+from benchmarks.sides import Turns, alternate, peaks, products, ratio, write
 
 STEPS, ROUNDS, RATE = 3, 3, 3e-5
 
@@ -51,9 +50,6 @@ def ours(precision: str, turns: Turns) -> None:
 
 def theirs(bf16: bool, dropout: bool, memory: bool, turns: Turns) -> None:
     """sentence-transformers' trainer on the same batches."""
-    if memory:
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(-4, 0), libc.mallopt(-1, 2**31 - 1), libc.mallopt(-2, 1 << 26)
     import torch
     from datasets import Dataset
     from sentence_transformers import (
@@ -64,10 +60,13 @@ def theirs(bf16: bool, dropout: bool, memory: bool, turns: Turns) -> None:
     from torch.utils.data import BatchSampler, SequentialSampler
     from transformers import TrainerCallback
 
+    from mixling.machine import keep_memory
     from mixling.models.retriever import Retriever
     from mixling.training.config import read
     from mixling.training.pairs import prepare
 
+    if memory:
+        keep_memory()
     _, schedule, pairs = prepare(read(settings("fp32")))
     retriever = Retriever(packed=False)
     model = retriever.model
@@ -120,21 +119,13 @@ def main() -> None:
         },
         ROUNDS,
     )
-    from mixling.models.retriever import Retriever
-
-    encoder = sum(p.numel() for n, p in Retriever().model.named_parameters() if "encoder." in n)
     row: dict[str, Any] = {
         "times as fast as it comes": ratio(first, "theirs", "ours"),
         "times as fast as its best": ratio(found, "theirs at best", "ours"),
         "fp32, times as fast as it comes": ratio(first, "theirs", "ours fp32"),
         "fp32, times as fast without its dropout": ratio(found, "theirs fp32 without dropout", "ours fp32"),
+        **products(found, 6),
     }
-    for name, precision in (("ours", "bf16"), ("ours fp32", "fp32")):
-        work = [6 * encoder * r["tokens"] / r["seconds"] / 1e9 for r in found["sides"][name]]
-        row[f"{name}: GFLOP/s of useful matrix products"] = [round(w) for w in work]
-        row[f"{name}: share of the matrix rate"] = round(
-            sorted(work)[len(work) // 2] / rate_of(found, precision), 2
-        )
     a, b = (
         [x for r in found["sides"][n] for x in r["losses"]]
         for n in ("ours fp32", "theirs fp32 without dropout")
@@ -142,8 +133,7 @@ def main() -> None:
     row["largest difference of a step's loss, fp32 without dropout"] = max(
         abs(x - y) for x, y in zip(a, b, strict=True)
     )
-    each = {**found["sides"], "theirs": first["sides"]["theirs"]}
-    row["peak GiB"] = {name: max(r["peak GiB"] for r in rounds) for name, rounds in each.items()}
+    row["peak GiB"] = peaks({**found["sides"], "theirs": first["sides"]["theirs"]})
     write(__file__, {**row, "first": first, "second": found})
 
 
