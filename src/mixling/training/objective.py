@@ -25,7 +25,10 @@ TAUGHT = ("optical", "distil-vectors", "distil-cosine", "distil-scores", "margin
 
 
 class Objective(nn.Module):
-    """What a run minimises. Its own weights are the projections of `distil-cosine`, dropped after training."""
+    """What a run minimises. Its own weights are the projections of `distil-cosine`, dropped after training.
+
+    Raises MixlingError when a teacher cannot be had or its vectors do not fit a term.
+    """
 
     def __init__(self, settings: Config, retriever: Retriever):
         super().__init__()
