@@ -11,6 +11,7 @@ MAY = {
     "models": set(),
     "encoding": {"models", "corpora"},
     "training": {"batches", "models", "corpora", "evaluation"},
+    "preparation": {"batches", "corpora", "models", "encoding", "evaluation"},
     "debiasing": {"batches", "corpora", "models", "encoding"},
     "evaluation": {"corpora", "models", "encoding"},
     "reports": {"evaluation", "corpora", "models"},

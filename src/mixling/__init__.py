@@ -21,6 +21,7 @@ _WHERE = {
     "encode": "mixling.encoding.shards",
     "evaluate": "mixling.reports.evaluate",
     "train": "mixling.training.train",
+    "mine": "mixling.preparation.mine",
     "compare": "mixling.reports.compare",
     "leaderboard": "mixling.reports.leaderboard",
     "debias": "mixling.debiasing.debias",

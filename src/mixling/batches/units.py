@@ -66,7 +66,7 @@ class Rows:
                 )
             ]
         )
-        self.question = _Lookup(key)
+        self.question = Lookup(key)
         language = corpus.passages["language"].to_pylist()
         key = np.array(
             [
@@ -76,7 +76,7 @@ class Rows:
                 )
             ]
         )
-        self.link = _Lookup(key)
+        self.link = Lookup(key)
 
     def find(
         self,
@@ -96,7 +96,9 @@ class Rows:
         return self.question(groups * self.n_languages + language, visit)
 
 
-class _Lookup:
+class Lookup:
+    """Rows by key, int64; of several under one key the visits take turns."""
+
     def __init__(self, key: np.ndarray):
         self.row = np.argsort(key, kind="stable")
         self.key = key[self.row]

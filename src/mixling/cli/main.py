@@ -15,6 +15,7 @@ from mixling.cli import (
     encode,
     evaluate,
     leaderboard,
+    mine,
     schedule,
     study,
     train,
@@ -29,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
-for verb in (schedule, train, encode, evaluate, debias, compare, leaderboard, study, doctor, demo):
+for verb in (schedule, mine, train, encode, evaluate, debias, compare, leaderboard, study, doctor, demo):
     app.command(name=verb.__name__.rpartition(".")[2])(verb.run)
 
 

@@ -87,6 +87,7 @@ def load(
     *,
     path: str | Path | None = None,
     languages: list[str] | None = None,
+    question_languages: list[str] | None = None,
     language: str | None = None,
     hub_name: str | None = None,
     columns: dict[str, str] | None = None,
@@ -115,7 +116,9 @@ def load(
     else:
         choose(name, SOURCES, "source")
         raise AssertionError
-    return corpus if languages is None else _only(corpus, [tag(x) for x in languages])
+    if languages is None and question_languages is None:
+        return corpus
+    return _only(corpus, languages, question_languages)
 
 
 def _own(path: Path) -> bool:
@@ -159,9 +162,10 @@ def _path(name: str, path: Path, split: str | None, language: str | None, skip_b
     return own.read(path, Path(name).name, split, language, skip_bad)
 
 
-def _only(corpus: Corpus, languages: list[str]) -> Corpus:
+def _only(corpus: Corpus, languages: list[str] | None, asked: list[str] | None) -> Corpus:
     there = corpus.languages()
-    for code in languages:
+    both = [None if x is None else [tag(one) for one in x] for x in (languages, asked)]
+    for code in [*(both[0] or []), *(both[1] or [])]:
         if code not in there:
             raise MixlingError(f"source '{corpus.name}' has no language '{code}'; it has {', '.join(there)}")
-    return corpus.select(languages=languages)
+    return corpus.select(languages=both[0], question_languages=both[1])

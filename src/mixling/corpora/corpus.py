@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,7 @@ LINKS = pa.schema(
         ("grade", pa.int32()),
     ]
 )
+NEGATIVES = pa.schema([("question", pa.int64()), ("passage", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Corpus:
     passages: id, text, language, group, title (may be null), sentences (character spans, may be null).
     links: group (of questions), passage (row of `passages`), start and end (characters of the answer in
     the passage's text; null where it is not known), grade (of relevance: 1, or what the judges gave).
+    negatives: question and passage (rows): passages that look right and are not, the hardest first.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Corpus:
     passages: pa.Table
     links: pa.Table
     skipped: tuple[str, ...] = ()
+    negatives: pa.Table = field(default_factory=NEGATIVES.empty_table)
 
     def languages(self) -> list[str]:
         """Languages of questions and passages together, sorted."""
@@ -59,20 +62,28 @@ class Corpus:
         digest = hashlib.sha256()
         graded = bool(pc.any(pc.not_equal(self.links["grade"], 1)).as_py())
         links = self.links if graded else self.links.drop_columns(["grade"])
-        for table in (self.questions, self.passages, links):
+        more = [self.negatives] if self.negatives.num_rows else []
+        for table in (self.questions, self.passages, links, *more):
             for row in table.to_batches(max_chunksize=65536):
                 digest.update(repr(row.to_pydict()).encode())
         return digest.hexdigest()
 
     def select(
-        self, languages: Iterable[str] | None = None, passage_groups: Iterable[str] | None = None
+        self,
+        languages: Iterable[str] | None = None,
+        passage_groups: Iterable[str] | None = None,
+        question_languages: Iterable[str] | None = None,
     ) -> Corpus:
-        """The part in some languages, or on some passage groups (with the questions linked to them)."""
+        """The part in some languages, or on some passage groups (with the questions linked to them); of the questions
+        those in `question_languages` alone."""
         keep_p = np.ones(self.passages.num_rows, bool)
         keep_q = np.ones(self.questions.num_rows, bool)
         if languages is not None:
             wanted = pa.array(sorted(set(languages)), pa.string())
             keep_p &= pc.is_in(self.passages["language"], wanted).to_numpy()
+            keep_q &= pc.is_in(self.questions["language"], wanted).to_numpy()
+        if question_languages is not None:
+            wanted = pa.array(sorted(set(question_languages)), pa.string())
             keep_q &= pc.is_in(self.questions["language"], wanted).to_numpy()
         if passage_groups is not None:
             wanted = pa.array(sorted(set(passage_groups)), pa.string())
@@ -86,7 +97,16 @@ class Corpus:
             questions=self.questions.filter(pa.array(keep_q)),
             passages=self.passages.filter(pa.array(keep_p)),
             links=links,
+            negatives=_kept(self.negatives, keep_q, keep_p),
         )
+
+
+def _kept(negatives: pa.Table, questions: np.ndarray, passages: np.ndarray) -> pa.Table:
+    """Negatives between rows that stay, by their new numbers. questions, passages: bool, which rows stay."""
+    q, p = (negatives[c].to_numpy() for c in ("question", "passage"))
+    both = questions[q] & passages[p]
+    new = [(np.cumsum(keep) - 1)[rows[both]] for keep, rows in ((questions, q), (passages, p))]
+    return pa.table([pa.array(x, pa.int64()) for x in new], schema=NEGATIVES)
 
 
 class Builder:
@@ -99,6 +119,7 @@ class Builder:
         self.questions: list[tuple[str, str, str, str]] = []
         self.passages: list[list] = []
         self.links: dict[tuple[str, int], tuple[int | None, int | None, int]] = {}
+        self.negatives: dict[tuple[int, int], None] = {}
 
     def question(self, key: str, text: str, language: str, group: str) -> None:
         """A question of a group in a language; a second one under the same key and language is the first."""
@@ -131,6 +152,10 @@ class Builder:
         if before is None or before[0] is None:
             self.links[group, passage] = (start, end, grade)
 
+    def negative(self, key: str, language: str, passage: int) -> None:
+        """A passage that looks right for a question (its key and language) and is not."""
+        self.negatives[self.q[key, language], passage] = None
+
     def build(self, skipped: Iterable[Exception] = ()) -> Corpus:
         """The corpus. Passages without a group are grouped by the questions that they share (data.md 8)."""
         if not self.links:
@@ -150,6 +175,9 @@ class Builder:
             pa.table([pa.array(c, f.type) for c, f in zip(p, PASSAGES, strict=True)], schema=PASSAGES),
             pa.table([pa.array(c, f.type) for c, f in zip(ln, LINKS, strict=True)], schema=LINKS),
             tuple(str(s) for s in skipped),
+            pa.table(
+                [pa.array([x[k] for x in self.negatives], pa.int64()) for k in (0, 1)], schema=NEGATIVES
+            ),
         )
 
     def _components(self) -> list[str]:

@@ -88,6 +88,23 @@ def write_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
+def claim(folder: Path, job: dict[str, Any], name: str = "job.json") -> None:
+    """Begin a job in a folder, or see that the folder holds this very job, which then goes on. Raises MixlingError."""
+    path, job = folder / name, json.loads(json.dumps(job))
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        wrong = [k for k in {**before, **job} if before.get(k) != job.get(k)]
+        if wrong:
+            raise MixlingError(
+                f"{folder}: holds a run of another configuration ({', '.join(wrong)}); choose another --out or remove "
+                "the folder"
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise MixlingError(f"{folder}: is not empty and holds no run; choose another --out")
+    else:
+        write_text(path, json.dumps(job, indent=1, ensure_ascii=False))
+
+
 def find(folder: Path, *names: str) -> Path | None:
     """The first of `names` in `folder`, plain or with .gz."""
     for name in names:

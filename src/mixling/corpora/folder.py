@@ -3,6 +3,8 @@
     corpus.jsonl or corpus.parquet    _id, text, language [, title, group]
     queries.jsonl or queries.parquet  _id, text, language [, group]
     qrels/<split>.tsv                 query-id TAB corpus-id TAB score, with a header line
+    answers/<split>.tsv               query-id, corpus-id, start, end: characters of the answer, if known
+    negatives/<split>.tsv             query-id, corpus-id, score: passages that look right and are not, hardest first
 
 Texts of one group say the same; a text without a group is one of its own. A folder whose rows have no
 `language` needs one for all (`language = "en"` in the source's table).
@@ -11,7 +13,7 @@ Texts of one group say the same; a text without a group is one of its own. A fol
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,6 +37,7 @@ def read(
     fallback = tag(language) if language else None
     passages: dict[str, int] = {}
     groups: dict[str, str] = {}
+    languages: dict[str, str] = {}
     for path, line, row in _rows(folder, "corpus", skipped):
         try:
             key = _id(row, path, line, passages)
@@ -54,35 +57,47 @@ def read(
             code = _language(row, fallback, path, line)
             group = str(row.get("group") or key)
             builder.question(key, text_field(row, "text", path, line), code, group)
-            groups[key] = group
+            groups[key], languages[key] = group, code
         except BadRow as bad:
             skipped(bad)
-    for path, line, query, passage, grade in _judged(folder, split, skipped):
-        if query not in groups:
-            skipped(
-                BadRow(
-                    path, line, "query-id", query, "an _id of queries.jsonl", "add the query or drop the line"
+    wanted = _split(folder, split)
+
+    def known(path: Path, line: int, query: str, passage: str) -> bool:
+        for column, key, there, name in (
+            ("query-id", query, groups, "queries"),
+            ("corpus-id", passage, passages, "corpus"),
+        ):
+            if key not in there:
+                skipped(
+                    BadRow(path, line, column, key, f"an _id of {name}.jsonl", "add the row or drop the line")
                 )
-            )
-        elif passage not in passages:
-            skipped(
-                BadRow(
-                    path,
-                    line,
-                    "corpus-id",
-                    passage,
-                    "an _id of corpus.jsonl",
-                    "add the passage or drop the line",
-                )
-            )
-        else:
-            builder.link(groups[query], passages[passage], grade=grade)
+                return False
+        return True
+
+    spans: dict[tuple[str, int], tuple[int, int]] = {}
+    for path, line, (query, passage, start, end) in _lines(folder, "answers", wanted, (int, int), skipped):
+        if known(path, line, query, passage):
+            spans[groups[query], passages[passage]] = (start, end)
+    for path, line, (query, passage, score) in _lines(folder, "qrels", wanted, (float,), skipped):
+        if score > 0 and known(path, line, query, passage):
+            pair = (groups[query], passages[passage])
+            start, end = spans.get(pair, (None, None))
+            builder.link(*pair, start, end, max(1, round(score)))
+    for path, line, (query, passage) in _lines(folder, "negatives", wanted, (), skipped):
+        if known(path, line, query, passage):
+            builder.negative(query, languages[query], passages[passage])
     several = len(list((folder / "qrels").glob("*.tsv*"))) > 1
     return (_linked(builder) if several else builder).build(skipped.rows)
 
 
-def write(corpus: Corpus, folder: Path, split: str = "train", parquet: bool = False) -> None:
-    """Write a corpus as such a folder (complete or not at all). Answer places and sentences are not kept."""
+def write(
+    corpus: Corpus,
+    folder: Path,
+    split: str = "train",
+    parquet: bool = False,
+    more: dict[str, str] | None = None,
+) -> None:
+    """Write a corpus as such a folder (complete or not at all), with further files by name. Sentences' places are not kept."""
     import json
     import shutil
 
@@ -111,12 +126,35 @@ def write(corpus: Corpus, folder: Path, split: str = "train", parquet: bool = Fa
     members: dict[str, list[str]] = {}
     for key, group in zip(qids, corpus.questions["group"].to_pylist(), strict=True):
         members.setdefault(group, []).append(key)
-    with (temporary / "qrels" / f"{split}.tsv").open("w", encoding="utf-8") as out:
-        out.write("query-id\tcorpus-id\tscore\n")
-        links = (corpus.links[c].to_pylist() for c in ("group", "passage", "grade"))
-        for group, passage, grade in zip(*links, strict=True):
-            out.writelines(f"{key}\t{ids[passage]}\t{grade}\n" for key in members.get(group, []))
+    links = corpus.links.to_pylist()
+    _table(
+        temporary / "qrels" / f"{split}.tsv",
+        ("score",),
+        ((key, ids[x["passage"]], x["grade"]) for x in links for key in members.get(x["group"], [])),
+    )
+    if any(x["start"] is not None for x in links):
+        _table(
+            temporary / "answers" / f"{split}.tsv",
+            ("start", "end"),
+            (
+                (members[x["group"]][0], ids[x["passage"]], x["start"], x["end"])
+                for x in links
+                if x["start"] is not None and x["group"] in members
+            ),
+        )
+    if corpus.negatives.num_rows:
+        wrong = zip(*(corpus.negatives[c].to_pylist() for c in ("question", "passage")), strict=True)
+        _table(temporary / "negatives" / f"{split}.tsv", (), ((qids[q], ids[p]) for q, p in wrong))
+    for name, text in (more or {}).items():
+        (temporary / name).write_text(text, encoding="utf-8")
     temporary.rename(folder)
+
+
+def _table(path: Path, columns: tuple[str, ...], rows: Iterable[tuple]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", encoding="utf-8") as out:
+        out.write("\t".join(("query-id", "corpus-id", *columns)) + "\n")
+        out.writelines("\t".join(map(str, row)) + "\n" for row in rows)
 
 
 def _rows(folder: Path, kind: str, skipped: Skipped) -> Iterator[tuple[Path, int, dict]]:
@@ -158,7 +196,8 @@ def _language(row: dict, fallback: str | None, path: Path, line: int) -> str:
         ) from None
 
 
-def _judged(folder: Path, split: str | None, skipped: Skipped) -> Iterator[tuple[Path, int, str, str, int]]:
+def _split(folder: Path, split: str | None) -> str:
+    """The split that is meant. Raises MixlingError when it is not there."""
     files = sorted((folder / "qrels").glob("*.tsv*"))
     names = [f.name.removesuffix(".gz").removesuffix(".tsv") for f in files]
     if not files:
@@ -167,27 +206,39 @@ def _judged(folder: Path, split: str | None, skipped: Skipped) -> Iterator[tuple
         split = names[0] if len(names) == 1 else "train"
     if split not in names:
         raise MixlingError(f"{folder}: no split '{split}'; there are: {', '.join(names)}")
-    path = files[names.index(split)]
+    return split
+
+
+def _lines(
+    folder: Path, kind: str, split: str, types: tuple[type, ...], skipped: Skipped
+) -> Iterator[tuple[Path, int, tuple]]:
+    """(query-id, corpus-id, numbers of these types …) of each line of KIND/SPLIT.tsv; further columns are not read."""
+    path = find(folder / kind, f"{split}.tsv")
+    if path is None:
+        return
     for line, text in enumerate(io.StringIO(text_of(path)), 1):
         parts = text.rstrip("\n").split("\t")
         if (line == 1 and parts[0] == "query-id") or not text.strip():
             continue
-        if len(parts) != 3:
-            skipped(
-                BadRow(path, line, "line", text.strip(), "three columns with tabs between", "mend the line")
-            )
+        if len(parts) < 2 + len(types) or (kind == "qrels" and len(parts) != 3):
+            columns = ("two", "three", "four")[len(types)]
+            fix = f"{columns} columns with tabs between"
+            skipped(BadRow(path, line, "line", text.strip(), fix, "mend the line"))
             continue
         try:
-            score = float(parts[2])
+            numbers = [kind_of(x) for kind_of, x in zip(types, parts[2:], strict=False)]
         except ValueError:
-            skipped(BadRow(path, line, "score", parts[2], "a number", "mend the line"))
+            name = "score" if kind == "qrels" else "start, end"
+            skipped(BadRow(path, line, name, "\t".join(parts[2:]), "a number", "mend the line"))
             continue
-        if score > 0:
-            yield path, line, parts[0], parts[1], max(1, round(score))
+        yield path, line, (parts[0], parts[1], *numbers)
 
 
 def _linked(builder: Builder) -> Builder:
     """Leave out questions of other splits: those whose group has no passage in this one."""
     linked = {group for group, _ in builder.links}
-    builder.questions = [q for q in builder.questions if q[3] in linked]
+    kept = [i for i, q in enumerate(builder.questions) if q[3] in linked]
+    new = {old: i for i, old in enumerate(kept)}
+    builder.questions = [builder.questions[i] for i in kept]
+    builder.negatives = {(new[q], p): None for q, p in builder.negatives if q in new}
     return builder

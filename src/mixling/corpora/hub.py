@@ -7,7 +7,8 @@
     columns = { question = "query", passage = "answer", language = "lang" }
 
 `question` and `passage` must be mapped. `language` may be a column for both sides, or
-`question_language` and `passage_language` one each; without a column the source's `language` holds for
+`question_language` and `passage_language` one each; `negative` (a text or several) holds passages that look right and
+are not, in the passage's language; without a column the source's `language` holds for
 all rows. `question_group` and `passage_group` name the columns that translations share; `id` a row's id.
 """
 
@@ -32,6 +33,7 @@ COLUMNS = (
     "passage_group",
     "id",
     "title",
+    "negative",
 )
 
 
@@ -117,6 +119,9 @@ def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, 
             got["passage"], got["passage"], pl, None if group_p is None else str(group_p), got.get("title")
         )
         builder.link(group, row_p)
+        wrong = got.get("negative") or []
+        for text in [wrong] if isinstance(wrong, str) else wrong:
+            builder.negative(key, ql, builder.passage(text, text, pl))
     return builder.build(skipped.rows)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from mixling.corpora.corpus import Corpus
 
 
@@ -12,6 +14,25 @@ def windows(corpus: Corpus, width: int) -> list[str]:
         window(passages[p], -1 if a is None else a, -1 if b is None else b, width)
         for p, a, b in zip(links["passage"], links["start"], links["end"], strict=True)
     ]
+
+
+def first_links(corpus: Corpus) -> np.ndarray:
+    """The first link to each passage, -1 where there is none: int64 [passages]."""
+    passage = corpus.links["passage"].to_numpy()
+    first = np.full(corpus.passages.num_rows, -1, np.int64)
+    first[passage[::-1]] = np.arange(len(passage))[::-1]
+    return first
+
+
+def passage_windows(corpus: Corpus, width: int | None) -> list[str]:
+    """For each passage the window round the first answer that is known in it (from its beginning if none is); None: all."""
+    texts = corpus.passages["text"].to_pylist()
+    if width is None:
+        return texts
+    start, end = (corpus.links[c].fill_null(-1).to_numpy() for c in ("start", "end"))
+    link = first_links(corpus)
+    spans = [(int(start[i]), int(end[i])) if i >= 0 else (-1, -1) for i in link]
+    return [window(text, *span, width) for text, span in zip(texts, spans, strict=True)]
 
 
 def window(text: str, start: int, end: int, width: int) -> str:

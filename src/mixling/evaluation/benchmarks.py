@@ -51,7 +51,8 @@ def default_split(source: Source) -> str:
 def task(name: str | Task, context: bool = False, language: str | None = None) -> Task:
     """A task by name, or of a folder of one's own (`mixling data --help` has its form; split test).
 
-    Also `mteb:NAME` and `ir_datasets:ID`. language: of a folder's rows that do not say theirs.
+    A named source may be taken in some languages alone: `sib-200:test@en,sw,am`. Also `mteb:NAME` and `ir_datasets:ID`.
+    language: of a folder's rows that do not say theirs.
     """
     if isinstance(name, Task):
         return name
@@ -62,11 +63,18 @@ def task(name: str | Task, context: bool = False, language: str | None = None) -
         return elsewhere.from_mteb(rest)
     if kind == "ir_datasets" and rest:
         return elsewhere.from_ir_datasets(rest, language)
-    if kind in SOURCES:
+    if kind.partition("@")[0] in SOURCES:
+        plain, _, only = name.partition("@")
+        kind, _, rest = plain.partition(":")
         source = SOURCES[kind]
         split = rest or default_split(source)
         return from_corpus(
-            load(kind, split), source.unit, context, name, parallel=source.parallel, pivot=source.pivot
+            load(kind, split, languages=only.split(",") if only else None),
+            source.unit,
+            context,
+            name,
+            parallel=source.parallel,
+            pivot=source.pivot,
         )
     if Path(name).is_dir():
         return _folder(Path(name), language)

@@ -34,6 +34,9 @@ class SourceConfig(_Part):
     )
     language: str | None = Field(None, description="of all rows, where no column says it")
     languages: list[str] | None = Field(None, description="only these; default: all")
+    question_languages: list[str] | None = Field(
+        None, description='of the questions only these, for instance ["en"]; default: all'
+    )
     weight: Annotated[float, Field(gt=0)] = Field(
         1.0, description="how much more often than its size says it is drawn"
     )
@@ -104,6 +107,19 @@ class BatchesConfig(_Part):
     )
     corpora: float = Field(1.0, description="exponent of a source's size (1: by size, as the paper)")
     tosses: bool = Field(False, description="kinds by coin, as the paper, and not evenly interleaved")
+    negatives: int = Field(
+        0, ge=0, description="hard negatives a pair, where the source has them (`mixling mine`)"
+    )
+    negatives_in: Literal["mined", "pair", "any"] = Field(
+        "mined",
+        description="language of a hard negative: as in the source; the pair's passage's (mix entries); each its own "
+        "(mix passages of arXiv:2404.08118)",
+    )
+    every_language: bool = Field(
+        False,
+        description="each group stands for all languages of its passages in one batch, which grows so many times (round "
+        "robin entries)",
+    )
 
     @field_validator("strategy")
     @classmethod
@@ -137,9 +153,18 @@ class TermConfig(_Part):
     )
     teacher: str | None = Field(
         None,
-        description="folder or hub name of a frozen retriever; default: the model as it was before training",
+        description="folder or hub name of a frozen retriever (distil-scores and margin-mse: or of a cross-encoder); "
+        "default: the model as it was before training",
     )
-    pivot: str = Field("en", description="language in which distil-cosine's teacher reads both texts")
+    over: Literal["batch", "list"] = Field(
+        "batch",
+        description="of distil-scores and margin-mse: the batch's passages, or (a cross-encoder always) the pair's own and "
+        "its hard negatives",
+    )
+    pivot: str = Field(
+        "en",
+        description="language in which a teacher reads, where it is there: distil-cosine's texts, a list's",
+    )
 
 
 class ObjectiveConfig(_Part):

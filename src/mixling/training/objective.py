@@ -1,7 +1,7 @@
 """The objective of a run: a contrastive loss and further terms by weight, of one batch's vectors.
 
-Vectors come in the order of `columns`: questions, passages, and the questions' translations where a term reads them.
-What a teacher says of a batch is encoded when the batch's loss is asked for.
+Vectors come in the order of `columns`: questions, passages, hard negatives, and the questions' translations where a term
+reads them. What a teacher says of a batch is encoded when the batch's loss is asked for.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mixling.errors import MixlingError
+from mixling.models.reranker import Reranker, is_reranker
 from mixling.models.retriever import Retriever
 from mixling.training.config import Config, TermConfig
 from mixling.training.objectives import alignment, distillation
@@ -36,13 +37,17 @@ class Objective(nn.Module):
         self.translations = any(t.name in TRANSLATED for t in self.settings.terms)
         self.pivot = next((t.pivot for t in self.settings.terms if t.name == "distil-cosine"), None)
         names = {t.teacher or settings.model.name for t in self.settings.terms if t.name in TAUGHT}
-        device = str(next(retriever.model.parameters()).device)
+        self.device = device = str(next(retriever.model.parameters()).device)
         more = {"pooling": settings.model.pooling, "prompts": settings.model.prompts}
-        self.teachers = {
-            n: Retriever(n, device=device, **(more if n == settings.model.name else {}))  # type: ignore[arg-type]
+        self.own = settings.model.name
+        self.teachers: dict[str, Retriever | Reranker] = {
+            n: Reranker(n, device)
+            if n != self.own and is_reranker(n)
+            else Retriever(n, device=device, **(more if n == self.own else {}))  # type: ignore[arg-type]
             for n in names
         }
-        self.own = settings.model.name
+        listed = [t for t in self.settings.terms if self._by_list(t)]
+        self.lists = listed[0].pivot if listed else None
         for term in self.settings.terms:
             if term.name in ("optical", "distil-vectors"):
                 size = self._teacher(term).dimensions
@@ -60,7 +65,19 @@ class Objective(nn.Module):
         self.to(device)
 
     def _teacher(self, term: TermConfig) -> Retriever:
-        return self.teachers[term.teacher or self.own]
+        found = self.teachers[term.teacher or self.own]
+        if isinstance(found, Reranker):
+            raise MixlingError(
+                f"objective.terms: {term.name} wants vectors, and {found.name} is a cross-encoder, which has none; take "
+                "distil-scores or margin-mse"
+            )
+        return found
+
+    def _by_list(self, term: TermConfig) -> bool:
+        """Whether a term's teacher scores a pair's own passage and hard negatives, and not the batch's."""
+        if term.name not in ("distil-scores", "margin-mse"):
+            return False
+        return term.over == "list" or isinstance(self.teachers[term.teacher or self.own], Reranker)
 
     def check(self, pairs: Pairs) -> None:
         """Whether the sources hold what the terms read. Raises MixlingError."""
@@ -75,6 +92,11 @@ class Objective(nn.Module):
                 f"objective.terms: distil-cosine reads both texts in '{self.pivot}', and no source has such pairs: {known}; "
                 "set the term's pivot to a language that has them"
             )
+        if self.lists is not None and not pairs.count:
+            raise MixlingError(
+                "objective.terms: a teacher of lists scores hard negatives, and there are none; set batches.negatives "
+                "(arXiv:2404.08118 has 5) and take a source that has them (`mixling mine`)"
+            )
         if self.translations and not any((u.questions.sum(1) > 1).any() for u in sources):
             wanted = ", ".join(t.name for t in self.settings.terms if t.name in TRANSLATED)
             raise MixlingError(
@@ -84,19 +106,20 @@ class Objective(nn.Module):
 
     def columns(self, batch: Batch) -> list[tuple[str, list[str]]]:
         """(role, texts) of what the model is to encode."""
-        found = [("query", batch.questions), ("passage", batch.passages)]
+        found = [("query", batch.questions), ("passage", batch.passages), ("passage", list(batch.negatives))]
         if self.translations:
             found.append(("query", list(batch.translations)))
         return found
 
     def of(self, batch: Batch) -> Callable[[Tensor], Tensor]:
         """The loss of a batch as a function of its vectors, [texts, d] in the order of `columns`."""
-        o, n = self.settings, len(batch.questions)
-        may = allowed(torch.from_numpy(batch.group), torch.from_numpy(batch.block))
+        o, n, m = self.settings, len(batch.questions), len(batch.negatives)
+        group, block, wrong = (torch.from_numpy(x) for x in (batch.group, batch.block, batch.negative_block))
+        may = torch.cat([allowed(group, block), block[:, None] != wrong[None, :]], 1)
         said = [self._said(t, batch) for t in o.terms]
 
         def loss(vectors: Tensor) -> Tensor:
-            q, p, translations = vectors[:n], vectors[n : 2 * n], vectors[2 * n :]
+            q, p, translations = vectors[:n], vectors[n : 2 * n + m], vectors[2 * n + m :]
             negatives = may.to(vectors.device)
             if o.name == "info-nce":
                 value = info_nce(q, p, negatives, o.temperature, self.kind, o.symmetric)
@@ -118,7 +141,7 @@ class Objective(nn.Module):
         terms = [t for t in self.settings.terms if t.name == "optical"]
         if not terms or not len(batch.translated):
             return None
-        begin = len(batch.questions) + len(batch.passages)
+        begin = len(batch.questions) + len(batch.passages) + len(batch.negatives)
         said = [self._states(t, [batch.questions[i] for i in batch.translated]) for t in terms]
 
         def loss(texts: list[int], states: list[Tensor]) -> Tensor:
@@ -147,20 +170,43 @@ class Objective(nn.Module):
         """What the teacher gives a term: vectors of questions, or of both texts."""
         if term.name not in TAUGHT or term.name == "optical":
             return []
+        if self._by_list(term):
+            return [self._listed(term, batch)]
         teacher = self._teacher(term)
-        pairs = (
-            batch.pivots
-            if term.name == "distil-cosine"
-            else list(zip(batch.questions, batch.passages, strict=True))
+        if term.name in ("distil-scores", "margin-mse"):
+            q, p = (
+                torch.from_numpy(teacher.encode(x, role)).to(self.device)
+                for role, x in (("query", batch.questions), ("passage", [*batch.passages, *batch.negatives]))
+            )
+            return [similarity(q, p, teacher.similarity)]
+        texts = (
+            [batch.questions]
+            if term.name == "distil-vectors"
+            else [list(x) for x in zip(*batch.pivots, strict=True)]
         )
-        if not pairs:
-            return []
-        device = next(teacher.model.parameters()).device
-        texts = [list(x) for x in zip(*pairs, strict=True)][: 1 if term.name == "distil-vectors" else 2]
         return [
-            torch.from_numpy(teacher.encode(x, role)).to(device)
+            torch.from_numpy(teacher.encode(x, role)).to(self.device)
             for role, x in zip(("query", "passage"), texts, strict=False)
         ]
+
+    def _listed(self, term: TermConfig, batch: Batch) -> Tensor:
+        """A teacher's scores of each pair's own passage and hard negatives, [n, n + m]; elsewhere 0."""
+        n, m = len(batch.questions), len(batch.negatives)
+        teacher = self.teachers[term.teacher or self.own]
+        pairs = [(q, text) for q, texts in batch.lists for text in texts]
+        if isinstance(teacher, Reranker):
+            flat = torch.from_numpy(teacher.scores(pairs))
+        else:
+            q, p = (
+                torch.from_numpy(teacher.encode(list(x), role))
+                for role, x in zip(("query", "passage"), zip(*pairs, strict=True), strict=True)
+            )
+            if teacher.similarity == "cosine":
+                q, p = (torch.nn.functional.normalize(x, dim=1) for x in (q, p))
+            flat = (q * p).sum(1)
+        scores = torch.zeros(n, n + m)
+        scores[_own(batch)] = flat  # row by row: a pair's passage, then its negatives
+        return scores.to(self.device)
 
     def _term(
         self,
@@ -173,26 +219,26 @@ class Objective(nn.Module):
         translations: Tensor,
         negatives: Tensor,
     ) -> Tensor:
-        has = torch.from_numpy(batch.translated).to(q.device)
-        keep = negatives | torch.eye(len(q), dtype=torch.bool, device=q.device)
+        has, n = torch.from_numpy(batch.translated).to(q.device), len(q)
+        keep = negatives | torch.eye(n, len(p), dtype=torch.bool, device=q.device)
         nothing = q.sum() * 0
         if term.name == "optical":
             return nothing
         match term.name:
             case "distil-scores" | "margin-mse":
-                scores, theirs = (
-                    similarity(q, p, self.kind),
-                    similarity(said[0], said[1], self._teacher(term).similarity),
-                )
+                scores = similarity(q, p, self.kind)
+                if self._by_list(term):
+                    keep = _own(batch).to(q.device)
+                    negatives = keep & ~torch.eye(n, len(p), dtype=torch.bool, device=q.device)
                 if term.name == "margin-mse":
-                    return distillation.margins(scores, theirs, negatives)
-                return distillation.scores(scores, theirs, keep, term.temperature)
+                    return distillation.margins(scores, said[0], negatives)
+                return distillation.scores(scores, said[0], keep, term.temperature)
             case "distil-cosine":
                 if not said:
                     return nothing
                 rows = torch.from_numpy(batch.pivoted).to(q.device)
                 return sum(
-                    (distillation.cosine(projection(x[rows]), t) for x, t in zip((q, p), said, strict=True)), nothing
+                    (distillation.cosine(projection(x[rows]), t) for x, t in zip((q, p[:n]), said, strict=True)), nothing
                 ) / 2  # fmt: skip
             case "distil-vectors":
                 texts, theirs = torch.cat([q, translations]), torch.cat([said[0], said[0][has]])
@@ -206,7 +252,16 @@ class Objective(nn.Module):
                 return alignment.jsd(q[has], translations)
             case "bitext":
                 return alignment.bitext(q[has], translations, term.temperature, self.kind)
-        return alignment.clear(q[has], translations, p[has], keep[has][:, has], term.temperature, self.kind)
+        return alignment.clear(
+            q[has], translations, p[:n][has], keep[has][:, has], term.temperature, self.kind
+        )
+
+
+def _own(batch: Batch) -> Tensor:
+    """Each pair's own passage and hard negatives: bool [n, n + m]."""
+    n = len(batch.questions)
+    own = torch.from_numpy(batch.negative_of)[None, :] == torch.arange(n)[:, None]
+    return torch.cat([torch.eye(n, dtype=torch.bool), own], 1)
 
 
 def _padded(states: list[Tensor]) -> tuple[Tensor, Tensor]:

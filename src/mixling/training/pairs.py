@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mixling.batches.negatives import Negatives
 from mixling.batches.permutation import mix
 from mixling.batches.schedule import BatchPlan, Schedule
 from mixling.batches.units import Rows, units
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.windows import window
+from mixling.corpora.windows import first_links, window
+from mixling.errors import MixlingError
 from mixling.training.config import Config
 
 
@@ -22,6 +24,9 @@ class Batch:
 
     translations: the same questions in another language, those that there are, of pairs `translated`, int64 [k].
     pivots: (question, passage) of pairs `pivoted`, int64 [l], in the language that a teacher reads.
+    negatives: texts of hard negatives; negative_of, negative_block: int64 [m], the pair that each was found for, and the
+    block of the questions that it would answer (-1: none). lists: for each pair what a teacher reads of it: the question,
+    its passage and its negatives, in the teacher's language where they are there.
     """
 
     questions: list[str]
@@ -32,40 +37,121 @@ class Batch:
     translated: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     pivots: Sequence[tuple[str, str]] = ()
     pivoted: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    negatives: Sequence[str] = ()
+    negative_of: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    negative_block: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    lists: Sequence[tuple[str, list[str]]] = ()
 
 
 class Pairs:
-    """Turns plans of a schedule into texts."""
+    """Turns plans of a schedule into texts.
 
-    def __init__(self, corpora: Sequence[Corpus], schedule: Schedule, window: int | None):
+    window: characters of a passage (None: all of it). negatives: hard ones a pair, and negatives_in whose language
+    (batches/negatives.py). every_language: a pair stands for all languages of its passages (round robin entries).
+    """
+
+    def __init__(
+        self,
+        corpora: Sequence[Corpus],
+        schedule: Schedule,
+        window: int | None,
+        negatives: int = 0,
+        negatives_in: str = "mined",
+        every_language: bool = False,
+    ):
         self.schedule, self.window = schedule, window
+        self.count, self.negatives_in, self.every_language = negatives, negatives_in, every_language
         self.rows = [Rows(c, u) for c, u in zip(corpora, schedule.sources, strict=True)]
+        self.negatives = (
+            [Negatives(c, u) for c, u in zip(corpora, schedule.sources, strict=True)] if negatives else []
+        )
         self.question_text = [c.questions["text"] for c in corpora]
         self.passage_text = [c.passages["text"] for c in corpora]
         self.link_passage = [c.links["passage"].to_numpy() for c in corpora]
         self.link_span = [
             np.stack([c.links[k].fill_null(-1).to_numpy() for k in ("start", "end")], 1) for c in corpora
         ]
+        self.first_link = [first_links(c) for c in corpora] if negatives else []
 
-    def batch(self, plan: BatchPlan, translations: bool = False, pivot: str | None = None) -> Batch:
-        """The texts of a plan; with the questions' translations, and with both texts in a pivot language, if asked."""
+    def batch(
+        self, plan: BatchPlan, translations: bool = False, pivot: str | None = None, lists: str | None = None
+    ) -> Batch:
+        """The texts of a plan; with the questions' translations, with both texts in a pivot language, with lists in a
+        teacher's language, if asked."""
         source = self.schedule.sources[plan.source]
-        asked, answered = self._texts(
-            plan.source, plan.groups, plan.question_languages, plan.passage_languages, plan.visits
+        if self.every_language:
+            plan = self._everywhere(plan)
+        question, link = self.rows[plan.source].find(
+            plan.groups, plan.question_languages, plan.passage_languages, plan.visits
         )
-        batch = Batch(asked, answered, plan.groups, source.block[plan.groups])
+        batch = Batch(
+            self._questions(plan.source, question),
+            self._passages(plan.source, link),
+            plan.groups,
+            source.block[plan.groups],
+        )
+        if self.count:
+            batch = self._with_negatives(batch, plan, question, link, lists)
         if translations:
             other, language = self._others(plan)
             rows = self.rows[plan.source].questions(plan.groups[other], language, plan.visits[other])
-            texts = [self.question_text[plan.source][int(i)].as_py() for i in rows]
-            batch = replace(batch, translations=texts, translated=other)
+            batch = replace(batch, translations=self._questions(plan.source, rows), translated=other)
         if pivot is not None and pivot in source.languages:
             code = source.languages.index(pivot)
             have = np.flatnonzero((source.questions & source.passages)[plan.groups, code])
             all_pivot = np.full(len(have), code)
-            both = self._texts(plan.source, plan.groups[have], all_pivot, all_pivot, plan.visits[have])
-            batch = replace(batch, pivots=list(zip(*both, strict=True)), pivoted=have)
+            q, p = self.rows[plan.source].find(plan.groups[have], all_pivot, all_pivot, plan.visits[have])
+            both = zip(self._questions(plan.source, q), self._passages(plan.source, p), strict=True)
+            batch = replace(batch, pivots=list(both), pivoted=have)
         return batch
+
+    def _everywhere(self, plan: BatchPlan) -> BatchPlan:
+        """Each group of a plan once for every language that its passages are in (arXiv:2404.08118: round robin entries)."""
+        nth, code = np.nonzero(self.schedule.sources[plan.source].passages[plan.groups])
+        return replace(
+            plan,
+            groups=plan.groups[nth],
+            question_languages=plan.question_languages[nth],
+            passage_languages=code,
+            visits=plan.visits[nth],
+        )
+
+    def _with_negatives(
+        self, batch: Batch, plan: BatchPlan, question: np.ndarray, link: np.ndarray, lists: str | None
+    ) -> Batch:
+        s = plan.source
+        known = self.negatives[s]
+        of, passage = known.find(
+            question,
+            batch.block,
+            plan.passage_languages,
+            plan.visits,
+            self.count,
+            self.negatives_in,
+            self.schedule.seed,
+        )
+        batch = replace(
+            batch,
+            negatives=self._alone(s, passage),
+            negative_of=of,
+            negative_block=known.block[passage],
+        )
+        if lists is None:
+            return batch
+        languages = self.schedule.sources[s].languages
+        right = self.link_passage[s][link]
+        asked, read = question, passage
+        if lists in languages:
+            code = languages.index(lists)
+            has = self.schedule.sources[s].questions[plan.groups, code]
+            wanted = np.where(has, code, plan.question_languages)
+            asked = self.rows[s].questions(plan.groups, wanted, plan.visits)
+            right, read = known.translated(right, code), known.translated(passage, code)
+        first, others = self._alone(s, right), self._alone(s, read)
+        mine = [[text] for text in first]
+        for i, text in zip(of, others, strict=True):
+            mine[i].append(text)
+        return replace(batch, lists=list(zip(self._questions(s, asked), mine, strict=True)))
 
     def _others(self, plan: BatchPlan) -> tuple[np.ndarray, np.ndarray]:
         """Pairs whose question there is in another language, and which: by hash of group, language and visit."""
@@ -76,24 +162,23 @@ class Pairs:
         nth = (key % have[rows].sum(1).astype(np.uint64)).astype(np.int64)
         return rows, (have[rows].cumsum(1) > nth[:, None]).argmax(1)
 
-    def _texts(
-        self,
-        s: int,
-        groups: np.ndarray,
-        question_language: np.ndarray,
-        passage_language: np.ndarray,
-        visits: np.ndarray,
-    ) -> tuple[list[str], list[str]]:
-        """Questions and passages of groups of a source, in these languages."""
-        question, link = self.rows[s].find(groups, question_language, passage_language, visits)
-        passages = []
-        for i in link:
-            span = self.link_span[s][i]
-            text = self.passage_text[s][int(self.link_passage[s][i])].as_py()
-            passages.append(
-                text if self.window is None else window(text, int(span[0]), int(span[1]), self.window)
-            )
-        return [self.question_text[s][int(i)].as_py() for i in question], passages
+    def _questions(self, s: int, rows: np.ndarray) -> list[str]:
+        return [self.question_text[s][int(i)].as_py() for i in rows]
+
+    def _passages(self, s: int, links: np.ndarray) -> list[str]:
+        """The passages of links, each a window round its answer."""
+        return [self._cut(s, int(self.link_passage[s][i]), self.link_span[s][i]) for i in links]
+
+    def _alone(self, s: int, passages: np.ndarray) -> list[str]:
+        """Passages by row: each a window round the first answer that is known in it."""
+        none = np.array([-1, -1])
+        link = self.first_link[s][passages]
+        spans = [self.link_span[s][i] if i >= 0 else none for i in link]
+        return [self._cut(s, int(p), span) for p, span in zip(passages, spans, strict=True)]
+
+    def _cut(self, s: int, passage: int, span: np.ndarray) -> str:
+        text = self.passage_text[s][passage].as_py()
+        return text if self.window is None else window(text, int(span[0]), int(span[1]), self.window)
 
 
 def prepare(config: Config) -> tuple[list[Corpus], Schedule, Pairs]:
@@ -104,6 +189,7 @@ def prepare(config: Config) -> tuple[list[Corpus], Schedule, Pairs]:
             s.split,
             path=s.path,
             languages=s.languages,
+            question_languages=s.question_languages,
             language=s.language,
             hub_name=s.hub,
             columns=s.columns,
@@ -112,6 +198,11 @@ def prepare(config: Config) -> tuple[list[Corpus], Schedule, Pairs]:
         for s in config.data.sources
     ]
     b = config.batches
+    if b.negatives and not any(c.negatives.num_rows for c in corpora):
+        raise MixlingError(
+            f"batches.negatives is {b.negatives}, but no source has any: {', '.join(c.name for c in corpora)}; "
+            "`mixling mine` writes a source with hard negatives"
+        )
     schedule = Schedule(
         [units(c) for c in corpora],
         b.strategy,
@@ -127,5 +218,12 @@ def prepare(config: Config) -> tuple[list[Corpus], Schedule, Pairs]:
     return (
         corpora,
         schedule,
-        Pairs(corpora, schedule, config.data.window if config.data.passage == "window" else None),
+        Pairs(
+            corpora,
+            schedule,
+            config.data.window if config.data.passage == "window" else None,
+            b.negatives,
+            b.negatives_in,
+            b.every_language,
+        ),
     )

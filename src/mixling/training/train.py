@@ -20,7 +20,7 @@ import torch
 from accelerate.utils import broadcast_object_list
 
 from mixling.batches.permutation import mix
-from mixling.corpora.files import write_text
+from mixling.corpora.files import claim, write_text
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import task
 from mixling.evaluation.measure import means
@@ -58,7 +58,7 @@ def train(
     accelerator = _accelerator(settings.training, out)
     main = accelerator.is_main_process
     if main:
-        _claim(out, settings)
+        claim(out, settings.model_dump(mode="json"), "config.json")
     accelerator.wait_for_everyone()
     model_folder = out / "model"
     if (out / "run.json").exists():
@@ -98,21 +98,6 @@ def train(
         )
     accelerator.wait_for_everyone()
     return model_folder
-
-
-def _claim(out: Path, settings: Config) -> None:
-    """Make the run's folder, or see that it holds a run of this very configuration."""
-    wanted = settings.model_dump(mode="json")
-    path = out / "config.json"
-    if path.exists():
-        if json.loads(path.read_text()) != wanted:
-            raise MixlingError(
-                f"{out}: holds a run of another configuration; choose another --out or remove the folder"
-            )
-        return
-    if out.exists() and any(out.iterdir()):
-        raise MixlingError(f"{out}: is not empty and holds no run; choose another --out")
-    write_text(path, json.dumps(wanted, indent=1, ensure_ascii=False))
 
 
 def _accelerator(settings: TrainingConfig, out: Path) -> Accelerator:

@@ -38,15 +38,20 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     triples.train.ids.small.tsv (query, positive, negative), those of dev in qrels.dev.small.tsv."""
     builder, skipped = Builder("mmarco"), Skipped(skip_bad)
     source = folder / ("triples.train.ids.small.tsv" if split == "train" else "qrels.dev.small.tsv")
-    pairs, passages = set(), set()
+    pairs, passages, negatives = set(), set(), dict[tuple[str, str], None]()
     for _, parts in _rows(source, 3 if split == "train" else 4, skipped):
         pairs.add((parts[0], parts[1] if split == "train" else parts[2]))
+        if split == "train":
+            negatives[parts[0], parts[2]] = None
         passages.update(parts[1:] if split == "train" else parts[2:3])
     asked = {q for q, _ in pairs}
     for path in sorted((folder / "queries" / split).glob("*_queries.*")):
         for _, (key, text) in _rows(path, 2, skipped):
             if key in asked:
                 builder.question(key, text, tag(path.name.split("_")[0]), key)
+    asked_in: dict[str, list[str]] = {}
+    for _, _, language, key in builder.questions:
+        asked_in.setdefault(key, []).append(language)
     of: dict[str, list[int]] = {}
     for path in sorted((folder / "collections").glob("*_collection.tsv*")):
         for _, (key, text) in _rows(path, 2, skipped):
@@ -61,6 +66,13 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     for query, passage in sorted(pairs):
         for number in of.get(passage, []):
             builder.link(query, number)
+    for (
+        query,
+        passage,
+    ) in negatives:  # in the question's own language; `batches.negatives_in` may choose another
+        for number in of.get(passage, []):
+            if builder.passages[number][2] in asked_in.get(query, []):
+                builder.negative(query, builder.passages[number][2], number)
     return builder.build(skipped.rows)
 
 

@@ -43,8 +43,12 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
                 for field in ("positive_passages", "negative_passages"):
                     for passage in row.get(field) or []:
                         number = _passage(builder, passage, path, line, code, skipped)
-                        if number is not None and field == "positive_passages":
+                        if number is None:
+                            continue
+                        if field == "positive_passages":
                             builder.link(group, number)
+                        else:
+                            builder.negative(str(row.get("query_id")), code, number)
         if full:
             paths = sorted(folder.glob(f"**/*{long}*/corpus.jsonl*"))
             for key, text, title, _ in trec.documents(paths, skipped):

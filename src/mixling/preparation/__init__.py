@@ -1,0 +1,1 @@
+"""Data made for training: negatives mined, missing languages translated."""

@@ -1,0 +1,209 @@
+"""Hard negatives across languages: passages that a retriever puts near a question and that do not answer it.
+
+Never a passage of a group that answers the question, nor a translation of one. Never one that scores nearly as the
+right answer does (it may be right, and nobody marked it): of the way from the question's mean score of a language to
+its right answer, a negative has gone at most `keep`; NV-Retriever's rule (arXiv:2407.15831), made free of the scale by
+the mean, since some encoders' cosines all lie in .7 to 1. Intruders come first: passages in the question's own language
+that stand before its right answers in all other languages, for which the rule looks at the answer in the own language.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mixling.batches.negatives import Negatives
+from mixling.batches.units import units
+from mixling.corpora import folder
+from mixling.corpora.catalogue import load
+from mixling.corpora.corpus import NEGATIVES, Corpus
+from mixling.corpora.files import claim
+from mixling.corpora.windows import passage_windows
+from mixling.encoding.precision import precision as chosen
+from mixling.encoding.vectors import fingerprint, vectors
+from mixling.errors import MixlingError
+from mixling.evaluation.lexical import Bm25, words
+from mixling.evaluation.ranks import Dot, Scorer
+from mixling.models.retriever import Retriever
+from mixling.progress import Progress
+
+SCORES = 1 << 26  # of a block of questions: 256 MB
+
+
+def mine(
+    model: str | Retriever,
+    source: str | Corpus,
+    out: str | Path,
+    *,
+    split: str | None = None,
+    path: str | Path | None = None,
+    languages: list[str] | None = None,
+    negatives: int = 8,
+    keep: float = 0.95,
+    window: int | None = 600,
+    intruders: bool = True,
+    precision: str = "auto",
+) -> dict[str, Any]:
+    """Mine hard negatives of a source's questions and write it with them to `out`, a folder that training reads.
+
+    model: a retriever, or "bm25". source: a name, a folder, or a Corpus; window: characters of a passage round its answer
+    (None: all), as training takes it; negatives: at most so many a question; keep: see above; intruders: put them first.
+    Work lies in OUT.part until the folder is whole; a killed call goes on there. Returns what was counted (also in
+    OUT/mine.json). Raises MixlingError.
+    """
+    out = Path(out)
+    corpus = source if isinstance(source, Corpus) else load(source, split, path=path, languages=languages)
+    retriever = None if model == "bm25" else model if isinstance(model, Retriever) else Retriever(model)
+    job = {
+        "model": "bm25" if retriever is None else retriever.name,
+        "encoder": None if retriever is None else fingerprint(retriever),
+        "corpus": corpus.fingerprint(),
+        "negatives": negatives,
+        "keep": keep,
+        "window": window,
+        "intruders": intruders,
+    }
+    if (out / "mine.json").exists():
+        done = json.loads((out / "mine.json").read_text())
+        if any(done.get(k) != v for k, v in job.items()):
+            raise MixlingError(f"{out}: holds what another call mined; choose another --out or remove it")
+        return done
+    if out.exists():
+        raise MixlingError(f"{out}: exists already and was not mined; choose another --out")
+    part = out.with_name(out.name + ".part")
+    claim(part, job)
+    scorer = _scorer(corpus, retriever, window, precision, part)
+    found, counted = _pick(corpus, scorer, negatives, keep, intruders, part)
+    report = {**job, **counted}
+    text = json.dumps(report, indent=1, ensure_ascii=False)
+    folder.write(replace(corpus, negatives=found), out, split or "train", more={"mine.json": text})
+    shutil.rmtree(part)
+    return report
+
+
+def _scorer(
+    corpus: Corpus, retriever: Retriever | None, window: int | None, precision: str, part: Path
+) -> Scorer:
+    """Scores of all questions against all passages."""
+    texts = {"query": corpus.questions["text"].to_pylist(), "passage": passage_windows(corpus, window)}
+    of = {
+        "query": corpus.questions["language"].to_pylist(),
+        "passage": corpus.passages["language"].to_pylist(),
+    }
+    if retriever is None:
+        split = {r: [words(t, x) for t, x in zip(texts[r], of[r], strict=True)] for r in texts}
+        return Bm25(split["passage"], split["query"])
+    format_ = chosen(retriever, precision)
+    made = []
+    for role in ("query", "passage"):
+        with Progress("questions" if role == "query" else "passages") as bar:
+            v, _ = vectors(
+                retriever,
+                texts[role],
+                role,
+                languages=of[role],
+                precision=format_,
+                folder=part / "vectors",
+                progress=bar,
+            )
+        if retriever.similarity == "cosine":
+            v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
+        made.append(v)
+    return Dot(made[0], made[1])
+
+
+def _pick(
+    corpus: Corpus, scorer: Scorer, negatives: int, keep: float, intruders: bool, part: Path
+) -> tuple[pa.Table, dict[str, Any]]:
+    """The negatives of each question, a block of questions at a time; a block's are kept in `part` as they come."""
+    source = units(corpus)
+    code = {x: i for i, x in enumerate(source.languages)}
+    language = np.array([code[x] for x in corpus.passages["language"].to_pylist()])
+    asked = np.array([code[x] for x in corpus.questions["language"].to_pylist()])
+    index = {g: i for i, g in enumerate(source.groups)}
+    group = np.array([index[g] for g in corpus.questions["group"].to_pylist()])
+    block = Negatives(corpus, source).block
+    n, size = len(asked), max(1, min(1024, SCORES // max(len(language), 1)))
+    rows = []
+    with Progress("mining") as bar:
+        for begin in range(0, n, size):
+            end = min(begin + size, n)
+            kept = part / f"picked-{begin:09d}.npy"
+            if not kept.exists():
+                right = block[None, :] == source.block[group[begin:end], None]
+                made = pick(scorer(begin, end), right, asked[begin:end], language, negatives, keep, intruders)
+                made[:, 0] += begin
+                with kept.with_suffix(".tmp").open("wb") as file:
+                    np.save(file, made)
+                kept.with_suffix(".tmp").rename(kept)
+            rows.append(np.load(kept))
+            bar(end, n)
+    every = np.concatenate(rows)
+    intruding = every[:, 2] == 1
+    table = pa.table([pa.array(every[:, 0]), pa.array(every[:, 1])], schema=NEGATIVES)
+    return table, {
+        "questions": n,
+        "questions_with_negatives": len(np.unique(every[:, 0])),
+        "questions_with_intruders": len(np.unique(every[intruding, 0])),
+        "mined": len(every),
+        "intruders_mined": int(intruding.sum()),
+        "share_of_intruders": float(intruding.mean()) if len(every) else 0.0,
+        "in_the_questions_language": float((language[every[:, 1]] == asked[every[:, 0]]).mean())
+        if len(every)
+        else 0.0,
+    }
+
+
+def pick(
+    scores: np.ndarray,
+    right: np.ndarray,
+    asked: np.ndarray,
+    language: np.ndarray,
+    negatives: int,
+    keep: float,
+    intruders: bool,
+) -> np.ndarray:
+    """Negatives of some questions: int64 [m, 3], rows of (question, passage, whether it is an intruder), best first.
+
+    scores: [q, p]; right: bool [q, p], passages that must not be negatives; asked: [q], language: [p], codes.
+    """
+    n_languages = int(max(asked.max(), language.max())) + 1
+    mean = np.zeros((len(scores), n_languages), np.float32)
+    best = np.full_like(mean, -np.inf)
+    answer = np.where(right, scores, -np.inf)
+    for code in np.unique(language):
+        mine = language == code
+        mean[:, code] = scores[:, mine].mean(1)
+        best[:, code] = answer[:, mine].max(1)
+    any_best = best.max(1)
+    highest = np.where(
+        np.isfinite(best), best, any_best[:, None]
+    )  # the right answer of a language, or else the best
+    with np.errstate(
+        invalid="ignore"
+    ):  # questions without a right answer have no limit, and get no negatives
+        limit = mean + keep * (highest - mean)
+    foreign = best.copy()
+    foreign[np.arange(len(asked)), asked] = -np.inf
+    foreign_best = foreign.max(1)
+    own = language[None, :] == asked[:, None]
+    may = ~right & (scores <= limit[:, language]) & np.isfinite(any_best)[:, None]
+    intruder = may & own & (scores > foreign_best[:, None]) & np.isfinite(foreign_best)[:, None]
+    value = np.where(may, scores, -np.inf)
+    if intruders:
+        spread = scores.max() - scores.min() + 1
+        value = np.where(intruder, value + spread, value)
+    k = min(negatives, scores.shape[1])
+    top = np.argpartition(-value, k - 1, axis=1)[:, :k]
+    order = np.argsort(-np.take_along_axis(value, top, 1), axis=1, kind="stable")
+    top = np.take_along_axis(top, order, 1)
+    there = np.isfinite(np.take_along_axis(value, top, 1))
+    question = np.broadcast_to(np.arange(len(scores))[:, None], top.shape)
+    found = np.stack([question, top, np.take_along_axis(intruder, top, 1)], 2)
+    return found[there].astype(np.int64)
