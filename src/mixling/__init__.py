@@ -22,6 +22,7 @@ _WHERE = {
     "evaluate": "mixling.reports.evaluate",
     "train": "mixling.training.train",
     "mine": "mixling.preparation.mine",
+    "translate": "mixling.preparation.translate",
     "compare": "mixling.reports.compare",
     "leaderboard": "mixling.reports.leaderboard",
     "debias": "mixling.debiasing.debias",

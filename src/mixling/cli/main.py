@@ -19,6 +19,7 @@ from mixling.cli import (
     schedule,
     study,
     train,
+    translate,
 )
 
 app = typer.Typer(
@@ -30,7 +31,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
-for verb in (schedule, mine, train, encode, evaluate, debias, compare, leaderboard, study, doctor, demo):
+for verb in (
+    schedule,
+    mine,
+    translate,
+    train,
+    encode,
+    evaluate,
+    debias,
+    compare,
+    leaderboard,
+    study,
+    doctor,
+    demo,
+):
     app.command(name=verb.__name__.rpartition(".")[2])(verb.run)
 
 
