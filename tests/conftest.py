@@ -19,7 +19,7 @@ def tiny_tokenizer(kind: str = "unigram"):
     from mixling.corpora import sample
 
     texts = sample.read("all").passages["text"].to_pylist()
-    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()

@@ -21,6 +21,7 @@ _WHERE = {
     "encode": "mixling.encoding.shards",
     "evaluate": "mixling.reports.evaluate",
     "train": "mixling.training.train",
+    "adapt": "mixling.training.adapt",
     "mine": "mixling.preparation.mine",
     "translate": "mixling.preparation.translate",
     "compare": "mixling.reports.compare",

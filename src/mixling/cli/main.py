@@ -7,6 +7,7 @@ import sys
 import typer
 
 from mixling.cli import (
+    adapt,
     compare,
     data,
     debias,
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 for verb in (
     schedule,
+    adapt,
     mine,
     translate,
     train,

@@ -9,6 +9,8 @@ truncated               share of texts longer than the model reads
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from mixling.evaluation.lexical import words
@@ -20,24 +22,27 @@ SAMPLE = 200
 
 def coverage(retriever: Retriever, one: Task, sample: int = SAMPLE) -> dict[str, dict[str, float]]:
     """The figures above by language, over up to `sample` texts of each, candidates before questions."""
+    return pieces(retriever, {name: _texts(one, code, sample) for code, name in enumerate(one.languages)})
+
+
+def pieces(retriever: Retriever, texts_of: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
+    """The figures above of some texts of each language."""
     tokenizer = retriever.tokenizer
     found = {}
-    for code, name in enumerate(one.languages):
-        texts = _texts(one, code, sample)
-        if not texts:
-            continue
+    for name, some in texts_of.items():
+        texts = list(some)
         listed = [w for t in texts for w in words(t, name)]
         if not listed:
             continue
-        pieces = tokenizer(listed, add_special_tokens=False, return_attention_mask=False)["input_ids"]
-        counts = np.array([len(p) for p in pieces])
+        cut = tokenizer(listed, add_special_tokens=False, return_attention_mask=False)["input_ids"]
+        counts = np.array([len(p) for p in cut])
         lengths = np.array([len(w) for w in listed])
         unknown = tokenizer.unk_token_id
         long = lengths >= 3
         whole = tokenizer(texts, add_special_tokens=True, return_attention_mask=False)["input_ids"]
         found[name] = {
             "fertility": float(counts.sum() / len(counts)),
-            "unknown": float(sum(p.count(unknown) for p in pieces) / max(counts.sum(), 1)),
+            "unknown": float(sum(p.count(unknown) for p in cut) / max(counts.sum(), 1)),
             "characters_per_piece": float(lengths.sum() / max(counts.sum(), 1)),
             "split_to_characters": float((counts[long] >= lengths[long]).mean()) if long.any() else 0.0,
             "truncated": float(np.mean([len(t) > retriever.max_length for t in whole])),

@@ -91,6 +91,11 @@ class Retriever:
         return self.model.tokenizer
 
     @property
+    def encoder(self) -> Any:
+        """The transformers model inside."""
+        return self.model[0].auto_model
+
+    @property
     def pad(self) -> int:
         """The padding token's id."""
         return int(self.tokenizer.pad_token_id or 0)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from mixling.corpora.files import write_text
 
 _NAME = re.compile(r"step-(\d+)\.pt$")
 
@@ -44,3 +48,15 @@ def _steps(folder: Path) -> list[tuple[int, Path]]:
     if not folder.is_dir():
         return []
     return [(int(m[1]), p) for p in folder.iterdir() if (m := _NAME.search(p.name))]
+
+
+def cut(log: Path, step: int) -> None:
+    """Keep the log's lines of steps before `step`: later ones are taken again."""
+    if not log.exists():
+        return
+    kept = []
+    for line in log.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            if json.loads(line)["step"] < step:
+                kept.append(line + "\n")
+    write_text(log, "".join(kept))

@@ -150,7 +150,7 @@ def _loop(
     development = task(t.validation.task) if t.validation and main else None
     log = out / "log.jsonl"
     if main:
-        _cut(log, begin)
+        checkpoint.cut(log, begin)
     with contextlib.ExitStack() as stack:
         lines = stack.enter_context(log.open("a", encoding="utf-8")) if main else None
         bar = stack.enter_context(Progress("training")) if main else None
@@ -218,18 +218,6 @@ def _resume(
     objective.load_state_dict(state["objective"])
     optimizer.load_state_dict(state["optimizer"])
     return step, state["best"]
-
-
-def _cut(log: Path, step: int) -> None:
-    """Keep the log's lines of steps before `step`: later ones are taken again."""
-    if not log.exists():
-        return
-    kept = []
-    for line in log.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(json.JSONDecodeError):
-            if json.loads(line)["step"] < step:
-                kept.append(line + "\n")
-    write_text(log, "".join(kept))
 
 
 def _step(

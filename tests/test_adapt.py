@@ -1,0 +1,230 @@
+"""Adaptation to a language: new pieces, hidden words, distillation; killed and gone on with; an ordinary folder at the end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.test_training import weights
+
+from mixling.corpora import sample
+from mixling.errors import MixlingError
+from mixling.models.retriever import Retriever
+from mixling.models.vocabulary import extend, hide, learn
+from mixling.training.adapt import OBJECTIVES, Words, adapt, pairs
+
+
+def texts(language):
+    corpus = sample.read("all")
+    return [r["text"] for r in corpus.passages.to_pylist() if r["language"] == language]
+
+
+LANGUAGES = sample.read("all").languages()
+TARGET = next(x for x in ("sw", "hi", "ar", "zh", "de") if x in LANGUAGES)
+
+
+def wordpiece(folder, chain):
+    """The tiny chain with a WordPiece tokeniser in place of its own."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    made = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    made.normalizer, made.pre_tokenizer = normalizers.NFKC(), pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    made.train_from_iterator(texts("en"), trainers.WordPieceTrainer(vocab_size=600, special_tokens=special))
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
+        mask_token="[MASK]", model_max_length=128,
+    )  # fmt: skip
+    Retriever(str(chain)).save(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["Unigram", "WordPiece"])
+def test_new_pieces_save_cuts_and_change_no_other_language(chain, tmp_path, kind):
+    name = str(chain) if kind == "Unigram" else str(wordpiece(tmp_path / "wordpiece", chain))
+    retriever, before = Retriever(name), Retriever(name)
+    table = before.encoder.get_input_embeddings().weight.detach().clone()
+    found = learn(retriever.tokenizer, texts(TARGET), 40)
+    assert 10 < len(found) <= 40 and not set(found) & set(before.tokenizer.get_vocab())
+    extend(retriever, found)
+    first = len(before.tokenizer)
+    assert len(retriever.tokenizer) == first + len(found)
+    assert retriever.tokenizer.convert_tokens_to_ids(found) == list(range(first, first + len(found)))
+    old, new = (r.tokenizer(texts(TARGET))["input_ids"] for r in (before, retriever))
+    saved = [len(a) - len(b) for a, b in zip(old, new, strict=True)]
+    assert min(saved) >= 0 and sum(saved) > 10
+    # other texts are cut as before, but for where a whole new piece stands in them
+    for language in LANGUAGES:
+        for text, old, new in zip(
+            texts(language),
+            before.tokenize(texts(language)),
+            retriever.tokenize(texts(language)),
+            strict=True,
+        ):
+            if not any(i >= first for i in new):
+                assert old == new, text
+    # vectors: the old rows stay, a new one is the mean of its pieces'
+    now = retriever.encoder.get_input_embeddings().weight.detach()
+    assert torch.equal(now[: len(table)], table)
+    if kind == "Unigram":
+        old = before.tokenizer.backend_tokenizer.model.tokenize(found[0])
+        assert torch.allclose(now[first], table[torch.tensor([t.id for t in old])].mean(0), atol=1e-6)
+    # on the disk: plain transformers and sentence-transformers read the same
+    retriever.save(tmp_path / "more")
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "more")
+    plain = [tokenizer(t, truncation=True)["input_ids"] for t in texts(TARGET)[:4]]
+    assert plain == retriever.tokenize(texts(TARGET)[:4])
+    assert AutoModel.from_pretrained(tmp_path / "more").get_input_embeddings().weight.shape == now.shape
+    again = Retriever(str(tmp_path / "more"))
+    assert np.array_equal(again.encode(texts(TARGET)[:4]), retriever.encode(texts(TARGET)[:4]))
+
+
+def test_a_tokeniser_that_cannot_be_added_to_is_refused():
+    from tokenizers import Tokenizer, models
+
+    class Bytes:
+        unk_token = None
+        backend_tokenizer = Tokenizer(models.BPE())
+
+    with pytest.raises(MixlingError, match="--vocabulary 0"):
+        learn(Bytes(), ["a b"], 5)
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.integers(0, 1000))
+def test_hidden_words(ids, seed):
+    special, words = frozenset({0, 1, 2}), np.arange(3, 41)
+    out, places = hide(ids, special, 99, words, np.random.default_rng(seed))
+    may = [i for i, t in enumerate(ids) if t not in special]
+    assert len(out) == len(ids) and set(places.tolist()) <= set(may)
+    assert len(places) == (max(1, round(0.15 * len(may))) if may else 0)
+    assert all(a == b for i, (a, b) in enumerate(zip(ids, out, strict=True)) if i not in set(places.tolist()))
+    assert set(np.array(out)[places].tolist()) <= {99, *range(3, 41)} if len(places) else True
+
+
+def test_eight_in_ten_hidden_words_are_masked():
+    out, places = hide([5] * 4000, frozenset(), 99, np.arange(6, 90), np.random.default_rng(0))
+    shares = [(np.array(out)[places] == x).mean() for x in (99, 5)]
+    assert len(places) == 600 and abs(shares[0] - 0.8) < 0.05 and abs(shares[1] - 0.1) < 0.04
+
+
+def test_the_head_is_berts():
+    """The same weights in transformers' BERT head give the same scores of the same words."""
+    from transformers import BertConfig
+    from transformers.models.bert.modeling_bert import BertLMPredictionHead
+
+    config = BertConfig(vocab_size=50, hidden_size=16, num_attention_heads=2, layer_norm_eps=1e-5)
+    theirs, ours = BertLMPredictionHead(config), Words(16, np.array([3, 7, 49]))
+    ours.dense, ours.norm = theirs.transform.dense, theirs.transform.LayerNorm
+    x = torch.randn(5, 16)
+    expected = theirs(x) - theirs.decoder.bias
+    assert torch.allclose(ours(x, theirs.decoder.weight), expected[:, [3, 7, 49]], atol=1e-5)
+
+
+def test_pairs_have_the_pivot_and_a_related_language():
+    corpus = sample.read("all")
+    other = next(x for x in LANGUAGES if x not in (TARGET, "en"))
+    found = pairs(corpus, [TARGET], {TARGET: other}, "en")
+    assert {(p.language, p.other_language) for p in found} == {(TARGET, "en"), (TARGET, other)}
+    assert all(p.pivot == (p.other_language == "en") for p in found)
+    where = {
+        r["text"]: (r["group"], r["language"])
+        for t in (corpus.questions, corpus.passages)
+        for r in t.to_pylist()
+    }
+    assert all(where[p.text][0] == where[p.other][0] for p in found)
+    assert len(pairs(corpus, [TARGET], {}, "en")) * 2 == len(found)
+
+
+def call(chain, out, **more):
+    settings = {
+        "vocabulary": 30,
+        "steps": 12,
+        "batch": 8,
+        "lr": 1e-3,
+        "checkpoint_every": 4,
+        "precision": "fp32",
+    }
+    return adapt(str(chain), [sample.read("all")], [TARGET], out, **{**settings, **more})
+
+
+def test_it_learns_and_an_ordinary_folder_comes_out(chain, tmp_path, run):
+    made = call(chain, tmp_path / "run", steps=60, margin=0.5)
+    rows = [json.loads(x) for x in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    for name in OBJECTIVES:
+        mine = [r[name] for r in rows if name in r]
+        assert np.mean(mine[-5:]) < np.mean(mine[:5]), name
+    before, after = (made["coverage"][k][TARGET]["fertility"] for k in ("before", "after"))
+    assert after < before and made["new_pieces"] == 30
+    from sentence_transformers import SentenceTransformer
+
+    theirs = SentenceTransformer(str(tmp_path / "run" / "model"), device="cpu")
+    some = texts(TARGET)[:3]
+    ours = Retriever(str(tmp_path / "run" / "model")).encode(some, "query")
+    assert np.abs(theirs.encode_query(some) - ours).max() < 1e-5
+    assert call(chain, tmp_path / "run", steps=60, margin=0.5) == made  # done: nothing is done again
+    with pytest.raises(MixlingError, match=r"another configuration \(steps\)"):
+        call(chain, tmp_path / "run", steps=61, margin=0.5)
+    status, said, error = run("adapt", chain, "--bitext", "sample:all", "-l", TARGET, "--out", tmp_path / "cli",
+                              "--steps", "2", "--vocabulary", "5", "--related", f"{TARGET}=de")  # fmt: skip
+    assert status == 0 and f"  {TARGET} " in said and "5 new pieces" in said, error
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_each_objective_alone(chain, tmp_path, objective):
+    made = call(chain, tmp_path / "run", objectives=[objective], steps=2, vocabulary=0)
+    assert set(made["loss"]) == {objective} and made["new_pieces"] == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"languages": ["yo"]}, "no bitext of 'yo'"),
+        ({"objectives": ["mml"]}, "Did you mean 'mlm'"),
+        ({"lr": 1e30, "objectives": ["distil"]}, "lower --lr"),
+    ],
+)
+def test_a_mistake_is_one_sentence(chain, tmp_path, more, says):
+    settings = {"languages": [TARGET], "steps": 4, "vocabulary": 0, **more}
+    with pytest.raises(MixlingError, match=says):
+        adapt(str(chain), [sample.read("all")], out=tmp_path / "run", **settings)
+    assert not (tmp_path / "run" / "model").exists()
+
+
+CODE = """
+import os, signal, sys, torch
+torch.set_num_threads(1)
+from mixling.training.adapt import adapt
+kill = int(sys.argv[3])
+adapt(sys.argv[1], ["sample:all"], ["TARGET"], sys.argv[2], vocabulary=30, steps=12, batch=8, lr=1e-3,
+      checkpoint_every=4, precision="fp32", margin=0.5,
+      on_step=lambda r: os.kill(os.getpid(), signal.SIGKILL) if r["step"] == kill else None)
+""".replace("TARGET", TARGET)
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_it_ends_in_the_same_bits(chain, tmp_path):
+    def go(out, kill):
+        command = [sys.executable, "-c", CODE, str(chain), str(tmp_path / out), str(kill)]
+        return subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": str(kill % 7)}).returncode
+
+    assert go("whole", -1) == 0
+    for kill in (2, 6, 10):
+        assert go("cut", kill) == -signal.SIGKILL and not (tmp_path / "cut" / "run.json").exists()
+    assert go("cut", -1) == 0
+    one, other = (weights(tmp_path / x / "model") for x in ("whole", "cut"))
+    assert one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+    logs = [(tmp_path / x / "log.jsonl").read_text() for x in ("whole", "cut")]
+    assert logs[0] == logs[1]
