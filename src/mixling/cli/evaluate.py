@@ -12,7 +12,7 @@ def run(
     models: Annotated[
         list[str],
         typer.Argument(
-            help="Model folders or hub names; also bm25, random, oracle, NAME+bm25 (scores) and NAME+bm25:rrf."
+            help="Model folders or hub names; also bm25, random, oracle, NAME+bm25 (scores), NAME+bm25:rrf, late:NAME (MaxSim)."
         ),
     ],
     task: Annotated[
@@ -33,6 +33,10 @@ def run(
     ] = None,
     language: Annotated[
         str | None, typer.Option("--language", help="Of a folder's rows that do not say theirs.")
+    ] = None,
+    documents: Annotated[
+        str | None,
+        typer.Option(help="Another model that encodes the candidates: one whose index is there already."),
     ] = None,
     noise: Annotated[
         list[str] | None,
@@ -56,6 +60,7 @@ def run(
         keep=keep,
         language=language,
         noise=noise or (),
+        documents=documents,
     )
     show(results)
     if out is not None:

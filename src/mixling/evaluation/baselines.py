@@ -3,6 +3,7 @@
 bm25          lexical, Lucene's form of BM25 (bm25s), words by ICU
 NAME+bm25     mean of both scores, each brought to 0 … 1 within a query's first thousand (papers' usual form)
 NAME+bm25:rrf reciprocal rank fusion of both, k = 60
+late:NAME     late interaction: a vector a token, MaxSim
 random        scores from a seed: what chance reaches
 oracle        relevant candidates first, in the order of their ids: the top of every scale
 """
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from mixling.encoding.late import maxsim, token_vectors
 from mixling.encoding.vectors import vectors
 from mixling.errors import MixlingError
 from mixling.evaluation.ranks import Dot, Ranker, Rows, Scorer
@@ -23,14 +25,34 @@ from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
 
-def ranker(model: str | Retriever | Ranker, precision: str = "fp32", keep: Path | None = None) -> Ranker:
-    """A ranker by name; a Retriever or a ranker as it is. keep: folder for vectors."""
+def ranker(
+    model: str | Retriever | Ranker,
+    precision: str = "fp32",
+    keep: Path | None = None,
+    documents: str | Retriever | None = None,
+) -> Ranker:
+    """A ranker by name; a Retriever or a ranker as it is. keep: folder for vectors; documents: another model that encodes
+    the candidates, as an index that is there already did (OPTICAL's teacher)."""
+    if documents is not None:
+        other = documents if isinstance(documents, Retriever) else Retriever(documents)
+        made = ranker(model, precision, keep)
+        if not isinstance(made, (Dense, Late)):
+            raise MixlingError(f"{made.name} encodes nothing, so no other model can encode its documents")
+        if made.retriever.dimensions != other.dimensions:
+            raise MixlingError(
+                f"{made.name} has vectors of {made.retriever.dimensions} numbers and {other.name} of {other.dimensions}: "
+                "they cannot be compared"
+            )
+        made.documents, made.name = other, f"{made.name} (documents: {other.name})"
+        return made
     if isinstance(model, Retriever):
         return Dense(model, precision, keep)
     if not isinstance(model, str):
         return model
     if model in ("random", "oracle"):
         return Check(model)
+    if model.startswith("late:"):
+        return Late(Retriever(model.removeprefix("late:")), precision)
     name, plus, form = model.rpartition("+bm25")
     if model == "bm25" or (plus and form in ("", ":rrf")):
         from mixling.evaluation import lexical
@@ -46,10 +68,12 @@ class Dense:
 
     def __init__(self, retriever: Retriever, precision: str = "fp32", keep: Path | None = None):
         self.retriever, self.precision, self.keep = retriever, precision, keep
-        self.name, self.origin = retriever.name, retriever.origin
+        self.name, self.origin, self.documents = retriever.name, retriever.origin, retriever
 
     def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
-        queries, candidates, counted = unit_vectors(self.retriever, one, self.precision, self.keep)
+        queries, candidates, counted = unit_vectors(
+            self.retriever, one, self.precision, self.keep, self.documents
+        )
         scorer: Scorer = Dot(queries, candidates)
         if self.retriever.calibration:
             scorer = Calibrated(scorer, one, self.retriever.calibration)
@@ -62,19 +86,27 @@ class Dense:
 
 
 def unit_vectors(
-    retriever: Retriever, one: Task, precision: str = "fp32", folder: Path | None = None
+    retriever: Retriever,
+    one: Task,
+    precision: str = "fp32",
+    folder: Path | None = None,
+    documents: Retriever | None = None,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """Vectors of queries and candidates (of length one if the model compares by cosine), and what was encoded."""
-    texts = one.titled() if retriever.title_first else one.candidates
+    """Vectors of queries and candidates (of length one if the model compares by cosine), and what was encoded.
+
+    documents: another model that encodes the candidates.
+    """
+    documents = documents or retriever
+    texts = one.titled() if documents.title_first else one.candidates
     made, counted = [], 0
-    for role, batch, of in (
-        ("query", one.queries, one.query_language),
-        ("passage", texts, one.candidate_language),
+    for encoder, role, batch, of in (
+        (retriever, "query", one.queries, one.query_language),
+        (documents, "passage", texts, one.candidate_language),
     ):
         languages = [one.languages[i] for i in of]
         with Progress(f"{one.name}: {'questions' if role == 'query' else 'candidates'}") as bar:
             v, tokens = vectors(
-                retriever,
+                encoder,
                 batch,
                 role,
                 languages=languages,
@@ -87,6 +119,36 @@ def unit_vectors(
             v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
         made.append(v)
     return made[0], made[1], {"texts": len(one.queries) + len(texts), "tokens_encoded": counted}
+
+
+class Late:
+    """Late interaction: token vectors of an encoder, MaxSim."""
+
+    def __init__(self, retriever: Retriever, precision: str = "fp32"):
+        self.retriever, self.precision, self.documents = retriever, precision, retriever
+        self.name, self.origin = f"late:{retriever.name}", retriever.origin
+
+    def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
+        texts = one.titled() if self.documents.title_first else one.candidates
+        made = []
+        for encoder, role, batch in (
+            (self.retriever, "query", one.queries),
+            (self.documents, "passage", texts),
+        ):
+            with Progress(f"{one.name}: {'questions' if role == 'query' else 'candidates'}") as bar:
+                made.append(token_vectors(encoder, batch, role, precision=self.precision, progress=bar))
+        return _MaxSim(*made[0], *made[1]), {"texts": len(one.queries) + len(texts)}
+
+
+class _MaxSim(Rows):
+    def __init__(self, queries: np.ndarray, begins: np.ndarray, documents: np.ndarray, d_begins: np.ndarray):
+        self.queries, self.begins = queries, begins
+        self.documents, self.d_begins = documents, d_begins
+
+    def __call__(self, begin: int, end: int) -> np.ndarray:
+        rows = slice(self.begins[begin], self.begins[end])
+        begins = self.begins[begin : end + 1] - self.begins[begin]
+        return maxsim(self.queries[rows], begins, self.documents, self.d_begins)
 
 
 class Calibrated:

@@ -40,10 +40,12 @@ def measure(
     trec: Path | None = None,
     keep: Path | None = None,
     language: str | None = None,
+    documents: str | Retriever | None = None,
 ) -> Result:
     """Measure a model on tasks: monolingual, cross-lingual and pool, with language bias.
 
-    model: a name, a Retriever, or a baseline (`bm25`, `random`, `oracle`, `bm25+NAME`); tasks: names, folders or
+    model: a name, a Retriever, or a baseline (evaluation/baselines.py lists them); documents: another model that encodes
+    the candidates, as that of an index which is there already; tasks: names, folders or
     Tasks. context: candidates are sentences with their paragraph; precision: "fp32" or "bf16"; trec: a folder
     for run and qrels files; keep: a folder where vectors stay for the next call; language: of a folder's rows
     that do not say theirs. Macro means: monolingual over languages, cross-lingual over ordered pairs, pool over
@@ -52,7 +54,7 @@ def measure(
     if not tasks:
         raise MixlingError("nothing to measure: name a task, for instance --task sample")
     loaded = [task(t, context, language) for t in tasks]
-    ranker = baselines.ranker(model, precision, keep)
+    ranker = baselines.ranker(model, precision, keep, documents)
     summary: dict[str, Any] = {
         "model": ranker.name,
         "origin": ranker.origin,

@@ -32,12 +32,14 @@ def evaluate(
     keep: str | Path | None = None,
     language: str | None = None,
     noise: Sequence[str] = (),
+    documents: str | Retriever | None = None,
 ) -> Result:
     """Measure a model on tasks in one language, across languages and in the pool (see `measure`).
 
     out: a folder for summary.json, scores.parquet, report.html and mteb/*.json (as mteb writes results); trec: run and qrels files in out/trec too.
     keep: a folder where vectors stay; language: of a folder's rows that do not say theirs. noise: kinds of
-    `mixling.evaluation.noise`, each at its usual rates or as `kind:rate`; the clean task comes first.
+    `mixling.evaluation.noise`, each at its usual rates or as `kind:rate`; the clean task comes first. documents: another model that
+    encodes the candidates.
     """
     folder = None if out is None else Path(out)
     loaded = [named(t, context, language) for t in tasks]
@@ -48,6 +50,7 @@ def evaluate(
         precision=precision,
         trec=folder / "trec" if trec and folder is not None else None,
         keep=None if keep is None else Path(keep),
+        documents=documents,
     )
     if noise:
         result.summary["noise"] = {one.name: _robustness(result, one.name) for one in loaded}
