@@ -27,6 +27,7 @@ from mixling.corpora.sources.mlqa import MLQA
 from mixling.corpora.sources.mmarco import MMARCO
 from mixling.corpora.sources.mrtydi import MR_TYDI
 from mixling.corpora.sources.neuclir import NEUCLIR
+from mixling.corpora.sources.pairs import ENTITY_QUESTIONS, PAIRS
 from mixling.corpora.sources.single import ARCD, JAQUAD
 from mixling.corpora.sources.tydi import TYDI
 from mixling.errors import MixlingError, choose
@@ -60,6 +61,8 @@ SOURCES = {
         BELEBELE,
         MMARCO,
         MFAQ,
+        *PAIRS,
+        ENTITY_QUESTIONS,
         *MLIR,
         JAQUAD,
         ARCD,
@@ -131,6 +134,8 @@ def _named(source: Source, split: str | None, path: Any, skip_bad: bool, root: A
     if folder is not None:
         if not folder.is_dir():
             raise MixlingError(f"{folder}: no such folder (source {source.name}); check `path`")
+        if _own(folder) and (folder / "qrels").is_dir():  # as `convert`, `translate` and `mine` write it
+            return own.read(folder, source.name, split, None, skip_bad)
         return source.read(folder, split, skip_bad)
     if source.hub is not None:
         return _from_hub(source, split, skip_bad)

@@ -28,7 +28,7 @@ class Retriever:
 
     name: a sentence-transformers folder, a plain encoder's folder, or a hub name. pooling ("mean", "cls" …)
     and prompts ({"query": …, "passage": …}) override what the model says of itself. packed: texts go through
-    without padding where the encoder can take them so. Raises MixlingError when the model cannot be had.
+    without padding where the encoder can take them so. similarity: "cosine" or "dot", else the model's. Raises MixlingError when the model cannot be had.
 
     >>> Retriever("intfloat/multilingual-e5-small").encode(["habari ya asubuhi"], role="query").shape
     (1, 384)
@@ -43,6 +43,7 @@ class Retriever:
         prompts: dict[str, str] | None = None,
         max_length: int | None = None,
         packed: bool = True,
+        similarity: str | None = None,
     ):
         hush()
         from sentence_transformers import SentenceTransformer
@@ -52,10 +53,10 @@ class Retriever:
         try:
             if pooling is None and self._is_chain(folder):
                 self.model = SentenceTransformer(folder, device=device, trust_remote_code=_ours(folder))
-                similarity = str(self.model.similarity_fn_name)
+                found = str(self.model.similarity_fn_name)
             else:
                 self.model = _plain(folder, choose(pooling or known.pooling, POOLINGS, "pooling"), device)
-                similarity = known.similarity
+                found = known.similarity
         except MixlingError:
             raise
         except Exception as error:
@@ -66,6 +67,7 @@ class Retriever:
             ) from None
         own = {k: v for k, v in (self.model.prompts or {}).items() if v}
         self.prompts = dict(prompts if prompts is not None else own or known.prompts)
+        similarity = similarity or found
         self.similarity = "dot" if similarity in ("dot", "dot_product") else "cosine"
         self.title_first = known.title_first
         limit = self.model.max_seq_length or 512

@@ -54,6 +54,7 @@ class DataConfig(_Part):
         "known), cut at spaces; whole: the passage as it is, cut at max_passage_length tokens",
     )
     window: _POSITIVE = Field(600, description="characters of a window")
+    titles: bool = Field(False, description="a passage's title before its text, as DPR has it")
     skip_bad: bool = Field(False, description="go on over bad rows; they are counted and listed")
 
     @field_validator("sources", mode="before")
@@ -82,6 +83,7 @@ class ModelConfig(_Part):
     pooling: Literal["mean", "cls", "max", "lasttoken"] | None = Field(
         None, description="default: the model's own"
     )
+    similarity: Literal["cosine", "dot"] | None = Field(None, description="default: the model's own")
     prompts: dict[str, str] | None = Field(None, description="query and passage; default: the model's own")
     max_query_length: _POSITIVE = Field(
         64, description="tokens; questions are rarely longer (LAReQA, mDPR: 64)"

@@ -38,7 +38,8 @@ class Objective(nn.Module):
         self.pivot = next((t.pivot for t in self.settings.terms if t.name == "distil-cosine"), None)
         names = {t.teacher or settings.model.name for t in self.settings.terms if t.name in TAUGHT}
         self.device = device = str(next(retriever.model.parameters()).device)
-        more = {"pooling": settings.model.pooling, "prompts": settings.model.prompts}
+        m = settings.model
+        more = {"pooling": m.pooling, "prompts": m.prompts, "similarity": m.similarity}
         self.own = settings.model.name
         self.teachers: dict[str, Retriever | Reranker] = {
             n: Reranker(n, device)

@@ -58,6 +58,7 @@ class Pairs:
         negatives: int = 0,
         negatives_in: str = "mined",
         every_language: bool = False,
+        titles: bool = False,
     ):
         self.schedule, self.window = schedule, window
         self.count, self.negatives_in, self.every_language = negatives, negatives_in, every_language
@@ -67,6 +68,7 @@ class Pairs:
         )
         self.question_text = [c.questions["text"] for c in corpora]
         self.passage_text = [c.passages["text"] for c in corpora]
+        self.title = [c.passages["title"] for c in corpora] if titles else []
         self.link_passage = [c.links["passage"].to_numpy() for c in corpora]
         self.link_span = [
             np.stack([c.links[k].fill_null(-1).to_numpy() for k in ("start", "end")], 1) for c in corpora
@@ -178,7 +180,10 @@ class Pairs:
 
     def _cut(self, s: int, passage: int, span: np.ndarray) -> str:
         text = self.passage_text[s][passage].as_py()
-        return text if self.window is None else window(text, int(span[0]), int(span[1]), self.window)
+        if self.window is not None:
+            text = window(text, int(span[0]), int(span[1]), self.window)
+        title = self.title[s][passage].as_py() if self.title else None
+        return f"{title} {text}" if title else text
 
 
 def prepare(config: Config) -> tuple[list[Corpus], Schedule, Pairs]:
@@ -225,5 +230,6 @@ def prepare(config: Config) -> tuple[list[Corpus], Schedule, Pairs]:
             b.negatives,
             b.negatives_in,
             b.every_language,
+            config.data.titles,
         ),
     )

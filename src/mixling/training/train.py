@@ -71,6 +71,7 @@ def train(
             device=str(accelerator.device),
             pooling=settings.model.pooling,
             prompts=settings.model.prompts,
+            similarity=settings.model.similarity,
         )
     for corpus in corpora:
         if corpus.skipped and main:
