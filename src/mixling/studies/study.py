@@ -5,6 +5,7 @@
     development = "mlqa-held-out"       # where the settings below were chosen: never a test set
     seeds = [0, 1]
     precision = "fp32"                  # of the evaluations
+    against = "none"                    # the variant that all others are tested against; default: the first
     [base]                              # a training configuration, as in `mixling train`
     data = { sources = ["mlqa"] }
     [[variants]]
@@ -30,9 +31,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from mixling.corpora.files import write_text
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, choose
 from mixling.evaluation.benchmarks import DEVELOPMENT, task
 from mixling.evaluation.result import Result
+from mixling.evaluation.rows import of_task, task_comparison
 from mixling.machine import machine, versions
 from mixling.reports.evaluate import evaluate
 from mixling.training.config import checked, read, toml_of
@@ -60,6 +62,7 @@ class StudyHead(_Part):
     development: str
     seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
     precision: str = "fp32"
+    against: str | None = None
 
 
 class StudyConfig(_Part):
@@ -88,6 +91,7 @@ def study(
             f"{file}: study.development is '{plan.study.development}'; settings are chosen on a development "
             f"task ({', '.join(DEVELOPMENT)}) and never on one that is measured"
         )
+    against = choose(plan.study.against or plan.variants[0].name, [v.name for v in plan.variants], "variant")
     folder = Path(out) if out is not None else Path("runs") / file.stem
     configs = {
         (v.name, s): _config(plan, v, s, file)
@@ -96,6 +100,7 @@ def study(
     }
     tasks = [task(t) for t in plan.study.tasks]
     rows: list[dict[str, Any]] = []
+    measured: dict[str, list[Result]] = {}
     for number, ((name, seed), config) in enumerate(configs.items(), 1):
         place = folder / f"{name}-{seed}".replace("/", "-").replace(" ", "-")
         log(f"[{number}/{len(configs)}] {name}, seed {seed}")
@@ -105,7 +110,8 @@ def study(
             if config is not None and not keep_models:
                 for heavy in ("model", "checkpoints"):
                     shutil.rmtree(place / "run" / heavy, ignore_errors=True)
-        rows.append(_row(name, seed, Result.load(place / "results"), place))
+        measured.setdefault(name, []).append(Result.load(place / "results"))
+        rows.append(_row(name, seed, measured[name][-1], place))
         results = {
             "study": file.stem,
             "base": plan.base,
@@ -117,7 +123,27 @@ def study(
             "complete": number == len(configs),
         }
         _write(file, results)
+    results["against"], results["tested"] = against, _tested(plan, measured, against)
+    _write(file, results)
     return results
+
+
+def _tested(plan: StudyConfig, measured: dict[str, list[Result]], against: str) -> dict[str, Any]:
+    """{task: {variant: {setting.measure: difference to `against`, its 95 % interval, p}}}; Holm over a task's variant."""
+    found: dict[str, Any] = {}
+    for name in plan.study.tasks:
+        for variant, results in measured.items():
+            if variant == against:
+                continue
+            first, second = ([of_task(r.scores, name) for r in side] for side in (measured[against], results))
+            tested = task_comparison(first, second)
+            found.setdefault(name, {})[variant] = {
+                f"{setting}.{metric}": {"difference": c.difference, "low": c.low, "high": c.high, "p": p}
+                for setting, metric in COLUMNS
+                if metric in tested.get(setting, {})
+                for c, p in [tested[setting][metric]]
+            }
+    return found
 
 
 def _config(plan: StudyConfig, variant: Variant, seed: int, file: Path) -> Any:
@@ -147,6 +173,7 @@ def _row(name: str, seed: int, result: Result, place: Path) -> dict[str, Any]:
                     if s in e
                 },
                 "data": e["data"],
+                "intervals": {s: v["mAP"] for s, v in e["intervals"].items() if "mAP" in v},
             }
             for t, e in result.summary["tasks"].items()
         },
