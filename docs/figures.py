@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
-from docs import scale, speed
+from docs import methods, scale, speed
 from mixling.corpora.catalogue import SOURCES
 from mixling.corpora.resources import ORDER, level, script_seen
 from mixling.evaluation.bias.table import ALL
@@ -261,6 +261,7 @@ def tables() -> dict[str, dict[str, str]]:
             "training": rows_of(calls["training"]),
             "report": rows_of(audit()),
         },
+        "docs/methods.md": {name: rows_of(rows) for name, rows in methods.tables().items()},
         "docs/scale.md": {
             "measured": rows_of(scale.measured()),
             "encoding": rows_of(scale.encoding()),

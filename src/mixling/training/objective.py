@@ -6,7 +6,7 @@ reads them. What a teacher says of a batch is encoded when the batch's loss is a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,7 @@ class Objective(nn.Module):
         super().__init__()
         self.settings, self.kind = settings.objective, retriever.similarity
         self.translations = any(t.name in TRANSLATED for t in self.settings.terms)
-        self.pivot = next((t.pivot for t in self.settings.terms if t.name == "distil-cosine"), None)
+        self.pivot = _one_pivot(t for t in self.settings.terms if t.name == "distil-cosine")
         names = {t.teacher or settings.model.name for t in self.settings.terms if t.name in TAUGHT}
         self.device = device = str(next(retriever.model.parameters()).device)
         m = settings.model
@@ -47,8 +47,7 @@ class Objective(nn.Module):
             else Retriever(n, device=device, **(more if n == self.own else {}))  # type: ignore[arg-type]
             for n in names
         }
-        listed = [t for t in self.settings.terms if self._by_list(t)]
-        self.lists = listed[0].pivot if listed else None
+        self.lists = _one_pivot(t for t in self.settings.terms if self._by_list(t))
         for term in self.settings.terms:
             if term.name in ("optical", "distil-vectors"):
                 size = self._teacher(term).dimensions
@@ -256,6 +255,16 @@ class Objective(nn.Module):
         return alignment.clear(
             q[has], translations, p[:n][has], keep[has][:, has], term.temperature, self.kind
         )
+
+
+def _one_pivot(terms: Iterable[TermConfig]) -> str | None:
+    """The language that some terms' teachers read, None if there are no terms. Raises MixlingError if there are several."""
+    found = {t.pivot for t in terms}
+    if len(found) > 1:
+        raise MixlingError(
+            f"objective.terms: teachers read one language in a run, not {' and '.join(sorted(found))}; give all terms one pivot"
+        )
+    return found.pop() if found else None
 
 
 def _own(batch: Batch) -> Tensor:

@@ -1,0 +1,157 @@
+"""Tables of docs/methods.md, from the committed results of studies/."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+Table = list[dict[str, Any]]
+
+
+def found(name: str) -> dict[str, Any]:
+    """A study's committed result."""
+    return json.loads((ROOT / "studies" / f"{name}.json").read_text())
+
+
+def change(row: dict[str, float] | None, digits: int = 4) -> str:
+    """A difference with its interval, in brackets where it may be chance (p of .05 or more after Holm)."""
+    if not row:
+        return ""
+    said = f"{row['difference']:+.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+    return said if row["p"] < 0.05 else f"({said})"
+
+
+def against(name: str, task: str) -> Table:
+    """A study's means on a task, and what each variant changes against the one that it is tested against."""
+    study, rows = found(name), []
+    tested = study["tested"].get(task, {})
+    for line in study["table"]:
+        if line["task"] == task:
+            mine = tested.get(line["variant"], {})
+            rows.append(
+                {
+                    "variant": line["variant"],
+                    "own": score(line, "monolingual.mAP"),
+                    "cross": score(line, "cross-lingual.mAP"),
+                    "pool": score(line, "pool.mAP"),
+                    "distance": score(line, "pool.rank_distance", 0),
+                    "own, change": change(mine.get("monolingual.mAP")),
+                    "pool, change": change(mine.get("pool.mAP")),
+                }
+            )
+    return shortened(rows)
+
+
+def score(line: dict[str, Any], column: str, digits: int = 4) -> str:
+    """A mean, or nothing where the task has none."""
+    return f"{line[column]:.{digits}f}" if column in line else ""
+
+
+def shortened(rows: Table) -> Table:
+    """Without the columns that are empty in every row."""
+    kept = [k for k in rows[0] if any(r[k] != "" for r in rows)]
+    return [{k: r[k] for k in kept} for r in rows]
+
+
+def optical() -> Table:
+    """Before and after, with intervals, on both tasks."""
+    study, rows = found("optical"), []
+    for task in study["tested"]:
+        for run in study["runs"]:
+            mine = run["tasks"][task]
+            tested = study["tested"][task].get(run["variant"], {})
+            low, high = mine["intervals"]["pool"]
+            rows.append(
+                {
+                    "task": task.partition(":")[0],
+                    "trained with": run["variant"],
+                    "pool mAP": f"{mine['pool']['mAP']:.4f} [{low:.4f}, {high:.4f}]",
+                    "change": change(tested.get("pool.mAP")),
+                    "cross": f"{mine['cross-lingual']['mAP']:.4f}",
+                }
+            )
+    return rows
+
+
+def forms() -> Table:
+    """One vector a text and late interaction, the student asking, the teacher's documents."""
+    return [
+        {
+            "task": r["task"].partition(":")[0],
+            "form": r["form"],
+            "asks": r["asks"],
+            "pool mAP": f"{r['pool mAP']:.4f} [{r['interval'][0]:.4f}, {r['interval'][1]:.4f}]",
+            "change": change(r if "p" in r else None),
+        }
+        for r in found("late")["rows"]
+    ]
+
+
+def by_language() -> Table:
+    """The pool by question language, before and after."""
+    runs, rows = found("optical")["runs"], []
+    for task in runs[0]["tasks"]:
+        for run in runs:
+            pool = run["tasks"][task]["pool"]["by_language"]
+            rows.append(
+                {"task": task.partition(":")[0], "trained with": run["variant"],
+                 "pool mAP by question language": ", ".join(f"{x} {v['mAP']:.3f}" for x, v in sorted(pool.items()))}
+            )  # fmt: skip
+    return rows
+
+
+def mined() -> Table:
+    """What was mined."""
+    m = found("preparation")["mined"]
+    return [
+        {
+            "questions": f"{m['questions']:,}",
+            "with negatives": f"{m['questions_with_negatives']:,}",
+            "with an intruder": f"{m['questions_with_intruders']:,} ({m['questions_with_intruders'] / m['questions']:.0%})",
+            "negatives": f"{m['mined']:,}",
+            "of them intruders": f"{m['share_of_intruders']:.1%}",
+            "in the question's language": f"{m['in_the_questions_language']:.1%}",
+        }
+    ]
+
+
+def adapted() -> Table:
+    """Pieces a word and the pool, before and after adaptation."""
+    study, rows = found("preparation"), []
+    for row in study["rows"]:
+        rows.append(
+            {
+                "way": row["way"],
+                **{f"{x}: pieces a word": f"{row['pieces a word'][x]:.2f}" for x in ("am", "km")},
+                **{f"{x}: pool mAP": f"{row[x]['pool mAP']:.3f}" for x in ("am", "km", "en")},
+                **{f"{x}, change": change(row[x] if "p" in row[x] else None, 3) for x in ("am", "km", "en")},
+            }
+        )
+    return rows
+
+
+def first_ten() -> Table:
+    """In which languages the first ten answers to Amharic and Khmer sentences are."""
+    rows = []
+    for way, shares in found("preparation")["first ten"].items():
+        for language, share in shares.items():
+            said = ", ".join(f"{x} {v:.0%}" for x, v in sorted(share.items(), key=lambda i: -i[1]))
+            rows.append({"way": way, "asked in": language, "first ten": said})
+    return rows
+
+
+def tables() -> dict[str, Table]:
+    """Every table of the page."""
+    return {
+        "terms": against("terms", "xquad-r"),
+        "mined": mined(),
+        "negatives": against("negatives", "xquad-r"),
+        "optical": optical(),
+        "forms": forms(),
+        "languages": by_language(),
+        "adapt": adapted(),
+        "first ten": first_ten(),
+        "mdpr": [{"task": t, **r} for t in ("tydi", "afriqa") for r in against("mdpr", t)],
+    }

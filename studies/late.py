@@ -1,0 +1,56 @@
+"""Both forms of OPTICAL's student, with the documents as the teacher encoded them, beside the teacher.
+
+    mixling study studies/optical.toml --keep-models && python -m studies.late
+
+Writes studies/late.json. One vector a text, and late interaction (MaxSim over token vectors); the student asks, the teacher's
+vectors of the documents stay. The teacher is e5-small, which was never trained for late interaction.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mixling.corpora.files import write_text
+from mixling.evaluation.result import Result
+from mixling.evaluation.rows import of_task, task_comparison
+from mixling.reports.evaluate import evaluate
+
+TEACHER, RUNS = "intfloat/multilingual-e5-small", Path("runs/optical")
+TASKS = ["sib-200:test@en,am,km,so,sw,ha,yo", "afriqa"]
+
+
+def main() -> None:
+    """Measure, print, write."""
+    rows = []
+    for form, prefix in (("one vector", ""), ("late interaction", "late:")):
+        before: Result | None = None
+        for name, model in (("teacher", TEACHER), ("student", str(RUNS / "optical-0" / "run" / "model"))):
+            folder = RUNS / f"{form.replace(' ', '-')}-{name}"
+            if not (folder / "summary.json").exists():
+                evaluate(
+                    prefix + model, TASKS, folder, precision="bf16", documents=None if name == "teacher" else TEACHER
+                )
+            result = Result.load(folder)
+            rows += [row(form, name, task, result, before) for task in TASKS]
+            before = result
+    found: dict[str, Any] = {"rows": rows, **{k: result.summary[k] for k in ("machine", "versions")}}
+    write_text(Path(__file__).with_suffix(".json"), json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    print(json.dumps(rows, indent=1))
+
+
+def row(form: str, name: str, task: str, result: Result, before: Result | None) -> dict[str, Any]:
+    """The pool's mAP and its interval; the difference to the teacher in the same form."""
+    entry = result.summary["tasks"][task]
+    found = {"task": task, "form": form, "asks": name, "pool mAP": entry["pool"]["mAP"],
+             "interval": entry["intervals"]["pool"]["mAP"]}  # fmt: skip
+    if before is not None:
+        first, second = ([of_task(r.scores, task)] for r in (before, result))
+        c, p = task_comparison(first, second)["pool"]["mAP"]
+        found.update(difference=c.difference, low=c.low, high=c.high, p=p)
+    return found
+
+
+if __name__ == "__main__":
+    main()
