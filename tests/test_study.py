@@ -33,7 +33,9 @@ def test_a_study_makes_its_table_and_goes_on_where_it_was(chain, tmp_path, monke
     assert json.loads((tmp_path / "s.json").read_text())["table"] == results["table"]
     tested = results["tested"]["sample"]["x-y"]["pool.mAP"]
     means = [t["pool.mAP"] for t in results["table"]]
-    assert results["against"] == "none" and tested["difference"] == pytest.approx(means[1] - means[0], abs=1e-9)
+    assert results["against"] == "none" and tested["difference"] == pytest.approx(
+        means[1] - means[0], abs=1e-9
+    )
     assert tested["low"] <= tested["difference"] <= tested["high"] and 0 < tested["p"] <= 1
     low, high = results["runs"][0]["tasks"]["sample"]["intervals"]["pool"]
     assert low <= means[0] <= high

@@ -12,8 +12,9 @@ from tests.test_training import config, weights
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.config import TermConfig, read
-from mixling.training.objective import Objective
+from mixling.training.objective import WITHOUT_PASSAGES, Objective
 from mixling.training.pairs import prepare
+from mixling.training.step import backward, tokens_of
 from mixling.training.train import train
 
 TERMS = get_args(TermConfig.model_fields["name"].annotation)
@@ -71,6 +72,37 @@ def test_a_teacher_that_says_what_the_student_says_is_no_distance_away(chain):
     )
     alone, taught = (Objective(s, retriever).of(batch)(vectors).item() for s in (base, more))
     assert taught == pytest.approx(alone, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", WITHOUT_PASSAGES)
+def test_nothing_encodes_passages_that_nothing_reads(chain, tmp_path, name):
+    """The same gradient as when they are encoded and count for nothing."""
+    settings = read({**config(chain, steps=2), "objective": {"weight": 0.0, "terms": [{"name": name}]}})
+    retriever, found = Retriever(str(chain)), []
+    objective = Objective(settings, retriever)
+    _, _, pairs = prepare(settings)
+    for passages in (False, True):
+        objective.passages = passages
+        turn = tokens_of(settings, retriever, objective, pairs, 1)
+        retriever.model.zero_grad()
+        loss = backward(retriever, turn.tokens, objective.of(turn.batch), local=objective.local(turn.batch))
+        found.append(
+            (
+                loss,
+                len(turn.tokens),
+                [p.grad.clone() for p in retriever.model.parameters() if p.grad is not None],
+            )
+        )
+    (one, few, a), (other, many, b) = found
+    assert one == pytest.approx(other, abs=1e-6) and many == few + len(turn.batch.passages)
+    assert all(torch.allclose(x, y, atol=1e-6) for x, y in zip(a, b, strict=True))
+    train(settings, tmp_path / "run")
+
+
+def test_teachers_read_one_language(chain):
+    terms = [{"name": "distil-cosine", "pivot": x} for x in ("en", "de")]
+    with pytest.raises(MixlingError, match="one language in a run, not de and en"):
+        Objective(read({**config(chain), "objective": {"terms": terms}}), Retriever(str(chain)))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ from mixling.training.objectives.transport import transport
 from mixling.training.pairs import Batch, Pairs
 
 TRANSLATED = ("lakda", "jsd", "bitext", "clear", "distil-vectors", "optical")
+# these read questions and their translations alone
+WITHOUT_PASSAGES = ("jsd", "bitext", "distil-vectors", "optical")
 TAUGHT = ("optical", "distil-vectors", "distil-cosine", "distil-scores", "margin-mse")
 
 
@@ -34,6 +36,9 @@ class Objective(nn.Module):
     def __init__(self, settings: Config, retriever: Retriever):
         super().__init__()
         self.settings, self.kind = settings.objective, retriever.similarity
+        self.passages = self.settings.weight > 0 or any(
+            t.name not in WITHOUT_PASSAGES for t in self.settings.terms
+        )
         self.translations = any(t.name in TRANSLATED for t in self.settings.terms)
         self.pivot = _one_pivot(t for t in self.settings.terms if t.name == "distil-cosine")
         names = {t.teacher or settings.model.name for t in self.settings.terms if t.name in TAUGHT}
@@ -105,23 +110,34 @@ class Objective(nn.Module):
             )
 
     def columns(self, batch: Batch) -> list[tuple[str, list[str]]]:
-        """(role, texts) of what the model is to encode."""
-        found = [("query", batch.questions), ("passage", batch.passages), ("passage", list(batch.negatives))]
+        """(role, texts) of what the model is to encode: no passages where nothing reads them."""
+        found = [("query", batch.questions)]
+        if self.passages:
+            found += [("passage", batch.passages), ("passage", list(batch.negatives))]
         if self.translations:
             found.append(("query", list(batch.translations)))
         return found
 
+    def _begin(self, batch: Batch) -> int:
+        """How many texts stand before the translations."""
+        n = len(batch.questions)
+        return 2 * n + len(batch.negatives) if self.passages else n
+
     def of(self, batch: Batch) -> Callable[[Tensor], Tensor]:
         """The loss of a batch as a function of its vectors, [texts, d] in the order of `columns`."""
-        o, n, m = self.settings, len(batch.questions), len(batch.negatives)
+        o, n, begin = self.settings, len(batch.questions), self._begin(batch)
         group, block, wrong = (torch.from_numpy(x) for x in (batch.group, batch.block, batch.negative_block))
         may = torch.cat([allowed(group, block), block[:, None] != wrong[None, :]], 1)
         said = [self._said(t, batch) for t in o.terms]
 
         def loss(vectors: Tensor) -> Tensor:
-            q, p, translations = vectors[:n], vectors[n : 2 * n + m], vectors[2 * n + m :]
-            negatives = may.to(vectors.device)
-            if o.name == "info-nce":
+            q, p, translations = vectors[:n], vectors[n:begin], vectors[begin:]
+            negatives = (
+                may.to(vectors.device) if self.passages else may.new_zeros(n, 0, device=vectors.device)
+            )
+            if not o.weight:
+                value = q.sum() * 0
+            elif o.name == "info-nce":
                 value = info_nce(q, p, negatives, o.temperature, self.kind, o.symmetric)
             else:
                 value = eq1(q, p, negatives, o.temperature, self.kind, o.name == "eq1-all-positives")
@@ -141,7 +157,7 @@ class Objective(nn.Module):
         terms = [t for t in self.settings.terms if t.name == "optical"]
         if not terms or not len(batch.translated):
             return None
-        begin = len(batch.questions) + len(batch.passages) + len(batch.negatives)
+        begin = self._begin(batch)
         said = [self._states(t, [batch.questions[i] for i in batch.translated]) for t in terms]
 
         def loss(texts: list[int], states: list[Tensor]) -> Tensor:
