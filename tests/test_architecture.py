@@ -14,6 +14,7 @@ MAY = {
     "preparation": {"batches", "corpora", "models", "encoding", "evaluation"},
     "debiasing": {"batches", "corpora", "models", "encoding"},
     "evaluation": {"corpora", "models", "encoding"},
+    "searching": {"corpora", "models", "encoding"},
     "reports": {"evaluation", "corpora", "models"},
     "studies": {"corpora", "batches", "models", "training", "evaluation", "reports"},
 }

@@ -26,6 +26,8 @@ _WHERE = {
     "translate": "mixling.preparation.translate",
     "compare": "mixling.reports.compare",
     "leaderboard": "mixling.reports.leaderboard",
+    "index": "mixling.searching.index",
+    "search": "mixling.searching.query",
     "debias": "mixling.debiasing.debias",
     "HybridBatchSampler": "mixling.training.sampler",
     "pairs": "mixling.training.sampler",

@@ -1,0 +1,53 @@
+"""`mixling index`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
+    documents: Annotated[
+        Path,
+        typer.Argument(
+            help=".jsonl or .parquet with a column `text`, a BEIR folder, or a folder of text, Markdown, HTML, PDF."
+        ),
+    ],
+    store: Annotated[str, typer.Option("--store", "-s", help="The store: a folder. A cut-off call goes on.")],
+    language: Annotated[
+        str | None, typer.Option(help="Of documents that do not say theirs; else it is identified.")
+    ] = None,
+    languages: Annotated[
+        list[str] | None, typer.Option(help="It is identified among these; may be repeated, or en,sw.")
+    ] = None,
+    size: Annotated[int, typer.Option(min=8, help="Tokens of a passage.")] = 200,
+    overlap: Annotated[int, typer.Option(min=0, help="Tokens of sentences repeated of the one before.")] = 40,
+    precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
+    keep_gone: Annotated[
+        bool, typer.Option("--keep-gone", help="Leave documents that the source no longer has.")
+    ] = False,
+) -> None:
+    """Put documents into a store; what is there and unchanged is not encoded again."""
+    from mixling.searching.index import index
+
+    among = [x for part in languages or [] for x in part.split(",")] or None
+    made = index(
+        model,
+        documents,
+        store,
+        language=language,
+        languages=among,
+        size=size,
+        overlap=overlap,
+        precision=precision,
+        keep_gone=keep_gone,
+    )
+    for line in made["skipped"][:20]:
+        typer.echo(f"skipped: {line}")
+    typer.echo(
+        f"{made['documents']:,} documents ({made['unchanged']:,} unchanged, {made['gone']:,} gone, "
+        f"{len(made['skipped']):,} skipped), {made['passages']:,} passages in {len(made['languages'])} languages: {store}"
+    )

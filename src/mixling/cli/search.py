@@ -1,0 +1,85 @@
+"""`mixling search`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mixling.searching.query import Searcher
+
+
+def run(
+    store: Annotated[str, typer.Argument(help="The store: a folder.")],
+    question: Annotated[
+        list[str] | None,
+        typer.Argument(help="The question, or it and its translations; none: ask and ask again."),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many passages.")] = 10,
+    language: Annotated[
+        list[str] | None,
+        typer.Option("--language", "-l", help="Passages of these alone; may be repeated, or en,sw."),
+    ] = None,
+    way: Annotated[str, typer.Option(help="dense, text, or both.")] = "dense",
+    fairness: Annotated[
+        str, typer.Option(help="own-first (among equally good), centred, balanced, none.")
+    ] = "own-first",
+    asked_in: Annotated[
+        str | None, typer.Option(help="The question's language; else it is identified.")
+    ] = None,
+    quota: Annotated[
+        list[str] | None, typer.Option(help="At most so many of a language: en=3; may be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each passage.")] = False,
+) -> None:
+    """Ask a store a question and find its answers in any language."""
+    from mixling.errors import MixlingError
+    from mixling.searching.query import Searcher
+
+    quotas = {}
+    for written in quota or []:
+        code, _, number = written.partition("=")
+        if not number.isdigit():
+            raise MixlingError(f"--quota {written}: write LANGUAGE=NUMBER, for instance en=3")
+        quotas[code] = int(number)
+    more: dict[str, Any] = {
+        "languages": [x for part in language or [] for x in part.split(",")] or None,
+        "way": way,
+        "fairness": fairness,
+        "asked_in": asked_in,
+        "quotas": quotas or None,
+    }
+    searcher = Searcher(store)
+    if question:
+        _show(searcher, question, k, more, as_json)
+        return
+    while True:
+        try:
+            asked = input("? ").strip()
+        except EOFError:
+            return
+        if asked:
+            try:
+                _show(searcher, [asked], k, more, as_json)
+            except MixlingError as error:
+                typer.echo(f"mixling: {error}", err=True)
+
+
+def _show(searcher: Searcher, asked: list[str], k: int, more: dict[str, Any], as_json: bool) -> None:
+    import json
+
+    found = searcher.search(asked, k, **more)
+    for row in found:
+        if as_json:
+            typer.echo(json.dumps(row, ensure_ascii=False))
+            continue
+        begin, end = row["sentence"]
+        text = row["text"]
+        head = f"{row['rank']:2}. {typer.style(row['language'], bold=True)} {row['score']:.3f} {row['title']} {row['address']}"
+        typer.echo(head.rstrip())
+        typer.echo(
+            "    " + " ".join(f"{text[:begin]}{typer.style(text[begin:end], bold=True)}{text[end:]}".split())
+        )
+    if not found and not as_json:
+        typer.echo("nothing found")

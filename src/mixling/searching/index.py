@@ -1,0 +1,249 @@
+"""The verb `index`: documents to a store of passages, in constant memory, as often as documents change.
+
+A document that is there with the same content (by hash) is left alone, so a killed call loses nothing but the passages
+that it was encoding, and a second call encodes what changed. Documents that are gone from the input disappear from the
+store at the end of a whole pass.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from array import array
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mixling.corpora.languages import tag
+from mixling.encoding.precision import precision as chosen
+from mixling.encoding.vectors import fingerprint
+from mixling.errors import MixlingError, Skipped
+from mixling.machine import keep_memory, versions
+from mixling.models.retriever import Retriever
+from mixling.progress import Progress
+from mixling.searching.documents import Document, documents
+from mixling.searching.languages import Identifier
+from mixling.searching.passages import passages
+from mixling.searching.store import Store, make_store, schema
+
+# documents looked up together; passages encoded and written together
+LOOKED_UP, WRITTEN = 256, 512
+
+
+def index(
+    model: str | Retriever,
+    source: str | Path,
+    store: str,
+    *,
+    language: str | None = None,
+    languages: Sequence[str] | None = None,
+    size: int = 200,
+    overlap: int = 40,
+    precision: str = "auto",
+    keep_gone: bool = False,
+    skip_bad: bool = True,
+    on_write: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Put documents into a store; what is there and unchanged is not encoded again.
+
+    source: .jsonl, .parquet, a BEIR folder, or a folder of text, Markdown, HTML, PDF. store: a folder. language: of
+    documents that do not say theirs; else it is identified, among `languages` if given. size, overlap: tokens of a passage,
+    and of the sentences that it repeats of the one before. keep_gone: leave documents that the source no longer has.
+    Returns counts. Raises MixlingError.
+    """
+    keep_memory()
+    retriever = model if isinstance(model, Retriever) else Retriever(model)
+    if size + 8 > retriever.max_length or overlap >= size:
+        raise MixlingError(
+            f"--size {size}, --overlap {overlap}: a passage has at most {retriever.max_length - 8} tokens with this model, and "
+            "overlaps by less than its size"
+        )
+    made = make_store(store, retriever.dimensions, _info(retriever, size, overlap))
+    _same(made, retriever, size, overlap)
+    skipped = Skipped(skip_bad)
+    total, rows = documents(Path(source), skipped, None if language is None else tag(language))
+    identifier = Identifier(None if languages is None else [tag(x) for x in languages])
+    writer = _Writer(made, retriever, chosen(retriever, precision), identifier, size, overlap, on_write)
+    seen = array("Q")
+    some: list[Document] = []
+    done = 0
+    with Progress("indexing") as bar:
+        for one in rows:
+            some.append(one)
+            if len(some) == LOOKED_UP:
+                seen.extend(_key(d.id) for d in some)
+                writer.take(some)
+                done, some = done + len(some), []
+                bar(done, total, f"{writer.encoded:,} passages encoded")
+        seen.extend(_key(d.id) for d in some)
+        writer.take(some)
+        writer.write()
+    keys = np.unique(np.frombuffer(seen, np.uint64))
+    if len(keys) < len(seen):
+        raise MixlingError(
+            f"{source}: {len(seen) - len(keys)} documents share an id with another; give each its own"
+        )
+    gone = 0 if keep_gone else _remove(made, keys)
+    made.finish()
+    made.write_info({**made.info, **_statistics(made)})
+    return {
+        "documents": len(seen),
+        "unchanged": writer.unchanged,
+        "written": len(seen) - writer.unchanged,
+        "passages_encoded": writer.encoded,
+        "gone": gone,
+        "skipped": [str(x) for x in skipped.rows],
+        "passages": made.info["passages"],
+        "languages": made.info["languages"],
+    }
+
+
+def _key(document: str) -> int:
+    """64 bits of an id: 8 bytes a document is what a pass over very many must remember."""
+    return int.from_bytes(hashlib.blake2b(document.encode(), digest_size=8).digest(), "little")
+
+
+def _info(retriever: Retriever, size: int, overlap: int) -> dict[str, Any]:
+    name = Path(retriever.name)
+    return {
+        "model": str(name.resolve()) if name.is_dir() else retriever.name,
+        "encoder": fingerprint(retriever),
+        "prompts": {r: retriever.prompt(r) for r in ("query", "passage")},
+        "dimensions": retriever.dimensions,
+        "size": size,
+        "overlap": overlap,
+        "versions": versions(),
+    }
+
+
+def _same(store: Store, retriever: Retriever, size: int, overlap: int) -> None:
+    """Raises MixlingError where a store was made otherwise."""
+    mine = _info(retriever, size, overlap)
+    for key in ("encoder", "prompts", "size", "overlap"):
+        if store.info.get(key) != mine[key]:
+            was, now = (str(x.get(key))[:60] for x in (store.info, mine))
+            raise MixlingError(
+                f"the store was made with another {key} ({was}, not {now}), by {store.info['model']}; index into another "
+                "--store, or with what it was made with"
+            )
+
+
+class _Writer:
+    """Gathers passages of new and changed documents and writes them, whole documents together."""
+
+    def __init__(
+        self,
+        store: Store,
+        retriever: Retriever,
+        precision: str,
+        identifier: Identifier,
+        size: int,
+        overlap: int,
+        on_write: Callable[[int], None] | None,
+    ):
+        self.store, self.retriever, self.precision, self.identifier = store, retriever, precision, identifier
+        self.size, self.overlap, self.on_write = size, overlap, on_write
+        self.rows: list[dict[str, Any]] = []
+        self.waiting: list[str] = []
+        self.unchanged = self.encoded = self.writes = 0
+
+    def take(self, some: Sequence[Document]) -> None:
+        """New and changed ones of some documents are cut and wait; full blocks are written."""
+        if not some:
+            return
+        ids = [d.id for d in some]
+        twice = {x for x in ids if ids.count(x) > 1} if len(set(ids)) < len(ids) else set()
+        if twice:
+            raise MixlingError(f"two documents have the id '{min(twice)}'; give each its own")
+        there = self.store.digests(ids)
+        for one in some:
+            digest = one.digest()
+            if there.get(one.id) == digest:
+                self.unchanged += 1
+                continue
+            self.rows += self._cut(one, digest)
+            self.waiting.append(one.id)
+            if len(self.rows) >= WRITTEN:
+                self.write()
+
+    def _cut(self, one: Document, digest: str) -> list[dict[str, Any]]:
+        language, confidence = (one.language, None) if one.language else self.identifier(one.text)
+        count = partial(_tokens, self.retriever)
+        found = passages(one.text, language, count, self.size, self.overlap) or [(0, len(one.text))]
+        return [
+            {
+                "id": f"{one.id}#{part}", "document": one.id, "digest": digest, "title": one.title,
+                "address": one.address, "language": language, "group": one.group, "text": one.text[begin:end],
+                "metadata": json.dumps(one.metadata, ensure_ascii=False, default=str), "part": part, "begin": begin,
+                "end": end, "confidence": confidence,
+            }
+            for part, (begin, end) in enumerate(found)
+        ]  # fmt: skip
+
+    def write(self) -> None:
+        """Encode what waits and put it into the store: one commit."""
+        if not self.waiting:
+            return
+        titled = [
+            f"{r['title']} {r['text']}" if self.retriever.title_first and r["title"] else r["text"]
+            for r in self.rows
+        ]
+        v = self.retriever.encode(
+            titled, "passage", languages=[r["language"] for r in self.rows], precision=self.precision
+        )
+        if self.retriever.similarity == "cosine":
+            v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
+        form = schema(v.shape[1])
+        columns = [
+            pa.FixedSizeListArray.from_arrays(pa.array(v.ravel(), pa.float32()), v.shape[1])
+            if field.name == "vector"
+            else pa.array([r[field.name] for r in self.rows], field.type)
+            for field in form
+        ]
+        self.store.replace(self.waiting, pa.table(columns, schema=form))
+        self.encoded += len(self.rows)
+        self.writes += 1
+        self.rows, self.waiting = [], []
+        if self.on_write is not None:
+            self.on_write(self.writes)
+
+
+def _tokens(retriever: Retriever, texts: Sequence[str]) -> list[int]:
+    """Tokens of each text, without those that stand round it."""
+    if not texts:
+        return []
+    found = retriever.tokenizer(
+        list(texts), add_special_tokens=False, return_attention_mask=False, return_token_type_ids=False
+    )
+    return [len(x) for x in found["input_ids"]]
+
+
+def _remove(store: Store, seen: np.ndarray) -> int:
+    """Delete the documents that were not seen. seen: their keys, sorted."""
+    gone: list[str] = []
+    for part in store.documents():
+        keys = np.array([_key(d) for d in part], np.uint64)
+        places = np.minimum(np.searchsorted(seen, keys), max(len(seen) - 1, 0))
+        there = seen[places] == keys if len(seen) else np.zeros(len(keys), bool)
+        gone += [d for d, kept in zip(part, there, strict=True) if not kept]
+    for begin in range(0, len(gone), LOOKED_UP):
+        store.delete(gone[begin : begin + LOOKED_UP])
+    return len(gone)
+
+
+def _statistics(store: Store) -> dict[str, Any]:
+    """Passages of each language and the mean of their vectors, which fairness at query time reads."""
+    total: dict[str, np.ndarray] = {}
+    count: dict[str, int] = {}
+    for languages, vectors in store.vectors():
+        names = np.array(languages)
+        for code in np.unique(names):
+            mine = vectors[names == code]
+            total[code] = total.get(code, 0) + mine.sum(0, dtype=np.float64)
+            count[code] = count.get(code, 0) + len(mine)
+    means = {x: (total[x] / count[x]).astype(np.float32).tolist() for x in sorted(count)}
+    return {"passages": sum(count.values()), "languages": dict(sorted(count.items())), "means": means}

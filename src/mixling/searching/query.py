@@ -1,0 +1,162 @@
+"""The verb `search`: a question to the passages that answer it, in any language, fairly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mixling.corpora.languages import tag
+from mixling.encoding.vectors import fingerprint
+from mixling.errors import MixlingError, choose
+from mixling.models.retriever import Retriever
+from mixling.searching.fairness import order
+from mixling.searching.languages import Identifier
+from mixling.searching.passages import sentences
+from mixling.searching.store import Store, open_store
+
+WAYS = ("dense", "text", "both")
+# languages up to which each has a list of its own; candidates of a list
+LISTS, DEPTH = 48, 50
+
+
+class Searcher:
+    """A store with the model that made it, ready for questions.
+
+    Raises MixlingError when there is no store or the model is another one.
+    """
+
+    def __init__(self, store: str, model: str | Retriever | None = None):
+        self.store: Store = open_store(store)
+        name = model or str(self.store.info["model"])
+        self.retriever = name if isinstance(name, Retriever) else Retriever(name)
+        if fingerprint(self.retriever) != self.store.info["encoder"] or any(
+            self.retriever.prompt(r) != p for r, p in self.store.info["prompts"].items()
+        ):
+            raise MixlingError(
+                f"{store}: was made with {self.store.info['model']}, whose weights or prompts {self.retriever.name} has not; "
+                "search with that model, or index again into another store"
+            )
+        if "means" not in self.store.info:
+            raise MixlingError(
+                f"{store}: indexing was not finished; run the same `mixling index` again and it goes on"
+            )
+        self.means = {x: np.array(m, np.float32) for x, m in self.store.info["means"].items()}
+
+    @cached_property
+    def identifier(self) -> Identifier:
+        """Tells the question's language, among those of the store."""
+        return Identifier(list(self.means))
+
+    def search(
+        self,
+        question: str | Sequence[str],
+        k: int = 10,
+        *,
+        languages: Sequence[str] | None = None,
+        way: str = "dense",
+        fairness: str = "own-first",
+        asked_in: str | None = None,
+        quotas: Mapping[str, int] | None = None,
+        weights: tuple[float, float] = (1.0, 1.0),
+        mark: bool = True,
+    ) -> list[dict[str, Any]]:
+        """The best k passages.
+
+        question: or several, a question and its translations, whose vectors are averaged. languages: of the passages.
+        way: "dense", "text" (full text) or "both" (reciprocal rank, by `weights`). fairness: see
+        `mixling.searching.fairness`; asked_in: the question's language, else it is identified; quotas: at most so many of a
+        language. mark: name the sentence that answers. Each found passage is a dictionary: rank, score, language, title,
+        address, text, sentence ([begin, end) in text) and the store's other columns.
+        """
+        choose(way, WAYS, "way")
+        asked = [question] if isinstance(question, str) else list(question)
+        if not any(q.strip() for q in asked):
+            raise MixlingError("the question is empty; ask something")
+        wanted = None if languages is None else [tag(x) for x in languages]
+        known = [x for x in wanted or self.means if x in self.means]
+        if wanted is not None and len(known) < len(wanted):
+            raise MixlingError(
+                f"the store has no passages in {', '.join(x for x in wanted if x not in known)}; it has {', '.join(self.means)}"
+            )
+        own = tag(asked_in) if asked_in else self.identifier(asked[0])[0]
+        vector = self.vector(asked)
+        lists = []
+        if way in ("dense", "both"):
+            lists.append(self._dense(vector, known, max(k, DEPTH), fairness, own, quotas))
+        if way in ("text", "both"):
+            lists.append(self.store.lexical(" ".join(asked), max(k, DEPTH), wanted).to_pylist())
+        found = lists[0] if len(lists) == 1 else _fused(lists, weights)
+        return self._shown(found[:k], vector, mark)
+
+    def vector(self, questions: Sequence[str]) -> np.ndarray:
+        """The vector of a question, or the mean of several: float32 [d]."""
+        v = self.retriever.encode(list(questions), "query")
+        if self.retriever.similarity == "cosine":
+            v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
+        return v.mean(0)
+
+    def _dense(
+        self,
+        vector: np.ndarray,
+        known: Sequence[str],
+        depth: int,
+        fairness: str,
+        own: str,
+        quotas: Mapping[str, int] | None,
+    ) -> list[dict[str, Any]]:
+        if fairness == "none" and not quotas:
+            return self.store.nearest(
+                vector, depth, known if len(known) < len(self.means) else None
+            ).to_pylist()
+        if len(known) <= LISTS:
+            rows = [r for x in known for r in self.store.nearest(vector, depth, [x]).to_pylist()]
+        else:
+            rows = self.store.nearest(vector, depth * 20, known).to_pylist()
+        levels = {x: float(vector @ self.means[x]) for x in known}
+        places = order(
+            [r["language"] for r in rows],
+            np.array([r["score"] for r in rows]),
+            levels,
+            fairness,
+            own,
+            quotas=quotas,
+        )
+        return [rows[i] for i in places]
+
+    def _shown(self, rows: Sequence[dict[str, Any]], vector: np.ndarray, mark: bool) -> list[dict[str, Any]]:
+        cut = [sentences(r["text"], r["language"]) for r in rows] if mark else []
+        flat = [r["text"][a:b] for r, spans in zip(rows, cut, strict=bool(mark)) for a, b in spans]
+        near = self.retriever.encode(flat, "passage") @ vector if flat else np.zeros(0)
+        out, at = [], 0
+        for rank, row in enumerate(rows, 1):
+            shown = {"rank": rank, **row, "metadata": json.loads(row["metadata"] or "{}")}
+            if mark:
+                spans = cut[rank - 1]
+                best = int(near[at : at + len(spans)].argmax()) if spans else 0
+                shown["sentence"] = list(spans[best]) if spans else [0, len(row["text"])]
+                at += len(spans)
+            out.append(shown)
+        return out
+
+
+def _fused(
+    lists: Sequence[Sequence[dict[str, Any]]], weights: Sequence[float], k: int = 60
+) -> list[dict[str, Any]]:
+    """Reciprocal rank fusion (Cormack et al. 2009): the sum of weight / (60 + rank)."""
+    total: dict[str, float] = {}
+    rows: dict[str, dict[str, Any]] = {}
+    for found, weight in zip(lists, weights, strict=True):
+        for rank, row in enumerate(found, 1):
+            total[row["id"]] = total.get(row["id"], 0.0) + weight / (k + rank)
+            rows.setdefault(row["id"], row)
+    best = sorted(total, key=lambda i: (-total[i], i))
+    return [{**rows[i], "score": total[i]} for i in best]
+
+
+def search(store: str, question: str | Sequence[str], k: int = 10, **more: Any) -> list[dict[str, Any]]:
+    """Ask a store one question; see `Searcher.search`. For many, keep a Searcher."""
+    return Searcher(store, more.pop("model", None)).search(question, k, **more)

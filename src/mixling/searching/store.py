@@ -1,0 +1,110 @@
+"""What a store of passages must do, and which one an address means.
+
+An address is a folder (LanceDB) today; others may follow behind the same few functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from mixling.errors import MixlingError
+
+
+def schema(dimensions: int) -> pa.Schema:
+    """Columns of a passage. digest: of its document; begin, end: its characters in the document's text; confidence: of the
+    language where it was identified, null where it was given."""
+    text = ("id", "document", "digest", "title", "address", "language", "group", "text", "metadata")
+    return pa.schema(
+        [
+            *[(name, pa.string()) for name in text],
+            ("part", pa.int32()),
+            ("begin", pa.int32()),
+            ("end", pa.int32()),
+            ("confidence", pa.float32()),
+            ("vector", pa.list_(pa.float32(), dimensions)),
+        ]
+    )
+
+
+# what a search gives, beside `score`
+SHOWN = (
+    "id",
+    "document",
+    "title",
+    "address",
+    "language",
+    "group",
+    "text",
+    "metadata",
+    "part",
+    "begin",
+    "end",
+    "confidence",
+)
+
+
+class Store(Protocol):
+    """Passages of documents. Readers see whole commits only, also while a writer works."""
+
+    info: dict[str, Any]
+
+    def write_info(self, info: dict[str, Any]) -> None:
+        """Keep facts about the store with it."""
+
+    def digests(self, documents: Sequence[str]) -> dict[str, str]:
+        """The digest of those documents that are there."""
+
+    def replace(self, documents: Sequence[str], rows: pa.Table) -> None:
+        """Put these passages in the place of all that the documents have: one commit."""
+
+    def delete(self, documents: Sequence[str]) -> None:
+        """Remove documents."""
+
+    def documents(self) -> Iterator[list[str]]:
+        """Ids of all documents, in parts."""
+
+    def vectors(self) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Languages and vectors of all passages, in parts."""
+
+    def languages(self) -> dict[str, int]:
+        """Passages of each language."""
+
+    def count(self, languages: Sequence[str] | None = None) -> int:
+        """How many passages there are, of some languages."""
+
+    def nearest(self, vector: np.ndarray, k: int, languages: Sequence[str] | None = None) -> pa.Table:
+        """The k best passages by dot product: SHOWN and score, best first."""
+
+    def lexical(self, text: str, k: int, languages: Sequence[str] | None = None) -> pa.Table:
+        """The k best passages by full text: SHOWN and score, best first."""
+
+    def document(self, name: str) -> pa.Table:
+        """The passages of a document in their order: SHOWN."""
+
+    def finish(self) -> None:
+        """Make indexes fit for searching; called when writing ends."""
+
+
+def open_store(address: str) -> Store:
+    """A store that is there. Raises MixlingError."""
+    _known(address)
+    from mixling.searching.lance import Lance
+
+    return Lance.open(address)
+
+
+def make_store(address: str, dimensions: int, info: dict[str, Any]) -> Store:
+    """A store that is there, or a new one with these facts. Raises MixlingError."""
+    _known(address)
+    from mixling.searching.lance import Lance
+
+    return Lance.make(address, dimensions, info)
+
+
+def _known(address: str) -> None:
+    if "://" in address:
+        raise MixlingError(f"{address}: no such kind of store; give a folder")

@@ -1,0 +1,331 @@
+"""Documents to a store, a question to its answers: in every form, as often as they change, killed and gone on with."""
+
+import json
+import signal
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mixling.corpora import folder, sample
+from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.models.retriever import Retriever
+from mixling.searching import lance
+from mixling.searching.documents import documents
+from mixling.searching.fairness import MODES, order
+from mixling.searching.index import index
+from mixling.searching.passages import passages, sentences
+from mixling.searching.query import Searcher, search
+from mixling.searching.store import make_store, open_store
+
+
+@pytest.fixture(scope="module")
+def beir(tmp_path_factory):
+    where = tmp_path_factory.mktemp("documents") / "sample"
+    folder.write(sample.read("all"), where)
+    return where
+
+
+@pytest.fixture(scope="module")
+def store(chain, beir, tmp_path_factory):
+    where = tmp_path_factory.mktemp("stores") / "store"
+    return str(where), index(str(chain), beir, str(where), size=60, overlap=10, precision="fp32")
+
+
+def rows_of(where):
+    return open_store(str(where)).table.to_arrow().sort_by("id")
+
+
+def test_passages_hold_the_whole_text_and_find_it_again(chain, store):
+    where, report = store
+    rows = rows_of(where)
+    assert report["passages"] == rows.num_rows > report["documents"] == sample.read("all").passages.num_rows
+    assert report["languages"] == {x: report["languages"][x] for x in sample.read("all").languages()}
+    searcher, corpus = Searcher(where), sample.read("all").passages.to_pylist()
+    assert np.allclose(
+        np.linalg.norm(rows["vector"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1), axis=1),
+        1,
+        atol=1e-5,
+    )
+    retriever = Retriever(str(chain))
+    for row in rows.slice(0, 5).to_pylist():
+        expected = retriever.encode([row["text"]], "passage")[0]
+        assert np.allclose(expected / np.linalg.norm(expected), row["vector"], atol=1e-5)
+    for number, row in enumerate(corpus[:6]):
+        whole = searcher.store.document(f"p{number}").to_pylist()
+        assert [r["part"] for r in whole] == list(range(len(whole)))
+        assert all(row["text"][r["begin"] : r["end"]] == r["text"] for r in whole)
+        covered = set().union(*(range(r["begin"], r["end"]) for r in whole))
+        assert all(row["text"][i].isspace() for i in set(range(len(row["text"]))) - covered)
+
+
+def test_a_search_is_exact_and_filters(store):
+    where, _ = store
+    searcher = Searcher(where)
+    rows = rows_of(where)
+    vectors = rows["vector"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1)
+    question = "How old is the bridge?"
+    scores = vectors @ searcher.vector([question])
+    found = searcher.search(question, 5, fairness="none")
+    ids = rows["id"].to_pylist()
+    assert [r["id"] for r in found] == [ids[i] for i in np.argsort(-scores)[:5]]
+    assert [r["score"] for r in found] == pytest.approx(sorted(scores, reverse=True)[:5], abs=1e-5)
+    for mode in MODES:
+        some = searcher.search(question, 8, languages=["sw", "de"], fairness=mode)
+        assert {r["language"] for r in some} <= {"sw", "de"} and len(some) == 8
+    for row in found:
+        begin, end = row["sentence"]
+        assert row["text"][begin:end].strip() and (begin, end) in sentences(row["text"], row["language"])
+
+
+def test_ways_fairness_and_quotas(store):
+    searcher = Searcher(store[0])
+    row = sample.read("all").passages.to_pylist()[0]
+    word = max(row["text"].split(), key=len).strip(".,")
+    found = searcher.search(word, 3, way="text")
+    assert any(word in r["text"] for r in found) and found[0]["score"] >= found[-1]["score"]
+    both = searcher.search(word, 3, way="both")
+    assert len(both) == 3 and both[0]["score"] <= 2 / 61 + 1e-9
+    few = searcher.search(word, 10, fairness="centred", quotas={"en": 1, "de": 0})
+    languages = [r["language"] for r in few]
+    assert languages.count("en") <= 1 and "de" not in languages
+    turn = [r["language"] for r in searcher.search(word, 8, fairness="balanced")]
+    assert len(set(turn)) == 8
+    # a question and its translation: the mean of both
+    two = searcher.vector(["a", "b"])
+    assert np.allclose(two, (searcher.vector(["a"]) + searcher.vector(["b"])) / 2, atol=1e-6)
+    assert search(store[0], ["a", "b"], 2)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(-1, 1)), max_size=20), st.sampled_from(MODES))
+def test_an_order_loses_and_doubles_nothing(rows, mode):
+    languages, scores = [x for x, _ in rows], np.array([s for _, s in rows])
+    levels = {"a": 0.2, "b": -0.1}
+    found = order(languages, scores, levels, mode, own="a")
+    assert sorted(found.tolist()) == list(range(len(rows)))
+    centred = scores - np.array([levels.get(x, 0) for x in languages]) if rows else scores
+    if mode == "none" and rows:
+        assert (np.diff(scores[found]) <= 0).all()
+    if mode == "centred" and rows:
+        assert (np.diff(centred[found]) <= 1e-12).all()
+    if mode == "own-first" and rows:
+        # a foreign answer stands before one in the own language only where it is better
+        for i, x in enumerate(found):
+            for y in found[i + 1 :]:
+                assert not (languages[x] != "a" and languages[y] == "a" and centred[x] < centred[y] - 1e-12)
+
+
+def test_own_language_first_among_equally_good_answers():
+    languages, scores = ["en", "en", "sw", "sw", "de"], np.array([0.9, 0.5, 0.89, 0.2, 0.88])
+    found = order(languages, scores, {}, "own-first", own="sw")
+    assert [languages[i] for i in found] == ["sw", "en", "de", "en", "sw"]
+    assert [languages[i] for i in order(languages, scores, {}, "none")] == ["en", "sw", "de", "en", "sw"]
+
+
+@given(st.text(alphabet="ab .。!?\nนก", max_size=200), st.integers(2, 12), st.integers(0, 5))
+def test_passages_cover_every_word_within_their_size(text, size, overlap):
+    def count(texts):
+        return [len(t.split()) for t in texts]
+
+    found = passages(text, "en", count, size, min(overlap, size - 1))
+    words = {i for i, c in enumerate(text) if not c.isspace()}
+    covered = set().union(*(range(a, b) for a, b in found)) if found else set()
+    assert words <= covered
+    assert all(a < b for a, b in found) and all(x[0] < y[0] and x[1] < y[1] for x, y in pairwise(found))
+
+
+def test_only_what_changed_is_encoded_again(chain, tmp_path):
+    source, where = tmp_path / "d.jsonl", str(tmp_path / "store")
+    rows = [
+        {"_id": f"d{i}", "text": f"Text number {i}. It has two sentences.", "language": "en"}
+        for i in range(9)
+    ]
+
+    def go(some, **more):
+        source.write_text("".join(json.dumps(r) + "\n" for r in some))
+        return index(str(chain), source, where, size=60, precision="fp32", **more)
+
+    assert go(rows)["passages_encoded"] == 9
+    again = go(rows)
+    assert again["passages_encoded"] == 0 and again["unchanged"] == 9
+    rows[3]["text"], rows[4]["title"] = "Another text.", "A title"
+    changed = go(rows[:-2])
+    assert (changed["written"], changed["gone"], changed["passages"]) == (2, 2, 7)
+    assert open_store(where).document("d3").to_pylist()[0]["text"] == "Another text."
+    assert go(rows[:1], keep_gone=True)["passages"] == 7
+    long = [{"_id": "d0", "text": "One sentence here. " * 40, "language": "en"}, *rows[1:7]]
+    assert go(long)["passages"] > 8 and go(rows[:7])["passages"] == 7
+    with pytest.raises(MixlingError, match="two documents have the id 'd1'"):
+        go([*rows, rows[1]])
+
+
+def test_folders_of_every_kind(chain, tmp_path):
+    root = tmp_path / "folder"
+    (root / "sub").mkdir(parents=True)
+    (root / "a.txt").write_text("Der Fluss ist breit. Die Brücke ist alt.")
+    (root / "sub/b.md").write_text("# Mito\n\nMto ni mrefu. Daraja ni la zamani.")
+    (root / "c.html").write_text(
+        "<html><head><title>Birds</title><script>alert(1)</script></head><body><article><p>Birds fly south in autumn, "
+        "when the days grow short and food is hard to find.</p><p>They come back in spring.</p></article></body></html>"
+    )
+    (root / "d.pdf").write_bytes(pdf("Hello river"))
+    (root / "broken.pdf").write_bytes(b"%PDF-1.4 nothing")
+    (root / "e.txt").write_bytes("Größe".encode("latin-1"))
+    (root / "f.md").write_text("  \n")
+    skipped = Skipped(True)
+    total, found = documents(root, skipped)
+    made = {d.id: d for d in found}
+    assert total == 7 and set(made) == {"a.txt", "sub/b.md", "c.html", "d.pdf"} and len(skipped.rows) == 3
+    assert made["sub/b.md"].title == "Mito" and made["c.html"].title == "Birds"
+    assert "alert" not in made["c.html"].text and "Hello river" in made["d.pdf"].text
+    report = index(
+        str(chain), root, str(tmp_path / "store"), languages=["de", "sw", "en"], size=60, precision="fp32"
+    )
+    rows = {r["document"]: r for r in rows_of(tmp_path / "store").to_pylist()}
+    assert rows["a.txt"]["language"] == "de" and rows["sub/b.md"]["language"] == "sw"
+    assert 0 < rows["a.txt"]["confidence"] <= 1 and len(report["skipped"]) == 3
+    with pytest.raises(BadRow, match=r"broken\.pdf"):
+        index(str(chain), root, str(tmp_path / "strict"), size=60, skip_bad=False)
+
+
+def pdf(words):
+    """A PDF of one page that says these words."""
+    content = f"BT /F1 12 Tf 10 100 Td ({words}) Tj ET".encode()
+    parts = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
+        b"<</Length %d>>stream\n%s\nendstream" % (len(content), content),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    out, places = b"%PDF-1.4\n", []
+    for number, part in enumerate(parts, 1):
+        places.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, part)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    end = b"trailer\n<</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % len(out)
+    return out + b"xref\n0 6\n0000000000 65535 f \n" + table + end
+
+
+def test_another_model_is_refused(chain, plain, store, tmp_path, beir):
+    with pytest.raises(MixlingError, match="search with that model"):
+        Searcher(store[0], str(plain))
+    with pytest.raises(MixlingError, match="another prompts"):
+        index(Retriever(str(plain), pooling="mean"), beir, store[0], size=60, overlap=10)
+    with pytest.raises(MixlingError, match="another size"):
+        index(str(chain), beir, store[0], size=61, overlap=10)
+    with pytest.raises(MixlingError, match="is no store"):
+        Searcher(str(tmp_path / "none"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_text("x")
+    with pytest.raises(MixlingError, match="is not empty"):
+        make_store(str(tmp_path / "other"), 32, {})
+
+
+@pytest.mark.parametrize("text", ["'; DROP TABLE passages; --", "a' OR '1'='1", "x\\", '"', "d'0"])
+def test_quotes_are_only_text(chain, tmp_path, text):
+    source, where = tmp_path / "d.jsonl", str(tmp_path / "store")
+    rows = [
+        {"_id": text, "text": f"About {text} and more.", "language": "en"},
+        {"_id": "b", "text": "Other.", "language": "en"},
+    ]
+    source.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    index(str(chain), source, where, size=60, precision="fp32")
+    opened = open_store(where)
+    assert (
+        opened.count() == 2
+        and opened.document(text).num_rows == 1
+        and opened.digests([text]).keys() == {text}
+    )
+    for way in ("dense", "text", "both"):
+        assert isinstance(search(where, text, 2, way=way), list)
+    with pytest.raises(MixlingError):
+        search(where, "a", 2, languages=[text])
+    opened.delete([text])
+    assert opened.count() == 1
+
+
+def test_many_passages_are_indexed_and_few_are_scanned(tmp_path, monkeypatch):
+    """Recall against exact scores, without a filter and with one that few pass."""
+    import pyarrow as pa
+
+    monkeypatch.setattr(lance, "EXACT", 1000)
+    random = np.random.default_rng(0)
+    n, d = 6000, 16
+    centres = random.normal(size=(60, d))
+    v = (centres[random.integers(60, size=n)] + 0.3 * random.normal(size=(n, d))).astype(np.float32)
+    v /= np.linalg.norm(v, axis=1, keepdims=True)
+    language = np.where(np.arange(n) % 100 == 0, "sw", "en")
+    store = make_store(str(tmp_path / "store"), d, {})
+    form = store.table.schema
+    columns = {
+        "id": [f"d{i}#0" for i in range(n)], "document": [f"d{i}" for i in range(n)], "language": language.tolist(),
+        "part": [0] * n, "text": ["text"] * n, "metadata": ["{}"] * n,
+    }  # fmt: skip
+    arrays = [
+        pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), d)
+        if f.name == "vector"
+        else pa.array(columns.get(f.name, [None] * n), f.type)
+        for f in form
+    ]
+    store.replace(columns["document"], pa.table(arrays, schema=form))
+    store.finish()
+    assert "vector" in {c for i in store.table.list_indices() for c in i.columns}
+    for some, keep in ((None, np.ones(n, bool)), (["sw"], language == "sw")):
+        recall = []
+        for q in v[random.integers(n, size=20)]:
+            scores = np.where(keep, v @ q, -9)
+            best = {f"d{i}#0" for i in np.argsort(-scores)[:50]}
+            recall.append(len(best & set(store.nearest(q, 50, some)["id"].to_pylist())) / 50)
+        assert np.mean(recall) >= 0.99
+    assert store.languages() == {"en": 5940, "sw": 60} and store.count(["sw"]) == 60
+
+
+def test_the_command_line(chain, beir, tmp_path, run, monkeypatch):
+    where = tmp_path / "store"
+    status, said, error = run("index", chain, beir, "--store", where, "--size", "60", "--precision", "fp32")
+    assert status == 0 and "passages in 8 languages" in said, error
+    status, said, _ = run("search", where, "How old is the bridge?", "-k", "3", "--json", "-l", "sw,de")
+    rows = [json.loads(x) for x in said.splitlines()]
+    assert status == 0 and len(rows) == 3 and {r["language"] for r in rows} <= {"sw", "de"}
+    status, said, _ = run("search", where, "How old is the bridge?", "-k", "2")
+    assert status == 0 and said.startswith(" 1. ") and " 2. " in said
+    answers = iter(["What?", "", "x"])
+    monkeypatch.setattr("builtins.input", lambda _: next(answers, None) or (_ for _ in ()).throw(EOFError))
+    assert run("search", where)[0] == 0
+    for more, says in (
+        (("-l", "yo"), "no passages in yo"),
+        (("--way", "dens"), "Did you mean 'dense'"),
+        (("--fairness", "centered"), "Did you mean 'centred'"),
+        (("--quota", "en"), "--quota en: write"),
+    ):
+        status, _, error = run("search", where, "q", *more)
+        assert status == 2 and says in error
+
+
+CODE = """
+import os, signal, sys
+import mixling.searching.index as i
+i.WRITTEN = 12
+kill = int(sys.argv[4])
+i.index(sys.argv[1], sys.argv[2], sys.argv[3], size=60, overlap=10, precision="fp32",
+        on_write=lambda n: os.kill(os.getpid(), signal.SIGKILL) if n == kill else None)
+"""
+
+
+@pytest.mark.slow
+def test_killed_it_goes_on_and_every_document_is_there_once(chain, beir, store, tmp_path):
+    where = str(tmp_path / "store")
+    for kill in (2, 3, 0):
+        command = [sys.executable, "-c", CODE, str(chain), str(beir), where, str(kill)]
+        assert subprocess.run(command).returncode == (-signal.SIGKILL if kill else 0)
+        if kill:
+            with pytest.raises(MixlingError, match="was not finished"):
+                Searcher(where)
+    one, other = rows_of(where), rows_of(store[0])
+    assert one["id"].to_pylist() == other["id"].to_pylist() and one["digest"].equals(other["digest"])
+    assert len(set(one["id"].to_pylist())) == one.num_rows
