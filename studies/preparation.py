@@ -46,7 +46,7 @@ def main() -> None:
     for way, more in WAYS.items():
         out = RUNS / f"adapt-{way.replace(' ', '-')}"
         made = adapt(
-            MODEL, ["sib-200:train", "tico-19:train"], LANGUAGES, out, related=RELATED, margin=1.0, steps=200, **more
+            MODEL, ["sib-200:train", "tico-19:train"], LANGUAGES, out, related=RELATED, margin=1.0, steps=150, **more
         )
         facts[way] = {k: made[k] for k in ("pairs", "kept", "new_pieces", "coverage", "loss", "seconds")}
         measured[way] = _measured(str(out / "model"), out / "results")

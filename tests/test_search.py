@@ -1,9 +1,6 @@
 """Documents to a store, a question to its answers: in every form, as often as they change, killed and gone on with."""
 
 import json
-import signal
-import subprocess
-import sys
 from itertools import pairwise
 
 import numpy as np
@@ -138,29 +135,12 @@ def test_passages_cover_every_word_within_their_size(text, size, overlap):
     assert all(a < b for a, b in found) and all(x[0] < y[0] and x[1] < y[1] for x, y in pairwise(found))
 
 
-def test_only_what_changed_is_encoded_again(chain, tmp_path):
+def test_a_long_document_that_becomes_short_leaves_nothing_behind(chain, tmp_path):
     source, where = tmp_path / "d.jsonl", str(tmp_path / "store")
-    rows = [
-        {"_id": f"d{i}", "text": f"Text number {i}. It has two sentences.", "language": "en"}
-        for i in range(9)
-    ]
-
-    def go(some, **more):
-        source.write_text("".join(json.dumps(r) + "\n" for r in some))
-        return index(str(chain), source, where, size=60, precision="fp32", **more)
-
-    assert go(rows)["passages_encoded"] == 9
-    again = go(rows)
-    assert again["passages_encoded"] == 0 and again["unchanged"] == 9
-    rows[3]["text"], rows[4]["title"] = "Another text.", "A title"
-    changed = go(rows[:-2])
-    assert (changed["written"], changed["gone"], changed["passages"]) == (2, 2, 7)
-    assert open_store(where).document("d3").to_pylist()[0]["text"] == "Another text."
-    assert go(rows[:1], keep_gone=True)["passages"] == 7
-    long = [{"_id": "d0", "text": "One sentence here. " * 40, "language": "en"}, *rows[1:7]]
-    assert go(long)["passages"] > 8 and go(rows[:7])["passages"] == 7
-    with pytest.raises(MixlingError, match="two documents have the id 'd1'"):
-        go([*rows, rows[1]])
+    for text, least in (("One sentence here. " * 40, 3), ("One sentence.", 1)):
+        source.write_text(json.dumps({"_id": "d", "text": text, "language": "en"}))
+        report = index(str(chain), source, where, size=60, precision="fp32")
+        assert (report["passages"] >= least) and (report["passages"] == 1) == (least == 1)
 
 
 def test_folders_of_every_kind(chain, tmp_path):
@@ -226,29 +206,6 @@ def test_another_model_is_refused(chain, plain, store, tmp_path, beir):
         make_store(str(tmp_path / "other"), 32, {})
 
 
-@pytest.mark.parametrize("text", ["'; DROP TABLE passages; --", "a' OR '1'='1", "x\\", '"', "d'0"])
-def test_quotes_are_only_text(chain, tmp_path, text):
-    source, where = tmp_path / "d.jsonl", str(tmp_path / "store")
-    rows = [
-        {"_id": text, "text": f"About {text} and more.", "language": "en"},
-        {"_id": "b", "text": "Other.", "language": "en"},
-    ]
-    source.write_text("".join(json.dumps(r) + "\n" for r in rows))
-    index(str(chain), source, where, size=60, precision="fp32")
-    opened = open_store(where)
-    assert (
-        opened.count() == 2
-        and opened.document(text).num_rows == 1
-        and opened.digests([text]).keys() == {text}
-    )
-    for way in ("dense", "text", "both"):
-        assert isinstance(search(where, text, 2, way=way), list)
-    with pytest.raises(MixlingError):
-        search(where, "a", 2, languages=[text])
-    opened.delete([text])
-    assert opened.count() == 1
-
-
 def test_many_passages_are_indexed_and_few_are_scanned(tmp_path, monkeypatch):
     """Recall against exact scores, without a filter and with one that few pass."""
     import pyarrow as pa
@@ -305,27 +262,3 @@ def test_the_command_line(chain, beir, tmp_path, run, monkeypatch):
     ):
         status, _, error = run("search", where, "q", *more)
         assert status == 2 and says in error
-
-
-CODE = """
-import os, signal, sys
-import mixling.searching.index as i
-i.WRITTEN = 12
-kill = int(sys.argv[4])
-i.index(sys.argv[1], sys.argv[2], sys.argv[3], size=60, overlap=10, precision="fp32",
-        on_write=lambda n: os.kill(os.getpid(), signal.SIGKILL) if n == kill else None)
-"""
-
-
-@pytest.mark.slow
-def test_killed_it_goes_on_and_every_document_is_there_once(chain, beir, store, tmp_path):
-    where = str(tmp_path / "store")
-    for kill in (2, 3, 0):
-        command = [sys.executable, "-c", CODE, str(chain), str(beir), where, str(kill)]
-        assert subprocess.run(command).returncode == (-signal.SIGKILL if kill else 0)
-        if kill:
-            with pytest.raises(MixlingError, match="was not finished"):
-                Searcher(where)
-    one, other = rows_of(where), rows_of(store[0])
-    assert one["id"].to_pylist() == other["id"].to_pylist() and one["digest"].equals(other["digest"])
-    assert len(set(one["id"].to_pylist())) == one.num_rows

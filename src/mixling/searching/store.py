@@ -1,6 +1,6 @@
 """What a store of passages must do, and which one an address means.
 
-An address is a folder (LanceDB) today; others may follow behind the same few functions.
+An address is a folder (LanceDB) or milvus://host:port/name (a Milvus server).
 """
 
 from __future__ import annotations
@@ -91,20 +91,21 @@ class Store(Protocol):
 
 def open_store(address: str) -> Store:
     """A store that is there. Raises MixlingError."""
-    _known(address)
-    from mixling.searching.lance import Lance
-
-    return Lance.open(address)
+    return _kind(address).open(address)
 
 
 def make_store(address: str, dimensions: int, info: dict[str, Any]) -> Store:
     """A store that is there, or a new one with these facts. Raises MixlingError."""
-    _known(address)
+    return _kind(address).make(address, dimensions, info)
+
+
+def _kind(address: str) -> Any:
+    if address.startswith("milvus://"):
+        from mixling.searching.milvus import Milvus
+
+        return Milvus
+    if "://" in address:
+        raise MixlingError(f"{address}: no such kind of store; give a folder, or milvus://host:port")
     from mixling.searching.lance import Lance
 
-    return Lance.make(address, dimensions, info)
-
-
-def _known(address: str) -> None:
-    if "://" in address:
-        raise MixlingError(f"{address}: no such kind of store; give a folder")
+    return Lance

@@ -1,0 +1,245 @@
+"""A store on a Milvus server (milvus://host:port/name), for collections that one machine does not hold.
+
+Language is the partition key. The token comes from the environment (MILVUS_TOKEN). A commit is not one transaction there:
+a document's first passage is written last and names the document's digest, so that a document that was cut off half-way is
+known by its old digest and written again. Full text is the server's from 2.5 on, and not used here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mixling.errors import MixlingError
+from mixling.searching.store import SHOWN, schema
+
+_ADDRESS = re.compile(r"^milvus://(?P<host>[^/:\s]+)(?::(?P<port>\d+))?(?:/(?P<name>[A-Za-z_]\w*))?$")
+_TEXT = 65535  # bytes of a string, the server's limit
+_PART = 1000  # rows of a query
+
+
+class Milvus:
+    """See `mixling.searching.store.Store`."""
+
+    def __init__(self, client: Any, name: str, info: dict[str, Any]):
+        self.client, self.name, self.info = client, name, info
+
+    @staticmethod
+    def open(address: str) -> Milvus:
+        """A store that is there."""
+        client, name = _client(address)
+        if not client.has_collection(name) or not client.has_collection(f"{name}_info"):
+            raise MixlingError(
+                f"{address}: is no store; make one with `mixling index MODEL DOCUMENTS --store {address}`"
+            )
+        for each in (name, f"{name}_info"):
+            client.load_collection(each)
+        info: dict[str, Any] = {}
+        for row in _pages(client, f"{name}_info", 'key != ""', ["key", "value"], "key"):
+            key, _, language = row["key"].partition(":")
+            if language:
+                info.setdefault(key, {})[language] = json.loads(row["value"])
+            else:
+                info[key] = json.loads(row["value"])
+        return Milvus(client, name, info)
+
+    @staticmethod
+    def make(address: str, dimensions: int, info: dict[str, Any]) -> Milvus:
+        """A store that is there, or a new one."""
+        client, name = _client(address)
+        if client.has_collection(f"{name}_info"):
+            return Milvus.open(address)
+        if client.has_collection(name):
+            client.drop_collection(name)  # without its facts it was never finished
+        from pymilvus import DataType
+
+        made = client.create_schema(auto_id=False, enable_dynamic_field=False)
+        for field in schema(dimensions):
+            if field.name == "vector":
+                made.add_field("vector", DataType.FLOAT_VECTOR, dim=dimensions)
+            elif pa.types.is_string(field.type):
+                made.add_field(
+                    field.name,
+                    DataType.VARCHAR,
+                    max_length=_TEXT if field.name in ("text", "metadata") else 1024,
+                    is_primary=field.name == "id",
+                    is_partition_key=field.name == "language",
+                )
+            else:
+                made.add_field(
+                    field.name, DataType.INT32 if pa.types.is_integer(field.type) else DataType.FLOAT
+                )
+        _create(client, name, made, {"index_type": "HNSW", "params": {"M": 16, "efConstruction": 200}})
+        facts = client.create_schema(auto_id=False, enable_dynamic_field=False)
+        facts.add_field("key", DataType.VARCHAR, max_length=256, is_primary=True)
+        facts.add_field("value", DataType.VARCHAR, max_length=_TEXT)
+        facts.add_field("vector", DataType.FLOAT_VECTOR, dim=2)  # a collection must have one
+        _create(client, f"{name}_info", facts, {"index_type": "FLAT", "params": {}})
+        store = Milvus(client, name, info)
+        store.write_info(info)
+        return store
+
+    def write_info(self, info: dict[str, Any]) -> None:
+        """A row a fact; the means of languages a row each."""
+        self.info = info
+        rows = []
+        for key, value in info.items():
+            many = value if key == "means" else {"": value}
+            rows += [(f"{key}:{k}" if k else key, json.dumps(v, ensure_ascii=False)) for k, v in many.items()]
+        self.client.upsert(
+            f"{self.name}_info", [{"key": k, "value": v, "vector": [0.0, 0.0]} for k, v in rows]
+        )
+
+    def digests(self, documents: Sequence[str]) -> dict[str, str]:
+        where = f"part == 0 and document in {json.dumps(list(documents), ensure_ascii=False)}"
+        found = self.client.query(
+            self.name, filter=where, output_fields=["document", "digest"], limit=len(documents)
+        )
+        return {r["document"]: r["digest"] for r in found}
+
+    def replace(self, documents: Sequence[str], rows: pa.Table) -> None:
+        some = [_put(r) for r in rows.to_pylist()]
+        names = json.dumps(list(documents), ensure_ascii=False)
+        # deleted and inserted: an upsert puts rows into the wrong partitions (seen on 2.3.5)
+        for first, mine in (
+            (False, [r for r in some if r["part"]]),
+            (True, [r for r in some if not r["part"]]),
+        ):
+            self._remove(f"document in {names} and part {'==' if first else '>'} 0")
+            for begin in range(0, len(mine), _PART):
+                self.client.insert(self.name, mine[begin : begin + _PART])
+
+    def delete(self, documents: Sequence[str]) -> None:
+        self._remove(f"document in {json.dumps(list(documents), ensure_ascii=False)}")
+
+    def _remove(self, where: str) -> None:
+        self.client.delete(self.name, filter=where)
+
+    def documents(self) -> Iterator[list[str]]:
+        some: list[str] = []
+        for row in _pages(self.client, self.name, "part >= 0", ["id", "document"], "id"):
+            if some and some[-1] == row["document"]:
+                continue
+            some.append(row["document"])
+            if len(some) == _PART:
+                yield some
+                some = []
+        if some:
+            yield some
+
+    def vectors(self) -> Iterator[tuple[list[str], np.ndarray]]:
+        some: list[dict[str, Any]] = []
+        for row in _pages(self.client, self.name, "part >= 0", ["id", "language", "vector"], "id"):
+            some.append(row)
+            if len(some) == _PART:
+                yield [r["language"] for r in some], np.array([r["vector"] for r in some], np.float32)
+                some = []
+        if some:
+            yield [r["language"] for r in some], np.array([r["vector"] for r in some], np.float32)
+
+    def languages(self) -> dict[str, int]:
+        return dict(self.info.get("languages", {}))
+
+    def count(self, languages: Sequence[str] | None = None) -> int:
+        found = self.client.query(
+            self.name, filter=_where(languages) or "part >= 0", output_fields=["count(*)"]
+        )
+        return int(found[0]["count(*)"])
+
+    def nearest(self, vector: np.ndarray, k: int, languages: Sequence[str] | None = None) -> pa.Table:
+        k = min(k, 16384)
+        found = self.client.search(
+            self.name,
+            data=[np.asarray(vector, np.float32).tolist()],
+            anns_field="vector",
+            limit=k,
+            filter=_where(languages) or "",
+            output_fields=list(SHOWN),
+            search_params={"metric_type": "IP", "params": {"ef": max(2 * k, 128)}},
+        )[0]
+        rows = [_got(hit["entity"]) for hit in found]
+        table = pa.Table.from_pylist(rows, _shown())
+        return table.append_column("score", pa.array([float(hit["distance"]) for hit in found], pa.float32()))
+
+    def lexical(self, text: str, k: int, languages: Sequence[str] | None = None) -> pa.Table:
+        raise MixlingError(
+            "a store on Milvus has no full text here; ask with --way dense, or index into a folder"
+        )
+
+    def document(self, name: str) -> pa.Table:
+        where = f"document == {json.dumps(name, ensure_ascii=False)}"
+        rows = [_got(r) for r in _pages(self.client, self.name, where, list(SHOWN), "id")]
+        return pa.Table.from_pylist(sorted(rows, key=lambda r: r["part"]), _shown())
+
+    def finish(self) -> None:
+        self.client.flush(self.name)
+
+
+def _client(address: str) -> tuple[Any, str]:
+    match = _ADDRESS.match(address)
+    if match is None:
+        raise MixlingError(f"{address}: write milvus://host:port or milvus://host:port/name")
+    try:
+        from pymilvus import MilvusClient, MilvusException
+    except ImportError:
+        raise MixlingError("pymilvus is not installed: pip install 'mixling[milvus]'") from None
+    uri = f"http://{match['host']}:{match['port'] or 19530}"
+    try:
+        return MilvusClient(uri=uri, token=os.environ.get("MILVUS_TOKEN", ""), timeout=30), match[
+            "name"
+        ] or "mixling"
+    except (MilvusException, ValueError) as error:
+        raise MixlingError(
+            f"{address}: no Milvus server answers ({str(error).splitlines()[0][:200]}); check host, port and MILVUS_TOKEN"
+        ) from None
+
+
+def _create(client: Any, name: str, made: Any, index: dict[str, Any]) -> None:
+    params = client.prepare_index_params()
+    params.add_index("vector", metric_type="IP", index_name="vector", **index)
+    client.create_collection(name, schema=made, index_params=params, consistency_level="Strong")
+
+
+def _pages(client: Any, name: str, where: str, fields: list[str], key: str) -> Iterator[dict[str, Any]]:
+    """All rows of a query, in the order of their keys."""
+    last = ""
+    while True:
+        after = f"({where}) and {key} > {json.dumps(last, ensure_ascii=False)}"
+        rows = client.query(name, filter=after, output_fields=fields, limit=_PART)
+        yield from rows
+        if len(rows) < _PART:
+            return
+        last = max(r[key] for r in rows)
+
+
+def _where(languages: Sequence[str] | None) -> str | None:
+    return None if languages is None else f"language in {json.dumps(list(languages))}"
+
+
+def _shown() -> pa.Schema:
+    whole = schema(1)
+    return pa.schema([whole.field(name) for name in SHOWN])
+
+
+def _put(row: dict[str, Any]) -> dict[str, Any]:
+    """The server knows no nulls: no group is "", no confidence is -1."""
+    return {
+        **row,
+        "group": row["group"] or "",
+        "confidence": -1.0 if row["confidence"] is None else row["confidence"],
+    }
+
+
+def _got(row: dict[str, Any]) -> dict[str, Any]:
+    found = {name: row[name] for name in SHOWN}
+    return {
+        **found,
+        "group": found["group"] or None,
+        "confidence": None if found["confidence"] < 0 else found["confidence"],
+    }

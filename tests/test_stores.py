@@ -1,0 +1,241 @@
+"""One suite for every kind of store: a folder (LanceDB), and a real Milvus server that the tests start and stop."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from mixling.errors import MixlingError
+from mixling.searching.index import index
+from mixling.searching.query import Searcher
+from mixling.searching.store import SHOWN, make_store, open_store, schema
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def children(pid):
+    """Process ids below one, from /proc."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found += [int(stat.parent.name), *children(int(stat.parent.name))]
+    return found
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The address of a Milvus server of this test run's own."""
+    if importlib.util.find_spec("milvus") is None:
+        pytest.skip("the package milvus, which brings a server, is not installed")
+    port, data = free_port(), tmp_path_factory.mktemp("milvus")
+    program = str(Path(sys.executable).parent / "milvus-server")
+    with (data / "said").open("w") as said:
+        running = subprocess.Popen(
+            [program, "--data", str(data / "data"), "--proxy-port", str(port)],
+            stdout=said, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    try:
+        for _ in range(120):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(1)
+        else:
+            pytest.skip(f"the Milvus server did not come up: {(data / 'said').read_text()[-300:]}")
+        time.sleep(3)
+        yield f"milvus://127.0.0.1:{port}"
+    finally:
+        mine = [*children(running.pid), running.pid]
+        for pid in mine:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        time.sleep(2)
+        for pid in mine:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        running.wait(30)
+
+
+@pytest.fixture(params=["lance", "milvus"])
+def address(request, tmp_path):
+    """An address where there is no store yet."""
+    if request.param == "lance":
+        return str(tmp_path / "store")
+    name = "t" + "".join(c for c in request.node.name if c.isalnum())[:40]
+    return f"{request.getfixturevalue('server')}/{name}{os.getpid()}"
+
+
+def table(documents, parts=2, seed=0, digest="a"):
+    """Passages of some documents, two each, with random unit vectors; every third document is in Swahili."""
+    n, d = len(documents) * parts, 8
+    v = np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
+    v /= np.linalg.norm(v, axis=1, keepdims=True)
+    names = [x for x in documents for _ in range(parts)]
+    part = [p for _ in documents for p in range(parts)]
+    columns = {
+        "id": [f"{x}#{p}" for x, p in zip(names, part, strict=True)], "document": names, "part": part,
+        "digest": [digest] * n, "language": ["sw" if int(x[1:]) % 3 == 0 else "en" for x in names],
+        "text": [f"text of {x}, part {p}" for x, p in zip(names, part, strict=True)], "metadata": ['{"a": 1}'] * n,
+        "title": ["T"] * n, "address": [""] * n, "begin": [0] * n, "end": [5] * n,
+    }  # fmt: skip
+    form = schema(d)
+    arrays = [
+        pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), d)
+        if f.name == "vector"
+        else pa.array(columns.get(f.name, [None] * n), f.type)
+        for f in form
+    ]
+    return pa.table(arrays, schema=form), v
+
+
+def test_a_store_holds_replaces_filters_and_deletes(address):
+    with pytest.raises(MixlingError, match="is no store"):
+        open_store(address)
+    store = make_store(address, 8, {"model": "m", "size": 3})
+    documents = [f"d{i}" for i in range(40)]
+    rows, v = table(documents)
+    store.replace(documents, rows)
+    assert (store.count(), store.count(["sw"]), store.count(["sw", "en"]), store.count(["yo"])) == (
+        80,
+        28,
+        80,
+        0,
+    )
+    assert sorted({x for part in store.documents() for x in part}) == sorted(documents)
+    assert store.digests(["d3", "nobody"]) == {"d3": "a"}
+    language = np.array(rows["language"].to_pylist())
+    for some, keep in (
+        (None, np.ones(80, bool)),
+        (["sw"], language == "sw"),
+        (["en", "yo"], language == "en"),
+    ):
+        for q in (v[7], v[12], -v[3]):
+            scores = np.where(keep, v @ q, -9)
+            best = np.argsort(-scores)[:5]
+            found = store.nearest(q, 5, some)
+            assert found["id"].to_pylist() == [rows["id"][int(i)].as_py() for i in best]
+            assert found["score"].to_pylist() == pytest.approx(scores[best].tolist(), abs=1e-5)
+            assert found.column_names == [*SHOWN, "score"]
+    # fewer passages than before: those that are too many go
+    new, _ = table(["d3", "d4"], parts=1, seed=1, digest="b")
+    store.replace(["d3", "d4"], new)
+    assert store.count() == 78 and store.digests(["d3", "d5"]) == {"d3": "b", "d5": "a"}
+    found = store.document("d3").to_pylist()
+    assert len(found) == 1 and found[0]["group"] is None and found[0]["confidence"] is None
+    assert [r["part"] for r in store.document("d9").to_pylist()] == [0, 1]
+    store.delete(["d3", "d9", "nobody"])
+    assert store.count() == 75 and store.document("d9").num_rows == 0
+    store.finish()
+    counted = {}
+    for languages, vectors in store.vectors():
+        assert vectors.shape == (len(languages), 8) and np.allclose(
+            np.linalg.norm(vectors, axis=1), 1, atol=1e-5
+        )
+        for x in languages:
+            counted[x] = counted.get(x, 0) + 1
+    assert counted == {"en": store.count(["en"]), "sw": store.count(["sw"])}
+    store.write_info({**store.info, "means": {"en": [0.5] * 8, "sw": [0.25] * 8}, "languages": counted})
+    again = open_store(address)
+    assert again.info == store.info and again.languages() == counted and again.count() == 75
+    assert make_store(address, 8, {"model": "other"}).info["model"] == "m"
+
+
+def test_quotes_are_only_text(address):
+    names = ["'; DROP TABLE passages; --", 'a" or part >= 0 or "', "x\\", "d'0", "ክ ឡ", "plain"]
+    store = make_store(address, 8, {})
+    rows, _ = table([f"d{i}" for i in range(6)], parts=1)
+    rows = rows.set_column(0, "id", pa.array([f"{x}#0" for x in names])).set_column(
+        1, "document", pa.array(names)
+    )
+    store.replace(names, rows)
+    assert store.digests(names) == dict.fromkeys(names, "a")
+    for left, text in zip(range(5, 0, -1), names[:-1], strict=True):
+        assert store.document(text).num_rows == 1 and store.count([text]) == 0
+        store.delete([text])
+        assert store.count() == left
+    assert store.document("plain").num_rows == 1
+
+
+def test_documents_change_and_are_found(chain, address, tmp_path):
+    source = tmp_path / "d.jsonl"
+    rows = [
+        {
+            "_id": f"d{i}",
+            "text": f"Text number {i}. It has two sentences.",
+            "language": "sw" if i % 2 else "en",
+        }
+        for i in range(9)
+    ]
+
+    def go(some, **more):
+        source.write_text("".join(json.dumps(r) + "\n" for r in some))
+        return index(str(chain), source, address, size=60, precision="fp32", **more)
+
+    assert go(rows)["passages_encoded"] == 9
+    again = go(rows)
+    assert again["passages_encoded"] == 0 and again["unchanged"] == 9
+    rows[3]["text"], rows[4]["title"], rows[5]["language"] = "Another text.", "A title", "de"
+    changed = go(rows[:-2])
+    assert (changed["written"], changed["gone"], changed["passages"]) == (3, 2, 7)
+    assert changed["languages"] == {"de": 1, "en": 4, "sw": 2}
+    searcher = Searcher(address)
+    assert searcher.store.document("d3").to_pylist()[0]["text"] == "Another text."
+    found = searcher.search("Another text.", 7, fairness="none")
+    assert len(found) == 7 and len({r["id"] for r in found}) == 7
+    assert {r["language"] for r in searcher.search("text", 7, languages=["sw"])} == {"sw"}
+    assert go(rows[:1], keep_gone=True)["passages"] == 7
+    with pytest.raises(MixlingError, match="two documents have the id 'd1'"):
+        go([*rows, rows[1]])
+
+
+CODE = """
+import os, signal, sys
+import mixling.searching.index as i
+i.WRITTEN = 3
+kill = int(sys.argv[4])
+i.index(sys.argv[1], sys.argv[2], sys.argv[3], size=60, precision="fp32",
+        on_write=lambda n: os.kill(os.getpid(), signal.SIGKILL) if n == kill else None)
+"""
+
+
+@pytest.mark.slow
+def test_killed_it_goes_on_and_every_document_is_there_once(chain, address, tmp_path):
+    source = tmp_path / "d.jsonl"
+    source.write_text(
+        "".join(
+            json.dumps({"_id": f"d{i}", "text": f"Text {i}.", "language": "en"}) + "\n" for i in range(12)
+        )
+    )
+    for kill in (2, 1, 0):
+        command = [sys.executable, "-c", CODE, str(chain), str(source), address, str(kill)]
+        assert subprocess.run(command).returncode == (-signal.SIGKILL if kill else 0)
+        if kill:
+            with pytest.raises(MixlingError, match="was not finished"):
+                Searcher(address)
+    store = open_store(address)
+    assert sorted(x for part in store.documents() for x in part) == sorted(f"d{i}" for i in range(12))
+    assert store.count() == 12 and open_store(address).info["passages"] == 12
+
+
+def test_addresses_that_lead_nowhere():
+    for address, says in (
+        ("milvus://127.0.0.1:1", "no Milvus server answers"),
+        ("milvus://a b", "write milvus://host:port"),
+        ("redis://x", "no such kind of store"),
+    ):
+        with pytest.raises(MixlingError, match=says):
+            open_store(address)
