@@ -29,6 +29,9 @@ def doctor() -> list[str]:
         "tensorboard": "pip install 'mixling[trackers]'",
         "peft": "pip install 'mixling[lora]'",
         "ray": "pip install 'mixling[scale]'",
+        "lancedb": "pip install 'mixling[search]'",
+        "pymilvus": "pip install 'mixling[milvus]'",
+        "sentencepiece": "pip install 'mixling[translate]'",
         "py3langid": "pip install 'mixling[language]'",
         **dict.fromkeys(("anyascii", "bm25s", "icu4py", "ir_datasets", "mteb"), benchmarks),
     }
