@@ -15,6 +15,7 @@ MAY = {
     "debiasing": {"batches", "corpora", "models", "encoding"},
     "evaluation": {"corpora", "models", "encoding"},
     "searching": {"corpora", "models", "encoding"},
+    "serving": {"corpora", "models", "encoding", "searching"},
     "reports": {"evaluation", "corpora", "models"},
     "studies": {"corpora", "batches", "models", "training", "evaluation", "reports"},
 }

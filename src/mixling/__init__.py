@@ -27,6 +27,7 @@ _WHERE = {
     "compare": "mixling.reports.compare",
     "leaderboard": "mixling.reports.leaderboard",
     "index": "mixling.searching.index",
+    "serve": "mixling.serving.serve",
     "search": "mixling.searching.query",
     "debias": "mixling.debiasing.debias",
     "HybridBatchSampler": "mixling.training.sampler",

@@ -30,6 +30,7 @@ def doctor() -> list[str]:
         "peft": "pip install 'mixling[lora]'",
         "ray": "pip install 'mixling[scale]'",
         "lancedb": "pip install 'mixling[search]'",
+        "fastapi": "pip install 'mixling[serve]'",
         "pymilvus": "pip install 'mixling[milvus]'",
         "sentencepiece": "pip install 'mixling[translate]'",
         "py3langid": "pip install 'mixling[language]'",

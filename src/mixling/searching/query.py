@@ -72,10 +72,31 @@ class Searcher:
         language. mark: name the sentence that answers. Each found passage is a dictionary: rank, score, language, title,
         address, text, sentence ([begin, end) in text) and the store's other columns.
         """
-        choose(way, WAYS, "way")
         asked = [question] if isinstance(question, str) else list(question)
         if not any(q.strip() for q in asked):
             raise MixlingError("the question is empty; ask something")
+        vectors = self.retriever.encode(asked, "query")
+        return self.answer(
+            asked, vectors, k, languages=languages, way=way, fairness=fairness, asked_in=asked_in, quotas=quotas,
+            weights=weights, mark=mark,
+        )  # fmt: skip
+
+    def answer(
+        self,
+        asked: Sequence[str],
+        vectors: np.ndarray,
+        k: int = 10,
+        *,
+        languages: Sequence[str] | None = None,
+        way: str = "dense",
+        fairness: str = "own-first",
+        asked_in: str | None = None,
+        quotas: Mapping[str, int] | None = None,
+        weights: tuple[float, float] = (1.0, 1.0),
+        mark: bool = True,
+    ) -> list[dict[str, Any]]:
+        """As `search`, for questions whose vectors are there: float32 [questions, d]."""
+        choose(way, WAYS, "way")
         wanted = None if languages is None else [tag(x) for x in languages]
         known = [x for x in wanted or self.means if x in self.means]
         if wanted is not None and len(known) < len(wanted):
@@ -83,7 +104,7 @@ class Searcher:
                 f"the store has no passages in {', '.join(x for x in wanted if x not in known)}; it has {', '.join(self.means)}"
             )
         own = tag(asked_in) if asked_in else self.identifier(asked[0])[0]
-        vector = self.vector(asked)
+        vector = self._mean(vectors)
         lists = []
         if way in ("dense", "both"):
             lists.append(self._dense(vector, known, max(k, DEPTH), fairness, own, quotas))
@@ -92,9 +113,8 @@ class Searcher:
         found = lists[0] if len(lists) == 1 else _fused(lists, weights)
         return self._shown(found[:k], vector, mark)
 
-    def vector(self, questions: Sequence[str]) -> np.ndarray:
-        """The vector of a question, or the mean of several: float32 [d]."""
-        v = self.retriever.encode(list(questions), "query")
+    def _mean(self, v: np.ndarray) -> np.ndarray:
+        """The mean of the vectors of a question and its translations: float32 [d]."""
         if self.retriever.similarity == "cosine":
             v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
         return v.mean(0)

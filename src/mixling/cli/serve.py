@@ -1,0 +1,57 @@
+"""`mixling serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    store: Annotated[
+        str | None, typer.Argument(help="The store: a folder, or milvus://host:port/name.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; other than loopback needs --keys.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+    keys: Annotated[
+        Path | None,
+        typer.Option(help="File of hashed API keys, a line NAME:SHA-256 each; also MIXLING_KEYS."),
+    ] = None,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Requests a second of each key or address; 0: no limit.")
+    ] = 0,
+    model: Annotated[str | None, typer.Option(help="Where the store's model lies now.")] = None,
+    precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
+    log_questions: Annotated[
+        bool, typer.Option("--log-questions", help="Write questions into the log, which else holds none.")
+    ] = False,
+    new_key: Annotated[
+        str | None, typer.Option("--new-key", metavar="NAME", help="Print a new key and its line, and stop.")
+    ] = None,
+) -> None:
+    """Answer questions over HTTP: search, documents, OpenAI-compatible embeddings, metrics."""
+    from mixling.errors import MixlingError
+
+    if new_key is not None:
+        from mixling.serving.keys import new_key as made
+
+        key, line = made(new_key)
+        typer.echo(f"key, shown once:          {key}\nline for the file of keys: {line}")
+        return
+    if store is None:
+        raise MixlingError("say which store to serve: mixling serve STORE")
+    from mixling.serving.serve import serve
+
+    serve(
+        store,
+        host=host,
+        port=port,
+        keys=keys,
+        rate=rate,
+        model=model,
+        precision=precision,
+        log_questions=log_questions,
+    )

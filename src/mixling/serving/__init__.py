@@ -1,0 +1,1 @@
+"""A store behind HTTP: search, documents, embeddings, metrics, the page."""

@@ -1,0 +1,68 @@
+"""The verb `serve`: a store behind HTTP until it is stopped."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from pathlib import Path
+
+from mixling.errors import MixlingError
+
+
+def serve(
+    store: str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    keys: str | Path | None = None,
+    rate: float = 0.0,
+    model: str | None = None,
+    precision: str = "auto",
+    log_questions: bool = False,
+) -> None:
+    """Answer questions over HTTP until stopped (SIGTERM or Ctrl+C: what has begun is answered first).
+
+    host: the loopback address by default; another one needs keys. keys: a file of hashed API keys (also MIXLING_KEYS).
+    rate: requests a second of each key or address, 0: no limit. Raises MixlingError.
+    """
+    try:
+        import uvicorn
+
+        from mixling.serving.app import Settings, application
+    except ImportError as error:
+        raise MixlingError(f"{error.name} is not installed: pip install 'mixling[serve]'") from None
+    from mixling.encoding.precision import precision as chosen
+    from mixling.searching.query import Searcher
+    from mixling.serving.keys import read_keys
+
+    known = read_keys(Path(keys) if keys is not None else None)
+    if not known and not _loopback(host):
+        raise MixlingError(
+            f"--host {host} is reached from elsewhere, and anybody could ask: give --keys FILE (`mixling serve --new-key NAME` "
+            "prints a key and its line), or leave the host at 127.0.0.1"
+        )
+    searcher = Searcher(store, model)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    settings = Settings(
+        keys=known, rate=rate, precision=chosen(searcher.retriever, precision), log_questions=log_questions
+    )
+    uvicorn.run(
+        application(searcher, settings),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=30,
+        limit_concurrency=1024,
+        timeout_keep_alive=15,
+    )
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
