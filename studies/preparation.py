@@ -29,7 +29,6 @@ LANGUAGES, RELATED = ["am", "km"], {"am": "ar", "km": "th"}
 WAYS: dict[str, dict[str, Any]] = {
     "all": {},
     "no new pieces": {"vocabulary": 0},
-    "mlm and tlm alone": {"objectives": ("mlm", "tlm")},
 }
 
 
