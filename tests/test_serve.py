@@ -237,6 +237,21 @@ def test_a_fault_inside_is_an_error_and_not_the_end(store, monkeypatch):
         assert client.post("/v1/search", json={"question": "a"}).status_code == 200
 
 
+def test_the_page_asks_nobody_else_and_speaks_nine_languages(client):
+    page = client.get("/")
+    assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
+    script, style = client.get("/page.js").text, client.get("/page.css").text
+    for text in (page.text, script, style):
+        assert not re.search(r"https?://|innerHTML|\bon\w+=|style=|eval\(", text)
+    words = client.get("/words.json").json()
+    wanted = set(re.findall(r'data-word="(\w+)"', page.text)) | set(re.findall(r'word\("(\w+)"\)', script))
+    assert len(words) >= 8 and all(wanted <= set(one) and all(one.values()) for one in words.values())
+    answer = client.post("/v1/search", json={"question": "bridge", "asked_in": "de"}).json()
+    assert answer["asked_in"] == "de" and all("level" in r for r in answer["results"])
+
+
 @pytest.mark.slow
 def test_no_request_that_the_description_allows_breaks_it(store):
     import schemathesis

@@ -70,7 +70,7 @@ class Searcher:
         way: "dense", "text" (full text) or "both" (reciprocal rank, by `weights`). fairness: see
         `mixling.searching.fairness`; asked_in: the question's language, else it is identified; quotas: at most so many of a
         language. mark: name the sentence that answers. Each found passage is a dictionary: rank, score, language, title,
-        address, text, sentence ([begin, end) in text) and the store's other columns.
+        address, text, sentence ([begin, end) in text), level (its language's, where fairness reads it), the store's other columns.
         """
         asked = [question] if isinstance(question, str) else list(question)
         if not any(q.strip() for q in asked):
@@ -103,7 +103,7 @@ class Searcher:
             raise MixlingError(
                 f"the store has no passages in {', '.join(x for x in wanted if x not in known)}; it has {', '.join(self.means)}"
             )
-        own = tag(asked_in) if asked_in else self.identifier(asked[0])[0]
+        own = self.language(asked, asked_in)
         vector = self._mean(vectors)
         lists = []
         if way in ("dense", "both"):
@@ -112,6 +112,10 @@ class Searcher:
             lists.append(self.store.lexical(" ".join(asked), max(k, DEPTH), wanted).to_pylist())
         found = lists[0] if len(lists) == 1 else _fused(lists, weights)
         return self._shown(found[:k], vector, mark)
+
+    def language(self, asked: Sequence[str], given: str | None = None) -> str:
+        """The language of a question, as given or identified among the store's."""
+        return tag(given) if given else self.identifier(asked[0])[0]
 
     def _mean(self, v: np.ndarray) -> np.ndarray:
         """The mean of the vectors of a question and its translations: float32 [d]."""
@@ -145,7 +149,7 @@ class Searcher:
             own,
             quotas=quotas,
         )
-        return [rows[i] for i in places]
+        return [{**rows[i], "level": levels[rows[i]["language"]]} for i in places]
 
     def _shown(self, rows: Sequence[dict[str, Any]], vector: np.ndarray, mark: bool) -> list[dict[str, Any]]:
         cut = [sentences(r["text"], r["language"]) for r in rows] if mark else []

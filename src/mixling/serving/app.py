@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -28,7 +29,13 @@ from mixling.serving.keys import Rate, name_of
 
 log = logging.getLogger("mixling.serving")
 Text = Annotated[str, Field(min_length=1, max_length=8000)]
-OPEN = ("/health", "/ready")
+PAGE = Path(__file__).parent / "page"
+FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js", "/words.json": "words.json"}
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+OPEN = ("/health", "/ready", *FILES)
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
     @app.middleware("http")
     async def guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         begun, path = time.perf_counter(), request.url.path
-        known = {"/v1/search", "/v1/embeddings", "/metrics", "/openapi.json", *OPEN}
+        known = {"/v1/search", "/v1/info", "/v1/embeddings", "/metrics", "/openapi.json", *OPEN}
         label = path if path in known else "/v1/documents" if path.startswith("/v1/documents/") else "other"
         who, refused = _who(request, s, rate)
         response = refused
@@ -126,7 +133,7 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
         asked.labels(label, response.status_code).inc()
         took.labels(label).observe(seconds)
         response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Content-Security-Policy"] = "default-src 'none'"
+        response.headers["Content-Security-Policy"] = PAGE_POLICY if path in FILES else "default-src 'none'"
         line = {"path": label, "method": request.method, "status": response.status_code, "ms": round(1000 * seconds, 1),
                 "who": who}  # fmt: skip
         if s.log_questions and getattr(request.state, "question", None) is not None:
@@ -142,6 +149,9 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
     @app.exception_handler(Refused)
     async def refused(_: Request, error: Refused) -> Response:
         return _error(error.status_code, str(error.detail))
+
+    for path, name in FILES.items():
+        app.add_api_route(path, _file(name), include_in_schema=False, response_model=None)
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -172,6 +182,7 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
         begun = time.perf_counter()
         texts = [question.question] if isinstance(question.question, str) else question.question
         request.state.question = texts
+        own = searcher.language(texts, question.asked_in)
         vectors = await batcher(texts, "query")
         found = await asyncio.to_thread(
             searcher.answer,
@@ -181,11 +192,11 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
             languages=question.languages,
             way=question.way,
             fairness=question.fairness,
-            asked_in=question.asked_in,
+            asked_in=own,
             quotas=question.quotas,
             mark=question.mark,
         )
-        return {"results": found, "ms": round(1000 * (time.perf_counter() - begun), 1)}
+        return {"results": found, "asked_in": own, "ms": round(1000 * (time.perf_counter() - begun), 1)}
 
     @app.get("/v1/documents/{name:path}")
     async def document(name: str) -> dict[str, Any]:
@@ -222,6 +233,17 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
         }
 
     return app
+
+
+def _file(name: str) -> Callable[[], Awaitable[Response]]:
+    """A route that gives one file of the page, read once."""
+    kinds = {"html": "text/html", "css": "text/css", "js": "text/javascript", "json": "application/json"}
+    content = (PAGE / name).read_bytes()
+
+    async def give() -> Response:
+        return Response(content, media_type=f"{kinds[name.rpartition('.')[2]]}; charset=utf-8")
+
+    return give
 
 
 def _written(vector: np.ndarray, form: str) -> list[float] | str:
