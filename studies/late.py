@@ -18,7 +18,7 @@ from mixling.evaluation.rows import of_task, task_comparison
 from mixling.reports.evaluate import evaluate
 
 TEACHER, RUNS = "intfloat/multilingual-e5-small", Path("runs/optical")
-TASKS = ["sib-200:test@en,am,km,so,sw,ha,yo", "afriqa"]
+TASKS = ["sib-200:test@en,am,km,so,sw,ha,yo"]
 
 
 def main() -> None:
