@@ -35,7 +35,7 @@ from mixling.models.vocabulary import extend, hide, learn, mask_token
 from mixling.preparation.similarity import margins
 from mixling.progress import Progress
 from mixling.training import checkpoint
-from mixling.training.train import rate_at
+from mixling.training.train import decayed, rate_at
 
 OBJECTIVES = ("mlm", "tlm", "distil")
 
@@ -225,7 +225,7 @@ def _loop(
     torch.manual_seed(job["seed"])
     head = Words(student.encoder.config.hidden_size, words).to(device)
     weights = [*student.model.parameters(), *head.parameters()]
-    optimizer = torch.optim.AdamW(weights, lr=job["lr"], weight_decay=0.01, fused=True)
+    optimizer = torch.optim.AdamW(decayed(weights, 0.01), lr=job["lr"], fused=True)
     begin = _resume(out, student, head, optimizer)
     by_language = [[p for p in rows if p.language == x] for x in job["languages"]]
     log: dict[str, float] = {}

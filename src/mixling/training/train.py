@@ -145,7 +145,7 @@ def _loop(
     objective.check(pairs)
     weights = [p for p in model.parameters() if p.requires_grad]
     own = list(objective.parameters())
-    optimizer = torch.optim.AdamW(_weights([*weights, *own], t.weight_decay), lr=t.lr, fused=True)
+    optimizer = torch.optim.AdamW(decayed([*weights, *own], t.weight_decay), lr=t.lr, fused=True)
     begin, best = _resume(out, model, objective, optimizer)
     table = word_table(model)
     development = task(t.validation.task) if t.validation and main else None
@@ -200,7 +200,7 @@ def _loop(
     return best, last
 
 
-def _weights(some: list[torch.nn.Parameter], decay: float) -> list[dict]:
+def decayed(some: list[torch.nn.Parameter], decay: float) -> list[dict]:
     """Weight decay on matrices only, as usual: not on biases and layer norms."""
     return [
         {"params": [p for p in some if p.ndim > 1], "weight_decay": decay},
