@@ -17,7 +17,7 @@ from mixling.searching.fairness import MODES, order
 from mixling.searching.index import index
 from mixling.searching.passages import passages, sentences
 from mixling.searching.query import Searcher, search
-from mixling.searching.store import make_store, open_store
+from mixling.searching.stores import make_store, open_store
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ import pytest
 from mixling.errors import MixlingError
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
-from mixling.searching.store import SHOWN, make_store, open_store, schema
+from mixling.searching.store import SHOWN, schema
+from mixling.searching.stores import make_store, open_store
 
 
 def free_port():

@@ -28,7 +28,8 @@ from mixling.progress import Progress
 from mixling.searching.documents import Document, documents
 from mixling.searching.languages import Identifier
 from mixling.searching.passages import passages
-from mixling.searching.store import Store, make_store, schema
+from mixling.searching.store import Store, schema
+from mixling.searching.stores import make_store
 
 # documents looked up together; passages encoded and written together
 LOOKED_UP, WRITTEN = 256, 512

@@ -16,7 +16,8 @@ from mixling.models.retriever import Retriever
 from mixling.searching.fairness import order
 from mixling.searching.languages import Identifier
 from mixling.searching.passages import sentences
-from mixling.searching.store import Store, open_store
+from mixling.searching.store import Store
+from mixling.searching.stores import open_store
 
 WAYS = ("dense", "text", "both")
 # languages up to which each has a list of its own; candidates of a list
@@ -51,35 +52,12 @@ class Searcher:
         """Tells the question's language, among those of the store."""
         return Identifier(list(self.means))
 
-    def search(
-        self,
-        question: str | Sequence[str],
-        k: int = 10,
-        *,
-        languages: Sequence[str] | None = None,
-        way: str = "dense",
-        fairness: str = "own-first",
-        asked_in: str | None = None,
-        quotas: Mapping[str, int] | None = None,
-        weights: tuple[float, float] = (1.0, 1.0),
-        mark: bool = True,
-    ) -> list[dict[str, Any]]:
-        """The best k passages.
-
-        question: or several, a question and its translations, whose vectors are averaged. languages: of the passages.
-        way: "dense", "text" (full text) or "both" (reciprocal rank, by `weights`). fairness: see
-        `mixling.searching.fairness`; asked_in: the question's language, else it is identified; quotas: at most so many of a
-        language. mark: name the sentence that answers. Each found passage is a dictionary: rank, score, language, title,
-        address, text, sentence ([begin, end) in text), level (its language's, where fairness reads it), the store's other columns.
-        """
+    def search(self, question: str | Sequence[str], k: int = 10, **more: Any) -> list[dict[str, Any]]:
+        """The best k passages for a question, or for a question and its translations. more: as in `answer`."""
         asked = [question] if isinstance(question, str) else list(question)
         if not any(q.strip() for q in asked):
             raise MixlingError("the question is empty; ask something")
-        vectors = self.retriever.encode(asked, "query")
-        return self.answer(
-            asked, vectors, k, languages=languages, way=way, fairness=fairness, asked_in=asked_in, quotas=quotas,
-            weights=weights, mark=mark,
-        )  # fmt: skip
+        return self.answer(asked, self.retriever.encode(asked, "query"), k, **more)
 
     def answer(
         self,
@@ -95,7 +73,14 @@ class Searcher:
         weights: tuple[float, float] = (1.0, 1.0),
         mark: bool = True,
     ) -> list[dict[str, Any]]:
-        """As `search`, for questions whose vectors are there: float32 [questions, d]."""
+        """The best k passages.
+
+        asked: a question, or it and its translations, whose vectors (float32 [questions, d]) are averaged. languages: of the
+        passages. way: "dense", "text" (full text) or "both" (reciprocal rank, by `weights`). fairness: see
+        `mixling.searching.fairness`; asked_in: the question's language, else it is identified; quotas: at most so many of a
+        language. mark: name the sentence that answers. Each found passage is a dictionary: rank, score, language, title,
+        address, text, sentence ([begin, end) in text), level (its language's, where fairness reads it), the store's other columns.
+        """
         choose(way, WAYS, "way")
         wanted = None if languages is None else [tag(x) for x in languages]
         known = [x for x in wanted or self.means if x in self.means]

@@ -1,7 +1,4 @@
-"""What a store of passages must do, and which one an address means.
-
-An address is a folder (LanceDB) or milvus://host:port/name (a Milvus server).
-"""
+"""What a store of passages holds and must do."""
 
 from __future__ import annotations
 
@@ -10,8 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-
-from mixling.errors import MixlingError
 
 
 def schema(dimensions: int) -> pa.Schema:
@@ -87,25 +82,3 @@ class Store(Protocol):
 
     def finish(self) -> None:
         """Make indexes fit for searching; called when writing ends."""
-
-
-def open_store(address: str) -> Store:
-    """A store that is there. Raises MixlingError."""
-    return _kind(address).open(address)
-
-
-def make_store(address: str, dimensions: int, info: dict[str, Any]) -> Store:
-    """A store that is there, or a new one with these facts. Raises MixlingError."""
-    return _kind(address).make(address, dimensions, info)
-
-
-def _kind(address: str) -> Any:
-    if address.startswith("milvus://"):
-        from mixling.searching.milvus import Milvus
-
-        return Milvus
-    if "://" in address:
-        raise MixlingError(f"{address}: no such kind of store; give a folder, or milvus://host:port")
-    from mixling.searching.lance import Lance
-
-    return Lance

@@ -1,0 +1,30 @@
+"""Which store an address means: a folder (LanceDB), or milvus://host:port/name (a Milvus server)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mixling.errors import MixlingError
+from mixling.searching.store import Store
+
+
+def open_store(address: str) -> Store:
+    """A store that is there. Raises MixlingError."""
+    return _kind(address).open(address)
+
+
+def make_store(address: str, dimensions: int, info: dict[str, Any]) -> Store:
+    """A store that is there, or a new one with these facts. Raises MixlingError."""
+    return _kind(address).make(address, dimensions, info)
+
+
+def _kind(address: str) -> Any:
+    if address.startswith("milvus://"):
+        from mixling.searching.milvus import Milvus
+
+        return Milvus
+    if "://" in address:
+        raise MixlingError(f"{address}: no such kind of store; give a folder, or milvus://host:port")
+    from mixling.searching.lance import Lance
+
+    return Lance
