@@ -256,28 +256,25 @@ import sys, os, signal, torch
 torch.set_num_threads(1)  # scores that nearly tie stand in another order on another number of threads
 import mixling.preparation.mine as m
 m.SCORES = 44 * 8 * 4  # a few questions a block
-kill = int(sys.argv[3])
-done = [0]
-real = m.pick
-def pick(*a, **k):
-    done[0] += 1
-    if done[0] == kill: os.kill(os.getpid(), signal.SIGKILL)
-    return real(*a, **k)
-m.pick = pick
-m.mine(sys.argv[1], "sample", sys.argv[2], negatives=4, precision="fp32", keep=1.0)
+model, real, done = sys.argv[1], m.pick, [0]
+for out, kill in zip(sys.argv[2::2], map(int, sys.argv[3::2])):
+    def pick(*a, **k):
+        done[0] += 1
+        if done[0] == kill: os.kill(os.getpid(), signal.SIGKILL)
+        return real(*a, **k)
+    m.pick, done[0] = pick, 0
+    m.mine(model, "sample", out, negatives=4, precision="fp32", keep=1.0)
 """
 
 
 @pytest.mark.slow
 def test_killed_it_goes_on_and_ends_in_the_same_table(chain, tmp_path):
-    def go(out, kill):
-        return subprocess.run(
-            [sys.executable, "-c", CODE, str(chain), str(tmp_path / out), str(kill)]
-        ).returncode
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
 
-    assert go("whole", 0) == 0
-    for kill in (3, 9):
-        assert go("cut", kill) == -signal.SIGKILL
-        assert not (tmp_path / "cut").exists() and list((tmp_path / "cut.part").glob("picked-*.npy"))
-    assert go("cut", 0) == 0 and not (tmp_path / "cut.part").exists()
-    assert folder.read(tmp_path / "cut").negatives.equals(folder.read(tmp_path / "whole").negatives)
+    def go(*runs):
+        return subprocess.run([sys.executable, "-c", CODE, str(chain), *map(str, runs)]).returncode
+
+    assert go(whole, 0, cut, 5) == -signal.SIGKILL
+    assert not cut.exists() and len(list((tmp_path / "cut.part").glob("picked-*.npy"))) == 4
+    assert go(cut, 0) == 0 and not (tmp_path / "cut.part").exists()
+    assert folder.read(cut).negatives.equals(folder.read(whole).negatives)

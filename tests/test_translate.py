@@ -215,28 +215,27 @@ def test_a_language_that_the_model_does_not_know(translator):
 CODE = """
 import os, signal, sys
 import mixling.preparation.translate as t
-kill, done = int(sys.argv[3]), [0]
 t.BLOCK = 8
-real = t.write_text
-def write(path, text):
-    real(path, text)
-    done[0] += path.name.startswith("block-")
-    if done[0] == kill: os.kill(os.getpid(), signal.SIGKILL)
-t.write_text = write
-t.translate(sys.argv[1], sys.argv[2], ["xh"], command="rev", ratio=50)
+real, done = t.write_text, [0]
+for out, kill in zip(sys.argv[1::2], map(int, sys.argv[2::2])):
+    def write(path, text):
+        real(path, text)
+        done[0] += path.name.startswith("block-")
+        if done[0] == kill: os.kill(os.getpid(), signal.SIGKILL)
+    t.write_text, done[0] = write, 0
+    t.translate("sample", out, ["xh"], command="rev", ratio=50)
 """
 
 
 @pytest.mark.slow
 def test_killed_it_goes_on_where_it_was(tmp_path):
-    def go(out, kill):
-        done = subprocess.run([sys.executable, "-c", CODE, "sample", str(tmp_path / out), str(kill)])
-        return done.returncode
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
 
-    assert go("whole", -1) == 0
-    for kill in (2, 3):
-        assert go("cut", kill) == -signal.SIGKILL
-    assert not (tmp_path / "cut").exists() and len(list((tmp_path / "cut.part").glob("block-*"))) == 5
-    assert go("cut", -1) == 0 and not (tmp_path / "cut.part").exists()
+    def go(*runs):
+        return subprocess.run([sys.executable, "-c", CODE, *map(str, runs)]).returncode
+
+    assert go(whole, -1, cut, 3) == -signal.SIGKILL
+    assert not cut.exists() and len(list((tmp_path / "cut.part").glob("block-*"))) == 3
+    assert go(cut, -1) == 0 and not (tmp_path / "cut.part").exists()
     for name in ("corpus.jsonl", "queries.jsonl", "translations.jsonl", "translate.json"):
-        assert (tmp_path / "cut" / name).read_text() == (tmp_path / "whole" / name).read_text()
+        assert (cut / name).read_text() == (whole / name).read_text()
