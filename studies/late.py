@@ -12,6 +12,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from mixling.corpora.files import write_text
 from mixling.evaluation.result import Result
 from mixling.evaluation.rows import of_task, task_comparison
@@ -41,14 +44,18 @@ def main() -> None:
 
 
 def row(form: str, name: str, task: str, result: Result, before: Result | None) -> dict[str, Any]:
-    """The pool's mAP and its interval; the difference to the teacher in the same form."""
-    entry = result.summary["tasks"][task]
-    found = {"task": task, "form": form, "asks": name, "pool mAP": entry["pool"]["mAP"],
-             "interval": entry["intervals"]["pool"]["mAP"]}  # fmt: skip
-    if before is not None:
-        first, second = ([of_task(r.scores, task)] for r in (before, result))
-        c, p = task_comparison(first, second)["pool"]["mAP"]
-        found.update(difference=c.difference, low=c.low, high=c.high, p=p)
+    """mAP of questions in the other languages among the English documents, and in the pool; with differences to the teacher
+    in the same form."""
+    found: dict[str, Any] = {"task": task, "form": form, "asks": name}
+    scores = [None if r is None else of_task(r.scores, task) for r in (before, result)]
+    for what, setting, keep in (("to English", "cross-lingual", "en"), ("pool", "pool", "")):
+        first, second = (
+            None if s is None else s.filter(pc.equal(pc.cast(s["passage_language"], pa.string()), keep)) for s in scores
+        )
+        c, p = task_comparison([second if first is None else first], [second])[setting]["mAP"]
+        found[what] = {"mAP": c.second}
+        if first is not None:
+            found[what].update(difference=c.difference, low=c.low, high=c.high, p=p)
     return found
 
 

@@ -193,7 +193,9 @@ def _table(plan: StudyConfig, rows: list[dict]) -> list[dict[str, Any]]:
             line: dict[str, Any] = {"task": name, "variant": variant.name, "seeds": len(mine)}
             for setting, metric in COLUMNS:
                 values = [m[setting][metric] for m in mine if setting in m]
-                if values and not np.isnan(values).any():  # nothing to measure: no question has two answers, say
+                if (
+                    values and not np.isnan(values).any()
+                ):  # nothing to measure: no question has two answers, say
                     line[f"{setting}.{metric}"] = float(np.mean(values))
                     line[f"{setting}.{metric}.spread"] = float(max(values) - min(values))
             out.append(line)

@@ -158,6 +158,11 @@ class TermConfig(_Part):
         description="folder or hub name of a frozen retriever (distil-scores and margin-mse: or of a cross-encoder); "
         "default: the model as it was before training",
     )
+    epsilon: Annotated[float, Field(gt=0)] = Field(
+        0.01,
+        description="of optical: how blurred the transport is; at .05 every token is pulled to the middle of the other "
+        "sentence (docs/findings.md, 6)",
+    )
     over: Literal["batch", "list"] = Field(
         "batch",
         description="of distil-scores and margin-mse: the batch's passages, or (a cross-encoder always) the pair's own and "

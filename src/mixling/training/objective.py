@@ -168,9 +168,9 @@ class Objective(nn.Module):
             total = torch.zeros((), device=student.device)
             for term, teacher in zip(terms, said, strict=True):
                 theirs, rows = _padded([teacher[i] for i, _ in some])
-                total = total + term.weight * transport(theirs, student, rows, columns).sum() / len(
-                    batch.translated
-                )
+                total = total + term.weight * transport(
+                    theirs, student, rows, columns, term.epsilon
+                ).sum() / len(batch.translated)
             return total
 
         return loss

@@ -26,7 +26,7 @@ def sinkhorn(
     cost: Tensor,
     rows: Tensor,
     columns: Tensor,
-    epsilon: float = 0.05,
+    epsilon: float = 0.01,
     iterations: int = 50,
     tolerance: float = 1e-4,
 ) -> Tensor:
@@ -73,7 +73,7 @@ def costs(teacher: Tensor, student: Tensor) -> Tensor:
 
 
 def transport(
-    teacher: Tensor, student: Tensor, rows: Tensor, columns: Tensor, epsilon: float = 0.05
+    teacher: Tensor, student: Tensor, rows: Tensor, columns: Tensor, epsilon: float = 0.01
 ) -> Tensor:
     """Transport cost of each pair of texts, [b]: teacher [b, m, d], student [b, n, d], masks of tokens that count."""
     cost = costs(teacher, student)
