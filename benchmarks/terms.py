@@ -139,7 +139,7 @@ def main() -> None:
                 seconds[name].append(time.perf_counter() - begun)
                 shares += [spent[0] / seconds[name][-1]] if name == "optical" else []
             if name in alone:
-                retriever.model.zero_grad(set_to_none=True)
+                retriever.model.zero_grad(set_to_none=False)  # the word table keeps its gradient
     rows = []
     for name, mine in seconds.items():
         each = [a / b for a, b in zip(mine, seconds["none"], strict=True)]

@@ -126,8 +126,10 @@ def adapted() -> Table:
             {
                 "way": row["way"],
                 **{f"{x}: pieces a word": f"{row['pieces a word'][x]:.2f}" for x in ("am", "km")},
-                **{f"{x}: pool mAP": f"{row[x]['pool mAP']:.3f}" for x in ("am", "km", "en")},
-                **{f"{x}, change": change(row[x] if "p" in row[x] else None, 3) for x in ("am", "km", "en")},
+                **{
+                    f"asked in {x}": f"{row[x]['pool mAP']:.3f} {change(row[x] if 'p' in row[x] else None, 3)}".strip()
+                    for x in ("am", "km", "en", "ar", "th")
+                },
             }
         )
     return rows
@@ -148,11 +150,9 @@ def tables() -> dict[str, Table]:
     return {
         "terms": against("terms", "xquad-r"),
         "mined": mined(),
-        "negatives": against("negatives", "mlqa-held-out"),
         "optical": optical(),
         "forms": forms(),
         "languages": by_language(),
         "adapt": adapted(),
         "first ten": first_ten(),
-        "mdpr": against("mdpr", "tydi"),
     }

@@ -73,7 +73,9 @@ class Bench:
             self.tests[name, raw] = (one, *sides)
         one, queries, candidates = self.tests[name, raw]
         if found is not None:
-            asked, answered = ([one.languages[i] for i in x] for x in (one.query_language, one.candidate_language))
+            asked, answered = (
+                [one.languages[i] for i in x] for x in (one.query_language, one.candidate_language)
+            )
             queries = found.apply(queries, asked, "query")
             candidates = found.apply(candidates, answered, "passage")
         entry, _, _ = score(one, rank_task(one, Dot(queries, candidates), 100))
@@ -96,7 +98,12 @@ def maps(bench: Bench) -> dict:
     mlqa = lambda split="mlqa:test": [bench.stock(split, ["all"])]  # noqa: E731
     found = {("methods", "none"): (None, "", {}, TESTS)}
     for alpha in (0.6, 1.0):
-        found["methods", f"SHIFT, alpha {alpha:g}"] = (lambda: eleven(raw=True), "shift", {"alpha": alpha}, TESTS)
+        found["methods", f"SHIFT, alpha {alpha:g}"] = (
+            lambda: eleven(raw=True),
+            "shift",
+            {"alpha": alpha},
+            TESTS,
+        )
     for name, method, settings in (
         ("centring", "centring", {}),
         ("centring, mean put back", "centring", {"keep_mean": True}),
@@ -108,7 +115,12 @@ def maps(bench: Bench) -> dict:
         found["methods", name] = (eleven, method, settings, TESTS)
     found["methods", "trained map"] = (lambda: eleven() + mlqa(), "map", {}, TESTS[:4])
     # the development row has no text of its own in the fit
-    found["methods", "trained map, train split"] = (lambda: eleven() + mlqa("mlqa:train"), "map", {}, TESTS[4:])
+    found["methods", "trained map, train split"] = (
+        lambda: eleven() + mlqa("mlqa:train"),
+        "map",
+        {},
+        TESTS[4:],
+    )
     found["languages", "LSAR, default (39 languages, rank 16)"] = (
         lambda: [bench.stock("sib-200", high, 100)],
         "lsar",
@@ -141,9 +153,19 @@ def maps(bench: Bench) -> dict:
         TESTS[:4],
     )
     found["vectors", "LSAR, from Parquet files alone"] = (eleven, "lsar", {}, TESTS[:1])
-    found["vectors", "trained map, from Parquet files alone"] = (lambda: eleven() + mlqa(), "map", {}, TESTS[:1])
+    found["vectors", "trained map, from Parquet files alone"] = (
+        lambda: eleven() + mlqa(),
+        "map",
+        {},
+        TESTS[:1],
+    )
     for n in (10, 25, 50, 100, 200, 701):
-        found["texts", f"LSAR, {n} sentences a language"] = (lambda n=n: eleven(False, n), "lsar", {}, TESTS[:1])
+        found["texts", f"LSAR, {n} sentences a language"] = (
+            lambda n=n: eleven(False, n),
+            "lsar",
+            {},
+            TESTS[:1],
+        )
     return found
 
 
@@ -182,7 +204,12 @@ def main() -> None:
         fit = from_files if part == "vectors" else fitted
         found = None if stocks is None else fit(method, there, **settings)
         spent = time.perf_counter() - begun
-        row = {"part": part, "map": name, "made": getattr(found, "made", {}), "seconds to fit": round(spent, 1)}
+        row = {
+            "part": part,
+            "map": name,
+            "made": getattr(found, "made", {}),
+            "seconds to fit": round(spent, 1),
+        }
         row["tasks"] = {t: bench.measured(found, t) for t in tests}
         rows[part, name] = row
         order = [rows[k] for k in every if k in rows]

@@ -31,7 +31,11 @@ def main() -> None:
     model = train(base, run)
     found = means(Retriever(str(model)), task("xquad-r"), "bf16")
     runs = json.loads((HERE / "xquad-strategies.json").read_text())["runs"]
-    padded = {r["seed"]: [r["tasks"]["xquad-r"][s]["mAP"] for s in SETTINGS] for r in runs if r["variant"] == "hybrid(0.5)"}
+    padded = {
+        r["seed"]: [r["tasks"]["xquad-r"][s]["mAP"] for s in SETTINGS]
+        for r in runs
+        if r["variant"] == "hybrid(0.5)"
+    }
     packed = [found[s]["mAP"] for s in SETTINGS]
     row = {
         "settings": SETTINGS,

@@ -71,7 +71,11 @@ def main() -> None:
     rows = {(r["task"], r["model"]): r for r in content["rows"]}
     models = {"e5-small": DEFAULT, "bm25": "bm25"}
     for task in given.tasks:
-        source = task.partition(":")[0].replace("xquad-paragraphs-en", "xquad-r").replace("xquad-paragraphs", "xquad-r")
+        source = (
+            task.partition(":")[0]
+            .replace("xquad-paragraphs-en", "xquad-r")
+            .replace("xquad-paragraphs", "xquad-r")
+        )
         if located(source) is None:
             print(f"{task}: not on this machine")
             continue
@@ -82,10 +86,21 @@ def main() -> None:
             out = Path("runs/instrument") / task / name
             result = evaluate(model, [task], out, precision=TASKS[task], keep="vectors")
             rows[task, name] = row(result, task, name)
-            order = sorted(rows.values(), key=lambda r: (list(TASKS).index(r["task"]), r["model"] != "e5-small"))
+            order = sorted(
+                rows.values(), key=lambda r: (list(TASKS).index(r["task"]), r["model"] != "e5-small")
+            )
             content = {"rows": order, "versions": versions(), "machine": machine()}
             write_text(RESULT, json.dumps(content, indent=1) + "\n")
-            print(task, name, {k: round(v["mAP"], 4) for k, v in rows[task, name].items() if isinstance(v, dict) and "mAP" in v}, flush=True)
+            print(
+                task,
+                name,
+                {
+                    k: round(v["mAP"], 4)
+                    for k, v in rows[task, name].items()
+                    if isinstance(v, dict) and "mAP" in v
+                },
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

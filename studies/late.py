@@ -33,7 +33,11 @@ def main() -> None:
             folder = RUNS / f"{form.replace(' ', '-')}-{name}"
             if not (folder / "summary.json").exists():
                 evaluate(
-                    prefix + model, TASKS, folder, precision="bf16", documents=None if name == "teacher" else TEACHER
+                    prefix + model,
+                    TASKS,
+                    folder,
+                    precision="bf16",
+                    documents=None if name == "teacher" else TEACHER,
                 )
             result = Result.load(folder)
             rows += [row(form, name, task, result, before) for task in TASKS]
@@ -50,7 +54,8 @@ def row(form: str, name: str, task: str, result: Result, before: Result | None) 
     scores = [None if r is None else of_task(r.scores, task) for r in (before, result)]
     for what, setting, keep in (("to English", "cross-lingual", "en"), ("pool", "pool", "")):
         first, second = (
-            None if s is None else s.filter(pc.equal(pc.cast(s["passage_language"], pa.string()), keep)) for s in scores
+            None if s is None else s.filter(pc.equal(pc.cast(s["passage_language"], pa.string()), keep))
+            for s in scores
         )
         c, p = task_comparison([second if first is None else first], [second])[setting]["mAP"]
         found[what] = {"mAP": c.second}

@@ -19,9 +19,7 @@ def main() -> None:
     """Measure and write what is committed."""
     result = evaluate(DEFAULT, ["xquad-r"], "runs/noise", keep="vectors", noise=KINDS)
     own = {
-        name: {
-            code: round(v["mAP"], 4) for code, v in entry["monolingual"]["by_language"].items()
-        }
+        name: {code: round(v["mAP"], 4) for code, v in entry["monolingual"]["by_language"].items()}
         for name, entry in result.summary["tasks"].items()
     }
     content = {

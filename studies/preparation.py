@@ -27,8 +27,8 @@ MODEL, RUNS = "intfloat/multilingual-e5-small", Path("runs")
 TASK = "sib-200:test@en,am,km,ar,th"
 LANGUAGES, RELATED = ["am", "km"], {"am": "ar", "km": "th"}
 WAYS: dict[str, dict[str, Any]] = {
-    "all": {},
-    "no new pieces": {"vocabulary": 0},
+    "adapted": {"objectives": ("mlm", "tlm", "distil")},
+    "distil alone": {"objectives": ("distil",)},
 }
 
 
@@ -40,12 +40,21 @@ def main() -> None:
     held_out = {x: [t for t, c in zip(one.candidates, one.candidate_language, strict=True) if one.languages[c] == x]
                 for x in LANGUAGES}  # fmt: skip
     measured = {"before": _measured(MODEL, RUNS / "adapt-before")}
-    rows = [{"way": "before", **_scores(measured["before"], None), "pieces a word": _fertility(base, held_out)}]
+    rows = [
+        {"way": "before", **_scores(measured["before"], None), "pieces a word": _fertility(base, held_out)}
+    ]
     facts = {}
     for way, more in WAYS.items():
         out = RUNS / f"adapt-{way.replace(' ', '-')}"
         made = adapt(
-            MODEL, ["sib-200:train", "tico-19:train"], LANGUAGES, out, related=RELATED, margin=1.0, steps=150, **more
+            MODEL,
+            ["sib-200:train", "tico-19:train"],
+            LANGUAGES,
+            out,
+            related=RELATED,
+            margin=1.0,
+            steps=150,
+            **more,
         )
         facts[way] = {k: made[k] for k in ("pairs", "kept", "new_pieces", "coverage", "loss", "seconds")}
         measured[way] = _measured(str(out / "model"), out / "results")
@@ -62,7 +71,8 @@ def main() -> None:
         "task": TASK,
         "rows": rows,
         "first ten": {
-            way: {x: r.summary["tasks"][TASK]["pool"]["top10_share"][x] for x in LANGUAGES} for way, r in measured.items()
+            way: {x: r.summary["tasks"][TASK]["pool"]["top10_share"][x] for x in LANGUAGES}
+            for way, r in measured.items()
         },
         "machine": measured["before"].summary["machine"],
         "versions": measured["before"].summary["versions"],
@@ -84,7 +94,9 @@ def _fertility(retriever: Retriever, texts: dict[str, list[str]]) -> dict[str, f
 def _scores(result: Result, before: Result | None) -> dict[str, Any]:
     """mAP of each question language in the pool, its difference to before, interval and p."""
     pool = result.summary["tasks"][TASK]["pool"]
-    found: dict[str, Any] = {x: {"pool mAP": pool["by_language"][x]["mAP"]} for x in (*LANGUAGES, "en", "ar", "th")}
+    found: dict[str, Any] = {
+        x: {"pool mAP": pool["by_language"][x]["mAP"]} for x in (*LANGUAGES, "en", "ar", "th")
+    }
     if before is not None:
         first, second = ([of_task(r.scores, TASK)] for r in (before, result))
         for name, row in task_comparison(first, second, True).items():

@@ -24,7 +24,8 @@ def run(
     pivot: Annotated[str, typer.Option(help="The other side otherwise; its vectors are distilled.")] = "en",
     vocabulary: Annotated[int, typer.Option(min=0, help="At most so many new pieces a language.")] = 1000,
     objective: Annotated[
-        list[str] | None, typer.Option(help="mlm, tlm, distil; may be repeated; default: all.")
+        list[str] | None,
+        typer.Option(help="mlm, tlm, distil; may be repeated; default: distil, which keeps a retriever one."),
     ] = None,
     margin: Annotated[
         float | None, typer.Option(help="Drop pairs that are less near than this; 1 is a start.")
@@ -37,7 +38,7 @@ def run(
 ) -> None:
     """Teach an encoder a language from bitext: new pieces, masked and translation modelling, distillation."""
     from mixling.errors import MixlingError
-    from mixling.training.adapt import OBJECTIVES, adapt
+    from mixling.training.adapt import adapt
 
     beside = dict(x.partition("=")[::2] for x in related or [])
     if not all(beside.values()):
@@ -50,7 +51,7 @@ def run(
         related=beside,
         pivot=pivot,
         vocabulary=vocabulary,
-        objectives=objective or OBJECTIVES,
+        objectives=objective or ("distil",),
         margin=margin,
         steps=steps,
         batch=batch,

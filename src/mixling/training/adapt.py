@@ -2,8 +2,9 @@
 
 New pieces where the tokeniser cuts the language too small (models/vocabulary.py); then masked language modelling (mlm),
 the same over a sentence and its translation together (tlm, arXiv:1901.07291), and distillation of the base model's
-vectors of the pivot's sentence into both sentences (distil; Reimers and Gurevych 2020), which keeps it a retriever. That
-is the way of arXiv:2408.11942 (amBERT, kmBERT), with what it lacks. The other side of a pair is the pivot or a related
+vectors of the pivot's sentence into both sentences (distil; Reimers and Gurevych 2020), which keeps it a retriever. The
+first two are the way of arXiv:2408.11942 (amBERT, kmBERT): a retriever no longer finds much after them, until it is trained
+for retrieval again (docs/methods.md has the figures), so the default is distil alone. The other side of a pair is the pivot or a related
 language that the model knows (Amharic-Arabic, Khmer-Thai).
 
 A hidden word is looked for among the words of the bitext, not among all: the right answer is always there, it costs a
@@ -77,7 +78,7 @@ def adapt(
     related: dict[str, str] | None = None,
     pivot: str = "en",
     vocabulary: int = 1000,
-    objectives: Sequence[str] = OBJECTIVES,
+    objectives: Sequence[str] = ("distil",),
     distil: float = 1000.0,
     margin: float | None = None,
     steps: int = 300,
@@ -92,7 +93,7 @@ def adapt(
 
     bitext: sources by name (`tico-19:train`), folders, or corpora, whose texts of a group say the same; related: a
     language beside the pivot for the other side of a pair, {"am": "ar"}; vocabulary: at most so many new pieces a
-    language, 0 for none; distil: weight of the squared error of vectors (which is small: a mean over dimensions); margin:
+    language, 0 for none; objectives: of OBJECTIVES, mlm and tlm in turns; distil: weight of the squared error of vectors (which is small: a mean over dimensions); margin:
     drop pairs below it (preparation/similarity.py), None: keep all; steps of `batch` pairs. `out` is a run that goes on
     when called again. Returns what was done (also in out/run.json). Raises MixlingError.
     """
