@@ -155,6 +155,7 @@ def call(chain, out, **more):
         "lr": 1e-3,
         "checkpoint_every": 4,
         "precision": "fp32",
+        "objectives": OBJECTIVES,
     }
     return adapt(str(chain), [sample.read("all")], [TARGET], out, **{**settings, **more})
 
