@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixling.batches.permutation import mix
+from mixling.batches.permutation import mix, one_of
 from mixling.batches.units import Lookup, Units
 from mixling.corpora.corpus import Corpus
 
@@ -65,20 +65,15 @@ class Negatives:
             pairs.append(np.full(n, i))
         pair, passage = np.concatenate(pairs), np.concatenate(found)
         if languages != "mined" and len(pair):
-            there = self.there[self.group[passage]]
-            if languages == "pair":
-                wanted = passage_languages[pair]
-                has = there[np.arange(len(pair)), wanted]
-                wanted = np.where(has, wanted, self.language[passage])
-            else:
+            wanted = passage_languages[pair]
+            if languages == "any":
                 key = mix(seed, passage, visits[pair], blocks[pair])
-                nth = (key % there.sum(1).astype(np.uint64)).astype(np.int64)
-                wanted = (there.cumsum(1) > nth[:, None]).argmax(1)
-            passage = self.rows(self.group[passage] * self.languages + wanted, np.zeros(len(pair), np.int64))
+                wanted = one_of(self.there[self.group[passage]], key)
+            passage = self.translated(passage, wanted)
         return pair, passage
 
-    def translated(self, passages: np.ndarray, language: int) -> np.ndarray:
-        """The same passages in a language, int64 [m]; those that have none stay as they are."""
+    def translated(self, passages: np.ndarray, language: int | np.ndarray) -> np.ndarray:
+        """The same passages in a language (or each in its own, [m]), int64 [m]; those that have none stay as they are."""
         has = self.there[self.group[passages], language]
         wanted = np.where(has, language, self.language[passages])
         return self.rows(self.group[passages] * self.languages + wanted, np.zeros(len(passages), np.int64))

@@ -35,6 +35,12 @@ def unit(*parts: int | np.ndarray) -> np.ndarray:
     return (mix(*parts) >> np.uint64(11)).astype(np.float64) / float(1 << 53)
 
 
+def one_of(there: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """One of the true places of each row, by hash: int64 [n] from bool [n, l], each with one at least, and uint64 [n]."""
+    nth = (key % there.sum(1).astype(np.uint64)).astype(np.int64)
+    return (there.cumsum(1) > nth[:, None]).argmax(1)
+
+
 def permute(index: np.ndarray, n: np.ndarray, key: np.ndarray) -> np.ndarray:
     """Entry `index` of the permutation of 0 … n-1 that `key` names.
 

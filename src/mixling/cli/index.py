@@ -16,7 +16,12 @@ def run(
             help=".jsonl or .parquet with a column `text`, a BEIR folder, or a folder of text, Markdown, HTML, PDF."
         ),
     ],
-    store: Annotated[str, typer.Option("--store", "-s", help="The store: a folder. A cut-off call goes on.")],
+    store: Annotated[
+        str,
+        typer.Option(
+            "--store", "-s", help="The store: a folder, or milvus://host:port/name. A cut-off call goes on."
+        ),
+    ],
     language: Annotated[
         str | None, typer.Option(help="Of documents that do not say theirs; else it is identified.")
     ] = None,

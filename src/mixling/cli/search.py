@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    store: Annotated[str, typer.Argument(help="The store: a folder.")],
+    store: Annotated[str, typer.Argument(help="The store: a folder, or milvus://host:port/name.")],
     question: Annotated[
         list[str] | None,
         typer.Argument(help="The question, or it and its translations; none: ask and ask again."),

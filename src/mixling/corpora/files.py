@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mixling.errors import BadRow, MixlingError, Skipped
 
 
@@ -88,6 +90,14 @@ def write_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write a .npy file under a temporary name and rename it: it is complete or absent."""
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as out:
+        np.save(out, array)
+    temporary.rename(path)
+
+
 def claim(folder: Path, job: dict[str, Any], name: str = "job.json") -> None:
     """Begin a job in a folder, or see that the folder holds this very job, which then goes on. Raises MixlingError."""
     path, job = folder / name, json.loads(json.dumps(job))
@@ -103,6 +113,20 @@ def claim(folder: Path, job: dict[str, Any], name: str = "job.json") -> None:
         raise MixlingError(f"{folder}: is not empty and holds no run; choose another --out")
     else:
         write_text(path, json.dumps(job, indent=1, ensure_ascii=False))
+
+
+def finished(report: Path, job: dict[str, Any], what: str) -> dict[str, Any] | None:
+    """The report of a job that is done, None where its folder is not there yet. Raises MixlingError where the folder holds
+    something else. what: "mined", "translated"."""
+    folder = report.parent
+    if report.exists():
+        done = json.loads(report.read_text(encoding="utf-8"))
+        if any(done.get(k) != v for k, v in job.items()):
+            raise MixlingError(f"{folder}: holds what another call {what}; choose another --out or remove it")
+        return done
+    if folder.exists():
+        raise MixlingError(f"{folder}: exists already and was not {what}; choose another --out")
+    return None
 
 
 def find(folder: Path, *names: str) -> Path | None:

@@ -64,6 +64,13 @@ def vectors(
     return (made if raw else retriever.apply_tail(made, texts, role, languages)), total
 
 
+def comparable(retriever: Retriever, made: np.ndarray) -> np.ndarray:
+    """Vectors [n, d] of which dot products are the model's scores: of length one if it compares by cosine."""
+    if retriever.similarity != "cosine":
+        return made
+    return made / np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-12)
+
+
 def _key(retriever: Retriever, role: str | None, precision: str) -> str:
     digest = hashlib.sha256(fingerprint(retriever).encode())
     digest.update(repr((retriever.prompt(role), retriever.max_length, precision)).encode())

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mixling.encoding.late import maxsim, token_vectors
-from mixling.encoding.vectors import vectors
+from mixling.encoding.vectors import comparable, vectors
 from mixling.errors import MixlingError
 from mixling.evaluation.ranks import Dot, Ranker, Rows, Scorer
 from mixling.evaluation.tasks import Task
@@ -115,9 +115,7 @@ def unit_vectors(
                 progress=bar,
             )
         counted += tokens
-        if retriever.similarity == "cosine":
-            v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
-        made.append(v)
+        made.append(comparable(retriever, v))
     return made[0], made[1], {"texts": len(one.queries) + len(texts), "tokens_encoded": counted}
 
 

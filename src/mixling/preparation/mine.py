@@ -23,11 +23,10 @@ from mixling.batches.units import units
 from mixling.corpora import folder
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import NEGATIVES, Corpus
-from mixling.corpora.files import claim
+from mixling.corpora.files import claim, finished, write_array
 from mixling.corpora.windows import passage_windows
 from mixling.encoding.precision import precision as chosen
-from mixling.encoding.vectors import fingerprint, vectors
-from mixling.errors import MixlingError
+from mixling.encoding.vectors import comparable, fingerprint, vectors
 from mixling.evaluation.lexical import Bm25, words
 from mixling.evaluation.ranks import Dot, Scorer
 from mixling.models.retriever import Retriever
@@ -69,13 +68,9 @@ def mine(
         "window": window,
         "intruders": intruders,
     }
-    if (out / "mine.json").exists():
-        done = json.loads((out / "mine.json").read_text())
-        if any(done.get(k) != v for k, v in job.items()):
-            raise MixlingError(f"{out}: holds what another call mined; choose another --out or remove it")
+    done = finished(out / "mine.json", job, "mined")
+    if done is not None:
         return done
-    if out.exists():
-        raise MixlingError(f"{out}: exists already and was not mined; choose another --out")
     part = out.with_name(out.name + ".part")
     claim(part, job)
     scorer = _scorer(corpus, retriever, window, precision, part)
@@ -112,9 +107,7 @@ def _scorer(
                 folder=part / "vectors",
                 progress=bar,
             )
-        if retriever.similarity == "cosine":
-            v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
-        made.append(v)
+        made.append(comparable(retriever, v))
     return Dot(made[0], made[1])
 
 
@@ -139,13 +132,11 @@ def _pick(
                 right = block[None, :] == source.block[group[begin:end], None]
                 made = pick(scorer(begin, end), right, asked[begin:end], language, negatives, keep, intruders)
                 made[:, 0] += begin
-                with kept.with_suffix(".tmp").open("wb") as file:
-                    np.save(file, made)
-                kept.with_suffix(".tmp").rename(kept)
+                write_array(kept, made)
             rows.append(np.load(kept))
             bar(end, n)
     every = np.concatenate(rows)
-    intruding = every[:, 2] == 1
+    intruding, own = every[:, 2] == 1, language[every[:, 1]] == asked[every[:, 0]]
     table = pa.table([pa.array(every[:, 0]), pa.array(every[:, 1])], schema=NEGATIVES)
     return table, {
         "questions": n,
@@ -154,9 +145,7 @@ def _pick(
         "mined": len(every),
         "intruders_mined": int(intruding.sum()),
         "share_of_intruders": float(intruding.mean()) if len(every) else 0.0,
-        "in_the_questions_language": float((language[every[:, 1]] == asked[every[:, 0]]).mean())
-        if len(every)
-        else 0.0,
+        "in_the_questions_language": float(own.mean()) if len(every) else 0.0,
     }
 
 
@@ -182,12 +171,10 @@ def pick(
         mean[:, code] = scores[:, mine].mean(1)
         best[:, code] = answer[:, mine].max(1)
     any_best = best.max(1)
-    highest = np.where(
-        np.isfinite(best), best, any_best[:, None]
-    )  # the right answer of a language, or else the best
-    with np.errstate(
-        invalid="ignore"
-    ):  # questions without a right answer have no limit, and get no negatives
+    # the right answer of a language, or else the best
+    highest = np.where(np.isfinite(best), best, any_best[:, None])
+    # questions without a right answer have no limit, and get no negatives
+    with np.errstate(invalid="ignore"):
         limit = mean + keep * (highest - mean)
     foreign = best.copy()
     foreign[np.arange(len(asked)), asked] = -np.inf

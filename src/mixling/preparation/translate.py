@@ -22,7 +22,7 @@ import pyarrow as pa
 from mixling.corpora import folder
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import LINKS, PASSAGES, QUESTIONS, Corpus
-from mixling.corpora.files import claim, write_text
+from mixling.corpora.files import claim, finished, write_text
 from mixling.corpora.languages import tag
 from mixling.corpora.sentences import spans
 from mixling.errors import MixlingError
@@ -85,15 +85,9 @@ def translate(
         "margin": margin,
         "beams": beams if model else None,
     }
-    if (out / "translate.json").exists():
-        done = json.loads((out / "translate.json").read_text())
-        if any(done.get(k) != v for k, v in job.items()):
-            raise MixlingError(
-                f"{out}: holds what another call translated; choose another --out or remove it"
-            )
+    done = finished(out / "translate.json", job, "translated")
+    if done is not None:
         return done
-    if out.exists():
-        raise MixlingError(f"{out}: exists already and holds no translations; choose another --out")
     wanted = missing(corpus, targets, tag(pivot))
     if not wanted:
         raise MixlingError(f"{corpus.name}: every text is there in {', '.join(targets)} already")

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from mixling.corpora.languages import tag
 from mixling.encoding.precision import precision as chosen
-from mixling.encoding.vectors import fingerprint
+from mixling.encoding.vectors import comparable, fingerprint
 from mixling.errors import MixlingError, Skipped
 from mixling.machine import keep_memory, versions
 from mixling.models.retriever import Retriever
@@ -51,7 +51,7 @@ def index(
 ) -> dict[str, Any]:
     """Put documents into a store; what is there and unchanged is not encoded again.
 
-    source: .jsonl, .parquet, a BEIR folder, or a folder of text, Markdown, HTML, PDF. store: a folder. language: of
+    source: .jsonl, .parquet, a BEIR folder, or a folder of text, Markdown, HTML, PDF. store: a folder, or milvus://host:port/name. language: of
     documents that do not say theirs; else it is identified, among `languages` if given. size, overlap: tokens of a passage,
     and of the sentences that it repeats of the one before. keep_gone: leave documents that the source no longer has.
     Returns counts. Raises MixlingError.
@@ -63,8 +63,9 @@ def index(
             f"--size {size}, --overlap {overlap}: a passage has at most {retriever.max_length - 8} tokens with this model, and "
             "overlaps by less than its size"
         )
-    made = make_store(store, retriever.dimensions, _info(retriever, size, overlap))
-    _same(made, retriever, size, overlap)
+    info = _info(retriever, size, overlap)
+    made = make_store(store, retriever.dimensions, info)
+    _same(made, info)
     skipped = Skipped(skip_bad)
     total, rows = documents(Path(source), skipped, None if language is None else tag(language))
     identifier = Identifier(None if languages is None else [tag(x) for x in languages])
@@ -121,9 +122,8 @@ def _info(retriever: Retriever, size: int, overlap: int) -> dict[str, Any]:
     }
 
 
-def _same(store: Store, retriever: Retriever, size: int, overlap: int) -> None:
+def _same(store: Store, mine: dict[str, Any]) -> None:
     """Raises MixlingError where a store was made otherwise."""
-    mine = _info(retriever, size, overlap)
     for key in ("encoder", "prompts", "size", "overlap"):
         if store.info.get(key) != mine[key]:
             was, now = (str(x.get(key))[:60] for x in (store.info, mine))
@@ -196,8 +196,7 @@ class _Writer:
         v = self.retriever.encode(
             titled, "passage", languages=[r["language"] for r in self.rows], precision=self.precision
         )
-        if self.retriever.similarity == "cosine":
-            v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
+        v = comparable(self.retriever, v)
         form = schema(v.shape[1])
         columns = [
             pa.FixedSizeListArray.from_arrays(pa.array(v.ravel(), pa.float32()), v.shape[1])

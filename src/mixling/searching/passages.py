@@ -55,9 +55,8 @@ def passages(
         while back - 1 > first and kept + pieces[back - 1][2] <= overlap:
             back -= 1
             kept += pieces[back][2]
-        while (
-            back <= last and kept + pieces[last + 1][2] > size
-        ):  # what is repeated must leave room for what is new
+        # what is repeated must leave room for what is new
+        while back <= last and kept + pieces[last + 1][2] > size:
             kept -= pieces[back][2]
             back += 1
         first = back

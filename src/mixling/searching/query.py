@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mixling.corpora.languages import tag
-from mixling.encoding.vectors import fingerprint
+from mixling.encoding.vectors import comparable, fingerprint
 from mixling.errors import MixlingError, choose
 from mixling.models.retriever import Retriever
 from mixling.searching.fairness import order
@@ -104,9 +104,7 @@ class Searcher:
 
     def _mean(self, v: np.ndarray) -> np.ndarray:
         """The mean of the vectors of a question and its translations: float32 [d]."""
-        if self.retriever.similarity == "cosine":
-            v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
-        return v.mean(0)
+        return comparable(self.retriever, v).mean(0)
 
     def _dense(
         self,

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.files import claim, write_text
+from mixling.corpora.files import claim, write_array, write_text
 from mixling.corpora.languages import tag
 from mixling.errors import MixlingError, choose
 from mixling.evaluation.coverage import pieces
@@ -93,8 +93,8 @@ def adapt(
 
     bitext: sources by name (`tico-19:train`), folders, or corpora, whose texts of a group say the same; related: a
     language beside the pivot for the other side of a pair, {"am": "ar"}; vocabulary: at most so many new pieces a
-    language, 0 for none; objectives: of OBJECTIVES, mlm and tlm in turns; distil: weight of the squared error of vectors (which is small: a mean over dimensions); margin:
-    drop pairs below it (preparation/similarity.py), None: keep all; steps of `batch` pairs. `out` is a run that goes on
+    language, 0 for none; objectives: of OBJECTIVES, mlm and tlm in turns; distil: weight of the squared error of vectors
+    (which is small: a mean over dimensions); margin: drop pairs below it (preparation/similarity.py), None: keep all; steps of `batch` pairs. `out` is a run that goes on
     when called again. Returns what was done (also in out/run.json). Raises MixlingError.
     """
     out, targets = Path(out), [tag(x) for x in languages]
@@ -182,9 +182,7 @@ def _near(base: Retriever, rows: list[Bitext], least: float, out: Path) -> list[
                 mine = [i for i, p in enumerate(rows) if (p.language, p.other_language) == kind]
                 found[mine] = margins(base, [rows[i].text for i in mine], [rows[i].other for i in mine])
                 bar(number, len(kinds))
-        with path.with_suffix(".tmp").open("wb") as file:
-            np.save(file, found)
-        path.with_suffix(".tmp").rename(path)
+        write_array(path, found)
     return [p for p, value in zip(rows, np.load(path), strict=True) if value >= least]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mixling.batches.negatives import Negatives
-from mixling.batches.permutation import mix
+from mixling.batches.permutation import mix, one_of
 from mixling.batches.schedule import BatchPlan, Schedule
 from mixling.batches.units import Rows, units
 from mixling.corpora.catalogue import load
@@ -161,8 +161,7 @@ class Pairs:
         have[np.arange(len(have)), plan.question_languages] = False
         rows = np.flatnonzero(have.any(1))
         key = mix(self.schedule.seed, plan.groups[rows], plan.question_languages[rows], plan.visits[rows])
-        nth = (key % have[rows].sum(1).astype(np.uint64)).astype(np.int64)
-        return rows, (have[rows].cumsum(1) > nth[:, None]).argmax(1)
+        return rows, one_of(have[rows], key)
 
     def _questions(self, s: int, rows: np.ndarray) -> list[str]:
         return [self.question_text[s][int(i)].as_py() for i in rows]
