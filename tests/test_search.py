@@ -1,6 +1,10 @@
 """Documents to a store, a question to its answers: in every form, as often as they change, killed and gone on with."""
 
+import gzip
 import json
+import subprocess
+import sys
+import zlib
 from itertools import pairwise
 
 import numpy as np
@@ -178,14 +182,63 @@ def test_folders_of_every_kind(chain, tmp_path):
         index(str(chain), root, str(tmp_path / "strict"), size=60, skip_bad=False)
 
 
-def pdf(words):
-    """A PDF of one page that says these words."""
-    content = f"BT /F1 12 Tf 10 100 Td ({words}) Tj ET".encode()
+READ = """
+import json, resource, sys
+from pathlib import Path
+from mixling.errors import Skipped
+from mixling.searching.documents import documents
+skipped = Skipped(True)
+found = [(d.id, len(d.text)) for d in documents(Path(sys.argv[1]), skipped)[1]]
+print(json.dumps([found, [str(x)[-200:] for x in skipped.rows], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["folder", "lines"])
+def test_what_unpacks_to_gigabytes_is_left_out(kind, tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "good.txt").write_text("A good text.")
+    if kind == "lines":
+        given = tmp_path / "d" / "lines.jsonl.gz"
+        with gzip.open(given, "wb", 1) as out:
+            out.write(b'{"text": "' + b"a" * (80 << 20))
+            for _ in range(10):
+                out.write(b"a" * (80 << 20))
+            out.write(b'"}\n')
+    else:
+        given = tmp_path / "d"
+        zeros = zlib.compressobj(9)
+        bomb = b"".join(zeros.compress(b" " * (64 << 20)) for _ in range(16)) + zeros.flush()
+        (given / "bomb.pdf").write_bytes(pdf("", bomb, b"/Filter/FlateDecode"))
+        (given / "deep.html").write_text(
+            "<html><body><p>Words.</p>" + "<div>" * 300_000 + "Deep." + "</body></html>"
+        )
+        entities = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 12))
+        (given / "entities.html").write_text(
+            f'<!DOCTYPE html [<!ENTITY e0 "ha">{entities}]><html><body><p>Some words. &e11;</p></body></html>'
+        )
+        (given / "large.txt").write_bytes(b"a" * (65 << 20))
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(given)], capture_output=True, text=True, timeout=120
+    )
+    if kind == "lines":
+        assert "64" in done.stderr and "bytes at most" in done.stderr and len(done.stderr) < 10_000
+        return
+    found, skipped, megabytes = json.loads(done.stdout)
+    assert megabytes < 1500
+    names = dict(found)
+    assert names["good.txt"] == 12 and all(size < 1 << 20 for size in names.values())
+    assert any("bomb.pdf" in x for x in skipped) and any("large.txt" in x for x in skipped)
+
+
+def pdf(words, content=None, more=b""):
+    """A PDF of one page that says these words, or has this content."""
+    content = content or f"BT /F1 12 Tf 10 100 Td ({words}) Tj ET".encode()
     parts = [
         b"<</Type/Catalog/Pages 2 0 R>>",
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
-        b"<</Length %d>>stream\n%s\nendstream" % (len(content), content),
+        b"<</Length %d%s>>stream\n%s\nendstream" % (len(content), more, content),
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
     ]
     out, places = b"%PDF-1.4\n", []

@@ -68,19 +68,19 @@ def test_search_answers_what_the_verb_answers(client, store):
 
 
 def test_documents_and_facts(client):
-    found = client.get("/v1/documents/p0").json()
+    found = client.get("/v1/document?id=p0").json()
     assert found["passages"][0]["part"] == 0 and found["language"]
-    odd = client.get("/v1/documents/%C3%A9vil%2F..%2Fx%20y")
+    odd = client.get("/v1/document?id=%C3%A9vil%2F..%2Fx%20y")
     assert odd.status_code == 200 and odd.headers["content-type"] == "application/json"
     assert odd.json()["passages"][0]["text"].startswith("<script>")
-    assert client.get("/v1/documents/nobody").status_code == 404
-    assert client.get("/v1/documents/..%2F..%2Fetc%2Fpasswd").status_code == 404
+    assert client.get("/v1/document?id=nobody").status_code == 404
+    assert client.get("/v1/document?id=..%2F..%2Fetc%2Fpasswd").status_code == 404
     facts = client.get("/v1/info").json()
     assert facts["passages"] > 352 and "encoder" not in facts and "/" not in facts["model"]
     assert client.get("/health").json() == {"status": "ok"} and client.get("/ready").status_code == 200
     text = client.get("/metrics").text
     assert (
-        'mixling_requests_total{path="/v1/documents",status="404"} 2.0' in text and "mixling_batches" in text
+        'mixling_requests_total{path="/v1/document",status="404"} 2.0' in text and "mixling_batches" in text
     )
     assert "/v1/search" in client.get("/openapi.json").json()["paths"]
 

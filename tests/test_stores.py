@@ -15,7 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from mixling.encoding.shards import encode
 from mixling.errors import MixlingError
+from mixling.models.retriever import Retriever
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
 from mixling.searching.store import SHOWN, schema
@@ -203,33 +205,132 @@ def test_documents_change_and_are_found(chain, address, tmp_path):
         go([*rows, rows[1]])
 
 
+# reads and loads everything once, then forks a process for each line it is given; its first write tells its id
 CODE = """
-import os, signal, sys
+import os, sys
 import mixling.searching.index as i
-i.WRITTEN = 3
-kill = int(sys.argv[4])
-i.index(sys.argv[1], sys.argv[2], sys.argv[3], size=60, precision="fp32",
-        on_write=lambda n: os.kill(os.getpid(), signal.SIGKILL) if n == kill else None)
+import mixling.searching.milvus, mixling.searching.lance
+i.WRITTEN, i.LOOKED_UP = 3, 8
+model = i.Retriever(sys.argv[1])
+for _ in sys.stdin:
+    child = os.fork()
+    if not child:
+        i.index(model, sys.argv[2], sys.argv[3], size=60, precision="fp32", on_write=lambda n: print(os.getpid(), flush=True))
+        os._exit(0)
+    print("end", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on_and_every_document_is_there_once(chain, address, tmp_path):
+def test_killed_five_times_at_random_every_document_is_there_once(chain, address, tmp_path):
     source = tmp_path / "d.jsonl"
+    texts = {
+        f"d{i}": " ".join(f"Sentence {j} of text {i}." for j in range(i % 7 * 8 + 1)) for i in range(150)
+    }
     source.write_text(
+        "".join(json.dumps({"_id": k, "text": t, "language": "en"}) + "\n" for k, t in texts.items())
+    )
+    command = [sys.executable, "-c", CODE, str(chain), str(source), address]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    random = np.random.default_rng()
+    killed = 0
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=environment
+    ) as running:
+        for kill in (True,) * 5 + (False,):
+            running.stdin.write("go\n")
+            said = running.stdout.readline().split()
+            if kill and said[0] != "end":
+                time.sleep(random.uniform(0, 0.25))
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(said[0]), signal.SIGKILL)
+            while said[0] != "end":
+                said = running.stdout.readline().split()
+            killed += int(said[1]) == -signal.SIGKILL
+            assert kill or said[1] == "0"
+            if killed == 5 and kill:
+                with pytest.raises(MixlingError, match="was not finished"):
+                    Searcher(address)
+        running.stdin.close()
+    assert killed
+    store = open_store(address)
+    assert sorted(x for part in store.documents() for x in part) == sorted(texts)
+    for name in ("d0", "d20", "d148", "d149"):
+        rows = store.document(name).to_pylist()
+        assert [r["part"] for r in rows] == list(range(len(rows)))
+        assert rows[0]["begin"] == 0 and rows[-1]["end"] == len(texts[name])
+    assert store.count() == store.info["passages"] == sum(store.languages().values())
+
+
+def test_vectors_that_were_encoded_before_are_loaded(chain, address, tmp_path, monkeypatch):
+    rows = [
+        {"_id": f"d{i}", "text": f"Text number {i}.", "language": "en" if i % 2 else "sw"} for i in range(20)
+    ]
+    source = tmp_path / "d.jsonl"
+    source.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    encode(str(chain), source, tmp_path / "vectors", precision="fp32", shard=6)
+    plain = Retriever(str(chain))
+    monkeypatch.setattr(plain, "encode", None)
+    made = index(plain, source, address, vectors=tmp_path / "vectors", precision="fp32")
+    assert (made["written"], made["passages"], made["languages"]) == (20, 20, {"en": 10, "sw": 10})
+    again = index(plain, source, address, vectors=tmp_path / "vectors", precision="fp32")
+    assert again["unchanged"] == 20 and again["passages_encoded"] == 0
+    store, found = open_store(address), Retriever(str(chain)).encode([r["text"] for r in rows], "passage")
+    best = store.nearest(found[7], 1).to_pylist()[0]
+    assert best["document"] == "d7" and best["text"] == rows[7]["text"] and abs(best["score"] - 1) < 1e-5
+    with pytest.raises(MixlingError, match="another size"):
+        index(str(chain), source, address, precision="fp32")
+
+
+def test_vectors_of_other_documents_or_models_are_refused(chain, plain, tmp_path):
+    source = tmp_path / "d.jsonl"
+    source.write_text(json.dumps({"_id": "a", "text": "x", "language": "en"}) + "\n")
+    store = str(tmp_path / "store")
+    with pytest.raises(MixlingError, match="no finished vectors"):
+        index(str(chain), source, store, vectors=tmp_path / "none")
+    encode(str(chain), source, tmp_path / "v", precision="fp32")
+    encode(str(chain), source, tmp_path / "q", precision="fp32", role="query")
+    with pytest.raises(MixlingError, match="role 'query'"):
+        index(str(chain), source, store, vectors=tmp_path / "q")
+    with pytest.raises(MixlingError, match="was made with"):
+        index(str(plain), source, store, vectors=tmp_path / "v")
+    source.write_text(json.dumps({"_id": "b", "text": "x", "language": "en"}) + "\n")
+    with pytest.raises(MixlingError, match="no vector of 'b'"):
+        index(str(chain), source, store, vectors=tmp_path / "v")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of eight megabytes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)], capture_output=True
+    ).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_is_said_and_the_old_index_still_answers(chain, small_disk, tmp_path):
+    source, store = tmp_path / "d.jsonl", str(small_disk / "store")
+    write = lambda n: source.write_text(  # noqa: E731
         "".join(
-            json.dumps({"_id": f"d{i}", "text": f"Text {i}.", "language": "en"}) + "\n" for i in range(12)
+            json.dumps({"_id": f"d{i}", "text": f"Text {i}. " * 3, "language": "en"}) + "\n" for i in range(n)
         )
     )
-    for kill in (2, 0):
-        command = [sys.executable, "-c", CODE, str(chain), str(source), address, str(kill)]
-        assert subprocess.run(command).returncode == (-signal.SIGKILL if kill else 0)
-        if kill:
-            with pytest.raises(MixlingError, match="was not finished"):
-                Searcher(address)
-    store = open_store(address)
-    assert sorted(x for part in store.documents() for x in part) == sorted(f"d{i}" for i in range(12))
-    assert store.count() == 12 and open_store(address).info["passages"] == 12
+    write(30)
+    index(str(chain), source, store, precision="fp32", size=60)
+    before = Searcher(store).search("Text 7.", 3)
+    write(6000)
+    (small_disk / "other").write_bytes(b"x" * (6 << 20))
+    with pytest.raises(MixlingError, match="No space left"):
+        index(str(chain), source, store, precision="fp32", size=60)
+    assert [r["document"] for r in Searcher(store).search("Text 7.", 30)][:3] != []
+    assert {r["document"] for r in before} <= {r["document"] for r in Searcher(store).search("Text 7.", 200)}
+    (small_disk / "other").unlink()
+    write(60)
+    assert index(str(chain), source, store, precision="fp32", size=60)["passages"] == 60
 
 
 def test_addresses_that_lead_nowhere():

@@ -31,6 +31,12 @@ def run(
     size: Annotated[int, typer.Option(min=8, help="Tokens of a passage.")] = 200,
     overlap: Annotated[int, typer.Option(min=0, help="Tokens of sentences repeated of the one before.")] = 40,
     precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
+    vectors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Made of the same file by `mixling encode`: each document is one passage, and nothing is encoded."
+        ),
+    ] = None,
     keep_gone: Annotated[
         bool, typer.Option("--keep-gone", help="Leave documents that the source no longer has.")
     ] = False,
@@ -49,6 +55,7 @@ def run(
         overlap=overlap,
         precision=precision,
         keep_gone=keep_gone,
+        vectors=vectors,
     )
     for line in made["skipped"][:20]:
         typer.echo(f"skipped: {line}")

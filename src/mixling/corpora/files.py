@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from mixling.errors import BadRow, MixlingError, Skipped
+
+LONGEST = 64 << 20  # bytes of a line
 
 
 def text_of(path: Path) -> str:
@@ -47,24 +48,44 @@ def json_of(path: Path) -> Any:
         ) from None
 
 
+def raw_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file, unpacked if it is gzipped, in the memory of one: no line is longer than LONGEST."""
+    if not path.exists():
+        raise MixlingError(
+            f"{path}: no such file; check the path, or set MIXLING_DATA to the folder that holds it"
+        )
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        source = gzip.GzipFile(fileobj=file) if packed else file
+        number = 0
+        try:
+            while line := source.readline(LONGEST + 1):
+                number += 1
+                if len(line) > LONGEST:
+                    raise BadRow(path, number, "line", line[:20], f"{LONGEST:,} bytes at most", "cut it up")
+                yield line
+        except (OSError, EOFError) as error:
+            raise MixlingError(f"{path}: cannot be read ({error}); fetch it again") from None
+
+
 def json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
     """Line number and object of each line that is not empty."""
-    for number, line in enumerate(io.StringIO(text_of(path)), 1):
-        if not line.strip():
+    for number, raw in enumerate(raw_lines(path), 1):
+        if not raw.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
+        except UnicodeDecodeError as error:
+            found = error.object[error.start : error.start + 4]
+            skipped(BadRow(path, number, "text", found, "UTF-8", "save the file as UTF-8"))
+            continue
         except json.JSONDecodeError as error:
-            skipped(
-                BadRow(
-                    path,
-                    number,
-                    "json",
-                    line.strip(),
-                    f"one JSON object a line ({error.msg})",
-                    "mend the line",
-                )
-            )
+            expected = f"one JSON object a line ({error.msg})"
+            skipped(BadRow(path, number, "json", error.doc.strip(), expected, "mend the line"))
+            continue
+        except RecursionError:
+            skipped(BadRow(path, number, "json", raw[:20], "JSON that is not so deep", "mend the line"))
             continue
         if not isinstance(row, dict):
             skipped(BadRow(path, number, "json", row, "a JSON object", 'write {"_id": …, "text": …}'))

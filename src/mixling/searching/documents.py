@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.files import find, json_lines
+from mixling.corpora.files import find, json_lines, raw_lines
 from mixling.corpora.languages import tag
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -60,22 +60,12 @@ def documents(path: Path, skipped: Skipped, language: str | None = None) -> tupl
 
         return pq.read_metadata(path).num_rows, _rows(path, _parquet(path), skipped, language)
     if ".jsonl" in path.name:
-        return _lines(path), _rows(path, json_lines(path, skipped), skipped, language)
+        return sum(1 for _ in raw_lines(path)), _rows(path, json_lines(path, skipped), skipped, language)
     if path.suffix in KINDS:
         return 1, _files([path], path.parent, skipped, language)
     raise MixlingError(
         f"{path}: not a kind that is read; there are .jsonl, .parquet, {', '.join(KINDS)}, and folders"
     )
-
-
-def _lines(path: Path) -> int:
-    if path.suffix == ".gz":
-        import gzip
-
-        with gzip.open(path, "rb") as packed:
-            return sum(1 for _ in packed)
-    with path.open("rb") as file:
-        return sum(1 for _ in file)
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

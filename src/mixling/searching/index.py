@@ -25,14 +25,15 @@ from mixling.errors import MixlingError, Skipped
 from mixling.machine import keep_memory, versions
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
+from mixling.searching.bulk import Encoded
 from mixling.searching.documents import Document, documents
 from mixling.searching.languages import Identifier
 from mixling.searching.passages import passages
 from mixling.searching.store import Store, schema
 from mixling.searching.stores import make_store
 
-# documents looked up together; passages encoded and written together
-LOOKED_UP, WRITTEN = 256, 512
+# documents looked up together; passages encoded and written together, and written together where they are encoded already
+LOOKED_UP, WRITTEN, LOADED = 256, 512, 16384
 
 
 def index(
@@ -47,6 +48,7 @@ def index(
     precision: str = "auto",
     keep_gone: bool = False,
     skip_bad: bool = True,
+    vectors: str | Path | None = None,
     on_write: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Put documents into a store; what is there and unchanged is not encoded again.
@@ -54,22 +56,26 @@ def index(
     source: .jsonl, .parquet, a BEIR folder, or a folder of text, Markdown, HTML, PDF. store: a folder, or milvus://host:port/name. language: of
     documents that do not say theirs; else it is identified, among `languages` if given. size, overlap: tokens of a passage,
     and of the sentences that it repeats of the one before. keep_gone: leave documents that the source no longer has.
+    vectors: a folder that `mixling encode` made of the same file; each document is then one passage, as it was encoded.
     Returns counts. Raises MixlingError.
     """
     keep_memory()
     retriever = model if isinstance(model, Retriever) else Retriever(model)
-    if size + 8 > retriever.max_length or overlap >= size:
+    if vectors is None and (size + 8 > retriever.max_length or overlap >= size):
         raise MixlingError(
             f"--size {size}, --overlap {overlap}: a passage has at most {retriever.max_length - 8} tokens with this model, and "
             "overlaps by less than its size"
         )
-    info = _info(retriever, size, overlap)
+    encoded = None if vectors is None else Encoded(vectors, retriever)
+    info = _info(retriever, 0 if encoded else size, 0 if encoded else overlap)
     made = make_store(store, retriever.dimensions, info)
     _same(made, info)
     skipped = Skipped(skip_bad)
     total, rows = documents(Path(source), skipped, None if language is None else tag(language))
     identifier = Identifier(None if languages is None else [tag(x) for x in languages])
-    writer = _Writer(made, retriever, chosen(retriever, precision), identifier, size, overlap, on_write)
+    writer = _Writer(
+        made, retriever, chosen(retriever, precision), identifier, size, overlap, encoded, on_write
+    )
     seen = array("Q")
     some: list[Document] = []
     done = 0
@@ -144,10 +150,11 @@ class _Writer:
         identifier: Identifier,
         size: int,
         overlap: int,
+        encoded: Encoded | None,
         on_write: Callable[[int], None] | None,
     ):
         self.store, self.retriever, self.precision, self.identifier = store, retriever, precision, identifier
-        self.size, self.overlap, self.on_write = size, overlap, on_write
+        self.size, self.overlap, self.made, self.on_write = size, overlap, encoded, on_write
         self.rows: list[dict[str, Any]] = []
         self.waiting: list[str] = []
         self.unchanged = self.encoded = self.writes = 0
@@ -168,13 +175,15 @@ class _Writer:
                 continue
             self.rows += self._cut(one, digest)
             self.waiting.append(one.id)
-            if len(self.rows) >= WRITTEN:
+            if len(self.rows) >= (WRITTEN if self.made is None else LOADED):
                 self.write()
 
     def _cut(self, one: Document, digest: str) -> list[dict[str, Any]]:
         language, confidence = (one.language, None) if one.language else self.identifier(one.text)
-        count = partial(_tokens, self.retriever)
-        found = passages(one.text, language, count, self.size, self.overlap) or [(0, len(one.text))]
+        found = [(0, len(one.text))]
+        if self.made is None:
+            count = partial(_tokens, self.retriever)
+            found = passages(one.text, language, count, self.size, self.overlap) or found
         return [
             {
                 "id": f"{one.id}#{part}", "document": one.id, "digest": digest, "title": one.title,
@@ -189,14 +198,7 @@ class _Writer:
         """Encode what waits and put it into the store: one commit."""
         if not self.waiting:
             return
-        titled = [
-            f"{r['title']} {r['text']}" if self.retriever.title_first and r["title"] else r["text"]
-            for r in self.rows
-        ]
-        v = self.retriever.encode(
-            titled, "passage", languages=[r["language"] for r in self.rows], precision=self.precision
-        )
-        v = comparable(self.retriever, v)
+        v = comparable(self.retriever, self._vectors())
         form = schema(v.shape[1])
         columns = [
             pa.FixedSizeListArray.from_arrays(pa.array(v.ravel(), pa.float32()), v.shape[1])
@@ -210,6 +212,17 @@ class _Writer:
         self.rows, self.waiting = [], []
         if self.on_write is not None:
             self.on_write(self.writes)
+
+    def _vectors(self) -> np.ndarray:
+        """Of the passages that wait: float32 [rows, d], read or made."""
+        if self.made is not None:
+            return self.made.find(self.waiting)
+        titled = [
+            f"{r['title']} {r['text']}" if self.retriever.title_first and r["title"] else r["text"]
+            for r in self.rows
+        ]
+        languages = [r["language"] for r in self.rows]
+        return self.retriever.encode(titled, "passage", languages=languages, precision=self.precision)
 
 
 def _tokens(retriever: Retriever, texts: Sequence[str]) -> list[int]:

@@ -36,6 +36,7 @@ PAGE_POLICY = (
     "frame-ancestors 'none'"
 )
 OPEN = ("/health", "/ready", *FILES)
+KNOWN = {"/v1/search", "/v1/document", "/v1/info", "/v1/embeddings", "/metrics", "/openapi.json", *OPEN}
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,7 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
     @app.middleware("http")
     async def guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         begun, path = time.perf_counter(), request.url.path
-        known = {"/v1/search", "/v1/info", "/v1/embeddings", "/metrics", "/openapi.json", *OPEN}
-        label = path if path in known else "/v1/documents" if path.startswith("/v1/documents/") else "other"
+        label = path if path in KNOWN else "other"
         who, refused = _who(request, s, rate)
         response = refused
         if response is None:
@@ -198,10 +198,10 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
         )
         return {"results": found, "asked_in": own, "ms": round(1000 * (time.perf_counter() - begun), 1)}
 
-    @app.get("/v1/documents/{name:path}")
-    async def document(name: str) -> dict[str, Any]:
-        """A document's passages in their order."""
-        rows = (await asyncio.to_thread(searcher.store.document, name)).to_pylist()
+    @app.get("/v1/document")
+    async def document(id: str) -> dict[str, Any]:
+        """A document's passages in their order; its id is no part of the path, which browsers and proxies rewrite."""
+        rows = (await asyncio.to_thread(searcher.store.document, id)).to_pylist()
         if not rows:
             raise HTTPException(404, "no such document")
         first = rows[0]

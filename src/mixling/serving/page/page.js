@@ -127,7 +127,7 @@ function fail(error) {
 }
 
 async function show(row) {
-  const found = await call(`v1/documents/${row.document.split("/").map(encodeURIComponent).join("/")}`);
+  const found = await call(`v1/document?id=${encodeURIComponent(row.document)}`);
   $("doctitle").textContent = found.title || found.document;
   $("doctitle").dir = "auto";
   $("docaddress").textContent = found.address;

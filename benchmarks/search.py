@@ -1,0 +1,175 @@
+"""Claims: a store finds what exact search finds (recall@100 >= .99, also through a filter that 1 % pass), at most 1.2 times
+as slow as LanceDB asked directly.
+
+    python -m benchmarks.search [passages ...]        default 100000 1000000
+    python -m benchmarks.search --milvus HOST:PORT 100000
+
+Clustered vectors of 384 numbers (2,000 clusters, each text also pulled to its language's direction; 100 languages of one
+per cent each), passages of some twenty made-up words. 200 questions, each a passage with noise. Recall against numpy's
+exact scores; latencies question by question, the sides in turn. Peak memory is of the whole process. Rows are kept in
+search.json as they come.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mixling.corpora.files import write_text
+from mixling.machine import machine, versions
+from mixling.searching.lance import EXACT
+from mixling.searching.store import SHOWN, Store, schema
+from mixling.searching.stores import make_store
+
+RESULT = Path(__file__).with_suffix(".json")
+SIZE, LANGUAGES, CLUSTERS, QUESTIONS, K, PART = 384, 100, 2000, 200, 100, 16384
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    """Rows of length one, float32."""
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+def vectors(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors, float32 [n, SIZE], and the language of each, int64 [n]."""
+    rng = np.random.default_rng(0)
+    centres, tongues = rng.normal(size=(CLUSTERS, SIZE)), rng.normal(size=(LANGUAGES, SIZE))
+    language, cluster = np.arange(n) % LANGUAGES, rng.integers(0, CLUSTERS, n)
+    out = np.empty((n, SIZE), np.float32)
+    for begin in range(0, n, 65536):
+        part = slice(begin, min(begin + 65536, n))
+        noise = rng.normal(size=(part.stop - part.start, SIZE))
+        out[part] = unit(centres[cluster[part]] + 0.5 * tongues[language[part]] + 0.8 * noise)
+    return out, language
+
+
+def tables(made: np.ndarray, language: np.ndarray) -> Iterator[tuple[list[str], pa.Table]]:
+    """Passages, one a document, in parts."""
+    rng = np.random.default_rng(1)
+    words = np.array(["".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz"), 6)) for _ in range(20_000)])
+    form = schema(SIZE)
+    for begin in range(0, len(made), PART):
+        v = made[begin : begin + PART]
+        names = [f"d{i}" for i in range(begin, begin + len(v))]
+        given: dict[str, Any] = {
+            "id": [f"{x}#0" for x in names], "document": names, "digest": ["0"] * len(v), "title": names,
+            "address": [""] * len(v), "metadata": ["{}"] * len(v), "part": [0] * len(v), "begin": [0] * len(v),
+            "end": [140] * len(v), "language": [f"l{x:02d}" for x in language[begin : begin + PART]],
+            "text": [" ".join(row) for row in words[rng.integers(0, len(words), (len(v), 20))]],
+        }  # fmt: skip
+        arrays = [
+            pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), SIZE)
+            if f.name == "vector"
+            else pa.array(given.get(f.name, [None] * len(v)), f.type)
+            for f in form
+        ]
+        yield names, pa.table(arrays, schema=form)
+
+
+def ladder(seconds: list[float]) -> dict[str, float]:
+    """p50 and p95 in milliseconds."""
+    return {f"p{p}": round(float(np.percentile(seconds, p)) * 1000, 3) for p in (50, 95)}
+
+
+def timed(sides: dict[str, Callable[[np.ndarray], Any]], questions: np.ndarray) -> dict[str, dict[str, float]]:
+    """Latencies of each side, question by question in turn."""
+    took: dict[str, list[float]] = {name: [] for name in sides}
+    for q in questions:
+        for name, ask in sides.items():
+            begun = time.perf_counter()
+            ask(q)
+            took[name].append(time.perf_counter() - begun)
+    return {name: ladder(x) for name, x in took.items()}
+
+
+def recall(store: Store, questions: np.ndarray, exact: np.ndarray, languages: list[str] | None) -> float:
+    """Share of the exact K that the store finds."""
+    hits = 0
+    for q, right in zip(questions, exact, strict=True):
+        found = {int(x[1:]) for x in store.nearest(q, K, languages)["document"].to_pylist()}
+        hits += len(found & set(right.tolist()))
+    return hits / exact.size
+
+
+def row(n: int, address: str) -> dict[str, Any]:
+    """Build, recall and latency at n passages."""
+    made, language = vectors(n)
+    rng = np.random.default_rng(2)
+    questions = unit(made[rng.integers(0, n, QUESTIONS)] + 0.03 * rng.normal(size=(QUESTIONS, SIZE)))
+    begun = time.perf_counter()
+    store = make_store(address, SIZE, {"model": "none"})
+    for names, part in tables(made, language):
+        store.replace(names, part)
+    written = time.perf_counter()
+    store.finish()
+    built = time.perf_counter()
+    mine = np.flatnonzero(language == 0)
+    some = np.ascontiguousarray(made[mine])
+
+    def best(scores: np.ndarray) -> np.ndarray:
+        top = np.argpartition(-scores, K, axis=-1)[..., :K]
+        return np.take_along_axis(top, np.argsort(-np.take_along_axis(scores, top, -1), -1), -1)
+
+    exact = np.concatenate([best(questions[i : i + 20] @ made.T) for i in range(0, QUESTIONS, 20)])
+    exact_some = mine[best(questions @ some.T)]
+    sides: dict[str, Callable] = {"ours": lambda q: store.nearest(q, K), "numpy": lambda q: best(made @ q)}
+    filtered: dict[str, Callable] = {"ours": lambda q: store.nearest(q, K, ["l00"]), "numpy": lambda q: mine[best(some @ q)]}  # fmt: skip
+    table = getattr(store, "table", None)
+    if table is not None:
+
+        def direct(q: np.ndarray, where: str | None = None, scan: bool = n <= EXACT) -> Any:
+            query = table.search(q, vector_column_name="vector").distance_type("dot")
+            query = query if where is None else query.where(where, prefilter=True)
+            query = query.bypass_vector_index() if scan else query.nprobes(40).refine_factor(3)
+            return query.select([*SHOWN, "_distance"]).limit(K).to_arrow()
+
+        sides["lancedb"] = direct
+        filtered["lancedb, index as it is"] = lambda q: direct(q, "language = 'l00'")
+        filtered["lancedb, told to scan"] = lambda q: direct(q, "language = 'l00'", True)
+    found = {
+        "passages": n,
+        "store": "milvus" if address.startswith("milvus") else "lance",
+        "seconds": {"writing": round(written - begun, 1), "indexes": round(built - written, 1)},
+        "recall": {"all": recall(store, questions, exact, None), "one language": recall(store, questions, exact_some, ["l00"])},
+        "ms": {"all": timed(sides, questions), "one language": timed(filtered, questions)},
+        "peak memory, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }  # fmt: skip
+    if table is not None:
+        hits = [
+            len(set(direct(q, "language = 'l00'")["document"].to_pylist()) & {f"d{i}" for i in right})
+            for q, right in zip(questions, exact_some, strict=True)
+        ]
+        found["recall"]["one language, lancedb's index as it is"] = sum(hits) / exact_some.size
+        size = sum(p.stat().st_size for p in Path(address).rglob("*") if p.is_file())
+        found["disk"] = {"MB": round(size / 2**20, 1), "of the vectors": round(size / made.nbytes, 2)}
+    return found
+
+
+def main() -> None:
+    """Measure what is asked for; a row replaces the same row of before."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--milvus")
+    parser.add_argument("passages", nargs="*", type=int, default=[100_000, 1_000_000])
+    given = parser.parse_args()
+    rows = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
+    for n in given.passages:
+        with TemporaryDirectory() as folder:
+            address = f"milvus://{given.milvus}/bench{n}" if given.milvus else f"{folder}/store"
+            new = {**row(n, address), "machine": machine(), "versions": versions()}
+        rows = [r for r in rows if (r["store"], r["passages"]) != (new["store"], n)] + [new]
+        rows.sort(key=lambda r: (r["store"], r["passages"]))
+        write_text(RESULT, json.dumps({"rows": rows}, indent=1) + "\n")
+        print(json.dumps({k: v for k, v in new.items() if k not in ("machine", "versions")}, indent=1), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Vectors that `mixling encode` has made, read beside the documents that they are of: nothing is encoded again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mixling.encoding.shards import matrix, shards
+from mixling.encoding.vectors import fingerprint
+from mixling.errors import MixlingError
+from mixling.models.retriever import Retriever
+
+
+class Encoded:
+    """The vectors of a finished folder in its order, found by id in one pass.
+
+    Raises MixlingError when the folder is not finished or another encoder made it.
+    """
+
+    def __init__(self, folder: str | Path, retriever: Retriever):
+        self.folder = Path(folder)
+        manifest = self.folder / "manifest.json"
+        if not manifest.exists():
+            raise MixlingError(
+                f"{folder}: holds no finished vectors (no manifest.json); make them with `mixling encode MODEL DOCUMENTS --out {folder}`"
+            )
+        job = json.loads(manifest.read_text())
+        if (
+            job["encoder"] != fingerprint(retriever)
+            or job["role"] != "passage"
+            or job["prompt"] != retriever.prompt("passage")
+        ):
+            raise MixlingError(
+                f"{folder}: was made with {job['model']} for the role '{job['role']}', not with {retriever.name} for passages; "
+                "encode the documents with the model that searches"
+            )
+        self._rows = self._all()
+
+    def _all(self) -> Iterator[tuple[str, np.ndarray]]:
+        for table in shards(self.folder):
+            vectors = np.concatenate(matrix(table)) if table.num_rows else np.zeros((0, 0), np.float32)
+            yield from zip(table["id"].to_pylist(), vectors, strict=True)
+
+    def find(self, ids: Sequence[str]) -> np.ndarray:
+        """The vectors of ids: float32 [ids, d]. They come in the folder's order, in this call and from call to call."""
+        found = []
+        for wanted in ids:
+            for name, vector in self._rows:
+                if name == wanted:
+                    found.append(vector)
+                    break
+            else:
+                raise MixlingError(
+                    f"{self.folder}: has no vector of '{wanted}', or not in the documents' order; encode the same file, in which "
+                    "each row has an `_id`"
+                )
+        return np.stack(found)

@@ -1,0 +1,251 @@
+"""The page of `mixling serve` in a real browser: typing, filters, right to left, errors, keys, keyboard, accessibility."""
+
+import json
+import shutil
+import socket
+import threading
+import time
+
+import pytest
+
+from mixling.corpora import folder, sample
+from mixling.searching.index import index
+from mixling.searching.query import Searcher
+from mixling.serving.app import Settings, application
+from mixling.serving.keys import new_key, read_keys
+
+pytestmark = pytest.mark.slow
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+SCRIPT = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script> bridge"
+
+
+class Server:
+    """An application behind a port, in a thread of this process."""
+
+    def __init__(self, app):
+        import uvicorn
+
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        self.server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, access_log=False))
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.05)
+        self.address = f"http://127.0.0.1:{port}/"
+
+    def stop(self):
+        self.server.should_exit = True
+        self.thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def store(chain, tmp_path_factory):
+    root = tmp_path_factory.mktemp("page")
+    folder.write(sample.read("all"), root / "sample")
+    with (root / "sample" / "corpus.jsonl").open("a") as out:
+        out.write(json.dumps({"_id": "a/../b c", "title": SCRIPT, "text": SCRIPT, "language": "en"}) + "\n")
+    index(str(chain), root / "sample", str(root / "store"), size=60, precision="fp32")
+    return str(root / "store")
+
+
+@pytest.fixture(scope="module")
+def address(store):
+    server = Server(application(Searcher(store)))
+    yield server.address
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as p:
+        made = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(browser, request):
+    """A page that fails the test when the console has an error or anything but the server is asked."""
+    made = browser.new_page(**getattr(request, "param", {}))
+    wrong = []
+    made.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+    made.on("pageerror", lambda e: wrong.append(str(e)))
+    made.on("request", lambda r: None if r.url.startswith("http://127.0.0.1") else wrong.append(r.url))
+    made.wrong = wrong
+    yield made
+    assert not made.wrong
+    made.close()
+
+
+def until(page, condition, seconds=20):
+    """Wait until a condition holds; the page's content policy forbids Playwright's own way, which evaluates text there."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        time.sleep(0.05)
+
+
+def ask(page, question):
+    page.fill("#question", question)
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('#status').textContent.includes(' ms')")
+
+
+def badges(page):
+    return page.locator("#results .badge").all_inner_texts()
+
+
+def violations(page):
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [(v["id"], [n["html"] for n in v["nodes"]]) for v in found]
+
+
+def test_one_types_and_finds_and_filters(page, address):
+    page.goto(address)
+    ask(page, "How old is the bridge?")
+    assert page.locator("#results li").count() == 10 and page.locator("#results mark").count() == 10
+    shares = page.locator("#shares li").all_inner_texts()
+    assert sum(int(x.split()[-1]) for x in shares) == 10
+    page.select_option("#only", "sw")
+    until(page, "[...document.querySelectorAll('#results .badge')].every(b => b.textContent === 'Swahili')")
+    assert set(badges(page)) == {"Swahili"}
+    page.select_option("#only", "")
+    page.check("input[value=others]")
+    until(page, "![...document.querySelectorAll('#results .badge')].some(b => b.textContent === 'English')")
+    assert "English" not in badges(page)
+    page.check("input[value=own]")
+    until(page, "[...document.querySelectorAll('#results .badge')].every(b => b.textContent === 'English')")
+    assert page.url.endswith("?q=How%20old%20is%20the%20bridge%3F")
+
+
+def test_an_address_with_a_question_is_a_search_and_an_order_shows_what_it_moved(page, address):
+    page.goto(address + "?q=bridge")
+    page.wait_for_selector("#results li")
+    page.check("#moved")
+    page.wait_for_selector("#results .moved")
+    assert all("by score alone" in t for t in page.locator("#results .moved").all_inner_texts())
+    page.select_option("#fairness", "none")
+    until(
+        page,
+        "[...document.querySelectorAll('#results .moved')].every(m => m.textContent.includes('the same place'))",
+    )
+    page.locator("#results summary").first.click()
+    assert "score" in page.locator("#results details p").first.inner_text()
+
+
+def test_right_to_left_text_and_words(page, address):
+    page.goto(address)
+    page.select_option("#tongue", "ar")
+    assert page.evaluate("document.documentElement.dir") == "rtl"
+    assert page.locator("button[type=submit]").inner_text() != "Search"
+    page.select_option("#only", "ar")
+    ask(page, "كم عمر الجسر؟")
+    texts = page.locator("#results .text")
+    assert set(texts.evaluate_all("all => all.map(t => t.dir + t.lang)")) == {"rtlar"}
+    assert page.evaluate("getComputedStyle(document.querySelector('#question')).direction") == "rtl"
+    page.select_option("#only", "en")
+    until(page, "document.querySelector('#results .text').dir === 'ltr'")
+
+
+def test_what_documents_say_is_text_and_never_script(page, address):
+    page.goto(address)
+    page.select_option("#only", "en")
+    ask(page, SCRIPT)
+    page.wait_for_selector("#results li")
+    opened = page.locator("#results .open", has_text="<img src=x")
+    assert opened.count() == 1 and page.locator("#results img").count() == 0
+    opened.click()
+    page.wait_for_selector("#document[open]")
+    assert page.locator("#doctitle").inner_text() == SCRIPT and page.locator("#doctext img").count() == 0
+    page.keyboard.press("Escape")
+    assert not page.locator("#document").is_visible()
+    assert page.title() == "Mixling"
+
+
+def test_keyboard_alone(page, address):
+    page.goto(address)
+    page.locator("h1").click()
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("/")
+    page.keyboard.type("bridge")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#results li")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    second = page.locator("#results .open").nth(1)
+    assert second.evaluate("b => b === document.activeElement")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#document[open]")
+    page.keyboard.press("Escape")
+
+
+def test_errors_slowness_and_nothing_found_are_said(page, address):
+    page.goto(address)
+    until(page, "document.querySelector('#only').options.length > 2")
+    page.route("**/v1/search", lambda r: r.fulfill(status=500, json={"error": {"message": "it broke"}}))
+    page.fill("#question", "bridge")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#status.error")
+    assert "it broke" in page.locator("#status").inner_text()
+    page.unroute("**/v1/search")
+
+    def slowly(route):
+        time.sleep(0.4)
+        route.fulfill(json={"results": [], "asked_in": "en", "ms": 1.0})
+
+    page.route("**/v1/search", slowly)
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('#status').textContent.includes('Searching')")
+    until(page, "document.querySelector('#status').textContent.includes('Nothing found')")
+    assert page.locator("#results li").count() == 0 and not page.locator("#shares").is_visible()
+    page.wrong[:] = [w for w in page.wrong if "500" not in w]  # the browser's own note of the answer above
+
+
+def test_a_key_is_asked_for(page, store, tmp_path):
+    key, written = new_key("me")
+    (tmp_path / "keys").write_text(written)
+    server = Server(application(Searcher(store), Settings(keys=read_keys(tmp_path / "keys"))))
+    try:
+        page.goto(server.address)
+        page.wait_for_selector("#key")
+        until(page, "!document.querySelector('#keyfield').hidden")
+        page.fill("#key", key)
+        ask(page, "bridge")
+        assert page.locator("#results li").count() == 10
+        assert key not in page.url and page.evaluate("localStorage.length") == 0
+    finally:
+        server.stop()
+    page.wrong[:] = [w for w in page.wrong if "401" not in w]
+
+
+LOOKS = [
+    {"viewport": {"width": 1200, "height": 900}},
+    {"viewport": {"width": 360, "height": 740}},
+    {"viewport": {"width": 900, "height": 900}, "color_scheme": "dark"},
+    {"viewport": {"width": 900, "height": 900}, "locale": "ar"},
+]
+
+
+@pytest.mark.parametrize("page", LOOKS, indirect=True, ids=["wide", "narrow", "dark", "arabic"])
+def test_it_breaks_no_rule_of_accessibility(page, address):
+    page.goto(address)
+    until(page, "document.querySelector('#only').options.length > 2")
+    assert violations(page) == []
+    page.fill("#question", "bridge")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#results li")
+    page.locator("#results summary").first.click()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.locator("#results .open").first.click()
+    page.wait_for_selector("#document[open]")
+    assert violations(page) == []
