@@ -150,6 +150,8 @@ def tables() -> dict[str, Table]:
     return {
         "terms": against("terms", "xquad-r"),
         "mined": mined(),
+        "negatives": against("negatives", "mlqa-held-out"),
+        "mdpr": against("mdpr", "tydi"),
         "optical": optical(),
         "forms": forms(),
         "languages": by_language(),

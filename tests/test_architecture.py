@@ -15,9 +15,10 @@ MAY = {
     "debiasing": {"batches", "corpora", "models", "encoding"},
     "evaluation": {"corpora", "models", "encoding"},
     "searching": {"corpora", "models", "encoding"},
+    "adapters": set(),
     "serving": {"corpora", "models", "encoding", "searching"},
     "reports": {"evaluation", "corpora", "models"},
-    "studies": {"corpora", "batches", "models", "training", "evaluation", "reports"},
+    "studies": {"corpora", "batches", "models", "training", "debiasing", "evaluation", "reports"},
 }
 
 

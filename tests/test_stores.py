@@ -19,6 +19,7 @@ from mixling.encoding.shards import encode
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.searching.index import index
+from mixling.searching.parquet import unload
 from mixling.searching.query import Searcher
 from mixling.searching.store import SHOWN, schema
 from mixling.searching.stores import make_store, open_store
@@ -280,6 +281,29 @@ def test_vectors_that_were_encoded_before_are_loaded(chain, address, tmp_path, m
     assert best["document"] == "d7" and best["text"] == rows[7]["text"] and abs(best["score"] - 1) < 1e-5
     with pytest.raises(MixlingError, match="another size"):
         index(str(chain), source, address, precision="fp32")
+
+
+def test_a_store_goes_to_parquet_and_back(chain, address, tmp_path, run):
+    rows = [
+        {"_id": f"d{i}", "text": f"Text number {i}. " * (i + 1), "language": "en" if i % 2 else "sw"}
+        for i in range(20)
+    ]
+    source, kept = tmp_path / "d.jsonl", tmp_path / "kept.parquet"
+    source.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    index(str(chain), source, address, size=60, precision="fp32")
+    status, _, wrong = run("export", address, "--out", kept)
+    assert status == 0, wrong
+    again = str(tmp_path / "again")
+    made = index(str(chain), kept, again)
+    assert made["written"] == 20 and index(str(chain), kept, again)["unchanged"] == 20
+    first, second = Searcher(address), Searcher(again)
+    assert first.store.info == second.store.info
+    for question in ("Text number 7.", "number 13"):
+        a, b = (s.search(question, 10) for s in (first, second))
+        assert [r["id"] for r in a] == [r["id"] for r in b]
+        assert np.allclose([r["score"] for r in a], [r["score"] for r in b], atol=1e-5)
+    with pytest.raises(MixlingError, match="exists already"):
+        unload(address, kept)
 
 
 def test_vectors_of_other_documents_or_models_are_refused(chain, plain, tmp_path):

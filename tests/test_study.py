@@ -2,7 +2,9 @@ import json
 
 import pytest
 
+from mixling.debiasing.debias import debias
 from mixling.errors import MixlingError
+from mixling.evaluation.measure import measure
 from mixling.studies.study import study
 
 TEXT = """
@@ -44,6 +46,36 @@ def test_a_study_makes_its_table_and_goes_on_where_it_was(chain, tmp_path, monke
     assert not (tmp_path / "runs" / "x-y-0" / "run" / "model").exists()
     monkeypatch.setattr("mixling.studies.study.train", lambda *a: pytest.fail("trained again"))
     assert study(file, tmp_path / "runs", log=lambda _: None)["table"] == results["table"]
+
+
+def test_a_study_measures_baselines_and_maps_beside_what_it_trains(chain, tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text(
+        TEXT.format(model=chain).replace("seeds = [0, 1]", "seeds = [0]")
+        + """
+debias = { method = "lsar", fit = ["sample"] }
+[[variants]]
+name = "LSAR"
+train = false
+debias = { method = "lsar", fit = ["sample"] }
+[[variants]]
+name = "random"
+train = false
+model = "random"
+"""
+    )
+    results = study(file, tmp_path / "runs", log=lambda _: None)
+    rows = {t["variant"]: t["pool.mAP"] for t in results["table"]}
+    out = tmp_path / "by-hand"
+    debias(str(chain), "lsar", ["sample"], out)
+    assert rows["LSAR"] == pytest.approx(
+        measure(str(out), ["sample"]).summary["tasks"]["sample"]["pool"]["mAP"]
+    )
+    assert rows["random"] == pytest.approx(
+        measure("random", ["sample"]).summary["tasks"]["sample"]["pool"]["mAP"]
+    )
+    assert len(set(rows.values())) == 4
+    assert not list((tmp_path / "runs").glob("*/run/debiased"))
 
 
 @pytest.mark.parametrize(

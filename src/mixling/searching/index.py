@@ -28,6 +28,7 @@ from mixling.progress import Progress
 from mixling.searching.bulk import Encoded
 from mixling.searching.documents import Document, documents
 from mixling.searching.languages import Identifier
+from mixling.searching.parquet import facts, load
 from mixling.searching.passages import passages
 from mixling.searching.store import Store, schema
 from mixling.searching.stores import make_store
@@ -53,7 +54,7 @@ def index(
 ) -> dict[str, Any]:
     """Put documents into a store; what is there and unchanged is not encoded again.
 
-    source: .jsonl, .parquet, a BEIR folder, or a folder of text, Markdown, HTML, PDF. store: a folder, or milvus://host:port/name. language: of
+    source: .jsonl, .parquet, a BEIR folder, a folder of text, Markdown, HTML, PDF, or what `unload` wrote. store: a folder, or milvus://host:port/name. language: of
     documents that do not say theirs; else it is identified, among `languages` if given. size, overlap: tokens of a passage,
     and of the sentences that it repeats of the one before. keep_gone: leave documents that the source no longer has.
     vectors: a folder that `mixling encode` made of the same file; each document is then one passage, as it was encoded.
@@ -66,6 +67,13 @@ def index(
             f"--size {size}, --overlap {overlap}: a passage has at most {retriever.max_length - 8} tokens with this model, and "
             "overlaps by less than its size"
         )
+    unloaded = facts(Path(source))
+    if unloaded is not None:
+        if unloaded["encoder"] != fingerprint(retriever):
+            raise MixlingError(
+                f"{source}: was made with {unloaded['model']}, whose weights or prompts {retriever.name} has not"
+            )
+        return load(Path(source), store, unloaded)
     encoded = None if vectors is None else Encoded(vectors, retriever)
     info = _info(retriever, 0 if encoded else size, 0 if encoded else overlap)
     made = make_store(store, retriever.dimensions, info)

@@ -131,6 +131,12 @@ class Lance:
         )
         return rows.sort_by("part")
 
+    def whole(self, documents: Sequence[str]) -> pa.Table:
+        rows = self.table.search().where(_among("document", documents)).limit(10**9).to_arrow()
+        return rows.select(self.table.schema.names).sort_by(
+            [("document", "ascending"), ("part", "ascending")]
+        )
+
     def finish(self) -> None:
         from lancedb.index import FTS, Bitmap, BTree, IvfSq
 

@@ -177,6 +177,13 @@ class Milvus:
         rows = [_got(r) for r in _pages(self.client, self.name, where, list(SHOWN), "id")]
         return pa.Table.from_pylist(sorted(rows, key=lambda r: r["part"]), _shown())
 
+    def whole(self, documents: Sequence[str]) -> pa.Table:
+        form = schema(self.info["dimensions"])
+        where = f"document in {json.dumps(list(documents), ensure_ascii=False)}"
+        found = _pages(self.client, self.name, where, form.names, "id")
+        rows = sorted(({**r, **_got(r)} for r in found), key=lambda r: (r["document"], r["part"]))
+        return pa.Table.from_pylist(rows, form)
+
     def finish(self) -> None:
         self.client.flush(self.name)
 

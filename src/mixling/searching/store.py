@@ -80,5 +80,8 @@ class Store(Protocol):
     def document(self, name: str) -> pa.Table:
         """The passages of a document in their order: SHOWN."""
 
+    def whole(self, documents: Sequence[str]) -> pa.Table:
+        """All passages of documents, all columns of `schema`, a document's passages together."""
+
     def finish(self) -> None:
         """Make indexes fit for searching; called when writing ends."""

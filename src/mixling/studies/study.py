@@ -14,6 +14,14 @@
     [[variants]]
     name = "hybrid(0.5)"
     set = { "batches.strategy" = "hybrid" }
+    [[variants]]
+    name = "LSAR"
+    train = false
+    debias = { method = "lsar", fit = ["sib-200"] }   # a map fitted afterwards, as `mixling debias`; also on what was trained
+    [[variants]]
+    name = "BM25"
+    train = false
+    model = "bm25"                      # what else `mixling evaluate` measures
 
 Every run and every evaluation is kept as it ends; started again, a study goes on where it was.
 """
@@ -31,6 +39,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from mixling.corpora.files import write_text
+from mixling.debiasing.debias import debias
 from mixling.errors import MixlingError, choose
 from mixling.evaluation.benchmarks import DEVELOPMENT, task
 from mixling.evaluation.result import Result
@@ -48,11 +57,14 @@ class _Part(BaseModel):
 
 
 class Variant(_Part):
-    """One row of the table. set: settings by dotted name over the study's base."""
+    """One row of the table. set: settings by dotted name over the study's base; model: what is measured where nothing is
+    trained (default: the base's); debias: arguments of `mixling.debias` for a map that is fitted afterwards."""
 
     name: str
     train: bool = True
     set: dict[str, Any] = Field(default_factory=dict)
+    model: str | None = None
+    debias: dict[str, Any] = Field(default_factory=dict)
 
 
 class StudyHead(_Part):
@@ -105,10 +117,10 @@ def study(
         place = folder / f"{name}-{seed}".replace("/", "-").replace(" ", "-")
         log(f"[{number}/{len(configs)}] {name}, seed {seed}")
         if not (place / "results" / "summary.json").exists():
-            model = read(plan.base).model.name if config is None else str(train(config, place / "run"))
+            model = _model(plan, next(v for v in plan.variants if v.name == name), config, place / "run")
             evaluate(model, tasks, place / "results", precision=plan.study.precision)
-            if config is not None and not keep_models:
-                for heavy in ("model", "checkpoints"):
+            if not keep_models:
+                for heavy in ("model", "debiased", "checkpoints"):
                     shutil.rmtree(place / "run" / heavy, ignore_errors=True)
         measured.setdefault(name, []).append(Result.load(place / "results"))
         rows.append(_row(name, seed, measured[name][-1], place))
@@ -126,6 +138,17 @@ def study(
     results["against"], results["tested"] = against, _tested(plan, measured, against)
     _write(file, results)
     return results
+
+
+def _model(plan: StudyConfig, variant: Variant, config: Any, place: Path) -> str:
+    """What a variant measures, trained and debiased as it says."""
+    model = variant.model or read(plan.base).model.name if config is None else str(train(config, place))
+    if not variant.debias:
+        return model
+    out = place / "debiased"
+    if not out.exists():
+        debias(model, out=out, **{"precision": plan.study.precision, **variant.debias})
+    return str(out)
 
 
 def _tested(plan: StudyConfig, measured: dict[str, list[Result]], against: str) -> dict[str, Any]:

@@ -1,0 +1,134 @@
+"""A retriever for other servers: ONNX beside its sentence-transformers folder, and OpenVINO if asked.
+
+DIR/                      an ordinary sentence-transformers folder (tokenizer, pooling, prompts, map)
+DIR/onnx/model.onnx       input_ids, attention_mask -> last_hidden_state (servers that pool themselves, as
+                          text-embeddings-inference and sentence-transformers do), sentence_embedding (pooled, with a
+                          map that was fitted, of length one where the model has that: Vespa, OpenSearch, onnxruntime)
+DIR/openvino/             the same as OpenVINO's IR
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mixling.errors import MixlingError
+from mixling.models.retriever import Retriever
+
+OUTPUTS = ("last_hidden_state", "sentence_embedding")
+# texts that the exported model must agree on: several scripts, short and long
+TRIED = (
+    "a",
+    "Ni nani aliyejenga daraja?",
+    "Кто построил мост?",
+    "من بنى الجسر؟",
+    "谁建了这座桥？ " * 12,
+    "สะพานนี้ยาวเท่าไร",
+)
+TOLERANCE = 1e-4
+
+
+class _Whole(torch.nn.Module):
+    """The chain as a function of tensors."""
+
+    def __init__(self, retriever: Retriever):
+        super().__init__()
+        self.encoder = retriever.encoder
+        self.rest = torch.nn.ModuleList(list(retriever.model)[1:])
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        features: dict[str, Any] = {"token_embeddings": states, "attention_mask": attention_mask}
+        for module in self.rest:
+            features = module(features)
+        return states, features["sentence_embedding"]
+
+
+def export(model: str | Retriever, out: str | Path, *, openvino: bool = False) -> dict[str, float]:
+    """Write a model as ONNX (fp32) and see that onnxruntime says the same.
+
+    Returns {"onnx": largest difference of a vector's number, "openvino": …}. Raises MixlingError: a folder that is not
+    empty, a model whose map needs a text's language, a difference above 1e-4.
+    """
+    out = Path(out)
+    if out.exists() and any(out.iterdir()):
+        raise MixlingError(f"{out}: exists already; choose another folder or remove it")
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise MixlingError(f"{error.name} is not installed: pip install 'mixling[export]'") from None
+    retriever = model if isinstance(model, Retriever) else Retriever(model, device="cpu")
+    if retriever.by_language() is not None:
+        raise MixlingError(
+            f"{retriever.name}: its map needs each text's language, which an ONNX server does not know; export a model with one "
+            "map for all (`mixling debias -m lsar` or `-m map`)"
+        )
+    retriever.save(out, origin=retriever.origin or None)
+    path = out / "onnx" / "model.onnx"
+    path.parent.mkdir()
+    ids = torch.tensor([[5, 6, 7, 8], [5, 6, retriever.pad, retriever.pad]])
+    texts, length = (
+        torch.export.Dim("texts", min=1),
+        torch.export.Dim("length", min=1, max=retriever.max_length),
+    )
+    torch.onnx.export(
+        _Whole(retriever).eval(),
+        (ids, (ids != retriever.pad).long()),
+        str(path),
+        input_names=["input_ids", "attention_mask"],
+        output_names=list(OUTPUTS),
+        dynamic_shapes=({0: texts, 1: length}, {0: texts, 1: length}),
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    found = {"onnx": _difference(retriever, _with_onnxruntime(path))}
+    if openvino:
+        found["openvino"] = _difference(
+            retriever, _with_openvino(path, out / "openvino" / "openvino_model.xml")
+        )
+    wrong = {k: v for k, v in found.items() if not v <= TOLERANCE}
+    if wrong:
+        raise MixlingError(
+            f"{out}: the exported model says something else ({wrong}); the folder is kept to be looked at"
+        )
+    return found
+
+
+def _inputs(retriever: Retriever) -> dict[str, np.ndarray]:
+    tokens = retriever.tokenize(TRIED, "query")
+    longest = max(map(len, tokens))
+    ids = np.array([t + [retriever.pad] * (longest - len(t)) for t in tokens], np.int64)
+    mask = np.array([[1] * len(t) + [0] * (longest - len(t)) for t in tokens], np.int64)
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def _difference(retriever: Retriever, run: Any) -> float:
+    expected = retriever.encode(TRIED, "query")
+    return float(np.abs(run(_inputs(retriever)) - expected).max())
+
+
+def _with_onnxruntime(path: Path) -> Any:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda inputs: session.run([OUTPUTS[1]], inputs)[0]
+
+
+def _with_openvino(path: Path, to: Path) -> Any:
+    try:
+        import openvino
+    except ImportError:
+        raise MixlingError("openvino is not installed: pip install openvino") from None
+    converted = openvino.convert_model(str(path))
+    to.parent.mkdir()
+    openvino.save_model(converted, str(to), compress_to_fp16=False)
+    compiled = openvino.Core().compile_model(str(to), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return lambda inputs: compiled(inputs)[OUTPUTS[1]]

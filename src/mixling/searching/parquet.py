@@ -1,0 +1,90 @@
+"""A store to one Parquet file and back, passages and vectors: moved, kept or read by other tools, and nothing encoded again.
+
+The file has the columns of `mixling.searching.store.schema`; its metadata, under `mixling`, holds the store's facts. A row
+group holds whole documents.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mixling.errors import MixlingError
+from mixling.progress import Progress
+from mixling.searching.store import schema
+from mixling.searching.stores import make_store, open_store
+
+# documents of a row group
+TOGETHER = 500
+KEY = b"mixling"
+
+
+def unload(store: str, out: str | Path) -> int:
+    """Write a store's passages to a Parquet file, whole or not at all; returns how many. Raises MixlingError."""
+    found, out = open_store(store), Path(out)
+    if "means" not in found.info:
+        raise MixlingError(f"{store}: indexing was not finished; run the same `mixling index` again first")
+    if out.exists():
+        raise MixlingError(f"{out}: exists already; choose another name or remove it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    form = schema(found.info["dimensions"]).with_metadata(
+        {KEY: json.dumps(found.info, ensure_ascii=False).encode()}
+    )
+    temporary = out.with_name(f".{out.name}.tmp")
+    done = 0
+    with Progress("unloading") as bar, pq.ParquetWriter(temporary, form, compression="zstd") as writer:
+        for part in found.documents():
+            for begin in range(0, len(part), TOGETHER):
+                rows = found.whole(part[begin : begin + TOGETHER]).cast(form)
+                writer.write_table(rows, row_group_size=max(len(rows), 1))
+                done += len(rows)
+                bar(done, max(found.info["passages"], done))
+    temporary.rename(out)
+    return done
+
+
+def facts(path: Path) -> dict[str, Any] | None:
+    """The facts of the store that a Parquet file was unloaded from; None: it is of another kind."""
+    if path.suffix != ".parquet" or not path.is_file():
+        return None
+    said = (pq.read_schema(path).metadata or {}).get(KEY)
+    return None if said is None else json.loads(said)
+
+
+def load(path: Path, store: str, info: dict[str, Any]) -> dict[str, Any]:
+    """Put an unloaded file into a store; a cut-off call goes on. Returns the counts of `mixling.searching.index.index`."""
+    made = make_store(
+        store,
+        info["dimensions"],
+        {k: v for k, v in info.items() if k not in ("means", "passages", "languages")},
+    )
+    file = pq.ParquetFile(path)
+    documents = unchanged = 0
+    with Progress("loading") as bar:
+        for number in range(file.num_row_groups):
+            rows = file.read_row_group(number).replace_schema_metadata(None)
+            digests = dict(zip(rows["document"].to_pylist(), rows["digest"].to_pylist(), strict=True))
+            there = made.digests(list(digests))
+            new = [name for name, digest in digests.items() if there.get(name) != digest]
+            documents, unchanged = documents + len(digests), unchanged + len(digests) - len(new)
+            if new:
+                kept = pc.is_in(rows["document"], value_set=pa.array(new))
+                made.replace(new, rows.filter(kept))
+            bar(number + 1, file.num_row_groups)
+    made.finish()
+    made.write_info(info)
+    return {
+        "documents": documents,
+        "unchanged": unchanged,
+        "written": documents - unchanged,
+        "passages_encoded": 0,
+        "gone": 0,
+        "skipped": [],
+        "passages": info["passages"],
+        "languages": info["languages"],
+    }

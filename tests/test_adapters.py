@@ -1,0 +1,100 @@
+"""Other frameworks over a running server, with their real packages."""
+
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from mixling.adapters.remote import Remote
+from mixling.corpora import folder, sample
+from mixling.errors import MixlingError
+from mixling.models.retriever import Retriever
+from mixling.searching.index import index
+from mixling.searching.query import Searcher
+from mixling.serving.app import Settings, application
+from mixling.serving.keys import new_key, read_keys
+
+
+@pytest.fixture(scope="module")
+def searcher(chain, tmp_path_factory):
+    root = tmp_path_factory.mktemp("adapted")
+    folder.write(sample.read("all"), root / "sample")
+    index(str(chain), root / "sample", str(root / "store"), size=60, precision="fp32")
+    return Searcher(str(root / "store"))
+
+
+@pytest.fixture(scope="module")
+def remote(searcher, tmp_path_factory):
+    import uvicorn
+
+    key, line = new_key("adapter")
+    keys = tmp_path_factory.mktemp("keys") / "keys"
+    keys.write_text(line)
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    app = application(searcher, Settings(keys=read_keys(keys)))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield Remote(f"http://127.0.0.1:{port}/", key)
+    server.should_exit = True
+    thread.join(10)
+
+
+QUESTION = "Wie alt ist die Brücke?"
+
+
+def test_a_server_is_as_a_store(remote, searcher, chain):
+    ours = searcher.search(QUESTION, 5, fairness="centred", mark=False)
+    theirs = remote.search(QUESTION, 5, fairness="centred")
+    assert [r["id"] for r in theirs] == [r["id"] for r in ours]
+    texts = [f"text {i}" for i in range(40)]
+    assert np.allclose(
+        remote.encode(texts, "passage"), Retriever(str(chain)).encode(texts, "passage"), atol=1e-5
+    )
+    with pytest.raises(MixlingError, match="fairness"):
+        remote.search(QUESTION, 5, fairness="best")
+    with pytest.raises(MixlingError, match="401"):
+        Remote(remote.address, "wrong").search(QUESTION)
+    with pytest.raises(MixlingError, match="no answer"):
+        Remote("http://127.0.0.1:1").search(QUESTION)
+
+
+def test_langchain(remote, searcher, chain):
+    from mixling.adapters.langchain import MixlingEmbeddings, MixlingRetriever
+
+    for source in (remote, searcher):
+        found = MixlingRetriever(source=source, k=4, options={"languages": ["sw", "de"]}).invoke(QUESTION)
+        expected = searcher.search(QUESTION, 4, languages=["sw", "de"])
+        assert [d.id for d in found] == [r["id"] for r in expected]
+        assert (
+            found[0].page_content == expected[0]["text"]
+            and found[0].metadata["language"] == expected[0]["language"]
+        )
+    model = Retriever(str(chain))
+    made = MixlingEmbeddings(remote)
+    assert np.allclose(made.embed_query("a"), model.encode(["a"], "query")[0], atol=1e-5)
+    assert np.allclose(made.embed_documents(["a", "b"]), model.encode(["a", "b"], "passage"), atol=1e-5)
+
+
+def test_llama_index(remote, searcher, chain):
+    from mixling.adapters.llama_index import MixlingEmbedding, MixlingRetriever
+
+    for source in (remote, searcher):
+        found = MixlingRetriever(source, 4, fairness="balanced").retrieve(QUESTION)
+        expected = searcher.search(QUESTION, 4, fairness="balanced")
+        assert [n.node_id for n in found] == [r["id"] for r in expected]
+        assert (
+            found[0].text == expected[0]["text"] and found[0].metadata["language"] == expected[0]["language"]
+        )
+    model = Retriever(str(chain))
+    made = MixlingEmbedding(remote)
+    assert np.allclose(made.get_query_embedding("a"), model.encode(["a"], "query")[0], atol=1e-5)
+    assert np.allclose(
+        made.get_text_embedding_batch(["a", "b"]), model.encode(["a", "b"], "passage"), atol=1e-5
+    )

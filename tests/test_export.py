@@ -1,0 +1,66 @@
+"""A model for other servers says what it says here."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mixling.debiasing.debias import debias
+from mixling.errors import MixlingError
+from mixling.models.onnx import OUTPUTS, export
+from mixling.models.retriever import Retriever
+
+TEXTS = ["daraja", "a bridge over the river, built long ago. " * 3, "мост", "جسر", "桥"]
+
+
+@pytest.fixture(scope="module")
+def fair(chain, tmp_path_factory):
+    """The tiny model behind a map."""
+    out = tmp_path_factory.mktemp("fair") / "model"
+    debias(str(chain), "lsar", ["sample"], out)
+    return out
+
+
+def by_hand(folder, texts, prompt):
+    """Vectors with the tokenizers and onnxruntime packages alone."""
+    import onnxruntime
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    tokenizer.enable_truncation(config["model_max_length"])
+    tokenizer.enable_padding(pad_id=tokenizer.token_to_id("<pad>"), pad_token="<pad>")
+    made = tokenizer.encode_batch([prompt + t for t in texts])
+    session = onnxruntime.InferenceSession(str(folder / "onnx" / "model.onnx"))
+    inputs = {
+        "input_ids": np.array([m.ids for m in made], np.int64),
+        "attention_mask": np.array([m.attention_mask for m in made], np.int64),
+    }
+    return session.run(list(OUTPUTS), inputs)
+
+
+@pytest.mark.slow
+def test_onnxruntime_alone_gives_the_same_vectors(fair, tmp_path, run):
+    status, said, wrong = run("export", fair, "--out", tmp_path / "out")
+    assert status == 0, wrong
+    assert "differ by" in said
+    states, vectors = by_hand(tmp_path / "out", TEXTS, "query: ")
+    expected = Retriever(str(fair)).encode(TEXTS, "query")
+    assert np.abs(vectors - expected).max() < 1e-4 and np.allclose(
+        np.linalg.norm(vectors, axis=1), 1, atol=1e-5
+    )
+    assert states.shape[0] == len(TEXTS) and states.shape[2] == 32
+    again = Retriever(str(tmp_path / "out")).encode(TEXTS, "passage")
+    assert np.allclose(again, Retriever(str(fair)).encode(TEXTS, "passage"), atol=1e-6)
+    one = by_hand(tmp_path / "out", TEXTS[:1], "passage: ")[1]
+    assert np.abs(one - again[:1]).max() < 1e-4
+
+
+def test_what_cannot_be_exported_is_said(chain, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("")
+    with pytest.raises(MixlingError, match="exists already"):
+        export(str(chain), tmp_path / "full")
+    debias(str(chain), "centring", ["sample"], tmp_path / "centred")
+    with pytest.raises(MixlingError, match="language"):
+        export(str(tmp_path / "centred"), tmp_path / "out")
