@@ -80,7 +80,9 @@ def ladder(seconds: list[float]) -> dict[str, float]:
     return {f"p{p}": round(float(np.percentile(seconds, p)) * 1000, 3) for p in (50, 95)}
 
 
-def timed(sides: dict[str, Callable[[np.ndarray], Any]], questions: np.ndarray) -> dict[str, dict[str, float]]:
+def timed(
+    sides: dict[str, Callable[[np.ndarray], Any]], questions: np.ndarray
+) -> dict[str, dict[str, float]]:
     """Latencies of each side, question by question in turn."""
     took: dict[str, list[float]] = {name: [] for name in sides}
     for q in questions:
@@ -168,7 +170,10 @@ def main() -> None:
         rows = [r for r in rows if (r["store"], r["passages"]) != (new["store"], n)] + [new]
         rows.sort(key=lambda r: (r["store"], r["passages"]))
         write_text(RESULT, json.dumps({"rows": rows}, indent=1) + "\n")
-        print(json.dumps({k: v for k, v in new.items() if k not in ("machine", "versions")}, indent=1), flush=True)
+        print(
+            json.dumps({k: v for k, v in new.items() if k not in ("machine", "versions")}, indent=1),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

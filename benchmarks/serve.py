@@ -54,7 +54,9 @@ class Server:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
         self.base = f"http://127.0.0.1:{port}"
-        self.process = multiprocessing.get_context("spawn").Process(target=run_server, args=(store, port, batch))
+        self.process = multiprocessing.get_context("spawn").Process(
+            target=run_server, args=(store, port, batch)
+        )
         self.process.start()
         while True:
             try:
@@ -74,7 +76,9 @@ class Server:
         self.process.join()
 
 
-async def load_on(base: str, path: str, bodies: Any, clients: int, seconds: float, warm: float = 1.0) -> dict[str, Any]:
+async def load_on(
+    base: str, path: str, bodies: Any, clients: int, seconds: float, warm: float = 1.0
+) -> dict[str, Any]:
     """Each client asks, waits for the answer, asks again: answers a second, latencies, statuses."""
     import httpx
 
@@ -148,7 +152,14 @@ def main() -> None:
     memory, statuses, answers, end = [round(server.memory())], {}, 0, time.perf_counter() + given.soak
     while time.perf_counter() < end:
         found = asyncio.run(
-            load_on(server.base, paths["search, own-first"], bodies("search"), 8, min(30, end - time.perf_counter()), 0)
+            load_on(
+                server.base,
+                paths["search, own-first"],
+                bodies("search"),
+                8,
+                min(30, end - time.perf_counter()),
+                0,
+            )
         )
         for status, n in found["statuses"].items():
             statuses[str(status)] = statuses.get(str(status), 0) + n

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
-from docs import methods, scale, speed
+from docs import methods, pictures, reference, scale, speed
 from mixling.corpora.catalogue import SOURCES
 from mixling.corpora.resources import ORDER, level, script_seen
 from mixling.evaluation.bias.table import ALL
@@ -283,3 +283,7 @@ if __name__ == "__main__":
         (ROOT / page).write_text(renewed(page, (ROOT / page).read_text()))
     (ROOT / "docs" / "pool.svg").write_text(picture())
     (ROOT / "docs" / "speed.svg").write_text(speed.picture())
+    for name, svg in pictures.pictures().items():
+        (ROOT / "docs" / name).write_text(svg)
+    for page, made in reference.PAGES.items():
+        (ROOT / page).write_text(made())

@@ -28,8 +28,13 @@ def run(
     languages: Annotated[
         list[str] | None, typer.Option(help="It is identified among these; may be repeated, or en,sw.")
     ] = None,
-    size: Annotated[int, typer.Option(min=8, help="Tokens of a passage.")] = 200,
-    overlap: Annotated[int, typer.Option(min=0, help="Tokens of sentences repeated of the one before.")] = 40,
+    size: Annotated[
+        int | None, typer.Option(min=8, help="Tokens of a passage; default: 200, or what the model takes.")
+    ] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option(min=0, help="Tokens of sentences repeated of the one before; default: a fifth."),
+    ] = None,
     precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
     vectors: Annotated[
         Path | None,

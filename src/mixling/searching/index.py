@@ -35,6 +35,7 @@ from mixling.searching.stores import make_store
 
 # documents looked up together; passages encoded and written together, and written together where they are encoded already
 LOOKED_UP, WRITTEN, LOADED = 256, 512, 16384
+SIZE = 200
 
 
 def index(
@@ -44,8 +45,8 @@ def index(
     *,
     language: str | None = None,
     languages: Sequence[str] | None = None,
-    size: int = 200,
-    overlap: int = 40,
+    size: int | None = None,
+    overlap: int | None = None,
     precision: str = "auto",
     keep_gone: bool = False,
     skip_bad: bool = True,
@@ -55,17 +56,20 @@ def index(
     """Put documents into a store; what is there and unchanged is not encoded again.
 
     source: .jsonl, .parquet, a BEIR folder, a folder of text, Markdown, HTML, PDF, or what `unload` wrote. store: a folder, or milvus://host:port/name. language: of
-    documents that do not say theirs; else it is identified, among `languages` if given. size, overlap: tokens of a passage,
-    and of the sentences that it repeats of the one before. keep_gone: leave documents that the source no longer has.
+    documents that do not say theirs; else it is identified, among `languages` if given. size, overlap: tokens of a passage
+    (None: 200, or what the model takes), and of the sentences that it repeats of the one before (None: a fifth). keep_gone: leave documents that the source no longer has.
     vectors: a folder that `mixling encode` made of the same file; each document is then one passage, as it was encoded.
     Returns counts. Raises MixlingError.
     """
     keep_memory()
     retriever = model if isinstance(model, Retriever) else Retriever(model)
-    if vectors is None and (size + 8 > retriever.max_length or overlap >= size):
+    most = retriever.max_length - 8
+    size = min(SIZE, most) if size is None else size
+    overlap = size // 5 if overlap is None else overlap
+    if size > most or overlap >= size:
         raise MixlingError(
-            f"--size {size}, --overlap {overlap}: a passage has at most {retriever.max_length - 8} tokens with this model, and "
-            "overlaps by less than its size"
+            f"--size {size}, --overlap {overlap}: a passage has at most {most} tokens with this model, and overlaps by less "
+            "than its size"
         )
     unloaded = facts(Path(source))
     if unloaded is not None:

@@ -1,0 +1,102 @@
+"""Pictures of docs/concepts.md. `python -m docs.pictures` asks e5-small one question of the sample (ours, CC0), keeps the scores in
+levels.json and draws both; `python -m docs.figures` draws them again from what is kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+HERE = Path(__file__).parent
+QUESTION = "bridge.1"
+ASKED = "sw"
+INK, PALE, RIGHT, WRONG = "#16212e", "#5b6b7b", "#0d4779", "#9fb4c8"
+
+
+def ask() -> dict:
+    """Scores of all passages for one question, by language: [[score, right or not], …]."""
+    from mixling.evaluation.benchmarks import task
+    from mixling.models.retriever import Retriever
+
+    one, retriever = task("sample"), Retriever()
+    asked = next(
+        i
+        for i, (g, x) in enumerate(zip(one.query_group, one.query_language, strict=True))
+        if g.startswith(QUESTION) and one.languages[x] == ASKED
+    )
+    right = set(one.relevant[one.relevant[:, 0] == asked, 1].tolist())
+    scores = retriever.encode(one.candidates, "passage") @ retriever.encode([one.queries[asked]], "query")[0]
+    rows: dict[str, list] = {}
+    for i, (score, x) in enumerate(zip(scores.tolist(), one.candidate_language, strict=True)):
+        rows.setdefault(one.languages[x], []).append([round(score, 4), i in right])
+    return {"question": one.queries[asked], "asked in": ASKED, "model": retriever.name, "scores": rows}
+
+
+def levels(found: dict) -> str:
+    """A row of dots a language, right answers filled and labelled by their rank."""
+    rows = sorted(found["scores"].items(), key=lambda r: (r[0] != found["asked in"], r[0]))
+    every = sorted((s for _, row in rows for s, _ in row), reverse=True)
+    low, high = every[-1] - 0.005, every[0] + 0.005
+    height = 46 + 28 * len(rows)
+    x = lambda s: 70 + (s - low) / (high - low) * 560  # noqa: E731
+    said = f"Scores of one Swahili question for all passages of the sample, a row a language ({found['model'].rpartition('/')[2]})"
+    parts = [_head(660, height, said), f'<text x="70" y="20" fill="{PALE}" font-size="12">score of a passage →, each row a language; '
+             f'dark: says the answer, its number the rank in the pool</text>']  # fmt: skip
+    for n, (language, row) in enumerate(rows):
+        y = 46 + 28 * n
+        weight = ' font-weight="700"' if language == found["asked in"] else ""
+        parts.append(f'<text x="20" y="{y + 4}" fill="{INK}" font-size="13"{weight}>{language}</text>')
+        parts.append(f'<line x1="70" x2="630" y1="{y}" y2="{y}" stroke="#d6dde4"/>')
+        for score, right in sorted(row, key=lambda r: r[1]):
+            parts.append(
+                f'<circle cx="{x(score):.1f}" cy="{y}" r="{6 if right else 4.5}" fill="{RIGHT if right else WRONG}"/>'
+            )
+            if right:
+                parts.append(
+                    f'<text x="{x(score) + 9:.1f}" y="{y - 5}" fill="{RIGHT}" font-size="11">{every.index(score) + 1}</text>'
+                )
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def settings() -> str:
+    """What is asked of what in the three settings."""
+    parts = [_head(660, 190, "Monolingual, cross-lingual and pool: one question, and the candidates that it is ranked against")]
+    for n, (name, asked, candidates) in enumerate(
+        (
+            ("monolingual", "sw", ["sw"] * 4),
+            ("cross-lingual", "sw", ["de"] * 4),
+            ("pool", "sw", ["sw", "de", "ar", "zh", "sw", "de", "ar", "zh"]),
+        )
+    ):
+        left = 20 + 190 * n + (20 if n == 2 else 0)
+        parts.append(f'<text x="{left}" y="24" fill="{INK}" font-size="14" font-weight="700">{name}</text>')
+        parts.append(_box(left, 80, asked, INK))
+        parts.append(f'<path d="M{left + 48} 94 h28 m-7 -6 l7 6 l-7 6" fill="none" stroke="{PALE}" stroke-width="2"/>')
+        for i, language in enumerate(candidates):
+            across, down = divmod(i, 4)
+            parts.append(_box(left + 84 + 50 * across, 40 + 34 * down, language, RIGHT if language == asked else PALE))
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _box(x: int, y: int, text: str, colour: str) -> str:
+    return (
+        f'<rect x="{x}" y="{y}" width="42" height="28" rx="4" fill="{colour}"/>'
+        f'<text x="{x + 21}" y="{y + 19}" fill="#fff" font-size="13" text-anchor="middle">{text}</text>'
+    )
+
+
+def _head(width: int, height: int, said: str) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img" '
+        f'font-family="system-ui, sans-serif"><title>{said}</title><rect width="{width}" height="{height}" fill="#fff"/>'
+    )
+
+
+def pictures() -> dict[str, str]:
+    """File -> SVG."""
+    return {"settings.svg": settings(), "levels.svg": levels(json.loads((HERE / "levels.json").read_text()))}
+
+
+if __name__ == "__main__":
+    (HERE / "levels.json").write_text(json.dumps(ask(), indent=1, ensure_ascii=False) + "\n")
+    for name, svg in pictures().items():
+        (HERE / name).write_text(svg)
