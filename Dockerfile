@@ -11,7 +11,7 @@ RUN python -m venv /opt/mixling \
 FROM python:3.11-slim-bookworm
 COPY --from=build /opt/mixling /opt/mixling
 RUN useradd --create-home --uid 10001 mixling
-USER mixling
+USER 10001
 ENV PATH=/opt/mixling/bin:$PATH HF_HOME=/home/mixling/.cache/huggingface
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s \

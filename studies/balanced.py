@@ -30,7 +30,7 @@ from mixling.training.train import train
 RESULT = Path(__file__).with_suffix(".json")
 ELEVEN = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
 TASKS = ("mlqa-held-out", "arcd-sentences", "sib-200:dev@" + ",".join(ELEVEN))
-SHARES = (0.0, 0.4, 0.6)
+SHARES = (0.0, 0.4)
 MAP = "map"
 SIB = {"name": "sib-200", "split": "train", "languages": ELEVEN}
 TICO = {"name": "tico-19", "split": "train", "languages": ["ar", "en", "es-419", "fr", "hi", "id", "ru", "sw", "zh"]}
@@ -44,10 +44,15 @@ BASE = {
 }
 # name -> settings over BASE; "map" as the model's name is the model behind its map
 TRIALS: dict[str, dict] = {
-    "hybrid + bitext": {},
     "map": {"model.name": MAP},
-    "map, anchor": {"model.name": MAP, "objective.terms": [BITEXT, ANCHOR]},
     "map, SIB": {"model.name": MAP, "data.sources": ["mlqa", SIB], "batches.corpora": 0.0},
+    "map, SIB, anchor": {
+        "model.name": MAP,
+        "data.sources": ["mlqa", SIB],
+        "batches.corpora": 0.0,
+        "objective.terms": [BITEXT, ANCHOR],
+    },
+    "e5, SIB": {"data.sources": ["mlqa", SIB], "batches.corpora": 0.0},
 }
 
 
@@ -122,7 +127,7 @@ def main() -> None:
         if name in done:
             continue
         config = settings(trial, str(mapped))
-        place = out / name.replace(" ", "-")
+        place = out / f"run-{name}".replace(" ", "-").replace(",", "")
         trained = Retriever(str(train(config, place)))
         before = Retriever(config.get("model", {}).get("name", DEFAULT))
         at, more = 0.0, []

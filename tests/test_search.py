@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixling.corpora import folder, sample
+from mixling.debiasing.debias import debias
 from mixling.errors import BadRow, MixlingError, Skipped
 from mixling.models.retriever import Retriever
 from mixling.searching import lance
@@ -253,7 +254,10 @@ def pdf(words, content=None, more=b""):
 def test_another_model_is_refused(chain, plain, store, tmp_path, beir):
     with pytest.raises(MixlingError, match="search with that model"):
         Searcher(store[0], str(plain))
-    with pytest.raises(MixlingError, match="another prompts"):
+    debias(str(chain), "lsar", ["sample"], tmp_path / "fair")  # the same encoder, other vectors
+    with pytest.raises(MixlingError, match="search with that model"):
+        Searcher(store[0], str(tmp_path / "fair"))
+    with pytest.raises(MixlingError, match="another (encoder|prompts)"):
         index(Retriever(str(plain), pooling="mean"), beir, store[0], size=60, overlap=10)
     with pytest.raises(MixlingError, match="another size"):
         index(str(chain), beir, store[0], size=61, overlap=10)

@@ -174,26 +174,16 @@ def read_source(name: str, languages: Sequence[str] | None) -> tuple[Any, bool]:
 def _write(
     retriever: Retriever, found: Affine | ByLanguage | dict[str, Any], method: str, out: Path, made: dict
 ) -> None:
-    from sentence_transformers.sentence_transformer.modules import Dense, Normalize
+    from sentence_transformers.sentence_transformer.modules import Normalize
 
+    from mixling.models.affine import affine
     from mixling.models.language_map import LanguageMap
 
     settings = {"method": method} if isinstance(found, dict) else found.made
     origin = {**retriever.origin, "debiased": {**made, **settings}}
     before = list(retriever.model)
     if isinstance(found, Affine):
-        import torch
-
-        size = found.matrix.shape[0]
-        dense = Dense(
-            size,
-            size,
-            bias=True,
-            activation_function=torch.nn.Identity(),
-            init_weight=torch.from_numpy(found.matrix),
-            init_bias=torch.from_numpy(found.bias),
-        )
-        _chain(retriever, [*before, dense, Normalize()])
+        _chain(retriever, [*before, *affine(found.matrix, found.bias)])
     elif isinstance(found, ByLanguage):
         size = found.offset.shape[2]
         module = LanguageMap(found.languages, found.basis.shape[1], size).tensors(found.offset, found.basis)

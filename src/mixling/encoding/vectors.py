@@ -72,15 +72,16 @@ def comparable(retriever: Retriever, made: np.ndarray) -> np.ndarray:
 
 
 def _key(retriever: Retriever, role: str | None, precision: str) -> str:
-    digest = hashlib.sha256(fingerprint(retriever).encode())
+    digest = hashlib.sha256(fingerprint(retriever, whole=False).encode())
     digest.update(repr((retriever.prompt(role), retriever.max_length, precision)).encode())
     return digest.hexdigest()[:24]
 
 
-def fingerprint(retriever: Retriever) -> str:
-    """SHA-256 of the encoder: the weights and settings of its head, and its vocabulary."""
+def fingerprint(retriever: Retriever, whole: bool = True) -> str:
+    """SHA-256 of a model: weights and settings of its chain, and its vocabulary. whole: with the map behind the encoder,
+    without which kept vectors are the same."""
     digest = hashlib.sha256()
-    for module in retriever.head():
+    for module in list(retriever.model) if whole else retriever.head():
         config: dict = getattr(module, "get_config_dict", dict)()
         digest.update(repr((type(module).__name__, sorted(config.items()))).encode())
         for name, value in module.state_dict().items():

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from mixling.errors import MixlingError, choose
+from mixling.models import shipped
 from mixling.models.forward import calls, forward
 from mixling.models.language_map import LanguageMap, identify
 from mixling.models.packed import first_position
@@ -26,7 +27,8 @@ PRECISIONS = ("fp32", "bf16")
 class Retriever:
     """Texts to vectors.
 
-    name: a sentence-transformers folder, a plain encoder's folder, or a hub name. pooling ("mean", "cls" …)
+    name: a sentence-transformers folder, a plain encoder's folder, a hub name, or "balanced": the default encoder behind
+    the map that comes with this package. pooling ("mean", "cls" …)
     and prompts ({"query": …, "passage": …}) override what the model says of itself. packed: texts go through
     without padding where the encoder can take them so. similarity: "cosine" or "dot", else the model's. Raises MixlingError when the model cannot be had.
 
@@ -48,8 +50,9 @@ class Retriever:
         hush()
         from sentence_transformers import SentenceTransformer
 
-        folder, self.name = locate(name)
-        known = conventions(self.name) or Conventions()
+        folder, found_name = locate(DEFAULT if name == shipped.NAME else name)
+        self.name = shipped.NAME if name == shipped.NAME else found_name
+        known = conventions(found_name) or Conventions()
         try:
             if pooling is None and self._is_chain(folder):
                 self.model = SentenceTransformer(folder, device=device, trust_remote_code=_ours(folder))
@@ -65,6 +68,9 @@ class Retriever:
                 f"{str(error).splitlines()[0] if str(error) else ''}); a folder needs config.json, weights "
                 "and a tokeniser, as save_pretrained or sentence-transformers write them"
             ) from None
+        if name == shipped.NAME:
+            for module in shipped.modules():
+                self.model.append(module)
         own = {k: v for k, v in (self.model.prompts or {}).items() if v}
         self.prompts = dict(prompts if prompts is not None else own or known.prompts)
         similarity = similarity or found

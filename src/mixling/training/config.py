@@ -76,6 +76,18 @@ class LoraConfig(_Part):
     )
 
 
+class MapConfig(_Part):
+    """A linear map fitted before training (`mixling debias -m map`); the encoder is then trained behind it."""
+
+    fit: list[str] = Field(
+        default_factory=lambda: ["sib-200", "mlqa"],
+        description="sources: sentences and their translations, and questions with answers",
+    )
+    languages: list[str] | None = Field(
+        None, description="of the fitted texts; best: those of your collection. Default: as `mixling debias`"
+    )
+
+
 class ModelConfig(_Part):
     """What to train."""
 
@@ -89,6 +101,9 @@ class ModelConfig(_Part):
         64, description="tokens; questions are rarely longer (LAReQA, mDPR: 64)"
     )
     max_passage_length: _POSITIVE = Field(256, description="tokens; mDPR's 256")
+    map: MapConfig | None = Field(
+        None, description="table with fit, languages: a map before training; default: none"
+    )
     lora: LoraConfig | None = Field(
         None, description="table with rank, alpha, dropout, targets; default: all weights are trained"
     )

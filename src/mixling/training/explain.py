@@ -6,14 +6,14 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from mixling.training.config import Config, LoraConfig, SourceConfig, TermConfig, ValidationConfig
+from mixling.training.config import Config, LoraConfig, MapConfig, SourceConfig, TermConfig, ValidationConfig
 
 
 def explain() -> str:
     """Every table, setting, default and meaning, as commented TOML."""
     lines = []
     tables: list[tuple[str, Any]] = [(n, f.annotation) for n, f in Config.model_fields.items()]
-    more = [("[data.sources]", SourceConfig), ("[objective.terms]", TermConfig), ("model.lora", LoraConfig),
+    more = [("[data.sources]", SourceConfig), ("[objective.terms]", TermConfig), ("model.map", MapConfig), ("model.lora", LoraConfig),
             ("training.validation", ValidationConfig)]  # fmt: skip
     for name, part in [*tables, *more]:
         lines += [f"[{name}]  # {part.__doc__}"]

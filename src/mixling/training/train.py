@@ -33,6 +33,7 @@ from mixling.training import checkpoint
 from mixling.training.average import average_with
 from mixling.training.config import Config, TrainingConfig, ValidationConfig, read
 from mixling.training.lighter import adapt, checkpoint_layers
+from mixling.training.mapped import behind_map
 from mixling.training.objective import Objective
 from mixling.training.pairs import Pairs, prepare
 from mixling.training.processes import add_up
@@ -65,6 +66,8 @@ def train(
         return model_folder
     keep_memory()
     with accelerator.main_process_first():
+        if settings.model.map is not None:
+            settings = behind_map(settings, out)
         corpora, schedule, pairs = prepare(settings)
         retriever = Retriever(
             settings.model.name,

@@ -1,0 +1,91 @@
+"""What is released: a wheel that holds all it needs and runs elsewhere, and files that say the same version."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built without a network."""
+    out = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(out), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    return next(out.glob("*.whl"))
+
+
+@pytest.mark.slow
+def test_the_wheel_runs_where_there_is_no_repository(wheel, tmp_path):
+    names = zipfile.ZipFile(wheel).namelist()
+    for needed in ("corpora/sample/en.tsv", "serving/page/page.js", "serving/page/words.json", "models/maps/multilingual-e5-small.safetensors"):
+        assert f"mixling/{needed}" in names
+    assert not [n for n in names if n.startswith(("tests", "docs", "studies", "benchmarks"))]
+    place = tmp_path / "installed"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(place), str(wheel)], check=True
+    )
+    # -P and PYTHONPATH: this installation comes before the one of the tests
+    run = lambda *words: subprocess.run(  # noqa: E731
+        [sys.executable, "-P", "-m", "mixling", *words], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(place), "COLUMNS": "200"},
+    )  # fmt: skip
+    assert run("--version").stdout.split()[-1] == _version()
+    assert "44 passages" in run("data", "list").stdout
+    where = subprocess.run(
+        [sys.executable, "-P", "-c", "import mixling; print(mixling.__file__)"], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(place)},
+    ).stdout  # fmt: skip
+    assert str(place) in where
+
+
+def _version():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+
+def test_every_file_says_one_version():
+    import mixling
+
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == mixling.__version__ == _version()
+    assert {"cff-version", "title", "authors", "message"} <= set(citation)
+    assert f"## {_version()}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_what_a_module_imports_is_in_some_extra():
+    """Every third-party package that the code names is a dependency, or an extra's."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    listed = [*project["dependencies"], *(x for some in project["optional-dependencies"].values() for x in some)]
+    known = {re.split(r"[<>=\[]", x)[0].lower().replace("-", "_") for x in listed}
+    instead = {"bm25s": "bm25s", "icu": "icu4py", "llama_index": "llama_index_core", "yaml": "pyyaml", "ray": "ray"}
+    comes_with = {"huggingface_hub", "pyarrow", "starlette", "click", "pydantic_core"}  # of those that are listed
+    ours = {"openvino"}  # asked for by name where it is wanted
+    missing = set()
+    for file in (ROOT / "src").rglob("*.py"):
+        for module in re.findall(r"^\s*(?:from|import) (\w+)", file.read_text(), re.MULTILINE):
+            name = instead.get(module, module).lower()
+            if name not in sys.stdlib_module_names and name not in known | comes_with | ours | {"mixling"}:
+                missing.add((file.name, name))
+    assert not missing
+
+
+def test_container_files_are_whole():
+    """No container can be built here; a linter reads the Dockerfile where there is one."""
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    assert set(compose["services"]) == {"milvus", "mixling"}
+    assert compose["services"]["mixling"]["depends_on"]["milvus"]["condition"] == "service_healthy"
+    assert all(p.startswith("127.0.0.1:") for p in compose["services"]["mixling"]["ports"])
+    linter = Path(sys.executable).parent / "hadolint"
+    if not linter.exists():
+        pytest.skip("hadolint is not installed")
+    done = subprocess.run([str(linter), "--format", "json", str(ROOT / "Dockerfile")], capture_output=True, text=True)
+    assert json.loads(done.stdout or "[]") == []

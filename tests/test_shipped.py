@@ -1,0 +1,60 @@
+"""The map that comes with the package, behind an encoder of the right size."""
+
+import numpy as np
+import pytest
+
+from mixling.models import shipped
+from mixling.models.retriever import Retriever
+
+
+@pytest.fixture
+def wide(tmp_path):
+    """A tiny encoder with as many dimensions as the default one, as a chain with prompts."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    from transformers import BertConfig, BertModel
+
+    from conftest import tiny_tokenizer
+
+    tokenizer = tiny_tokenizer()
+    torch.manual_seed(0)
+    BertModel(
+        BertConfig(
+            vocab_size=len(tokenizer), hidden_size=384, num_hidden_layers=1, num_attention_heads=4, intermediate_size=64,
+            max_position_embeddings=140, pad_token_id=1,
+        )
+    ).save_pretrained(tmp_path / "plain")  # fmt: skip
+    tokenizer.save_pretrained(tmp_path / "plain")
+    model = SentenceTransformer(
+        modules=[Transformer(str(tmp_path / "plain")), Pooling(384, "mean"), Normalize()],
+        device="cpu",
+        prompts={"query": "query: ", "passage": "passage: "},
+    )
+    model.save(str(tmp_path / "chain"), create_model_card=False)
+    return str(tmp_path / "chain")
+
+
+def test_balanced_is_the_default_encoder_behind_the_map(wide, tmp_path, monkeypatch):
+    from sentence_transformers import SentenceTransformer
+
+    monkeypatch.setattr("mixling.models.retriever.DEFAULT", wide)
+    fair = Retriever("balanced")
+    assert fair.name == "balanced" and fair.prompt("query") == "query: "
+    texts = ["a bridge", "daraja", "мост"]
+    matrix, bias, _ = shipped.read()
+    expected = Retriever(wide).encode(texts, "query") @ matrix.T + bias
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert np.allclose(fair.encode(texts, "query"), expected, atol=1e-5)
+    fair.save(tmp_path / "saved")
+    plain = SentenceTransformer(str(tmp_path / "saved"), device="cpu").encode(texts, prompt_name="query")
+    assert np.allclose(plain, expected, atol=1e-5)
+
+
+def test_the_map_is_small_and_says_how_it_was_made():
+    matrix, bias, made = shipped.read()
+    assert matrix.shape == (384, 384) and bias.shape == (384,) and shipped.path().stat().st_size < 1 << 20
+    assert made["fit"] == ["sib-200", "mlqa:train"] and made["method"] == "map" and made["model"] == shipped.DEFAULT
+    # it removes directions: about as many singular values vanish as LSAR took out
+    values = np.linalg.svd(matrix, compute_uv=False)
+    assert 5 <= (values < 0.1 * values[0]).sum() <= 40
