@@ -45,14 +45,9 @@ BASE = {
 # name -> settings over BASE; "map" as the model's name is the model behind its map
 TRIALS: dict[str, dict] = {
     "map": {"model.name": MAP},
-    "map, SIB": {"model.name": MAP, "data.sources": ["mlqa", SIB], "batches.corpora": 0.0},
-    "map, SIB, anchor": {
-        "model.name": MAP,
-        "data.sources": ["mlqa", SIB],
-        "batches.corpora": 0.0,
-        "objective.terms": [BITEXT, ANCHOR],
-    },
     "e5, SIB": {"data.sources": ["mlqa", SIB], "batches.corpora": 0.0},
+    "e5, lr 1e-4": {"training.lr": 1e-4},
+    "e5, window 300, 160 steps": {"data.window": 300, "training.steps": 160, "training.lr": 5e-5},
 }
 
 
