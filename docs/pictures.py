@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 HERE = Path(__file__).parent
-QUESTION = "bridge.1"
+QUESTION = "bridges.2.2"
 ASKED = "sw"
 INK, PALE, RIGHT, WRONG = "#16212e", "#5b6b7b", "#0d4779", "#9fb4c8"
 
