@@ -39,8 +39,8 @@ def levels(found: dict) -> str:
     height = 46 + 28 * len(rows)
     x = lambda s: 70 + (s - low) / (high - low) * 560  # noqa: E731
     said = f"Scores of one Swahili question for all passages of the sample, a row a language ({found['model'].rpartition('/')[2]})"
-    parts = [_head(660, height, said), f'<text x="70" y="20" fill="{PALE}" font-size="12">score of a passage →, each row a language; '
-             f'dark: says the answer, its number the rank in the pool</text>']  # fmt: skip
+    parts = [_head(660, height, said), f'<text x="70" y="20" fill="{PALE}" font-size="12">score →, a row a language; '
+             f'dark: the answer, with its rank in the pool</text>']  # fmt: skip
     for n, (language, row) in enumerate(rows):
         y = 46 + 28 * n
         weight = ' font-weight="700"' if language == found["asked in"] else ""

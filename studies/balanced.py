@@ -132,7 +132,7 @@ def main() -> None:
             at = share
             more += rows_of(name, trained, tasks, out / "measured", share)
         keep(more)
-        shutil.rmtree(place / "model")
+        shutil.rmtree(place / "checkpoints", ignore_errors=True)
 
 
 if __name__ == "__main__":

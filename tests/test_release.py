@@ -19,7 +19,18 @@ ROOT = Path(__file__).parent.parent
 def wheel(tmp_path_factory):
     """The wheel, built without a network."""
     out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(out), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(out),
+        str(ROOT),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return next(out.glob("*.whl"))
 
@@ -27,12 +38,18 @@ def wheel(tmp_path_factory):
 @pytest.mark.slow
 def test_the_wheel_runs_where_there_is_no_repository(wheel, tmp_path):
     names = zipfile.ZipFile(wheel).namelist()
-    for needed in ("corpora/sample/en.tsv", "serving/page/page.js", "serving/page/words.json", "models/maps/multilingual-e5-small.safetensors"):
+    for needed in (
+        "corpora/sample/en.tsv",
+        "serving/page/page.js",
+        "serving/page/words.json",
+        "models/maps/multilingual-e5-small.safetensors",
+    ):
         assert f"mixling/{needed}" in names
     assert not [n for n in names if n.startswith(("tests", "docs", "studies", "benchmarks"))]
     place = tmp_path / "installed"
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(place), str(wheel)], check=True
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(place), str(wheel)],
+        check=True,
     )
     # -P and PYTHONPATH: this installation comes before the one of the tests
     run = lambda *words: subprocess.run(  # noqa: E731
@@ -64,10 +81,25 @@ def test_every_file_says_one_version():
 def test_what_a_module_imports_is_in_some_extra():
     """Every third-party package that the code names is a dependency, or an extra's."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    listed = [*project["dependencies"], *(x for some in project["optional-dependencies"].values() for x in some)]
+    listed = [
+        *project["dependencies"],
+        *(x for some in project["optional-dependencies"].values() for x in some),
+    ]
     known = {re.split(r"[<>=\[]", x)[0].lower().replace("-", "_") for x in listed}
-    instead = {"bm25s": "bm25s", "icu": "icu4py", "llama_index": "llama_index_core", "yaml": "pyyaml", "ray": "ray"}
-    comes_with = {"huggingface_hub", "pyarrow", "starlette", "click", "pydantic_core"}  # of those that are listed
+    instead = {
+        "bm25s": "bm25s",
+        "icu": "icu4py",
+        "llama_index": "llama_index_core",
+        "yaml": "pyyaml",
+        "ray": "ray",
+    }
+    comes_with = {
+        "huggingface_hub",
+        "pyarrow",
+        "starlette",
+        "click",
+        "pydantic_core",
+    }  # of those that are listed
     ours = {"openvino"}  # asked for by name where it is wanted
     missing = set()
     for file in (ROOT / "src").rglob("*.py"):
@@ -87,5 +119,7 @@ def test_container_files_are_whole():
     linter = Path(sys.executable).parent / "hadolint"
     if not linter.exists():
         pytest.skip("hadolint is not installed")
-    done = subprocess.run([str(linter), "--format", "json", str(ROOT / "Dockerfile")], capture_output=True, text=True)
+    done = subprocess.run(
+        [str(linter), "--format", "json", str(ROOT / "Dockerfile")], capture_output=True, text=True
+    )
     assert json.loads(done.stdout or "[]") == []

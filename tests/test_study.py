@@ -1,11 +1,13 @@
 import json
+from pathlib import Path
 
 import pytest
 
-from mixling.debiasing.debias import debias
+from mixling.debiasing.debias import check, debias
 from mixling.errors import MixlingError
 from mixling.evaluation.measure import measure
-from mixling.studies.study import study
+from mixling.studies.study import StudyConfig, configured, study
+from mixling.training.config import checked, toml_of
 
 TEXT = """
 [study]
@@ -76,6 +78,24 @@ model = "random"
     )
     assert len(set(rows.values())) == 4
     assert not list((tmp_path / "runs").glob("*/run/debiased"))
+
+
+STUDIES = [
+    f for f in sorted((Path(__file__).parent.parent / "studies").glob("*.toml")) if "[study]" in f.read_text()
+]
+
+
+@pytest.mark.parametrize("file", STUDIES, ids=lambda f: f.stem)
+def test_every_study_that_is_here_can_be_read(file):
+    plan = checked(StudyConfig, toml_of(file), str(file))
+    for variant in plan.variants:
+        assert (configured(plan, variant, 0, file) is None) == (not variant.train)
+        settings = {
+            k: v for k, v in variant.debias.items() if k not in ("method", "fit", "languages", "texts")
+        }
+        if variant.debias:
+            check(variant.debias["method"], settings)
+    assert plan.study.against in (None, *(v.name for v in plan.variants))
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def study(
     against = choose(plan.study.against or plan.variants[0].name, [v.name for v in plan.variants], "variant")
     folder = Path(out) if out is not None else Path("runs") / file.stem
     configs = {
-        (v.name, s): _config(plan, v, s, file)
+        (v.name, s): configured(plan, v, s, file)
         for v in plan.variants
         for s in (plan.study.seeds if v.train else [0])
     }
@@ -169,7 +169,8 @@ def _tested(plan: StudyConfig, measured: dict[str, list[Result]], against: str) 
     return found
 
 
-def _config(plan: StudyConfig, variant: Variant, seed: int, file: Path) -> Any:
+def configured(plan: StudyConfig, variant: Variant, seed: int, file: Path) -> Any:
+    """A variant's training configuration with a seed; None where nothing is trained."""
     if not variant.train:
         return None
     config = copy.deepcopy(plan.base)

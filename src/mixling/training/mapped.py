@@ -16,5 +16,7 @@ def behind_map(settings: Config, out: Path) -> Config:
     if not folder.exists():
         base = Retriever(m.name, pooling=m.pooling, prompts=m.prompts, similarity=m.similarity)
         debias(base, "map", m.map.fit, folder, languages=m.map.languages, keep=out / "map-vectors")
-    model = m.model_copy(update={"name": str(folder), "map": None, "pooling": None, "prompts": None, "similarity": None})
+    model = m.model_copy(
+        update={"name": str(folder), "map": None, "pooling": None, "prompts": None, "similarity": None}
+    )
     return settings.model_copy(update={"model": model})
