@@ -156,6 +156,13 @@ def row(n: int, address: str) -> dict[str, Any]:
     return found
 
 
+def keep(rows: list[dict[str, Any]]) -> None:
+    """Write what there is."""
+    write_text(
+        RESULT, json.dumps({"rows": rows, "machine": machine(), "versions": versions()}, indent=1) + "\n"
+    )
+
+
 def main() -> None:
     """Measure what is asked for; a row replaces the same row of before."""
     parser = argparse.ArgumentParser()
@@ -169,11 +176,8 @@ def main() -> None:
             new = row(n, address)
         rows = [r for r in rows if (r["store"], r["passages"]) != (new["store"], n)] + [new]
         rows.sort(key=lambda r: (r["store"], r["passages"]))
-        write_text(RESULT, json.dumps({"rows": rows}, indent=1) + "\n")
-        print(
-            json.dumps({k: v for k, v in new.items() if k not in ("machine", "versions")}, indent=1),
-            flush=True,
-        )
+        keep(rows)
+        print(json.dumps(new, indent=1), flush=True)
 
 
 if __name__ == "__main__":

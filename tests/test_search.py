@@ -257,7 +257,7 @@ def test_another_model_is_refused(chain, plain, store, tmp_path, beir):
     debias(str(chain), "lsar", ["sample"], tmp_path / "fair")  # the same encoder, other vectors
     with pytest.raises(MixlingError, match="search with that model"):
         Searcher(store[0], str(tmp_path / "fair"))
-    with pytest.raises(MixlingError, match="another (encoder|prompts)"):
+    with pytest.raises(MixlingError, match=r"another (encoder|prompts)"):
         index(Retriever(str(plain), pooling="mean"), beir, store[0], size=60, overlap=10)
     with pytest.raises(MixlingError, match="another size"):
         index(str(chain), beir, store[0], size=61, overlap=10)
