@@ -32,14 +32,14 @@ def test_hybrid_batches_in_a_sentence_transformers_script(chain, tmp_path):
 
 def test_vectors_are_mended(tmp_path):
     rng = np.random.default_rng(0)
-    said, tongue = rng.normal(size=(60, 24)), rng.normal(size=(3, 24)) * 2
+    said, tongue = rng.normal(size=(60, 96)), rng.normal(size=(3, 96)) * 2
     languages = np.arange(180) % 3
     v = said[np.arange(180) // 3] + tongue[languages]
     v = (v / np.linalg.norm(v, axis=1, keepdims=True)).astype(np.float32)
     (tmp_path / "in").mkdir()
     pq.write_table(
         pa.table({
-            "vector": pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), 24), "language": np.array(["en", "sw", "th"])[languages],
+            "vector": pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), 96), "language": np.array(["en", "sw", "th"])[languages],
             "group": [str(i // 3) for i in range(180)], "role": ["query"] * 90 + ["passage"] * 90,
         }),
         tmp_path / "in" / "a.parquet",

@@ -74,7 +74,8 @@ class Newcomer:
     def line(self, line):
         words = [INSTEAD.get(w, w) for w in shlex.split(line, comments=True)]
         words = [str(self.model) if w == "intfloat/multilingual-e5-small" else w for w in words]
-        words = [w.replace("intfloat/multilingual-e5-small", str(self.model)) for w in words]
+        # a result's folder is named after its model
+        words = [w.replace("multilingual-e5-small", self.model.name) for w in words]
         if words[:1] == ["mixling"]:
             status, out, err = self.run(*words[1:])
             assert status == 0, (line, err)

@@ -34,7 +34,7 @@ _WHERE = {
     "pairs": "mixling.training.sampler",
     "study": "mixling.studies.study",
     "demo": "mixling.studies.demo",
-    "doctor": "mixling.doctor",
+    "doctor": "mixling.health",
     "MixlingError": "mixling.errors",
 }
 

@@ -7,7 +7,7 @@ import typer
 
 def run() -> None:
     """What this machine has, what is missing, and the line that installs it."""
-    from mixling.doctor import doctor
+    from mixling.health import doctor
 
     for line in doctor():
         typer.echo(line)

@@ -63,6 +63,33 @@ def index(
     """
     keep_memory()
     retriever = model if isinstance(model, Retriever) else Retriever(model)
+    try:
+        return _index(
+            retriever, Path(source), store, language, languages, size, overlap, precision, keep_gone, skip_bad, vectors, on_write
+        )  # fmt: skip
+    except (OSError, RuntimeError) as error:
+        if "No space left" not in str(error):
+            raise
+        raise MixlingError(
+            f"{store}: No space left on its disk; what was written before is kept and answers. Make room and run the same "
+            "`mixling index` again: it goes on"
+        ) from None
+
+
+def _index(
+    retriever: Retriever,
+    source: Path,
+    store: str,
+    language: str | None,
+    languages: Sequence[str] | None,
+    size: int | None,
+    overlap: int | None,
+    precision: str,
+    keep_gone: bool,
+    skip_bad: bool,
+    vectors: str | Path | None,
+    on_write: Callable[[int], None] | None,
+) -> dict[str, Any]:
     most = retriever.max_length - 8
     size = min(SIZE, most) if size is None else size
     overlap = size // 5 if overlap is None else overlap
@@ -71,19 +98,19 @@ def index(
             f"--size {size}, --overlap {overlap}: a passage has at most {most} tokens with this model, and overlaps by less "
             "than its size"
         )
-    unloaded = facts(Path(source))
+    unloaded = facts(source)
     if unloaded is not None:
         if unloaded["encoder"] != fingerprint(retriever):
             raise MixlingError(
                 f"{source}: was made with {unloaded['model']}, whose weights or prompts {retriever.name} has not"
             )
-        return load(Path(source), store, unloaded)
+        return load(source, store, unloaded)
     encoded = None if vectors is None else Encoded(vectors, retriever)
     info = _info(retriever, 0 if encoded else size, 0 if encoded else overlap)
     made = make_store(store, retriever.dimensions, info)
     _same(made, info)
     skipped = Skipped(skip_bad)
-    total, rows = documents(Path(source), skipped, None if language is None else tag(language))
+    total, rows = documents(source, skipped, None if language is None else tag(language))
     identifier = Identifier(None if languages is None else [tag(x) for x in languages])
     writer = _Writer(
         made, retriever, chosen(retriever, precision), identifier, size, overlap, encoded, on_write
