@@ -1,8 +1,8 @@
 """A store on a Milvus server (milvus://host:port/name), for collections that one machine does not hold.
 
 Language is the partition key. The token comes from the environment (MILVUS_TOKEN). A commit is not one transaction there:
-a document's first passage is written last and names the document's digest, so that a document that was cut off half-way is
-known by its old digest and written again. Full text is the server's from 2.5 on, and not used here.
+a document's first passage is written last and names the document's digest, so that a document that was cut off half-way has
+none and is written again. Full text is the server's from 2.5 on, and not used here.
 """
 
 from __future__ import annotations
@@ -107,11 +107,8 @@ class Milvus:
         some = [_put(r) for r in rows.to_pylist()]
         names = json.dumps(list(documents), ensure_ascii=False)
         # deleted and inserted: an upsert puts rows into the wrong partitions (seen on 2.3.5)
-        for first, mine in (
-            (False, [r for r in some if r["part"]]),
-            (True, [r for r in some if not r["part"]]),
-        ):
-            self._remove(f"document in {names} and part {'==' if first else '>'} 0")
+        self._remove(f"document in {names}")
+        for mine in ([r for r in some if r["part"]], [r for r in some if not r["part"]]):
             for begin in range(0, len(mine), _PART):
                 self.client.insert(self.name, mine[begin : begin + _PART])
 
