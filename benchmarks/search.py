@@ -39,8 +39,8 @@ def unit(x: np.ndarray) -> np.ndarray:
     return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
 
 
-def vectors(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors, float32 [n, SIZE], and the language of each, int64 [n]."""
+def vectors(n: int, tongue: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors, float32 [n, SIZE], and the language of each, int64 [n]. tongue: how far a text is pulled to its language."""
     rng = np.random.default_rng(0)
     centres, tongues = rng.normal(size=(CLUSTERS, SIZE)), rng.normal(size=(LANGUAGES, SIZE))
     language, cluster = np.arange(n) % LANGUAGES, rng.integers(0, CLUSTERS, n)
@@ -48,7 +48,7 @@ def vectors(n: int) -> tuple[np.ndarray, np.ndarray]:
     for begin in range(0, n, 65536):
         part = slice(begin, min(begin + 65536, n))
         noise = rng.normal(size=(part.stop - part.start, SIZE))
-        out[part] = unit(centres[cluster[part]] + 0.5 * tongues[language[part]] + 0.8 * noise)
+        out[part] = unit(centres[cluster[part]] + tongue * tongues[language[part]] + 0.8 * noise)
     return out, language
 
 

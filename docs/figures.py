@@ -202,6 +202,29 @@ def audit() -> list[dict]:
     return [{"part": name, "seconds": value} for name, value in rows.items()]
 
 
+def stores() -> list[dict[str, str]]:
+    """Recall and latency of stores at their sizes."""
+    return [
+        {
+            "passages": f"{r['passages']:,}",
+            "asked": which,
+            "recall@100": f"{r['recall'][which]:.4f}",
+            **{
+                f"{side}: p50 / p95 ms": f"{ms[side]['p50']:.1f} / {ms[side]['p95']:.1f}"
+                for side in ("ours", "numpy")
+                for ms in (r["ms"][which],)
+            },
+            "LanceDB directly": next(
+                f"{v['p50']:.1f} / {v['p95']:.1f}" for k, v in r["ms"][which].items() if k in ("lancedb", "lancedb, told to scan")
+            ),
+            "writing, indexes: s": f"{r['seconds']['writing']:.0f}, {r['seconds']['indexes']:.0f}",
+            "MB": f"{r['disk']['MB']:,.0f}",
+        }
+        for r in measured("benchmarks/search.json")["rows"]
+        for which in ("all", "one language")
+    ]
+
+
 def tables() -> dict[str, dict[str, str]]:
     """Page -> name -> table."""
     calls = measured("benchmarks/calls.json")
@@ -249,6 +272,10 @@ def tables() -> dict[str, dict[str, str]]:
             "vectors": rows_of(maps("vectors", "xquad-r")),
             "languages": rows_of(unseen()),
             "texts": rows_of(maps("texts", "xquad-r")),
+        },
+        "docs/search.md": {
+            "stores": rows_of(stores()),
+            "partitions": rows_of(measured("benchmarks/partitions.json")["rows"]),
         },
         "docs/performance.md": {
             "compared": rows_of(speed.compared()),

@@ -285,7 +285,11 @@ def test_vectors_that_were_encoded_before_are_loaded(chain, address, tmp_path, m
 
 def test_a_store_goes_to_parquet_and_back(chain, address, tmp_path, run):
     rows = [
-        {"_id": f"d{i}", "text": f"Text number {i}. " * (i + 1), "language": "en" if i % 2 else "sw"}
+        {
+            "_id": f"d{i}",
+            "text": " ".join(f"Text {i} has a part {j}, and {i * j} more." for j in range(i + 1)),
+            "language": "en" if i % 2 else "sw",
+        }
         for i in range(20)
     ]
     source, kept = tmp_path / "d.jsonl", tmp_path / "kept.parquet"

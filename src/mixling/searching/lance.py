@@ -1,8 +1,8 @@
 """A store in a folder: LanceDB, with what keeps its answers exact.
 
 Up to EXACT passages are scanned, so are those that pass a filter when they are few. Above, the index is a graph (HNSW): an
-index of partitions (IVF) divides vectors that know their language *by language*, and then a question finds its own
-language's passages alone (benchmarks/search.py: recall .18 with 40 of 447 partitions, .997 with a graph). Full text is by
+index of partitions (IVF) divides vectors that know their language *by language*, and then a question looks into its own
+language's partitions and misses the others (benchmarks/partitions.py). Full text is by
 pieces of two and three letters, which find words also in Thai, Khmer, Chinese or Japanese, that write no spaces.
 """
 
