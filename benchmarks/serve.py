@@ -41,7 +41,7 @@ def run_server(store: str, port: int, batch: int) -> None:
 
     searcher = Searcher(store)
     app = application(searcher, Settings(batch=batch, precision=precision(searcher.retriever, "auto")))
-    uvicorn.run(app, port=port, log_config=None, access_log=False)
+    uvicorn.run(app, port=port, log_config=None, access_log=False, timeout_keep_alive=15)
 
 
 class Server:
@@ -83,16 +83,19 @@ async def load_on(
     import httpx
 
     took: list[float] = []
-    statuses: dict[int, int] = {}
+    statuses: dict[str, int] = {}
     begun = time.perf_counter() + warm
 
     async def client(http: httpx.AsyncClient) -> None:
         while time.perf_counter() < begun + seconds:
             sent = time.perf_counter()
-            answer = await http.post(path, json=next(bodies))
+            try:
+                status = str((await http.post(path, json=next(bodies))).status_code)
+            except httpx.TransportError as error:
+                status = type(error).__name__
             if sent >= begun:
                 took.append(time.perf_counter() - sent)
-                statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
+                statuses[status] = statuses.get(status, 0) + 1
 
     limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
     async with httpx.AsyncClient(base_url=base, limits=limits, timeout=60) as http:
@@ -149,7 +152,8 @@ def main() -> None:
             server.stop()
         return
     server = Server(given.store, 64)
-    memory, statuses, answers, end = [round(server.memory())], {}, 0, time.perf_counter() + given.soak
+    memory, answers, end = [round(server.memory())], 0, time.perf_counter() + given.soak
+    statuses: dict[str, int] = {}
     while time.perf_counter() < end:
         found = asyncio.run(
             load_on(
@@ -162,7 +166,7 @@ def main() -> None:
             )
         )
         for status, n in found["statuses"].items():
-            statuses[str(status)] = statuses.get(str(status), 0) + n
+            statuses[status] = statuses.get(status, 0) + n
             answers += n
         memory.append(round(server.memory()))
         keep(soak={"seconds": given.soak, "answers": answers, "statuses": statuses, "memory, MB": memory})
