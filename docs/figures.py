@@ -276,6 +276,9 @@ def tables() -> dict[str, dict[str, str]]:
         "docs/search.md": {
             "stores": rows_of(stores()),
             "partitions": rows_of(measured("benchmarks/partitions.json")["rows"]),
+            "load": rows_of(
+                [{k: v for k, v in r.items() if k != "statuses"} for r in measured("benchmarks/serve.json")["rows"]]
+            ),
         },
         "docs/performance.md": {
             "compared": rows_of(speed.compared()),
