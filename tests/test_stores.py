@@ -308,6 +308,15 @@ def test_a_store_goes_to_parquet_and_back(chain, address, tmp_path, run):
         assert np.allclose([r["score"] for r in a], [r["score"] for r in b], atol=1e-5)
     with pytest.raises(MixlingError, match="exists already"):
         unload(address, kept)
+    # beside other documents, which stay and are counted; into a store that was made otherwise not at all
+    source.write_text(json.dumps({"_id": "other", "text": "Neno moja.", "language": "sw"}) + "\n")
+    beside, otherwise = str(tmp_path / "beside"), str(tmp_path / "otherwise")
+    index(str(chain), source, beside, size=60, precision="fp32")
+    assert index(str(chain), kept, beside)["passages"] == made["passages"] + 1
+    assert open_store(beside).info["languages"]["sw"] == made["languages"]["sw"] + 1
+    index(str(chain), source, otherwise, size=50, precision="fp32")
+    with pytest.raises(MixlingError, match="another size"):
+        index(str(chain), kept, otherwise)
 
 
 def test_vectors_of_other_documents_or_models_are_refused(chain, plain, tmp_path):

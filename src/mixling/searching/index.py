@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,13 @@ from mixling.searching.languages import Identifier
 from mixling.searching.parquet import facts, load
 from mixling.searching.passages import passages
 from mixling.searching.store import Store, schema
-from mixling.searching.stores import make_store
+from mixling.searching.stores import make_store, makes
 
 # documents looked up together; passages encoded and written together, and written together where they are encoded already
 LOOKED_UP, WRITTEN, LOADED = 256, 512, 16384
 SIZE = 200
+# facts that follow from what is in a store
+STATISTICS = ("passages", "languages", "means")
 
 
 def index(
@@ -63,33 +66,6 @@ def index(
     """
     keep_memory()
     retriever = model if isinstance(model, Retriever) else Retriever(model)
-    try:
-        return _index(
-            retriever, Path(source), store, language, languages, size, overlap, precision, keep_gone, skip_bad, vectors, on_write
-        )  # fmt: skip
-    except (OSError, RuntimeError) as error:
-        if "No space left" not in str(error):
-            raise
-        raise MixlingError(
-            f"{store}: No space left on its disk; what was written before is kept and answers. Make room and run the same "
-            "`mixling index` again: it goes on"
-        ) from None
-
-
-def _index(
-    retriever: Retriever,
-    source: Path,
-    store: str,
-    language: str | None,
-    languages: Sequence[str] | None,
-    size: int | None,
-    overlap: int | None,
-    precision: str,
-    keep_gone: bool,
-    skip_bad: bool,
-    vectors: str | Path | None,
-    on_write: Callable[[int], None] | None,
-) -> dict[str, Any]:
     most = retriever.max_length - 8
     size = min(SIZE, most) if size is None else size
     overlap = size // 5 if overlap is None else overlap
@@ -98,23 +74,36 @@ def _index(
             f"--size {size}, --overlap {overlap}: a passage has at most {most} tokens with this model, and overlaps by less "
             "than its size"
         )
-    unloaded = facts(source)
+    source, unloaded = Path(source), facts(Path(source))
+    encoded = None if vectors is None else Encoded(vectors, retriever)
+    info = _info(retriever, 0 if encoded else size, 0 if encoded else overlap)
     if unloaded is not None:
-        if unloaded["encoder"] != fingerprint(retriever):
+        if not makes(retriever, unloaded):
             raise MixlingError(
                 f"{source}: was made with {unloaded['model']}, whose weights or prompts {retriever.name} has not"
             )
-        return load(source, store, unloaded)
-    encoded = None if vectors is None else Encoded(vectors, retriever)
-    info = _info(retriever, 0 if encoded else size, 0 if encoded else overlap)
-    made = make_store(store, retriever.dimensions, info)
-    _same(made, info)
-    skipped = Skipped(skip_bad)
+        info = {k: v for k, v in unloaded.items() if k not in STATISTICS}
+    with _full_disk_said(store):
+        made = make_store(store, retriever.dimensions, info)
+        _same(made, info)
+        if unloaded is not None:
+            counts = load(source, made)
+        else:
+            identifier = Identifier(None if languages is None else [tag(x) for x in languages])
+            writer = _Writer(
+                made, retriever, chosen(retriever, precision), identifier, size, overlap, encoded, on_write
+            )
+            counts = _pass(source, writer, language, keep_gone, Skipped(skip_bad))
+        made.finish()
+        made.write_info({**made.info, **_statistics(made)})
+    return {**counts, "passages": made.info["passages"], "languages": made.info["languages"]}
+
+
+def _pass(
+    source: Path, writer: _Writer, language: str | None, keep_gone: bool, skipped: Skipped
+) -> dict[str, Any]:
+    """Write what is new or changed, delete what is gone; counts."""
     total, rows = documents(source, skipped, None if language is None else tag(language))
-    identifier = Identifier(None if languages is None else [tag(x) for x in languages])
-    writer = _Writer(
-        made, retriever, chosen(retriever, precision), identifier, size, overlap, encoded, on_write
-    )
     seen = array("Q")
     some: list[Document] = []
     done = 0
@@ -134,19 +123,28 @@ def _index(
         raise MixlingError(
             f"{source}: {len(seen) - len(keys)} documents share an id with another; give each its own"
         )
-    gone = 0 if keep_gone else _remove(made, keys)
-    made.finish()
-    made.write_info({**made.info, **_statistics(made)})
     return {
         "documents": len(seen),
         "unchanged": writer.unchanged,
         "written": len(seen) - writer.unchanged,
         "passages_encoded": writer.encoded,
-        "gone": gone,
+        "gone": 0 if keep_gone else _remove(writer.store, keys),
         "skipped": [str(x) for x in skipped.rows],
-        "passages": made.info["passages"],
-        "languages": made.info["languages"],
     }
+
+
+@contextmanager
+def _full_disk_said(store: str) -> Iterator[None]:
+    """Turns what a store says of a full disk into a message."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if "No space left" not in str(error):
+            raise
+        raise MixlingError(
+            f"{store}: No space left on its disk; what was written before is kept and answers. Make room and run the same "
+            "`mixling index` again: it goes on"
+        ) from None
 
 
 def _key(document: str) -> int:

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from mixling.errors import MixlingError
 from mixling.progress import Progress
-from mixling.searching.store import schema
-from mixling.searching.stores import make_store, open_store
+from mixling.searching.store import Store, schema
+from mixling.searching.stores import open_store
 
 # documents of a row group
 TOGETHER = 500
@@ -56,28 +56,20 @@ def facts(path: Path) -> dict[str, Any] | None:
     return None if said is None else json.loads(said)
 
 
-def load(path: Path, store: str, info: dict[str, Any]) -> dict[str, Any]:
-    """Put an unloaded file into a store; a cut-off call goes on. Returns the counts of `mixling.searching.index.index`."""
-    made = make_store(
-        store,
-        info["dimensions"],
-        {k: v for k, v in info.items() if k not in ("means", "passages", "languages")},
-    )
+def load(path: Path, store: Store) -> dict[str, Any]:
+    """Put an unloaded file's documents into a store, but those that are there unchanged; counts as `index` gives them."""
     file = pq.ParquetFile(path)
     documents = unchanged = 0
     with Progress("loading") as bar:
         for number in range(file.num_row_groups):
             rows = file.read_row_group(number).replace_schema_metadata(None)
             digests = dict(zip(rows["document"].to_pylist(), rows["digest"].to_pylist(), strict=True))
-            there = made.digests(list(digests))
+            there = store.digests(list(digests))
             new = [name for name, digest in digests.items() if there.get(name) != digest]
             documents, unchanged = documents + len(digests), unchanged + len(digests) - len(new)
             if new:
-                kept = pc.is_in(rows["document"], value_set=pa.array(new))
-                made.replace(new, rows.filter(kept))
+                store.replace(new, rows.filter(pc.is_in(rows["document"], value_set=pa.array(new))))
             bar(number + 1, file.num_row_groups)
-    made.finish()
-    made.write_info(info)
     return {
         "documents": documents,
         "unchanged": unchanged,
@@ -85,6 +77,4 @@ def load(path: Path, store: str, info: dict[str, Any]) -> dict[str, Any]:
         "passages_encoded": 0,
         "gone": 0,
         "skipped": [],
-        "passages": info["passages"],
-        "languages": info["languages"],
     }

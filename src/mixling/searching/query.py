@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from mixling.corpora.languages import tag
-from mixling.encoding.vectors import comparable, fingerprint
+from mixling.encoding.vectors import comparable
 from mixling.errors import MixlingError, choose
 from mixling.models.retriever import Retriever
 from mixling.searching.fairness import order
 from mixling.searching.languages import Identifier
 from mixling.searching.passages import sentences
 from mixling.searching.store import Store
-from mixling.searching.stores import open_store
+from mixling.searching.stores import makes, open_store
 
 WAYS = ("dense", "text", "both")
 # languages up to which each has a list of its own; candidates of a list
@@ -34,9 +34,7 @@ class Searcher:
         self.store: Store = open_store(store)
         name = model or str(self.store.info["model"])
         self.retriever = name if isinstance(name, Retriever) else Retriever(name)
-        if fingerprint(self.retriever) != self.store.info["encoder"] or any(
-            self.retriever.prompt(r) != p for r, p in self.store.info["prompts"].items()
-        ):
+        if not makes(self.retriever, self.store.info):
             raise MixlingError(
                 f"{store}: was made with {self.store.info['model']}, whose weights or prompts {self.retriever.name} has not; "
                 "search with that model, or index again into another store"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from mixling.encoding.vectors import fingerprint
 from mixling.errors import MixlingError
+from mixling.models.retriever import Retriever
 from mixling.searching.store import Store
 
 
@@ -16,6 +18,13 @@ def open_store(address: str) -> Store:
 def make_store(address: str, dimensions: int, info: dict[str, Any]) -> Store:
     """A store that is there, or a new one with these facts. Raises MixlingError."""
     return _kind(address).make(address, dimensions, info)
+
+
+def makes(retriever: Retriever, info: dict[str, Any]) -> bool:
+    """Whether a model makes the vectors of a store with these facts: its weights, map and prompts are the same."""
+    return fingerprint(retriever) == info["encoder"] and all(
+        retriever.prompt(r) == p for r, p in info["prompts"].items()
+    )
 
 
 def _kind(address: str) -> Any:
