@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -87,6 +90,27 @@ def chain(plain, tmp_path_factory) -> Path:
     )
     model.save(str(folder), create_model_card=False)
     return folder
+
+
+class Server:
+    """An application behind a port, in a thread of this process."""
+
+    def __init__(self, app):
+        import uvicorn
+
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        self.server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, access_log=False))
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.05)
+        self.address = f"http://127.0.0.1:{port}/"
+
+    def stop(self):
+        self.server.should_exit = True
+        self.thread.join(10)
 
 
 @pytest.fixture

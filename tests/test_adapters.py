@@ -1,12 +1,9 @@
 """Other frameworks over a running server, with their real packages."""
 
-import socket
-import threading
-import time
-
 import numpy as np
 import pytest
 
+from conftest import Server
 from mixling.adapters.remote import Remote
 from mixling.corpora import folder, sample
 from mixling.errors import MixlingError
@@ -27,23 +24,12 @@ def searcher(chain, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def remote(searcher, tmp_path_factory):
-    import uvicorn
-
     key, line = new_key("adapter")
     keys = tmp_path_factory.mktemp("keys") / "keys"
     keys.write_text(line)
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    app = application(searcher, Settings(keys=read_keys(keys)))
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    yield Remote(f"http://127.0.0.1:{port}/", key)
-    server.should_exit = True
-    thread.join(10)
+    server = Server(application(searcher, Settings(keys=read_keys(keys))))
+    yield Remote(server.address, key)
+    server.stop()
 
 
 QUESTION = "Wie alt ist die Brücke?"

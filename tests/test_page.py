@@ -2,12 +2,11 @@
 
 import json
 import shutil
-import socket
-import threading
 import time
 
 import pytest
 
+from conftest import Server
 from mixling.corpora import folder, sample
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
@@ -17,27 +16,6 @@ from mixling.serving.keys import new_key, read_keys
 pytestmark = pytest.mark.slow
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 SCRIPT = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script> bridge"
-
-
-class Server:
-    """An application behind a port, in a thread of this process."""
-
-    def __init__(self, app):
-        import uvicorn
-
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        self.server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, access_log=False))
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.05)
-        self.address = f"http://127.0.0.1:{port}/"
-
-    def stop(self):
-        self.server.should_exit = True
-        self.thread.join(10)
 
 
 @pytest.fixture(scope="module")
