@@ -46,8 +46,7 @@ BASE = {
 TRIALS: dict[str, dict] = {
     "map": {"model.name": MAP},
     "e5, SIB": {"data.sources": ["mlqa", SIB], "batches.corpora": 0.0},
-    "e5, lr 1e-4": {"training.lr": 1e-4},
-    "e5, window 300, 160 steps": {"data.window": 300, "training.steps": 160, "training.lr": 5e-5},
+    "e5": {},
 }
 
 
@@ -105,7 +104,9 @@ def main() -> None:
     rows = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
     tasks = [task(t) for t in TASKS]
     mapped = out / "map"
-    if not mapped.exists():
+    done = {r["trial"] for r in rows}
+    wanted = {name: trial for name, trial in TRIALS.items() if name not in done}
+    if not mapped.exists() and ("untrained, map" not in done or MAP in [v for t in wanted.values() for v in t.values()]):
         debias(DEFAULT, "map", out=mapped, languages=ELEVEN, keep=out / "vectors", precision="bf16")
 
     def keep(more: list[dict]) -> None:
@@ -114,13 +115,10 @@ def main() -> None:
         write_text(RESULT, json.dumps(whole, indent=1) + "\n")
         print(*map(line, more), sep="\n", flush=True)
 
-    done = {r["trial"] for r in rows}
     for name, model in (("untrained", DEFAULT), ("untrained, map", str(mapped))):
         if name not in done:
             keep(rows_of(name, Retriever(model), tasks, out / "measured", 1.0))
-    for name, trial in TRIALS.items():
-        if name in done:
-            continue
+    for name, trial in wanted.items():
         config = settings(trial, str(mapped))
         place = out / f"run-{name}".replace(" ", "-").replace(",", "")
         trained = Retriever(str(train(config, place)))

@@ -22,6 +22,7 @@ _WHERE = {
     "evaluate": "mixling.reports.evaluate",
     "train": "mixling.training.train",
     "adapt": "mixling.training.adapt",
+    "locate": "mixling.preparation.locate",
     "mine": "mixling.preparation.mine",
     "translate": "mixling.preparation.translate",
     "compare": "mixling.reports.compare",

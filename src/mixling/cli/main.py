@@ -18,6 +18,7 @@ from mixling.cli import (
     export,
     index,
     leaderboard,
+    locate,
     mine,
     schedule,
     search,
@@ -39,6 +40,7 @@ app.add_typer(data.app, name="data")
 for verb in (
     schedule,
     adapt,
+    locate,
     mine,
     translate,
     train,

@@ -1,0 +1,58 @@
+"""`mixling locate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
+    source: Annotated[str, typer.Argument(help="A named source or a folder of your own.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; a cut-off call goes on.")],
+    split: Annotated[str | None, typer.Option(help="Which split; default: the first.")] = None,
+    path: Annotated[Path | None, typer.Option(help="Where a named source lies.")] = None,
+    language: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
+    negatives: Annotated[
+        int, typer.Option(min=0, help="At most so many other sentences of its passages a question.")
+    ] = 4,
+    keep: Annotated[
+        float, typer.Option(min=0, max=1, help="How near one of them may come to the answer's score.")
+    ] = 0.7,
+    margin: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="How far before the second sentence the first must be; else the link is dropped.",
+        ),
+    ] = 0.15,
+    precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
+) -> None:
+    """Cut passages into sentences, find the one that answers, and write the source so: a folder that training reads."""
+    from mixling.preparation.locate import locate
+
+    made = locate(
+        model,
+        source,
+        out,
+        split=split,
+        path=path,
+        languages=language,
+        negatives=negatives,
+        keep=keep,
+        margin=margin,
+        precision=precision,
+    )
+    known = (
+        ""
+        if made["agreement"] is None
+        else f" (of {made['known']:,} known places it finds {made['agreement']:.1%})"
+    )
+    typer.echo(
+        f"{made['links']:,} answers in {made['sentences']:,} sentences, {made['located']:,} of them located by the model{known}, "
+        f"{made['unsure']:,} left out as unsure; "
+        f"{made['negatives_found']:,} negatives of {made['questions_with_negatives']:,} questions: {out}"
+    )

@@ -1,0 +1,116 @@
+"""The search for a balanced recipe on questions and sentences, on development data alone: `python -m studies.located`.
+
+MLQA's answers are located first (`mixling locate`), with e5-small as it is: the training part to train on, the held-out part as
+a development task of sentences in one pool. Its right answers are what the untrained model finds within a language,
+so the own language there is the untrained model's by construction; what it can tell is who finds the same sentence across
+languages and in the pool. Own language: `mlqa-held-out` (paragraphs) and `arcd-sentences` (answers that people marked).
+Rows are kept in located.json as they come; started again, it goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import shutil
+from pathlib import Path
+
+from studies.balanced import figures
+
+from mixling.corpora.files import write_text
+from mixling.evaluation.benchmarks import task
+from mixling.evaluation.tasks import Task
+from mixling.machine import machine, versions
+from mixling.models.retriever import Retriever
+from mixling.models.weights import DEFAULT
+from mixling.preparation.locate import locate
+from mixling.training.average import average_with
+from mixling.training.train import train
+
+RESULT = Path(__file__).with_suffix(".json")
+SENTENCES = "located-sentences"
+SHARES = (0.4,)
+BITEXT = {"name": "bitext", "weight": 1.0}
+ANCHOR = {"name": "distil-scores", "weight": 1.0}
+BASE = {
+    "data": {"sources": ["LOCATED"]},
+    "batches": {"strategy": "hybrid", "size": 32, "alpha": 0.5},
+    "objective": {"temperature": 0.02, "terms": [BITEXT]},
+    "training": {"steps": 100, "lr": 3e-5, "freeze_embeddings": True, "checkpoint_every": 1000},
+}
+# name -> settings over BASE, and the shares of the base's weights at which it is measured
+TRIALS: dict[str, tuple[dict, tuple[float, ...]]] = {
+    "paragraphs": ({"data": {"sources": ["mlqa"], "window": 600}}, SHARES),
+    "sentences": ({}, SHARES),
+    "sentences, 2 negatives": ({"batches.negatives": 2}, SHARES),
+}
+
+
+def settings(trial: dict, located: Path) -> dict:
+    """The configuration of a trial."""
+    config: dict = copy.deepcopy(BASE)
+    for dotted, value in trial.items():
+        part, _, field = dotted.partition(".")
+        if field:
+            config.setdefault(part, {})[field] = value
+        else:
+            config[part] = value
+    known = {"name": "mlqa-located", "path": str(located)}
+    config["data"]["sources"] = [known if s == "LOCATED" else s for s in config["data"]["sources"]]
+    return config
+
+
+def line(row: dict) -> str:
+    """A row for the terminal."""
+    held, sentences = row["mlqa-held-out"], row[SENTENCES]
+    return (
+        f"{row['trial']:32} {row['share']:.1f} held-out {held['monolingual']:.4f} {held['cross-lingual']:.4f} {held['pool']:.4f} "
+        f"{held['rank distance']:.1f}  sentences {sentences['monolingual']:.4f} {sentences['cross-lingual']:.4f} "
+        f"{sentences['pool']:.4f} {sentences['rank distance']:.1f}  ar {row['arcd-sentences']['monolingual']:.4f}"
+    )
+
+
+def main() -> None:
+    """Go through what is not measured yet."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, default=Path("runs/located"))
+    out = parser.parse_args().out
+    before = json.loads(RESULT.read_text()) if RESULT.exists() else {"rows": []}
+    rows = before["rows"]
+    made = {
+        split: locate(DEFAULT, "mlqa", out / name, split=split, precision="bf16")
+        for split, name in (("train", "mlqa"), ("held-out", SENTENCES))
+    }
+    for report in made.values():
+        report.pop("model", None)
+    tasks: list[Task] = [task(t) for t in ("mlqa-held-out", "arcd-sentences", str(out / SENTENCES))]
+    done = {(r["trial"], r["share"]) for r in rows}
+
+    def measure(name: str, retriever: Retriever, share: float, seconds: float | None = None) -> None:
+        row = {"trial": name, "share": share, "seconds": seconds, **figures(retriever, tasks, out / "measured")}
+        shutil.rmtree(out / "measured", ignore_errors=True)
+        rows.append(row)
+        whole = {"rows": rows, "base": BASE, "trials": TRIALS, "located": made, "versions": versions(), "machine": machine()}  # fmt: skip
+        write_text(RESULT, json.dumps(whole, indent=1) + "\n")
+        print(line(row), flush=True)
+
+    if ("untrained", 1.0) not in done:
+        measure("untrained", Retriever(DEFAULT), 1.0)
+    for name, (trial, shares) in TRIALS.items():
+        missing = [s for s in shares if (name, s) not in done]
+        if not missing:
+            continue
+        place = out / ("run-" + "".join(c if c.isalnum() else "-" for c in name))
+        trained = Retriever(str(train(settings(trial, out / "mlqa"), place)))
+        seconds = json.loads((place / "run.json").read_text())["seconds"]
+        base, at = Retriever(DEFAULT), 0.0
+        for share in missing:
+            if share > at:
+                average_with(trained, base, 1 - (1 - share) / (1 - at))
+            at = share
+            measure(name, trained, share, seconds)
+        shutil.rmtree(place / "checkpoints", ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

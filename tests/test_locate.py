@@ -1,0 +1,182 @@
+"""Answers located: passages cut into sentences, the answer's own where it is known, the model's choice where not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from mixling.batches.units import units
+from mixling.corpora import folder, sample
+from mixling.corpora.corpus import Builder, Corpus
+from mixling.errors import MixlingError
+from mixling.models.retriever import Retriever
+from mixling.preparation.locate import best_sentence, cut, locate
+
+
+def without_places(corpus: Corpus) -> Corpus:
+    """The corpus as a set that does not tell where answers stand."""
+    nothing = pa.nulls(corpus.links.num_rows, pa.int32())
+    links = corpus.links.set_column(2, "start", nothing).set_column(3, "end", nothing)
+    return replace(corpus, links=links)
+
+
+@pytest.fixture(scope="module")
+def located(chain, tmp_path_factory):
+    out = tmp_path_factory.mktemp("located") / "sample"
+    made = locate(
+        str(chain),
+        without_places(sample.read("train")),
+        out,
+        precision="fp32",
+        negatives=3,
+        keep=1.0,
+        margin=0,
+    )
+    return out, made
+
+
+def test_the_question_in_the_passages_language_decides():
+    scores = np.array([[0.9, 0.1], [0.2, 0.3], [0.1, 0.4]])
+    mean = np.array([0.1, 0.1, 0.1])
+    assert best_sentence(scores, np.array([False, True, False]), mean) == (1, pytest.approx(0.5))
+    assert best_sentence(scores, np.array([True, False, False]), mean) == (0, pytest.approx(1.0))
+    # nobody asks in the passage's language: the mean of those who ask, .15 and .35 over .1
+    assert best_sentence(scores[1:], np.array([False, False]), mean[1:]) == (1, pytest.approx(0.8))
+    assert best_sentence(scores[:, :1], np.array([False, True, False]), mean) == (0, 1.0)
+
+
+def test_sentences_hold_every_word():
+    corpus = sample.read("train")
+    sentences = cut(corpus)
+    for p, text in enumerate(corpus.passages["text"].to_pylist()):
+        mine = range(sentences.edges[p], sentences.edges[p + 1])
+        assert " ".join(sentences.texts[s] for s in mine).split() == text.split() or "。" in text
+        for s in mine:
+            at = sentences.start[s]
+            assert text[at : at + len(sentences.texts[s])] == sentences.texts[s]
+
+
+def marked() -> Corpus:
+    """Two paragraphs of three sentences in two languages, two questions on each, their answers marked."""
+    builder = Builder("marked")
+    texts = {
+        "en": ["Anna baked bread. Ben drank tea. Cara sang.", "Rain fell. Snow lay. Wind blew."],
+        "de": ["Anna buk Brot. Ben trank Tee. Cara sang.", "Regen fiel. Schnee lag. Wind wehte."],
+    }
+    answers = {
+        "0.0": ("bread", "Brot"),
+        "0.1": ("tea", "Tee"),
+        "1.0": ("Rain", "Regen"),
+        "1.1": ("Wind", "Wind"),
+    }
+    for i, language in enumerate(texts):
+        for group, answer in answers.items():
+            text = texts[language][int(group[0])]
+            builder.question(group, f"{language} {group}?", language, group)
+            start = text.index(answer[i])
+            builder.link(group, builder.passage(text, text, language), start, start + len(answer[i]))
+    return builder.build()
+
+
+def test_known_places_stay(chain, tmp_path):
+    before = marked()
+    made = locate(str(chain), before, tmp_path / "known", precision="fp32", margin=1)
+    assert made["known"] == made["links"] == 8 and made["located"] == made["unsure"] == 0
+    assert 0 <= made["agreement"] <= 1
+    after = folder.read(tmp_path / "known")
+    text = after.passages["text"].to_pylist()
+    assert len(text) == 12
+    linked = {(x["group"], text[x["passage"]]) for x in after.links.to_pylist()}
+    assert linked == {
+        *(("0.0", x) for x in ("Anna baked bread.", "Anna buk Brot.")),
+        *(("0.1", x) for x in ("Ben drank tea.", "Ben trank Tee.")),
+        *(("1.0", x) for x in ("Rain fell.", "Regen fiel.")),
+        *(("1.1", x) for x in ("Wind blew.", "Wind wehte.")),
+    }
+    # two questions of a passage with two answers are apart, and may be each other's negatives
+    source = units(after)
+    assert len(source.groups) == len(np.unique(source.block)) == 4
+
+
+def test_unknown_places_are_the_models_choice(chain, located):
+    out, made = located
+    before, after = sample.read("train"), folder.read(out)
+    assert made["located"] == made["links"] == before.links.num_rows
+    assert made["known"] == 0 and made["agreement"] is None
+    retriever = Retriever(str(chain))
+    texts, language = before.passages["text"].to_pylist(), before.passages["language"].to_pylist()
+    sentences = cut(before)
+    asked = {(q["group"], q["language"]): q["text"] for q in before.questions.to_pylist()}
+    after_text = after.passages["text"].to_pylist()
+    linked = {(x["group"], after_text[x["passage"]]) for x in after.links.to_pylist()}
+    for x in before.links.to_pylist():
+        p = x["passage"]
+        own = sentences.texts[sentences.edges[p] : sentences.edges[p + 1]]
+        question = asked[x["group"], language[p]]
+        scores = retriever.encode([question], "query") @ retriever.encode(own, "passage").T
+        assert (x["group"], own[int(scores.argmax())]) in linked, texts[p]
+
+
+def test_negatives_are_other_sentences_of_its_passages(located):
+    out, made = located
+    corpus = folder.read(out)
+    assert corpus.negatives.num_rows == made["negatives_found"] > 0
+    texts, language = corpus.passages["text"].to_pylist(), corpus.passages["language"].to_pylist()
+    right: dict[str, set[int]] = {}
+    for x in corpus.links.to_pylist():
+        right.setdefault(x["group"], set()).add(x["passage"])
+    before = sample.read("train")
+    whole = before.passages["text"].to_pylist()
+    of_group: dict[str, list[str]] = {}
+    for x in before.links.to_pylist():
+        of_group.setdefault(x["group"], []).append(whole[x["passage"]])
+    per_question: dict[int, list[bool]] = {}
+    for row in corpus.negatives.to_pylist():
+        q = corpus.questions.slice(row["question"], 1).to_pylist()[0]
+        assert row["passage"] not in right[q["group"]]
+        assert any(texts[row["passage"]] in passage for passage in of_group[q["group"]])
+        per_question.setdefault(row["question"], []).append(language[row["passage"]] != q["language"])
+    assert all(len(foreign) <= 3 and foreign == sorted(foreign) for foreign in per_question.values())
+
+
+def test_questions_with_one_answer_share_a_block(located):
+    corpus = folder.read(located[0])
+    source = units(corpus)
+    block = dict(zip(source.groups, source.block.tolist(), strict=True))
+    by_passage: dict[int, set[int]] = {}
+    for x in corpus.links.to_pylist():
+        by_passage.setdefault(x["passage"], set()).add(block[x["group"]])
+    assert all(len(blocks) == 1 for blocks in by_passage.values())
+
+
+def test_again_says_the_same_and_another_job_is_refused(chain, located):
+    out, made = located
+    again = locate(
+        str(chain),
+        without_places(sample.read("train")),
+        out,
+        precision="fp32",
+        negatives=3,
+        keep=1.0,
+        margin=0,
+    )
+    assert again == made
+    with pytest.raises(MixlingError):
+        locate(
+            str(chain),
+            without_places(sample.read("train")),
+            out,
+            precision="fp32",
+            negatives=2,
+            keep=1.0,
+            margin=0,
+        )
+
+
+def test_what_is_unsure_is_left_out(chain, located, tmp_path):
+    made = locate(
+        str(chain), without_places(sample.read("train")), tmp_path / "sure", precision="fp32", margin=0.2
+    )
+    assert made["unsure"] > 0 and made["located"] + made["unsure"] == located[1]["located"]
+    assert folder.read(tmp_path / "sure").links.num_rows <= made["links"] == made["located"]
