@@ -38,11 +38,14 @@ BASE = {
     "objective": {"temperature": 0.02, "terms": [BITEXT]},
     "training": {"steps": 100, "lr": 3e-5, "freeze_embeddings": True, "checkpoint_every": 1000},
 }
+BOTH = {"data": {"sources": ["mlqa", "LOCATED"], "window": 600}, "batches.corpora": 0.0}
 # name -> settings over BASE, and the shares of the base's weights at which it is measured
 TRIALS: dict[str, tuple[dict, tuple[float, ...]]] = {
     "paragraphs": ({"data": {"sources": ["mlqa"], "window": 600}}, SHARES),
     "sentences": ({}, SHARES),
     "sentences, 2 negatives": ({"batches.negatives": 2}, SHARES),
+    "sentences, 2 negatives, x-y": ({"batches.negatives": 2, "batches.strategy": "x-y"}, SHARES),
+    "both, 2 negatives, 200 steps, lr 5e-5": ({**BOTH, "batches.negatives": 2, "training.steps": 200, "training.lr": 5e-5}, (0.2, 0.4)),
 }
 
 

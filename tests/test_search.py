@@ -16,7 +16,7 @@ from mixling.corpora import folder, sample
 from mixling.debiasing.debias import debias
 from mixling.errors import BadRow, MixlingError, Skipped
 from mixling.models.retriever import Retriever
-from mixling.searching import lance
+from mixling.searching import lance, query
 from mixling.searching.documents import documents
 from mixling.searching.fairness import MODES, order
 from mixling.searching.index import index
@@ -102,6 +102,52 @@ def test_ways_fairness_and_quotas(store):
     for row in search(store[0], ["a", "b"], 3, fairness="none"):
         v = searcher.retriever.encode([row["text"]], "passage")[0]
         assert row["score"] == pytest.approx(float(v @ mean / np.linalg.norm(v)), abs=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["own-first", "centred"])
+def test_one_list_for_all_languages_finds_what_a_list_each_does(store, mode, monkeypatch):
+    monkeypatch.setattr(query, "DEPTH", 1)
+    searcher = Searcher(store[0])
+    rows = rows_of(store[0])
+    vectors = rows["vector"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1)
+    languages, ids = rows["language"].to_pylist(), rows["id"].to_pylist()
+    more = 0
+    for row in sample.read("all").questions.to_pylist()[::40]:
+        asked = _unit(searcher, [row["text"]])
+        # a bias towards one language makes lists of their own needed for the others
+        for tilt in (np.zeros(32, np.float32), 2 * searcher.means["ar"]):
+            v = asked[0] + tilt
+            levels = {x: float(v @ m) for x, m in searcher.means.items()}
+            expected = order(languages, vectors @ v, levels, mode, "sw")[:5]
+            calls = []
+            monkeypatch.setattr(searcher.store, "nearest", _counted(searcher.store, calls))
+            found = searcher._dense(v, list(searcher.means), 5, mode, "sw", None)[:5]
+            monkeypatch.undo()
+            monkeypatch.setattr(query, "DEPTH", 1)
+            assert [r["id"] for r in found] == [ids[i] for i in expected]
+            more += len(calls) > 1
+    assert more > 0
+
+
+def _counted(store, calls):
+    real = type(store).nearest
+
+    def nearest(*args):
+        calls.append(args)
+        return real(store, *args)
+
+    return nearest
+
+
+def test_a_question_in_a_language_that_the_store_lacks(chain, tmp_path):
+    (tmp_path / "d.jsonl").write_text(
+        "".join(json.dumps({"_id": x, "text": "a b c", "language": x}) + "\n" for x in ("en", "tr"))
+    )
+    index(str(chain), tmp_path / "d.jsonl", str(tmp_path / "s"), precision="fp32")
+    searcher = Searcher(str(tmp_path / "s"))
+    assert searcher.language(["Ni timu gani ilishinda Super Bowl 50?"]) == "sw"
+    assert searcher.language(["super bowl"]) == "en"
+    assert searcher.language(["super bowl"], "de") == "de"
 
 
 def _unit(searcher, questions):

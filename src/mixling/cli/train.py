@@ -13,6 +13,10 @@ def run(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run's folder; a cut-off run in it goes on.")
     ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Settings that stand where the configuration has none, or alone: balanced."),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print every setting with its default and meaning.")
     ] = False,
@@ -25,13 +29,14 @@ def run(
 
         typer.echo(text())
         return
-    if config is None or out is None:
+    if (config is None and recipe is None) or out is None:
         raise MixlingError(
-            "say what to train and where to: mixling train CONFIG.toml --out DIR (--explain lists the settings)"
+            "say what to train and where to: mixling train CONFIG.toml --out DIR (--explain lists the settings), or "
+            "mixling train --recipe balanced --out DIR"
         )
     from mixling.training.processes import processes
     from mixling.training.train import train
 
-    model = train(config, out)
+    model = train(config, out, recipe=recipe)
     if processes()[0] == 0:
         typer.echo(f"{model}")

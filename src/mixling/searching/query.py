@@ -13,7 +13,7 @@ from mixling.corpora.languages import tag
 from mixling.encoding.vectors import comparable
 from mixling.errors import MixlingError, choose
 from mixling.models.retriever import Retriever
-from mixling.searching.fairness import order
+from mixling.searching.fairness import EQUAL, order
 from mixling.searching.languages import Identifier
 from mixling.searching.passages import sentences
 from mixling.searching.store import Store
@@ -22,6 +22,8 @@ from mixling.searching.stores import makes, open_store
 WAYS = ("dense", "text", "both")
 # languages up to which each has a list of its own; candidates of a list
 LISTS, DEPTH = 48, 50
+OUTSIDE = 0.5  # how likely a language that the store has not must be
+WRITTEN_AS = {"arz": "ar", "ary": "ar", "wuu": "zh", "yue": "zh"}  # spoken otherwise: the identifier's usual mistakes
 
 
 class Searcher:
@@ -46,9 +48,9 @@ class Searcher:
         self.means = {x: np.array(m, np.float32) for x, m in self.store.info["means"].items()}
 
     @cached_property
-    def identifier(self) -> Identifier:
-        """Tells the question's language, among those of the store."""
-        return Identifier(list(self.means))
+    def identifiers(self) -> tuple[Identifier, Identifier]:
+        """They tell a question's language: among all, and among those of the store."""
+        return Identifier(), Identifier(list(self.means))
 
     def search(self, question: str | Sequence[str], k: int = 10, **more: Any) -> list[dict[str, Any]]:
         """The best k passages for a question, or for a question and its translations. more: as in `answer`."""
@@ -97,8 +99,14 @@ class Searcher:
         return self._shown(found[:k], vector, mark)
 
     def language(self, asked: Sequence[str], given: str | None = None) -> str:
-        """The language of a question, as given or identified among the store's."""
-        return tag(given) if given else self.identifier(asked[0])[0]
+        """The language of a question, as given or identified: among the store's, unless it is rather one that the store
+        has not (decisions.md, 18)."""
+        if given:
+            return tag(given)
+        among_all, among_stored = self.identifiers
+        found, probability = among_all(asked[0])
+        found = WRITTEN_AS.get(found, found)
+        return found if probability >= OUTSIDE and found not in self.means else among_stored(asked[0])[0]
 
     def _mean(self, v: np.ndarray) -> np.ndarray:
         """The mean of the vectors of a question and its translations: float32 [d]."""
@@ -113,24 +121,38 @@ class Searcher:
         own: str,
         quotas: Mapping[str, int] | None,
     ) -> list[dict[str, Any]]:
+        some = known if len(known) < len(self.means) else None
         if fairness == "none" and not quotas:
-            return self.store.nearest(
-                vector, depth, known if len(known) < len(self.means) else None
-            ).to_pylist()
-        if len(known) <= LISTS:
-            rows = [r for x in known for r in self.store.nearest(vector, depth, [x]).to_pylist()]
-        else:
-            rows = self.store.nearest(vector, depth * 20, known).to_pylist()
+            return self.store.nearest(vector, depth, some).to_pylist()
         levels = {x: float(vector @ self.means[x]) for x in known}
-        places = order(
-            [r["language"] for r in rows],
-            np.array([r["score"] for r in rows]),
-            levels,
-            fairness,
-            own,
-            quotas=quotas,
-        )
+        taken = {"levels": levels, "mode": fairness, "own": own, "quotas": quotas}
+        if fairness == "balanced" or quotas:
+            rows = self._lists(vector, known, depth)
+        else:
+            rows = self.store.nearest(vector, 4 * depth, some).to_pylist()
+            if len(rows) == 4 * depth:
+                rows += self._unseen(vector, rows, depth, taken)
+        places = _ordered(rows, **taken)
         return [{**rows[i], "level": levels[rows[i]["language"]]} for i in places]
+
+    def _lists(self, vector: np.ndarray, known: Sequence[str], depth: int) -> list[dict[str, Any]]:
+        """The best passages of each language; of all together where languages are many."""
+        if len(known) > LISTS:
+            return self.store.nearest(vector, depth * 20, known).to_pylist()
+        return [r for x in known for r in self.store.nearest(vector, depth, [x]).to_pylist()]
+
+    def _unseen(
+        self, vector: np.ndarray, rows: Sequence[dict[str, Any]], depth: int, taken: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Passages that may belong to the first `depth` and are not among rows, the best of all languages together: of the
+        languages whose level is so low that what scores less than the last row can still come that far."""
+        levels = taken["levels"]
+        centred = [r["score"] - levels[r["language"]] for r in rows]
+        places = _ordered(rows, **taken)[:depth]
+        floor = min(centred[i] for i in places) - EQUAL * abs(max(centred))
+        low = [x for x in levels if rows[-1]["score"] - levels[x] >= floor]
+        there = {r["id"] for r in rows}
+        return [r for r in self._lists(vector, low, depth) if r["id"] not in there] if low else []
 
     def _shown(self, rows: Sequence[dict[str, Any]], vector: np.ndarray, mark: bool) -> list[dict[str, Any]]:
         cut = [sentences(r["text"], r["language"]) for r in rows] if mark else []
@@ -146,6 +168,11 @@ class Searcher:
                 at += len(spans)
             out.append(shown)
         return out
+
+
+def _ordered(rows: Sequence[dict[str, Any]], levels: Mapping[str, float], **more: Any) -> np.ndarray:
+    """The places of found passages in the order of `fairness.order`."""
+    return order([r["language"] for r in rows], np.array([r["score"] for r in rows]), levels, **more)
 
 
 def _fused(

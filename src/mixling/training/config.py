@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mixling.batches.strategies import STRATEGIES
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, choose
 from mixling.models.weights import DEFAULT
 
 Model = TypeVar("Model", bound=BaseModel)
+RECIPES = Path(__file__).parent / "recipes"
 _POSITIVE = Annotated[int, Field(ge=1)]
 
 
@@ -259,14 +260,30 @@ class Config(_Part):
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig())
 
 
-def read(config: str | Path | dict | Config) -> Config:
-    """The settings of a TOML file (or a dictionary). Raises MixlingError naming file, field, what was expected."""
+def recipes() -> list[str]:
+    """The recipes that come with the package, settings that development data chose (docs/decisions.md)."""
+    return sorted(p.stem for p in RECIPES.glob("*.toml"))
+
+
+def read(config: str | Path | dict | Config | None, recipe: str | None = None) -> Config:
+    """The settings of a TOML file (or a dictionary), over those of a recipe if one is named; None: the recipe's alone.
+    Raises MixlingError naming file, field, what was expected."""
     if isinstance(config, Config):
         return config
     where = "configuration"
-    if not isinstance(config, dict):
+    if config is None:
+        where, config = f"recipe {recipe}", {}
+    elif not isinstance(config, dict):
         where, config = str(config), toml_of(Path(config))
+    if recipe is not None:
+        of_recipe = toml_of(RECIPES / f"{choose(recipe, recipes(), 'recipe')}.toml")
+        config = {k: _over(of_recipe.get(k), config.get(k)) for k in {**of_recipe, **config}}
     return checked(Config, config, where)
+
+
+def _over(below: Any, above: Any) -> Any:
+    """A table of a recipe with the settings of a configuration over it; a list is replaced as a whole."""
+    return {**below, **above} if isinstance(below, dict) and isinstance(above, dict) else above or below
 
 
 def checked(model: type[Model], content: dict, where: str) -> Model:

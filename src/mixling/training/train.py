@@ -47,15 +47,19 @@ if TYPE_CHECKING:
 
 
 def train(
-    config: str | Path | dict | Config, out: str | Path, *, on_step: Callable[[dict], None] | None = None
+    config: str | Path | dict | Config | None,
+    out: str | Path,
+    *,
+    recipe: str | None = None,
+    on_step: Callable[[dict], None] | None = None,
 ) -> Path:
     """Train a retriever and write it to `out`/model, an ordinary sentence-transformers folder.
 
-    config: a TOML file, a dictionary or a Config. `out` is the run: config.json, log.jsonl, checkpoints,
+    config: a TOML file, a dictionary or a Config; recipe: a name, whose settings stand where config has none. `out` is the run: config.json, log.jsonl, checkpoints,
     model, run.json. If it holds a run of the same configuration that was cut off, that run goes on, and ends
     in the same bits. Returns the model folder. Raises MixlingError when configuration or data are wrong.
     """
-    settings, out = read(config), Path(out)
+    settings, out = read(config, recipe), Path(out)
     accelerator = _accelerator(settings.training, out)
     main = accelerator.is_main_process
     if main:
