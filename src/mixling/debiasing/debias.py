@@ -157,18 +157,19 @@ def read_source(name: str, languages: Sequence[str] | None) -> tuple[Any, bool]:
     """Corpus of `name[:split]` (train where there is one), and whether it is sentences and their translations."""
     kind, _, split = name.partition(":")
     if kind not in SOURCES:
-        return load(name, languages=None if languages is None else list(languages)), False
-    source = SOURCES[kind]
-    split = split or ("train" if "train" in source.splits else source.splits[0])
-    corpus = load(kind, split)
+        corpus, parallel = load(name), False
+    else:
+        source = SOURCES[kind]
+        split = split or ("train" if "train" in source.splits else source.splits[0])
+        corpus, parallel = load(kind, split), source.parallel
     if languages is None and len(corpus.languages()) > MANY:
         languages = [x for x in corpus.languages() if level(x) == "high"] or None
     if languages is not None and list(languages) != ["all"]:
         there = [x for x in languages if x in corpus.languages()]
         if not there:
-            raise MixlingError(f"source '{kind}' has none of the languages {', '.join(languages)}")
+            raise MixlingError(f"source '{name}' has none of the languages {', '.join(languages)}")
         corpus = corpus.select(languages=there)
-    return corpus, source.parallel
+    return corpus, parallel
 
 
 def _write(

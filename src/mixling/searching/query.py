@@ -23,7 +23,12 @@ WAYS = ("dense", "text", "both")
 # languages up to which each has a list of its own; candidates of a list
 LISTS, DEPTH = 48, 50
 OUTSIDE = 0.5  # how likely a language that the store has not must be
-WRITTEN_AS = {"arz": "ar", "ary": "ar", "wuu": "zh", "yue": "zh"}  # spoken otherwise: the identifier's usual mistakes
+WRITTEN_AS = {
+    "arz": "ar",
+    "ary": "ar",
+    "wuu": "zh",
+    "yue": "zh",
+}  # spoken otherwise: the identifier's usual mistakes
 
 
 class Searcher:
