@@ -118,6 +118,44 @@ def mined() -> Table:
     ]
 
 
+def located() -> Table:
+    """Trials on paragraphs and on sentences."""
+    rows = []
+    for row in found("located")["rows"]:
+        held, cut = row["mlqa-held-out"], row["located-sentences"]
+        rows.append(
+            {
+                "trained on": row["trial"] + (", then a map" if row["after"] else ""),
+                "share of the base": f"{row['share']:g}",
+                "seconds": "" if row["seconds"] is None else f"{row['seconds']:.0f}",
+                "paragraphs": three(held),
+                "sentences": three(cut),
+                "distance": f"{cut['rank distance']:.0f}",
+                "Arabic": f"{row['arcd-sentences']['monolingual']:.4f}",
+            }
+        )
+    return rows
+
+
+def three(row: dict[str, float]) -> str:
+    """Own, across, pool."""
+    return " / ".join(f"{row[s]:.4f}" for s in ("monolingual", "cross-lingual", "pool"))
+
+
+def agreement() -> Table:
+    """How often the model finds the marked sentence, of the links that each margin keeps."""
+    return [
+        {
+            "set": row["set"],
+            "answers": f"{row['answers']:,}",
+            "by chance": f"{row['chance']:.0%}",
+            **{f"margin {m:g}": f"{a:.0%} of {k:.0%}" for m, (a, k) in row["margins"].items()},
+            "wrong negatives": f"{row['wrong negatives']:.1%}",
+        }
+        for row in found("located")["agreement"]
+    ]
+
+
 def adapted() -> Table:
     """Pieces a word and the pool, before and after adaptation."""
     study, rows = found("preparation"), []
@@ -149,6 +187,8 @@ def tables() -> dict[str, Table]:
     """Every table of the page."""
     return {
         "terms": against("terms", "xquad-r"),
+        "agreement": agreement(),
+        "located": located(),
         "mined": mined(),
         "negatives": against("negatives", "mlqa-held-out"),
         "mdpr": against("mdpr", "tydi"),

@@ -13,19 +13,23 @@ import argparse
 import copy
 import json
 import shutil
+from bisect import bisect_right
 from pathlib import Path
 
+import numpy as np
 from studies.balanced import ELEVEN, figures
 
+from mixling.corpora.catalogue import load
 from mixling.corpora.files import write_text
 from mixling.debiasing.debias import debias
 from mixling.debiasing.maps import Affine
+from mixling.encoding.vectors import comparable, vectors
 from mixling.evaluation.benchmarks import task
 from mixling.evaluation.tasks import Task
 from mixling.machine import machine, versions
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
-from mixling.preparation.locate import locate
+from mixling.preparation.locate import KEEP, MARGIN, best_sentence, cut, locate
 from mixling.training.average import average_with
 from mixling.training.train import train
 
@@ -48,10 +52,55 @@ TRIALS: dict[str, tuple[dict, tuple[float, ...]]] = {
     "sentences, 2 negatives": ({"batches.negatives": 2}, SHARES),
     "sentences, 2 negatives, x-y": ({"batches.negatives": 2, "batches.strategy": "x-y"}, SHARES),
     "both, 2 negatives, 200 steps, lr 5e-5": ({**BOTH, "batches.negatives": 2, "training.steps": 200, "training.lr": 5e-5}, (0.2, 0.4)),
+    "both, 2 negatives, 400 steps, lr 5e-5": ({**BOTH, "batches.negatives": 2, "training.steps": 400, "training.lr": 5e-5}, SHARES),
 }
 
-# behind which a map is fitted afterwards, on SIB-200's sentences in XQuAD-R's languages and on the located pairs
-MAPPED = (("both, 2 negatives, 200 steps, lr 5e-5", 0.4),)
+# what is fitted on them afterwards, on SIB-200's sentences in XQuAD-R's languages and, for the map, on the located pairs
+AFTER = {
+    ("both, 2 negatives, 200 steps, lr 5e-5", 0.4): {"map": ["sib-200", "LOCATED"], "lsar": ["sib-200"]},
+    ("both, 2 negatives, 400 steps, lr 5e-5", 0.4): {"lsar": ["sib-200"]},
+}
+
+
+def agreement(retriever: Retriever, out: Path) -> list[dict]:
+    """On sets whose answers are marked: how often the model finds the sentence, of the links that each margin keeps, and how
+    many of the negatives that it would take are the marked answer."""
+    rows = []
+    for name, split, language in (("arcd", "train", "ar"), ("tydi", "train", "en"), ("tydi", "train", "sw")):
+        corpus = load(name, split, languages=[language])
+        sentences = cut(corpus)
+        asked, read = (
+            comparable(retriever, vectors(retriever, texts, role, precision="bf16", folder=out)[0])
+            for texts, role in ((corpus.questions["text"].to_pylist(), "query"), (sentences.texts, "passage"))
+        )
+        mean = read.mean(0)
+        of = {g: i for i, g in enumerate(corpus.questions["group"].to_pylist())}
+        right, sure, many, wrong, negatives = [], [], [], 0, 0
+        for group, passage, start in zip(*(corpus.links[c].to_pylist() for c in ("group", "passage", "start")), strict=True):
+            first, last = sentences.edges[passage], sentences.edges[passage + 1]
+            if start is None or last - first < 2:
+                continue
+            vector = asked[of[group]]
+            scores = read[first:last] @ vector
+            best, margin = best_sentence(scores[None], np.array([True]), np.array([mean @ vector]))
+            answer = max(bisect_right(sentences.start[first:last], start) - 1, 0)
+            right.append(best == answer)
+            sure.append(margin)
+            many.append(last - first)
+            if margin >= MARGIN:
+                taken = scores <= mean @ vector + KEEP * (scores[best] - mean @ vector)
+                wrong, negatives = wrong + int(taken[answer]), negatives + int(taken.sum())
+        found, kept = np.array(right), np.array(sure)
+        rows.append(
+            {
+                "set": f"{name}, {language}",
+                "answers": len(right),
+                "chance": float(np.mean(1 / np.array(many))),
+                "margins": {m: [float(found[kept >= m].mean()), float((kept >= m).mean())] for m in (0.0, MARGIN, 0.3, 0.5)},
+                "wrong negatives": wrong / negatives,
+            }
+        )
+    return rows
 
 
 def settings(trial: dict, located: Path) -> dict:
@@ -63,7 +112,7 @@ def settings(trial: dict, located: Path) -> dict:
             config.setdefault(part, {})[field] = value
         else:
             config[part] = value
-    known = {"name": "mlqa-located", "path": str(located)}
+    known = {"name": "mlqa-sentences", "path": str(located)}
     config["data"]["sources"] = [known if s == "LOCATED" else s for s in config["data"]["sources"]]
     return config
 
@@ -89,32 +138,32 @@ def main() -> None:
         split: locate(DEFAULT, "mlqa", out / name, split=split, precision="bf16")
         for split, name in (("train", "mlqa"), ("held-out", SENTENCES))
     }
-    for report in made.values():
-        report.pop("model", None)
+    agreed = before.get("agreement") or agreement(Retriever(DEFAULT), out / "agreement")
     tasks: list[Task] = [task(t) for t in ("mlqa-held-out", "arcd-sentences", str(out / SENTENCES))]
     done = {(r["trial"], r["share"], r.get("after", "")) for r in rows}
 
     def measure(name: str, retriever: Retriever, share: float, seconds: float | None = None) -> None:
         if (name, share, "") not in done:
             keep(name, share, seconds, "", figures(retriever, tasks, out / "measured"))
-        if (name, share) in MAPPED:
-            fit = ["sib-200", str(out / "mlqa")]
-            found = debias(retriever, "map", fit, languages=ELEVEN, keep=out / "measured", precision="bf16")
-            assert isinstance(found, Affine)
-            keep(name, share, seconds, "map", figures(retriever, tasks, out / "measured", found))
+        for method, fit in AFTER.get((name, share), {}).items():
+            if (name, share, method) not in done:
+                sources = [x if x != "LOCATED" else str(out / "mlqa") for x in fit]
+                found = debias(retriever, method, sources, languages=ELEVEN, keep=out / "measured", precision="bf16")
+                assert isinstance(found, Affine)
+                keep(name, share, seconds, method, figures(retriever, tasks, out / "measured", found))
         shutil.rmtree(out / "measured", ignore_errors=True)
 
     def keep(name: str, share: float, seconds: float | None, after: str, found: dict) -> None:
         row = {"trial": name, "share": share, "after": after, "seconds": seconds, **found}
         rows.append(row)
-        whole = {"rows": rows, "base": BASE, "trials": TRIALS, "located": made, "versions": versions(), "machine": machine()}  # fmt: skip
+        whole = {"rows": rows, "base": BASE, "trials": TRIALS, "located": made, "agreement": agreed, "versions": versions(), "machine": machine()}  # fmt: skip
         write_text(RESULT, json.dumps(whole, indent=1) + "\n")
         print(line(row), flush=True)
 
     if ("untrained", 1.0, "") not in done:
         measure("untrained", Retriever(DEFAULT), 1.0)
     for name, (trial, shares) in TRIALS.items():
-        missing = [s for s in shares if any((name, s, a) not in done for a in ("", *["map"] * ((name, s) in MAPPED)))]
+        missing = [s for s in shares if any((name, s, a) not in done for a in ("", *AFTER.get((name, s), {})))]
         if not missing:
             continue
         place = out / ("run-" + "".join(c if c.isalnum() else "-" for c in name))
@@ -126,6 +175,9 @@ def main() -> None:
                 average_with(trained, base, 1 - (1 - share) / (1 - at))
             at = share
             measure(name, trained, share, seconds)
+            if (name, share) in AFTER:  # what a test is measured with, once it is chosen
+                shutil.rmtree(place / f"share-{share}", ignore_errors=True)
+                trained.save(place / f"share-{share}", card=None, origin=trained.origin)
         shutil.rmtree(place / "checkpoints", ignore_errors=True)
 
 

@@ -1,8 +1,15 @@
-"""A map fitted before training: once, kept with the run, and trained behind."""
+"""What a run makes beside its training: a map before or after, sentences of a source, and recipes under a configuration."""
+
+import json
 
 import numpy as np
+import pytest
 
+from mixling.corpora import folder
+from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
+from mixling.training.config import read, recipes
+from mixling.training.pairs import prepare
 from mixling.training.train import train
 
 
@@ -24,3 +31,63 @@ def test_a_model_is_trained_behind_its_map(chain, tmp_path, monkeypatch):
     assert np.allclose(
         Retriever(str(train(config, tmp_path / "run"))).encode(["daraja"], "query"), a[1], atol=1e-6
     )
+
+
+def test_a_map_is_fitted_on_what_was_trained(chain, tmp_path):
+    config = {
+        "data": {"sources": ["sample"]},
+        "model": {"name": str(chain)},
+        "batches": {"size": 8},
+        "training": {"steps": 2, "precision": "fp32"},
+    }
+    plain = Retriever(str(train(config, tmp_path / "plain")))
+    config["model"]["map"] = {"when": "after", "fit": ["sample"]}
+    mapped = Retriever(str(train(config, tmp_path / "mapped")))
+    kinds = [type(m).__name__ for m in mapped.model]
+    assert kinds == [*(type(m).__name__ for m in plain.model), "Dense", "Normalize"]
+    dense = dict(mapped.model.named_parameters())
+    matrix, bias = (
+        next(v.detach().numpy() for k, v in dense.items() if k.endswith(f"linear.{part}"))
+        for part in ("weight", "bias")
+    )
+    before = plain.encode(["a bridge", "daraja"], "query")
+    moved = before @ matrix.T + bias
+    moved /= np.linalg.norm(moved, axis=1, keepdims=True)
+    assert np.allclose(mapped.encode(["a bridge", "daraja"], "query"), moved, atol=1e-5)
+    assert not np.allclose(before, moved, atol=1e-2)
+
+
+def test_a_source_is_cut_into_sentences_before_training(chain, tmp_path):
+    config = {
+        "data": {"sources": ["sample", {"name": "sample", "sentences": True}]},
+        "model": {"name": str(chain)},
+        "batches": {"size": 8, "negatives": 1, "corpora": 0.0},
+        "training": {"steps": 4, "precision": "fp32"},
+    }
+    train(config, tmp_path / "run")
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert set(run["data"]) == {"sample", "sample-sentences"}
+    located = folder.read(tmp_path / "run" / "sample-sentences")
+    assert run["data"]["sample-sentences"]["passages"] == located.passages.num_rows
+    assert located.passages.num_rows > run["data"]["sample"]["passages"]
+    rows = [json.loads(x) for x in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    # every second batch is of sentences, with hard negatives: more texts
+    assert len(rows) == 4
+    with pytest.raises(MixlingError, match="mixling locate"):
+        prepare(read(config))
+
+
+def test_recipes_lie_under_a_configuration(chain):
+    assert recipes() == ["balanced"]
+    alone = read(None, "balanced")
+    assert alone.model.map is not None and alone.model.map.when == "after"
+    mine = {"data": {"sources": ["sample"]}, "model": {"name": str(chain)}, "training": {"steps": 3}}
+    over = read(mine, "balanced")
+    assert [s.name for s in over.data.sources] == ["sample"] and over.data.window == alone.data.window
+    assert over.training.steps == 3 and over.training.lr == alone.training.lr
+    assert over.model.name == str(chain) and over.model.map == alone.model.map
+    assert over.batches == alone.batches and read(mine).batches != alone.batches
+    with pytest.raises(MixlingError, match="balanced"):
+        read(mine, "balancd")
+    with pytest.raises(MixlingError, match=r"training\.step"):
+        read({"training": {"step": 1}}, "balanced")

@@ -28,6 +28,8 @@ from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
+KEEP, MARGIN = 0.7, 0.15
+
 
 @dataclass(frozen=True)
 class Sentences:
@@ -48,8 +50,8 @@ def locate(
     path: str | Path | None = None,
     languages: list[str] | None = None,
     negatives: int = 4,
-    keep: float = 0.7,
-    margin: float = 0.15,
+    keep: float = KEEP,
+    margin: float = MARGIN,
     precision: str = "auto",
 ) -> dict[str, Any]:
     """Write a source's questions with sentences for passages to `out`, a folder that training and evaluation read.

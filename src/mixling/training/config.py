@@ -38,6 +38,11 @@ class SourceConfig(_Part):
     question_languages: list[str] | None = Field(
         None, description='of the questions only these, for instance ["en"]; default: all'
     )
+    sentences: bool = Field(
+        False,
+        description="passages cut into sentences before training, the one that answers found by the model where the set does not "
+        "tell it, the others as hard negatives (`mixling locate`)",
+    )
     weight: Annotated[float, Field(gt=0)] = Field(
         1.0, description="how much more often than its size says it is drawn"
     )
@@ -78,11 +83,16 @@ class LoraConfig(_Part):
 
 
 class MapConfig(_Part):
-    """A linear map fitted before training (`mixling debias -m map`); the encoder is then trained behind it."""
+    """A linear map (`mixling debias -m map`)."""
 
-    fit: list[str] = Field(
-        default_factory=lambda: ["sib-200", "mlqa"],
-        description="sources: sentences and their translations, and questions with answers",
+    when: Literal["before", "after"] = Field(
+        "before",
+        description="before training, the encoder is then trained behind it; or after, on what was trained",
+    )
+    fit: list[str] | None = Field(
+        None,
+        description="sources: sentences and their translations, and questions with answers; default: sib-200, and before "
+        "training mlqa, after it the run's own sources (of them those with `sentences`, if any)",
     )
     languages: list[str] | None = Field(
         None, description="of the fitted texts; best: those of your collection. Default: as `mixling debias`"
@@ -103,7 +113,7 @@ class ModelConfig(_Part):
     )
     max_passage_length: _POSITIVE = Field(256, description="tokens; mDPR's 256")
     map: MapConfig | None = Field(
-        None, description="table with fit, languages: a map before training; default: none"
+        None, description="table with when, fit, languages: a linear map behind the encoder; default: none"
     )
     lora: LoraConfig | None = Field(
         None, description="table with rank, alpha, dropout, targets; default: all weights are trained"

@@ -1,10 +1,12 @@
-"""A model behind a map that is fitted before it is trained, kept with the run."""
+"""A map of a run's model: fitted before it is trained, and kept with the run, or after."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from mixling.debiasing.debias import debias
+from mixling.debiasing.maps import Affine
+from mixling.models.affine import affine
 from mixling.models.retriever import Retriever
 from mixling.training.config import Config
 
@@ -15,8 +17,29 @@ def behind_map(settings: Config, out: Path) -> Config:
     assert m.map is not None
     if not folder.exists():
         base = Retriever(m.name, pooling=m.pooling, prompts=m.prompts, similarity=m.similarity)
-        debias(base, "map", m.map.fit, folder, languages=m.map.languages, keep=out / "map-vectors")
+        fit = m.map.fit or ["sib-200", "mlqa"]
+        debias(base, "map", fit, folder, languages=m.map.languages, keep=out / "map-vectors")
     model = m.model_copy(
         update={"name": str(folder), "map": None, "pooling": None, "prompts": None, "similarity": None}
     )
     return settings.model_copy(update={"model": model})
+
+
+def map_after(settings: Config, retriever: Retriever, out: Path, precision: str) -> None:
+    """Fit a map on a trained retriever and put it behind it, in place."""
+    wanted = settings.model.map
+    assert wanted is not None
+    own = {s.name: s.path or s.name for s in settings.data.sources}
+    cut = [name for name in own if name.endswith("-sentences")]
+    fit = wanted.fit or ["sib-200", *(cut or own)]
+    found = debias(
+        retriever,
+        "map",
+        [own.get(name, name) for name in fit],
+        languages=wanted.languages,
+        keep=out / "map-vectors",
+        precision=precision,
+    )
+    assert isinstance(found, Affine)
+    for module in affine(found.matrix, found.bias):
+        retriever.model.append(module)

@@ -15,7 +15,7 @@ from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.windows import first_links, window
 from mixling.errors import MixlingError
-from mixling.training.config import Config
+from mixling.training.config import Config, SourceConfig
 
 
 @dataclass(frozen=True)
@@ -185,22 +185,31 @@ class Pairs:
         return f"{title} {text}" if title else text
 
 
+def corpus_of(source: SourceConfig, skip_bad: bool) -> Corpus:
+    """The corpus that a configuration names."""
+    return load(
+        source.name,
+        source.split,
+        path=source.path,
+        languages=source.languages,
+        question_languages=source.question_languages,
+        language=source.language,
+        hub_name=source.hub,
+        columns=source.columns,
+        skip_bad=skip_bad,
+    )
+
+
 def prepare(config: Config) -> tuple[list[Corpus], Schedule, Pairs]:
     """Corpora, schedule and texts of a configuration."""
-    corpora = [
-        load(
-            s.name,
-            s.split,
-            path=s.path,
-            languages=s.languages,
-            question_languages=s.question_languages,
-            language=s.language,
-            hub_name=s.hub,
-            columns=s.columns,
-            skip_bad=config.data.skip_bad,
-        )
-        for s in config.data.sources
-    ]
+    for s in config.data.sources:
+        if s.sentences:
+            raise MixlingError(
+                f"source '{s.name}' is cut into sentences when training begins; to see its batches before, write it with "
+                f"`mixling locate MODEL {s.name} --out DIR` and name the folder: "
+                f'{{ name = "{s.name}-sentences", path = "DIR" }}'
+            )
+    corpora = [corpus_of(s, config.data.skip_bad) for s in config.data.sources]
     b = config.batches
     if b.negatives and not any(c.negatives.num_rows for c in corpora):
         raise MixlingError(

@@ -33,7 +33,8 @@ from mixling.training import checkpoint
 from mixling.training.average import average_with
 from mixling.training.config import Config, TrainingConfig, ValidationConfig, read
 from mixling.training.lighter import adapt, checkpoint_layers
-from mixling.training.mapped import behind_map
+from mixling.training.located import with_sentences
+from mixling.training.mapped import behind_map, map_after
 from mixling.training.objective import Objective
 from mixling.training.pairs import Pairs, prepare
 from mixling.training.processes import add_up
@@ -70,7 +71,8 @@ def train(
         return model_folder
     keep_memory()
     with accelerator.main_process_first():
-        if settings.model.map is not None:
+        settings = with_sentences(settings, out)
+        if settings.model.map is not None and settings.model.map.when == "before":
             settings = behind_map(settings, out)
         corpora, schedule, pairs = prepare(settings)
         retriever = Retriever(
@@ -90,6 +92,8 @@ def train(
         share = settings.training.average_with_base
         if share:
             average_with(retriever, Retriever(settings.model.name, pooling=settings.model.pooling), share)
+        if settings.model.map is not None:
+            map_after(settings, retriever, out, "bf16" if accelerator.mixed_precision == "bf16" else "fp32")
         _finish(
             settings,
             out,

@@ -1,0 +1,23 @@
+"""Sources that are to be sentences, located before a run and kept with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mixling.models.retriever import Retriever
+from mixling.preparation.locate import locate
+from mixling.training.config import Config, SourceConfig
+from mixling.training.pairs import corpus_of
+
+
+def with_sentences(settings: Config, out: Path) -> Config:
+    """The settings with ordinary folders `out`/NAME-sentences for sources with `sentences`, made where they are not there yet."""
+    m, sources = settings.model, []
+    for s in settings.data.sources:
+        if s.sentences:
+            name = f"{s.name}-sentences"
+            reader = Retriever(m.name, pooling=m.pooling, prompts=m.prompts, similarity=m.similarity)
+            locate(reader, corpus_of(s, settings.data.skip_bad), out / name)
+            s = SourceConfig(name=name, path=str(out / name), weight=s.weight)
+        sources.append(s)
+    return settings.model_copy(update={"data": settings.data.model_copy(update={"sources": sources})})
