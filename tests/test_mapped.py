@@ -33,7 +33,8 @@ def test_a_model_is_trained_behind_its_map(chain, tmp_path, monkeypatch):
     )
 
 
-def test_a_map_is_fitted_on_what_was_trained(chain, tmp_path):
+@pytest.mark.parametrize("method", ["map", "lsar"])
+def test_a_map_is_fitted_on_what_was_trained(chain, tmp_path, method):
     config = {
         "data": {"sources": ["sample"]},
         "model": {"name": str(chain)},
@@ -41,7 +42,7 @@ def test_a_map_is_fitted_on_what_was_trained(chain, tmp_path):
         "training": {"steps": 2, "precision": "fp32"},
     }
     plain = Retriever(str(train(config, tmp_path / "plain")))
-    config["model"]["map"] = {"when": "after", "fit": ["sample"]}
+    config["model"]["map"] = {"when": "after", "fit": ["sample"], "method": method}
     mapped = Retriever(str(train(config, tmp_path / "mapped")))
     kinds = [type(m).__name__ for m in mapped.model]
     assert kinds == [*(type(m).__name__ for m in plain.model), "Dense", "Normalize"]
@@ -80,12 +81,12 @@ def test_a_source_is_cut_into_sentences_before_training(chain, tmp_path):
 def test_recipes_lie_under_a_configuration(chain):
     assert recipes() == ["balanced"]
     alone = read(None, "balanced")
-    assert alone.model.map is not None and alone.model.map.when == "after"
+    assert alone.data.sources[1].sentences and alone.batches.negatives == 2
     mine = {"data": {"sources": ["sample"]}, "model": {"name": str(chain)}, "training": {"steps": 3}}
     over = read(mine, "balanced")
     assert [s.name for s in over.data.sources] == ["sample"] and over.data.window == alone.data.window
     assert over.training.steps == 3 and over.training.lr == alone.training.lr
-    assert over.model.name == str(chain) and over.model.map == alone.model.map
+    assert over.model.name == str(chain) and over.objective == alone.objective
     assert over.batches == alone.batches and read(mine).batches != alone.batches
     with pytest.raises(MixlingError, match="balanced"):
         read(mine, "balancd")

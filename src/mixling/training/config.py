@@ -83,16 +83,20 @@ class LoraConfig(_Part):
 
 
 class MapConfig(_Part):
-    """A linear map (`mixling debias -m map`)."""
+    """A linear map (`mixling debias`)."""
 
+    method: Literal["map", "lsar"] = Field(
+        "map",
+        description="map: trained on stored vectors; lsar: a projection, of sentences and their translations alone",
+    )
     when: Literal["before", "after"] = Field(
         "before",
         description="before training, the encoder is then trained behind it; or after, on what was trained",
     )
     fit: list[str] | None = Field(
         None,
-        description="sources: sentences and their translations, and questions with answers; default: sib-200, and before "
-        "training mlqa, after it the run's own sources (of them those with `sentences`, if any)",
+        description="sources: sentences and their translations, and for `map` questions with answers; default: sib-200, and for "
+        "`map` mlqa before training, after it the run's own sources (of them those with `sentences`, if any)",
     )
     languages: list[str] | None = Field(
         None, description="of the fitted texts; best: those of your collection. Default: as `mixling debias`"

@@ -9,13 +9,15 @@ from mixling.preparation.locate import locate
 from mixling.training.config import Config, SourceConfig
 from mixling.training.pairs import corpus_of
 
+SENTENCES = "-sentences"  # what a located source's name ends with
+
 
 def with_sentences(settings: Config, out: Path) -> Config:
     """The settings with ordinary folders `out`/NAME-sentences for sources with `sentences`, made where they are not there yet."""
     m, sources = settings.model, []
     for s in settings.data.sources:
         if s.sentences:
-            name = f"{s.name}-sentences"
+            name = s.name + SENTENCES
             reader = Retriever(m.name, pooling=m.pooling, prompts=m.prompts, similarity=m.similarity)
             locate(reader, corpus_of(s, settings.data.skip_bad), out / name)
             s = SourceConfig(name=name, path=str(out / name), weight=s.weight)

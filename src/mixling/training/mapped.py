@@ -9,6 +9,9 @@ from mixling.debiasing.maps import Affine
 from mixling.models.affine import affine
 from mixling.models.retriever import Retriever
 from mixling.training.config import Config
+from mixling.training.located import SENTENCES
+
+BITEXT = ["sib-200"]
 
 
 def behind_map(settings: Config, out: Path) -> Config:
@@ -17,8 +20,8 @@ def behind_map(settings: Config, out: Path) -> Config:
     assert m.map is not None
     if not folder.exists():
         base = Retriever(m.name, pooling=m.pooling, prompts=m.prompts, similarity=m.similarity)
-        fit = m.map.fit or ["sib-200", "mlqa"]
-        debias(base, "map", fit, folder, languages=m.map.languages, keep=out / "map-vectors")
+        fit = m.map.fit or (BITEXT if m.map.method == "lsar" else [*BITEXT, "mlqa"])
+        debias(base, m.map.method, fit, folder, languages=m.map.languages, keep=out / "map-vectors")
     model = m.model_copy(
         update={"name": str(folder), "map": None, "pooling": None, "prompts": None, "similarity": None}
     )
@@ -30,11 +33,11 @@ def map_after(settings: Config, retriever: Retriever, out: Path, precision: str)
     wanted = settings.model.map
     assert wanted is not None
     own = {s.name: s.path or s.name for s in settings.data.sources}
-    cut = [name for name in own if name.endswith("-sentences")]
-    fit = wanted.fit or ["sib-200", *(cut or own)]
+    cut = [name for name in own if name.endswith(SENTENCES)]
+    fit = wanted.fit or (BITEXT if wanted.method == "lsar" else [*BITEXT, *(cut or own)])
     found = debias(
         retriever,
-        "map",
+        wanted.method,
         [own.get(name, name) for name in fit],
         languages=wanted.languages,
         keep=out / "map-vectors",
