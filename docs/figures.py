@@ -228,6 +228,7 @@ def tables() -> dict[str, dict[str, str]]:
     calls = measured("benchmarks/calls.json")
     return {
         "README.md": {
+            "recipe": rows_of([{k: v for k, v in r.items() if k != "task"} for r in methods.recipe() if r["task"] == "xquad-r"]),
             "study": table(),
             "map": rows_of(
                 [r for r in maps("methods", "xquad-r") if r["map"] in ("none", "LSAR, rank 10", "trained map")]
@@ -289,6 +290,7 @@ def tables() -> dict[str, dict[str, str]]:
             "training": rows_of(calls["training"]),
             "report": rows_of(audit()),
         },
+        "docs/findings.md": {"recipe": rows_of(methods.recipe())},
         "docs/methods.md": {name: rows_of(rows) for name, rows in methods.tables().items()},
         "docs/scale.md": {
             "measured": rows_of(scale.measured()),

@@ -8,6 +8,8 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 Table = list[dict[str, Any]]
+SETTINGS = {"own": "monolingual", "cross": "cross-lingual", "pool": "pool"}
+RECIPE = {"none": "untrained", "map": "the map that ships (39 languages)", "recipe": "`--recipe balanced`"}
 
 
 def found(name: str) -> dict[str, Any]:
@@ -125,7 +127,7 @@ def located() -> Table:
         held, cut = row["mlqa-held-out"], row["located-sentences"]
         rows.append(
             {
-                "trained on": row["trial"] + (", then a map" if row["after"] else ""),
+                "trained on": row["trial"] + (f", then {row['after']}" if row.get("after") else ""),
                 "share of the base": f"{row['share']:g}",
                 "seconds": "" if row["seconds"] is None else f"{row['seconds']:.0f}",
                 "paragraphs": three(held),
@@ -142,6 +144,27 @@ def three(row: dict[str, float]) -> str:
     return " / ".join(f"{row[s]:.4f}" for s in ("monolingual", "cross-lingual", "pool"))
 
 
+def recipe() -> Table:
+    """The untrained encoder, the map and the balanced recipe on the tests."""
+    study, rows = found("recipe"), []
+    for task in study["tested"]:
+        tested = study["tested"][task]
+        for run in study["runs"]:
+            mine, moved = run["tasks"][task], tested.get(run["variant"], {})
+            rows.append(
+                {
+                    "task": task,
+                    "model": RECIPE[run["variant"]],
+                    **{k: f"{mine[s]['mAP']:.4f}" for k, s in SETTINGS.items() if s in mine},
+                    "distance": f"{mine['pool']['rank_distance']:.0f}",
+                    "nDCG@20": f"{mine['pool']['nDCG@20']:.4f}",
+                    "own, change": change(moved.get("monolingual.mAP")),
+                    "pool, change": change(moved.get("pool.mAP")),
+                }
+            )
+    return rows
+
+
 def agreement() -> Table:
     """How often the model finds the marked sentence, of the links that each margin keeps."""
     return [
@@ -149,7 +172,7 @@ def agreement() -> Table:
             "set": row["set"],
             "answers": f"{row['answers']:,}",
             "by chance": f"{row['chance']:.0%}",
-            **{f"margin {m:g}": f"{a:.0%} of {k:.0%}" for m, (a, k) in row["margins"].items()},
+            **{f"margin {float(m):g}": f"{a:.0%} of {k:.0%}" for m, (a, k) in row["margins"].items()},
             "wrong negatives": f"{row['wrong negatives']:.1%}",
         }
         for row in found("located")["agreement"]

@@ -130,7 +130,7 @@ class Searcher:
         if fairness == "none" and not quotas:
             return self.store.nearest(vector, depth, some).to_pylist()
         levels = {x: float(vector @ self.means[x]) for x in known}
-        taken = {"levels": levels, "mode": fairness, "own": own, "quotas": quotas}
+        taken: dict[str, Any] = {"levels": levels, "mode": fairness, "own": own, "quotas": quotas}
         if fairness == "balanced" or quotas:
             rows = self._lists(vector, known, depth)
         else:
