@@ -61,7 +61,7 @@ AFTER = {
     ("both, 2 negatives, 400 steps, lr 5e-5", 0.4): {"lsar": ["sib-200"]},
 }
 
-# what `--recipe balanced` trains, bit for bit: written to OUT/balanced for the tests (studies/recipe.toml)
+# what `--recipe balanced` trains (same plan, same settings): written to OUT/balanced for the tests (studies/recipe.toml)
 CHOSEN = ("both, 2 negatives, 400 steps, lr 5e-5", 0.4)
 
 
