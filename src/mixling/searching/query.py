@@ -20,8 +20,8 @@ from mixling.searching.store import Store
 from mixling.searching.stores import makes, open_store
 
 WAYS = ("dense", "text", "both")
-# languages up to which each has a list of its own; candidates of a list
-LISTS, DEPTH = 48, 50
+# languages up to which each has a list of its own; candidates of lists that are fused; candidates a result in one list of all
+LISTS, DEPTH, FIRST = 48, 50, 10
 OUTSIDE = 0.5  # how likely a language that the store has not must be
 WRITTEN_AS = {
     "arz": "ar",
@@ -95,11 +95,11 @@ class Searcher:
             )
         own = self.language(asked, asked_in)
         vector = self._mean(vectors)
-        lists = []
+        lists, depth = [], k if way == "dense" else max(k, DEPTH)
         if way in ("dense", "both"):
-            lists.append(self._dense(vector, known, max(k, DEPTH), fairness, own, quotas))
+            lists.append(self._dense(vector, known, depth, fairness, own, quotas))
         if way in ("text", "both"):
-            lists.append(self.store.lexical(" ".join(asked), max(k, DEPTH), wanted).to_pylist())
+            lists.append(self.store.lexical(" ".join(asked), depth, wanted).to_pylist())
         found = lists[0] if len(lists) == 1 else _fused(lists, weights)
         return self._shown(found[:k], vector, mark)
 
@@ -134,8 +134,8 @@ class Searcher:
         if fairness == "balanced" or quotas:
             rows = self._lists(vector, known, depth)
         else:
-            rows = self.store.nearest(vector, 4 * depth, some).to_pylist()
-            if len(rows) == 4 * depth:
+            rows = self.store.nearest(vector, FIRST * depth, some).to_pylist()
+            if len(rows) == FIRST * depth:
                 rows += self._unseen(vector, rows, depth, taken)
         places = _ordered(rows, **taken)
         return [{**rows[i], "level": levels[rows[i]["language"]]} for i in places]
