@@ -8,7 +8,6 @@ sentences. Rows are kept in balanced.json as they come; started again, it goes o
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import shutil
 from pathlib import Path
@@ -24,6 +23,7 @@ from mixling.evaluation.tasks import Task
 from mixling.machine import machine, versions
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
+from mixling.studies.study import changed
 from mixling.training.average import average_with
 from mixling.training.train import train
 
@@ -48,15 +48,6 @@ TRIALS: dict[str, dict] = {
     "e5, SIB": {"data.sources": ["mlqa", SIB], "batches.corpora": 0.0},
     "e5": {},
 }
-
-
-def settings(trial: dict, mapped: str) -> dict:
-    """The configuration of a trial."""
-    config: dict = copy.deepcopy(BASE)
-    for dotted, value in trial.items():
-        part, _, field = dotted.partition(".")
-        config.setdefault(part, {})[field] = mapped if value == MAP else value
-    return config
 
 
 def figures(retriever: Retriever, tasks: list[Task], keep: Path, found: Affine | None = None) -> dict:
@@ -119,7 +110,7 @@ def main() -> None:
         if name not in done:
             keep(rows_of(name, Retriever(model), tasks, out / "measured", 1.0))
     for name, trial in wanted.items():
-        config = settings(trial, str(mapped))
+        config = changed(BASE, {k: str(mapped) if v == MAP else v for k, v in trial.items()})
         place = out / f"run-{name}".replace(" ", "-").replace(",", "")
         trained = Retriever(str(train(config, place)))
         before = Retriever(config.get("model", {}).get("name", DEFAULT))

@@ -10,10 +10,8 @@ Rows are kept in located.json as they come; started again, it goes on.
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import shutil
-from bisect import bisect_right
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +27,8 @@ from mixling.evaluation.tasks import Task
 from mixling.machine import machine, versions
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
-from mixling.preparation.locate import KEEP, MARGIN, best_sentence, cut, locate
+from mixling.preparation.locate import KEEP, MARGIN, best_sentence, cut, holding, locate
+from mixling.studies.study import changed
 from mixling.training.average import average_with
 from mixling.training.train import train
 
@@ -37,17 +36,16 @@ RESULT = Path(__file__).with_suffix(".json")
 SENTENCES = "located-sentences"
 SHARES = (0.4,)
 BITEXT = {"name": "bitext", "weight": 1.0}
-ANCHOR = {"name": "distil-scores", "weight": 1.0}
 BASE = {
     "data": {"sources": ["LOCATED"]},
     "batches": {"strategy": "hybrid", "size": 32, "alpha": 0.5},
     "objective": {"temperature": 0.02, "terms": [BITEXT]},
     "training": {"steps": 100, "lr": 3e-5, "freeze_embeddings": True, "checkpoint_every": 1000},
 }
-BOTH = {"data": {"sources": ["mlqa", "LOCATED"], "window": 600}, "batches.corpora": 0.0}
+BOTH = {"data.sources": ["mlqa", "LOCATED"], "data.window": 600, "batches.corpora": 0.0}
 # name -> settings over BASE, and the shares of the base's weights at which it is measured
 TRIALS: dict[str, tuple[dict, tuple[float, ...]]] = {
-    "paragraphs": ({"data": {"sources": ["mlqa"], "window": 600}}, SHARES),
+    "paragraphs": ({"data.sources": ["mlqa"], "data.window": 600}, SHARES),
     "sentences": ({}, SHARES),
     "sentences, 2 negatives": ({"batches.negatives": 2}, SHARES),
     "sentences, 2 negatives, x-y": ({"batches.negatives": 2, "batches.strategy": "x-y"}, SHARES),
@@ -86,7 +84,7 @@ def agreement(retriever: Retriever, out: Path) -> list[dict]:
             vector = asked[of[group]]
             scores = read[first:last] @ vector
             best, margin = best_sentence(scores[None], np.array([True]), np.array([mean @ vector]))
-            answer = max(bisect_right(sentences.start[first:last], start) - 1, 0)
+            answer = holding(sentences, passage, start) - first
             right.append(best == answer)
             sure.append(margin)
             many.append(last - first)
@@ -108,13 +106,7 @@ def agreement(retriever: Retriever, out: Path) -> list[dict]:
 
 def settings(trial: dict, located: Path) -> dict:
     """The configuration of a trial."""
-    config: dict = copy.deepcopy(BASE)
-    for dotted, value in trial.items():
-        part, _, field = dotted.partition(".")
-        if field:
-            config.setdefault(part, {})[field] = value
-        else:
-            config[part] = value
+    config = changed(BASE, trial)
     known = {"name": "mlqa-sentences", "path": str(located)}
     config["data"]["sources"] = [known if s == "LOCATED" else s for s in config["data"]["sources"]]
     return config

@@ -21,19 +21,16 @@ def without_places(corpus: Corpus) -> Corpus:
     return replace(corpus, links=links)
 
 
+def run(chain, out, negatives=3):
+    """The sample located, nothing of it dropped."""
+    corpus = without_places(sample.read("train"))
+    return locate(str(chain), corpus, out, precision="fp32", negatives=negatives, keep=1.0, margin=0)
+
+
 @pytest.fixture(scope="module")
 def located(chain, tmp_path_factory):
     out = tmp_path_factory.mktemp("located") / "sample"
-    made = locate(
-        str(chain),
-        without_places(sample.read("train")),
-        out,
-        precision="fp32",
-        negatives=3,
-        keep=1.0,
-        margin=0,
-    )
-    return out, made
+    return out, run(chain, out)
 
 
 def test_the_question_in_the_passages_language_decides():
@@ -152,26 +149,9 @@ def test_questions_with_one_answer_share_a_block(located):
 
 def test_again_says_the_same_and_another_job_is_refused(chain, located):
     out, made = located
-    again = locate(
-        str(chain),
-        without_places(sample.read("train")),
-        out,
-        precision="fp32",
-        negatives=3,
-        keep=1.0,
-        margin=0,
-    )
-    assert again == made
+    assert run(chain, out) == made
     with pytest.raises(MixlingError):
-        locate(
-            str(chain),
-            without_places(sample.read("train")),
-            out,
-            precision="fp32",
-            negatives=2,
-            keep=1.0,
-            margin=0,
-        )
+        run(chain, out, negatives=2)
 
 
 def test_what_is_unsure_is_left_out(chain, located, tmp_path):

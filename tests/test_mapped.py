@@ -92,3 +92,5 @@ def test_recipes_lie_under_a_configuration(chain):
         read(mine, "balancd")
     with pytest.raises(MixlingError, match=r"training\.step"):
         read({"training": {"step": 1}}, "balanced")
+    with pytest.raises(MixlingError, match="data"):
+        read({"data": 0}, "balanced")

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from mixling.models.retriever import Retriever
+from mixling.progress import Progress
 
 SHARD = 2048
 
@@ -62,6 +63,24 @@ def vectors(
         kept.update(zip(keys[begin : begin + SHARD], made, strict=True))
     made = np.stack([kept[n] for n in names])
     return (made if raw else retriever.apply_tail(made, texts, role, languages)), total
+
+
+def compared(
+    retriever: Retriever,
+    texts: Sequence[str],
+    role: str,
+    languages: Sequence[str],
+    *,
+    label: str,
+    precision: str = "fp32",
+    folder: Path | None = None,
+) -> tuple[np.ndarray, int]:
+    """`vectors` as `comparable` has them, with progress under a label; and how many tokens were encoded."""
+    with Progress(label) as bar:
+        made, tokens = vectors(
+            retriever, texts, role, languages=languages, precision=precision, folder=folder, progress=bar
+        )
+    return comparable(retriever, made), tokens
 
 
 def comparable(retriever: Retriever, made: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mixling.encoding.late import maxsim, token_vectors
-from mixling.encoding.vectors import comparable, vectors
+from mixling.encoding.vectors import compared
 from mixling.errors import MixlingError
 from mixling.evaluation.ranks import Dot, Ranker, Rows, Scorer
 from mixling.evaluation.tasks import Task
@@ -104,18 +104,10 @@ def unit_vectors(
         (documents, "passage", texts, one.candidate_language),
     ):
         languages = [one.languages[i] for i in of]
-        with Progress(f"{one.name}: {'questions' if role == 'query' else 'candidates'}") as bar:
-            v, tokens = vectors(
-                encoder,
-                batch,
-                role,
-                languages=languages,
-                precision=precision,
-                folder=folder,
-                progress=bar,
-            )
+        label = f"{one.name}: {'questions' if role == 'query' else 'candidates'}"
+        v, tokens = compared(encoder, batch, role, languages, label=label, precision=precision, folder=folder)
         counted += tokens
-        made.append(comparable(retriever, v))
+        made.append(v)
     return made[0], made[1], {"texts": len(one.queries) + len(texts), "tokens_encoded": counted}
 
 

@@ -23,10 +23,9 @@ from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.files import claim, finished
 from mixling.corpora.sentences import spans
 from mixling.encoding.precision import precision as chosen
-from mixling.encoding.vectors import comparable, fingerprint, vectors
+from mixling.encoding.vectors import compared, fingerprint
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.progress import Progress
 
 KEEP, MARGIN = 0.7, 0.15
 
@@ -80,10 +79,23 @@ def locate(
     part = out.with_name(out.name + ".part")
     claim(part, job)
     sentences = cut(corpus)
-    of = corpus.passages["language"].to_pylist()
-    count = np.diff(sentences.edges)
-    asked = _vectors(retriever, corpus.questions["text"].to_pylist(), "query", corpus.questions["language"].to_pylist(), precision, part)  # fmt: skip
-    read = _vectors(retriever, sentences.texts, "passage", np.repeat(of, count).tolist(), precision, part)
+    spoken = corpus.questions["language"].to_pylist()
+    written = np.repeat(corpus.passages["language"].to_pylist(), np.diff(sentences.edges)).tolist()
+    asked, read = (
+        compared(
+            retriever,
+            texts,
+            role,
+            of,
+            label=label,
+            precision=chosen(retriever, precision),
+            folder=part / "vectors",
+        )[0]
+        for texts, role, of, label in (
+            (corpus.questions["text"].to_pylist(), "query", spoken, "questions"),
+            (sentences.texts, "passage", written, "sentences"),
+        )
+    )
     made, counted = _rebuilt(corpus, sentences, asked, read, negatives, keep, margin)
     report = {**job, **counted}
     text = json.dumps(report, indent=1, ensure_ascii=False)
@@ -105,20 +117,10 @@ def cut(corpus: Corpus) -> Sentences:
     return Sentences(texts, np.array(start, np.int64), np.array(edges, np.int64))
 
 
-def _vectors(
-    retriever: Retriever, texts: list[str], role: str, languages: list[str], precision: str, part: Path
-) -> np.ndarray:
-    with Progress("questions" if role == "query" else "sentences") as bar:
-        made, _ = vectors(
-            retriever,
-            texts,
-            role,
-            languages=languages,
-            precision=chosen(retriever, precision),
-            folder=part / "vectors",
-            progress=bar,
-        )
-    return comparable(retriever, made)
+def holding(sentences: Sentences, passage: int, start: int) -> int:
+    """The sentence of a passage that holds a character of it: a row of `sentences`."""
+    first, last = sentences.edges[passage : passage + 2]
+    return int(first) + max(bisect_right(sentences.start[first:last], start) - 1, 0)
 
 
 def best_sentence(scores: np.ndarray, own: np.ndarray, mean: np.ndarray) -> tuple[int, float]:
@@ -178,10 +180,10 @@ def _rebuilt(
         )
         found = first + best
         if start is not None:
-            right = first + bisect_right(sentences.start[first:last], start) - 1
+            right = holding(sentences, passage, start)
             known += 1
             agreeing += int(right == found)
-            found = max(right, first)
+            found = right
         elif sure < margin:
             unsure += 1
             continue

@@ -26,7 +26,7 @@ from mixling.corpora.corpus import NEGATIVES, Corpus
 from mixling.corpora.files import claim, finished, write_array
 from mixling.corpora.windows import passage_windows
 from mixling.encoding.precision import precision as chosen
-from mixling.encoding.vectors import comparable, fingerprint, vectors
+from mixling.encoding.vectors import compared, fingerprint
 from mixling.evaluation.lexical import Bm25, words
 from mixling.evaluation.ranks import Dot, Scorer
 from mixling.models.retriever import Retriever
@@ -94,21 +94,19 @@ def _scorer(
     if retriever is None:
         split = {r: [words(t, x) for t, x in zip(texts[r], of[r], strict=True)] for r in texts}
         return Bm25(split["passage"], split["query"])
-    format_ = chosen(retriever, precision)
-    made = []
-    for role in ("query", "passage"):
-        with Progress("questions" if role == "query" else "passages") as bar:
-            v, _ = vectors(
-                retriever,
-                texts[role],
-                role,
-                languages=of[role],
-                precision=format_,
-                folder=part / "vectors",
-                progress=bar,
-            )
-        made.append(comparable(retriever, v))
-    return Dot(made[0], made[1])
+    asked, read = (
+        compared(
+            retriever,
+            texts[role],
+            role,
+            of[role],
+            label=label,
+            precision=chosen(retriever, precision),
+            folder=part / "vectors",
+        )[0]
+        for role, label in (("query", "questions"), ("passage", "passages"))
+    )
+    return Dot(asked, read)
 
 
 def _pick(

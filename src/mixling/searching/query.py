@@ -143,7 +143,7 @@ class Searcher:
     def _lists(self, vector: np.ndarray, known: Sequence[str], depth: int) -> list[dict[str, Any]]:
         """The best passages of each language; of all together where languages are many."""
         if len(known) > LISTS:
-            return self.store.nearest(vector, depth * 20, known).to_pylist()
+            return self.store.nearest(vector, max(depth, DEPTH) * 20, known).to_pylist()
         return [r for x in known for r in self.store.nearest(vector, depth, [x]).to_pylist()]
 
     def _unseen(

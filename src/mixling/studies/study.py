@@ -169,14 +169,20 @@ def _tested(plan: StudyConfig, measured: dict[str, list[Result]], against: str) 
     return found
 
 
+def changed(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with settings over it, by dotted names (`training.lr`); base stays as it is."""
+    config = copy.deepcopy(base)
+    for dotted, value in settings.items():
+        part, _, field = dotted.partition(".")
+        config.setdefault(part, {})[field] = value
+    return config
+
+
 def configured(plan: StudyConfig, variant: Variant, seed: int, file: Path) -> Any:
     """A variant's training configuration with a seed; None where nothing is trained."""
     if not variant.train:
         return None
-    config = copy.deepcopy(plan.base)
-    for dotted, value in {**variant.set, "batches.seed": seed, "training.seed": seed}.items():
-        part, _, field = dotted.partition(".")
-        config.setdefault(part, {})[field] = value
+    config = changed(plan.base, {**variant.set, "batches.seed": seed, "training.seed": seed})
     try:
         return read(config)
     except MixlingError as error:

@@ -18,8 +18,9 @@ def with_sentences(settings: Config, out: Path) -> Config:
     for s in settings.data.sources:
         if s.sentences:
             name = s.name + SENTENCES
-            reader = Retriever(m.name, pooling=m.pooling, prompts=m.prompts, similarity=m.similarity)
-            locate(reader, corpus_of(s, settings.data.skip_bad), out / name)
+            if not (out / name).exists():
+                reader = Retriever(m.name, pooling=m.pooling, prompts=m.prompts, similarity=m.similarity)
+                locate(reader, corpus_of(s, settings.data.skip_bad), out / name)
             s = SourceConfig(name=name, path=str(out / name), weight=s.weight)
         sources.append(s)
     return settings.model_copy(update={"data": settings.data.model_copy(update={"sources": sources})})

@@ -214,7 +214,7 @@ def prepare(config: Config) -> tuple[list[Corpus], Schedule, Pairs]:
     if b.negatives and not any(c.negatives.num_rows for c in corpora):
         raise MixlingError(
             f"batches.negatives is {b.negatives}, but no source has any: {', '.join(c.name for c in corpora)}; "
-            "`mixling mine` writes a source with hard negatives"
+            "`mixling mine` writes a source with hard negatives, and one with `sentences = true` has some"
         )
     schedule = Schedule(
         [units(c) for c in corpora],
