@@ -13,6 +13,7 @@ from pathlib import Path
 from scipy.stats import spearmanr
 
 from docs import methods, pictures, reference, scale, speed
+from docs import results as shown
 from mixling.corpora.catalogue import SOURCES
 from mixling.corpora.resources import ORDER, level, script_seen
 from mixling.evaluation.bias.table import ALL
@@ -313,6 +314,7 @@ if __name__ == "__main__":
         (ROOT / page).write_text(renewed(page, (ROOT / page).read_text()))
     (ROOT / "docs" / "pool.svg").write_text(picture())
     (ROOT / "docs" / "speed.svg").write_text(speed.picture())
+    (ROOT / "docs" / "results.html").write_text(shown.page())
     for name, svg in pictures.pictures().items():
         (ROOT / "docs" / name).write_text(svg)
     for page, made in reference.PAGES.items():

@@ -179,6 +179,59 @@ def agreement() -> Table:
     ]
 
 
+BANDS = {"all": "all", "high": "much", "middle": "some", "low": "little", "unseen": "none"}  # text in CC-100
+
+
+def low_resource() -> Table:
+    """Every variant of the low-resource study on every task."""
+    rows = []
+    for line in found("low-resource")["table"]:
+        rows.append(
+            {
+                "task": line["task"].partition("@")[0].partition(":")[0],
+                "variant": line["variant"],
+                "seeds": str(line["seeds"]),
+                "own": score(line, "monolingual.mAP"),
+                "cross": score(line, "cross-lingual.mAP"),
+                "pool": score(line, "pool.mAP"),
+                "pool, spread of the seeds": score(line, "pool.mAP.spread") if line["seeds"] > 1 else "",
+            }
+        )
+    return rows
+
+
+def contrasts() -> Table:
+    """One way to train against another, over all languages and by how much text of them was seen."""
+    rows = []
+    for name, cells in found("robustness")["contrasts"].items():
+        for c in cells:
+            task = c["task"].partition("@")[0].partition(":")[0]
+            rows.append(
+                {
+                    "contrast": name,
+                    "task": task,
+                    "setting": "own" if c["setting"] == "monolingual" else "pool",
+                    "text in CC-100": BANDS[c["band"]],
+                    "change of mAP": change(c),
+                    "p": f"{c['p']:.4f}",
+                    "p, seeds as units": "" if c["p seeds"] is None else f"{c['p seeds']:.2f}",
+                }
+            )
+    return rows
+
+
+def robustness() -> Table:
+    """Out of domain over in domain."""
+    rows: Table = []
+    for name, each in found("robustness")["robustness"].items():
+        row = {"variant": name}
+        for r in each:
+            task = r["task"].partition("@")[0].partition(":")[0]
+            row[f"{task}, {'own' if r['setting'] == 'monolingual' else 'pool'}"] = f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
+        rows.append(row)
+    return rows
+
+
 def adapted() -> Table:
     """Pieces a word and the pool, before and after adaptation."""
     study, rows = found("preparation"), []

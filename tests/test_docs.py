@@ -24,6 +24,7 @@ def test_readme_has_the_studys_table_and_picture(figures):
     assert figures.renewed("README.md", text) == text and figures.table() in text
     assert (ROOT / "docs" / "pool.svg").read_text() == figures.picture()
     assert (ROOT / "docs" / "speed.svg").read_text() == figures.speed.picture()
+    assert (ROOT / "docs" / "results.html").read_text() == figures.shown.page()
 
 
 def test_every_page_has_the_tables_of_the_committed_results(figures):

@@ -82,18 +82,23 @@ def intervals(
     scores: Sequence[Sums], resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0
 ) -> list[tuple[float, float]]:
     """Intervals of several figures over the same groups: one resampling serves all of them."""
+    edge = (1 - level) / 2
+    return [(_quantile(x, edge), _quantile(x, 1 - edge)) for x in resampled(scores, resamples, seed)]
+
+
+def resampled(scores: Sequence[Sums], resamples: int = RESAMPLES, seed: int = 0) -> list[np.ndarray]:
+    """Several figures over the same groups in every resample: float64 [resamples] each; NaN for fewer than two groups."""
     groups = len(scores[0].total)
+    drawn = [np.full(resamples, np.nan) for _ in scores]
     if groups < 2:
-        return [(float("nan"), float("nan"))] * len(scores)
+        return drawn
     rng = np.random.default_rng(seed)
-    drawn = [np.empty(resamples) for _ in scores]
     for begin in range(0, resamples, 256):
         size = min(256, resamples - begin)
         weight = rng.multinomial(groups, np.full(groups, 1 / groups), size).astype(np.float64)
         for out, s in zip(drawn, scores, strict=True):
             out[begin : begin + size] = _figures(weight, s)
-    edge = (1 - level) / 2
-    return [(_quantile(x, edge), _quantile(x, 1 - edge)) for x in drawn]
+    return drawn
 
 
 def _figures(weight: np.ndarray, scores: Sums) -> np.ndarray:

@@ -23,7 +23,8 @@
     train = false
     model = "bm25"                      # what else `mixling evaluate` measures
 
-Every run and every evaluation is kept as it ends; started again, a study goes on where it was.
+Every run and every evaluation is kept as it ends; started again, a study goes on where it was. All variants run with the first
+seed, then with the next.
 """
 
 from __future__ import annotations
@@ -58,13 +59,15 @@ class _Part(BaseModel):
 
 class Variant(_Part):
     """One row of the table. set: settings by dotted name over the study's base; model: what is measured where nothing is
-    trained (default: the base's); debias: arguments of `mixling.debias` for a map that is fitted afterwards."""
+    trained (default: the base's); debias: arguments of `mixling.debias` for a map that is fitted afterwards; seeds: of the
+    study's, those that it is trained with (default: all)."""
 
     name: str
     train: bool = True
     set: dict[str, Any] = Field(default_factory=dict)
     model: str | None = None
     debias: dict[str, Any] = Field(default_factory=dict)
+    seeds: list[int] | None = None
 
 
 class StudyHead(_Part):
@@ -104,11 +107,17 @@ def study(
             f"task ({', '.join(DEVELOPMENT)}) and never on one that is measured"
         )
     against = choose(plan.study.against or plan.variants[0].name, [v.name for v in plan.variants], "variant")
+    for variant in plan.variants:
+        if not set(variant.seeds or []) <= set(plan.study.seeds):
+            raise MixlingError(
+                f"{file}: variant '{variant.name}': seeds {variant.seeds} are not all of the study's {plan.study.seeds}"
+            )
     folder = Path(out) if out is not None else Path("runs") / file.stem
     configs = {
         (v.name, s): configured(plan, v, s, file)
+        for s in (plan.study.seeds if any(v.train for v in plan.variants) else [0])
         for v in plan.variants
-        for s in (plan.study.seeds if v.train else [0])
+        if s in seeds_of(plan, v)
     }
     tasks = [task(t) for t in plan.study.tasks]
     rows: list[dict[str, Any]] = []
@@ -176,6 +185,11 @@ def changed(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         part, _, field = dotted.partition(".")
         config.setdefault(part, {})[field] = value
     return config
+
+
+def seeds_of(plan: StudyConfig, variant: Variant) -> list[int]:
+    """The seeds that a variant runs with: one, the first, where nothing is trained."""
+    return (variant.seeds or plan.study.seeds) if variant.train else plan.study.seeds[:1]
 
 
 def configured(plan: StudyConfig, variant: Variant, seed: int, file: Path) -> Any:

@@ -1,0 +1,148 @@
+"""What carries a retriever out of its domain, from the results of low-resource.toml: `python -m studies.robustness`.
+
+Every contrast of two ways to train, on every task, in the own language and in the pool, over all question languages and by
+how much text of them CC-100 holds (`mixling.corpora.resources`). Units are translation groups, seeds are averaged within a
+question, Holm over all tests of a contrast. Robustness is the out-of-domain figure over the in-domain one of the same setting,
+with an interval from resampling both. Last, whether pieces a word (fertility) tell which languages gain.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.stats import spearmanr
+
+from mixling.corpora.files import write_text
+from mixling.corpora.resources import ORDER, level
+from mixling.evaluation.result import Result
+from mixling.evaluation.rows import column, labels, of_task
+from mixling.evaluation.significance import compare, holm, resampled, sums
+from mixling.machine import machine, versions
+from mixling.studies.study import StudyConfig, checked, toml_of
+
+HERE = Path(__file__).parent
+STUDY = HERE / "low-resource.toml"
+INSIDE = "xquad-r@ar,de,zh"
+GERMAN, NONE = "mDPR's way, German", "none"
+CONTRASTS = (
+    (NONE, GERMAN), (GERMAN, "hybrid"), (GERMAN, "x-x-mono"), (GERMAN, "x-y"), ("x-x-mono", "hybrid"), ("x-y", "hybrid"),
+    ("x-x-mono", "x-y"), (NONE, "hybrid"), (NONE, "balanced recipe"), (NONE, "balanced map"), (NONE, "LSAR"),
+    ("hybrid", "hybrid + bitext"), (GERMAN, "mDPR's way, English (TyDi)"),
+)  # fmt: skip
+SETTINGS = ("monolingual", "pool")
+
+Table = pa.Table
+
+
+def cells(table: Table) -> list[tuple[str, str, np.ndarray]]:
+    """(setting, band of question languages, its rows): all of a setting, then each band if there are several."""
+    setting, _, _ = labels(table)
+    asked = pc.cast(table["question_language"], pa.string()).to_pylist()
+    band = np.array([level(x) for x in asked])
+    found = []
+    for name in SETTINGS:
+        rows = setting == name
+        if not rows.any():
+            continue
+        found.append((name, "all", rows))
+        there = [b for b in ORDER if (rows & (band == b)).any()]
+        found += [(name, b, rows & (band == b)) for b in there if len(there) > 1]
+    return found
+
+
+def contrast(first: list[Result], second: list[Result], tasks: list[str]) -> list[dict[str, Any]]:
+    """Second less first in every cell, with Holm over them."""
+    rows = []
+    for name in tasks:
+        one, two = ([of_task(r.scores, name) for r in side] for side in (first, second))
+        _, group, cell = labels(one[0])
+        for setting, band, kept in cells(one[0]):
+            a, b = (np.stack([column(t, "mAP")[kept] for t in side]) for side in (one, two))
+            c = compare(a, b, group[kept], cell[kept])
+            rows.append(
+                {"task": name, "setting": setting, "band": band, "first": c.first, "second": c.second, "difference": c.difference,
+                 "low": c.low, "high": c.high, "p raw": c.p, "p seeds": c.p_seeds, "groups": c.groups}
+            )  # fmt: skip
+    for row, p in zip(rows, holm([r["p raw"] for r in rows]), strict=True):
+        row["p"] = p
+    return rows
+
+
+def draws(results: list[Result], task: str, setting: str) -> tuple[float, np.ndarray] | None:
+    """A figure (mean over seeds) and its resamples."""
+    tables = [of_task(r.scores, task) for r in results]
+    where, group, cell = labels(tables[0])
+    rows = where == setting
+    if not rows.any():
+        return None
+    s = sums(np.stack([column(t, "mAP")[rows] for t in tables]).mean(0), group[rows], cell[rows])
+    return s.mean(), resampled([s])[0]
+
+
+def robustness(results: list[Result], tasks: list[str]) -> list[dict[str, Any]]:
+    """Out of domain over in domain."""
+    rows = []
+    for task in tasks:
+        for setting in SETTINGS:
+            outside, inside = (draws(results, t, setting) for t in (task, INSIDE))
+            if task == INSIDE or outside is None or inside is None:
+                continue
+            other = np.random.default_rng(0).permutation(inside[1])  # the two are of different questions
+            low, high = np.quantile(outside[1] / other, (0.025, 0.975))
+            rows.append({"task": task, "setting": setting, "score": outside[0], "in domain": inside[0],
+                         "ratio": outside[0] / inside[0], "low": float(low), "high": float(high)})  # fmt: skip
+    return rows
+
+
+def gains(before: Result, after: list[Result]) -> dict[str, Any]:
+    """By question language out of domain: pool before and after, pieces a word; and the correlation of gain and pieces."""
+    rows = []
+    for name, entry in before.summary["tasks"].items():
+        if name == INSIDE:
+            continue
+        for code, value in entry["pool"]["by_language"].items():
+            now = float(np.mean([r.summary["tasks"][name]["pool"]["by_language"][code]["mAP"] for r in after]))
+            rows.append({"task": name, "language": code, "text in CC-100": level(code), "before": value["mAP"], "after": now,
+                         "gain": now - value["mAP"], "fertility": entry["coverage"][code]["fertility"]})  # fmt: skip
+    mine = {t: [r for r in rows if r["task"] == t] for t in dict.fromkeys(r["task"] for r in rows)}
+    rho = {
+        t: dict(zip(("rho", "p"), map(float, spearmanr([r["fertility"] for r in x], [r["gain"] for r in x])), strict=True))
+        for t, x in mine.items() if len(x) > 4
+    }  # fmt: skip
+    return {"languages": rows, "fertility and gain": rho}
+
+
+def main() -> None:
+    """Read the results and write robustness.json."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, default=Path("runs/low-resource"))
+    out = parser.parse_args().out
+    plan = checked(StudyConfig, toml_of(STUDY), str(STUDY))
+    found: dict[str, list[Result]] = {}
+    for variant in plan.variants:
+        name = variant.name.replace("/", "-").replace(" ", "-")
+        places = [out / f"{name}-{seed}" / "results" for seed in plan.study.seeds]
+        found[variant.name] = [Result.load(p) for p in places if (p / "summary.json").exists()]
+    found = {k: v for k, v in found.items() if v}
+    tasks = plan.study.tasks
+    content = {
+        "seeds": {k: len(v) for k, v in found.items()},
+        "contrasts": {
+            f"{b} less {a}": contrast(found[a], found[b], tasks) for a, b in CONTRASTS if a in found and b in found
+        },
+        "robustness": {k: robustness(v, tasks) for k, v in found.items()},
+        "gains": {k: gains(found[NONE][0], v) for k, v in found.items() if k not in (NONE, "BM25")},
+        "versions": versions(),
+        "machine": machine(),
+    }
+    write_text(HERE / "robustness.json", json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
