@@ -80,20 +80,20 @@ def test_trec_files_keep_grades_and_give_the_same_ndcg(chain, tmp_path):
     from dataclasses import replace
 
     one = task("sample")
-    graded = replace(one, name="graded", grades=np.arange(len(one.relevant)) % 3 + 1)
+    graded = replace(one, name="of/graded", grades=np.arange(len(one.relevant)) % 3 + 1)
     found = evaluate(str(chain), [graded], tmp_path, trec=True)
     qrel: dict = {}
-    for line in (tmp_path / "trec" / "graded.qrels").read_text().splitlines():
+    for line in (tmp_path / "trec" / "of-graded.qrels").read_text().splitlines():
         query, _, document, grade = line.split()
         qrel.setdefault(query, {})[document] = int(grade)
     run: dict = {}
-    for line in (tmp_path / "trec" / "graded.run").read_text().splitlines():
+    for line in (tmp_path / "trec" / "of-graded.run").read_text().splitlines():
         query, _, document, _, score, _ = line.split()
         run.setdefault(query, {})[document] = float(score)
     theirs = pytrec_eval.RelevanceEvaluator(qrel, {"ndcg_cut.10"}).evaluate(run)
     mean = np.mean([v["ndcg_cut_10"] for v in theirs.values()])
-    assert mean == pytest.approx(found.value("graded", "pool", "nDCG@10"), abs=1e-6)
-    assert found.summary["tasks"]["graded"]["data"] != one.fingerprint()
+    assert mean == pytest.approx(found.value("of/graded", "pool", "nDCG@10"), abs=1e-6)
+    assert found.summary["tasks"]["of/graded"]["data"] != one.fingerprint()
 
 
 def test_a_result_comes_back(result):
@@ -140,7 +140,7 @@ def test_questions_without_an_answer_in_a_language_are_counted(chain):
     entry = evaluate(
         str(chain), [from_corpus(replace(corpus, passages=corpus.passages.filter(keep), links=links))]
     ).summary["tasks"]["sample"]
-    assert entry["skipped"]["questions without an answer in a corpus language"] == 3 * 2 * 8
+    assert entry["skipped"]["pairs of question and corpus language without an answer"] == 3 * 2 * 8
 
 
 def test_context_puts_the_paragraph_after_its_sentence(tmp_path):

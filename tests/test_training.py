@@ -111,6 +111,15 @@ def test_frozen_embeddings_stay(chain, tmp_path):
     assert not torch.equal(after[other], base[other])
 
 
+def test_frozen_embeddings_stay_whatever_an_encoder_calls_them(tmp_path):
+    from tests.test_packed import UNPACKABLE, encoder
+
+    base = weights(encoder(tmp_path / "m", UNPACKABLE["modernbert"]))
+    after = weights(train(config(tmp_path / "m", steps=2, freeze_embeddings=True), tmp_path / "r"))
+    same = [k for k in base if torch.equal(after[k], base[k])]
+    assert [k for k in same if "tok_embeddings" in k] and len(same) < len(base) / 2
+
+
 def test_validation_keeps_the_best_and_stops_early(chain, tmp_path, monkeypatch):
     values, seen = iter([0.3, 0.5, 0.4, 0.5]), []
 

@@ -115,7 +115,7 @@ def score(
     by_setting, tables, missing = _alone(one, found)
     entry.update(by_setting)
     if missing:
-        entry["skipped"]["questions without an answer in a corpus language"] = missing
+        entry["skipped"]["pairs of question and corpus language without an answer"] = missing
     examples: list[dict] = []
     if "pool" in one.settings():
         pool = Pool(

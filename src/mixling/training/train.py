@@ -147,8 +147,8 @@ def _loop(
     t, main = settings.training, accelerator.is_main_process
     model = retriever.model
     model.train(t.dropout)
-    for name, weight in model.named_parameters():
-        weight.requires_grad_(not (t.freeze_embeddings and "word_embeddings" in name))
+    model.requires_grad_(True)
+    retriever.encoder.get_input_embeddings().requires_grad_(not t.freeze_embeddings)
     adapted = adapt(retriever, settings.model.lora) if settings.model.lora else None
     if t.gradient_checkpointing:
         checkpoint_layers(retriever)
