@@ -188,7 +188,7 @@ def low_resource() -> Table:
     for line in found("low-resource")["table"]:
         rows.append(
             {
-                "task": line["task"].partition("@")[0].partition(":")[0],
+                "task": short(line["task"]),
                 "variant": line["variant"],
                 "seeds": str(line["seeds"]),
                 "own": score(line, "monolingual.mAP"),
@@ -200,24 +200,24 @@ def low_resource() -> Table:
     return rows
 
 
-def contrasts() -> Table:
-    """One way to train against another, over all languages and by how much text of them was seen."""
-    rows = []
+def contrasts(bands: bool = False) -> Table:
+    """One way to train against another, a row each: changes of mAP on every task. bands: by how much text of the question's
+    language was seen, where a task has several such bands; else over all languages."""
+    rows: Table = []
     for name, cells in found("robustness")["contrasts"].items():
+        row = {"contrast": name}
         for c in cells:
-            task = c["task"].partition("@")[0].partition(":")[0]
-            rows.append(
-                {
-                    "contrast": name,
-                    "task": task,
-                    "setting": "own" if c["setting"] == "monolingual" else "pool",
-                    "text in CC-100": BANDS[c["band"]],
-                    "change of mAP": change(c),
-                    "p": f"{c['p']:.4f}",
-                    "p, seeds as units": "" if c["p seeds"] is None else f"{c['p seeds']:.2f}",
-                }
-            )
-    return rows
+            if (c["band"] == "all") == bands:
+                continue
+            setting = "own" if c["setting"] == "monolingual" else "pool"
+            row[f"{short(c['task'])}, {setting}" + (f", {BANDS[c['band']]}" if bands else "")] = change(c, 3)
+        rows.append(row)
+    return shortened(rows)
+
+
+def short(task: str) -> str:
+    """A task's name without split and languages."""
+    return task.partition("@")[0].partition(":")[0]
 
 
 def robustness() -> Table:
@@ -226,8 +226,7 @@ def robustness() -> Table:
     for name, each in found("robustness")["robustness"].items():
         row = {"variant": name}
         for r in each:
-            task = r["task"].partition("@")[0].partition(":")[0]
-            row[f"{task}, {'own' if r['setting'] == 'monolingual' else 'pool'}"] = f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
+            row[f"{short(r['task'])}, {'own' if r['setting'] == 'monolingual' else 'pool'}"] = f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
         rows.append(row)
     return rows
 

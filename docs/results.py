@@ -133,6 +133,7 @@ def low_resource() -> dict[str, Any] | None:
     return {
         "scores": methods.low_resource(),
         "contrasts": methods.contrasts(),
+        "bands": methods.contrasts(bands=True),
         "robustness": methods.robustness(),
         "bars": bars([runs[n] for n in shown], list(shown), "mAP", 1.0),
         "names": shown,
