@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.data_card import card
 from mixling.corpora.files import find, json_lines, text_field, text_of
 from mixling.corpora.languages import tag
 from mixling.errors import BadRow, MixlingError, Skipped
@@ -97,7 +98,8 @@ def write(
     parquet: bool = False,
     more: dict[str, str] | None = None,
 ) -> None:
-    """Write a corpus as such a folder (complete or not at all), with further files by name. Sentences' places are not kept."""
+    """Write a corpus as such a folder (complete or not at all), with its card and further files by name. Sentences' places are
+    not kept."""
     import json
     import shutil
 
@@ -116,13 +118,14 @@ def write(
             0, "_id", pa.array(qids)
         ),
     }
+    files = {kind: f"{kind}.{'parquet' if parquet else 'jsonl'}" for kind in tables}
     for kind, table in tables.items():
         if parquet:
-            pq.write_table(table, temporary / f"{kind}.parquet")
+            pq.write_table(table, temporary / files[kind])
         else:
             rows = ({k: v for k, v in row.items() if v is not None} for row in table.to_pylist())
             lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            (temporary / f"{kind}.jsonl").write_text(lines, encoding="utf-8")
+            (temporary / files[kind]).write_text(lines, encoding="utf-8")
     members: dict[str, list[str]] = {}
     for key, group in zip(qids, corpus.questions["group"].to_pylist(), strict=True):
         members.setdefault(group, []).append(key)
@@ -145,7 +148,7 @@ def write(
     if corpus.negatives.num_rows:
         wrong = zip(*(corpus.negatives[c].to_pylist() for c in ("question", "passage")), strict=True)
         _table(temporary / "negatives" / f"{split}.tsv", (), ((qids[q], ids[p]) for q, p in wrong))
-    for name, text in (more or {}).items():
+    for name, text in {"README.md": card(corpus, files), **(more or {})}.items():
         (temporary / name).write_text(text, encoding="utf-8")
     temporary.rename(folder)
 

@@ -24,6 +24,7 @@ from mixling.debiasing.shift import shift
 from mixling.debiasing.stock import Stock, joined, of_corpus, parallel_part
 from mixling.debiasing.trained import Recipe, train
 from mixling.errors import MixlingError, choose
+from mixling.machine import versions
 from mixling.progress import Progress
 
 if TYPE_CHECKING:
@@ -178,10 +179,11 @@ def _write(
     from sentence_transformers.sentence_transformer.modules import Normalize
 
     from mixling.models.affine import affine
+    from mixling.models.card import debiased
     from mixling.models.language_map import LanguageMap
 
     settings = {"method": method} if isinstance(found, dict) else found.made
-    origin = {**retriever.origin, "debiased": {**made, **settings}}
+    origin = {**retriever.origin, "debiased": {**settings, **made}}
     before = list(retriever.model)
     if isinstance(found, Affine):
         _chain(retriever, [*before, *affine(found.matrix, found.bias)])
@@ -193,7 +195,13 @@ def _write(
             retriever, [*before[:head], module, Normalize()] if found.raw else [*before, module, Normalize()]
         )
     try:
-        retriever.save(out, card=None, origin=origin)
+        written = debiased(
+            origin["debiased"],
+            versions()["mixling"],
+            origin.get("license"),
+            isinstance(found, ByLanguage),
+        )
+        retriever.save(out, written, origin)
     finally:
         _chain(retriever, before)
     if isinstance(found, dict):

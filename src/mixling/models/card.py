@@ -1,34 +1,20 @@
-"""The model card of a trained retriever: what it came from, on what it was trained, how, under which licence."""
+"""Model cards as the hub takes them: what a model came from, on what it was trained or fitted, how, under which licence."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-_CARD = """---
-library_name: sentence-transformers
-pipeline_tag: sentence-similarity
-base_model: {base}
-{license}language:
-{languages}
-tags:
-- mixling
-- sentence-transformers
-- feature-extraction
----
-# {base}, trained with {strategy} batches
+_TRAINED = """# {base}, trained with {strategy} batches
 
 A multilingual retriever: ask in one language, find the answer in any. Trained by
 Mixling {version} from `{base}` as arXiv:2408.10536 describes; the licence is the base model's, the data sets have
 their own. Measure it with `mixling evaluate FOLDER --task xquad-r`.
 
-```python
-from sentence_transformers import SentenceTransformer
-model = SentenceTransformer("path/to/this/folder")
-questions = model.encode_query(["Where do cranes spend the winter?"])
-passages = model.encode_document(["…"])
-```
-
+{usage}
 | what | how |
 |---|---|
 | strategy | {strategy}, {size} pairs a batch, {steps} steps |
@@ -38,38 +24,112 @@ passages = model.encode_document(["…"])
 {data}
 
 ## Configuration
+
 ```json
 {config}
 ```
 """
+_DEBIASED = """# {base}, debiased
+
+A multilingual retriever whose vectors have less of the language in them: ask in one language, find the answer in any. The encoder
+is `{base}` as it was; behind it stands one map, fitted by Mixling {version} (`mixling debias`). {use}
+
+| what | how |
+|---|---|
+{rows}
+"""
+_USAGE = """```python
+from sentence_transformers import SentenceTransformer
+model = SentenceTransformer("path/to/this/folder")
+questions = model.encode_query(["Where do cranes spend the winter?"])
+passages = model.encode_document(["…"])
+```
+"""
 
 
-def card(run: dict[str, Any]) -> str:
-    """Markdown with a YAML head, from the facts of a run (run.json)."""
+def head(base: str, languages: Iterable[str], license: str | None = None) -> str:
+    """The YAML before a card. base: a folder's name is not told, a hub's is; languages: BCP-47."""
+    from huggingface_hub import ModelCardData
+
+    data = ModelCardData(
+        language=sorted({x.partition("-")[0] for x in languages}) or None,
+        license=license.lower() if license else None,
+        library_name="sentence-transformers",
+        pipeline_tag="sentence-similarity",
+        base_model=base if _on_hub(base) else None,
+        tags=["mixling", "sentence-transformers", "feature-extraction"],
+    )
+    return f"---\n{data.to_yaml()}\n---\n\n"
+
+
+def shown(base: str) -> str:
+    """A model's name for people: a folder's without the way to it."""
+    return base if _on_hub(base) else Path(base).name
+
+
+def trained(run: dict[str, Any]) -> str:
+    """The card of a trained retriever, from the facts of its run (run.json)."""
     c = run["config"]
-    languages = sorted({x for d in run["data"].values() for x in d["languages"]})
-    b = c["batches"]
-    strategy = f"hybrid({b['alpha']:g})" if b["strategy"] == "hybrid" else b["strategy"]
+    b, base = c["batches"], c["model"]["name"]
     rows = [
         f"| data: {name} | {d['questions']} questions, {d['passages']} passages, SHA-256 `{d['sha256'][:16]}` |"
         for name, d in run["data"].items()
     ]
-    return _CARD.format(
-        base=c["model"]["name"],
-        languages="\n".join(f"- {x}" for x in languages),
-        strategy=strategy,
+    languages = {x for d in run["data"].values() for x in d["languages"]}
+    return head(base, languages, run.get("license")) + _TRAINED.format(
+        base=shown(base),
+        strategy=f"hybrid({b['alpha']:g})" if b["strategy"] == "hybrid" else b["strategy"],
         version=run["versions"]["mixling"],
+        usage=_USAGE,
         size=b["size"],
         steps=run["steps"],
         objective=c["objective"]["name"],
         temperature=c["objective"]["temperature"],
         average=c["training"]["average_with_base"] or "no",
         plan=run["plan"],
-        license=f"license: {run['license'].lower()}\n" if run.get("license") else "",
         result=_result(run.get("best")),
         data="\n".join(rows),
-        config=json.dumps(c, indent=1, ensure_ascii=False),
+        config=json.dumps(_without_ways(c), indent=1, ensure_ascii=False),
     )
+
+
+def debiased(made: dict[str, Any], version: str, license: str | None, by_language: bool) -> str:
+    """The card of a model with a map, from what `mixling debias` did. by_language: the map needs each text's language."""
+    use = (
+        "It needs each text's language: load it with `mixling.Retriever`, which names or takes it."
+        if by_language
+        else "It loads in sentence-transformers as it is:\n\n" + _USAGE
+    )
+    rows = [
+        f"| {k} | {', '.join(v) if isinstance(v, list) else v} |" for k, v in made.items() if k != "model"
+    ]
+    base = made["model"]
+    return head(base, made["languages"], license) + _DEBIASED.format(
+        base=shown(base), version=version, use=use, rows="\n".join(rows)
+    )
+
+
+def adapted(facts: dict[str, Any], license: str | None) -> str:
+    """The card of an adapted model, from the facts of its run (run.json)."""
+    base = facts["model"]
+    return head(base, {*facts["languages"], facts["pivot"]}, license) + (
+        f"# {shown(base)}, adapted to {', '.join(facts['languages'])}\n\nMade by `mixling adapt` from bitext "
+        f"({', '.join(facts['bitext'])}): {facts['new_pieces']} new pieces, {facts['steps']} steps of "
+        f"{', '.join(facts['objectives'])}. The folder loads in sentence-transformers and transformers as it is.\n\n{_USAGE}"
+    )
+
+
+def _on_hub(name: str) -> bool:
+    return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", name)) and not Path(name).exists()
+
+
+def _without_ways(value: Any) -> Any:
+    """A configuration with folders of a machine by their names alone."""
+    if isinstance(value, dict):
+        return {k: _without_ways(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_ways(v) for v in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _result(best: dict[str, Any] | None) -> str:

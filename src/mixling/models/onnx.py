@@ -70,7 +70,10 @@ def export(model: str | Retriever, out: str | Path, *, openvino: bool = False) -
             f"{retriever.name}: its map needs each text's language, which an ONNX server does not know; export a model with one "
             "map for all (`mixling debias -m lsar` or `-m map`)"
         )
-    retriever.save(out, origin=retriever.origin or None)
+    card = Path(retriever.name) / "README.md"
+    retriever.save(
+        out, card.read_text(encoding="utf-8") if card.is_file() else None, retriever.origin or None
+    )
     path = out / "onnx" / "model.onnx"
     path.parent.mkdir()
     ids = torch.tensor([[5, 6, 7, 8], [5, 6, retriever.pad, retriever.pad]])

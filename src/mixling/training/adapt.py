@@ -31,6 +31,7 @@ from mixling.corpora.languages import tag
 from mixling.errors import MixlingError, choose
 from mixling.evaluation.coverage import pieces
 from mixling.machine import has_bf16, keep_memory, machine, versions
+from mixling.models.card import adapted
 from mixling.models.retriever import Retriever
 from mixling.models.vocabulary import extend, hide, learn, mask_token
 from mixling.preparation.similarity import margins
@@ -145,7 +146,12 @@ def adapt(
         "versions": versions(),
         "machine": machine(),
     }
-    student.save(out / "model", _card(facts), {"base": base.name, "adapted": targets})
+    license = base.origin.get("license")
+    student.save(
+        out / "model",
+        adapted(facts, license),
+        {"base": base.name, "license": license, "adapted": targets},
+    )
     write_text(out / "run.json", json.dumps(facts, indent=1, ensure_ascii=False))
     return facts
 
@@ -325,13 +331,3 @@ def _distil(base: Retriever, student: Retriever, some: Sequence[Bitext], role: s
     wanted = torch.from_numpy(base.encode([p.other for p in mine], role)).to(device)
     tokens = student.tokenize([p.text for p in mine] + [p.other for p in mine], role)
     return nn.functional.mse_loss(student.embed(tokens, 4096).float(), torch.cat([wanted, wanted]))
-
-
-def _card(facts: dict[str, Any]) -> str:
-    said = ", ".join(facts["languages"])
-    return (
-        "---\nlibrary_name: sentence-transformers\ntags: [sentence-transformers, mixling]\n---\n\n"
-        f"# {facts['model']}, adapted to {said}\n\nMade by `mixling adapt` from bitext "
-        f"({', '.join(facts['bitext'])}): {facts['new_pieces']} new pieces, {facts['steps']} steps of "
-        f"{', '.join(facts['objectives'])}. The model folder loads in sentence-transformers and transformers as it is.\n"
-    )

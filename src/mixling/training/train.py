@@ -26,7 +26,7 @@ from mixling.evaluation.benchmarks import task
 from mixling.evaluation.measure import means
 from mixling.evaluation.tasks import Task
 from mixling.machine import flags, has_bf16, keep_memory, machine, versions
-from mixling.models.card import card
+from mixling.models.card import trained
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 from mixling.training import checkpoint
@@ -357,5 +357,5 @@ def _finish(
         "machine": machine(),
     }
     origin = {"base": retriever.name, "license": retriever.origin.get("license"), "plan": facts["plan"]}
-    retriever.save(out / "model", card({**run, "license": origin["license"]}), origin)
+    retriever.save(out / "model", trained({**run, "license": origin["license"]}), origin)
     write_text(out / "run.json", json.dumps(run, indent=1, ensure_ascii=False))
