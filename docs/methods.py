@@ -183,21 +183,15 @@ BANDS = {"all": "all", "high": "much", "middle": "some", "low": "little", "unsee
 
 
 def low_resource() -> Table:
-    """Every variant of the low-resource study on every task."""
-    rows = []
+    """Every variant of the low-resource study, a row each; in brackets the largest less the smallest seed."""
+    rows: dict[str, dict[str, str]] = {}
     for line in found("low-resource")["table"]:
-        rows.append(
-            {
-                "task": short(line["task"]),
-                "variant": line["variant"],
-                "seeds": str(line["seeds"]),
-                "own": score(line, "monolingual.mAP"),
-                "cross": score(line, "cross-lingual.mAP"),
-                "pool": score(line, "pool.mAP"),
-                "pool, spread of the seeds": score(line, "pool.mAP.spread") if line["seeds"] > 1 else "",
-            }
-        )
-    return rows
+        row = rows.setdefault(line["variant"], {"variant": line["variant"], "seeds": str(line["seeds"])})
+        for name, setting in SETTINGS.items():
+            spread = score(line, f"{setting}.mAP.spread", 3) if line["seeds"] > 1 else ""
+            value = score(line, f"{setting}.mAP")
+            row[f"{short(line['task'])}, {name}"] = f"{value} ({spread})" if spread else value
+    return shortened(list(rows.values()))
 
 
 def contrasts(bands: bool = False) -> Table:
