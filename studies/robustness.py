@@ -33,14 +33,12 @@ GERMAN, NONE = "mDPR's way, German", "none"
 CONTRASTS = (
     (NONE, GERMAN), (GERMAN, "hybrid"), (GERMAN, "x-x-mono"), (GERMAN, "x-y"), ("x-x-mono", "hybrid"), ("x-y", "hybrid"),
     ("x-x-mono", "x-y"), (NONE, "hybrid"), (NONE, "balanced recipe"), (NONE, "balanced map"), (NONE, "LSAR"),
-    ("hybrid", "hybrid + bitext"), (GERMAN, "mDPR's way, English (TyDi)"),
+    ("hybrid", "hybrid + bitext"), ("hybrid", "balanced recipe"), ("balanced recipe", "balanced recipe, half its steps"), (GERMAN, "mDPR's way, English (TyDi)"),
 )  # fmt: skip
 SETTINGS = ("monolingual", "pool")
 
-Table = pa.Table
 
-
-def cells(table: Table) -> list[tuple[str, str, np.ndarray]]:
+def cells(table: pa.Table) -> list[tuple[str, str, np.ndarray]]:
     """(setting, band of question languages, its rows): all of a setting, then each band if there are several."""
     setting, _, _ = labels(table)
     asked = pc.cast(table["question_language"], pa.string()).to_pylist()
