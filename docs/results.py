@@ -1,35 +1,27 @@
 """docs/results.html: what was found, as pictures and tables on one page that needs nothing else (`python -m docs.figures`).
 
-Every part names the command that made its figures and the committed file that they are read from; a part whose file is not there
-is left out.
+Every part names the command that made its figures and the committed file that they are read from; the rivals are left out
+until they have run.
 """
 
 from __future__ import annotations
 
 import html
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import ChoiceLoader, FileSystemLoader
 
-import mixling.reports
 from docs import methods
 from mixling.corpora.languages import name as language_name
 from mixling.reports.figures import bars, language_map
+from mixling.reports.html import environment
 
 ROOT = Path(__file__).parent.parent
-LOW, INSIDE = "low-resource", "xquad-r@ar,de,zh"
 SHOWN = ("none", "mDPR's way, German", "hybrid", "balanced recipe")  # as many as bars have colours
 Point = tuple[str, float, float]  # what it is, own language, pool
-
-
-def there(name: str) -> dict[str, Any] | None:
-    """A committed result, or None."""
-    path = ROOT / name
-    return json.loads(path.read_text()) if path.exists() else None
 
 
 def scatter(points: list[Point], label: str, own: float | None = None, path: Sequence[int] = ()) -> str:
@@ -76,10 +68,10 @@ def span(values: list[float]) -> tuple[float, float, list[float]]:
 
 def curve(task: str) -> dict[str, Any]:
     """The development trials on one task: the picture, and what its numbers are."""
-    rows = there("studies/located.json")["rows"]
+    rows = methods.found("located")["rows"]
     untrained = next(r for r in rows if r["trial"] == "untrained")[task]
     rows = [r for r in rows if r["trial"] != "untrained" or r.get("after")]
-    maps = [r for r in there("studies/balanced.json")["rows"] if r["trial"] == "untrained, map" and not r["after"]]
+    maps = [r for r in methods.found("balanced")["rows"] if r["trial"] == "untrained, map" and not r["after"]]
     rows = [r for r in maps if task in r] + rows
 
     def named(r: dict) -> str:
@@ -98,61 +90,56 @@ def curve(task: str) -> dict[str, Any]:
 def tests() -> dict[str, Any]:
     """XQuAD-R, each way once, with what it was measured by."""
     points: list[tuple[str, dict[str, Any]]] = []
-    rows = there("studies/debias.json")["rows"]
+    rows = methods.found("debias")["rows"]
     maps = {r["map"]: r["tasks"]["xquad-r"] for r in rows if r["part"] == "methods" and "xquad-r" in r["tasks"]}
     points += [(n, maps[n]) for n in ("none", "SHIFT, alpha 0.6", "LSAR, rank 10", "trained map") if n in maps]
-    for line in there("studies/xquad-strategies.json")["table"]:
+    for line in methods.found("xquad-strategies")["table"]:
         if line["variant"] != "none":
-            points.append((f"{line['variant']}, 150 steps", {s: line[f"{s}.mAP"] for s in ("monolingual", "cross-lingual", "pool")}))
-    for run in there("studies/recipe.json")["runs"]:
+            points.append((f"{line['variant']}, 150 steps", {s: line[f"{s}.mAP"] for s in methods.SETTINGS.values()}))
+    for run in methods.found("recipe")["runs"]:
         if run["variant"] == "recipe":
             mine = run["tasks"]["xquad-r"]
-            points.append(("--recipe balanced", {s: mine[s]["mAP"] for s in ("monolingual", "cross-lingual", "pool")}))
+            points.append(("--recipe balanced", {s: mine[s]["mAP"] for s in methods.SETTINGS.values()}))
     shown = [(n, p["monolingual"], p["pool"]) for n, p in points]
     return {
         "svg": scatter(shown, "pool against own language on XQuAD-R", maps["none"]["monolingual"]),
         "key": [
-            {"name": n, "own": f"{p['monolingual']:.4f}", "cross": f"{p['cross-lingual']:.4f}", "pool": f"{p['pool']:.4f}"}
-            for n, p in points
+            {"name": n, **{k: f"{p[s]:.4f}" for k, s in methods.SETTINGS.items()}} for n, p in points
         ],
     }
 
 
 def rivals() -> dict[str, Any] | None:
     """Hybrid batches against their rivals."""
-    return {"rows": methods.against("rivals", "xquad-r")} if there("studies/rivals.json") else None
+    return {"rows": methods.against("rivals", "xquad-r")} if (ROOT / "studies" / "rivals.json").exists() else None
 
 
-def low_resource() -> dict[str, Any] | None:
+def low_resource() -> dict[str, Any]:
     """What carries out of the domain."""
-    study = there(f"studies/{LOW}.json")
-    if not (study and there("studies/robustness.json")):
-        return None
-    runs = {r["variant"]: r["tasks"]["afriqa"] for r in study["runs"] if r["seed"] == 0}
-    shown = [n for n in SHOWN if n in runs]
+    runs = {r["variant"]: r["tasks"]["afriqa"] for r in methods.found("low-resource")["runs"] if r["seed"] == 0}
     return {
         "scores": methods.low_resource(),
         "contrasts": methods.contrasts(),
         "bands": methods.contrasts(bands=True),
         "robustness": methods.robustness(),
-        "bars": bars([runs[n] for n in shown], list(shown), "mAP", 1.0),
-        "names": shown,
-        "languages": ", ".join(f"{c} {language_name(c)}" for c in runs[shown[0]]["pool"]["by_language"]),
+        "bars": bars([runs[n] for n in SHOWN], list(SHOWN), "mAP", 1.0),
+        "names": SHOWN,
+        "languages": ", ".join(f"{c} {language_name(c)}" for c in runs[SHOWN[0]]["pool"]["by_language"]),
     }
 
 
-def wide() -> str | None:
+def wide() -> str:
     """205 languages in one pool, untrained."""
-    rows = (there("studies/instrument.json") or {"rows": []})["rows"]
-    mine = next((r for r in rows if (r["task"], r["model"]) == ("sib-200", "e5-small")), None)
-    return language_map(mine["pool by language"], "SIB-200, pool mAP by question language") if mine else None
+    rows = methods.found("instrument")["rows"]
+    mine = next(r for r in rows if (r["task"], r["model"]) == ("sib-200", "e5-small"))
+    return language_map(mine["pool by language"], "SIB-200, pool mAP by question language")
 
 
 def page() -> str:
     """The page."""
-    folders = [str(Path(__file__).parent), str(Path(mixling.reports.__file__).parent)]
-    environment = Environment(loader=FileSystemLoader(folders), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("results.html.j2").render(
+    templates = environment()
+    templates.loader = ChoiceLoader([FileSystemLoader(Path(__file__).parent), templates.loader])
+    return templates.get_template("results.html.j2").render(
         curves={t: curve(t) for t in ("mlqa-held-out", "located-sentences")},
         tests=tests(),
         rivals=rivals(),

@@ -24,7 +24,7 @@ from mixling.evaluation.result import Result
 from mixling.evaluation.rows import column, labels, of_task
 from mixling.evaluation.significance import compare, holm, resampled, sums
 from mixling.machine import machine, versions
-from mixling.studies.study import StudyConfig, checked, toml_of
+from mixling.studies.study import StudyConfig, checked, run_folder, seeds_of, toml_of
 
 HERE = Path(__file__).parent
 STUDY = HERE / "low-resource.toml"
@@ -124,8 +124,7 @@ def main() -> None:
     plan = checked(StudyConfig, toml_of(STUDY), str(STUDY))
     found: dict[str, list[Result]] = {}
     for variant in plan.variants:
-        name = variant.name.replace("/", "-").replace(" ", "-")
-        places = [out / f"{name}-{seed}" / "results" for seed in plan.study.seeds]
+        places = [run_folder(out, variant.name, seed) / "results" for seed in seeds_of(plan, variant)]
         found[variant.name] = [Result.load(p) for p in places if (p / "summary.json").exists()]
     found = {k: v for k, v in found.items() if v}
     tasks = plan.study.tasks

@@ -12,7 +12,9 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # ranx compiles for half a minute what then takes a millisecond
+os.environ.setdefault(
+    "NUMBA_DISABLE_JIT", "1"
+)  # ranx compiles for half a minute what then takes a millisecond
 
 
 def tiny_tokenizer(kind: str = "unigram"):

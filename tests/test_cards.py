@@ -12,7 +12,8 @@ from mixling.training.train import train
 
 def test_a_card_has_what_the_hub_wants_and_no_path(chain, tmp_path, tmp_path_factory):
     model = train({"data": {"sources": ["sample"]}, "model": {"name": str(chain)}, "batches": {"size": 8}, "training": {"steps": 1}}, tmp_path / "run")  # fmt: skip
-    debias(str(chain), "lsar", ["sample"], tmp_path / "moved")
+    folder.write(sample.read("all"), tmp_path / "own")
+    debias(str(chain), "lsar", [str(tmp_path / "own")], tmp_path / "moved")
     adapt(str(chain), [sample.read("all")], ["sw"], tmp_path / "more", steps=1, vocabulary=0)
     for one in (model, tmp_path / "moved", tmp_path / "more" / "model"):
         text = (one / "README.md").read_text()

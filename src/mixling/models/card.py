@@ -101,7 +101,9 @@ def debiased(made: dict[str, Any], version: str, license: str | None, by_languag
         else "It loads in sentence-transformers as it is:\n\n" + _USAGE
     )
     rows = [
-        f"| {k} | {', '.join(v) if isinstance(v, list) else v} |" for k, v in made.items() if k != "model"
+        f"| {k} | {', '.join(v) if isinstance(v, list) else v} |"
+        for k, v in _without_ways(made).items()
+        if k != "model"
     ]
     base = made["model"]
     return head(base, made["languages"], license) + _DEBIASED.format(

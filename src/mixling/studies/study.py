@@ -23,8 +23,8 @@
     train = false
     model = "bm25"                      # what else `mixling evaluate` measures
 
-Every run and every evaluation is kept as it ends; started again, a study goes on where it was. All variants run with the first
-seed, then with the next.
+Every run and every evaluation is kept as it ends; started again, a study goes on where it was. All variants run with their
+first seed, then with the next.
 """
 
 from __future__ import annotations
@@ -115,15 +115,15 @@ def study(
     folder = Path(out) if out is not None else Path("runs") / file.stem
     configs = {
         (v.name, s): configured(plan, v, s, file)
-        for s in (plan.study.seeds if any(v.train for v in plan.variants) else [0])
+        for nth in range(len(plan.study.seeds))
         for v in plan.variants
-        if s in seeds_of(plan, v)
+        for s in seeds_of(plan, v)[nth : nth + 1]
     }
     tasks = [task(t) for t in plan.study.tasks]
     rows: list[dict[str, Any]] = []
     measured: dict[str, list[Result]] = {}
     for number, ((name, seed), config) in enumerate(configs.items(), 1):
-        place = folder / f"{name}-{seed}".replace("/", "-").replace(" ", "-")
+        place = run_folder(folder, name, seed)
         log(f"[{number}/{len(configs)}] {name}, seed {seed}")
         if not (place / "results" / "summary.json").exists():
             model = _model(plan, next(v for v in plan.variants if v.name == name), config, place / "run")
@@ -188,8 +188,13 @@ def changed(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def seeds_of(plan: StudyConfig, variant: Variant) -> list[int]:
-    """The seeds that a variant runs with: one, the first, where nothing is trained."""
-    return (variant.seeds or plan.study.seeds) if variant.train else plan.study.seeds[:1]
+    """The seeds that a variant runs with: one, 0, where nothing is trained."""
+    return (variant.seeds or plan.study.seeds) if variant.train else [0]
+
+
+def run_folder(folder: Path, variant: str, seed: int) -> Path:
+    """Where a study keeps a run and its results."""
+    return folder / f"{variant}-{seed}".replace("/", "-").replace(" ", "-")
 
 
 def configured(plan: StudyConfig, variant: Variant, seed: int, file: Path) -> Any:

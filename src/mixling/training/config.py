@@ -297,13 +297,9 @@ def read(config: str | Path | dict | Config | None, recipe: str | None = None) -
 
 def _over(below: Any, above: Any) -> Any:
     """A table of a recipe with the settings of a configuration over it; a list is replaced as a whole."""
-    return (
-        {**below, **above}
-        if isinstance(below, dict) and isinstance(above, dict)
-        else below
-        if above is None
-        else above
-    )
+    if isinstance(below, dict) and isinstance(above, dict):
+        return {**below, **above}
+    return below if above is None else above
 
 
 def checked(model: type[Model], content: dict, where: str) -> Model:

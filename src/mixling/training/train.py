@@ -148,7 +148,8 @@ def _loop(
     model = retriever.model
     model.train(t.dropout)
     model.requires_grad_(True)
-    retriever.encoder.get_input_embeddings().requires_grad_(not t.freeze_embeddings)
+    if t.freeze_embeddings:
+        retriever.encoder.get_input_embeddings().requires_grad_(False)
     adapted = adapt(retriever, settings.model.lora) if settings.model.lora else None
     if t.gradient_checkpointing:
         checkpoint_layers(retriever)
