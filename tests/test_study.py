@@ -3,9 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from mixling.corpora import sample
+from mixling.corpora.folder import write
 from mixling.debiasing.debias import check, debias
 from mixling.errors import MixlingError
 from mixling.evaluation.measure import measure
+from mixling.studies import study as study_module
 from mixling.studies.study import StudyConfig, configured, study
 from mixling.training.config import checked, toml_of
 
@@ -48,6 +51,27 @@ def test_a_study_makes_its_table_and_goes_on_where_it_was(chain, tmp_path, monke
     assert not (tmp_path / "runs" / "x-y-0" / "run" / "model").exists()
     monkeypatch.setattr("mixling.studies.study.train", lambda *a: pytest.fail("trained again"))
     assert study(file, tmp_path / "runs", log=lambda _: None)["table"] == results["table"]
+
+
+def test_a_task_that_is_added_is_measured_on_every_run(chain, tmp_path, monkeypatch):
+    write(sample.read("test"), tmp_path / "own")
+    file = tmp_path / "s.toml"
+    text = TEXT.format(model=chain).replace("seeds = [0, 1]", "seeds = [0]")
+    file.write_text(text)
+    before = study(file, tmp_path / "runs", log=lambda _: None)
+    measured = []
+    whole = study_module.evaluate
+    monkeypatch.setattr(
+        study_module, "evaluate", lambda m, tasks, **more: measured.append(tasks) or whole(m, tasks, **more)
+    )
+    file.write_text(text.replace('"sample"]', f'"sample", "{tmp_path / "own"}"]', 1))
+    after = study(file, tmp_path / "runs", log=lambda _: None)
+    assert [[t.name for t in tasks] for tasks in measured] == [["own"], ["own"]]
+    assert [t["task"] for t in after["table"]] == ["sample", "sample", "own", "own"]
+    assert after["table"][:2] == before["table"] and after["tested"]["sample"] == before["tested"]["sample"]
+    # the sample's test part is the task "sample": the same model, trained again, gives the same figures
+    mine = [t["pool.mAP"] for t in after["table"]]
+    assert mine[2:] == pytest.approx(mine[:2])
 
 
 def test_a_study_measures_baselines_and_maps_beside_what_it_trains(chain, tmp_path):

@@ -30,6 +30,12 @@ class Result:
         """One figure, for instance value("xquad-r", "pool", "mAP"); NaN where the task cannot have it."""
         return self.summary["tasks"][task].get(setting, {}).get(metric, float("nan"))
 
+    def with_tasks_of(self, other: Result) -> Result:
+        """This result with further tasks, measured of the same model."""
+        summary = {**self.summary, "tasks": {**self.summary["tasks"], **other.summary["tasks"]}}
+        scores = pa.concat_tables([self.scores, other.scores], promote_options="default")
+        return Result(summary, scores, {**self.examples, **other.examples})
+
     def save(self, folder: str | Path) -> None:
         """Write summary.json last: where it is, the result is whole."""
         folder = Path(folder)

@@ -55,10 +55,15 @@ def evaluate(
     if noise:
         result.summary["noise"] = {one.name: _robustness(result, one.name) for one in loaded}
     if folder is not None:
-        result.save(folder)
-        mteb_result.write(result, folder / "mteb")
-        write_report([result], folder / "report.html")
+        write(result, folder)
     return result
+
+
+def write(result: Result, folder: Path) -> None:
+    """A result's folder: summary.json, scores.parquet, report.html and mteb/*.json."""
+    result.save(folder)
+    mteb_result.write(result, folder / "mteb")
+    write_report([result], folder / "report.html")
 
 
 def evaluate_all(

@@ -23,8 +23,9 @@
     train = false
     model = "bm25"                      # what else `mixling evaluate` measures
 
-Every run and every evaluation is kept as it ends; started again, a study goes on where it was. All variants run with their
-first seed, then with the next.
+Every run and every evaluation is kept as it ends; started again, a study goes on where it was, and measures a task that was
+added to its file on every run (trained again where its model was not kept). All variants run with their first seed, then with
+the next.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from mixling.evaluation.benchmarks import DEVELOPMENT, task
 from mixling.evaluation.result import Result
 from mixling.evaluation.rows import of_task, task_comparison
 from mixling.machine import machine, versions
-from mixling.reports.evaluate import evaluate
+from mixling.reports.evaluate import evaluate, write
 from mixling.training.config import checked, read, toml_of
 from mixling.training.train import train
 
@@ -120,14 +121,21 @@ def study(
         for s in seeds_of(plan, v)[nth : nth + 1]
     }
     tasks = [task(t) for t in plan.study.tasks]
+    plan.study.tasks = [t.name for t in tasks]  # a folder of one's own is called otherwise in results
     rows: list[dict[str, Any]] = []
     measured: dict[str, list[Result]] = {}
     for number, ((name, seed), config) in enumerate(configs.items(), 1):
         place = run_folder(folder, name, seed)
         log(f"[{number}/{len(configs)}] {name}, seed {seed}")
-        if not (place / "results" / "summary.json").exists():
-            model = _model(plan, next(v for v in plan.variants if v.name == name), config, place / "run")
-            evaluate(model, tasks, place / "results", precision=plan.study.precision)
+        kept = Result.load(place / "results") if (place / "results" / "summary.json").exists() else None
+        lacking = [t for t in tasks if kept is None or t.name not in kept.summary["tasks"]]
+        if lacking:
+            shelf = folder / "vectors" if config is None else None  # one encoding for all that is not trained
+            model = _model(
+                plan, next(v for v in plan.variants if v.name == name), config, place / "run", shelf
+            )
+            made = evaluate(model, lacking, precision=plan.study.precision, keep=shelf)
+            write(made if kept is None else kept.with_tasks_of(made), place / "results")
             if not keep_models:
                 for heavy in ("model", "debiased", "checkpoints"):
                     shutil.rmtree(place / "run" / heavy, ignore_errors=True)
@@ -149,14 +157,16 @@ def study(
     return results
 
 
-def _model(plan: StudyConfig, variant: Variant, config: Any, place: Path) -> str:
-    """What a variant measures, trained and debiased as it says."""
+def _model(plan: StudyConfig, variant: Variant, config: Any, place: Path, shelf: Path | None) -> str:
+    """What a variant measures, trained and debiased as it says. shelf: where vectors are kept."""
+    if (place / "run.json").exists() and not (place / "model").exists():
+        shutil.rmtree(place)  # measured already, and its model was not kept
     model = variant.model or read(plan.base).model.name if config is None else str(train(config, place))
     if not variant.debias:
         return model
     out = place / "debiased"
     if not out.exists():
-        debias(model, out=out, **{"precision": plan.study.precision, **variant.debias})
+        debias(model, out=out, keep=shelf, **{"precision": plan.study.precision, **variant.debias})
     return str(out)
 
 
