@@ -125,7 +125,8 @@ def load(
 
 
 def _own(path: Path) -> bool:
-    return any(path.glob("corpus.*"))
+    """Whether a folder has Mixling's own form, as `convert`, `translate` and `mine` write it."""
+    return any(path.glob("corpus.*")) and (path / "qrels").is_dir()
 
 
 def _named(source: Source, split: str | None, path: Any, skip_bad: bool, root: Any) -> Corpus:
@@ -134,7 +135,7 @@ def _named(source: Source, split: str | None, path: Any, skip_bad: bool, root: A
     if folder is not None:
         if not folder.is_dir():
             raise MixlingError(f"{folder}: no such folder (source {source.name}); check `path`")
-        if _own(folder) and (folder / "qrels").is_dir():  # as `convert`, `translate` and `mine` write it
+        if _own(folder):
             return own.read(folder, source.name, split, None, skip_bad)
         return source.read(folder, split, skip_bad)
     if source.hub is not None:

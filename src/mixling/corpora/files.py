@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from mixling.errors import BadRow, MixlingError, Skipped
 
 LONGEST = 64 << 20  # bytes of a line
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def text_of(path: Path) -> str:
@@ -33,10 +35,32 @@ def text_of(path: Path) -> str:
         ) from None
 
 
+def halved(text: str, content: Any) -> bool:
+    """Whether JSON holds half a character: a lone surrogate as \\ud83d, which no UTF-8 text can hold."""
+    if _SURROGATE.search(text) is None:
+        return False
+    try:
+        json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _half(path: Path, line: int, found: Any) -> BadRow:
+    expected = "whole characters (no lone surrogate such as \\ud83d)"
+    return BadRow(path, line, "text", found, expected, "write the text anew as UTF-8")
+
+
 def json_of(path: Path) -> Any:
     """A JSON file's content."""
+    text = text_of(path)
     try:
-        return json.loads(text_of(path))
+        content = json.loads(text)
+        if halved(text, content):
+            raise _half(path, 1, text[:20])
+        return content
+    except RecursionError:
+        raise BadRow(path, 1, "json", text[:20], "JSON that is not so deep", "mend the file") from None
     except json.JSONDecodeError as error:
         raise BadRow(
             path,
@@ -75,7 +99,8 @@ def json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
         if not raw.strip():
             continue
         try:
-            row = json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
+            text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            row = json.loads(text)
         except UnicodeDecodeError as error:
             found = error.object[error.start : error.start + 4]
             skipped(BadRow(path, number, "text", found, "UTF-8", "save the file as UTF-8"))
@@ -90,17 +115,46 @@ def json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
         if not isinstance(row, dict):
             skipped(BadRow(path, number, "json", row, "a JSON object", 'write {"_id": …, "text": …}'))
             continue
+        if halved(text, row):
+            skipped(_half(path, number, text[:40]))
+            continue
         yield number, row
 
 
-def text_field(row: dict, field: str, path: Path, line: int | str) -> str:
-    """A field that must hold words. Raises BadRow."""
+def text_field(row: Any, field: str, path: Path | str, line: int | str) -> str:
+    """A field of an object that must hold words. Raises BadRow."""
+    if not isinstance(row, dict):
+        raise BadRow(path, line, field, row, f"an object with '{field}'", "mend the row or leave it out")
     value = row.get(field)
     if not isinstance(value, str) or not value.strip():
         raise BadRow(
             path, line, field, value, "text that is not empty", f"fill '{field}' or leave the row out"
         )
     return value
+
+
+def title_field(row: dict, field: str, path: Path | str, line: int | str) -> str | None:
+    """A field that holds words if there are any (a number is one, as in "1984"). Raises BadRow."""
+    value = row.get(field)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str | int | float):
+        raise BadRow(path, line, field, value, "text, or nothing", f"write '{field}' as text or leave it out")
+    return str(value)
+
+
+def objects(
+    found: Any, field: str, path: Path | str, line: int | str, skipped: Skipped
+) -> Iterator[tuple[int, dict]]:
+    """Number, from 0, and object of each entry of a list that stands at a field; what is no object is skipped."""
+    if not isinstance(found, list):
+        skipped(BadRow(path, line, field, found, "a list of objects", "mend it or leave it out"))
+        return
+    for number, entry in enumerate(found):
+        if isinstance(entry, dict):
+            yield number, entry
+        else:
+            skipped(BadRow(path, line, f"{field}[{number}]", entry, "an object", "mend it or leave it out"))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 
 from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.data_card import card
-from mixling.corpora.files import find, json_lines, text_field, text_of
-from mixling.corpora.languages import tag
+from mixling.corpora.files import find, json_lines, text_field, text_of, title_field
+from mixling.corpora.languages import tag, tag_field
 from mixling.errors import BadRow, MixlingError, Skipped
 
 
@@ -48,7 +48,7 @@ def read(
                 text_field(row, "text", path, line),
                 code,
                 str(row.get("group") or key),
-                row.get("title") or None,
+                title_field(row, "title", path, line),
             )
         except BadRow as bad:
             skipped(bad)
@@ -191,12 +191,7 @@ def _language(row: dict, fallback: str | None, path: Path, line: int) -> str:
         raise BadRow(
             path, line, "language", written, "a BCP-47 tag", "add the column, or give `language` for all rows"
         )
-    try:
-        return tag(str(written))
-    except MixlingError:
-        raise BadRow(
-            path, line, "language", written, "a BCP-47 tag", "write for example en, sw or zh-Hant"
-        ) from None
+    return tag_field(written, "language", path, line)
 
 
 def _split(folder: Path, split: str | None) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.languages import tag
+from mixling.corpora.languages import tag_field
 from mixling.errors import BadRow, MixlingError, Skipped
 from mixling.machine import cache_folder
 
@@ -107,7 +107,16 @@ def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, 
                     raise BadRow(
                         name, number, columns[key], got[key], "text that is not empty", "mend or drop the row"
                     )
-            ql, pl = (_language(got, side, language, name, number) for side in ("question", "passage"))
+            ql, pl = (
+                tag_field(
+                    got.get(f"{side}_language") or got.get("language") or language,
+                    f"{side}_language",
+                    name,
+                    number,
+                    "map a column, or give `language` for all rows",
+                )
+                for side in ("question", "passage")
+            )
         except BadRow as bad:
             skipped(bad)
             continue
@@ -123,18 +132,3 @@ def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, 
         for text in [wrong] if isinstance(wrong, str) else wrong:
             builder.negative(key, ql, builder.passage(text, text, pl))
     return builder.build(skipped.rows)
-
-
-def _language(got: dict, side: str, fallback: str | None, name: str, number: int) -> str:
-    written = got.get(f"{side}_language") or got.get("language") or fallback
-    try:
-        return tag(str(written or ""))
-    except MixlingError:
-        raise BadRow(
-            name,
-            number,
-            f"{side}_language",
-            written,
-            "a BCP-47 tag",
-            "map a column, or give `language` for all rows",
-        ) from None

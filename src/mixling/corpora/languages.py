@@ -7,8 +7,10 @@ Stored tags are minimal: the script stands only where it is not the language's u
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
+from typing import Any
 
-from mixling.errors import MixlingError
+from mixling.errors import BadRow, MixlingError
 
 _AS_WRITTEN = {"es-la": "es-419", "twi": "tw", "tw": "tw", "greek": "el", "mandarin": "zh", "farsi": "fa"}
 _RIGHT_TO_LEFT = {"Arab", "Hebr", "Thaa", "Syrc", "Nkoo", "Adlm", "Rohg"}
@@ -46,6 +48,20 @@ def tag(written: str) -> str:
     if language.script == usual or (usual == "Kore" and language.script == "Hang"):
         language = Language.make(language=language.language, territory=language.territory)
     return language.to_tag()
+
+
+def tag_field(
+    written: Any,
+    field: str,
+    path: Path | str,
+    line: int | str,
+    fix: str = "write for example en, sw or zh-Hant",
+) -> str:
+    """The tag of what stands in a field. Raises BadRow."""
+    try:
+        return tag(str(written or ""))
+    except MixlingError:
+        raise BadRow(path, line, field, written, "a BCP-47 tag", fix) from None
 
 
 @cache

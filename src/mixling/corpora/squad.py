@@ -7,12 +7,12 @@ share questions are one passage group.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_of
+from mixling.corpora.files import json_of, objects, title_field
 from mixling.corpora.languages import tag
 from mixling.errors import BadRow, Skipped
 
@@ -43,8 +43,8 @@ def add(
             'SQuAD JSON: {"data": [{"paragraphs": […]}]}',
             "give another reader or file",
         )
-    for a, article in enumerate(content["data"]):
-        for p, paragraph in enumerate(article.get("paragraphs", [])):
+    for a, article in objects(content["data"], "data", path, 1, skipped):
+        for p, paragraph in objects(article.get("paragraphs", []), "paragraphs", path, f"data[{a}]", skipped):
             where = f"data[{a}].paragraphs[{p}]"
             context = paragraph.get("context")
             if not isinstance(context, str) or not context.strip():
@@ -53,7 +53,7 @@ def add(
                 )
                 continue
             breaks = paragraph.get("sentence_breaks")
-            if breaks is not None and not all(0 <= s < e <= len(context) for s, e in breaks):
+            if breaks is not None and not _spans(breaks, len(context)):
                 skipped(
                     BadRow(
                         path,
@@ -65,15 +65,38 @@ def add(
                     )
                 )
                 continue
+            try:
+                title = title_field(article, "title", path, f"data[{a}]")
+            except BadRow as bad:
+                skipped(bad)
+                title = None
             row = builder.passage(
                 context,
                 context,
                 passage_language,
-                title=article.get("title"),
+                title=title,
                 sentences=None if breaks is None else [(s, e) for s, e in breaks],
             )
-            for q, qa in enumerate(paragraph.get("qas", [])):
+            for q, qa in objects(paragraph.get("qas", []), "qas", path, where, skipped):
                 _question(builder, qa, context, row, question_language, path, f"{where}.qas[{q}]", skipped)
+
+
+def _spans(breaks: Any, length: int) -> bool:
+    """Whether this is a list of [start, end) inside a text of that length."""
+    return isinstance(breaks, list) and all(
+        isinstance(b, list) and [type(x) for x in b] == [int, int] and 0 <= b[0] < b[1] <= length
+        for b in breaks
+    )
+
+
+def questions(content: Any) -> Iterator[dict]:
+    """The objects of a SQuAD document that hold its questions; `add` says what is no such object."""
+    quiet = Skipped(True)
+    found = content.get("data") if isinstance(content, dict) else None
+    for _, article in objects(found, "data", "", 1, quiet):
+        for _, paragraph in objects(article.get("paragraphs"), "paragraphs", "", 1, quiet):
+            for _, qa in objects(paragraph.get("qas"), "qas", "", 1, quiet):
+                yield qa
 
 
 def _question(
@@ -93,16 +116,15 @@ def _question(
     if not isinstance(text, str) or not text.strip():
         skipped(BadRow(path, where, "question", text, "the question's text", "fill it or leave it out"))
         return
-    answers = qa.get("answers") or []
     start = end = None
-    if answers and answers[0].get("text"):
-        answer = answers[0]
+    _, answer = next(objects(qa.get("answers") or [], "answers", path, where, skipped), (0, {}))
+    if answer.get("text"):
         start = answer.get("answer_start")
-        if not isinstance(start, int) or not 0 <= start < len(context):
+        if type(start) is not int or not 0 <= start < len(context):
             skipped(
                 BadRow(path, where, "answer_start", start, "an offset inside the context", "mend the offset")
             )
             return
-        end = min(start + len(answer["text"]), len(context))
+        end = min(start + len(str(answer["text"])), len(context))
     builder.question(str(key), text, language, str(key))
     builder.link(str(key), row, start, end)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mixling.corpora.files import halved
 from mixling.errors import BadRow, MixlingError
 
 _KEPT = ("language", "group")
@@ -51,7 +52,9 @@ class TextFile:
         try:
             text = line.decode("utf-8-sig" if number == 0 else "utf-8").rstrip("\r")
             row = json.loads(text) if self.path.suffix == ".jsonl" else {"text": text}
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            if halved(text, row):
+                raise ValueError("a lone surrogate")
+        except (ValueError, RecursionError) as error:
             fix = "mend the line, or save the file as UTF-8"
             raise BadRow(
                 self.path, number + 1, "text", line[:40], f"a line of JSON in UTF-8 ({error})", fix

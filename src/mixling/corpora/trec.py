@@ -8,15 +8,16 @@ corpus    one JSON object a line: docid (or id, _id), text (or contents), title 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import find, json_lines, text_field, text_of
-from mixling.corpora.languages import tag
+from mixling.corpora.files import find, json_lines, text_field, text_of, title_field
+from mixling.corpora.languages import tag, tag_field
 from mixling.errors import BadRow, MixlingError, Skipped
 
 IDS = ("docid", "id", "_id", "doc_id")
+Document = tuple[str, str, str | None, str]  # id, text, title, language
 
 
 def topics(path: Path, skipped: Skipped) -> dict[str, str]:
@@ -55,9 +56,14 @@ def qrels(path: Path, skipped: Skipped) -> dict[tuple[str, str], int]:
 
 
 def documents(
-    paths: Iterable[Path], skipped: Skipped, wanted: set[str] | None = None
-) -> Iterable[tuple[str, str, str | None, dict]]:
-    """(id, text, title, row) of each document; `wanted` leaves the others out."""
+    paths: Iterable[Path],
+    skipped: Skipped,
+    language: str,
+    wanted: set[str] | None = None,
+    own: bool = False,
+) -> Iterator[Document]:
+    """The documents of some files; `wanted` leaves the others out. language: of all of them, or (own) of those that do not
+    say theirs."""
     for path in paths:
         for line, row in json_lines(path, skipped):
             key = next((str(row[k]) for k in IDS if row.get(k) not in (None, "")), None)
@@ -67,39 +73,38 @@ def documents(
             if wanted is not None and key not in wanted:
                 continue
             try:
-                field = "text" if row.get("text") else "contents"
-                yield (
+                field = "contents" if row.get("contents") and not row.get("text") else "text"
+                said = (row.get("language") or row.get("lang")) if own else None
+                found = (
                     key,
-                    text_field(row, field if row.get(field) else "text", path, line),
-                    row.get("title"),
-                    row,
+                    text_field(row, field, path, line),
+                    title_field(row, "title", path, line),
+                    tag_field(said or language, "language", path, line),
                 )
             except BadRow as bad:
                 skipped(bad)
+                continue
+            yield found
 
 
 def add(
     builder: Builder,
     asked: dict[str, str],
     judged: dict[tuple[str, str], int],
-    found: Iterable[tuple[str, str, str | None, dict]],
-    question_language: str,
-    passage_language: str | Callable[[dict], str],
+    found: Iterable[Document],
+    language: str,
     group: Callable[[str], str] = str,
 ) -> None:
-    """Put one collection into the builder. group: the translation group of a query id."""
+    """Put one collection into the builder. language: of its questions; group: the translation group of a query id."""
     grades: dict[str, list[tuple[str, int]]] = {}
     for (query, document), grade in judged.items():
         if grade > 0 and query in asked:
             grades.setdefault(document, []).append((query, grade))
-    code = tag(question_language)
+    code = tag(language)
     for query, text in asked.items():
         builder.question(query, text, code, group(query))
-    for key, text, title, row in found:
-        language = passage_language if isinstance(passage_language, str) else passage_language(row)
-        number = builder.passage(
-            key, text, tag(language), group=f"{tag(language)}:{key}", title=title or None
-        )
+    for key, text, title, answered in found:
+        number = builder.passage(key, text, answered, group=f"{answered}:{key}", title=title)
         for query, grade in grades.get(key, []):
             builder.link(group(query), number, grade=grade)
 
@@ -120,16 +125,11 @@ def read(
             raise MixlingError(f"{folder}: no {names[0]} (topics.tsv, qrels.txt and corpus.jsonl are needed)")
     if language is None:
         raise MixlingError(f"{folder}: say in which language its questions are (--language en)")
-
-    def of(row: dict) -> str:
-        return str(row.get("language") or row.get("lang") or language)
-
     add(
         builder,
         topics(parts["topics"], skipped),  # type: ignore[arg-type]
         qrels(parts["qrels"], skipped),  # type: ignore[arg-type]
-        documents([parts["corpus"]], skipped),  # type: ignore[list-item]
+        documents([parts["corpus"]], skipped, language, own=True),  # type: ignore[list-item]
         language,
-        of,
     )
     return builder.build(skipped.rows)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.files import find, json_lines, raw_lines
-from mixling.corpora.languages import tag
+from mixling.corpora.files import find, json_lines, raw_lines, text_field, title_field
+from mixling.corpora.languages import tag_field
 from mixling.errors import BadRow, MixlingError, Skipped
 
 KINDS = (".txt", ".md", ".html", ".htm", ".pdf")
@@ -84,18 +84,9 @@ def _rows(
     known = ("_id", "id", "text", "title", "language", "lang", "url", "address", "group")
     for line, row in rows:
         try:
-            text = row.get("text")
-            if not isinstance(text, str) or not text.strip():
-                raise BadRow(
-                    path, line, "text", text, "text that is not empty", "fill it or leave the row out"
-                )
+            text, title = text_field(row, "text", path, line), title_field(row, "title", path, line)
             written = row.get("language") or row.get("lang") or language
-            try:
-                code = tag(str(written)) if written else None
-            except MixlingError:
-                raise BadRow(
-                    path, line, "language", written, "a BCP-47 tag", "write for example en or sw"
-                ) from None
+            code = tag_field(written, "language", path, line) if written else None
         except BadRow as bad:
             skipped(bad)
             continue
@@ -103,7 +94,7 @@ def _rows(
         yield Document(
             str(key) if key is not None else f"{path.name}:{line}",
             text,
-            str(row.get("title") or ""),
+            title or "",
             code,
             str(row.get("url") or row.get("address") or ""),
             None if row.get("group") is None else str(row["group"]),
@@ -130,7 +121,12 @@ def _files(paths: list[Path], root: Path, skipped: Skipped, language: str | None
         except BadRow as bad:
             skipped(bad)
             continue
-        yield Document(name, text, title, language, path.resolve().as_uri())
+        yield Document(_whole(name), _whole(text), _whole(title), language, path.resolve().as_uri())
+
+
+def _whole(text: str) -> str:
+    """Half characters, which some PDFs and names of files have and no index can hold, become question marks."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _read(path: Path) -> tuple[str, str]:

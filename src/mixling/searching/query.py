@@ -62,6 +62,8 @@ class Searcher:
         asked = [question] if isinstance(question, str) else list(question)
         if not any(q.strip() for q in asked):
             raise MixlingError("the question is empty; ask something")
+        if any(q.encode("utf-8", "replace").decode() != q for q in asked):
+            raise MixlingError("the question is not UTF-8; write it as text")
         return self.answer(asked, self.retriever.encode(asked, "query"), k, **more)
 
     def answer(

@@ -7,12 +7,11 @@ Rows without a question or passage (four in test) are left out and counted; thei
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_lines, text_field, text_of
+from mixling.corpora.files import json_lines, json_of, objects, text_field, text_of, title_field
 from mixling.corpora.languages import tag
 from mixling.corpora.source import Source
 from mixling.errors import BadRow, MixlingError, Skipped
@@ -35,7 +34,9 @@ def reader(human: bool) -> Callable[[Path, str, bool], Corpus]:
                 key = f"{asked}-{line}"
                 try:
                     context = text_field(row, "context", path, line)
-                    passage = builder.passage(context, context, tag(pivot), title=row.get("title") or None)
+                    passage = builder.passage(
+                        context, context, tag(pivot), title=title_field(row, "title", path, line)
+                    )
                     question = text_field(row, "question_lang", path, line)
                     translated = text_field(row, "question_translated", path, line)
                 except BadRow as bad:
@@ -51,7 +52,7 @@ def reader(human: bool) -> Callable[[Path, str, bool], Corpus]:
 def _rows(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
     """Some files are a JSON array, some JSON lines."""
     if text_of(path).lstrip()[:1] == "[":
-        yield from enumerate(json.loads(text_of(path)), 1)
+        yield from ((n + 1, row) for n, row in objects(json_of(path), "rows", path, 1, skipped))
     else:
         yield from json_lines(path, skipped)
 

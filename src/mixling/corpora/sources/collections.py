@@ -37,9 +37,8 @@ def reader(
                 builder,
                 trec.topics(found["topics"][0], skipped),
                 judged,
-                trec.documents(found["corpus"], skipped, wanted),
+                trec.documents(found["corpus"], skipped, answered, wanted),
                 asked,
-                answered,
                 lambda query, short=short: f"{short}:{query}",  # type: ignore[misc]
             )
         if not builder.questions:

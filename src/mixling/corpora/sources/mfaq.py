@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_lines, text_field
-from mixling.corpora.languages import tag
+from mixling.corpora.files import json_lines, objects, text_field
+from mixling.corpora.languages import tag_field
 from mixling.corpora.source import Source, codes
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -20,14 +20,15 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
         raise MixlingError(f"{folder}: no file like <language>/{split}.jsonl; see `mixling data list`")
     for path in paths:
         for line, page in json_lines(path, skipped):
-            for n, pair in enumerate(page.get("qa_pairs") or []):
+            for n, pair in objects(page.get("qa_pairs") or [], "qa_pairs", path, line, skipped):
+                where = f"{line}.qa_pairs[{n}]"
                 try:
-                    question = text_field(pair, "question", path, f"{line}.qa_pairs[{n}]")
-                    answer = text_field(pair, "answer", path, f"{line}.qa_pairs[{n}]")
+                    question = text_field(pair, "question", path, where)
+                    answer = text_field(pair, "answer", path, where)
+                    code = tag_field(pair.get("language") or path.parent.name, "language", path, where)
                 except BadRow as bad:
                     skipped(bad)
                     continue
-                code = tag(pair.get("language") or path.parent.name)
                 key = f"{code}-{line}-{n}"
                 builder.question(key, question, code, key)
                 builder.link(key, builder.passage(answer, answer, code))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.files import find, json_lines, text_field
-from mixling.corpora.languages import tag
+from mixling.corpora.languages import tag_field
 from mixling.corpora.source import Source
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -52,6 +52,9 @@ def read(folder: Path, split: str = "test", skip_bad: bool = False) -> Corpus:
         builder.question(key, text, code, key)
     for line, row in json_lines(paths["qrels"], skipped):
         for query, judged in row.items():
+            if not isinstance(judged, dict) or not all(isinstance(g, int | float) for g in judged.values()):
+                skipped(BadRow(paths["qrels"], line, query, judged, "{document: grade}", "mend it"))
+                continue
             for document, grade in judged.items():
                 if query not in asked or document not in passages:
                     missing = query if query not in asked else document
@@ -64,11 +67,8 @@ def read(folder: Path, split: str = "test", skip_bad: bool = False) -> Corpus:
 
 
 def _language(row: dict, path: Path, line: int) -> str:
-    written = str(row.get("lang") or "")
-    try:
-        return tag(_ODD.get(written, written))
-    except MixlingError:
-        raise BadRow(path, line, "lang", written, "a language code", "mend the row") from None
+    written = row.get("lang")
+    return tag_field(_ODD.get(str(written), written), "lang", path, line)
 
 
 def _source(name: str, about: str, languages: str) -> Source:

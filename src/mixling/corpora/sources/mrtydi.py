@@ -6,8 +6,7 @@ from pathlib import Path
 
 from mixling.corpora import trec
 from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_lines, text_field
-from mixling.corpora.languages import tag
+from mixling.corpora.files import json_lines, objects, text_field, title_field
 from mixling.corpora.source import Source
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -41,7 +40,7 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
                 group = f"{code}:{row.get('query_id')}"
                 builder.question(str(row.get("query_id")), text, code, group)
                 for field in ("positive_passages", "negative_passages"):
-                    for passage in row.get(field) or []:
+                    for _, passage in objects(row.get(field) or [], field, path, line, skipped):
                         number = _passage(builder, passage, path, line, code, skipped)
                         if number is None:
                             continue
@@ -51,8 +50,8 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
                             builder.negative(str(row.get("query_id")), code, number)
         if full:
             paths = sorted(folder.glob(f"**/*{long}*/corpus.jsonl*"))
-            for key, text, title, _ in trec.documents(paths, skipped):
-                builder.passage(key, text, tag(code), f"{code}:{key}", title or None)
+            for key, text, title, _ in trec.documents(paths, skipped, code):
+                builder.passage(key, text, code, f"{code}:{key}", title)
     if not builder.questions:
         raise MixlingError(f"{folder}: no file like <language>/{base}.jsonl; see `mixling data list`")
     return builder.build(skipped.rows)
@@ -63,12 +62,12 @@ def _passage(
 ) -> int | None:
     """Its row, or None where training rows of the published set leave the text empty."""
     try:
-        text = text_field(passage, "text", path, line)
+        text, title = text_field(passage, "text", path, line), title_field(passage, "title", path, line)
     except BadRow as bad:
         skipped(bad)
         return None
     key = str(passage.get("docid"))
-    return builder.passage(key, text, code, f"{code}:{key}", passage.get("title") or None)
+    return builder.passage(key, text, code, f"{code}:{key}", title)
 
 
 MR_TYDI = Source(

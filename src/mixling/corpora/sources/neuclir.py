@@ -9,8 +9,7 @@ from pathlib import Path
 
 from mixling.corpora import trec
 from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_lines
-from mixling.corpora.languages import tag
+from mixling.corpora.files import json_lines, objects
 from mixling.corpora.source import Source
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -28,7 +27,8 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     asked: dict[str, str] = {}
     for path in files:
         for line, row in json_lines(path, skipped):
-            texts = [t for t in row.get("topics", []) if t.get("lang") in ("eng", "en")]
+            topics = objects(row.get("topics"), "topics", path, line, skipped)
+            texts = [t for _, t in topics if t.get("lang") in ("eng", "en")]
             said = (
                 f"{texts[0].get('topic_title', '')} {texts[0].get('topic_description', '')}" if texts else ""
             )
@@ -42,7 +42,7 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     wanted = None if full else {d for _, d in judged}
     for code in LANGUAGES:
         paths = [p for p in sorted(folder.glob(f"**/{code}*.jsonl*")) if "topics" not in p.name]
-        trec.add(builder, asked, judged, trec.documents(paths, skipped, wanted), "en", tag(code))
+        trec.add(builder, asked, judged, trec.documents(paths, skipped, code, wanted), "en")
     return builder.build(skipped.rows)
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_lines, json_of, text_field
+from mixling.corpora.files import json_lines, json_of, objects, text_field, title_field
 from mixling.corpora.source import Source
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -62,7 +62,8 @@ def _rows(path: Path, skipped: Skipped) -> Iterator[tuple[int, Row]]:
         yield from json_lines(path, skipped)
     else:
         found = json_of(path)
-        yield from enumerate(found if isinstance(found, list) else found.get("data", []), 1)
+        rows = found.get("data") if isinstance(found, dict) else found
+        yield from ((n + 1, row) for n, row in objects(rows, "data", path, 1, skipped))
 
 
 def _pair(builder: Builder, key: str, question: str, passage: str, title: str | None = None) -> int:
@@ -74,7 +75,7 @@ def wikiqa(builder: Builder, row: Row, path: Path, line: int) -> str | None:
     """A sentence of an article and whether it answers (label): those that do not are hard negatives."""
     question, answer = (text_field(row, c, path, line) for c in ("question", "answer"))
     key = str(row.get("question_id") or question)
-    passage = _pair(builder, key, question, answer, row.get("document_title"))
+    passage = _pair(builder, key, question, answer, title_field(row, "document_title", path, line))
     if row.get("label") == 1:
         builder.link(key, passage)
     else:
@@ -88,7 +89,8 @@ def duorc(builder: Builder, row: Row, path: Path, line: int) -> str | None:
     if row.get("no_answer"):
         return "the plot does not answer it"
     key = str(row.get("question_id") or line)
-    _answered(builder, key, _pair(builder, key, question, plot, row.get("title")), plot, row.get("answers"))
+    passage = _pair(builder, key, question, plot, title_field(row, "title", path, line))
+    _answered(builder, key, passage, plot, row.get("answers"))
     return None
 
 
@@ -102,8 +104,8 @@ def newsqa(builder: Builder, row: Row, path: Path, line: int) -> str | None:
 
 def _answered(builder: Builder, key: str, passage: int, text: str, answers: Any) -> None:
     """Link with the place of the first answer that stands in the text word for word."""
-    for answer in answers or []:
-        at = text.find(answer) if answer else -1
+    for answer in answers if isinstance(answers, list) else []:
+        at = text.find(answer) if isinstance(answer, str) and answer else -1
         if at >= 0:
             builder.link(key, passage, at, at + len(answer))
             return
@@ -127,18 +129,22 @@ def entities(builder: Builder, row: Row, path: Path, line: int) -> str | None:
     else the answer itself stands for the passage."""
     question = text_field(row, "question", path, line)
     key = f"{path.stem}-{line}"
-    positive = row.get("positive_ctxs") or []
+    positive, wrong = (
+        [c for _, c in objects(row.get(name) or [], name, path, line, Skipped())]
+        for name in ("positive_ctxs", "hard_negative_ctxs")
+    )
     answers = row.get("answers") or []
-    if not positive and not answers:
+    if not positive and not (isinstance(answers, list) and answers):
         raise BadRow(path, line, "answers", answers, "a list that is not empty", "leave the row out")
     for context in positive[:1]:
         text = text_field(context, "text", path, line)
-        _answered(builder, key, _pair(builder, key, question, text, context.get("title")), text, answers)
+        passage = _pair(builder, key, question, text, title_field(context, "title", path, line))
+        _answered(builder, key, passage, text, answers)
     if not positive:
         builder.link(key, _pair(builder, key, question, str(answers[0])))
-    for context in row.get("hard_negative_ctxs") or []:
-        text = text_field(context, "text", path, line)
-        builder.negative(key, "en", builder.passage(text, text, "en", title=context.get("title")))
+    for context in wrong:
+        text, title = text_field(context, "text", path, line), title_field(context, "title", path, line)
+        builder.negative(key, "en", builder.passage(text, text, "en", title=title))
     return None
 
 

@@ -27,12 +27,8 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     for path in paths:
         language = path.name.split(".")[2]
         content = json_of(path)
-        number = 0
-        for article in content.get("data", []) if isinstance(content, dict) else []:
-            for paragraph in article.get("paragraphs", []):
-                for qa in paragraph.get("qas", []):
-                    number += 1
-                    qa["id"] = f"{language}-{number}"
+        for number, qa in enumerate(squad.questions(content), 1):
+            qa["id"] = f"{language}-{number}"
         squad.add(builder, content, path, tag(language), tag(language), skipped)
     return builder.build(skipped.rows)
 
