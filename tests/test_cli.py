@@ -46,6 +46,12 @@ def test_doctor_says_what_the_machine_has(run):
     assert status == 0 and "GFLOP/s" in out and "bf16" in out and "data" in out
 
 
+def test_doctor_names_what_is_missing_and_the_extra_that_brings_it(run, monkeypatch):
+    monkeypatch.setattr("mixling.health._installed", lambda name: name != "bm25s")
+    lines = [x for x in run("doctor")[1].splitlines() if x.startswith("missing")]
+    assert lines == ["missing        bm25s (only for its feature): pip install 'mixling[benchmarks]'"]
+
+
 def test_data_verbs(run, tmp_path):
     status, out, _ = run("data", "list")
     assert status == 0 and "sample" in out

@@ -50,6 +50,18 @@ def test_training_lowers_the_loss_and_writes_an_ordinary_folder(chain, tmp_path)
     assert "library_name: sentence-transformers" in card and "hybrid(0.5)" in card
 
 
+def test_trackers_get_what_the_log_gets_and_one_that_is_missing_is_named(chain, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(config(chain, steps=3, trackers=["tensorboard"]), tmp_path / "run")
+    rows = [json.loads(x) for x in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    (events,) = (tmp_path / "run").rglob("events.out.tfevents*")
+    read = EventAccumulator(str(events.parent)).Reload()
+    assert [s.value for s in read.Scalars("loss")] == pytest.approx([r["loss"] for r in rows])
+    with pytest.raises(MixlingError, match=r"trackers.*nothing"):
+        train(config(chain, steps=3, trackers=["nothing"]), tmp_path / "other")
+
+
 @pytest.mark.slow
 def test_killed_three_times_and_resumed_it_ends_in_the_same_bits(chain, tmp_path):
     whole = train(config(chain, dropout=True), tmp_path / "whole")

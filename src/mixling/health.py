@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
+from importlib import metadata
+
+from packaging.markers import Marker
+from packaging.requirements import Requirement
 
 from mixling.corpora.catalogue import SOURCES, located, roots
 from mixling.machine import cache_folder, has_bf16, machine, matrix_rate, versions
@@ -24,19 +27,29 @@ def doctor() -> list[str]:
         f"data           looked for in {', '.join(str(r) for r in roots())}: "
         + ", ".join(f"{n} {'yes' if located(n) else 'no'}" for n in SOURCES),
     ]
-    benchmarks = "pip install 'mixling[benchmarks]'"
-    extras = {
-        "tensorboard": "pip install 'mixling[trackers]'",
-        "peft": "pip install 'mixling[lora]'",
-        "ray": "pip install 'mixling[scale]'",
-        "lancedb": "pip install 'mixling[search]'",
-        "fastapi": "pip install 'mixling[serve]'",
-        "pymilvus": "pip install 'mixling[milvus]'",
-        "sentencepiece": "pip install 'mixling[translate]'",
-        "py3langid": "pip install 'mixling[language]'",
-        **dict.fromkeys(("anyascii", "bm25s", "icu4py", "ir_datasets", "mteb"), benchmarks),
-    }
-    for name, line in extras.items():
-        if importlib.util.find_spec(name) is None:
-            lines.append(f"missing        {name} (only for its feature): {line}")
+    return lines + missing()
+
+
+def missing() -> list[str]:
+    """A line for each optional part of the installation that is not all here."""
+    lines = []
+    needed = [Requirement(line) for line in metadata.requires("mixling") or []]
+    for extra in metadata.metadata("mixling").get_all("Provides-Extra") or []:
+        mine = [r.name for r in needed if r.marker and _only_with(r.marker, extra)]
+        absent = [name for name in mine if not _installed(name)]
+        if absent and extra != "dev":
+            what = f"{', '.join(absent)} (only for its feature)"
+            lines.append(f"missing        {what}: pip install 'mixling[{extra}]'")
     return lines
+
+
+def _only_with(marker: Marker, extra: str) -> bool:
+    return marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from mixling.evaluation.rows import TESTED, TESTED_IN_POOL
 from mixling.evaluation.significance import mark
+from mixling.evaluation.tasks import SETTINGS
 
 if TYPE_CHECKING:
     from mixling.reports.runs import Run
 
 LEGEND = "* p < .05, ** p < .01, *** p < .001 against the first run: permutation of translation groups, Holm."
-SETTINGS = ("monolingual", "cross-lingual", "pool")
 
 
 def value(run: Run, task: str, setting: str, measure: str) -> float:
@@ -67,7 +67,10 @@ def markdown(runs: list[Run], tasks: list[str]) -> str:
         out.append(f"**{task}**\n")
         out.append("| run | " + " | ".join(f"{s} {m}" for s, m in columns) + " |")
         out.append("|---|" + "---|" * len(columns))
-        out += [f"| {n} | " + " | ".join(r.get(c, "") for c in columns) + " |" for n, r in rows.items()]
+        out += [
+            f"| {n.replace('|', '&#124;')} | " + " | ".join(r.get(c, "") for c in columns) + " |"
+            for n, r in rows.items()
+        ]
         out.append("")
     return "\n".join([*out, LEGEND, ""])
 
@@ -91,9 +94,9 @@ def latex(runs: list[Run], tasks: list[str]) -> str:
 
 
 def _tex(text: str) -> str:
-    for a, b in (("\\", r"\textbackslash "), ("_", r"\_"), ("%", r"\%"), ("&", r"\&"), ("#", r"\#")):
-        text = text.replace(a, b)
-    return text
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {x: "\\" + x for x in "_%&#${}"}
+    return "".join(special.get(x, x) for x in text)
 
 
 def csv(runs: list[Run], tasks: list[str]) -> str:

@@ -69,6 +69,8 @@ def train(
     model_folder = out / "model"
     if (out / "run.json").exists():
         return model_folder
+    if settings.training.trackers:  # they write into the folder, so not before it is claimed
+        accelerator.init_trackers("mixling")
     keep_memory()
     with accelerator.main_process_first():
         settings = with_sentences(settings, out)
@@ -125,14 +127,21 @@ def _accelerator(settings: TrainingConfig, out: Path) -> Accelerator:
         )
     precision = "bf16" if settings.precision == "bf16" or (settings.precision == "auto" and able) else "no"
     AcceleratorState._reset_state()  # accelerate keeps one precision a process; a study may train in several
-    accelerator = Accelerator(
-        mixed_precision=precision, cpu=on_cpu, project_dir=str(out), log_with=settings.trackers or None
-    )
-    if settings.trackers:
-        try:
-            accelerator.init_trackers("mixling")
-        except (ImportError, ValueError) as error:
-            raise MixlingError(f"training.trackers: {error}; pip install 'mixling[trackers]'") from None
+    try:
+        accelerator = Accelerator(
+            mixed_precision=precision, cpu=on_cpu, project_dir=str(out), log_with=settings.trackers or None
+        )
+    except ValueError as error:
+        if not settings.trackers:
+            raise
+        raise MixlingError(f"training.trackers: {error}") from None
+    if len(accelerator.log_with) < len(
+        set(settings.trackers)
+    ):  # accelerate leaves out with a warning what is not there
+        raise MixlingError(
+            f"training.trackers: {', '.join(settings.trackers)}: not all of them are installed; for tensorboard "
+            "pip install 'mixling[trackers]'"
+        )
     return accelerator
 
 
@@ -201,6 +210,8 @@ def _loop(
                         "best": best,
                     },
                 )
+    if t.trackers:
+        accelerator.end_training()
     if table is not None:
         table.close()
     if best is not None:
