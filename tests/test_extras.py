@@ -36,7 +36,6 @@ def documents(place: Path) -> Path:
 
 
 WORK = {
-    "": lambda m, p: command("evaluate", m, "-t", "sample", "-o", "result"),
     "benchmarks": lambda m, p: command("evaluate", "bm25", "-t", "sample", "--noise", "romanise", "-o", "result"),
     "language": lambda m, p: "from mixling.searching.languages import Identifier; print(Identifier(None)('Wo ist der Fluss?'))",
     "lora": lambda m, p: TRAIN.format(model=m, more=', "lora": {"rank": 2}', how=""),
@@ -50,13 +49,6 @@ WORK = {
     "langchain": lambda m, p: "from mixling.adapters.langchain import *",
     "llama-index": lambda m, p: "from mixling.adapters.llama_index import *",
 }  # fmt: skip
-SAYS = {  # without any extra: the command, and the extra that its error names
-    "benchmarks": lambda m, p: command("evaluate", "bm25", "-t", "sample"),
-    "lora": lambda m, p: TRAIN.format(model=m, more=', "lora": {"rank": 2}', how=""),
-    "trackers": lambda m, p: TRAIN.format(model=m, more="", how=', "trackers": ["tensorboard"]'),
-    "search": lambda m, p: command("index", m, documents(p), "--store", "store"),
-    "export": lambda m, p: command("export", m, "-o", "exported"),
-}
 
 
 @pytest.mark.slow
@@ -67,7 +59,28 @@ def test_an_extra_alone_is_enough(extra, chain, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("extra", SAYS)
-def test_without_an_extra_its_name_is_said(extra, chain, tmp_path):
-    done = alone("", SAYS[extra](chain, tmp_path), tmp_path)
-    assert done.returncode != 0 and f"pip install 'mixling[{extra}]'" in done.stderr
+def test_without_extras_it_measures_and_trains_and_says_what_a_verb_needs(chain, tmp_path):
+    verbs = {
+        "benchmarks": "mixling.evaluate('bm25', ['sample'])",
+        "lora": TRAIN.format(model=chain, more=', "lora": {"rank": 2}', how="").strip().replace('"run"', '"lora"'),
+        "trackers": TRAIN.format(model=chain, more="", how=', "trackers": ["tensorboard"]').strip().replace('"run"', '"t"'),
+        "search": f"mixling.index('{chain}', '{documents(tmp_path)}', 'store')",
+        "export": f"from mixling.models.onnx import export; export('{chain}', 'exported')",
+        "scale": f"from mixling.encoding.cluster import encode_on_ray; encode_on_ray('{chain}', 'documents/a.txt', 'v', workers=1)",
+        "milvus": f"mixling.index('{chain}', 'documents', 'milvus://127.0.0.1:1/x')",
+        "serve": "mixling.serve('store')",
+    }  # fmt: skip
+    code = f"""
+import mixling
+assert mixling.evaluate({str(chain)!r}, ["sample"]).value("sample", "pool") > 0
+for extra, verb in {verbs!r}.items():
+    try:
+        exec(verb)
+    except mixling.MixlingError as error:
+        assert f"pip install 'mixling[{{extra}}]'" in str(error), (extra, str(error))
+    else:
+        raise AssertionError(extra)
+""" + TRAIN.format(model=chain, more="", how="")
+    done = alone("", code, tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "run" / "model" / "model.safetensors").exists()

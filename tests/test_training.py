@@ -50,6 +50,19 @@ def test_training_lowers_the_loss_and_writes_an_ordinary_folder(chain, tmp_path)
     assert "library_name: sentence-transformers" in card and "hybrid(0.5)" in card
 
 
+def test_longest_texts_and_checkpointed_layers_are_settings(chain, tmp_path):
+    rows = {"plain": [], "short": [], "checkpointed": []}
+    cut = {"model": {"name": str(chain), "max_query_length": 5, "max_passage_length": 9}}
+    train(config(chain, steps=2), tmp_path / "plain", on_step=rows["plain"].append)
+    train({**config(chain, steps=2), **cut}, tmp_path / "short", on_step=rows["short"].append)
+    again = {**config(chain, steps=2, gradient_checkpointing=True), **cut}
+    train(again, tmp_path / "checkpointed", on_step=rows["checkpointed"].append)
+    assert all(r["tokens"] > 8 * (5 + 9) for r in rows["plain"])
+    assert all(8 * (2 + 2) < r["tokens"] <= 8 * (5 + 9) for r in rows["short"])
+    losses = [[r["loss"] for r in rows[n]] for n in ("short", "checkpointed")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_trackers_get_what_the_log_gets_and_one_that_is_missing_is_named(chain, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
