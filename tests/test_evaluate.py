@@ -80,7 +80,8 @@ def test_trec_files_keep_grades_and_give_the_same_ndcg(chain, tmp_path):
     from dataclasses import replace
 
     one = task("sample")
-    graded = replace(one, name="of/graded", grades=np.arange(len(one.relevant)) % 3 + 1)
+    ids = [f"in two {x}" for x in one.candidate_ids]  # space in an id must not part columns
+    graded = replace(one, name="of/graded", grades=np.arange(len(one.relevant)) % 3 + 1, candidate_ids=ids)
     found = evaluate(str(chain), [graded], tmp_path, trec=True)
     qrel: dict = {}
     for line in (tmp_path / "trec" / "of-graded.qrels").read_text().splitlines():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.files import write_text
-from mixling.evaluation.result import Result, pair_of
+from mixling.evaluation.result import Result, file_name, pair_of
 from mixling.evaluation.tasks import SETTINGS
 
 NAMES = {
@@ -52,8 +52,7 @@ def as_mteb(result: Result, task: str) -> dict[str, Any]:
 def write(result: Result, folder: Path) -> None:
     """A file for each task."""
     for task in result.summary["tasks"]:
-        name = task.replace("/", "-").replace(":", "-")
-        write_text(folder / f"{name}.json", json.dumps(as_mteb(result, task), indent=1))
+        write_text(folder / f"{file_name(task)}.json", json.dumps(as_mteb(result, task), indent=1))
 
 
 def _version() -> str:

@@ -69,6 +69,11 @@ class Result:
         return cls(summary, scores, examples)
 
 
+def file_name(task: str) -> str:
+    """A task's name as that of a file."""
+    return task.replace("/", "-").replace(":", "-")
+
+
 def pair_of(text: str, languages: Sequence[str]) -> tuple[str, str]:
     """`es-419-en` -> (es-419, en): tags may hold hyphens themselves."""
     return next(
