@@ -100,12 +100,11 @@ def test_what_a_module_imports_is_in_some_extra():
         "click",
         "pydantic_core",
     }  # of those that are listed
-    ours = {"openvino"}  # asked for by name where it is wanted
     missing = set()
     for file in (ROOT / "src").rglob("*.py"):
         for module in re.findall(r"^\s*(?:from|import) (\w+)", file.read_text(), re.MULTILINE):
             name = instead.get(module, module).lower()
-            if name not in sys.stdlib_module_names and name not in known | comes_with | ours | {"mixling"}:
+            if name not in sys.stdlib_module_names and name not in known | comes_with | {"mixling"}:
                 missing.add((file.name, name))
     assert not missing
 

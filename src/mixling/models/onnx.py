@@ -9,6 +9,8 @@ DIR/openvino/             the same as OpenVINO's IR
 
 from __future__ import annotations
 
+import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -81,17 +83,20 @@ def export(model: str | Retriever, out: str | Path, *, openvino: bool = False) -
         torch.export.Dim("texts", min=1),
         torch.export.Dim("length", min=1, max=retriever.max_length),
     )
-    torch.onnx.export(
-        _Whole(retriever).eval(),
-        (ids, (ids != retriever.pad).long()),
-        str(path),
-        input_names=["input_ids", "attention_mask"],
-        output_names=list(OUTPUTS),
-        dynamic_shapes=({0: texts, 1: length}, {0: texts, 1: length}),
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # of torchvision, which is not wanted
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "# The axis name", UserWarning)  # that two inputs share
+        torch.onnx.export(
+            _Whole(retriever).eval(),
+            (ids, (ids != retriever.pad).long()),
+            str(path),
+            input_names=["input_ids", "attention_mask"],
+            output_names=list(OUTPUTS),
+            dynamic_shapes=({0: texts, 1: length}, {0: texts, 1: length}),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
     found = {"onnx": _difference(retriever, _with_onnxruntime(path))}
     if openvino:
         found["openvino"] = _difference(
@@ -129,7 +134,7 @@ def _with_openvino(path: Path, to: Path) -> Any:
     try:
         import openvino
     except ImportError:
-        raise MixlingError("openvino is not installed: pip install openvino") from None
+        raise MixlingError("openvino is not installed: pip install 'mixling[openvino]'") from None
     converted = openvino.convert_model(str(path))
     to.parent.mkdir()
     openvino.save_model(converted, str(to), compress_to_fp16=False)
