@@ -179,6 +179,28 @@ def agreement() -> Table:
     ]
 
 
+def rivals() -> Table:
+    """Every way to train or to debias on equal data: what is found, and in whose language first, on both tasks."""
+    study, rows = found("rivals"), []
+    for run in study["runs"]:
+        sentences, paragraphs = (run["tasks"][t] for t in ("xquad-r", "xquad-paragraphs"))
+        moved = {t: study["tested"][t].get(run["variant"], {}) for t in run["tasks"]}
+        share = sentences["pool"]["top10_share"]
+        rows.append(
+            {
+                "variant": run["variant"],
+                **{k: f"{sentences[s]['mAP']:.4f}" for k, s in SETTINGS.items()},
+                "distance": f"{sentences['pool']['rank_distance']:.0f}",
+                "own language in the first ten": f"{sum(share[x].get(x, 0.0) for x in share) / len(share):.0%}",
+                "own, change": change(moved["xquad-r"].get("monolingual.mAP")),
+                "pool, change": change(moved["xquad-r"].get("pool.mAP")),
+                "paragraphs: nDCG@20": f"{paragraphs['pool']['nDCG@20']:.4f}",
+                "paragraphs: pool, change": change(moved["xquad-paragraphs"].get("pool.mAP")),
+            }
+        )
+    return rows
+
+
 BANDS = {"all": "all", "high": "much", "middle": "some", "low": "little", "unseen": "none"}  # text in CC-100
 
 
@@ -260,6 +282,7 @@ def tables() -> dict[str, Table]:
         "located": located(),
         "mined": mined(),
         "negatives": against("negatives", "mlqa-held-out"),
+        "rivals": rivals(),
         "mdpr": against("mdpr", "tydi"),
         "low-resource": low_resource(),
         "contrasts": contrasts(),

@@ -1,7 +1,6 @@
 """docs/results.html: what was found, as pictures and tables on one page that needs nothing else (`python -m docs.figures`).
 
-Every part names the command that made its figures and the committed file that they are read from; the rivals are left out
-until they have run.
+Every part names the command that made its figures and the committed file that they are read from.
 """
 
 from __future__ import annotations
@@ -109,11 +108,6 @@ def tests() -> dict[str, Any]:
     }
 
 
-def rivals() -> dict[str, Any] | None:
-    """Hybrid batches against their rivals."""
-    return {"rows": methods.against("rivals", "xquad-r")} if (ROOT / "studies" / "rivals.json").exists() else None
-
-
 def low_resource() -> dict[str, Any]:
     """What carries out of the domain."""
     runs = {r["variant"]: r["tasks"]["afriqa"] for r in methods.found("low-resource")["runs"] if r["seed"] == 0}
@@ -142,7 +136,7 @@ def page() -> str:
     return templates.get_template("results.html.j2").render(
         curves={t: curve(t) for t in ("mlqa-held-out", "located-sentences")},
         tests=tests(),
-        rivals=rivals(),
+        rivals=methods.rivals(),
         low=low_resource(),
         wide=wide(),
     )
