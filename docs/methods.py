@@ -191,7 +191,7 @@ def rivals() -> Table:
                 "variant": run["variant"],
                 **{k: f"{sentences[s]['mAP']:.4f}" for k, s in SETTINGS.items()},
                 "distance": f"{sentences['pool']['rank_distance']:.0f}",
-                "own language in the first ten": f"{sum(share[x].get(x, 0.0) for x in share) / len(share):.0%}",
+                "own share of ten": f"{sum(share[x].get(x, 0.0) for x in share) / len(share):.0%}",
                 "own, change": change(moved["xquad-r"].get("monolingual.mAP")),
                 "pool, change": change(moved["xquad-r"].get("pool.mAP")),
                 "paragraphs: nDCG@20": f"{paragraphs['pool']['nDCG@20']:.4f}",
