@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mixling.reports.words import own_share
+
 ROOT = Path(__file__).parent.parent
 Table = list[dict[str, Any]]
 SETTINGS = {"own": "monolingual", "cross": "cross-lingual", "pool": "pool"}
@@ -185,13 +187,12 @@ def rivals() -> Table:
     for run in study["runs"]:
         sentences, paragraphs = (run["tasks"][t] for t in ("xquad-r", "xquad-paragraphs"))
         moved = {t: study["tested"][t].get(run["variant"], {}) for t in run["tasks"]}
-        share = sentences["pool"]["top10_share"]
         rows.append(
             {
                 "variant": run["variant"],
                 **{k: f"{sentences[s]['mAP']:.4f}" for k, s in SETTINGS.items()},
                 "distance": f"{sentences['pool']['rank_distance']:.0f}",
-                "own share of ten": f"{sum(share[x].get(x, 0.0) for x in share) / len(share):.0%}",
+                "own share of ten": f"{own_share(sentences)[0]:.0%}",
                 "own, change": change(moved["xquad-r"].get("monolingual.mAP")),
                 "pool, change": change(moved["xquad-r"].get("pool.mAP")),
                 "paragraphs: nDCG@20": f"{paragraphs['pool']['nDCG@20']:.4f}",

@@ -161,14 +161,8 @@ def test_a_wrong_value_is_one_clear_error_or_skipped(name, tmp_path):
 
 
 def test_every_reader_of_json_is_tried():
-    other = {
-        "sample",
-        "tico-19",
-        "sib-200",
-        "mmarco",
-        "miracl",
-        "ciral",
-    }  # their tables and lines: test_sources
+    # their tables and lines: test_sources
+    other = {"sample", "tico-19", "sib-200", "mmarco", "miracl", "ciral"}
     same = {"mlqa-r": "xquad-r", "arcd": "jaquad", "natural-questions": "yahoo-answers"}
     mlir = {name for name in SOURCES if name.endswith("-mlir")}
     assert set(SOURCES) - other - set(same) - mlir == set(FILES) - {"own", "trec", "xquad-mlir"}

@@ -46,6 +46,11 @@ def halved(text: str, content: Any) -> bool:
     return False
 
 
+def whole(text: str) -> str:
+    """A text without half characters, which some PDFs and names of files have: they become question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _half(path: Path, line: int, found: Any) -> BadRow:
     expected = "whole characters (no lone surrogate such as \\ud83d)"
     return BadRow(path, line, "text", found, expected, "write the text anew as UTF-8")

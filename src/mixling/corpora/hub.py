@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.files import text_field, title_field
 from mixling.corpora.languages import tag_field
 from mixling.errors import BadRow, MixlingError, Skipped
 from mixling.machine import cache_folder
@@ -103,10 +104,8 @@ def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, 
         got = {key: row[column] for key, column in columns.items()}
         try:
             for key in ("question", "passage"):
-                if not isinstance(got[key], str) or not got[key].strip():
-                    raise BadRow(
-                        name, number, columns[key], got[key], "text that is not empty", "mend or drop the row"
-                    )
+                text_field(row, columns[key], name, number)
+            title = title_field(got, "title", name, number)
             ql, pl = (
                 tag_field(
                     got.get(f"{side}_language") or got.get("language") or language,
@@ -125,7 +124,7 @@ def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, 
         builder.question(key, got["question"], ql, group)
         group_p = got.get("passage_group")
         row_p = builder.passage(
-            got["passage"], got["passage"], pl, None if group_p is None else str(group_p), got.get("title")
+            got["passage"], got["passage"], pl, None if group_p is None else str(group_p), title
         )
         builder.link(group, row_p)
         wrong = got.get("negative") or []

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.files import find, json_lines, raw_lines, text_field, title_field
+from mixling.corpora.files import find, json_lines, raw_lines, text_field, title_field, whole
 from mixling.corpora.languages import tag_field
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -121,12 +121,7 @@ def _files(paths: list[Path], root: Path, skipped: Skipped, language: str | None
         except BadRow as bad:
             skipped(bad)
             continue
-        yield Document(_whole(name), _whole(text), _whole(title), language, path.resolve().as_uri())
-
-
-def _whole(text: str) -> str:
-    """Half characters, which some PDFs and names of files have and no index can hold, become question marks."""
-    return text.encode("utf-8", "replace").decode()
+        yield Document(whole(name), whole(text), whole(title), language, path.resolve().as_uri())
 
 
 def _read(path: Path) -> tuple[str, str]:

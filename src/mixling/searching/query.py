@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mixling.corpora.files import whole
 from mixling.corpora.languages import tag
 from mixling.encoding.vectors import comparable
 from mixling.errors import MixlingError, choose
@@ -62,7 +63,7 @@ class Searcher:
         asked = [question] if isinstance(question, str) else list(question)
         if not any(q.strip() for q in asked):
             raise MixlingError("the question is empty; ask something")
-        if any(q.encode("utf-8", "replace").decode() != q for q in asked):
+        if any(whole(q) != q for q in asked):
             raise MixlingError("the question is not UTF-8; write it as text")
         return self.answer(asked, self.retriever.encode(asked, "query"), k, **more)
 

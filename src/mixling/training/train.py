@@ -135,9 +135,8 @@ def _accelerator(settings: TrainingConfig, out: Path) -> Accelerator:
         if not settings.trackers:
             raise
         raise MixlingError(f"training.trackers: {error}") from None
-    if len(accelerator.log_with) < len(
-        set(settings.trackers)
-    ):  # accelerate leaves out with a warning what is not there
+    # accelerate leaves out, with a warning, what is not there
+    if len(accelerator.log_with) < len(set(settings.trackers)):
         raise MixlingError(
             f"training.trackers: {', '.join(settings.trackers)}: not all of them are installed; for tensorboard "
             "pip install 'mixling[trackers]'"
