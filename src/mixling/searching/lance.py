@@ -1,6 +1,8 @@
 """A store in a folder: LanceDB, with what keeps its answers exact.
 
-Up to EXACT passages are scanned, so are those that pass a filter when they are few. Above, the index is a graph (HNSW): an
+Up to EXACT passages are scanned, so are up to as many that pass a filter. (A filter that fewer than one in ten pass is left to
+LanceDB, which then scans the index's short codes of those alone, finds the same and is faster: benchmarks/filters.py.) Above, the
+index is a graph (HNSW): an
 index of partitions (IVF) divides vectors that know their language *by language*, and then a question looks into its own
 language's partitions and misses the others (benchmarks/partitions.py). Full text is by
 pieces of two and three letters, which find words also in Thai, Khmer, Chinese or Japanese, that write no spaces.
@@ -105,7 +107,8 @@ class Lance:
         where = _where(languages)
         if where is not None:
             query = query.where(where, prefilter=True)
-        if self.count(languages) <= EXACT:
+        passing = self.count(languages)
+        if passing <= EXACT and 10 * passing >= self.count():
             query = query.bypass_vector_index()
         else:
             query = query.ef(max(12 * k, 800)).refine_factor(3)
