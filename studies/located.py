@@ -50,7 +50,8 @@ TRIALS: dict[str, tuple[dict, tuple[float, ...]]] = {
     "sentences, 2 negatives": ({"batches.negatives": 2}, SHARES),
     "sentences, 2 negatives, x-y": ({"batches.negatives": 2, "batches.strategy": "x-y"}, SHARES),
     "both, 2 negatives, 200 steps, lr 5e-5": ({**BOTH, "batches.negatives": 2, "training.steps": 200, "training.lr": 5e-5}, (0.2, 0.4)),
-    "both, 2 negatives, 400 steps, lr 5e-5": ({**BOTH, "batches.negatives": 2, "training.steps": 400, "training.lr": 5e-5}, SHARES),
+    "both, 2 negatives, 400 steps, lr 5e-5": ({**BOTH, "batches.negatives": 2, "training.steps": 400, "training.lr": 5e-5}, (0.2, 0.4)),
+    "both, 2 negatives, x-y, 800 steps, lr 5e-5": ({**BOTH, "batches.negatives": 2, "batches.strategy": "x-y", "training.steps": 800, "training.lr": 5e-5}, (0.2, 0.3, 0.4)),
 }
 
 # what is fitted on them afterwards, on SIB-200's sentences in XQuAD-R's languages and, for the map, on the located pairs
