@@ -106,6 +106,22 @@ def table(documents, parts=2, seed=0, digest="a"):
     return pa.table(arrays, schema=form), v
 
 
+def test_a_language_with_few_passages_is_found_as_well_as_all(address):
+    """A server that keeps it in a partition of its own searches it roughly: there it found four fifths."""
+    store = make_store(address, 8, {"model": "m", "size": 3, "dimensions": 8})
+    documents = [f"d{i}" for i in range(1200)]
+    rows, v = table(documents)
+    store.replace(documents, rows)
+    store.finish()
+    sw = np.array(rows["language"].to_pylist()) == "sw"
+    for languages, keep in ((["sw"], sw), (None, np.ones(len(v), bool))):
+        hits = 0
+        for q in v[:20]:
+            right = {rows["id"][int(i)].as_py() for i in np.argsort(-np.where(keep, v @ q, -9))[:100]}
+            hits += len(right & set(store.nearest(q, 100, languages)["id"].to_pylist()))
+        assert hits >= 0.99 * 20 * 100
+
+
 def test_a_store_holds_replaces_filters_and_deletes(address):
     with pytest.raises(MixlingError, match="is no store"):
         open_store(address)
