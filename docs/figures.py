@@ -237,6 +237,21 @@ def filters() -> list[dict[str, str]]:
     ]
 
 
+def soak() -> list[dict[str, str]]:
+    """Ten minutes without a pause: a row, memory at some minutes (kept every half minute)."""
+    found = measured("benchmarks/serve.json")["soak"]
+    memory = found["memory, MB"]
+    return [
+        {
+            "minutes": f"{found['seconds'] / 60:.0f}",
+            "answers": f"{found['answers']:,}",
+            "statuses": ", ".join(f"{status}: {n:,}" for status, n in found["statuses"].items()),
+            **{f"MB after {m:g} min": f"{memory[int(2 * m)]:,}" for m in (0.5, 2, 4, 6, 8)},
+            "at the end": f"{memory[-1]:,}",
+        }
+    ]
+
+
 def tables() -> dict[str, dict[str, str]]:
     """Page -> name -> table."""
     calls = measured("benchmarks/calls.json")
@@ -289,6 +304,7 @@ def tables() -> dict[str, dict[str, str]]:
         "docs/search.md": {
             "stores": rows_of(stores()),
             "filters": rows_of(filters()),
+            "soak": rows_of(soak()),
             "partitions": rows_of(measured("benchmarks/partitions.json")["rows"]),
             "load": rows_of(
                 [{k: v for k, v in r.items() if k != "statuses"} for r in measured("benchmarks/serve.json")["rows"]]
