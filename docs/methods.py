@@ -11,7 +11,12 @@ from mixling.reports.words import own_share
 ROOT = Path(__file__).parent.parent
 Table = list[dict[str, Any]]
 SETTINGS = {"own": "monolingual", "cross": "cross-lingual", "pool": "pool"}
-RECIPE = {"none": "untrained", "map": "the map that ships (39 languages)", "recipe": "`--recipe balanced`"}
+RECIPE = {
+    "none": "untrained",
+    "map": "the map that ships (39 languages)",
+    "recipe-400": "the recipe before (hybrid, 400 steps)",
+    "recipe": "`--recipe balanced` (x-y, 800 steps)",
+}
 
 
 def found(name: str) -> dict[str, Any]:
