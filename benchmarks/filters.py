@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.search import K, QUESTIONS, SIZE, tables, timed, unit, vectors
+from benchmarks.search import QUESTIONS, SIZE, K, tables, timed, unit, vectors
 from mixling.corpora.files import write_text
 from mixling.machine import machine, versions
 from mixling.searching.lance import Lance
