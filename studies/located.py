@@ -60,8 +60,11 @@ AFTER = {
     ("both, 2 negatives, 400 steps, lr 5e-5", 0.4): {"lsar": ["sib-200"]},
 }
 
-# what `--recipe balanced` trains (same plan, same settings): written to OUT/balanced for the tests (studies/recipe.toml)
-CHOSEN = ("both, 2 negatives, x-y, 800 steps, lr 5e-5", 0.2)
+# models written to OUT for the tests: what `--recipe balanced` trains (same plan, same settings; studies/recipe.toml), and the one before
+CHOSEN = {
+    "balanced": ("both, 2 negatives, x-y, 800 steps, lr 5e-5", 0.2),
+    "balanced-400": ("both, 2 negatives, 400 steps, lr 5e-5", 0.4),
+}
 
 
 def agreement(retriever: Retriever, out: Path) -> list[dict]:
@@ -177,11 +180,11 @@ def main() -> None:
             at = share
             measure(name, trained, share, seconds)
         shutil.rmtree(place / "checkpoints", ignore_errors=True)
-    name, share = CHOSEN
-    if not (out / "balanced").exists():
-        chosen = Retriever(str(out / folder_of(name) / "model"))
-        average_with(chosen, Retriever(DEFAULT), share)
-        chosen.save(out / "balanced", card=None, origin=chosen.origin)
+    for folder, (name, share) in CHOSEN.items():
+        if not (out / folder).exists():
+            chosen = Retriever(str(out / folder_of(name) / "model"))
+            average_with(chosen, Retriever(DEFAULT), share)
+            chosen.save(out / folder, card=None, origin=chosen.origin)
 
 
 if __name__ == "__main__":
