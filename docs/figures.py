@@ -252,6 +252,24 @@ def soak() -> list[dict[str, str]]:
     ]
 
 
+def fairness() -> list[dict[str, str]]:
+    """Each order of a search through the real index, and of exact scores."""
+    return [
+        {
+            "model": model,
+            "`--fairness`": mode,
+            "pool mAP": f"{row['pool mAP']:.4f}",
+            "exact": f"{found['exact'][mode]['pool mAP']:.4f}",
+            "rank distance": f"{row['rank distance']:.0f}",
+            "exact ": f"{found['exact'][mode]['rank distance']:.0f}",
+            "first answer right": f"{row['first answer right']:.3f}",
+            "LPR": f"{row['LPR']:.3f}",
+        }
+        for model, found in measured("studies/search.json").items()
+        for mode, row in found["index"].items()
+    ]
+
+
 def tables() -> dict[str, dict[str, str]]:
     """Page -> name -> table."""
     calls = measured("benchmarks/calls.json")
@@ -305,6 +323,7 @@ def tables() -> dict[str, dict[str, str]]:
             "stores": rows_of(stores()),
             "filters": rows_of(filters()),
             "soak": rows_of(soak()),
+            "fairness": rows_of(fairness()),
             "partitions": rows_of(measured("benchmarks/partitions.json")["rows"]),
             "load": rows_of(
                 [{k: v for k, v in r.items() if k != "statuses"} for r in measured("benchmarks/serve.json")["rows"]]
