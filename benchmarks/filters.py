@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
-from benchmarks.search import QUESTIONS, SIZE, K, tables, timed, unit, vectors
+from benchmarks.search import SIZE, K, asked, best, direct, recall, tables, timed, vectors
 from mixling.corpora.files import write_text
 from mixling.machine import machine, versions
 from mixling.searching.lance import Lance
-from mixling.searching.store import SHOWN
 
 RESULT = Path(__file__).with_suffix(".json")
 SHARES = (1, 3, 5, 8, 10, 20, 30, 50, 80)
@@ -31,8 +30,7 @@ def main() -> None:
     """Every filter on one store."""
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     made, language = vectors(n)
-    rng = np.random.default_rng(2)
-    questions = unit(made[rng.integers(0, n, QUESTIONS)] + 0.03 * rng.normal(size=(QUESTIONS, SIZE)))
+    questions = asked(made)
     rows = []
     with TemporaryDirectory() as folder:
         store = Lance.make(f"{folder}/store", SIZE, {"model": "none"})
@@ -43,27 +41,13 @@ def main() -> None:
             allowed = [f"l{i:02d}" for i in range(share)]
             where = "language IN (" + ", ".join(f"'{x}'" for x in allowed) + ")"
             mine = np.flatnonzero(language < share)
-            exact = mine[np.argsort(-(questions @ made[mine].T), axis=1)[:, :K]]
-
-            def direct(q: np.ndarray, scan: bool, where: str = where) -> Any:
-                query = store.table.search(q, vector_column_name="vector").distance_type("dot")
-                query = query.where(where, prefilter=True)
-                query = query.bypass_vector_index() if scan else query.ef(12 * K).refine_factor(3)
-                return query.select([*SHOWN, "_distance"]).limit(K).to_arrow()
-
+            exact = mine[best(questions @ made[mine].T)]
             sides = {
-                "ours": lambda q, allowed=allowed: store.nearest(q, K, allowed),
-                "index": lambda q, direct=direct: direct(q, False),
-                "scan": lambda q, direct=direct: direct(q, True),
+                "ours": partial(store.nearest, k=K, languages=allowed),
+                "index": partial(direct, store.table, where=where),
+                "scan": partial(direct, store.table, where=where, scan=True),
             }
-            found = {
-                side: sum(
-                    len({int(x[1:]) for x in ask(q)["document"].to_pylist()} & set(right.tolist()))
-                    for q, right in zip(questions, exact, strict=True)
-                )
-                / exact.size
-                for side, ask in sides.items()
-            }
+            found = {side: recall(ask, questions, exact) for side, ask in sides.items()}
             rows.append({"passing, %": share, "recall": found, "ms": timed(sides, questions)})
             print(json.dumps(rows[-1]), flush=True)
     whole = {"passages": n, "rows": rows, "machine": machine(), "versions": versions()}

@@ -259,9 +259,9 @@ def fairness() -> list[dict[str, str]]:
             "model": model,
             "`--fairness`": mode,
             "pool mAP": f"{row['pool mAP']:.4f}",
-            "exact": f"{found['exact'][mode]['pool mAP']:.4f}",
+            "exact scores: pool mAP": f"{found['exact'][mode]['pool mAP']:.4f}",
             "rank distance": f"{row['rank distance']:.0f}",
-            "exact ": f"{found['exact'][mode]['rank distance']:.0f}",
+            "exact scores: distance": f"{found['exact'][mode]['rank distance']:.0f}",
             "first answer right": f"{row['first answer right']:.3f}",
             "LPR": f"{row['LPR']:.3f}",
         }

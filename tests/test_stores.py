@@ -83,9 +83,19 @@ def address(request, tmp_path):
     return f"{request.getfixturevalue('server')}/{name}{os.getpid()}"
 
 
-def table(documents, parts=2, seed=0, digest="a"):
+def sealed(client, name):
+    """Wait until the server has put all rows of a collection into sealed segments and has loaded them."""
+    for _ in range(240):
+        loaded = client.list_loaded_segments(name)
+        if loaded and all(str(x.state) == "Sealed" for x in loaded):
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"not sealed: {loaded}")
+
+
+def table(documents, parts=2, seed=0, digest="a", d=8):
     """Passages of some documents, two each, with random unit vectors; every third document is in Swahili."""
-    n, d = len(documents) * parts, 8
+    n = len(documents) * parts
     v = np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
     v /= np.linalg.norm(v, axis=1, keepdims=True)
     names = [x for x in documents for _ in range(parts)]
@@ -108,11 +118,15 @@ def table(documents, parts=2, seed=0, digest="a"):
 
 def test_a_language_with_few_passages_is_found_as_well_as_all(address):
     """A server that keeps it in a partition of its own searches it roughly: there it found four fifths."""
-    store = make_store(address, 8, {"model": "m", "size": 3, "dimensions": 8})
+    store = make_store(address, 64, {"model": "m", "size": 3, "dimensions": 64})
     documents = [f"d{i}" for i in range(1200)]
-    rows, v = table(documents)
+    rows, v = table(documents, d=64)
     store.replace(documents, rows)
     store.finish()
+    if (
+        client := getattr(store, "client", None)
+    ) is not None:  # what was just written is scanned, what is sealed no more
+        sealed(client, store.name)
     sw = np.array(rows["language"].to_pylist()) == "sw"
     for languages, keep in ((["sw"], sw), (None, np.ones(len(v), bool))):
         hits = 0

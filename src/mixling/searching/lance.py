@@ -1,10 +1,9 @@
 """A store in a folder: LanceDB, with what keeps its answers exact.
 
-Up to EXACT passages are scanned, so are up to as many that pass a filter. (A filter that fewer than one in ten pass is left to
-LanceDB, which then scans the index's short codes of those alone, finds the same and is faster: benchmarks/filters.py.) Above, the
-index is a graph (HNSW): an
-index of partitions (IVF) divides vectors that know their language *by language*, and then a question looks into its own
-language's partitions and misses the others (benchmarks/partitions.py). Full text is by
+Up to EXACT passages are scanned, so are up to as many that pass a filter. (A filter that fewer than one in ten pass is left
+to LanceDB, which then scans the index's short codes of those alone, finds the same and is faster: benchmarks/filters.py.)
+Above, the index is a graph (HNSW): an index of partitions (IVF) divides vectors that know their language *by language*, and
+then a question looks into its own language's partitions and misses the others (benchmarks/partitions.py). Full text is by
 pieces of two and three letters, which find words also in Thai, Khmer, Chinese or Japanese, that write no spaces.
 """
 
@@ -21,7 +20,7 @@ import pyarrow as pa
 
 from mixling.corpora.files import write_text
 from mixling.errors import MixlingError
-from mixling.searching.store import SHOWN, schema
+from mixling.searching.store import SHOWN, breadth, schema
 
 EXACT = 50_000
 TABLE, INFO = "passages", "mixling.json"
@@ -107,11 +106,12 @@ class Lance:
         where = _where(languages)
         if where is not None:
             query = query.where(where, prefilter=True)
-        passing = self.count(languages)
-        if passing <= EXACT and 10 * passing >= self.count():
+        whole = self.count()
+        passing = whole if languages is None else self.count(languages)
+        if passing <= EXACT and 10 * passing >= whole:
             query = query.bypass_vector_index()
         else:
-            query = query.ef(max(12 * k, 800)).refine_factor(3)
+            query = query.ef(breadth(k)).refine_factor(3)
         rows = query.select([*SHOWN, "_distance"]).limit(k).to_arrow()
         score = 1 - rows["_distance"].to_numpy(zero_copy_only=False)
         return rows.drop_columns(["_distance"]).append_column("score", pa.array(score, pa.float32()))

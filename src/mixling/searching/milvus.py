@@ -1,11 +1,11 @@
 """A store on a Milvus server (milvus://host:port/name), for collections that one machine does not hold.
 
-Language is a filter over one graph, not the partition key: the server searches segments of fewer than 1,024 rows, which it does not
-index, by a rough interim index that no search parameter reaches, and partitions of small languages stay such segments: with one
-per cent of 100,000 passages, recall@100 was .78 there (without partitions: benchmarks/search.json). For the same reason `finish` waits
-until the server has loaded the index of all larger ones.
-The token comes from the environment (MILVUS_TOKEN). A commit is not one transaction there:
-a document's first passage is written last and names the document's digest, so that a document that was cut off half-way has
+Language is a filter over one graph, not the partition key: the server searches segments of fewer than 1,024 rows, which it
+does not index, by a rough interim index that no search parameter reaches, and partitions of small languages stay such
+segments: with one per cent of 100,000 passages, recall@100 was .78 there (without partitions: benchmarks/search.json). For the
+same reason `finish` waits until the server has loaded the index of all larger ones.
+
+The token comes from the environment (MILVUS_TOKEN). A commit is not one transaction there: a document's first passage is written last and names the document's digest, so that a document that was cut off half-way has
 none and is written again. Full text is the server's from 2.5 on, and not used here.
 """
 
@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from mixling.errors import MixlingError
 from mixling.progress import Progress
-from mixling.searching.store import SHOWN, schema
+from mixling.searching.store import SHOWN, breadth, schema
 
 _ADDRESS = re.compile(r"^milvus://(?P<host>[^/:\s]+)(?::(?P<port>\d+))?(?:/(?P<name>[A-Za-z_]\w*))?$")
 _TEXT = 65535  # bytes of a string, the server's limit
@@ -166,7 +166,7 @@ class Milvus:
             limit=k,
             filter=_where(languages) or "",
             output_fields=list(SHOWN),
-            search_params={"metric_type": "IP", "params": {"ef": min(max(12 * k, 800), _EF)}},
+            search_params={"metric_type": "IP", "params": {"ef": min(breadth(k), _EF)}},
             consistency_level="Bounded",  # a strong one waits a fifth of a second for the server's clock
         )[0]
         rows = [_got(hit["entity"]) for hit in found]

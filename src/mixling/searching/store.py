@@ -25,6 +25,11 @@ def schema(dimensions: int) -> pa.Schema:
     )
 
 
+def breadth(k: int) -> int:
+    """How many candidates a graph (HNSW) keeps on the way to k neighbours, its `ef` (set by recall: benchmarks/search.py)."""
+    return max(12 * k, 800)
+
+
 # what a search gives, beside `score`
 SHOWN = (
     "id",
