@@ -370,3 +370,14 @@ def test_the_command_line(chain, beir, tmp_path, run, monkeypatch):
     ):
         status, _, error = run("search", where, "q", *more)
         assert status == 2 and says in error
+
+
+def test_documents_that_are_not_there_are_said_first(tmp_path, run, monkeypatch):
+    def loaded(*_):
+        raise AssertionError("the model was loaded before the documents were looked for")
+
+    monkeypatch.setattr("mixling.searching.index.Retriever", loaded)
+    where = tmp_path / "store"
+    status, _, error = run("index", "a-model", tmp_path / "nowhere", "--store", where)
+    assert status == 2 and "nowhere: no such file or folder" in error
+    assert not where.exists()

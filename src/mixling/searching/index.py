@@ -65,6 +65,10 @@ def index(
     Returns counts. Raises MixlingError.
     """
     keep_memory()
+    source, unloaded, skipped = Path(source), facts(Path(source)), Skipped(skip_bad)
+    # opened first: what is not there is said before a model is loaded or a store made
+    code = None if language is None else tag(language)
+    opened = documents(source, skipped, code) if unloaded is None else None
     retriever = model if isinstance(model, Retriever) else Retriever(model)
     most = retriever.max_length - 8
     size = min(SIZE, most) if size is None else size
@@ -74,7 +78,6 @@ def index(
             f"--size {size}, --overlap {overlap}: a passage has at most {most} tokens with this model, and overlaps by less "
             "than its size"
         )
-    source, unloaded = Path(source), facts(Path(source))
     encoded = None if vectors is None else Encoded(vectors, retriever)
     info = _info(retriever, 0 if encoded else size, 0 if encoded else overlap)
     if unloaded is not None:
@@ -86,24 +89,24 @@ def index(
     with _full_disk_said(store):
         made = make_store(store, retriever.dimensions, info)
         _same(made, info)
-        if unloaded is not None:
+        if opened is None:
             counts = load(source, made)
         else:
             identifier = Identifier(None if languages is None else [tag(x) for x in languages])
             writer = _Writer(
                 made, retriever, chosen(retriever, precision), identifier, size, overlap, encoded, on_write
             )
-            counts = _pass(source, writer, language, keep_gone, Skipped(skip_bad))
+            counts = _pass(source, opened, writer, keep_gone, skipped)
         made.finish()
         made.write_info({**made.info, **_statistics(made)})
     return {**counts, "passages": made.info["passages"], "languages": made.info["languages"]}
 
 
 def _pass(
-    source: Path, writer: _Writer, language: str | None, keep_gone: bool, skipped: Skipped
+    source: Path, opened: tuple[int, Iterator[Document]], writer: _Writer, keep_gone: bool, skipped: Skipped
 ) -> dict[str, Any]:
     """Write what is new or changed, delete what is gone; counts."""
-    total, rows = documents(source, skipped, None if language is None else tag(language))
+    total, rows = opened
     seen = array("Q")
     some: list[Document] = []
     done = 0
