@@ -30,10 +30,13 @@ HERE = Path(__file__).parent
 STUDY = HERE / "low-resource.toml"
 INSIDE = "xquad-r@ar,de,zh"
 GERMAN, NONE = "mDPR's way, German", "none"
+RECIPE, RECIPE_400 = "balanced recipe", "balanced recipe, 400 steps"
 CONTRASTS = (
     (NONE, GERMAN), (GERMAN, "hybrid"), (GERMAN, "x-x-mono"), (GERMAN, "x-y"), ("x-x-mono", "hybrid"), ("x-y", "hybrid"),
-    ("x-x-mono", "x-y"), (NONE, "hybrid"), (NONE, "balanced recipe"), (NONE, "balanced map"), (NONE, "LSAR"),
-    ("hybrid", "hybrid + bitext"), ("hybrid", "balanced recipe"), ("balanced recipe", "balanced recipe, half its steps"), (GERMAN, "mDPR's way, English (TyDi)"),
+    ("x-x-mono", "x-y"), (NONE, "hybrid"), (NONE, RECIPE), (NONE, RECIPE_400), (NONE, "balanced map"), (NONE, "LSAR"),
+    ("hybrid", "hybrid + bitext"), ("hybrid", "hybrid + OPTICAL"), ("hybrid", RECIPE), ("hybrid", RECIPE_400), ("x-y", RECIPE),
+    (RECIPE_400, RECIPE), ("balanced recipe, 200 steps", RECIPE_400), (NONE, "sentence distillation"),
+    ("sentence distillation", "hybrid"), (GERMAN, "mDPR's way, English (TyDi)"),
 )  # fmt: skip
 SETTINGS = ("monolingual", "pool")
 
