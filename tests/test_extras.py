@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parent.parent
 COMMAND = "import sys; sys.argv = ['mixling', *{words!r}]; from mixling.cli.main import main; main()"
 TRAIN = """
 import mixling
@@ -43,6 +44,11 @@ WORK = {
     "search": lambda m, p: command("index", m, documents(p), "--store", "store", "--size", "20")
     + "\n" + "from mixling.searching.query import Searcher; print(Searcher('store').search('Wo ist der Fluss?')[0]['text'])",
     "export": lambda m, p: command("export", m, "-o", "exported"),
+    "openvino": lambda m, p: command("export", m, "-o", "exported", "--openvino"),
+    "translate": lambda m, p: "import sacremoses, sentencepiece\n"
+    + command("translate", "sample", "--to", "xh", "-o", "more", "--command", "cat", "--ratio", "50"),
+    "docs": lambda m, p: f"import os; os.chdir({str(ROOT)!r}); from mkdocs.__main__ import cli; "
+    f"cli(['build', '--strict', '--site-dir', {str(p / 'site')!r}])",
     "scale": lambda m, p: "import ray; import mixling.encoding.cluster",
     "milvus": lambda m, p: "from mixling.searching.milvus import *; import pymilvus",
     "serve": lambda m, p: "import uvicorn; import mixling.serving.app, mixling.serving.serve",
@@ -66,6 +72,7 @@ def test_without_extras_it_measures_and_trains_and_says_what_a_verb_needs(chain,
         "trackers": TRAIN.format(model=chain, more="", how=', "trackers": ["tensorboard"]').strip().replace('"run"', '"t"'),
         "search": f"mixling.index('{chain}', '{documents(tmp_path)}', 'store')",
         "export": f"from mixling.models.onnx import export; export('{chain}', 'exported')",
+        "translate": "mixling.translate('sample', 'more', ['xh'], command='cat')",
         "scale": f"from mixling.encoding.cluster import encode_on_ray; encode_on_ray('{chain}', 'documents/a.txt', 'v', workers=1)",
         "milvus": f"mixling.index('{chain}', 'documents', 'milvus://127.0.0.1:1/x')",
         "serve": "mixling.serve('store')",

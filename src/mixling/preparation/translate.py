@@ -12,6 +12,7 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,8 @@ def translate(
     out, targets = Path(out), [tag(x) for x in to]
     if (model is None) == (command is None):
         raise MixlingError("say who translates: either a model or a command")
+    if find_spec("py3langid") is None:  # it checks what was translated, which may take hours before
+        raise MixlingError("py3langid is not installed: pip install 'mixling[translate]'")
     corpus = source if isinstance(source, Corpus) else load(source, split, path=path)
     job = {
         "by": model or command,
