@@ -381,3 +381,10 @@ def test_documents_that_are_not_there_are_said_first(tmp_path, run, monkeypatch)
     status, _, error = run("index", "a-model", tmp_path / "nowhere", "--store", where)
     assert status == 2 and "nowhere: no such file or folder" in error
     assert not where.exists()
+
+
+def test_a_store_that_was_killed_in_the_making_is_made_again_without_a_word(tmp_path, capfd):
+    make_store(str(tmp_path / "store"), 8, {"dimensions": 8})
+    (tmp_path / "store" / "mixling.json").unlink()
+    assert make_store(str(tmp_path / "store"), 8, {"dimensions": 8}).table.count_rows() == 0
+    assert capfd.readouterr() == ("", "")

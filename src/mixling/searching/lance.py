@@ -52,7 +52,11 @@ class Lance:
         if folder.exists() and any(p.name != f"{TABLE}.lance" for p in folder.iterdir()):
             raise MixlingError(f"{folder}: is not empty and is no store; choose another --store")
         folder.mkdir(parents=True, exist_ok=True)
-        _database(folder).create_table(TABLE, schema=schema(dimensions), mode="overwrite")
+        # what a call that was killed before it wrote INFO left is written over
+        left = (folder / f"{TABLE}.lance").exists()
+        _database(folder).create_table(
+            TABLE, schema=schema(dimensions), mode="overwrite" if left else "create"
+        )
         made = Lance(folder, info)
         made.write_info(info)
         return made
