@@ -78,7 +78,8 @@ def curve(task: str) -> dict[str, Any]:
         return said + ("" if r["share"] in (0.4, 1.0) else f", share {r['share']:g}")
 
     points = [(named(r), r[task]["monolingual"], r[task]["pool"]) for r in rows]
-    longer = [i for i, r in enumerate(rows) if "both" in r["trial"] and r["share"] == 0.4 and not r.get("after")]
+    at = {(r["trial"], r["share"]): i for i, r in enumerate(rows) if not r.get("after")}
+    longer = [at[f"both, 2 negatives, {n} steps, lr 5e-5", 0.4] for n in ("200", "400", "x-y, 400", "x-y, 800")]
     return {
         "svg": scatter(points, f"pool against own language on {task}", untrained["monolingual"], longer),
         "key": [{"name": n, "own": f"{o:.4f}", "pool": f"{p:.4f}"} for n, o, p in points],
@@ -137,6 +138,7 @@ def page() -> str:
         curves={t: curve(t) for t in ("mlqa-held-out", "located-sentences")},
         tests=tests(),
         rivals=methods.rivals(),
+        rivals_mlqa=methods.rivals("mlqa-r"),
         low=low_resource(),
         wide=wide(),
     )
