@@ -1,0 +1,86 @@
+"""Whether training makes questions with slips and without their marks easier: `python -m studies.noisy`.
+
+Ways to train of low-resource.toml, one seed each (and the recipe), on AfriQA and XQuAD-R in three languages, once as the questions
+are, once with slips of the keyboard at one letter in ten, once without the marks that people leave out; the passages stay
+clean. What is kept of the clean score, with an interval from resampling translation groups, and one way against another
+under the same noise. Results lie in runs/low-resource-noise; started again, it goes on. First `mixling study studies/low-resource.toml
+--keep-models`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from studies.robustness import GERMAN, INSIDE, NONE, RECIPE, SETTINGS, contrast
+
+from mixling.corpora.files import write_text
+from mixling.evaluation.result import Result
+from mixling.evaluation.rows import column, labels, of_task
+from mixling.evaluation.significance import resampled, sums
+from mixling.machine import machine, versions
+from mixling.models.weights import DEFAULT
+from mixling.reports.evaluate import evaluate
+from mixling.studies.study import run_folder
+
+OUT = Path("runs/low-resource-noise")
+TRAINED = Path("runs/low-resource")
+TASKS = ("afriqa", INSIDE)
+NOISE = ("typos:0.1", "diacritics")
+MODELS = {
+    NONE: DEFAULT,
+    GERMAN: str(run_folder(TRAINED, GERMAN, 0) / "run" / "model"),
+    "hybrid": str(run_folder(TRAINED, "hybrid", 0) / "run" / "model"),
+    "x-y": str(run_folder(TRAINED, "x-y", 0) / "run" / "model"),
+    RECIPE: "runs/located/balanced",
+}
+CONTRASTS = ((NONE, GERMAN), (NONE, "hybrid"), (GERMAN, "hybrid"), ("x-y", "hybrid"), (NONE, RECIPE))
+
+
+def kept(result: Result, task: str, noisy: str, setting: str) -> dict[str, float] | None:
+    """Score with and without noise and the ratio of the two, the same questions resampled in both; None: no such setting."""
+    tables = [of_task(result.scores, name) for name in (task, noisy)]
+    where, group, cell = labels(tables[0])
+    rows = where == setting
+    if not rows.any():
+        return None
+    clean, worse = (sums(column(t, "mAP")[rows], group[rows], cell[rows]) for t in tables)
+    draws = resampled([clean, worse])
+    low, high = np.quantile(draws[1] / draws[0], (0.025, 0.975))
+    return {"clean": clean.mean(), "noisy": worse.mean(), "ratio": worse.mean() / clean.mean(), "low": float(low), "high": float(high)}
+
+
+def main() -> None:
+    """Measure what is not measured yet, and write noisy.json."""
+    found: dict[str, Result] = {}
+    for name, model in MODELS.items():
+        place = run_folder(OUT, name, 0)
+        if not (place / "summary.json").exists():
+            print(name, flush=True)
+            evaluate(model, TASKS, place, precision="bf16", noise=NOISE)
+        found[name] = Result.load(place)
+    noisy = {t: [n for n in found[NONE].summary["tasks"] if n.startswith(f"{t}~")] for t in TASKS}
+    rows: list[dict[str, Any]] = []
+    for name, result in found.items():
+        for task, others in noisy.items():
+            for other in others:
+                for setting in SETTINGS:
+                    mine = kept(result, task, other, setting)
+                    if mine is not None:
+                        by = result.summary["tasks"][other][setting]["by_language"]
+                        rows.append({"model": name, "task": task, "noise": other.partition("~")[2], "setting": setting, **mine,
+                                     "by language": {x: v["mAP"] for x, v in by.items()}})  # fmt: skip
+    every = [n for names in noisy.values() for n in names]
+    content = {
+        "rows": rows,
+        "contrasts": {f"{b} less {a}": contrast([found[a]], [found[b]], every) for a, b in CONTRASTS},
+        "versions": versions(),
+        "machine": machine(),
+    }
+    write_text(Path(__file__).with_suffix(".json"), json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
