@@ -94,13 +94,6 @@ class Lance:
             flat = batch["vector"].flatten().to_numpy(zero_copy_only=False)
             yield batch["language"].to_pylist(), flat.reshape(batch.num_rows, -1)
 
-    def languages(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for batch in self.table.search().select(["language"]).to_batches(65536):
-            for row in batch["language"].value_counts().to_pylist():
-                counts[row["values"]] = counts.get(row["values"], 0) + row["counts"]
-        return counts
-
     def count(self, languages: Sequence[str] | None = None) -> int:
         return self.table.count_rows(_where(languages))
 

@@ -148,9 +148,6 @@ class Milvus:
         if some:
             yield [r["language"] for r in some], np.array([r["vector"] for r in some], np.float32)
 
-    def languages(self) -> dict[str, int]:
-        return dict(self.info.get("languages", {}))
-
     def count(self, languages: Sequence[str] | None = None) -> int:
         found = self.client.query(
             self.name, filter=_where(languages) or "part >= 0", output_fields=["count(*)"]

@@ -70,9 +70,6 @@ class Store(Protocol):
     def vectors(self) -> Iterator[tuple[list[str], np.ndarray]]:
         """Languages and vectors of all passages, in parts."""
 
-    def languages(self) -> dict[str, int]:
-        """Passages of each language."""
-
     def count(self, languages: Sequence[str] | None = None) -> int:
         """How many passages there are, of some languages."""
 
