@@ -59,7 +59,7 @@ def main() -> None:
         place = run_folder(OUT, name, 0)
         if not (place / "summary.json").exists():
             print(name, flush=True)
-            evaluate(model, TASKS, place, precision="bf16", noise=NOISE)
+            evaluate(model, TASKS, place, precision="bf16", noise=NOISE, keep=OUT / "vectors")
         found[name] = Result.load(place)
     noisy = {t: [n for n in found[NONE].summary["tasks"] if n.startswith(f"{t}~")] for t in TASKS}
     rows: list[dict[str, Any]] = []
