@@ -253,6 +253,30 @@ def robustness() -> Table:
     return rows
 
 
+def noisy() -> Table:
+    """What noise leaves of each score."""
+    rows: dict[str, dict[str, str]] = {}
+    for r in found("noisy")["rows"]:
+        row = rows.setdefault(r["model"], {"variant": r["model"]})
+        what = f"{short(r['task'])}, {'own' if r['setting'] == 'monolingual' else 'pool'}, {r['noise'].partition(':')[0]}"
+        row[what] = f"{r['noisy']:.3f}: {r['ratio']:.0%} [{r['low']:.0%}, {r['high']:.0%}]"
+    return list(rows.values())
+
+
+def noisy_contrasts() -> Table:
+    """One way to train against another under the same noise."""
+    rows: Table = []
+    for name, cells in found("noisy")["contrasts"].items():
+        row = {"contrast": name}
+        for c in cells:
+            if c["band"] == "all":
+                task, _, noise = c["task"].partition("~")
+                setting = "own" if c["setting"] == "monolingual" else "pool"
+                row[f"{short(task)}, {setting}, {noise.partition(':')[0]}"] = change(c, 3)
+        rows.append(row)
+    return rows
+
+
 def adapted() -> Table:
     """Pieces a word and the pool, before and after adaptation."""
     study, rows = found("preparation"), []
@@ -295,6 +319,8 @@ def tables() -> dict[str, Table]:
         "contrasts": contrasts(),
         "bands": contrasts(bands=True),
         "robustness": robustness(),
+        "noise": noisy(),
+        "noise, contrasts": noisy_contrasts(),
         "optical": optical(),
         "forms": forms(),
         "languages": by_language(),
