@@ -23,8 +23,8 @@ SHOWN = ("none", "mDPR's way, German", "hybrid", "balanced recipe")  # as many a
 Point = tuple[str, float, float]  # what it is, own language, pool
 
 
-def scatter(points: list[Point], label: str, own: float | None = None, path: Sequence[int] = ()) -> str:
-    """Pool against own language, points numbered from 1. own: the untrained model's own language, as a line; path: points joined."""
+def scatter(points: list[Point], label: str, own: float | None = None, paths: Sequence[Sequence[int]] = ()) -> str:
+    """Pool against own language, points numbered from 1. own: the untrained model's own language, as a line; paths: points joined."""
     wide, tall, left, top = 520, 340, 52, 12
     right, low = wide - 16, tall - 42
     (x0, x1, across), (y0, y1, up) = span([p[1] for p in points] + [own] * (own is not None)), span([p[2] for p in points])
@@ -44,7 +44,7 @@ def scatter(points: list[Point], label: str, own: float | None = None, path: Seq
     if own is not None:
         x = at(own, y0)[0]
         out.append(f'<path class="beat" d="M{x:.1f} {top}V{low}"><title>untrained, own language {own:.4f}</title></path>')
-    if path:
+    for path in paths:
         line = "L".join(f"{x:.1f} {y:.1f}" for x, y in (at(*points[i][1:]) for i in path))
         out.append(f'<path class="path" d="M{line}"/>')
     for i, (name, mine, pool) in enumerate(points, 1):
@@ -79,8 +79,8 @@ def curve(task: str) -> dict[str, Any]:
 
     points = [(named(r), r[task]["monolingual"], r[task]["pool"]) for r in rows]
     at = {(r["trial"], r["share"]): i for i, r in enumerate(rows) if not r.get("after")}
-    path = [(f"both, 2 negatives, {n} steps, lr 5e-5", 0.4) for n in ("200", "400", "x-y, 400", "x-y, 800")]
-    longer = [at[k] for k in path if k in at]
+    steps = [[(f"both, 2 negatives, {n} steps, lr 5e-5", 0.4) for n in way] for way in (("200", "400"), ("x-y, 200", "x-y, 800"))]
+    longer = [[at[k] for k in way] for way in steps if all(k in at for k in way)]
     return {
         "svg": scatter(points, f"pool against own language on {task}", untrained["monolingual"], longer),
         "key": [{"name": n, "own": f"{o:.4f}", "pool": f"{p:.4f}"} for n, o, p in points],
