@@ -222,17 +222,16 @@ def low_resource() -> Table:
     return shortened(list(rows.values()))
 
 
-def contrasts(bands: bool = False) -> Table:
+def contrasts(study: str = "robustness", bands: bool = False) -> Table:
     """One way to train against another, a row each: changes of mAP on every task. bands: by how much text of the question's
     language was seen, where a task has several such bands; else over all languages."""
     rows: Table = []
-    for name, cells in found("robustness")["contrasts"].items():
+    for name, cells in found(study)["contrasts"].items():
         row = {"contrast": name}
         for c in cells:
             if (c["band"] == "all") == bands:
                 continue
-            setting = "own" if c["setting"] == "monolingual" else "pool"
-            row[f"{short(c['task'])}, {setting}" + (f", {BANDS[c['band']]}" if bands else "")] = change(c, 3)
+            row[where(c["task"], c["setting"]) + (f", {BANDS[c['band']]}" if bands else "")] = change(c, 3)
         rows.append(row)
     return shortened(rows)
 
@@ -242,13 +241,20 @@ def short(task: str) -> str:
     return task.partition("@")[0].partition(":")[0]
 
 
+def where(task: str, setting: str) -> str:
+    """A column: task, setting and, if there is, the kind of noise."""
+    clean, _, noise = task.partition("~")
+    parts = (short(clean), "own" if setting == "monolingual" else "pool", noise.partition(":")[0])
+    return ", ".join(p for p in parts if p)
+
+
 def robustness() -> Table:
     """Out of domain over in domain."""
     rows: Table = []
     for name, each in found("robustness")["robustness"].items():
         row = {"variant": name}
         for r in each:
-            row[f"{short(r['task'])}, {'own' if r['setting'] == 'monolingual' else 'pool'}"] = f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
+            row[where(r["task"], r["setting"])] = f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
         rows.append(row)
     return rows
 
@@ -258,23 +264,8 @@ def noisy() -> Table:
     rows: dict[str, dict[str, str]] = {}
     for r in found("noisy")["rows"]:
         row = rows.setdefault(r["model"], {"variant": r["model"]})
-        what = f"{short(r['task'])}, {'own' if r['setting'] == 'monolingual' else 'pool'}, {r['noise'].partition(':')[0]}"
-        row[what] = f"{r['noisy']:.3f}: {r['ratio']:.0%} [{r['low']:.0%}, {r['high']:.0%}]"
+        row[where(f"{r['task']}~{r['noise']}", r["setting"])] = f"{r['noisy']:.3f}: {r['ratio']:.0%} [{r['low']:.0%}, {r['high']:.0%}]"
     return list(rows.values())
-
-
-def noisy_contrasts() -> Table:
-    """One way to train against another under the same noise."""
-    rows: Table = []
-    for name, cells in found("noisy")["contrasts"].items():
-        row = {"contrast": name}
-        for c in cells:
-            if c["band"] == "all":
-                task, _, noise = c["task"].partition("~")
-                setting = "own" if c["setting"] == "monolingual" else "pool"
-                row[f"{short(task)}, {setting}, {noise.partition(':')[0]}"] = change(c, 3)
-        rows.append(row)
-    return rows
 
 
 def adapted() -> Table:
@@ -320,7 +311,7 @@ def tables() -> dict[str, Table]:
         "bands": contrasts(bands=True),
         "robustness": robustness(),
         "noise": noisy(),
-        "noise, contrasts": noisy_contrasts(),
+        "noise, contrasts": contrasts("noisy"),
         "optical": optical(),
         "forms": forms(),
         "languages": by_language(),

@@ -5,8 +5,8 @@ does not index, by a rough interim index that no search parameter reaches, and p
 segments: with one per cent of 100,000 passages, recall@100 was .78 there (without partitions: benchmarks/search.json). For the
 same reason `finish` waits until the server has loaded the index of all larger ones.
 
-The token comes from the environment (MILVUS_TOKEN). A commit is not one transaction there: a document's first passage is written last and names the document's digest, so that a document that was cut off half-way has
-none and is written again. Full text is the server's from 2.5 on, and not used here.
+The token comes from the environment (MILVUS_TOKEN). A commit is not one transaction there: a document's first passage is
+written last and names the document's digest, so that a document that was cut off half-way has none and is written again. Full text is the server's from 2.5 on, and not used here.
 """
 
 from __future__ import annotations
