@@ -53,6 +53,7 @@ TRIALS: dict[str, tuple[dict, tuple[float, ...]]] = {
     "both, 2 negatives, 400 steps, lr 5e-5": ({**BOTH, "batches.negatives": 2, "training.steps": 400, "training.lr": 5e-5}, (0.2, 0.4)),
     # as many pairs as 200 steps of 32, the rate by the root of the batch
     "both, 2 negatives, 128 a batch, 50 steps, lr 1e-4": ({**BOTH, "batches.negatives": 2, "batches.size": 128, "training.steps": 50, "training.lr": 1e-4}, (0.2, 0.4)),
+    "both, 2 negatives, 128 a batch, 200 steps, lr 1e-4": ({**BOTH, "batches.negatives": 2, "batches.size": 128, "training.steps": 200, "training.lr": 1e-4}, (0.2, 0.3, 0.4)),
     "both, 2 negatives, x-y, 200 steps, lr 5e-5": ({**BOTH, "batches.negatives": 2, "batches.strategy": "x-y", "training.steps": 200, "training.lr": 5e-5}, (0.2, 0.4)),
     "both, 2 negatives, x-y, 800 steps, lr 5e-5": ({**BOTH, "batches.negatives": 2, "batches.strategy": "x-y", "training.steps": 800, "training.lr": 5e-5}, (0.2, 0.3, 0.4)),
 }
@@ -187,7 +188,7 @@ def main() -> None:
         shutil.rmtree(place / "checkpoints", ignore_errors=True)
     for folder, (name, share) in CHOSEN.items():
         if not (out / folder).exists():
-            chosen = Retriever(str(out / folder_of(name) / "model"))
+            chosen = Retriever(str(train(settings(TRIALS[name][0], out / "mlqa"), out / folder_of(name))))
             average_with(chosen, Retriever(DEFAULT), share)
             chosen.save(out / folder, card=None, origin=chosen.origin)
 
