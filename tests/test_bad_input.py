@@ -5,6 +5,9 @@ import json
 import pytest
 
 from mixling.corpora import folder, sample
+from mixling.corpora.files import claim
+from mixling.errors import MixlingError
+from mixling.training.config import older, read
 
 CONFIGS = {
     "no sources": ("[data]\n", ["data.sources", "must be given"]),
@@ -183,3 +186,14 @@ def test_a_run_of_another_configuration_is_not_overwritten(run, tmp_path):
     (tmp_path / "c.toml").write_text('[data]\nsources = ["sample"]\n')
     status, _, err = run("train", tmp_path / "c.toml", "--out", tmp_path / "out")
     assert status == 2 and "another configuration" in err
+
+
+def test_a_run_that_an_older_version_began_goes_on(tmp_path):
+    begun = read({"data": {"sources": ["sample"]}}).model_dump(mode="json")
+    del begun["training"]["gradient_checkpointing"], begun["batches"]["alpha"]
+    begun["training"]["steps"] = 7
+    (tmp_path / "config.json").write_text(json.dumps(begun))
+    now = read({"data": {"sources": ["sample"]}, "training": {"steps": 7}}).model_dump(mode="json")
+    claim(tmp_path, now, "config.json", older)
+    with pytest.raises(MixlingError, match=r"another configuration \(batches\)"):
+        claim(tmp_path, now | {"batches": now["batches"] | {"alpha": 0.25}}, "config.json", older)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -178,11 +178,15 @@ def write_array(path: Path, array: np.ndarray) -> None:
     temporary.rename(path)
 
 
-def claim(folder: Path, job: dict[str, Any], name: str = "job.json") -> None:
-    """Begin a job in a folder, or see that the folder holds this very job, which then goes on. Raises MixlingError."""
+def claim(
+    folder: Path, job: dict[str, Any], name: str = "job.json", older: Callable[[dict], dict] | None = None
+) -> None:
+    """Begin a job in a folder, or see that the folder holds this very job, which then goes on. older: reads a job that an
+    earlier version wrote, with what it lacks. Raises MixlingError."""
     path, job = folder / name, json.loads(json.dumps(job))
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
+        before = before if older is None else older(before)
         wrong = [k for k in {**before, **job} if before.get(k) != job.get(k)]
         if wrong:
             raise MixlingError(

@@ -295,6 +295,14 @@ def read(config: str | Path | dict | Config | None, recipe: str | None = None) -
     return checked(Config, config, where)
 
 
+def older(run: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run as an earlier version wrote them, with those that have been added since at their defaults."""
+    try:
+        return Config.model_validate(run).model_dump(mode="json")
+    except ValidationError:
+        return run
+
+
 def _over(below: Any, above: Any) -> Any:
     """A table of a recipe with the settings of a configuration over it; a list is replaced as a whole."""
     if isinstance(below, dict) and isinstance(above, dict):

@@ -31,7 +31,7 @@ from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 from mixling.training import checkpoint
 from mixling.training.average import average_with
-from mixling.training.config import Config, TrainingConfig, ValidationConfig, read
+from mixling.training.config import Config, TrainingConfig, ValidationConfig, older, read
 from mixling.training.lighter import adapt, checkpoint_layers
 from mixling.training.located import with_sentences
 from mixling.training.mapped import behind_map, map_after
@@ -64,7 +64,7 @@ def train(
     accelerator = _accelerator(settings.training, out)
     main = accelerator.is_main_process
     if main:
-        claim(out, settings.model_dump(mode="json"), "config.json")
+        claim(out, settings.model_dump(mode="json"), "config.json", older)
     accelerator.wait_for_everyone()
     model_folder = out / "model"
     if (out / "run.json").exists():
