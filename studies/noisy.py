@@ -54,6 +54,9 @@ def kept(result: Result, task: str, noisy: str, setting: str) -> dict[str, float
 
 def main() -> None:
     """Measure what is not measured yet, and write noisy.json."""
+    lacking = [m for n, m in MODELS.items() if m != DEFAULT and not Path(m).exists() and not (run_folder(OUT, n, 0) / "summary.json").exists()]
+    if lacking:
+        raise SystemExit(f"{', '.join(lacking)}: no such model; first mixling study studies/low-resource.toml --keep-models")
     found: dict[str, Result] = {}
     for name, model in MODELS.items():
         place = run_folder(OUT, name, 0)
