@@ -43,19 +43,24 @@ BASE = {
     "training": {"steps": 100, "lr": 3e-5, "freeze_embeddings": True, "checkpoint_every": 1000},
 }
 BOTH = {"data.sources": ["mlqa", "LOCATED"], "data.window": 600, "batches.corpora": 0.0}
+LONG = {**BOTH, "batches.negatives": 2, "training.steps": 200, "training.lr": 5e-5}
 # name -> settings over BASE, and the shares of the base's weights at which it is measured
 TRIALS: dict[str, tuple[dict, tuple[float, ...]]] = {
     "paragraphs": ({"data.sources": ["mlqa"], "data.window": 600}, SHARES),
     "sentences": ({}, SHARES),
     "sentences, 2 negatives": ({"batches.negatives": 2}, SHARES),
     "sentences, 2 negatives, x-y": ({"batches.negatives": 2, "batches.strategy": "x-y"}, SHARES),
-    "both, 2 negatives, 200 steps, lr 5e-5": ({**BOTH, "batches.negatives": 2, "training.steps": 200, "training.lr": 5e-5}, (0.2, 0.4)),
-    "both, 2 negatives, 400 steps, lr 5e-5": ({**BOTH, "batches.negatives": 2, "training.steps": 400, "training.lr": 5e-5}, (0.2, 0.4)),
+    "both, 2 negatives, 200 steps, lr 5e-5": (LONG, (0.2, 0.4)),
+    "both, 2 negatives, 400 steps, lr 5e-5": ({**LONG, "training.steps": 400}, (0.2, 0.4)),
     # as many pairs as 200 steps of 32, the rate by the root of the batch
-    "both, 2 negatives, 128 a batch, 50 steps, lr 1e-4": ({**BOTH, "batches.negatives": 2, "batches.size": 128, "training.steps": 50, "training.lr": 1e-4}, (0.2, 0.4)),
-    "both, 2 negatives, 128 a batch, 200 steps, lr 1e-4": ({**BOTH, "batches.negatives": 2, "batches.size": 128, "training.steps": 200, "training.lr": 1e-4}, (0.2, 0.3, 0.4)),
-    "both, 2 negatives, x-y, 200 steps, lr 5e-5": ({**BOTH, "batches.negatives": 2, "batches.strategy": "x-y", "training.steps": 200, "training.lr": 5e-5}, (0.2, 0.4)),
-    "both, 2 negatives, x-y, 800 steps, lr 5e-5": ({**BOTH, "batches.negatives": 2, "batches.strategy": "x-y", "training.steps": 800, "training.lr": 5e-5}, (0.2, 0.3, 0.4)),
+    "both, 2 negatives, 128 a batch, 50 steps, lr 1e-4": ({**LONG, "batches.size": 128, "training.steps": 50, "training.lr": 1e-4}, (0.2, 0.4)),
+    "both, 2 negatives, 128 a batch, 200 steps, lr 1e-4": ({**LONG, "batches.size": 128, "training.lr": 1e-4}, (0.2, 0.3, 0.4)),
+    "both, 2 negatives, x-y, 200 steps, lr 5e-5": ({**LONG, "batches.strategy": "x-y"}, (0.2, 0.4)),
+    # the untrained model's scores of the batch's passages as an anchor; half of the layers left alone; low-rank adapters, ten times the rate
+    "both, 2 negatives, 200 steps, lr 5e-5, anchored": ({**LONG, "objective.terms": [BITEXT, {"name": "distil-scores", "temperature": 0.02}]}, SHARES),
+    "both, 2 negatives, 200 steps, lr 5e-5, upper 6 layers": ({**LONG, "training.freeze_layers": 6}, SHARES),
+    "both, 2 negatives, 200 steps, lr 5e-4, LoRA": ({**LONG, "model.lora": {"rank": 16, "alpha": 32}, "training.lr": 5e-4}, SHARES),
+    "both, 2 negatives, x-y, 800 steps, lr 5e-5": ({**LONG, "batches.strategy": "x-y", "training.steps": 800}, (0.2, 0.3, 0.4)),
 }
 
 # what is fitted on them afterwards, on SIB-200's sentences in XQuAD-R's languages and, for the map, on the located pairs

@@ -145,6 +145,24 @@ def test_frozen_embeddings_stay_whatever_an_encoder_calls_them(tmp_path):
     assert [k for k in same if "tok_embeddings" in k] and len(same) < len(base) / 2
 
 
+@pytest.mark.parametrize("kind", ["bert", "modernbert"])
+def test_lowest_layers_stay_and_what_comes_after_them_moves(chain, kind, tmp_path):
+    from tests.test_packed import UNPACKABLE, encoder
+
+    model = chain if kind == "bert" else encoder(tmp_path / "m", UNPACKABLE[kind])
+    base = weights(model)
+    after = weights(train(config(model, steps=2, freeze_layers=1), tmp_path / "r"))
+    same = {k for k in base if torch.equal(after[k], base[k])}
+    lowest = {k for k in base if "embeddings" in k or "layer.0." in k or "layers.0." in k}
+    assert lowest <= same and any("layer" in k for k in set(base) - same)
+    assert not [k for k in same - lowest if "pooler" not in k and not k.endswith("key.bias")]
+
+
+def test_no_layer_left_to_train_is_an_error(chain, tmp_path):
+    with pytest.raises(MixlingError, match=r"freeze_layers is 9, and this encoder has \d+ layers"):
+        train(config(chain, steps=2, freeze_layers=9), tmp_path / "r")
+
+
 def test_validation_keeps_the_best_and_stops_early(chain, tmp_path, monkeypatch):
     values, seen = iter([0.3, 0.5, 0.4, 0.5]), []
 

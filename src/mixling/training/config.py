@@ -246,6 +246,9 @@ class TrainingConfig(_Part):
         False, description="the model's own dropout; off: half the time on a CPU, and no worse"
     )
     freeze_embeddings: bool = Field(False, description="leave the word embeddings as they are")
+    freeze_layers: int = Field(
+        0, ge=0, description="lowest layers that stay as they are, with all embeddings; saves time"
+    )
     average_with_base: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="share of the base model's weights in the final ones"
     )

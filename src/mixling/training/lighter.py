@@ -1,4 +1,4 @@
-"""Training in less memory: low-rank adapters, and layers whose states are computed again."""
+"""Training in less memory or time: low-rank adapters, layers that stay as they are, layers whose states are computed again."""
 
 from __future__ import annotations
 
@@ -31,12 +31,25 @@ def adapt(retriever: Retriever, settings: LoraConfig) -> PeftModel:
         raise MixlingError(f"model.lora.targets: {error}") from None
 
 
+def freeze_layers(retriever: Retriever, number: int) -> None:
+    """Leave the lowest `number` layers as they are, and all that comes before them, which no gradient reaches then."""
+    layers = _layers(retriever)
+    if number >= len(layers):
+        raise MixlingError(
+            f"training.freeze_layers is {number}, and this encoder has {len(layers)} layers that can be told apart; "
+            "write a smaller number"
+        )
+    highest = list(layers[number - 1].parameters())[-1]
+    for weight in retriever.encoder.parameters():
+        weight.requires_grad_(False)
+        if weight is highest:
+            return
+
+
 def checkpoint_layers(retriever: Retriever) -> None:
     """Keep each layer's input alone for the backward pass. Dropout stays as it is: only the layers' own flag is set."""
-    from transformers.modeling_layers import GradientCheckpointingLayer
-
     encoder: Any = retriever.model[0].model
-    layers = [m for m in encoder.modules() if isinstance(m, GradientCheckpointingLayer)]
+    layers = _layers(retriever)
     if not layers or not encoder.supports_gradient_checkpointing:
         raise MixlingError(
             "training.gradient_checkpointing: this encoder has no layers that can do so; leave it out"
@@ -44,3 +57,11 @@ def checkpoint_layers(retriever: Retriever) -> None:
     encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     for layer in layers:
         layer.training = True
+
+
+def _layers(retriever: Retriever) -> list[Any]:
+    """The encoder's layers, lowest first."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    encoder: Any = retriever.model[0].model
+    return [m for m in encoder.modules() if isinstance(m, GradientCheckpointingLayer)]

@@ -32,7 +32,7 @@ from mixling.progress import Progress
 from mixling.training import checkpoint
 from mixling.training.average import average_with
 from mixling.training.config import Config, TrainingConfig, ValidationConfig, older, read
-from mixling.training.lighter import adapt, checkpoint_layers
+from mixling.training.lighter import adapt, checkpoint_layers, freeze_layers
 from mixling.training.located import with_sentences
 from mixling.training.mapped import behind_map, map_after
 from mixling.training.objective import Objective
@@ -159,6 +159,8 @@ def _loop(
     if t.freeze_embeddings:
         retriever.encoder.get_input_embeddings().requires_grad_(False)
     adapted = adapt(retriever, settings.model.lora) if settings.model.lora else None
+    if t.freeze_layers:
+        freeze_layers(retriever, t.freeze_layers)
     if t.gradient_checkpointing:
         checkpoint_layers(retriever)
     objective = Objective(settings, retriever)
