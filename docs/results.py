@@ -79,8 +79,8 @@ def curve(task: str) -> dict[str, Any]:
 
     points = [(named(r), r[task]["monolingual"], r[task]["pool"]) for r in rows]
     at = {(r["trial"], r["share"]): i for i, r in enumerate(rows) if not r.get("after")}
-    ways = (("200", "400"), ("x-y, 200", "x-y, 800"))
-    longer = [[at[f"both, 2 negatives, {n} steps, lr 5e-5", 0.4] for n in way] for way in ways]
+    ways = (("{} steps, lr 5e-5", "200", "400"), ("x-y, {} steps, lr 5e-5", "200", "800"), ("128 a batch, {} steps, lr 1e-4", "50", "200"))
+    longer = [[at["both, 2 negatives, " + way.format(n), 0.4] for n in steps] for way, *steps in ways]
     return {
         "svg": scatter(points, f"pool against own language on {task}", untrained["monolingual"], longer),
         "key": [{"name": n, "own": f"{o:.4f}", "pool": f"{p:.4f}"} for n, o, p in points],
