@@ -66,21 +66,16 @@ def span(values: list[float]) -> tuple[float, float, list[float]]:
 
 
 def curve(task: str) -> dict[str, Any]:
-    """The development trials on one task: the picture, and what its numbers are."""
+    """The development trials on one task, all at one share of the base: the picture, and what its numbers are."""
     rows = methods.found("located")["rows"]
     untrained = next(r for r in rows if r["trial"] == "untrained")[task]
-    rows = [r for r in rows if r["trial"] != "untrained" or r.get("after")]
+    rows = [r for r in rows if r["share"] == 0.4 and not r.get("after")]
     maps = [r for r in methods.found("balanced")["rows"] if r["trial"] == "untrained, map" and not r["after"]]
     rows = [r for r in maps if task in r] + rows
-
-    def named(r: dict) -> str:
-        said = r["trial"].replace("untrained, map", "the map alone") + (f", then {r['after']}" if r.get("after") else "")
-        return said + ("" if r["share"] in (0.4, 1.0) else f", share {r['share']:g}")
-
-    points = [(named(r), r[task]["monolingual"], r[task]["pool"]) for r in rows]
-    at = {(r["trial"], r["share"]): i for i, r in enumerate(rows) if not r.get("after")}
+    names = [r["trial"].replace("untrained, map", "the map alone") for r in rows]
+    points = [(n, r[task]["monolingual"], r[task]["pool"]) for n, r in zip(names, rows, strict=True)]
     ways = (("{} steps, lr 5e-5", "200", "400"), ("x-y, {} steps, lr 5e-5", "200", "800"), ("128 a batch, {} steps, lr 1e-4", "50", "200"))
-    longer = [[at["both, 2 negatives, " + way.format(n), 0.4] for n in steps] for way, *steps in ways]
+    longer = [[names.index("both, 2 negatives, " + way.format(n)) for n in steps] for way, *steps in ways]
     return {
         "svg": scatter(points, f"pool against own language on {task}", untrained["monolingual"], longer),
         "key": [{"name": n, "own": f"{o:.4f}", "pool": f"{p:.4f}"} for n, o, p in points],
