@@ -4,7 +4,8 @@ MLQA's answers are located first (`mixling locate`), with e5-small as it is: the
 a development task of sentences in one pool. Its right answers are what the untrained model finds within a language,
 so the own language there is the untrained model's by construction; what it can tell is who finds the same sentence across
 languages and in the pool. Own language: `mlqa-held-out` (paragraphs) and `arcd-sentences` (answers that people marked).
-Rows are kept in located.json as they come; started again, it goes on.
+Rows are kept in located.json as they come; started again, it goes on. A model that later studies read (CHOSEN) is trained again where it
+is not there.
 """
 
 from __future__ import annotations
@@ -133,6 +134,14 @@ def folder_of(trial: str) -> str:
     return "run-" + "".join(c if c.isalnum() else "-" for c in trial)
 
 
+def trained(name: str, out: Path) -> Path:
+    """The model of a trial, trained if it is not there; its checkpoints go."""
+    place = out / folder_of(name)
+    model = train(settings(TRIALS[name][0], out / "mlqa"), place)
+    shutil.rmtree(place / "checkpoints", ignore_errors=True)
+    return model
+
+
 def line(row: dict) -> str:
     """A row for the terminal."""
     held, sentences = row["mlqa-held-out"], row[SENTENCES]
@@ -178,23 +187,21 @@ def main() -> None:
 
     if ("untrained", 1.0, "") not in done:
         measure("untrained", Retriever(DEFAULT), 1.0)
-    for name, (trial, shares) in TRIALS.items():
+    for name, (_, shares) in TRIALS.items():
         missing = [s for s in shares if any((name, s, a) not in done for a in ("", *AFTER.get((name, s), {})))]
         if not missing:
             continue
-        place = out / folder_of(name)
-        trained = Retriever(str(train(settings(trial, out / "mlqa"), place)))
-        seconds = json.loads((place / "run.json").read_text())["seconds"]
+        student = Retriever(str(trained(name, out)))
+        seconds = json.loads((out / folder_of(name) / "run.json").read_text())["seconds"]
         base, at = Retriever(DEFAULT), 0.0
         for share in missing:
             if share > at:
-                average_with(trained, base, 1 - (1 - share) / (1 - at))
+                average_with(student, base, 1 - (1 - share) / (1 - at))
             at = share
-            measure(name, trained, share, seconds)
-        shutil.rmtree(place / "checkpoints", ignore_errors=True)
+            measure(name, student, share, seconds)
     for folder, (name, share) in CHOSEN.items():
         if not (out / folder).exists():
-            chosen = Retriever(str(train(settings(TRIALS[name][0], out / "mlqa"), out / folder_of(name))))
+            chosen = Retriever(str(trained(name, out)))
             average_with(chosen, Retriever(DEFAULT), share)
             chosen.save(out / folder, card=None, origin=chosen.origin)
 

@@ -54,16 +54,14 @@ def kept(result: Result, task: str, noisy: str, setting: str) -> dict[str, float
 
 def main() -> None:
     """Measure what is not measured yet, and write noisy.json."""
-    lacking = [m for n, m in MODELS.items() if m != DEFAULT and not Path(m).exists() and not (run_folder(OUT, n, 0) / "summary.json").exists()]
+    missing = {n: m for n, m in MODELS.items() if not (run_folder(OUT, n, 0) / "summary.json").exists()}
+    lacking = [m for m in missing.values() if m != DEFAULT and not Path(m).exists()]
     if lacking:
         raise SystemExit(f"{', '.join(lacking)}: no such model; first mixling study studies/low-resource.toml --keep-models")
-    found: dict[str, Result] = {}
-    for name, model in MODELS.items():
-        place = run_folder(OUT, name, 0)
-        if not (place / "summary.json").exists():
-            print(name, flush=True)
-            evaluate(model, TASKS, place, precision="bf16", noise=NOISE, keep=OUT / "vectors")
-        found[name] = Result.load(place)
+    for name, model in missing.items():
+        print(name, flush=True)
+        evaluate(model, TASKS, run_folder(OUT, name, 0), precision="bf16", noise=NOISE, keep=OUT / "vectors")
+    found = {name: Result.load(run_folder(OUT, name, 0)) for name in MODELS}
     noisy = {t: [n for n in found[NONE].summary["tasks"] if n.startswith(f"{t}~")] for t in TASKS}
     rows: list[dict[str, Any]] = []
     for name, result in found.items():

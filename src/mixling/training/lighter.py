@@ -25,8 +25,7 @@ def adapt(retriever: Retriever, settings: LoraConfig) -> PeftModel:
         target_modules=settings.targets,
     )
     try:
-        encoder: Any = retriever.model[0].model
-        return peft.get_peft_model(encoder, config)
+        return peft.get_peft_model(retriever.encoder, config)
     except ValueError as error:
         raise MixlingError(f"model.lora.targets: {error}") from None
 
@@ -48,8 +47,7 @@ def freeze_layers(retriever: Retriever, number: int) -> None:
 
 def checkpoint_layers(retriever: Retriever) -> None:
     """Keep each layer's input alone for the backward pass. Dropout stays as it is: only the layers' own flag is set."""
-    encoder: Any = retriever.model[0].model
-    layers = _layers(retriever)
+    encoder, layers = retriever.encoder, _layers(retriever)
     if not layers or not encoder.supports_gradient_checkpointing:
         raise MixlingError(
             "training.gradient_checkpointing: this encoder has no layers that can do so; leave it out"
@@ -63,5 +61,4 @@ def _layers(retriever: Retriever) -> list[Any]:
     """The encoder's layers, lowest first."""
     from transformers.modeling_layers import GradientCheckpointingLayer
 
-    encoder: Any = retriever.model[0].model
-    return [m for m in encoder.modules() if isinstance(m, GradientCheckpointingLayer)]
+    return [m for m in retriever.encoder.modules() if isinstance(m, GradientCheckpointingLayer)]
