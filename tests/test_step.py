@@ -116,6 +116,9 @@ def test_adapters_alone_are_trained_and_merged_into_an_ordinary_folder(chain, tm
     assert after.keys() == base.keys()
     changed = {k for k in base if not torch.equal(base[k], after[k])}
     assert changed and all(k.endswith(("query.weight", "value.weight")) for k in changed)
+    torch.rand(3)  # whatever was drawn before
+    again = weights(train(settings, tmp_path / "again"))
+    assert all(torch.equal(after[k], again[k]) for k in after)
     settings["model"]["lora"] = {"targets": ["nowhere"]}
     with pytest.raises(MixlingError, match=r"model\.lora\.targets"):
         train(settings, tmp_path / "bad")

@@ -252,7 +252,7 @@ class TrainingConfig(_Part):
     average_with_base: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="share of the base model's weights in the final ones"
     )
-    seed: int = Field(0, ge=0, description="of dropout")
+    seed: int = Field(0, ge=0, description="of dropout, adapters and projections")
     tokens_at_once: _POSITIVE | None = Field(
         None,
         description="tokens whose states are kept for the backward pass; a larger batch goes through twice, a part at a "

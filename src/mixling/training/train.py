@@ -1,6 +1,6 @@
 """Training: the loop from a configuration to a model folder, resumable to the bit.
 
-A step's batch is a function of the step, dropout is seeded by the step, the learning rate is a function of
+A step's batch is a function of the step, dropout is seeded by the step (adapters and projections once), the learning rate is a function of
 the step: so weights and optimiser state are all that a checkpoint must hold, and a run can go on with another number
 of processes. Under torchrun the first process alone writes; all of them compute.
 """
@@ -158,6 +158,7 @@ def _loop(
     model.requires_grad_(True)
     if t.freeze_embeddings:
         retriever.encoder.get_input_embeddings().requires_grad_(False)
+    torch.manual_seed(t.seed)  # adapters and projections begin at random
     adapted = adapt(retriever, settings.model.lora) if settings.model.lora else None
     if t.freeze_layers:
         freeze_layers(retriever, t.freeze_layers)
