@@ -63,6 +63,7 @@ TRIALS: dict[str, tuple[dict, tuple[float, ...]]] = {
     "both, 2 negatives, 200 steps, lr 5e-4, LoRA": ({**LONG, "model.lora": {"rank": 16, "alpha": 32}, "training.lr": 5e-4}, (0.2, 0.4)),
     "both, 2 negatives, x-y, 200 steps, lr 5e-4, LoRA": ({**LONG, "batches.strategy": "x-y", "model.lora": {"rank": 16, "alpha": 32}, "training.lr": 5e-4}, (0.2, 0.4)),
     "both, 2 negatives, 800 steps, lr 5e-4, LoRA": ({**LONG, "model.lora": {"rank": 16, "alpha": 32}, "training.steps": 800, "training.lr": 5e-4}, (0.0, 0.2, 0.4)),
+    "both, 2 negatives, 800 steps, lr 5e-5": ({**LONG, "training.steps": 800}, (0.2, 0.3, 0.4)),
     "both, 2 negatives, x-y, 800 steps, lr 5e-5": ({**LONG, "batches.strategy": "x-y", "training.steps": 800}, (0.2, 0.3, 0.4)),
 }
 
