@@ -108,7 +108,6 @@ def test_checkpointed_layers_give_the_same_gradients_and_keep_less(chain):
 
 
 def test_adapters_alone_are_trained_and_merged_into_an_ordinary_folder(chain, tmp_path):
-    pytest.importorskip("peft")
     base = weights(chain)
     settings = config(chain)
     settings["model"]["lora"] = {"rank": 4, "targets": ["query", "value"]}
@@ -116,12 +115,26 @@ def test_adapters_alone_are_trained_and_merged_into_an_ordinary_folder(chain, tm
     assert after.keys() == base.keys()
     changed = {k for k in base if not torch.equal(base[k], after[k])}
     assert changed and all(k.endswith(("query.weight", "value.weight")) for k in changed)
-    torch.rand(3)  # whatever was drawn before
-    again = weights(train(settings, tmp_path / "again"))
-    assert all(torch.equal(after[k], again[k]) for k in after)
     settings["model"]["lora"] = {"targets": ["nowhere"]}
     with pytest.raises(MixlingError, match=r"model\.lora\.targets"):
         train(settings, tmp_path / "bad")
+
+
+def test_adapters_begin_alike_and_go_on_after_a_cut(chain, tmp_path):
+    pytest.importorskip("peft")
+    settings = config(chain)
+    settings["model"]["lora"] = {"rank": 4}
+    whole = weights(train(settings, tmp_path / "whole"))
+
+    def stop(row):
+        if row["step"] == 5:
+            raise KeyboardInterrupt
+
+    torch.rand(3)  # whatever was drawn before
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, tmp_path / "cut", on_step=stop)
+    cut = weights(train(settings, tmp_path / "cut"))
+    assert all(torch.equal(whole[k], cut[k]) for k in whole)
 
 
 @given(st.lists(st.integers(1, 256), min_size=0, max_size=60), st.integers(1, 5))
