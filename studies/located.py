@@ -64,8 +64,14 @@ TRIALS: dict[str, tuple[dict, tuple[float, ...]]] = {
     "both, 2 negatives, x-y, 200 steps, lr 5e-4, LoRA": ({**LONG, "batches.strategy": "x-y", "model.lora": {"rank": 16, "alpha": 32}, "training.lr": 5e-4}, (0.2, 0.4)),
     "both, 2 negatives, 800 steps, lr 5e-4, LoRA": ({**LONG, "model.lora": {"rank": 16, "alpha": 32}, "training.steps": 800, "training.lr": 5e-4}, (0.0, 0.2, 0.4)),
     "both, 2 negatives, 800 steps, lr 5e-5": ({**LONG, "training.steps": 800}, (0.2, 0.3, 0.4)),
-    "both, 2 negatives, x-y, 800 steps, lr 5e-5": ({**LONG, "batches.strategy": "x-y", "training.steps": 800}, (0.2, 0.3, 0.4)),
+    "both, 2 negatives, x-y, 800 steps, lr 5e-5": ({**LONG, "batches.strategy": "x-y", "training.steps": 800, "training.checkpoint_every": 100}, (0.2, 0.3, 0.4)),
 }
+# trials whose weights are averaged with each other, then with the base's (Wortsman et al. 2022, arXiv:2203.05482)
+SOUPS: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
+    "both, 2 negatives, 800 steps, LoRA and all weights averaged": (
+        ("both, 2 negatives, 800 steps, lr 5e-5", "both, 2 negatives, 800 steps, lr 5e-4, LoRA"), (0.2, 0.3, 0.4),
+    ),
+}  # fmt: skip
 
 # what is fitted on them afterwards, on SIB-200's sentences in XQuAD-R's languages and, for the map, on the located pairs
 AFTER = {
@@ -144,6 +150,16 @@ def trained(name: str, out: Path) -> Path:
     return model
 
 
+def ready(name: str, out: Path) -> tuple[Retriever, float]:
+    """The model of a trial, or of several averaged, and the seconds of its training."""
+    names, _ = SOUPS.get(name, ((name,), ()))
+    places = [trained(n, out) for n in names]
+    student = Retriever(str(places[0]))
+    for n, place in enumerate(places[1:], 2):
+        average_with(student, Retriever(str(place)), 1 / n)
+    return student, sum(json.loads((p.parent / "run.json").read_text())["seconds"] for p in places)
+
+
 def line(row: dict) -> str:
     """A row for the terminal."""
     held, sentences = row["mlqa-held-out"], row[SENTENCES]
@@ -183,18 +199,17 @@ def main() -> None:
     def keep(name: str, share: float, seconds: float | None, after: str, found: dict) -> None:
         row = {"trial": name, "share": share, "after": after, "seconds": seconds, **found}
         rows.append(row)
-        whole = {"rows": rows, "base": BASE, "trials": TRIALS, "located": made, "agreement": agreed, "versions": versions(), "machine": machine()}  # fmt: skip
+        whole = {"rows": rows, "base": BASE, "trials": TRIALS, "soups": SOUPS, "located": made, "agreement": agreed, "versions": versions(), "machine": machine()}  # fmt: skip
         write_text(RESULT, json.dumps(whole, indent=1) + "\n")
         print(line(row), flush=True)
 
     if ("untrained", 1.0, "") not in done:
         measure("untrained", Retriever(DEFAULT), 1.0)
-    for name, (_, shares) in TRIALS.items():
+    for name, (_, shares) in {**TRIALS, **SOUPS}.items():
         missing = [s for s in shares if any((name, s, a) not in done for a in ("", *AFTER.get((name, s), {})))]
         if not missing:
             continue
-        student = Retriever(str(trained(name, out)))
-        seconds = json.loads((out / folder_of(name) / "run.json").read_text())["seconds"]
+        student, seconds = ready(name, out)
         base, at = Retriever(DEFAULT), 0.0
         for share in missing:
             if share > at:
@@ -203,7 +218,7 @@ def main() -> None:
             measure(name, student, share, seconds)
     for folder, (name, share) in CHOSEN.items():
         if not (out / folder).exists():
-            chosen = Retriever(str(trained(name, out)))
+            chosen, _ = ready(name, out)
             average_with(chosen, Retriever(DEFAULT), share)
             chosen.save(out / folder, card=None, origin=chosen.origin)
 
