@@ -74,7 +74,12 @@ def curve(task: str) -> dict[str, Any]:
     rows = [r for r in maps if task in r] + rows
     names = [r["trial"].replace("untrained, map", "the map alone") for r in rows]
     points = [(n, r[task]["monolingual"], r[task]["pool"]) for n, r in zip(names, rows, strict=True)]
-    ways = (("{} steps, lr 5e-5", "200", "400"), ("x-y, {} steps, lr 5e-5", "200", "800"), ("128 a batch, {} steps, lr 1e-4", "50", "200"))
+    ways = (
+        ("{} steps, lr 5e-5", "200", "400", "800"),
+        ("x-y, {} steps, lr 5e-5", "200", "800"),
+        ("128 a batch, {} steps, lr 1e-4", "50", "200"),
+        ("{} steps, lr 5e-4, LoRA", "200", "800"),
+    )
     longer = [[names.index("both, 2 negatives, " + way.format(n)) for n in steps] for way, *steps in ways]
     return {
         "svg": scatter(points, f"pool against own language on {task}", untrained["monolingual"], longer),
