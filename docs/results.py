@@ -25,7 +25,7 @@ Point = tuple[str, float, float]  # what it is, own language, pool
 
 def scatter(points: list[Point], label: str, own: float | None = None, paths: Sequence[Sequence[int]] = ()) -> str:
     """Pool against own language, points numbered from 1. own: the untrained model's own language, as a line; paths: points joined."""
-    wide, tall, left, top = 520, 340, 52, 12
+    wide, tall, left, top = 520, 400, 52, 12
     right, low = wide - 16, tall - 42
     (x0, x1, across), (y0, y1, up) = span([p[1] for p in points] + [own] * (own is not None)), span([p[2] for p in points])
 
@@ -66,10 +66,12 @@ def span(values: list[float]) -> tuple[float, float, list[float]]:
 
 
 def curve(task: str) -> dict[str, Any]:
-    """The development trials on one task, all at one share of the base: the picture, and what its numbers are."""
+    """The development trials on one task, all at one share of the base (but the anchored one, far below): the picture, and what its numbers are."""
     rows = methods.found("located")["rows"]
     untrained = next(r for r in rows if r["trial"] == "untrained")[task]
     rows = [r for r in rows if r["share"] == 0.4 and not r.get("after")]
+    below = [f"{r[task]['pool']:.3f}" for r in rows if "anchored" in r["trial"]]
+    rows = [r for r in rows if "anchored" not in r["trial"]]
     maps = [r for r in methods.found("balanced")["rows"] if r["trial"] == "untrained, map" and not r["after"]]
     rows = [r for r in maps if task in r] + rows
     names = [r["trial"].replace("untrained, map", "the map alone") for r in rows]
@@ -85,6 +87,7 @@ def curve(task: str) -> dict[str, Any]:
         "svg": scatter(points, f"pool against own language on {task}", untrained["monolingual"], longer),
         "key": [{"name": n, "own": f"{o:.4f}", "pool": f"{p:.4f}"} for n, o, p in points],
         "untrained": f"{untrained['pool']:.3f}",
+        "below": ", ".join(below),
     }
 
 
