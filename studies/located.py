@@ -45,6 +45,7 @@ BASE = {
 }
 BOTH = {"data.sources": ["mlqa", "LOCATED"], "data.window": 600, "batches.corpora": 0.0}
 LONG = {**BOTH, "batches.negatives": 2, "training.steps": 200, "training.lr": 5e-5}
+LORA = {"model.lora": {"rank": 16, "alpha": 32}, "training.lr": 5e-4}
 # name -> settings over BASE, and the shares of the base's weights at which it is measured
 TRIALS: dict[str, tuple[dict, tuple[float, ...]]] = {
     "paragraphs": ({"data.sources": ["mlqa"], "data.window": 600}, SHARES),
@@ -60,9 +61,9 @@ TRIALS: dict[str, tuple[dict, tuple[float, ...]]] = {
     # the untrained model's scores of the batch's passages as an anchor; half of the layers left alone; low-rank adapters, ten times the rate
     "both, 2 negatives, 200 steps, lr 5e-5, anchored": ({**LONG, "objective.terms": [BITEXT, {"name": "distil-scores", "temperature": 0.02}]}, SHARES),
     "both, 2 negatives, 200 steps, lr 5e-5, upper 6 layers": ({**LONG, "training.freeze_layers": 6}, SHARES),
-    "both, 2 negatives, 200 steps, lr 5e-4, LoRA": ({**LONG, "model.lora": {"rank": 16, "alpha": 32}, "training.lr": 5e-4}, (0.2, 0.4)),
-    "both, 2 negatives, x-y, 200 steps, lr 5e-4, LoRA": ({**LONG, "batches.strategy": "x-y", "model.lora": {"rank": 16, "alpha": 32}, "training.lr": 5e-4}, (0.2, 0.4)),
-    "both, 2 negatives, 800 steps, lr 5e-4, LoRA": ({**LONG, "model.lora": {"rank": 16, "alpha": 32}, "training.steps": 800, "training.lr": 5e-4}, (0.0, 0.2, 0.4)),
+    "both, 2 negatives, 200 steps, lr 5e-4, LoRA": ({**LONG, **LORA}, (0.2, 0.4)),
+    "both, 2 negatives, x-y, 200 steps, lr 5e-4, LoRA": ({**LONG, "batches.strategy": "x-y", **LORA}, (0.2, 0.4)),
+    "both, 2 negatives, 800 steps, lr 5e-4, LoRA": ({**LONG, "training.steps": 800, **LORA}, (0.0, 0.2, 0.4)),
     "both, 2 negatives, 800 steps, lr 5e-5": ({**LONG, "training.steps": 800}, (0.2, 0.3, 0.4)),
     "both, 2 negatives, x-y, 800 steps, lr 5e-5": ({**LONG, "batches.strategy": "x-y", "training.steps": 800, "training.checkpoint_every": 100}, (0.2, 0.3, 0.4)),
 }

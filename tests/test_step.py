@@ -121,7 +121,6 @@ def test_adapters_alone_are_trained_and_merged_into_an_ordinary_folder(chain, tm
 
 
 def test_adapters_begin_alike_and_go_on_after_a_cut(chain, tmp_path):
-    pytest.importorskip("peft")
     settings = config(chain)
     settings["model"]["lora"] = {"rank": 4}
     whole = weights(train(settings, tmp_path / "whole"))
