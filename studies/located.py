@@ -75,6 +75,9 @@ SOUPS: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
     "both, 2 negatives, 800 steps, x-y and hybrid averaged": (
         ("both, 2 negatives, x-y, 800 steps, lr 5e-5", "both, 2 negatives, 800 steps, lr 5e-5"), (0.2, 0.3, 0.4),
     ),
+    "both, 2 negatives, 800 steps, x-y, hybrid and LoRA averaged": (
+        ("both, 2 negatives, x-y, 800 steps, lr 5e-5", "both, 2 negatives, 800 steps, lr 5e-5", "both, 2 negatives, 800 steps, lr 5e-4, LoRA"), (0.2,),
+    ),
 }  # fmt: skip
 
 # what is fitted on them afterwards, on SIB-200's sentences in XQuAD-R's languages and, for the map, on the located pairs
