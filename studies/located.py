@@ -86,10 +86,11 @@ AFTER = {
     ("both, 2 negatives, 400 steps, lr 5e-5", 0.4): {"lsar": ["sib-200"]},
 }
 
-# models written to OUT for the tests: what `--recipe balanced` trains (same plan, same settings; studies/recipe.toml), the one before, and
-# half of that (studies/low-resource.toml)
+# models written to OUT for the tests: what `--recipe balanced` trains (same plans, same settings), then the recipes before it, newest
+# first (studies/recipe.toml, studies/low-resource.toml)
 CHOSEN = {
-    "balanced": ("both, 2 negatives, x-y, 800 steps, lr 5e-5", 0.2),
+    "balanced": ("both, 2 negatives, 800 steps, x-y and hybrid averaged", 0.2),
+    "balanced-800": ("both, 2 negatives, x-y, 800 steps, lr 5e-5", 0.2),
     "balanced-400": ("both, 2 negatives, 400 steps, lr 5e-5", 0.4),
     "balanced-200": ("both, 2 negatives, 200 steps, lr 5e-5", 0.4),
 }
