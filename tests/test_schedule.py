@@ -149,3 +149,9 @@ def test_the_command_prints_one_object_a_step_and_nothing_else(run, tmp_path):
     assert all(len(r["pairs"]) == 32 and all(len(p) == 3 for p in r["pairs"]) for r in rows)
     status, out, _ = run("schedule", tmp_path / "c.toml")
     assert status == 0 and "SHA-256" in out and "mono: 50 of 100 batches" in out
+    with (tmp_path / "c.toml").open("a") as file:
+        file.write('[[soup]]\nbatches = { strategy = "x-y" }\n[[soup]]\n')
+    status, out, _ = run("schedule", tmp_path / "c.toml", "--steps", "4")
+    assert status == 0 and "run 1 of 2" in out and "cross: 4 of 4" in out and "mono: 2 of 4" in out
+    status, out, _ = run("schedule", tmp_path / "c.toml", "--steps", "2", "--json")
+    assert [json.loads(line)["run"] for line in out.splitlines()] == [1, 1, 2, 2]

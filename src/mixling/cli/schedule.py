@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from mixling.batches.schedule import Schedule
+    from mixling.training.pairs import Pairs
 
 
 def run(
@@ -15,17 +19,27 @@ def run(
 ) -> None:
     """Show the batches that a configuration makes: languages, shares, padding, a hash of the plan."""
     import json
-    from collections import Counter
 
-    from mixling.training.config import read
+    from mixling.training.config import ingredients, read
     from mixling.training.pairs import prepare
 
     settings = read(config)
-    _, schedule, pairs = prepare(settings)
-    if json_:
-        for step in range(steps):
-            typer.echo(json.dumps(schedule.describe(step), ensure_ascii=False))
-        return
+    runs = ingredients(settings) or [settings]
+    for n, run in enumerate(runs, 1):
+        _, schedule, pairs = prepare(run)
+        which = {"run": n} if len(runs) > 1 else {}
+        if json_:
+            for step in range(steps):
+                typer.echo(json.dumps({**which, **schedule.describe(step)}, ensure_ascii=False))
+            continue
+        if which:
+            typer.echo(f"run {n} of {len(runs)}")
+        _show(schedule, pairs, steps)
+
+
+def _show(schedule: Schedule, pairs: Pairs, steps: int) -> None:
+    from collections import Counter
+
     kinds, languages, avoided = Counter[str](), Counter[tuple[str, str]](), 0.0
     real = padded = 0
     for step in range(steps):

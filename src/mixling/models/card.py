@@ -17,11 +17,7 @@ their own. Measure it with `mixling evaluate FOLDER --task xquad-r`.
 {usage}
 | what | how |
 |---|---|
-| strategy | {strategy}, {size} pairs a batch, {steps} steps |
-| objective | {objective}, temperature {temperature} |
-| averaged with the base | {average} |
-{result}| plan of the batches (SHA-256) | `{plan}` |
-{data}
+{rows}
 
 ## Configuration
 
@@ -70,25 +66,26 @@ def shown(base: str) -> str:
 def trained(run: dict[str, Any]) -> str:
     """The card of a trained retriever, from the facts of its run (run.json)."""
     c = run["config"]
-    b, base = c["batches"], c["model"]["name"]
+    base, runs = c["model"]["name"], run.get("runs") or [run]
     rows = [
-        f"| data: {name} | {d['questions']} questions, {d['passages']} passages, SHA-256 `{d['sha256'][:16]}` |"
-        for name, d in run["data"].items()
+        *(
+            x
+            for n, r in enumerate(runs, 1)
+            for x in _rows(r, f", run {n} of {len(runs)}, averaged" if len(runs) > 1 else "")
+        ),
+        f"| averaged with the base | {c['training']['average_with_base'] or 'no'} |",
+        *(
+            f"| data: {name} | {d['questions']} questions, {d['passages']} passages, SHA-256 `{d['sha256'][:16]}` |"
+            for name, d in run["data"].items()
+        ),
     ]
     languages = {x for d in run["data"].values() for x in d["languages"]}
     return head(base, languages, run.get("license")) + _TRAINED.format(
         base=shown(base),
-        strategy=f"hybrid({b['alpha']:g})" if b["strategy"] == "hybrid" else b["strategy"],
+        strategy=" and ".join(_strategy(r) for r in runs),
         version=run["versions"]["mixling"],
         usage=_USAGE,
-        size=b["size"],
-        steps=run["steps"],
-        objective=c["objective"]["name"],
-        temperature=c["objective"]["temperature"],
-        average=c["training"]["average_with_base"] or "no",
-        plan=run["plan"],
-        result=_result(run.get("best")),
-        data="\n".join(rows),
+        rows="\n".join(rows),
         config=json.dumps(_without_ways(c), indent=1, ensure_ascii=False),
     )
 
@@ -134,7 +131,21 @@ def _without_ways(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
-def _result(best: dict[str, Any] | None) -> str:
-    if not best:
-        return ""
-    return f"| validation, {best['task']} | {best['metric']} {best['value']:.4f} at step {best['step']} |\n"
+def _strategy(run: dict[str, Any]) -> str:
+    b = run["config"]["batches"]
+    return f"hybrid({b['alpha']:g})" if b["strategy"] == "hybrid" else b["strategy"]
+
+
+def _rows(run: dict[str, Any], which: str) -> list[str]:
+    """What was done in a run. which: of several, which one."""
+    c, best = run["config"], run.get("best")
+    found = [
+        f"| strategy{which} | {_strategy(run)}, {c['batches']['size']} pairs a batch, {run['steps']} steps |",
+        f"| objective | {c['objective']['name']}, temperature {c['objective']['temperature']} |",
+        f"| plan of the batches (SHA-256) | `{run['plan']}` |",
+    ]
+    if best:
+        found.append(
+            f"| validation, {best['task']} | {best['metric']} {best['value']:.4f} at step {best['step']} |"
+        )
+    return found

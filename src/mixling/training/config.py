@@ -275,6 +275,11 @@ class Config(_Part):
     batches: BatchesConfig = Field(default_factory=lambda: BatchesConfig())
     objective: ObjectiveConfig = Field(default_factory=lambda: ObjectiveConfig())
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig())
+    soup: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="a table for each of several runs over these settings, whose weights are averaged (arXiv:2203.05482); in it "
+        'what is its own of batches, objective, training and model.lora, for instance batches = { strategy = "x-y" }; default: one run',
+    )
 
 
 def recipes() -> list[str]:
@@ -287,15 +292,40 @@ def read(config: str | Path | dict | Config | None, recipe: str | None = None) -
     Raises MixlingError naming file, field, what was expected."""
     if isinstance(config, Config):
         return config
-    where = "configuration"
-    if config is None:
-        where, config = f"recipe {recipe}", {}
-    elif not isinstance(config, dict):
-        where, config = str(config), toml_of(Path(config))
+    where, mine = "configuration", config
+    if mine is None:
+        where, mine = f"recipe {recipe}", {}
+    elif not isinstance(mine, dict):
+        where, mine = str(mine), toml_of(Path(mine))
     if recipe is not None:
         of_recipe = toml_of(RECIPES / f"{choose(recipe, recipes(), 'recipe')}.toml")
-        config = {k: _over(of_recipe.get(k), config.get(k)) for k in {**of_recipe, **config}}
-    return checked(Config, config, where)
+        if any(_shared(run, mine) for run in of_recipe.get("soup", [])):
+            del of_recipe["soup"]  # its runs differ in what this configuration settles
+        mine = _over(of_recipe, mine)
+    settings = checked(Config, mine, where)
+    ingredients(settings, where)
+    return settings
+
+
+def ingredients(settings: Config, where: str = "configuration") -> list[Config]:
+    """The runs of a soup, each as a run of its own; none where there is no soup. What comes after the averaging (the base's share, a map
+    fitted afterwards) is none of theirs. Raises MixlingError where they could not be averaged."""
+    whole, runs = settings.model_dump(mode="json", exclude={"soup"}), []
+    for n, tables in enumerate(settings.soup, 1):
+        run = checked(Config, _over(_over(whole, tables), {"soup": []}), f"{where}: soup, run {n}")
+        same = {"data": run.data == settings.data, "training.average_with_base": run.training.average_with_base == settings.training.average_with_base,
+                "model": run.model.model_copy(update={"lora": None}) == settings.model.model_copy(update={"lora": None})}  # fmt: skip
+        if not all(same.values()) or "soup" in tables:
+            wrong = ", ".join(k for k, v in same.items() if not v) or "soup"
+            raise MixlingError(
+                f"{where}: soup, run {n}: {wrong} must be that of all runs; a run has its own batches, objective, training and model.lora"
+            )
+        training = run.training.model_copy(update={"average_with_base": 0.0})
+        model = run.model
+        if model.map is not None and model.map.when == "after":
+            model = model.model_copy(update={"map": None})
+        runs.append(run.model_copy(update={"training": training, "model": model}))
+    return runs
 
 
 def older(run: dict[str, Any]) -> dict[str, Any]:
@@ -307,10 +337,17 @@ def older(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def _over(below: Any, above: Any) -> Any:
-    """A table of a recipe with the settings of a configuration over it; a list is replaced as a whole."""
+    """Settings with others over them, table by table; a list is replaced as a whole."""
     if isinstance(below, dict) and isinstance(above, dict):
-        return {**below, **above}
+        return {k: _over(below.get(k), above.get(k)) for k in {**below, **above}}
     return below if above is None else above
+
+
+def _shared(one: Any, other: Any) -> bool:
+    """Whether two tables give one and the same setting."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return any(_shared(one[k], other[k]) for k in one.keys() & other.keys())
+    return True
 
 
 def checked(model: type[Model], content: dict, where: str) -> Model:

@@ -12,7 +12,7 @@ from mixling.training.config import Config, LoraConfig, MapConfig, SourceConfig,
 def explain() -> str:
     """Every table, setting, default and meaning, as commented TOML."""
     lines = []
-    tables: list[tuple[str, Any]] = [(n, f.annotation) for n, f in Config.model_fields.items()]
+    tables: list[tuple[str, Any]] = [(n, f.annotation) for n, f in Config.model_fields.items() if n != "soup"]
     more = [("[data.sources]", SourceConfig), ("[objective.terms]", TermConfig), ("model.map", MapConfig), ("model.lora", LoraConfig),
             ("training.validation", ValidationConfig)]  # fmt: skip
     for name, part in [*tables, *more]:
@@ -29,4 +29,4 @@ def explain() -> str:
             shown = {"True": "true", "False": "false"}.get(shown, shown)
             lines.append(f"{key} = {shown}  # {field.description}")
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, f"[[soup]]  # {Config.model_fields['soup'].description}", ""])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mixling.models.retriever import Retriever
 from mixling.preparation.locate import locate
+from mixling.training.begin import begin
 from mixling.training.config import Config, SourceConfig
 from mixling.training.pairs import corpus_of
 
@@ -14,13 +14,12 @@ SENTENCES = "-sentences"  # what a located source's name ends with
 
 def with_sentences(settings: Config, out: Path) -> Config:
     """The settings with ordinary folders `out`/NAME-sentences for sources with `sentences`, made where they are not there yet."""
-    m, sources = settings.model, []
+    sources = []
     for s in settings.data.sources:
         if s.sentences:
             name = s.name + SENTENCES
             if not (out / name).exists():
-                reader = Retriever(m.name, pooling=m.pooling, prompts=m.prompts, similarity=m.similarity)
-                locate(reader, corpus_of(s, settings.data.skip_bad), out / name)
+                locate(begin(settings.model), corpus_of(s, settings.data.skip_bad), out / name)
             s = SourceConfig(name=name, path=str(out / name), weight=s.weight)
         sources.append(s)
     return settings.model_copy(update={"data": settings.data.model_copy(update={"sources": sources})})

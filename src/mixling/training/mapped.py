@@ -8,20 +8,22 @@ from mixling.debiasing.debias import debias
 from mixling.debiasing.maps import Affine
 from mixling.models.affine import affine
 from mixling.models.retriever import Retriever
+from mixling.training.begin import begin
 from mixling.training.config import Config
 from mixling.training.located import SENTENCES
 
 BITEXT = ["sib-200"]
 
 
-def behind_map(settings: Config, out: Path) -> Config:
-    """The settings with the model behind its map, an ordinary folder `out`/map that is made where it is not there yet."""
+def before(settings: Config, out: Path) -> Config:
+    """The settings with the model behind its map where it has one before training, an ordinary folder `out`/map that is made where
+    it is not there yet."""
     m, folder = settings.model, out / "map"
-    assert m.map is not None
+    if m.map is None or m.map.when == "after":
+        return settings
     if not folder.exists():
-        base = Retriever(m.name, pooling=m.pooling, prompts=m.prompts, similarity=m.similarity)
         fit = m.map.fit or (BITEXT if m.map.method == "lsar" else [*BITEXT, "mlqa"])
-        debias(base, m.map.method, fit, folder, languages=m.map.languages, keep=out / "map-vectors")
+        debias(begin(m), m.map.method, fit, folder, languages=m.map.languages, keep=out / "map-vectors")
     model = m.model_copy(
         update={"name": str(folder), "map": None, "pooling": None, "prompts": None, "similarity": None}
     )

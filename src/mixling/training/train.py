@@ -20,24 +20,25 @@ import torch
 from accelerate.utils import broadcast_object_list
 
 from mixling.batches.permutation import mix
-from mixling.corpora.files import claim, write_text
+from mixling.corpora.files import claim
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import task
 from mixling.evaluation.measure import means
 from mixling.evaluation.tasks import Task
-from mixling.machine import flags, has_bf16, keep_memory, machine, versions
-from mixling.models.card import trained
+from mixling.machine import flags, has_bf16, keep_memory
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 from mixling.training import checkpoint
-from mixling.training.average import average_with
+from mixling.training.begin import begin, on_cpu
 from mixling.training.config import Config, TrainingConfig, ValidationConfig, older, read
+from mixling.training.finish import finish
 from mixling.training.lighter import adapt, checkpoint_layers, freeze_layers
 from mixling.training.located import with_sentences
-from mixling.training.mapped import behind_map, map_after
+from mixling.training.mapped import before
 from mixling.training.objective import Objective
 from mixling.training.pairs import Pairs, prepare
 from mixling.training.processes import add_up
+from mixling.training.soup import soup
 from mixling.training.step import Tokens, ahead, backward
 from mixling.training.word_table import WordTable, forget, others, word_table
 
@@ -57,10 +58,19 @@ def train(
     """Train a retriever and write it to `out`/model, an ordinary sentence-transformers folder.
 
     config: a TOML file, a dictionary or a Config; recipe: a name, whose settings stand where config has none. `out` is the run: config.json, log.jsonl, checkpoints,
-    model, run.json. If it holds a run of the same configuration that was cut off, that run goes on, and ends
+    model, run.json (of a soup run-1, run-2, …, each with these). If it holds a run of the same configuration that was cut off, that run goes on, and ends
     in the same bits. Returns the model folder. Raises MixlingError when configuration or data are wrong.
     """
     settings, out = read(config, recipe), Path(out)
+
+    def run(settings: Config, out: Path, made: Path) -> Path:
+        return _run(settings, out, made, on_step)
+
+    return soup(settings, out, run) if settings.soup else run(settings, out, out)
+
+
+def _run(settings: Config, out: Path, made: Path, on_step: Callable[[dict], None] | None) -> Path:
+    """One run. made: where located sentences and the map lie."""
     accelerator = _accelerator(settings.training, out)
     main = accelerator.is_main_process
     if main:
@@ -73,17 +83,9 @@ def train(
         accelerator.init_trackers("mixling")
     keep_memory()
     with accelerator.main_process_first():
-        settings = with_sentences(settings, out)
-        if settings.model.map is not None and settings.model.map.when == "before":
-            settings = behind_map(settings, out)
+        settings = before(with_sentences(settings, made), made)
         corpora, schedule, pairs = prepare(settings)
-        retriever = Retriever(
-            settings.model.name,
-            device=str(accelerator.device),
-            pooling=settings.model.pooling,
-            prompts=settings.model.prompts,
-            similarity=settings.model.similarity,
-        )
+        retriever = begin(settings.model, str(accelerator.device))
     for corpus in corpora:
         if corpus.skipped and main:
             print(f"mixling: {corpus.name}: {len(corpus.skipped)} bad rows skipped, the first: {corpus.skipped[0]}",
@@ -91,23 +93,18 @@ def train(
     begun = time.perf_counter()
     best, last = _loop(settings, out, accelerator, retriever, pairs, on_step)
     if main:
-        share = settings.training.average_with_base
-        if share:
-            average_with(retriever, Retriever(settings.model.name, pooling=settings.model.pooling), share)
-        if settings.model.map is not None:
-            map_after(settings, retriever, out, "bf16" if accelerator.mixed_precision == "bf16" else "fp32")
-        _finish(
+        finish(
             settings,
             out,
             retriever,
-            corpora,
             {
                 "steps": last,
                 "best": best,
                 "seconds": round(time.perf_counter() - begun, 1),
                 "plan": schedule.fingerprint(min(settings.training.steps, 100)),
-                "precision": accelerator.mixed_precision,
+                "precision": "bf16" if accelerator.mixed_precision == "bf16" else "fp32",
                 "processes": accelerator.num_processes,
+                "data": {c.name: _facts(c) for c in corpora},
             },
         )
     accelerator.wait_for_everyone()
@@ -118,8 +115,8 @@ def _accelerator(settings: TrainingConfig, out: Path) -> Accelerator:
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
-    on_cpu = settings.device == "cpu" or not torch.cuda.is_available()
-    able = has_bf16() if on_cpu else torch.cuda.is_bf16_supported()
+    cpu = on_cpu(settings)
+    able = has_bf16() if cpu else torch.cuda.is_bf16_supported()
     if settings.precision == "bf16" and not able:
         raise MixlingError(
             "training.precision is bf16, but this processor has no bf16 instructions "
@@ -129,7 +126,7 @@ def _accelerator(settings: TrainingConfig, out: Path) -> Accelerator:
     AcceleratorState._reset_state()  # accelerate keeps one precision a process; a study may train in several
     try:
         accelerator = Accelerator(
-            mixed_precision=precision, cpu=on_cpu, project_dir=str(out), log_with=settings.trackers or None
+            mixed_precision=precision, cpu=cpu, project_dir=str(out), log_with=settings.trackers or None
         )
     except ValueError as error:
         if not settings.trackers:
@@ -350,26 +347,11 @@ def _validate(
     return {**best, "since": since, "stopped": bool(v.patience and since >= v.patience)}
 
 
-def _finish(
-    settings: Config, out: Path, retriever: Retriever, corpora: list[Corpus], facts: dict[str, Any]
-) -> None:
-    data = {
-        c.name: {
-            "sha256": c.fingerprint(),
-            "questions": c.questions.num_rows,
-            "passages": c.passages.num_rows,
-            "languages": c.languages(),
-            "skipped": list(c.skipped),
-        }
-        for c in corpora
+def _facts(corpus: Corpus) -> dict[str, Any]:
+    return {
+        "sha256": corpus.fingerprint(),
+        "questions": corpus.questions.num_rows,
+        "passages": corpus.passages.num_rows,
+        "languages": corpus.languages(),
+        "skipped": list(corpus.skipped),
     }
-    run = {
-        **facts,
-        "data": data,
-        "config": settings.model_dump(mode="json"),
-        "versions": versions(),
-        "machine": machine(),
-    }
-    origin = {"base": retriever.name, "license": retriever.origin.get("license"), "plan": facts["plan"]}
-    retriever.save(out / "model", trained({**run, "license": origin["license"]}), origin)
-    write_text(out / "run.json", json.dumps(run, indent=1, ensure_ascii=False))

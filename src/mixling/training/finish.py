@@ -1,0 +1,35 @@
+"""The end of a run: averaged with the base, a map behind it, the model folder with its card, run.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mixling.corpora.files import write_text
+from mixling.machine import machine, versions
+from mixling.models.card import trained
+from mixling.models.retriever import Retriever
+from mixling.training.average import average_with
+from mixling.training.begin import begin
+from mixling.training.config import Config
+from mixling.training.mapped import map_after
+
+
+def finish(settings: Config, out: Path, retriever: Retriever, facts: dict[str, Any]) -> None:
+    """Write `out`/model and then `out`/run.json, which says that the run is done. facts: steps, best, seconds, plan, precision,
+    data, and of a soup its runs."""
+    share = settings.training.average_with_base
+    if share:
+        average_with(retriever, begin(settings.model), share)
+    if settings.model.map is not None:
+        map_after(settings, retriever, out, facts["precision"])
+    run = {
+        **facts,
+        "config": settings.model_dump(mode="json"),
+        "versions": versions(),
+        "machine": machine(),
+    }
+    origin = {"base": retriever.name, "license": retriever.origin.get("license"), "plan": facts["plan"]}
+    retriever.save(out / "model", trained({**run, "license": origin["license"]}), origin)
+    write_text(out / "run.json", json.dumps(run, indent=1, ensure_ascii=False))
