@@ -19,7 +19,7 @@ from mixling.reports.figures import bars, language_map
 from mixling.reports.html import environment
 
 ROOT = Path(__file__).parent.parent
-SHOWN = ("none", "mDPR's way, German", "hybrid", "balanced recipe")  # as many as bars have colours
+SHOWN = ("none", "mDPR's way, German", "hybrid", "balanced recipe, 800 steps")  # as many as bars have colours
 Point = tuple[str, float, float]  # what it is, own language, pool
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from studies.robustness import GERMAN, INSIDE, NONE, RECIPE, SETTINGS, contrast
+from studies.robustness import GERMAN, INSIDE, NONE, RECIPE_800, SETTINGS, contrast
 
 from mixling.corpora.files import write_text
 from mixling.evaluation.result import Result
@@ -34,9 +34,9 @@ MODELS = {
     GERMAN: str(run_folder(TRAINED, GERMAN, 0) / "run" / "model"),
     "hybrid": str(run_folder(TRAINED, "hybrid", 0) / "run" / "model"),
     "x-y": str(run_folder(TRAINED, "x-y", 0) / "run" / "model"),
-    RECIPE: "runs/located/balanced",
+    RECIPE_800: "runs/located/balanced-800",
 }
-CONTRASTS = ((NONE, GERMAN), (NONE, "hybrid"), (GERMAN, "hybrid"), ("x-y", "hybrid"), (NONE, RECIPE))
+CONTRASTS = ((NONE, GERMAN), (NONE, "hybrid"), (GERMAN, "hybrid"), ("x-y", "hybrid"), (NONE, RECIPE_800))
 
 
 def kept(result: Result, task: str, noisy: str, setting: str) -> dict[str, float] | None:
