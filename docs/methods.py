@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ SETTINGS = {"own": "monolingual", "cross": "cross-lingual", "pool": "pool"}
 RECIPE = {
     "none": "untrained",
     "map": "the map that ships (39 languages)",
-    "recipe-400": "the recipe before (hybrid, 400 steps)",
-    "recipe": "`--recipe balanced` (x-y, 800 steps)",
+    "recipe-800": "the recipe before (x-y, 800 steps)",
+    "recipe": "`--recipe balanced` (x-y and hybrid, averaged)",
 }
 
 
@@ -162,8 +163,8 @@ def recipe() -> Table:
                 {
                     "task": task,
                     "model": RECIPE[run["variant"]],
-                    **{k: f"{mine[s]['mAP']:.4f}" for k, s in SETTINGS.items() if s in mine},
-                    "distance": f"{mine['pool']['rank_distance']:.0f}",
+                    **{k: f"{mine[s]['mAP']:.4f}" if s in mine else "" for k, s in SETTINGS.items()},
+                    "distance": "" if math.isnan(distance := mine["pool"]["rank_distance"]) else f"{distance:.0f}",
                     "nDCG@20": f"{mine['pool']['nDCG@20']:.4f}",
                     "own, change": change(moved.get("monolingual.mAP")),
                     "pool, change": change(moved.get("pool.mAP")),
