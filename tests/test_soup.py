@@ -105,6 +105,12 @@ def test_cut_off_in_its_second_run_it_ends_in_the_same_bits(chain, tmp_path):
     again = train(settings, tmp_path / "cut", on_step=lambda row: steps.append(row["step"]))
     assert steps[6:] == [1, 2]  # the step that was cut off has no checkpoint
     near(weights(whole), weights(again), 0)
+    for n in (1, 2):  # seconds are of all steps, those before the cut too
+        run = tmp_path / "cut" / f"run-{n}"
+        spent = [json.loads(x)["seconds"] for x in (run / "log.jsonl").read_text().splitlines()]
+        assert len(spent) == 5 - n and json.loads((run / "run.json").read_text())["seconds"] == pytest.approx(
+            sum(spent), abs=0.06
+        )
     train(settings, tmp_path / "cut", on_step=lambda row: steps.append(row["step"]))
     assert len(steps) == 8
     with pytest.raises(MixlingError, match=r"another configuration \(soup\)"):

@@ -90,7 +90,6 @@ def _run(settings: Config, out: Path, made: Path, on_step: Callable[[dict], None
         if corpus.skipped and main:
             print(f"mixling: {corpus.name}: {len(corpus.skipped)} bad rows skipped, the first: {corpus.skipped[0]}",
                   file=sys.stderr)  # fmt: skip
-    begun = time.perf_counter()
     best, last = _loop(settings, out, accelerator, retriever, pairs, on_step)
     if main:
         finish(
@@ -100,7 +99,7 @@ def _run(settings: Config, out: Path, made: Path, on_step: Callable[[dict], None
             {
                 "steps": last,
                 "best": best,
-                "seconds": round(time.perf_counter() - begun, 1),
+                "seconds": _seconds(out / "log.jsonl"),
                 "plan": schedule.fingerprint(min(settings.training.steps, 100)),
                 "precision": "bf16" if accelerator.mixed_precision == "bf16" else "fp32",
                 "processes": accelerator.num_processes,
@@ -345,6 +344,11 @@ def _validate(
         }
     since = best["since"] + 1
     return {**best, "since": since, "stopped": bool(v.patience and since >= v.patience)}
+
+
+def _seconds(log: Path) -> float:
+    """Of all steps, those before a cut too."""
+    return round(sum(json.loads(x)["seconds"] for x in log.read_text(encoding="utf-8").splitlines()), 1)
 
 
 def _facts(corpus: Corpus) -> dict[str, Any]:
