@@ -30,7 +30,7 @@ from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 from mixling.preparation.locate import KEEP, MARGIN, best_sentence, cut, holding, locate
 from mixling.studies.study import changed
-from mixling.training.average import average_with
+from mixling.training.average import average, average_with
 from mixling.training.train import train
 
 RESULT = Path(__file__).with_suffix(".json")
@@ -168,8 +168,8 @@ def ready(name: str, out: Path) -> tuple[Retriever, float]:
     names, _ = SOUPS.get(name, ((name,), ()))
     places = [trained(n, out) for n in names]
     student = Retriever(str(places[0]))
-    for n, place in enumerate(places[1:], 2):
-        average_with(student, Retriever(str(place)), 1 / n)
+    if name in SOUPS:
+        average(student, places)
     return student, sum(json.loads((p.parent / "run.json").read_text())["seconds"] for p in places)
 
 

@@ -1,6 +1,10 @@
-"""Averaging a trained model with the one it came from (Wortsman et al. 2022, arXiv:2109.01903)."""
+"""Averaging a trained model with the one it came from (Wortsman et al. 2022, arXiv:2109.01903), and trained ones with each other
+(Wortsman et al. 2022, arXiv:2203.05482)."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -14,3 +18,9 @@ def average_with(retriever: Retriever, base: Retriever, share: float) -> None:
     for name, weight in retriever.model.named_parameters():
         if name in other:
             weight.lerp_(other[name].to(weight.device), share)
+
+
+def average(retriever: Retriever, folders: Sequence[Path]) -> None:
+    """In place: weights = the mean of those of the models in these folders, which are read one at a time."""
+    for n, folder in enumerate(folders, 1):
+        average_with(retriever, Retriever(str(folder)), 1 / n)

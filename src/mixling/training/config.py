@@ -312,11 +312,11 @@ def ingredients(settings: Config, where: str = "configuration") -> list[Config]:
     fitted afterwards) is none of theirs. Raises MixlingError where they could not be averaged."""
     whole, runs = settings.model_dump(mode="json", exclude={"soup"}), []
     for n, tables in enumerate(settings.soup, 1):
-        run = checked(Config, _over(_over(whole, tables), {"soup": []}), f"{where}: soup, run {n}")
-        same = {"data": run.data == settings.data, "training.average_with_base": run.training.average_with_base == settings.training.average_with_base,
+        run = checked(Config, _over(whole, tables), f"{where}: soup, run {n}")
+        same = {"soup": "soup" not in tables, "data": run.data == settings.data, "training.average_with_base": run.training.average_with_base == settings.training.average_with_base,
                 "model": run.model.model_copy(update={"lora": None}) == settings.model.model_copy(update={"lora": None})}  # fmt: skip
-        if not all(same.values()) or "soup" in tables:
-            wrong = ", ".join(k for k, v in same.items() if not v) or "soup"
+        if not all(same.values()):
+            wrong = ", ".join(k for k, v in same.items() if not v)
             raise MixlingError(
                 f"{where}: soup, run {n}: {wrong} must be that of all runs; a run has its own batches, objective, training and model.lora"
             )

@@ -10,8 +10,7 @@ from pathlib import Path
 from accelerate import PartialState
 
 from mixling.corpora.files import claim
-from mixling.models.retriever import Retriever
-from mixling.training.average import average_with
+from mixling.training.average import average
 from mixling.training.begin import begin, on_cpu
 from mixling.training.config import Config, ingredients, older
 from mixling.training.finish import finish
@@ -44,8 +43,7 @@ def soup(settings: Config, out: Path, run: Callable[[Config, Path, Path], Path])
 def _average(settings: Config, out: Path, folders: list[Path]) -> None:
     settings = before(with_sentences(settings, out), out)  # made by the runs
     retriever = begin(settings.model)
-    for n, folder in enumerate(folders, 1):
-        average_with(retriever, Retriever(str(folder / "model")), 1 / n)
+    average(retriever, [folder / "model" for folder in folders])
     done = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in folders]
     facts = {
         "steps": sum(r["steps"] for r in done),
