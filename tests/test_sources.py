@@ -1,7 +1,12 @@
 """Readers of published sets: counts where a set is here, fixtures of our own in the exact published form elsewhere."""
 
 import gzip
+import http.server
+import io
 import json
+import threading
+import zipfile
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -313,7 +318,8 @@ def test_the_list_has_every_benchmark_and_says_how_to_get_it(run, data):
     assert status == 0
     for name in SOURCES:
         assert name in out
-    assert "hub miracl/miracl" in out
+    assert "miracl: fetched when first asked for (hub miracl/miracl" in out
+    assert "neuclir: hub neuclir/neuclir1" in out and "below MIXLING_DATA" in out
 
 
 def test_an_mteb_task_is_read(chain):
@@ -380,3 +386,61 @@ def test_an_ir_datasets_set_is_read(monkeypatch):
     assert (one.grades.tolist() == [3] and one.settings() == ["cross-lingual", "pool"]) or one.settings() == [
         "cross-lingual"
     ]
+
+
+def test_a_published_archive_is_fetched_once_and_read(data, tmp_path, monkeypatch):
+    """Its address is known; what stands for the forge here is a server of this process."""
+    import datasets
+
+    from mixling.corpora import catalogue
+
+    monkeypatch.setenv("MIXLING_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    rows = {
+        "eng_Latn": [("0", 'She said "no".'), ("1", "It rained.")],
+        "swh_Latn": [("0", 'Alisema "hapana".'), ("1", "Mvua ilinyesha.")],
+    }
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for code, texts in rows.items():
+            for split, (key, text) in zip(("train", "test"), texts, strict=True):
+                lines = f'index_id\tcategory\ttext\n{key}\ttravel\t"{text.replace(chr(34), chr(34) * 2)}"\n'
+                archive.writestr(f"sib-200-1/data/annotated/{code}/{split}.tsv", lines)
+    asked = []
+
+    class Forge(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200 if self.path == "/1.zip" else 404)
+            self.end_headers()
+            self.wfile.write(packed.getvalue() if self.path == "/1.zip" else b"")
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Forge)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", False, raising=False)
+
+    def at(file, inside):
+        archive = (f"{address}/{file}", inside)
+        monkeypatch.setitem(
+            catalogue.SOURCES, "sib-200", replace(catalogue.SOURCES["sib-200"], archive=archive)
+        )
+
+    at("1.zip", "sib-200-1/data/annotated")
+    found = load("sib-200", "train")
+    assert found.questions["text"].to_pylist() == ['She said "no".', 'Alisema "hapana".']
+    assert found.questions["group"].to_pylist() == ["0", "0"] and found.languages() == ["en", "sw"]
+    assert load("sib-200", "all").questions.num_rows == 4
+    at("1.zip", "elsewhere")
+    with pytest.raises(MixlingError, match=r"no folder 'elsewhere' any more; get .* MIXLING_DATA"):
+        load("sib-200")
+    at("2.zip", "x")
+    with pytest.raises(MixlingError, match=r"cannot fetch .*2\.zip .*get .* MIXLING_DATA"):
+        load("sib-200")
+    server.shutdown()

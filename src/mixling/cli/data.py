@@ -18,7 +18,7 @@ group say the same in several languages. Parquet serves as well as jsonl.""",
 
 Path_ = Annotated[
     Path | None,
-    typer.Option("--path", help="Where the data lies; else MIXLING_DATA, ../shared/data, the hub."),
+    typer.Option("--path", help="Where the data lies; else MIXLING_DATA, ./data, what is fetched."),
 ]
 Split = Annotated[str | None, typer.Option("--split", help="Which split; default: the first.")]
 Skip = Annotated[bool, typer.Option("--skip-bad", help="Go on over bad rows; they are counted and listed.")]
@@ -41,16 +41,18 @@ def list_() -> None:
     table.add_column("what it is", overflow="fold")
     missing = []
     for source in SOURCES.values():
-        here = located(source.name) is not None
+        here = "yes" if located(source.name) is not None else "on demand" if source.fetched else "no"
         counts = next((f"{q:,} /\n{p:,}" for q, p in source.counts.values()), "")
         table.add_row(
             source.name,
-            "yes" if here else "no",
+            here,
             str(len(source.languages)) if len(source.languages) > 1 else source.languages[0].split()[0],
             counts,
             source.about,
         )
-        if not here:
+        if here == "on demand":
+            missing.append(f"{source.name}: fetched when first asked for ({source.get})")
+        elif here == "no":
             missing.append(f"{source.name}: {source.get}; into a folder '{source.where}' below MIXLING_DATA")
     console = Console()
     console.print(table)

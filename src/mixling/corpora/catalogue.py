@@ -1,7 +1,7 @@
 """The named sources: what they are, where they are looked for, how they are read.
 
-A name is looked for in the folder given, else in MIXLING_DATA, else in ../shared/data, else on the hub
-where the publisher's set can be read as it is. Adding a set is one file in `sources/` and its name here.
+A name is looked for in the folder given, else in MIXLING_DATA, in ./data and ../shared/data, else fetched into the cache
+where the publisher's files can be had as they are. Adding a set is one file in `sources/` and its name here.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ SOURCES = {
 
 def roots(given: str | Path | None = None) -> list[Path]:
     """Folders in which named sets are looked for, in order."""
-    folders = [given, os.environ.get("MIXLING_DATA"), "../shared/data"]
+    folders = [given, os.environ.get("MIXLING_DATA"), "data", "../shared/data"]
     return [Path(f) for f in folders if f]
 
 
@@ -140,12 +140,12 @@ def _named(source: Source, split: str | None, path: Any, skip_bad: bool, root: A
         return source.read(folder, split, skip_bad)
     if source.hub is not None:
         return _from_hub(source, split, skip_bad)
+    by_hand = f"get {source.get}, put it into a folder '{source.where}', and set MIXLING_DATA to the folder above it"
     if source.repositories:
         return source.read(hub.fetch(source.repositories, source.name), split, skip_bad)
-    raise MixlingError(
-        f"source '{source.name}' was not found in {', '.join(map(str, roots(root)))}. Fetch {source.get} "
-        f"and put it into a folder '{source.where}', then set MIXLING_DATA to the folder above it"
-    )
+    if source.archive:
+        return source.read(hub.unpacked(*source.archive, source.name, by_hand), split, skip_bad)
+    raise MixlingError(f"source '{source.name}' is not on this machine: {by_hand}")
 
 
 def _from_hub(source: Source, split: str, skip_bad: bool) -> Corpus:

@@ -98,6 +98,24 @@ def fetch(repositories: Sequence[str], name: str) -> Path:
     return folder
 
 
+def unpacked(address: str, inside: str, name: str, by_hand: str) -> Path:
+    """A folder of a published archive, fetched and unpacked once into the cache. by_hand: what to do where it cannot be had."""
+    import datasets
+
+    config = datasets.DownloadConfig(
+        cache_dir=cache_folder() / "archives", extract_compressed_file=True, download_desc=name
+    )
+    try:
+        folder = Path(
+            str(datasets.DownloadManager(name, download_config=config).download_and_extract(address))
+        )
+    except Exception as error:
+        raise MixlingError(f"{name}: cannot fetch {address} ({type(error).__name__}); {by_hand}") from None
+    if not (folder / inside).is_dir():
+        raise MixlingError(f"{name}: {address} has no folder '{inside}' any more; {by_hand}")
+    return folder / inside
+
+
 def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, skipped: Skipped) -> Corpus:
     builder = Builder(name)
     for number, row in enumerate(rows, 1):

@@ -17,7 +17,7 @@ class Source:
     looks for, "passage" or "sentence". parallel: questions are passages too and look for their translations.
     pivot: two-language settings are only those with this language on one side (too many languages for all).
     hub: a data set of the hub that is read row by row; repositories: data sets of the hub whose files are fetched
-    as they are and read like the local ones.
+    as they are and read like the local ones; archive: the address of a packed file and the folder in it that is so read.
     """
 
     name: str
@@ -31,10 +31,16 @@ class Source:
     where: str | None = None
     hub: str | None = None
     repositories: tuple[str, ...] = ()
+    archive: tuple[str, str] | None = None
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     unit: str = "passage"
     parallel: bool = False
     pivot: str | None = None
+
+    @property
+    def fetched(self) -> bool:
+        """Whether the set is fetched when it is asked for and not here."""
+        return bool(self.hub or self.repositories or self.archive)
 
 
 def codes(text: str) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ from mixling.corpora.languages import tag
 from mixling.corpora.source import Source
 from mixling.errors import BadRow, MixlingError, Skipped
 
+COMMIT = "5c29933753692c28773c34ac1f68482007f1d2bb"
+
 
 def reader(human: bool) -> Callable[[Path, str, bool], Corpus]:
     """human: ask the translated question."""
@@ -68,6 +70,7 @@ def _source(name: str, about: str, human: bool) -> Source:
         "github.com/masakhane-io/afriqa, folder data/gold_passages",
         reader(human),
         "afriqa",
+        archive=(f"https://github.com/masakhane-io/afriqa/archive/{COMMIT}.zip", f"afriqa-{COMMIT}/data"),
         counts={"test": (3107, 2926), "dev": (1855, 1767), "train": (2092, 1993)},
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,9 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mixling.corpora.corpus import LINKS, PASSAGES, QUESTIONS, Corpus
+from mixling.corpora.files import text_of
 from mixling.corpora.languages import tag
 from mixling.corpora.source import Source, codes
-from mixling.errors import MixlingError
+from mixling.errors import BadRow, MixlingError
+
+SIB_COMMIT = "e7a172159963fd28c65f1ea53a0cea931bd08719"
 
 
 def parallel(name: str, groups: Iterable[str], languages: Iterable[str], texts: Iterable[str]) -> Corpus:
@@ -70,11 +75,30 @@ def read_tico(folder: Path, split: str, skip_bad: bool) -> Corpus:
 
 
 def read_sib(folder: Path, split: str, skip_bad: bool) -> Corpus:
-    """One Parquet table of FLORES codes and sentences."""
+    """One Parquet table of FLORES codes and sentences, or the files <code>/<split>.tsv as they are published."""
+    if not (folder / "sib-200.parquet").exists() and any(folder.glob("**/*_*/*.tsv")):
+        return _published_sib(folder, split)
     table = _table(folder / "sib-200.parquet", "language", "split", "index_id", "text").to_pandas()
     if split != "all":
         table = table[table["split"] == split]
     return parallel("sib-200", table["index_id"].astype(str), map(tag, table["language"]), table["text"])
+
+
+def _published_sib(folder: Path, split: str) -> Corpus:
+    """Columns index_id, category, text; a text with quotes in it stands in quotes."""
+    groups, languages, texts = [], [], []
+    for path in sorted(folder.glob(f"**/*_*/{'*' if split == 'all' else split}.tsv")):
+        for line, row in enumerate(csv.DictReader(io.StringIO(text_of(path)), delimiter="\t"), 2):
+            key, text = row.get("index_id"), row.get("text")
+            if not key or not (text or "").strip():
+                fix = "fetch the set again"
+                raise BadRow(path, line, "text", row, "columns index_id, category, text, none empty", fix)
+            groups.append(key)
+            languages.append(tag(path.parent.name))
+            texts.append(text)
+    if not texts:
+        raise MixlingError(f"{folder}: no file like eng_Latn/{split}.tsv; fetch the set again")
+    return parallel("sib-200", groups, languages, texts)
 
 
 TICO = Source(
@@ -111,9 +135,13 @@ SIB = Source(
     ("test", "dev", "train", "all"),
     "CC-BY-SA-4.0",
     "Adelani et al. 2024, arXiv:2309.07445",
-    "hub Davlan/sib200, as one Parquet table (language, split, index_id, category, text)",
+    "github.com/dadelani/sib-200, folder data/annotated (or one Parquet table: language, split, index_id, category, text)",
     read_sib,
     "sib-200",
+    archive=(
+        f"https://github.com/dadelani/sib-200/archive/{SIB_COMMIT}.zip",
+        f"sib-200-{SIB_COMMIT}/data/annotated",
+    ),
     counts={"test": (41820, 41820), "dev": (99 * 205, 99 * 205), "train": (701 * 205, 701 * 205)},
     parallel=True,
     pivot="en",

@@ -8,6 +8,8 @@ from mixling.corpora import squad
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.source import Source
 
+COMMIT = "5405d2a77e83d5ccb47623a3f9e5604c3f103193"
+
 
 def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     """One SQuAD file a language, with `sentence_breaks`."""
@@ -27,6 +29,10 @@ XQUAD_R = Source(
     "xquad-r",
     counts={"test": (13090, 2640)},
     unit="sentence",
+    archive=(
+        f"https://github.com/google-research-datasets/lareqa/archive/{COMMIT}.zip",
+        f"lareqa-{COMMIT}/xquad-r",
+    ),
 )
 MLQA_R = Source(
     "mlqa-r",

@@ -37,4 +37,5 @@ MLQA = Source(
     "github.com/facebookresearch/MLQA",
     read,
     "mlqa",
+    archive=("https://dl.fbaipublicfiles.com/MLQA/MLQA_V1.zip", "MLQA_V1"),
 )
