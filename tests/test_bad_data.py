@@ -12,9 +12,11 @@ import pytest
 from mixling.corpora.catalogue import SOURCES, load
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.texts import text_file
+from mixling.debiasing.stock import of_files
 from mixling.errors import MixlingError, Skipped
 from mixling.evaluation.benchmarks import task
 from mixling.searching.documents import documents
+from mixling.searching.parquet import facts
 
 WRONG = (None, 5, -1, "x", "", [], [5], {}, {"x": 5}, True, "\ud800")
 PARAGRAPH = {
@@ -194,3 +196,24 @@ def test_half_a_character_is_refused_by_line_in_texts_and_replaced_in_names(tmp_
     (folder / os.fsdecode(b"caf\xe9.txt")).write_text("Ja.")
     (found,) = documents(folder, Skipped())[1]
     assert found.id == "caf?.txt" and found.digest()
+
+
+@pytest.mark.parametrize("content", [b"", b"no table", b"PAR1xxxxPAR1"])
+def test_what_is_no_parquet_file_is_said_by_every_reader(content, tmp_path):
+    names = ("a.parquet", "corpus.parquet", "sib-200.parquet", "data/train.parquet")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    put(tmp_path / "qrels/train.tsv", "query-id\tcorpus-id\tscore\n")
+    path = tmp_path / "a.parquet"
+    for read in (
+        lambda: text_file(path, 1),
+        lambda: documents(path, Skipped()),
+        lambda: facts(path),
+        lambda: of_files(path),
+        lambda: load(str(tmp_path)),
+        lambda: SOURCES["sib-200"].read(tmp_path, "train", False),
+        lambda: SOURCES["wikiqa"].read(tmp_path, "train", False),
+    ):
+        with pytest.raises(MixlingError, match="not a Parquet file"):
+            read()

@@ -244,6 +244,9 @@ def test_maps_by_language_name_the_language_or_take_it(method, chain, texts):
     out = texts / "out"
     found = debias(str(chain), method, ["sib-200"], out)
     mine, base = Retriever(str(out)), Retriever(str(chain))
+    assert (
+        mine.first_position == base.first_position is not None
+    )  # a map does not keep texts from going packed
     words = ["Das Wasser ist kalt und klar.", "The water is cold and clear."]
     given = mine.encode(words, "passage", languages=["de", "en"])
     assert given == pytest.approx(mine.encode(words, "passage"), abs=1e-6)
@@ -306,6 +309,50 @@ def test_vectors_alone_are_enough(method, tmp_path, run):
         command = [sys.executable, tmp_path / "out" / "apply.py", tmp_path / "x.npy", tmp_path / "y.npy"]
         subprocess.run(command, check=True)
         assert np.load(tmp_path / "y.npy") == pytest.approx(moved.passages, abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["lsar", "centring"])
+def test_a_map_that_is_there_moves_other_vectors(method, chain, texts, run):
+    """Of a model's folder or of a folder of vectors: as the model encodes, or as the vectors were moved."""
+    words, tongues = ["Das Wasser ist kalt.", "The water is cold."], ["de", "en"]
+    debias(str(chain), method, ["sib-200"], texts / "model")
+    base, mine = (
+        Retriever(str(m)).encode(words, "passage", languages=tongues) for m in (chain, texts / "model")
+    )
+    (texts / "in").mkdir()
+    columns = {"vector": list(base), "note": ["a", "b"]}
+    if method == "centring":
+        columns |= {"language": ["deu_Latn", "english"], "role": ["passage"] * 2}  # as people write them
+    pq.write_table(pa.table(columns), texts / "in" / "one.parquet")
+    status, _, err = run("debias", "--vectors", texts / "in", "--map", texts / "model", "-o", texts / "out")
+    assert status == 0, err
+    moved = pq.read_table(texts / "out" / "vectors" / "one.parquet")
+    assert np.stack(moved["vector"].to_pylist()) == pytest.approx(mine, abs=1e-5)
+    assert moved["note"].to_pylist() == ["a", "b"]
+    run("debias", "--vectors", texts / "in", "--map", texts / "out", "-o", texts / "again")
+    again = pq.read_table(texts / "again" / "vectors" / "one.parquet")
+    assert again["vector"].to_pylist() == moved["vector"].to_pylist()
+
+
+def test_maps_that_cannot_be_put_on_vectors(chain, texts, tmp_path, run):
+    (texts / "in").mkdir()
+    pq.write_table(pa.table({"vector": [[1.0] * 32]}), texts / "in" / "one.parquet")
+    debias(str(chain), "shift", ["sib-200"], texts / "shifted")
+    for name, more, expected in (
+        ("balanced", [], "vectors of 32 numbers, the map is for 384"),
+        (chain, [], "no map; give balanced"),
+        (texts / "nowhere", [], "no map; give balanced"),
+        (texts / "shifted", [], "'shift' cannot be put on vectors"),
+        ("balanced", ["--rank", "3"], "leave out the settings"),
+    ):
+        status, _, err = run("debias", "--vectors", texts / "in", "--map", name, *more, "-o", texts / "out")
+        assert status == 2 and expected in err, (name, err)
+        assert not (texts / "out").exists()
+    status, _, err = run("debias", chain, "--map", "balanced", "-o", texts / "out")
+    assert status == 2 and "--map is for --vectors" in err
+    (texts / "in" / "one.parquet").write_text("no table")
+    status, _, err = run("debias", "--vectors", texts / "in", "-o", texts / "out")
+    assert status == 2 and "not a Parquet file" in err
 
 
 def test_vectors_are_fitted_as_texts_are(tmp_path):

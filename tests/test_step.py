@@ -156,7 +156,7 @@ train(json.load(open(sys.argv[1])), sys.argv[2],
 
 def launch(folder, settings, out, processes, *, nodes=1, **environment):
     """Train under torchrun: so many processes, on so many machines (each with its own loopback address)."""
-    (folder / "code.py").write_text(CODE)
+    (folder / "trained.py").write_text(CODE)
     (folder / "config.json").write_text(json.dumps(settings))
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -165,7 +165,7 @@ def launch(folder, settings, out, processes, *, nodes=1, **environment):
     for node in range(nodes):
         command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}", f"--nnodes={nodes}",
                    f"--node-rank={node}", "--master-addr=127.0.0.1", f"--master-port={port}",
-                   f"--local-addr=127.0.0.{node + 1}", str(folder / "code.py"), str(folder / "config.json"), str(out)]  # fmt: skip
+                   f"--local-addr=127.0.0.{node + 1}", str(folder / "trained.py"), str(folder / "config.json"), str(out)]  # fmt: skip
         running.append(
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                              env={**os.environ, "OMP_NUM_THREADS": "1", **environment})

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from mixling.debiasing.debias import debias
 from mixling.encoding.shards import encode
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
@@ -347,6 +348,43 @@ def test_a_store_goes_to_parquet_and_back(chain, address, tmp_path, run):
     index(str(chain), source, otherwise, size=50, precision="fp32")
     with pytest.raises(MixlingError, match="another size"):
         index(str(chain), kept, otherwise)
+
+
+@pytest.mark.parametrize("method", ["lsar", "centring"])
+def test_an_index_that_exists_is_mended_by_a_map_and_nothing_is_encoded(chain, tmp_path, method, monkeypatch):
+    """Unloaded, or as vectors of `mixling encode`, it is the index that the model behind the map makes of the documents."""
+    rows = [
+        {"_id": f"d{i}", "text": f"Text {i}. Neno {i}.", "language": "en" if i % 2 else "sw"}
+        for i in range(30)
+    ]
+    source, kept, fair = tmp_path / "d.jsonl", tmp_path / "kept.parquet", str(tmp_path / "fair")
+    source.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    debias(str(chain), method, ["sample"], fair, languages=["en", "sw"])
+    index(str(chain), source, str(tmp_path / "before"), size=60, precision="fp32")
+    unload(str(tmp_path / "before"), kept)
+    encode(str(chain), source, tmp_path / "v", precision="fp32")
+    index(fair, source, str(tmp_path / "afresh"), size=60, precision="fp32")
+    expected = Searcher(str(tmp_path / "afresh"))
+
+    def refuse(*_, **__):
+        raise AssertionError("a passage was encoded")
+
+    with monkeypatch.context() as m:
+        m.setattr(Retriever, "encode_head", refuse)
+        made = index(fair, kept, str(tmp_path / "moved"))
+        index(fair, source, str(tmp_path / "loaded"), vectors=tmp_path / "v")
+    assert made["passages"] == 30 and index(fair, kept, str(tmp_path / "moved"))["unchanged"] == 30
+    for name in ("moved", "loaded"):
+        one = Searcher(str(tmp_path / name))
+        assert one.store.info["encoder"] == expected.store.info["encoder"]
+        for question in ("Text 7.", "Neno 12"):
+            a, b = (s.search(question, 10, asked_in="en") for s in (expected, one))
+            assert [r["id"] for r in a] == [r["id"] for r in b]
+            assert np.allclose([r["score"] for r in a], [r["score"] for r in b], atol=1e-5)
+    # the bare model cannot take what went through a map
+    unload(str(tmp_path / "moved"), tmp_path / "moved.parquet")
+    with pytest.raises(MixlingError, match="was made with"):
+        index(str(chain), tmp_path / "moved.parquet", str(tmp_path / "back"))
 
 
 def test_vectors_of_other_documents_or_models_are_refused(chain, plain, tmp_path):

@@ -24,8 +24,8 @@ def doctor() -> list[str]:
         f"versions       {', '.join(f'{k} {v}' for k, v in versions().items())}",
         f"cache          {cache_folder()} ({'holds' if unpacked().is_dir() else 'without'} "
         f"the wheel's {DEFAULT}); hub's cache {'has' if in_hub_cache(DEFAULT) else 'lacks'} it",
-        f"data           looked for in {', '.join(str(r) for r in roots())}: "
-        + ", ".join(f"{n} {'yes' if located(n) else 'no'}" for n in SOURCES),
+        f"data           in {', '.join(str(r) for r in roots())}: {', '.join(n for n in SOURCES if located(n))}; "
+        "the rest: mixling data list",
     ]
     return lines + missing()
 

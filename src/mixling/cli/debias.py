@@ -22,6 +22,13 @@ def run(
         Path | None,
         typer.Option("--vectors", help="No model: Parquet files with vector, language, group, role."),
     ] = None,
+    map_: Annotated[
+        str | None,
+        typer.Option(
+            "--map",
+            help="With --vectors, nothing is fitted: balanced (multilingual-e5-small's), or a folder that debias wrote.",
+        ),
+    ] = None,
     languages: Annotated[
         str | None,
         typer.Option(
@@ -51,7 +58,7 @@ def run(
 ) -> None:
     """Take the language out of a retriever's vectors: fit a map, write the model with it. No training of the encoder."""
     from mixling.debiasing.debias import debias
-    from mixling.debiasing.files import debias_vectors
+    from mixling.debiasing.files import debias_vectors, move_vectors
     from mixling.errors import MixlingError
 
     settings = {
@@ -72,10 +79,17 @@ def run(
             raise MixlingError(
                 "--vectors is fitted on its own texts: leave out --fit, --languages and --texts"
             )
-        debias_vectors(vectors, method, out, **settings)
+        if map_ is None:
+            debias_vectors(vectors, method, out, **settings)
+        elif any(v is not None for v in settings.values()):
+            raise MixlingError("--map takes a map as it is: leave out the settings of a method")
+        else:
+            move_vectors(vectors, map_, out)
         typer.echo(f"{out}: the map and the transformed vectors")
         return
     assert model is not None
+    if map_ is not None:
+        raise MixlingError(f"--map is for --vectors; a model behind a map is a model: mixling index {map_} …")
     debias(
         model,
         method,

@@ -36,28 +36,19 @@ app = typer.Typer(
     help="Train, measure and serve text retrievers that treat languages alike.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(data.app, name="data")
-for verb in (
-    schedule,
-    adapt,
-    locate,
-    mine,
-    translate,
-    train,
-    encode,
-    evaluate,
-    debias,
-    index,
-    search,
-    serve,
-    export,
-    compare,
-    leaderboard,
-    study,
-    doctor,
-    demo,
-):
-    app.command(name=verb.__name__.rpartition(".")[2])(verb.run)
+# as --help shows them
+PANELS = {
+    "First": (doctor, demo),
+    "Measure": (evaluate, compare, leaderboard),
+    "Make fair without training": (debias,),
+    "Data": (locate, mine, translate),
+    "Train": (schedule, train, adapt, study),
+    "Search": (encode, index, search, serve, export),
+}
+for panel, verbs in PANELS.items():
+    for verb in verbs:
+        app.command(name=verb.__name__.rpartition(".")[2], rich_help_panel=panel)(verb.run)
+app.add_typer(data.app, name="data", rich_help_panel="Data")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,15 +1,17 @@
-"""Files: opening data (plain or gzipped, JSON, JSON lines), every mistake with its place; writing text whole."""
+"""Files: opening data (plain or gzipped, JSON, JSON lines, Parquet), every mistake with its place; writing text whole."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -124,6 +126,30 @@ def json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
             skipped(_half(path, number, text[:40]))
             continue
         yield number, row
+
+
+def parquet_file(path: Path) -> pq.ParquetFile:
+    """A Parquet file to be read by parts. Raises MixlingError."""
+    if not path.is_file():
+        raise MixlingError(
+            f"{path}: no such file; check the path, or set MIXLING_DATA to the folder that holds it"
+        )
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise MixlingError(f"{path}: not a Parquet file ({error}); fetch or write it again") from None
+
+
+def parquet(path: Path, columns: Iterable[str] = ()) -> pa.Table:
+    """A Parquet file that has some columns (and maybe others). Raises MixlingError."""
+    table, wanted = parquet_file(path).read(), list(columns)
+    for column in wanted:
+        if column not in table.column_names:
+            raise MixlingError(
+                f"{path}: no column '{column}'; there are: {', '.join(table.column_names)}; expected "
+                f"{', '.join(wanted)}"
+            )
+    return table
 
 
 def text_field(row: Any, field: str, path: Path | str, line: int | str) -> str:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.data_card import card
-from mixling.corpora.files import find, json_lines, text_field, text_of, title_field
+from mixling.corpora.files import find, json_lines, parquet, text_field, text_of, title_field
 from mixling.corpora.languages import tag, tag_field
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -167,11 +167,7 @@ def _rows(folder: Path, kind: str, skipped: Skipped) -> Iterator[tuple[Path, int
             f"{folder}: no {kind}.jsonl or {kind}.parquet; see `mixling data --help` for the folder's form"
         )
     if path.suffix == ".parquet":
-        try:
-            rows = pq.read_table(path).to_pylist()
-        except pa.ArrowInvalid as error:
-            raise MixlingError(f"{path}: not a Parquet file ({error}); write it again") from None
-        yield from ((path, i, row) for i, row in enumerate(rows, 1))
+        yield from ((path, i, row) for i, row in enumerate(parquet(path).to_pylist(), 1))
     else:
         yield from ((path, line, row) for line, row in json_lines(path, skipped))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.files import halved
+from mixling.corpora.files import halved, parquet_file
 from mixling.errors import BadRow, MixlingError
 
 _KEPT = ("language", "group")
@@ -76,9 +76,7 @@ def text_file(path: str | Path, shard: int) -> TextFile:
     if path.suffix in (".gz", ".zst", ".bz2"):
         raise MixlingError(f"{path}: is packed, and shards are read from their place; unpack it first")
     if path.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        rows = pq.read_metadata(path).num_rows
+        rows = parquet_file(path).metadata.num_rows
         edges = (*range(0, rows, shard), rows)
     else:
         starts, rows, at = [], 0, 0
@@ -94,9 +92,7 @@ def text_file(path: str | Path, shard: int) -> TextFile:
 
 
 def _parquet_rows(path: Path, begin: int, end: int) -> list[dict[str, Any]]:
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(path)
+    file = parquet_file(path)
     wanted = [n for n in ("_id", "id", "text", "title", *_KEPT) if n in file.schema_arrow.names]
     groups, at = [], 0
     first = None

@@ -64,12 +64,12 @@ def debias(
     check(method, settings)
     if out is not None and Path(out).exists() and (Path(out).is_file() or any(Path(out).iterdir())):
         raise MixlingError(f"{out}: exists already; choose another folder or remove it")
-    retriever = model if isinstance(model, Retriever) else Retriever(model)
     raw = method == "shift"
     fit = fit or (("sib-200", "mlqa") if method == "map" else ("sib-200",))
+    sources = [read_source(name, languages) for name in fit]  # what lacks is said before the model is loaded
+    retriever = model if isinstance(model, Retriever) else Retriever(model)
     stocks = []
-    for name in fit:
-        corpus, bitext = read_source(name, languages)
+    for name, (corpus, bitext) in zip(fit, sources, strict=True):
         some = texts or (TEXTS if bitext and len(corpus.languages()) > MANY else None)
 
         def encode(batch: list[str], role: str, name: str = name) -> np.ndarray:

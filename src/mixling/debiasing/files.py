@@ -1,4 +1,4 @@
-"""Debiasing for those who have only vectors: fit on Parquet files, transform them, write the map with its recipe.
+"""Debiasing for those who have only vectors: fit on Parquet files, or take a map that is there; transform them, write the map.
 
 OUT/matrix.npy, bias.npy, map.safetensors    the map
 OUT/apply.py                                 ten lines of NumPy that apply it
@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors.numpy import load_file, save_file
 
+from mixling.corpora.languages import tag
 from mixling.debiasing.debias import METHODS, check, fitted
 from mixling.debiasing.maps import Affine, ByLanguage
-from mixling.debiasing.stock import of_files, read
+from mixling.debiasing.stock import of_files, parquet_files, read
 from mixling.errors import MixlingError, choose
 
 SNIPPET = '''"""Applies the map beside this file: python apply.py vectors.npy out.npy"""
@@ -42,33 +45,95 @@ def debias_vectors(folder: str | Path, method: str, out: str | Path, **settings:
     """
     choose(method, [m for m in METHODS if m != "scores"], "method on vectors")
     check(method, settings)
-    out = Path(out)
-    if out.exists():
-        raise MixlingError(f"{out}: exists already; choose another folder or remove it")
+    free(out)
     stock, files = of_files(Path(folder))
     found = fitted(method, [stock], **settings)
     assert isinstance(found, Affine | ByLanguage)
+    _write(found, files, Path(out))
+    return found
+
+
+def move_vectors(folder: str | Path, name: str, out: str | Path) -> Affine | ByLanguage:
+    """Transform stored vectors by a map that is there already.
+
+    folder: as in `debias_vectors`; a map for all texts needs the column vector alone, one by language also language and role.
+    name: see `known`. The vectors must be of the model that the map was made for. Raises MixlingError.
+    """
+    free(out)
+    found = known(name)
+    _write(found, parquet_files(Path(folder)), Path(out))
+    return found
+
+
+def known(name: str) -> Affine | ByLanguage:
+    """A map: "balanced" (multilingual-e5-small's, which comes with the package), or what a folder holds that `debias` wrote,
+    for a model or for vectors."""
+    from mixling.models import shipped
+    from mixling.models.language_map import LanguageMap
+
+    if name == shipped.NAME:
+        matrix, bias, made = shipped.read()
+        return Affine(matrix, bias, made)
+    folder = Path(name)
+    if (folder / "map.safetensors").exists():
+        made = json.loads((folder / "map.json").read_text())
+        tensors = load_file(folder / "map.safetensors")
+        languages = made.pop("languages_of_offset")
+        if languages is None:
+            return Affine(tensors["matrix"], tensors["bias"], made)
+        return ByLanguage(tuple(languages), tensors["offset"], tensors["basis"], made=made)
+    origin = folder / "origin.json"
+    made = (json.loads(origin.read_text()) if origin.exists() else {}).get("debiased", {})
+    if made.get("method") in ("scores", "shift"):
+        raise MixlingError(f"{name}: '{made['method']}' cannot be put on vectors that are stored already")
+    modules = json.loads((folder / "modules.json").read_text()) if made else []
+    for module in reversed(modules):
+        if module["type"].endswith(".Dense"):
+            tensors = load_file(folder / module["path"] / "model.safetensors")
+            return Affine(tensors["linear.weight"], tensors["linear.bias"], made)
+        if module["type"].endswith(".LanguageMap"):
+            moved = LanguageMap.load(str(folder), module["path"])
+            return ByLanguage(tuple(moved.languages), moved.offset.numpy(), moved.basis.numpy(), made=made)
+    raise MixlingError(
+        f"{name}: no map; give {shipped.NAME}, or a folder that `mixling debias` wrote for a model or for vectors"
+    )
+
+
+def free(out: str | Path) -> None:
+    """Refuse a folder that is there."""
+    if Path(out).exists():
+        raise MixlingError(f"{out}: exists already; choose another folder or remove it")
+
+
+def _write(found: Affine | ByLanguage, files: Sequence[Path], out: Path) -> None:
+    """The map and the files with their vectors moved, complete or not at all."""
     temporary = out.with_name(out.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     (temporary / "vectors").mkdir(parents=True)
+    size = len(found.bias) if isinstance(found, Affine) else found.offset.shape[2]
+    columns = ("vector",) if isinstance(found, Affine) else ("vector", "language", "role")
     for path in files:
-        table, vector = read(path)
-        moved = np.empty_like(vector)
-        roles = np.array(table["role"].to_pylist())
-        languages = np.array(table["language"].to_pylist())
-        for role in ("query", "passage"):
-            rows = roles == role
-            moved[rows] = found.apply(vector[rows], languages[rows].tolist(), role)
+        table, vector = read(path, columns)
+        if vector.shape[1] != size:
+            raise MixlingError(
+                f"{path}: vectors of {vector.shape[1]} numbers, the map is for {size}: it was made for another model"
+            )
+        if isinstance(found, Affine):
+            moved = found.apply(vector)
+        else:
+            moved = np.empty_like(vector)
+            roles = np.array(table["role"].to_pylist())
+            languages = np.array([tag(x) for x in table["language"].to_pylist()])
+            for role in ("query", "passage"):
+                rows = roles == role
+                moved[rows] = found.apply(vector[rows], languages[rows].tolist(), role)
         column = pa.FixedSizeListArray.from_arrays(pa.array(moved.ravel()), vector.shape[1])
         pq.write_table(table.append_column("vector", column), temporary / "vectors" / path.name)
     _save(found, temporary)
     temporary.rename(out)
-    return found
 
 
 def _save(found: Affine | ByLanguage, folder: Path) -> None:
-    from safetensors.numpy import save_file
-
     if isinstance(found, Affine):
         np.save(folder / "matrix.npy", found.matrix)
         np.save(folder / "bias.npy", found.bias)

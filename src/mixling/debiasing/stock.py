@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.files import parquet
 from mixling.corpora.languages import tag
 from mixling.corpora.windows import windows
 from mixling.errors import MixlingError
@@ -79,11 +79,7 @@ def first_groups(corpus: Corpus, groups: int) -> Corpus:
 
 def of_files(folder: Path) -> tuple[Stock, list[Path]]:
     """The stock of all *.parquet in a folder, and the files."""
-    files = sorted(folder.glob("*.parquet")) if folder.is_dir() else [folder]
-    if not files or not all(f.exists() for f in files):
-        raise MixlingError(
-            f"{folder}: no Parquet files; give a folder of them with columns {', '.join(COLUMNS)}"
-        )
+    files = parquet_files(folder)
     builder, rows = Builder(folder.name), {"query": [], "passage": []}  # type: ignore[var-annotated]
     size = 0
     for path in files:
@@ -106,15 +102,19 @@ def of_files(folder: Path) -> tuple[Stock, list[Path]]:
     return Stock(builder.build(), np.stack(rows["query"]), np.stack(rows["passage"])), files
 
 
-def read(path: Path) -> tuple[pa.Table, np.ndarray]:
-    """One file: its columns but the vector, and the vectors, float32 [n, d]."""
-    table = pq.read_table(path)
-    for column in COLUMNS:
-        if column not in table.column_names:
-            raise MixlingError(
-                f"{path}: no column '{column}'; there are: {', '.join(table.column_names)}; expected "
-                f"{', '.join(COLUMNS)}"
-            )
+def parquet_files(folder: Path) -> list[Path]:
+    """All *.parquet of a folder, or the one file that is given. Raises MixlingError when there is none."""
+    files = sorted(folder.glob("*.parquet")) if folder.is_dir() else [folder]
+    if not files or not all(f.exists() for f in files):
+        raise MixlingError(
+            f"{folder}: no Parquet files; give a folder of them with columns {', '.join(COLUMNS)}"
+        )
+    return files
+
+
+def read(path: Path, needed: Sequence[str] = COLUMNS) -> tuple[pa.Table, np.ndarray]:
+    """One file: its columns but the vector, and the vectors, float32 [n, d]. needed: columns that must be there."""
+    table = parquet(path, needed)
     values = table["vector"].combine_chunks()
     lengths = pc.unique(pc.list_value_length(values)).to_pylist()
     if len(lengths) != 1 or not lengths[0]:

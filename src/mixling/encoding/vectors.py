@@ -91,16 +91,15 @@ def comparable(retriever: Retriever, made: np.ndarray) -> np.ndarray:
 
 
 def _key(retriever: Retriever, role: str | None, precision: str) -> str:
-    digest = hashlib.sha256(fingerprint(retriever, whole=False).encode())
+    digest = hashlib.sha256(fingerprint(retriever, retriever.head()).encode())
     digest.update(repr((retriever.prompt(role), retriever.max_length, precision)).encode())
     return digest.hexdigest()[:24]
 
 
-def fingerprint(retriever: Retriever, whole: bool = True) -> str:
-    """SHA-256 of a model: weights and settings of its chain, and its vocabulary. whole: with the map behind the encoder,
-    without which kept vectors are the same."""
+def fingerprint(retriever: Retriever, modules: Sequence[torch.nn.Module] | None = None) -> str:
+    """SHA-256 of a model: weights and settings of its chain, and its vocabulary. modules: of a part of the chain."""
     digest = hashlib.sha256()
-    for module in list(retriever.model) if whole else retriever.head():
+    for module in list(retriever.model) if modules is None else modules:
         config: dict = getattr(module, "get_config_dict", dict)()
         digest.update(repr((type(module).__name__, sorted(config.items()))).encode())
         for name, value in module.state_dict().items():

@@ -234,9 +234,10 @@ def row(tokens: Sequence[Sequence[int]], first: int, device: torch.device) -> di
     }
 
 
-def first_position(model: Any, pad: int) -> int | None:
+def first_position(model: Any, pad: int, head: Sequence[torch.nn.Module]) -> int | None:
     """Position of a text's first token if the chain can be packed, else None (said once, with the reason).
 
+    head: the part of the chain that reads tokens; what follows sees vectors alone and may want to know more of a text.
     A trial decides: texts of 1 to 300 random tokens, packed and padded, must give the same vectors. RoBERTa's
     relatives number tokens from pad + 1, others from 0: both are tried.
     """
@@ -254,7 +255,7 @@ def first_position(model: Any, pad: int) -> int | None:
         allowed = model[0].model_forward_params
         if allowed is not None:
             allowed |= {"position_ids", "cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k"}
-        return _agreeing(model, pad)
+        return _agreeing(model, pad, torch.nn.Sequential(*head))
     except Exception as error:  # whatever a foreign encoder does with such input: padding is always right
         with contextlib.suppress(Exception):
             if was not in (None, NAME):
@@ -264,7 +265,7 @@ def first_position(model: Any, pad: int) -> int | None:
         return None
 
 
-def _agreeing(model: Any, pad: int) -> int:
+def _agreeing(model: Any, pad: int, head: torch.nn.Module) -> int:
     device = next(model.parameters()).device
     random = torch.Generator().manual_seed(0)
     most = model[0].model.get_input_embeddings().num_embeddings
@@ -281,10 +282,10 @@ def _agreeing(model: Any, pad: int) -> int:
     model.eval()
     try:
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=kind == torch.bfloat16):
-            padded = model({"input_ids": ids, "attention_mask": mask})["sentence_embedding"].float()
+            padded = head({"input_ids": ids, "attention_mask": mask})["sentence_embedding"].float()
             farthest = float("inf")
             for first in (0, pad + 1):
-                packed = model(row(texts, first, device))["sentence_embedding"].float()
+                packed = head(row(texts, first, device))["sentence_embedding"].float()
                 off = float((packed - padded).abs().max() / padded.abs().max())
                 if off < (2e-2 if kind == torch.bfloat16 else 1e-4):
                     return first

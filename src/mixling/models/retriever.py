@@ -110,7 +110,7 @@ class Retriever:
 
     @cached_property
     def _first_position(self) -> int | None:
-        return first_position(self.model, self.pad)
+        return first_position(self.model, self.pad, self.head())
 
     @property
     def first_position(self) -> int | None:
@@ -226,12 +226,13 @@ class Retriever:
         texts: Sequence[str] | None = None,
         role: str | None = None,
         languages: Sequence[str] | None = None,
+        modules: Sequence[torch.nn.Module] | None = None,
     ) -> np.ndarray:
         """The rest of the chain on what `encode_head` gave: float32 [n, dimensions].
 
-        texts or their languages: for a model that needs a text's language.
+        texts or their languages: for a model that needs a text's language. modules: the rest, where vectors have come further.
         """
-        modules = list(self.model)[len(self.head()) :]
+        modules = list(self.model)[len(self.head()) :] if modules is None else modules
         device = next(self.model.parameters()).device
         with torch.inference_mode():
             features: dict[str, Any] = {"sentence_embedding": torch.from_numpy(vectors).to(device)}

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from mixling.encoding.shards import matrix, shards
-from mixling.encoding.vectors import fingerprint
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
+from mixling.searching.stores import behind
 
 
 class Encoded:
-    """The vectors of a finished folder in its order, found by id in one pass.
+    """The vectors of a finished folder in its order, found by id in one pass. rest: the modules that they have still to go
+    through, where the model is the one that made them and a map behind it.
 
     Raises MixlingError when the folder is not finished or another encoder made it.
     """
@@ -28,15 +29,13 @@ class Encoded:
                 f"{folder}: holds no finished vectors (no manifest.json); make them with `mixling encode MODEL DOCUMENTS --out {folder}`"
             )
         job = json.loads(manifest.read_text())
-        if (
-            job["encoder"] != fingerprint(retriever)
-            or job["role"] != "passage"
-            or job["prompt"] != retriever.prompt("passage")
-        ):
+        rest = behind(retriever, {"encoder": job["encoder"], "prompts": {"passage": job["prompt"]}})
+        if rest is None or job["role"] != "passage":
             raise MixlingError(
                 f"{folder}: was made with {job['model']} for the role '{job['role']}', not with {retriever.name} for passages; "
                 "encode the documents with the model that searches"
             )
+        self.rest = rest
         self._rows = self._all()
 
     def _all(self) -> Iterator[tuple[str, np.ndarray]]:

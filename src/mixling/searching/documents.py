@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.files import find, json_lines, raw_lines, text_field, title_field, whole
+from mixling.corpora.files import find, json_lines, parquet_file, raw_lines, text_field, title_field, whole
 from mixling.corpora.languages import tag_field
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -56,9 +56,7 @@ def documents(path: Path, skipped: Skipped, language: str | None = None) -> tupl
             f"{path}: no such file or folder; give a .jsonl or .parquet file, or a folder of documents"
         )
     if path.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        return pq.read_metadata(path).num_rows, _rows(path, _parquet(path), skipped, language)
+        return parquet_file(path).metadata.num_rows, _rows(path, _parquet(path), skipped, language)
     if ".jsonl" in path.name:
         return sum(1 for _ in raw_lines(path)), _rows(path, json_lines(path, skipped), skipped, language)
     if path.suffix in KINDS:
@@ -69,10 +67,8 @@ def documents(path: Path, skipped: Skipped, language: str | None = None) -> tupl
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    import pyarrow.parquet as pq
-
     line = 0
-    for batch in pq.ParquetFile(path).iter_batches(1024):
+    for batch in parquet_file(path).iter_batches(1024):
         for row in batch.to_pylist():
             line += 1
             yield line, row

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from mixling.corpora.languages import tag
 from mixling.encoding.precision import precision as chosen
@@ -32,7 +33,7 @@ from mixling.searching.languages import Identifier
 from mixling.searching.parquet import facts, load
 from mixling.searching.passages import passages
 from mixling.searching.store import Store, schema
-from mixling.searching.stores import make_store, makes
+from mixling.searching.stores import behind, make_store
 
 # documents looked up together; passages encoded and written together, and written together where they are encoded already
 LOOKED_UP, WRITTEN, LOADED = 256, 512, 16384
@@ -58,7 +59,8 @@ def index(
 ) -> dict[str, Any]:
     """Put documents into a store; what is there and unchanged is not encoded again.
 
-    source: .jsonl, .parquet, a BEIR folder, a folder of text, Markdown, HTML, PDF, or what `unload` wrote. store: a folder, or milvus://host:port/name. language: of
+    source: .jsonl, .parquet, a BEIR folder, a folder of text, Markdown, HTML, PDF, or what `unload` wrote (with the same model,
+    or with one that has a map behind it: then the stored vectors go through the map). store: a folder, or milvus://host:port/name. language: of
     documents that do not say theirs; else it is identified, among `languages` if given. size, overlap: tokens of a passage
     (None: 200, or what the model takes), and of the sentences that it repeats of the one before (None: a fifth). keep_gone: leave documents that the source no longer has.
     vectors: a folder that `mixling encode` made of the same file; each document is then one passage, as it was encoded.
@@ -80,21 +82,36 @@ def index(
         )
     encoded = None if vectors is None else Encoded(vectors, retriever)
     info = _info(retriever, 0 if encoded else size, 0 if encoded else overlap)
+    moved = None
     if unloaded is not None:
-        if not makes(retriever, unloaded):
+        rest = behind(retriever, unloaded)
+        if rest is None:
             raise MixlingError(
                 f"{source}: was made with {unloaded['model']}, whose weights or prompts {retriever.name} has not"
             )
-        info = {k: v for k, v in unloaded.items() if k not in STATISTICS}
+        if rest:
+            moved = partial(_through, retriever, rest)
+            info = {**info, **{k: unloaded[k] for k in ("size", "overlap")}}
+        else:
+            info = {k: v for k, v in unloaded.items() if k not in STATISTICS}
     with _full_disk_said(store):
         made = make_store(store, retriever.dimensions, info)
         _same(made, info)
         if opened is None:
-            counts = load(source, made)
+            counts = load(source, made, moved)
         else:
             identifier = Identifier(None if languages is None else [tag(x) for x in languages])
             writer = _Writer(
-                made, retriever, chosen(retriever, precision), identifier, size, overlap, encoded, on_write
+                made,
+                retriever,
+                "fp32"
+                if encoded
+                else chosen(retriever, precision),  # a trial takes seconds, and nothing is encoded
+                identifier,
+                size,
+                overlap,
+                encoded,
+                on_write,
             )
             counts = _pass(source, opened, writer, keep_gone, skipped)
         made.finish()
@@ -148,6 +165,13 @@ def _full_disk_said(store: str) -> Iterator[None]:
             f"{store}: No space left on its disk; what was written before is kept and answers. Make room and run the same "
             "`mixling index` again: it goes on"
         ) from None
+
+
+def _through(
+    retriever: Retriever, rest: Sequence[torch.nn.Module], vectors: np.ndarray, languages: list[str]
+) -> np.ndarray:
+    """Stored passages' vectors, float32 [n, d], through what stands behind the model that made them."""
+    return comparable(retriever, retriever.apply_tail(vectors, None, "passage", languages, rest))
 
 
 def _key(document: str) -> int:
@@ -256,7 +280,9 @@ class _Writer:
     def _vectors(self) -> np.ndarray:
         """Of the passages that wait: float32 [rows, d], read or made."""
         if self.made is not None:
-            return self.made.find(self.waiting)
+            found = self.made.find(self.waiting)
+            languages = [r["language"] for r in self.rows]
+            return _through(self.retriever, self.made.rest, found, languages) if self.made.rest else found
         titled = [
             f"{r['title']} {r['text']}" if self.retriever.title_first and r["title"] else r["text"]
             for r in self.rows

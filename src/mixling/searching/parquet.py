@@ -7,13 +7,17 @@ group holds whole documents.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mixling.corpora.files import parquet_file
+from mixling.encoding.shards import matrix
 from mixling.errors import MixlingError
 from mixling.progress import Progress
 from mixling.searching.store import Store, schema
@@ -52,13 +56,18 @@ def facts(path: Path) -> dict[str, Any] | None:
     """The facts of the store that a Parquet file was unloaded from; None: it is of another kind."""
     if path.suffix != ".parquet" or not path.is_file():
         return None
-    said = (pq.read_schema(path).metadata or {}).get(KEY)
+    said = (parquet_file(path).schema_arrow.metadata or {}).get(KEY)
     return None if said is None else json.loads(said)
 
 
-def load(path: Path, store: Store) -> dict[str, Any]:
-    """Put an unloaded file's documents into a store, but those that are there unchanged; counts as `index` gives them."""
-    file = pq.ParquetFile(path)
+def load(
+    path: Path, store: Store, moved: Callable[[np.ndarray, list[str]], np.ndarray] | None = None
+) -> dict[str, Any]:
+    """Put an unloaded file's documents into a store, but those that are there unchanged; counts as `index` gives them.
+
+    moved(vectors, float32 [n, d], and their languages): what becomes of the vectors on the way; None: they stay.
+    """
+    file = parquet_file(path)
     documents = unchanged = 0
     with Progress("loading") as bar:
         for number in range(file.num_row_groups):
@@ -68,7 +77,8 @@ def load(path: Path, store: Store) -> dict[str, Any]:
             new = [name for name, digest in digests.items() if there.get(name) != digest]
             documents, unchanged = documents + len(digests), unchanged + len(digests) - len(new)
             if new:
-                store.replace(new, rows.filter(pc.is_in(rows["document"], value_set=pa.array(new))))
+                some = rows.filter(pc.is_in(rows["document"], value_set=pa.array(new)))
+                store.replace(new, some if moved is None else _moved(some, moved))
             bar(number + 1, file.num_row_groups)
     return {
         "documents": documents,
@@ -78,3 +88,10 @@ def load(path: Path, store: Store) -> dict[str, Any]:
         "gone": 0,
         "skipped": [],
     }
+
+
+def _moved(rows: pa.Table, moved: Callable[[np.ndarray, list[str]], np.ndarray]) -> pa.Table:
+    made = moved(np.concatenate(matrix(rows)), rows["language"].to_pylist())
+    column = pa.FixedSizeListArray.from_arrays(pa.array(made.ravel(), pa.float32()), made.shape[1])
+    place = rows.column_names.index("vector")
+    return rows.set_column(place, pa.field("vector", column.type), column)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from mixling.encoding.vectors import fingerprint
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
@@ -25,6 +27,17 @@ def makes(retriever: Retriever, info: dict[str, Any]) -> bool:
     return fingerprint(retriever) == info["encoder"] and all(
         retriever.prompt(r) == p for r, p in info["prompts"].items()
     )
+
+
+def behind(retriever: Retriever, info: dict[str, Any]) -> list[torch.nn.Module] | None:
+    """What a model has behind the one that made the vectors of a store with these facts, as a map behind an encoder: no module
+    where it is that very model, None where it is another."""
+    if any(retriever.prompt(r) != p for r, p in info["prompts"].items()):
+        return None
+    chain = list(retriever.model)
+    ends = range(len(chain), len(retriever.head()) - 1, -1)
+    end = next((n for n in ends if fingerprint(retriever, chain[:n]) == info["encoder"]), None)
+    return None if end is None else chain[end:]
 
 
 def _kind(address: str) -> Any:

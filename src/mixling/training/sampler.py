@@ -60,7 +60,8 @@ def _rows(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
 class HybridBatchSampler(DefaultBatchSampler):
     """Batches of `pairs(corpus)` as a strategy has them (arXiv:2408.10536).
 
-    dataset: what `pairs(corpus)` gave; strategy, alpha, language: as in a configuration's [batches]. An epoch is as
+    dataset: what `pairs(corpus)` gave; seed: the trainer's, which sentence-transformers hands over from 6.2 on (before: give
+    it here); strategy, alpha, language: as in a configuration's [batches]. An epoch is as
     many batches as it takes to see as many pairs as there are question groups. Raises MixlingError.
     """
 

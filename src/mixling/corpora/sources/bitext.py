@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from mixling.corpora.corpus import LINKS, PASSAGES, QUESTIONS, Corpus
-from mixling.corpora.files import text_of
+from mixling.corpora.files import parquet, text_of
 from mixling.corpora.languages import tag
 from mixling.corpora.source import Source, codes
 from mixling.errors import BadRow, MixlingError
@@ -46,13 +45,7 @@ def parallel(name: str, groups: Iterable[str], languages: Iterable[str], texts: 
 
 
 def _table(path: Path, *columns: str) -> pa.Table:
-    if not path.exists():
-        raise MixlingError(f"{path}: no such file; fetch the set and save it as one Parquet table")
-    table = pq.read_table(path)
-    for column in columns:
-        if column not in table.column_names:
-            raise MixlingError(f"{path}: no column '{column}'; there are: {', '.join(table.column_names)}")
-    table = table.select(columns)
+    table = parquet(path, columns).select(columns)
     texts = table["text"]
     empty = pc.sum(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0)).as_py()
     if empty:
@@ -86,11 +79,11 @@ def read_sib(folder: Path, split: str, skip_bad: bool) -> Corpus:
 
 def _published_sib(folder: Path, split: str) -> Corpus:
     """Columns index_id, category, text; a text with quotes in it stands in quotes."""
-    groups, languages, texts = [], [], []
+    groups, languages, texts = list[str](), list[str](), list[str]()
     for path in sorted(folder.glob(f"**/*_*/{'*' if split == 'all' else split}.tsv")):
         for line, row in enumerate(csv.DictReader(io.StringIO(text_of(path)), delimiter="\t"), 2):
-            key, text = row.get("index_id"), row.get("text")
-            if not key or not (text or "").strip():
+            key, text = row.get("index_id"), row.get("text") or ""
+            if not key or not text.strip():
                 fix = "fetch the set again"
                 raise BadRow(path, line, "text", row, "columns index_id, category, text, none empty", fix)
             groups.append(key)

@@ -11,11 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_lines, json_of, objects, text_field, title_field
+from mixling.corpora.files import json_lines, json_of, objects, parquet, text_field, title_field
 from mixling.corpora.source import Source
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -53,11 +50,7 @@ def reader(name: str, take: Take) -> Callable[[Path, str, bool], Corpus]:
 
 def _rows(path: Path, skipped: Skipped) -> Iterator[tuple[int, Row]]:
     if path.suffix == ".parquet":
-        try:
-            table = pq.read_table(path)
-        except pa.ArrowInvalid as error:
-            raise MixlingError(f"{path}: not a Parquet file ({error}); fetch it again") from None
-        yield from enumerate(table.to_pylist(), 1)
+        yield from enumerate(parquet(path).to_pylist(), 1)
     elif ".jsonl" in path.name:
         yield from json_lines(path, skipped)
     else:
