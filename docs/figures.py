@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
-from docs import methods, pictures, reference, scale, speed
+from docs import pictures, reference, scale, speed, trials
 from docs import results as shown
 from mixling.corpora.catalogue import SOURCES
 from mixling.corpora.resources import ORDER, level, script_seen
@@ -275,7 +275,7 @@ def tables() -> dict[str, dict[str, str]]:
     calls = measured("benchmarks/calls.json")
     return {
         "README.md": {
-            "recipe": rows_of([{k: v for k, v in r.items() if k != "task"} for r in methods.recipe() if r["task"] == "xquad-r"]),
+            "recipe": rows_of([{k: v for k, v in r.items() if k != "task"} for r in trials.recipe() if r["task"] == "xquad-r"]),
             "study": table(),
             "map": rows_of(
                 [r for r in maps("methods", "xquad-r") if r["map"] in ("none", "LSAR, rank 10", "trained map")]
@@ -340,8 +340,11 @@ def tables() -> dict[str, dict[str, str]]:
             "training": rows_of(calls["training"]),
             "report": rows_of(audit()),
         },
-        "docs/findings.md": {"recipe": rows_of(methods.recipe())},
-        "docs/methods.md": {name: rows_of(rows) for name, rows in methods.tables().items()},
+        "docs/findings.md": {"recipe": rows_of(trials.recipe())},
+        **{
+            f"docs/{page}.md": {name: rows_of(rows) for name, rows in found.items()}
+            for page, found in trials.tables().items()
+        },
         "docs/scale.md": {
             "measured": rows_of(scale.measured()),
             "encoding": rows_of(scale.encoding()),

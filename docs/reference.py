@@ -1,4 +1,4 @@
-"""The pages that are made of the code itself: every verb with its options, every name of the package.
+"""The pages that are made of the code itself: every verb with its options, every setting, every name of the package.
 
 `python -m docs.figures` writes them with the other tables; a test holds them equal to the code.
 """
@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import typer
 
 import mixling
 from mixling.cli.main import app
+from mixling.training.explain import explain
 
 
 def commands() -> str:
@@ -48,6 +50,32 @@ def _row(parameter: object) -> str:
     return f"| {names} | {shown} | {said} |"
 
 
+def settings() -> str:
+    """docs/settings.md: what `mixling train --explain` says, a table a part."""
+    parts = [
+        "# Settings of a training",
+        "",
+        "What `mixling train --explain` says. A configuration needs its sources; … marks what has no default. `[[…]]` may stand "
+        "several times.",
+    ]
+    rows = 0
+    for line in explain().splitlines():
+        head = re.fullmatch(r"(\[+[\w.]+\]+)  # (.*)", line)
+        setting = re.fullmatch(r"(\w+) = (.*?)  # (.*)", line)
+        if head:
+            parts += ["", f"## `{head[1]}`", "", head[2]]
+            rows = 0
+        elif setting:
+            name, default, said = setting.groups()
+            parts += [] if rows else ["", "| setting | default | meaning |", "|---|---|---|"]
+            rows += 1
+            shown = f"`{default}`" if default else ""
+            parts.append(f"| `{name}` | {shown} | {said.replace('|', chr(92) + '|')} |")
+        elif line:
+            raise ValueError(line)
+    return "\n".join(parts) + "\n"
+
+
 def api() -> str:
     """docs/api.md: every public name, for mkdocstrings to fill in."""
     parts = ["# Python", "", "Every verb is a function of the same name. All names are had from `mixling` itself."]
@@ -60,4 +88,4 @@ def api() -> str:
     return "\n".join(parts) + "\n"
 
 
-PAGES = {"docs/cli.md": commands, "docs/api.md": api}
+PAGES = {"docs/cli.md": commands, "docs/settings.md": settings, "docs/api.md": api}

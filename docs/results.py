@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import ChoiceLoader, FileSystemLoader
 
-from docs import methods
+from docs import trials
 from mixling.corpora.languages import name as language_name
 from mixling.reports.figures import bars, language_map
 from mixling.reports.html import environment
@@ -67,12 +67,12 @@ def span(values: list[float]) -> tuple[float, float, list[float]]:
 
 def curve(task: str) -> dict[str, Any]:
     """The development trials on one task, all at one share of the base (but the anchored one, far below): the picture, and what its numbers are."""
-    rows = methods.found("located")["rows"]
+    rows = trials.found("located")["rows"]
     untrained = next(r for r in rows if r["trial"] == "untrained")[task]
     rows = [r for r in rows if r["share"] == 0.4 and not r.get("after")]
     below = [f"{r[task]['pool']:.3f}" for r in rows if "anchored" in r["trial"]]
     rows = [r for r in rows if "anchored" not in r["trial"]]
-    maps = [r for r in methods.found("balanced")["rows"] if r["trial"] == "untrained, map" and not r["after"]]
+    maps = [r for r in trials.found("balanced")["rows"] if r["trial"] == "untrained, map" and not r["after"]]
     rows = [r for r in maps if task in r] + rows
     names = [r["trial"].replace("untrained, map", "the map alone") for r in rows]
     points = [(n, r[task]["monolingual"], r[task]["pool"]) for n, r in zip(names, rows, strict=True)]
@@ -94,33 +94,33 @@ def curve(task: str) -> dict[str, Any]:
 def tests() -> dict[str, Any]:
     """XQuAD-R, each way once, with what it was measured by."""
     points: list[tuple[str, dict[str, Any]]] = []
-    rows = methods.found("debias")["rows"]
+    rows = trials.found("debias")["rows"]
     maps = {r["map"]: r["tasks"]["xquad-r"] for r in rows if r["part"] == "methods" and "xquad-r" in r["tasks"]}
     points += [(n, maps[n]) for n in ("none", "SHIFT, alpha 0.6", "LSAR, rank 10", "trained map") if n in maps]
-    for line in methods.found("xquad-strategies")["table"]:
+    for line in trials.found("xquad-strategies")["table"]:
         if line["variant"] != "none":
-            points.append((f"{line['variant']}, 150 steps", {s: line[f"{s}.mAP"] for s in methods.SETTINGS.values()}))
-    for run in methods.found("recipe")["runs"]:
+            points.append((f"{line['variant']}, 150 steps", {s: line[f"{s}.mAP"] for s in trials.SETTINGS.values()}))
+    for run in trials.found("recipe")["runs"]:
         if run["variant"] == "recipe":
             mine = run["tasks"]["xquad-r"]
-            points.append(("--recipe balanced", {s: mine[s]["mAP"] for s in methods.SETTINGS.values()}))
+            points.append(("--recipe balanced", {s: mine[s]["mAP"] for s in trials.SETTINGS.values()}))
     shown = [(n, p["monolingual"], p["pool"]) for n, p in points]
     return {
         "svg": scatter(shown, "pool against own language on XQuAD-R", maps["none"]["monolingual"]),
         "key": [
-            {"name": n, **{k: f"{p[s]:.4f}" for k, s in methods.SETTINGS.items()}} for n, p in points
+            {"name": n, **{k: f"{p[s]:.4f}" for k, s in trials.SETTINGS.items()}} for n, p in points
         ],
     }
 
 
 def low_resource() -> dict[str, Any]:
     """What carries out of the domain."""
-    runs = {r["variant"]: r["tasks"]["afriqa"] for r in methods.found("low-resource")["runs"] if r["seed"] == 0}
+    runs = {r["variant"]: r["tasks"]["afriqa"] for r in trials.found("low-resource")["runs"] if r["seed"] == 0}
     return {
-        "scores": methods.low_resource(),
-        "contrasts": methods.contrasts(),
-        "bands": methods.contrasts(bands=True),
-        "robustness": methods.robustness(),
+        "scores": trials.low_resource(),
+        "contrasts": trials.contrasts(),
+        "bands": trials.contrasts(bands=True),
+        "robustness": trials.robustness(),
         "bars": bars([runs[n] for n in SHOWN], list(SHOWN), "mAP", 1.0),
         "names": SHOWN,
         "languages": ", ".join(f"{c} {language_name(c)}" for c in runs[SHOWN[0]]["pool"]["by_language"]),
@@ -129,7 +129,7 @@ def low_resource() -> dict[str, Any]:
 
 def wide() -> str:
     """205 languages in one pool, untrained."""
-    rows = methods.found("instrument")["rows"]
+    rows = trials.found("instrument")["rows"]
     mine = next(r for r in rows if (r["task"], r["model"]) == ("sib-200", "e5-small"))
     return language_map(mine["pool by language"], "SIB-200, pool mAP by question language")
 
@@ -141,8 +141,8 @@ def page() -> str:
     return templates.get_template("results.html.j2").render(
         curves={t: curve(t) for t in ("mlqa-held-out", "located-sentences")},
         tests=tests(),
-        rivals=methods.rivals(),
-        rivals_mlqa=methods.rivals("mlqa-r"),
+        rivals=trials.rivals(),
+        rivals_mlqa=trials.rivals("mlqa-r"),
         low=low_resource(),
         wide=wide(),
     )

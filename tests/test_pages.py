@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -14,25 +15,37 @@ import pyarrow.parquet as pq
 import pytest
 
 from mixling.corpora import folder, sample
+from mixling.studies.study import StudyConfig, configured
+from mixling.training.config import checked, read
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
 BLOCK = re.compile(r"(<!-- not run: [^>]+ -->\n)?```(sh|python|toml)\n(.*?)```", re.DOTALL)
-# what stands for what a newcomer has and a test has not
+# what stands for what a newcomer has and a test has not: a set, a model, the time of so many steps
 INSTEAD = {
     "xquad-r": "sample",
     "tydi": "sample",
     "sib-200": "sample",
+    "sib-200:train": "sample",
     "mlqa": "sample",
+    "mlqa-held-out": "sample",
     "DOCUMENTS": "documents",
+    "300": "2",
 }
+# not run but read: they need machines
+LAUNCHERS = ("torchrun", "RAY_ADDRESS=auto")
 PAGES = (
     "recipes.md",
     "elsewhere.md",
     "search.md",
     "debiasing.md",
     "evaluation.md",
-    "methods.md",
+    "data.md",
+    "training.md",
+    "preparing.md",
+    "adapting.md",
+    "studies.md",
+    "scale.md",
     "../README.md",
 )
 
@@ -46,21 +59,40 @@ def blocks(page):
     ]
 
 
+def inline(value):
+    """A value as TOML writes it in a line."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(k)} = {inline(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list):
+        return f"[{', '.join(map(inline, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def small(text, model):
+    """A configuration or study of a page on the tiny model, two steps, sets that are here."""
+    found = tomllib.loads(text)
+    config = found["base"] if "study" in found else found
+    config["model"] = {**config.get("model", {}), "name": str(model)}
+    config["training"] = {**config.get("training", {}), "steps": 2}
+    if "validation" in config["training"]:
+        config["training"]["validation"]["task"] = "sample"
+    return "".join(f"{key} = {inline(value)}\n" for key, value in found.items())
+
+
 class Newcomer:
     """Runs a page's blocks in a directory."""
 
     def __init__(self, where, model, run):
         self.where, self.model, self.run, self.said = where, model, run, []
+        self.balanced = where / "tiny" / "balanced"  # what stands for the model of that name, which is larger
+        shutil.copytree(model, self.balanced)
 
     def page(self, name):
         names: dict = {}
         for kind, text in blocks(name):
-            if kind == "toml":
-                first = text.partition("\n")[0]
-                if first.startswith("# ") and first.endswith(".toml"):
-                    (self.where / first[2:]).write_text(
-                        f'model = {{ name = "{self.model}" }}\ntraining = {{ steps = 2 }}\n' + text
-                    )
+            first = text.partition("\n")[0]
+            if kind == "toml" and first.startswith("# ") and first.endswith(".toml"):
+                (self.where / first[2:]).write_text(small(text, self.model))
         for kind, text in blocks(name):
             if kind == "python":
                 exec(
@@ -73,15 +105,34 @@ class Newcomer:
 
     def line(self, line):
         words = [INSTEAD.get(w, w) for w in shlex.split(line, comments=True)]
-        words = [str(self.model) if w == "intfloat/multilingual-e5-small" else w for w in words]
+        words = [str(self.model) if w in ("intfloat/multilingual-e5-small", "MODEL") else w for w in words]
         # a result's folder is named after its model
         words = [w.replace("multilingual-e5-small", self.model.name) for w in words]
+        for before, n in [(w, i) for i, w in enumerate(words) if words[i + 1 : i + 2] == ["balanced"]]:
+            if before not in ("--recipe", "--map"):
+                words[n + 1] = str(self.balanced)
         if words[:1] == ["mixling"]:
             status, out, err = self.run(*words[1:])
             assert status == 0, (line, err)
             self.said.append((line, out))
+        elif words and words[0] in LAUNCHERS:
+            self.launched(words)
         elif words:
             assert words[0] in ("git", "make", "source", "curl", "pip"), line
+
+    def launched(self, words):
+        """A call on many machines: both the launcher and the verb understand what is asked."""
+        from torch.distributed.run import parse_args
+        from typer.main import get_command
+
+        from mixling.cli.main import app
+
+        if words[0] == "torchrun":
+            mine = parse_args(words[1:]).training_script_args
+        else:
+            mine = words[2:]
+        verb = get_command(app).commands[mine[0]]
+        verb.make_context(mine[0], list(mine[1:]))
 
 
 @pytest.fixture
@@ -89,8 +140,9 @@ def newcomer(tmp_path, chain, run, monkeypatch):
     """A directory that start.md has been followed in."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "studies").mkdir()
-    first = (ROOT / "studies" / "first.toml").read_text().replace("steps = 20", "steps = 2")
-    (tmp_path / "studies" / "first.toml").write_text(f'model = {{ name = "{chain}" }}\n' + first)
+    (tmp_path / "studies" / "first.toml").write_text(
+        small((ROOT / "studies" / "first.toml").read_text(), chain)
+    )
     monkeypatch.setattr("mixling.serving.serve.serve", lambda *a, **k: None)
     return Newcomer(tmp_path, chain, run)
 
@@ -107,17 +159,24 @@ def test_pages(newcomer, page, monkeypatch):
     where, said = newcomer.where, newcomer.model
     shutil.copytree(said, where / "my-model")
     folder.write(sample.read("all"), where / "my-data")
-    newcomer.line("mixling data convert sample documents")
+    if page != "recipes.md":  # which says it itself
+        newcomer.line("mixling data convert sample documents")
     newcomer.line("mixling debias intfloat/multilingual-e5-small --method lsar --fit sib-200 --out fair")
-    if page in ("elsewhere.md",):
+    if page == "scale.md":
+        shutil.copy(where / "documents" / "corpus.jsonl", where)
+        shutil.copy(where / "studies" / "first.toml", where / "run.toml")
+    if page == "data.md":
+        pair = {"ask": "Wer baut?", "answer": "Wir bauen.", "lang": "de"}
+        (where / "pairs.jsonl").write_text(json.dumps(pair) + "\n")
+    if page == "elsewhere.md":
         newcomer.line("mixling index fair documents --store index")
     if page == "search.md":
         key = newcomer.run("serve", "--new-key", "reader")[1]
         (where / "keys.txt").write_text(re.search(r"line for the file of keys: (\S+)", key)[1])
     rng = np.random.default_rng(0)
-    v = rng.normal(size=(120, 16)).astype(np.float32)
+    v = rng.normal(size=(120, 384)).astype(np.float32)
     table = pa.table({
-        "vector": pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), 16), "language": ["en", "sw", "de"] * 40,
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), 384), "language": ["en", "sw", "de"] * 40,
         "group": [str(i // 3) for i in range(120)], "role": ["query"] * 60 + ["passage"] * 60,
     })  # fmt: skip
     for name in ("stored", "vectors"):
@@ -128,9 +187,31 @@ def test_pages(newcomer, page, monkeypatch):
 
 
 def test_every_block_is_run_or_says_why_not():
-    for page in (ROOT / "docs").glob("*.md"):
+    others = [ROOT / "CONTRIBUTING.md", ROOT / "examples" / "README.md"]
+    for page in [*(ROOT / "docs").glob("*.md"), *others]:
+        text = page.read_text()
+        kinds = set(re.findall(r"^```(\w+)$", text, re.MULTILINE))
+        assert kinds <= {"sh", "python", "toml"}, (page.name, kinds)
         if page.name not in (*PAGES, "start.md"):
-            assert not [t for k, t in blocks(page.name) if k in ("sh", "python")], page.name
+            assert not kinds & {"sh", "python"}, page.name
+
+
+def test_every_configuration_of_the_pages_is_one():
+    """Whole ones and parts of one; studies too."""
+    seen = 0
+    for page in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]:
+        for kind, text in blocks(page):
+            if kind == "toml":
+                found = tomllib.loads(text)
+                if "study" in found:
+                    plan = checked(StudyConfig, found, page.name)
+                    configs = [configured(plan, v, 0, page) for v in plan.variants]
+                    assert any(configs)
+                else:
+                    found.setdefault("data", {"sources": ["sample"]})
+                    assert read(found).data.sources
+                seen += 1
+    assert seen >= 10
 
 
 def test_the_reference_is_the_code():

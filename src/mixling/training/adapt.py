@@ -4,7 +4,7 @@ New pieces where the tokeniser cuts the language too small (models/vocabulary.py
 the same over a sentence and its translation together (tlm, arXiv:1901.07291), and distillation of the base model's
 vectors of the pivot's sentence into both sentences (distil; Reimers and Gurevych 2020), which keeps it a retriever. The
 first two are the way of arXiv:2408.11942 (amBERT, kmBERT): a retriever no longer finds much after them, until it is trained
-for retrieval again (docs/methods.md has the figures), so the default is distil alone. The other side of a pair is the pivot or a related
+for retrieval again (docs/adapting.md has the figures), so the default is distil alone. The other side of a pair is the pivot or a related
 language that the model knows (Amharic-Arabic, Khmer-Thai).
 
 A hidden word is looked for among the words of the bitext, not among all: the right answer is always there, it costs a

@@ -1,4 +1,4 @@
-"""Tables of docs/methods.md, from the committed results of studies/."""
+"""Tables of the guides to training and of docs/trials.md, from the committed results of studies/."""
 
 from __future__ import annotations
 
@@ -296,26 +296,32 @@ def first_ten() -> Table:
     return rows
 
 
-def tables() -> dict[str, Table]:
-    """Every table of the page."""
+def tables() -> dict[str, dict[str, Table]]:
+    """Every table of each page."""
     return {
-        "terms": against("terms", "xquad-r"),
-        "agreement": agreement(),
-        "located": located(),
-        "mined": mined(),
-        "negatives": against("negatives", "mlqa-held-out"),
-        "rivals": rivals(),
-        "rivals, MLQA-R": rivals("mlqa-r"),
-        "mdpr": against("mdpr", "tydi"),
-        "low-resource": low_resource(),
-        "contrasts": contrasts(),
-        "bands": contrasts(bands=True),
-        "robustness": robustness(),
-        "noise": noisy(),
-        "noise, contrasts": contrasts("noisy"),
-        "optical": optical(),
-        "forms": forms(),
-        "languages": by_language(),
-        "adapt": adapted(),
-        "first ten": first_ten(),
+        "training": {"terms": against("terms", "xquad-r")},
+        "preparing": {
+            "agreement": agreement(),
+            "mined": mined(),
+            "negatives": against("negatives", "mlqa-held-out"),
+        },
+        "adapting": {
+            "optical": optical(),
+            "forms": forms(),
+            "languages": by_language(),
+            "adapt": adapted(),
+            "first ten": first_ten(),
+        },
+        "trials": {
+            "located": located(),
+            "rivals": rivals(),
+            "rivals, MLQA-R": rivals("mlqa-r"),
+            "mdpr": against("mdpr", "tydi"),
+            "low-resource": low_resource(),
+            "contrasts": contrasts(),
+            "bands": contrasts(bands=True),
+            "robustness": robustness(),
+            "noise": noisy(),
+            "noise, contrasts": contrasts("noisy"),
+        },
     }
