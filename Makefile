@@ -22,7 +22,7 @@ test: setup lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
-	$(BIN)/ruff check src tests benchmarks docs studies
+	$(BIN)/ruff check src tests benchmarks docs studies examples
 	$(BIN)/mypy
 
 # Some twelve minutes on two slow cores; nothing else should run meanwhile.

@@ -1,9 +1,10 @@
 """Fair search over vectors that exist already, of any model: no text, no encoder, nothing encoded again.
 
-    python examples/mend_vectors.py FOLDER OUT
+    python examples/mend_vectors.py FOLDER OUT          # a map learnt from these vectors
+    python examples/mend_vectors.py FOLDER OUT MAP      # a map that is there: balanced (multilingual-e5-small's), or a folder
 
 FOLDER: Parquet files with the columns vector, language, group (what says the same has the same group), role (query or passage).
-Groups in several languages are what the map is learnt from; a hundred of each language are enough. OUT gets the map and the
+Groups in several languages are what a map is learnt from; a hundred of each language are enough. OUT gets the map and the
 moved vectors; a question's vector goes through the same map before it is asked.
 """
 
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 import mixling
-from mixling.debiasing.files import debias_vectors
+from mixling.debiasing.files import debias_vectors, move_vectors
 
 
 def by_language(folder: str) -> dict[str, float]:
@@ -29,7 +30,10 @@ def by_language(folder: str) -> dict[str, float]:
 
 folder, out = sys.argv[1:3]
 before = by_language(folder)
-debias_vectors(Path(folder), "lsar", Path(out))
+if len(sys.argv) > 3:
+    move_vectors(folder, sys.argv[3], out)
+else:
+    debias_vectors(folder, "lsar", out)
 after = by_language(out)
 for language in before:
     print(f"{language}: {before[language]:.3f} -> {after[language]:.3f}")

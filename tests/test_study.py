@@ -9,7 +9,7 @@ from mixling.debiasing.debias import check, debias
 from mixling.errors import MixlingError
 from mixling.evaluation.measure import measure
 from mixling.studies import study as study_module
-from mixling.studies.study import StudyConfig, configured, study
+from mixling.studies.study import StudyConfig, configured, one_run, study
 from mixling.training.config import checked, toml_of
 
 TEXT = """
@@ -134,3 +134,27 @@ def test_a_bad_study_is_refused_before_anything_runs(chain, tmp_path, change, ex
     (tmp_path / "s.toml").write_text(TEXT.format(model=chain).replace(*change))
     with pytest.raises(MixlingError, match=expected):
         study(tmp_path / "s.toml", tmp_path / "runs")
+
+
+def test_one_run_is_what_the_study_would_train(tmp_path, run):
+    file = tmp_path / "s.toml"
+    file.write_text(
+        '[study]\ntasks = ["sample"]\ndevelopment = "my-dev"\nseeds = [3, 4]\n[base]\ndata = { sources = ["sample"] }\n'
+        '[[variants]]\nname = "a b"\nset = { "batches.alpha" = 0.25, "soup" = [{ batches = { strategy = "x-y" } }, {}] }\n'
+        '[[variants]]\nname = "none"\ntrain = false\n'
+    )
+    config, place = one_run(file, "a b", 4)
+    assert config.batches.alpha == 0.25 and config.training.seed == 4 and len(config.soup) == 2
+    assert place == Path("runs/s/a-b-4/run")
+    assert one_run(file, "a b")[1] == Path("runs/s/a-b-3/run")
+    for words, expected in (
+        (["--variant", "a c"], "Did you mean 'a b'"),
+        (["--variant", "none"], "unknown variant that is trained"),
+        (["--variant", "a b", "--seed", "9"], "has the seeds [3, 4], not 9"),
+        (["--seed", "3"], "--variant and --seed are of a study"),
+    ):
+        status, _, err = run("train", file, *words)
+        assert status == 2 and expected in err
+    file.write_text(file.read_text().replace("my-dev", "xquad-r"))
+    status, _, err = run("train", file, "--variant", "a b")
+    assert status == 2 and "never on one that is measured" in err

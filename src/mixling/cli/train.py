@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,15 @@ def run(
         str | None,
         typer.Option(help="Settings that stand where the configuration has none, or alone: balanced."),
     ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            help="CONFIG is a study: train this one of its variants, where `mixling study` looks for it."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="With --variant: which of its seeds; default: the first.")
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print every setting with its default and meaning.")
     ] = False,
@@ -29,6 +38,14 @@ def run(
 
         typer.echo(text())
         return
+    settings: Any = config
+    if variant is not None and config is not None:
+        from mixling.studies.study import one_run
+
+        settings, place = one_run(config, variant, seed)
+        out = out or place
+    elif variant is not None or seed is not None:
+        raise MixlingError("--variant and --seed are of a study: mixling train STUDY.toml --variant NAME")
     if (config is None and recipe is None) or out is None:
         raise MixlingError(
             "say what to train and where to: mixling train CONFIG.toml --out DIR (--explain lists the settings), or "
@@ -37,6 +54,6 @@ def run(
     from mixling.training.processes import processes
     from mixling.training.train import train
 
-    model = train(config, out, recipe=recipe)
+    model = train(settings, out, recipe=recipe)
     if processes()[0] == 0:
         typer.echo(f"{model}")

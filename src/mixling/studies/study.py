@@ -43,7 +43,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mixling.corpora.files import write_text
 from mixling.debiasing.debias import debias
 from mixling.errors import MixlingError, choose
-from mixling.evaluation.benchmarks import DEVELOPMENT, task
+from mixling.evaluation.benchmarks import DEVELOPMENT, TASKS, task
 from mixling.evaluation.result import Result
 from mixling.evaluation.rows import of_task, task_comparison
 from mixling.machine import machine, versions
@@ -101,19 +101,14 @@ def study(
     out: where runs are kept as they go (default runs/NAME). keep_models: else a model is removed once measured.
     """
     file = Path(file)
-    plan = checked(StudyConfig, toml_of(file), str(file))
-    if plan.study.development in plan.study.tasks or plan.study.development not in DEVELOPMENT:
-        raise MixlingError(
-            f"{file}: study.development is '{plan.study.development}'; settings are chosen on a development "
-            f"task ({', '.join(DEVELOPMENT)}) and never on one that is measured"
-        )
+    plan = planned(file)
     against = choose(plan.study.against or plan.variants[0].name, [v.name for v in plan.variants], "variant")
     for variant in plan.variants:
         if not set(variant.seeds or []) <= set(plan.study.seeds):
             raise MixlingError(
                 f"{file}: variant '{variant.name}': seeds {variant.seeds} are not all of the study's {plan.study.seeds}"
             )
-    folder = Path(out) if out is not None else Path("runs") / file.stem
+    folder = kept_in(file, out)
     configs = {
         (v.name, s): configured(plan, v, s, file)
         for nth in range(len(plan.study.seeds))
@@ -143,6 +138,7 @@ def study(
         rows.append(_row(name, seed, measured[name][-1], place))
         results = {
             "study": file.stem,
+            "file": file.name if file.is_absolute() else file.as_posix(),
             "base": plan.base,
             "development": plan.study.development,
             "runs": rows,
@@ -155,6 +151,36 @@ def study(
     results["against"], results["tested"] = against, _tested(plan, measured, against)
     _write(file, results)
     return results
+
+
+def planned(file: Path) -> StudyConfig:
+    """A study's file. Raises MixlingError: also where its settings were chosen on what it measures, or on a test set."""
+    plan = checked(StudyConfig, toml_of(file), str(file))
+    chosen_on = plan.study.development
+    test_set = chosen_on not in DEVELOPMENT and chosen_on.partition(":")[0] in TASKS
+    if chosen_on in plan.study.tasks or test_set:
+        raise MixlingError(
+            f"{file}: study.development is '{chosen_on}'; settings are chosen on a development task "
+            f"({', '.join(DEVELOPMENT)}, or one of your own) and never on one that is measured"
+        )
+    return plan
+
+
+def one_run(file: Path, variant: str, seed: int | None = None) -> tuple[Any, Path]:
+    """The training configuration of one of a study's variants, and where the study looks for its run: trained there, on a
+    cluster for instance, it is measured by the study and not trained again. Raises MixlingError."""
+    plan = planned(file)
+    mine = {v.name: v for v in plan.variants if v.train}
+    found = mine[choose(variant, mine, "variant that is trained")]
+    number = seeds_of(plan, found)[0] if seed is None else seed
+    if number not in seeds_of(plan, found):
+        raise MixlingError(f"{file}: variant '{variant}' has the seeds {seeds_of(plan, found)}, not {number}")
+    return configured(plan, found, number, file), run_folder(kept_in(file), variant, number) / "run"
+
+
+def kept_in(file: Path, out: str | Path | None = None) -> Path:
+    """Where a study keeps its runs."""
+    return Path(out) if out is not None else Path("runs") / file.stem
 
 
 def _model(plan: StudyConfig, variant: Variant, config: Any, place: Path, shelf: Path | None) -> str:
@@ -189,11 +215,14 @@ def _tested(plan: StudyConfig, measured: dict[str, list[Result]], against: str) 
 
 
 def changed(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """A configuration with settings over it, by dotted names (`training.lr`); base stays as it is."""
+    """A configuration with settings over it, by dotted names (`training.lr`), or a whole part (`soup`); base stays as it is."""
     config = copy.deepcopy(base)
     for dotted, value in settings.items():
         part, _, field = dotted.partition(".")
-        config.setdefault(part, {})[field] = value
+        if field:
+            config.setdefault(part, {})[field] = value
+        else:
+            config[part] = value
     return config
 
 
@@ -272,7 +301,7 @@ def markdown(results: dict[str, Any]) -> str:
     lines = [
         f"# {results['study']}",
         "",
-        f"`mixling study studies/{results['study']}.toml`; mean over seeds (largest less "
+        f"`mixling study {results.get('file', 'studies/' + results['study'] + '.toml')}`; mean over seeds (largest less "
         "smallest); settings chosen on " + results["development"] + ".",
         "",
         "| task | variant | seeds | monolingual mAP | cross-lingual mAP | pool mAP | rank distance |",

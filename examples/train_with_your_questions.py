@@ -1,0 +1,40 @@
+"""Train with questions and answers of your own, from a table: a row a pair, with its language.
+
+    python examples/train_with_your_questions.py PAIRS.csv OUT [MODEL] [STEPS]
+
+PAIRS.csv has the columns question, answer, language, and group: rows of one group say the same in several languages, so that a
+question in one of them may meet the answer in another. Without translations the batches stay in one language each; fill them in
+with `mixling translate`, or add a set that has them (sources below).
+"""
+
+import csv
+import sys
+from pathlib import Path
+
+import mixling
+
+table, out = sys.argv[1:3]
+model = sys.argv[3] if len(sys.argv) > 3 else "intfloat/multilingual-e5-small"
+steps = int(sys.argv[4]) if len(sys.argv) > 4 else 100
+
+with Path(table).open(encoding="utf-8", newline="") as file:
+    languages = {}
+    for row in csv.DictReader(file):
+        languages.setdefault(row["group"], set()).add(row["language"])
+parallel = sum(len(there) > 1 for there in languages.values())
+size = 16
+strategy = "hybrid" if parallel >= size else "x-x-mono"
+print(f"{len(languages)} groups, {parallel} of them in two languages or more: {strategy} batches of {size}")
+
+columns = {"question": "question", "passage": "answer", "language": "language"}
+columns |= {"question_group": "group", "passage_group": "group"}
+made = mixling.train(
+    {
+        "data": {"sources": [{"name": "mine", "hub": "csv", "path": table, "columns": columns}]},
+        "model": {"name": model},
+        "batches": {"strategy": strategy, "size": size},
+        "training": {"steps": steps, "freeze_embeddings": True, "average_with_base": 0.2},
+    },
+    out,
+)
+print(made)
