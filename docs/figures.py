@@ -21,8 +21,6 @@ from mixling.reports.figures import bars
 from mixling.studies.study import markdown
 
 ROOT = Path(__file__).parent.parent
-STYLE = """<style>.axis{fill:#16212e;font-size:13px;font-family:system-ui,sans-serif}.run0{fill:#9fb3c8}.run1{fill:#0d4779}
-@media (prefers-color-scheme:dark){.axis{fill:#e6edf4}.run0{fill:#5d7288}.run1{fill:#6cb2ef}}</style>"""
 
 
 def table() -> str:
@@ -38,7 +36,7 @@ def picture() -> str:
     drawn = re.sub(r' style="max-width:\d+px"', "", drawn).replace(
         "<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1
     )
-    return drawn.replace(">", f">{STYLE}", 1) + "\n"
+    return pictures.carded(drawn) + "\n"
 
 
 def results() -> dict:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from docs.pictures import carded
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -100,25 +102,20 @@ def picture() -> str:
     for tick in (1, 2, 5, 10, 20, 50, 100, 1000, 10000):
         if tick <= most:
             x = place(tick)
-            lines.append(f'<line class="rule" x1="{x:.0f}" x2="{x:.0f}" y1="6" y2="{height - 20}"/>')
+            lines.append(f'<line class="line" x1="{x:.0f}" x2="{x:.0f}" y1="6" y2="{height - 20}"/>')
             lines.append(f'<text class="axis" x="{x:.0f}" y="{height - 5}" text-anchor="middle">{tick:,}</text>')
     for i, c in enumerate(rows):
         y = 10 + 28 * i
         end = place(c["ratio"]["median"])
         lines.append(f'<text class="axis" x="{left - 8}" y="{y + 14}" text-anchor="end">{c["what"]}: {c["against"]}</text>')
-        lines.append(f'<rect class="bar" x="{left}" y="{y}" width="{max(end - left, 1):.0f}" height="18"/>')
+        lines.append(f'<rect class="right" x="{left}" y="{y}" width="{max(end - left, 1):.0f}" height="18"/>')
         if c["aim"] and end < place(c["aim"]) < end + 45:  # not under the mark of what was aimed at
             end = place(c["aim"])
         lines.append(f'<text class="axis" x="{end + 6:.0f}" y="{y + 14}">{c["ratio"]["median"]:,g}</text>')
         if c["aim"]:
             x = place(c["aim"])
             lines.append(f'<line class="aim" x1="{x:.0f}" x2="{x:.0f}" y1="{y - 3}" y2="{y + 21}"><title>aimed at {c["aim"]}</title></line>')
-    style = (
-        "<style>.axis{fill:#16212e;font-size:12px;font-family:system-ui,sans-serif}.bar{fill:#0d4779}.rule{stroke:#c9d3de}"
-        ".aim{stroke:#c2410c;stroke-width:3}@media (prefers-color-scheme:dark){.axis{fill:#e6edf4}.bar{fill:#6cb2ef}"
-        ".rule{stroke:#33424f}.aim{stroke:#fb923c}}</style>"
-    )
-    return (
+    return carded(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="How many times as fast as its peers Mixling is, and what was aimed at">{style}{"".join(lines)}</svg>\n'
+        f'aria-label="How many times as fast as its peers Mixling is, and what was aimed at">{"".join(lines)}</svg>\n'
     )
