@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -15,10 +16,8 @@ import yaml
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel, built without a network."""
-    out = tmp_path_factory.mktemp("wheel")
+def built(source, out):
+    """A wheel, built without a network."""
     command = [
         sys.executable,
         "-m",
@@ -29,10 +28,38 @@ def wheel(tmp_path_factory):
         "--no-build-isolation",
         "-w",
         str(out),
-        str(ROOT),
+        str(source),
     ]
     subprocess.run(command, check=True, capture_output=True)
     return next(out.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return built(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.mark.slow
+def test_the_source_archive_holds_what_the_wheel_is_made_of_and_nothing_of_this_machine(wheel, tmp_path):
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+    archive = next(tmp_path.glob("*.tar.gz"))
+    with tarfile.open(archive) as packed:
+        names = {n.partition("/")[2] for n in packed.getnames()}
+    for needed in (
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "Makefile",
+        "constraints.txt",
+        "tests/conftest.py",
+        "docs/start.md",
+    ):
+        assert needed in names
+    assert not [n for n in names if n.startswith((".venv", "runs", "demo/", "site/", "dist/"))]
+    again = built(archive, tmp_path / "again")
+    assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
 
 
 @pytest.mark.slow
@@ -122,3 +149,16 @@ def test_container_files_are_whole():
         [str(linter), "--format", "json", str(ROOT / "Dockerfile")], capture_output=True, text=True
     )
     assert json.loads(done.stdout or "[]") == []
+
+
+def test_the_forges_jobs_try_every_extra_and_the_wheel():
+    jobs = {
+        path.stem: yaml.safe_load(path.read_text())["jobs"]
+        for path in (ROOT / ".github/workflows").glob("*.yml")
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    tried = set(jobs["release"]["extras"]["strategy"]["matrix"]["extra"])
+    assert tried == set(project["optional-dependencies"]) - {"dev"}
+    said = [step.get("run", "") for job in jobs["release"].values() for step in job["steps"]]
+    assert any("mixling demo" in line for line in said)
+    assert any("make test" in step.get("run", "") for step in jobs["test"]["test"]["steps"])

@@ -71,7 +71,8 @@ def load(
     documents = unchanged = 0
     with Progress("loading") as bar:
         for number in range(file.num_row_groups):
-            rows = file.read_row_group(number).replace_schema_metadata(None)
+            # a file calls the numbers of a list otherwise than a store does
+            rows = file.read_row_group(number).cast(schema(file.schema_arrow.field("vector").type.list_size))
             digests = dict(zip(rows["document"].to_pylist(), rows["digest"].to_pylist(), strict=True))
             there = store.digests(list(digests))
             new = [name for name, digest in digests.items() if there.get(name) != digest]
