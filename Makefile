@@ -10,6 +10,7 @@ setup: $(STAMP)
 # torch comes first and pinned: left to a resolver it would bring gigabytes of CUDA.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing torch, then Mixling with its tools: some minutes, a few gigabytes"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(STAMP)

@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks.sides import write
 from mixling.models.retriever import Retriever
-from mixling.training.config import read
 from mixling.training.objective import Objective
-from mixling.training.pairs import prepare
+from mixling.training.prepare import prepare
 from mixling.training.processes import shares
+from mixling.training.reading import read
 from mixling.training.step import tokens_of
 
 

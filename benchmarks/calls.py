@@ -18,9 +18,9 @@ from mixling.machine import keep_memory, matrix_rate
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 from mixling.training import step
-from mixling.training.config import read
 from mixling.training.objective import Objective
-from mixling.training.pairs import prepare
+from mixling.training.prepare import prepare
+from mixling.training.reading import read
 from mixling.training.step import tokens_of
 from mixling.training.word_table import forget, word_table
 

@@ -28,9 +28,10 @@ from mixling.models.retriever import Retriever
 from mixling.models.vocabulary import mask_token
 from mixling.training import adapt
 from mixling.training import objective as objectives
-from mixling.training.config import read
 from mixling.training.objective import Objective
-from mixling.training.pairs import Pairs, prepare
+from mixling.training.pairs import Pairs
+from mixling.training.prepare import prepare
+from mixling.training.reading import read
 from mixling.training.step import backward, tokens_of
 from mixling.training.word_table import forget, word_table
 

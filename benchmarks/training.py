@@ -62,8 +62,8 @@ def theirs(bf16: bool, dropout: bool, memory: bool, turns: Turns) -> None:
 
     from mixling.machine import keep_memory
     from mixling.models.retriever import Retriever
-    from mixling.training.config import read
-    from mixling.training.pairs import prepare
+    from mixling.training.prepare import prepare
+    from mixling.training.reading import read
 
     if memory:
         keep_memory()

@@ -7,7 +7,7 @@ import pytest
 from mixling.corpora import folder, sample
 from mixling.corpora.files import claim
 from mixling.errors import MixlingError
-from mixling.training.config import older, read
+from mixling.training.reading import older, read
 
 CONFIGS = {
     "no sources": ("[data]\n", ["data.sources", "must be given"]),

@@ -1,7 +1,9 @@
 import subprocess
 import sys
+from importlib import metadata
 
 from mixling.cli.main import app
+from mixling.health import PURPOSE
 
 
 def test_help_loads_neither_torch_nor_transformers_nor_arrow():
@@ -49,7 +51,10 @@ def test_doctor_says_what_the_machine_has(run):
 def test_doctor_names_what_is_missing_and_the_extra_that_brings_it(run, monkeypatch):
     monkeypatch.setattr("mixling.health._installed", lambda name: name != "bm25s")
     lines = [x for x in run("doctor")[1].splitlines() if x.startswith("missing")]
-    assert lines == ["missing        bm25s (only for its feature): pip install 'mixling[benchmarks]'"]
+    assert lines == [
+        "missing        bm25s, for BM25, noise, mteb, ir_datasets: pip install 'mixling[benchmarks]'"
+    ]
+    assert set(PURPOSE) == set(metadata.metadata("mixling").get_all("Provides-Extra")) - {"dev"}
 
 
 def test_data_verbs(run, tmp_path):

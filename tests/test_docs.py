@@ -42,7 +42,7 @@ def test_the_studys_table_is_its_json(figures):
 
 
 def test_readmes_configuration_is_one(tmp_path):
-    from mixling.training.config import read
+    from mixling.training.reading import read
 
     block = re.search(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
     assert read(tomllib.loads(block)).batches.strategy == "hybrid"
@@ -54,8 +54,19 @@ def test_readmes_verbs_exist(run):
         assert run(verb, "--help")[0] == 0, verb
 
 
+def test_every_verb_is_a_function_or_readme_says_what_stands_for_it():
+    import mixling
+    from mixling.cli.main import PANELS
+
+    verbs = {verb.__name__.rpartition(".")[2] for some in PANELS.values() for verb in some}
+    assert verbs - {"schedule"} <= set(mixling.__all__)
+    assert all(callable(getattr(mixling, verb)) for verb in verbs - {"schedule"})
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert "for `data` and `schedule` stand `mixling.load` and `mixling.Schedule`" in text
+
+
 def test_local_links_lead_somewhere():
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [*ROOT.glob("*.md"), ROOT / "examples" / "README.md", *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / link).exists(), (page.name, link)
 

@@ -8,8 +8,8 @@ import pytest
 from mixling.corpora import folder
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.training.config import read, recipes
-from mixling.training.pairs import prepare
+from mixling.training.prepare import prepare
+from mixling.training.reading import read, recipes
 from mixling.training.train import train
 
 

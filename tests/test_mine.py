@@ -20,10 +20,10 @@ from mixling.corpora.windows import passage_windows
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.preparation.mine import mine, pick
-from mixling.training.config import read
 from mixling.training.objective import Objective
 from mixling.training.objectives.info_nce import info_nce, similarity
-from mixling.training.pairs import prepare
+from mixling.training.prepare import prepare
+from mixling.training.reading import read
 from mixling.training.train import train
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from mixling.corpora import folder, sample
 from mixling.studies.study import StudyConfig, configured
-from mixling.training.config import checked, read
+from mixling.training.reading import checked, read
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow

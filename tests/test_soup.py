@@ -14,7 +14,7 @@ from tests.test_training import config, weights
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.average import average_with
-from mixling.training.config import ingredients, read
+from mixling.training.reading import ingredients, read
 from mixling.training.train import train
 
 RUNS = [

@@ -14,11 +14,11 @@ from tests.test_training import config, weights
 
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.training.config import read
 from mixling.training.lighter import checkpoint_layers
 from mixling.training.objective import Objective
-from mixling.training.pairs import prepare
+from mixling.training.prepare import prepare
 from mixling.training.processes import shares
+from mixling.training.reading import read
 from mixling.training.step import backward, tokens_of
 from mixling.training.train import train
 from mixling.training.word_table import word_table

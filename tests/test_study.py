@@ -10,7 +10,7 @@ from mixling.errors import MixlingError
 from mixling.evaluation.measure import measure
 from mixling.studies import study as study_module
 from mixling.studies.study import StudyConfig, configured, one_run, study
-from mixling.training.config import checked, toml_of
+from mixling.training.reading import checked, toml_of
 
 TEXT = """
 [study]

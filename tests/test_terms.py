@@ -11,9 +11,10 @@ from tests.test_training import config, weights
 
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.training.config import TermConfig, read
+from mixling.training.config import TermConfig
 from mixling.training.objective import WITHOUT_PASSAGES, Objective
-from mixling.training.pairs import prepare
+from mixling.training.prepare import prepare
+from mixling.training.reading import read
 from mixling.training.step import backward, tokens_of
 from mixling.training.train import train
 

@@ -13,9 +13,11 @@ import torch
 from mixling.corpora.windows import window
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.training.config import Config, read
-from mixling.training.pairs import prepare
-from mixling.training.train import rate_at, train
+from mixling.training.config import Config
+from mixling.training.optimiser import rate_at
+from mixling.training.prepare import prepare
+from mixling.training.reading import read
+from mixling.training.train import train
 
 
 def config(chain, **training):

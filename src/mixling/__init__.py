@@ -30,6 +30,7 @@ _WHERE = {
     "index": "mixling.searching.index",
     "serve": "mixling.serving.serve",
     "search": "mixling.searching.query",
+    "export": "mixling.searching.export",
     "debias": "mixling.debiasing.debias",
     "HybridBatchSampler": "mixling.training.sampler",
     "pairs": "mixling.training.sampler",

@@ -11,6 +11,24 @@ from mixling.corpora.catalogue import SOURCES, located, roots
 from mixling.machine import cache_folder, has_bf16, machine, matrix_rate, versions
 from mixling.models.weights import DEFAULT, in_hub_cache, unpacked
 
+# what each optional part of the installation is for
+PURPOSE = {
+    "benchmarks": "BM25, noise, mteb, ir_datasets",
+    "docs": "the docs site",
+    "export": "ONNX",
+    "langchain": "LangChain",
+    "language": "maps by language",
+    "llama-index": "LlamaIndex",
+    "lora": "adapters in training",
+    "milvus": "a Milvus server as store",
+    "openvino": "OpenVINO",
+    "scale": "encoding on a Ray cluster",
+    "search": "index and search",
+    "serve": "the server",
+    "trackers": "watching a training",
+    "translate": "translate",
+}
+
 
 def doctor() -> list[str]:
     """Cores, instruction sets, bf16, GPU, memory, caches, data, and what is missing with its pip line."""
@@ -38,8 +56,9 @@ def missing() -> list[str]:
         mine = [r.name for r in needed if r.marker and _only_with(r.marker, extra)]
         absent = [name for name in mine if not _installed(name)]
         if absent and extra != "dev":
-            what = f"{', '.join(absent)} (only for its feature)"
-            lines.append(f"missing        {what}: pip install 'mixling[{extra}]'")
+            lines.append(
+                f"missing        {', '.join(absent)}, for {PURPOSE[extra]}: pip install 'mixling[{extra}]'"
+            )
     return lines
 
 

@@ -16,13 +16,12 @@ def run(
     openvino: Annotated[bool, typer.Option("--openvino", help="A model in OpenVINO's form too.")] = False,
 ) -> None:
     """A model as ONNX for other servers, pooling and map inside; a store as Parquet, which `mixling index` takes back."""
-    if what.startswith("milvus://") or (Path(what) / "mixling.json").exists():
-        from mixling.searching.parquet import unload
+    from mixling.searching.export import export
 
-        typer.echo(f"{unload(what, out):,} passages: {out}")
+    made = export(what, out, openvino=openvino)
+    if "passages" in made:
+        typer.echo(f"{made['passages']:,} passages: {out}")
         return
-    from mixling.models.onnx import export
-
-    for form, difference in export(what, out, openvino=openvino).items():
+    for form, difference in made.items():
         typer.echo(f"{form}: vectors differ by {difference:.1e} at most")
     typer.echo(f"{out}: the model, and onnx/model.onnx")

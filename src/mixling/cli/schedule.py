@@ -20,8 +20,8 @@ def run(
     """Show the batches that a configuration makes: languages, shares, padding, a hash of the plan."""
     import json
 
-    from mixling.training.config import ingredients, read
-    from mixling.training.pairs import prepare
+    from mixling.training.prepare import prepare
+    from mixling.training.reading import ingredients, read
 
     settings = read(config)
     runs = ingredients(settings) or [settings]

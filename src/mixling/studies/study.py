@@ -48,7 +48,7 @@ from mixling.evaluation.result import Result
 from mixling.evaluation.rows import of_task, task_comparison
 from mixling.machine import machine, versions
 from mixling.reports.evaluate import evaluate, write
-from mixling.training.config import checked, read, toml_of
+from mixling.training.reading import checked, read, toml_of
 from mixling.training.train import train
 
 COLUMNS = (("monolingual", "mAP"), ("cross-lingual", "mAP"), ("pool", "mAP"), ("pool", "rank_distance"))

@@ -37,7 +37,7 @@ from mixling.models.vocabulary import extend, hide, learn, mask_token
 from mixling.preparation.similarity import margins
 from mixling.progress import Progress
 from mixling.training import checkpoint
-from mixling.training.train import decayed, rate_at
+from mixling.training.optimiser import decayed, rate_at
 
 OBJECTIVES = ("mlm", "tlm", "distil")
 

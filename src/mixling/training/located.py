@@ -7,7 +7,7 @@ from pathlib import Path
 from mixling.preparation.locate import locate
 from mixling.training.begin import begin
 from mixling.training.config import Config, SourceConfig
-from mixling.training.pairs import corpus_of
+from mixling.training.prepare import corpus_of
 
 SENTENCES = "-sentences"  # what a located source's name ends with
 

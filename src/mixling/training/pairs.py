@@ -10,12 +10,9 @@ import numpy as np
 from mixling.batches.negatives import Negatives
 from mixling.batches.permutation import mix, one_of
 from mixling.batches.schedule import BatchPlan, Schedule
-from mixling.batches.units import Rows, units
-from mixling.corpora.catalogue import load
+from mixling.batches.units import Rows
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.windows import first_links, window
-from mixling.errors import MixlingError
-from mixling.training.config import Config, SourceConfig
 
 
 @dataclass(frozen=True)
@@ -183,61 +180,3 @@ class Pairs:
             text = window(text, int(span[0]), int(span[1]), self.window)
         title = self.title[s][passage].as_py() if self.title else None
         return f"{title} {text}" if title else text
-
-
-def corpus_of(source: SourceConfig, skip_bad: bool) -> Corpus:
-    """The corpus that a configuration names."""
-    return load(
-        source.name,
-        source.split,
-        path=source.path,
-        languages=source.languages,
-        question_languages=source.question_languages,
-        language=source.language,
-        hub_name=source.hub,
-        columns=source.columns,
-        skip_bad=skip_bad,
-    )
-
-
-def prepare(config: Config) -> tuple[list[Corpus], Schedule, Pairs]:
-    """Corpora, schedule and texts of a configuration."""
-    for s in config.data.sources:
-        if s.sentences:
-            raise MixlingError(
-                f"source '{s.name}' is cut into sentences when training begins; to see its batches before, write it with "
-                f"`mixling locate MODEL {s.name} --out DIR` and name the folder: "
-                f'{{ name = "{s.name}-sentences", path = "DIR" }}'
-            )
-    corpora = [corpus_of(s, config.data.skip_bad) for s in config.data.sources]
-    b = config.batches
-    if b.negatives and not any(c.negatives.num_rows for c in corpora):
-        raise MixlingError(
-            f"batches.negatives is {b.negatives}, but no source has any: {', '.join(c.name for c in corpora)}; "
-            "`mixling mine` writes a source with hard negatives, and one with `sentences = true` has some"
-        )
-    schedule = Schedule(
-        [units(c) for c in corpora],
-        b.strategy,
-        alpha=b.alpha,
-        size=b.size,
-        seed=b.seed,
-        language=b.language,
-        languages=b.languages,
-        corpora=b.corpora,
-        tosses=b.tosses,
-        weights=[s.weight for s in config.data.sources],
-    )
-    return (
-        corpora,
-        schedule,
-        Pairs(
-            corpora,
-            schedule,
-            config.data.window if config.data.passage == "window" else None,
-            b.negatives,
-            b.negatives_in,
-            b.every_language,
-            config.data.titles,
-        ),
-    )

@@ -12,10 +12,11 @@ from accelerate import PartialState
 from mixling.corpora.files import claim
 from mixling.training.average import average
 from mixling.training.begin import begin, on_cpu
-from mixling.training.config import Config, ingredients, older
+from mixling.training.config import Config
 from mixling.training.finish import finish
 from mixling.training.located import with_sentences
 from mixling.training.mapped import before
+from mixling.training.reading import ingredients, older
 
 OF_A_RUN = ("config", "steps", "best", "seconds", "plan")
 

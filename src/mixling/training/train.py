@@ -23,24 +23,26 @@ from mixling.batches.permutation import mix
 from mixling.corpora.files import claim
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import task
-from mixling.evaluation.measure import means
-from mixling.evaluation.tasks import Task
 from mixling.machine import flags, has_bf16, keep_memory
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 from mixling.training import checkpoint
 from mixling.training.begin import begin, on_cpu
-from mixling.training.config import Config, TrainingConfig, ValidationConfig, older, read
+from mixling.training.config import Config, TrainingConfig
 from mixling.training.finish import finish
 from mixling.training.lighter import adapt, checkpoint_layers, freeze_layers
 from mixling.training.located import with_sentences
 from mixling.training.mapped import before
 from mixling.training.objective import Objective
-from mixling.training.pairs import Pairs, prepare
+from mixling.training.optimiser import clip, decayed, rate_at
+from mixling.training.pairs import Pairs
+from mixling.training.prepare import prepare
 from mixling.training.processes import add_up
+from mixling.training.reading import older, read
 from mixling.training.soup import soup
 from mixling.training.step import Tokens, ahead, backward
-from mixling.training.word_table import WordTable, forget, others, word_table
+from mixling.training.validate import validate
+from mixling.training.word_table import WordTable, forget, word_table
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -192,7 +194,7 @@ def _loop(
             if t.validation and last % t.validation.every == 0:
                 if development is not None:
                     precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
-                    best = _validate(t.validation, development, out, retriever, best, last, precision)
+                    best = validate(t.validation, development, out, retriever, best, last, precision)
                 best = broadcast_object_list([best])[0]
                 model.train(t.dropout)
                 if t.gradient_checkpointing:
@@ -219,14 +221,6 @@ def _loop(
     if adapted is not None:
         adapted.merge_and_unload()
     return best, last
-
-
-def decayed(some: list[torch.nn.Parameter], decay: float) -> list[dict]:
-    """Weight decay on matrices only, as usual: not on biases and layer norms."""
-    return [
-        {"params": [p for p in some if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in some if p.ndim <= 1], "weight_decay": 0.0},
-    ]
 
 
 def _resume(
@@ -275,7 +269,7 @@ def _step(
         )
     add_up(weights, table)  # the objective's own weights see the whole batch on every process
     weights = [*weights, *objective.parameters()]
-    norm = _clip(weights, table, t.clip)
+    norm = clip(weights, table, t.clip)
     optimizer.step()
     forget(weights, table)
     seconds = time.perf_counter() - begun
@@ -289,61 +283,6 @@ def _step(
         "seconds": round(seconds, 3),
         "pairs_per_second": sum(len(turn.batch.questions) for turn in turns) / seconds,
     }
-
-
-def _clip(weights: list[torch.nn.Parameter], table: WordTable | None, most: float) -> float:
-    """Scale the gradients so that their norm is `most` at most (0: leave them); the norm before."""
-    own = [w.grad for w in others(weights, table) if w.grad is not None]
-    some = [] if table is None else [table.gradient[table.rows()]]
-    norm = torch.nn.utils.get_total_norm([*own, *some])
-    share = torch.clamp(most / (norm + 1e-6), max=1.0) if most else torch.ones_like(norm)
-    if own:
-        torch._foreach_mul_(own, share)
-    if table is not None:
-        table.gradient[table.rows()] = some[0] * share
-    return float(norm)
-
-
-def rate_at(step: int, steps: int, warmup: float, schedule: str) -> float:
-    """The learning rate of a step as a share of its peak: linear warm-up, then constant, linear or cosine to 0."""
-    rise = math.ceil(warmup * steps)
-    if step < rise:
-        return (step + 1) / rise
-    if schedule == "constant":
-        return 1.0
-    left = (steps - step) / max(steps - rise, 1)
-    return left if schedule == "linear" else (1 - math.cos(math.pi * left)) / 2
-
-
-def _validate(
-    v: ValidationConfig,
-    one: Task,
-    out: Path,
-    retriever: Retriever,
-    best: dict | None,
-    step: int,
-    precision: str,
-) -> dict:
-    retriever.model.eval()
-    setting, _, metric = v.metric.partition(".")
-    value = means(retriever, one, precision).get(setting, {}).get(metric, math.nan)
-    if math.isnan(value):
-        raise MixlingError(
-            f"training.validation.metric '{v.metric}' is not among the results of {one.name}; "
-            "write for instance pool.mAP or monolingual.nDCG@10"
-        )
-    if best is None or value > best["value"]:
-        checkpoint.write(out / "checkpoints" / "best.pt", {"model": retriever.model.state_dict()})
-        return {
-            "step": step,
-            "value": value,
-            "metric": v.metric,
-            "task": one.name,
-            "since": 0,
-            "stopped": False,
-        }
-    since = best["since"] + 1
-    return {**best, "since": since, "stopped": bool(v.patience and since >= v.patience)}
 
 
 def _seconds(log: Path) -> float:
