@@ -7,7 +7,6 @@ error that says so rather than vectors that are not what the folder promises.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -65,27 +64,3 @@ class LanguageMap(Module):
         """Put numbers in."""
         self.offset, self.basis = (torch.as_tensor(x, dtype=torch.float32) for x in (offset, basis))
         return self
-
-
-def identify(texts: Sequence[str], among: Sequence[str]) -> list[str]:
-    """The language of each text, among some (py3langid, which ships its model)."""
-    from mixling.errors import MixlingError
-
-    try:
-        identifier = _identifier(tuple(sorted(among)))
-    except ImportError:
-        raise MixlingError(
-            "the texts' languages must be named: give them (languages=…), or pip install 'mixling[language]'"
-        ) from None
-    return [identifier.classify(t)[0] for t in texts]
-
-
-@lru_cache(maxsize=4)
-def _identifier(among: tuple[str, ...]) -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
-    known = [x for x in among if x in identifier.labels]
-    if known:
-        identifier.set_languages(known)
-    return identifier

@@ -15,7 +15,8 @@ import torch
 from mixling.errors import MixlingError, choose
 from mixling.models import shipped
 from mixling.models.forward import calls, forward
-from mixling.models.language_map import LanguageMap, identify
+from mixling.models.identify import identify
+from mixling.models.language_map import LanguageMap
 from mixling.models.packed import first_position
 from mixling.models.quiet import hush
 from mixling.models.weights import DEFAULT, Conventions, conventions, locate

@@ -27,7 +27,7 @@ from mixling.corpora.files import claim, finished, write_text
 from mixling.corpora.languages import tag
 from mixling.corpora.sentences import spans
 from mixling.errors import MixlingError
-from mixling.models.language_map import identify
+from mixling.models.identify import identify
 from mixling.models.retriever import Retriever
 from mixling.preparation.seq2seq import Command, Seq2Seq, Translator
 from mixling.preparation.similarity import margins

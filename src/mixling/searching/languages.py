@@ -1,4 +1,4 @@
-"""The language of a document or a question, with how sure that is (py3langid, which ships its model)."""
+"""The language of a document or a question, with how sure that is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mixling.corpora.languages import tag
 from mixling.errors import MixlingError
+from mixling.models.identify import identifier
 
 
 class Identifier:
@@ -13,17 +14,12 @@ class Identifier:
 
     def __init__(self, among: Sequence[str] | None = None):
         try:
-            from py3langid.langid import MODEL_FILE, LanguageIdentifier
+            every = identifier()
         except ImportError:
             raise MixlingError("py3langid is not installed: pip install 'mixling[search]'") from None
-        self.inner = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-        known = [x for x in among or () if x in self.inner.labels]
-        if among and not known:
-            self.only: str | None = among[0]
-        else:
-            self.only = None
-            if known:
-                self.inner.set_languages(known)
+        known = tuple(sorted(x for x in among or () if x in every.labels))
+        self.only = among[0] if among and not known else None
+        self.inner = identifier(known)
 
     def __call__(self, text: str) -> tuple[str, float]:
         """Language (BCP-47) and its probability."""
