@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 import zlib
@@ -357,8 +358,12 @@ def test_the_command_line(chain, beir, tmp_path, run, monkeypatch):
     status, said, _ = run("search", where, "How old is the bridge?", "-k", "3", "--json", "-l", "sw,de")
     rows = [json.loads(x) for x in said.splitlines()]
     assert status == 0 and len(rows) == 3 and {r["language"] for r in rows} <= {"sw", "de"}
-    status, said, _ = run("search", where, "How old is the bridge?", "-k", "2")
+    status, said, note = run("search", where, "How old is the bridge?", "-k", "2")
     assert status == 0 and said.startswith(" 1. ") and " 2. " in said
+    assert re.match(r" 1\. \w\w 0\.\d{3} [+-]0\.\d{3}\n", said) and "--fairness" in note
+    for more in (("--fairness", "none"), ("--way", "both")):
+        status, said, note = run("search", where, "How old is the bridge?", *more)
+        assert status == 0 and re.match(r" 1\. \w\w 0\.\d{3}\n", said) and "--fairness" not in note
     answers = iter(["What?", "", "x"])
     monkeypatch.setattr("builtins.input", lambda _: next(answers, None) or (_ for _ in ()).throw(EOFError))
     assert run("search", where)[0] == 0

@@ -70,16 +70,23 @@ def _show(searcher: Searcher, asked: list[str], k: int, more: dict[str, Any], as
     import json
 
     found = searcher.search(asked, k, **more)
+    levelled = more["way"] == "dense" and any("level" in row for row in found)
     for row in found:
         if as_json:
             typer.echo(json.dumps(row, ensure_ascii=False))
             continue
         begin, end = row["sentence"]
         text = row["text"]
-        head = f"{row['rank']:2}. {typer.style(row['language'], bold=True)} {row['score']:.3f} {row['title']} {row['address']}"
+        over = f" {row['score'] - row['level']:+.3f}" if levelled else ""
+        head = f"{row['rank']:2}. {typer.style(row['language'], bold=True)} {row['score']:.3f}{over} {row['title']} {row['address']}"
         typer.echo(head.rstrip())
         typer.echo(
             "    " + " ".join(f"{text[:begin]}{typer.style(text[begin:end], bold=True)}{text[end:]}".split())
         )
     if not found and not as_json:
         typer.echo("nothing found")
+    if levelled and not as_json:
+        said = (
+            "over the score of its language's mean passage, on which --fairness goes (none: by score alone)"
+        )
+        typer.echo(f"+: {said}", err=True)
