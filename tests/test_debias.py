@@ -350,6 +350,11 @@ def test_maps_that_cannot_be_put_on_vectors(chain, texts, tmp_path, run):
         assert not (texts / "out").exists()
     status, _, err = run("debias", chain, "--map", "balanced", "-o", texts / "out")
     assert status == 2 and "--map is for --vectors" in err
+    debias(str(chain), "centring", ["sib-200"], texts / "centred")
+    rows = {"vector": [[1.0] * 32], "language": ["en"], "role": ["document"]}
+    pq.write_table(pa.table(rows), texts / "in" / "one.parquet")
+    status, _, err = run("debias", "--vectors", texts / "in", "--map", texts / "centred", "-o", texts / "out")
+    assert status == 2 and "found 'document', expected query or passage" in err
     (texts / "in" / "one.parquet").write_text("no table")
     status, _, err = run("debias", "--vectors", texts / "in", "-o", texts / "out")
     assert status == 2 and "not a Parquet file" in err

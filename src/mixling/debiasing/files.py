@@ -45,7 +45,7 @@ def debias_vectors(folder: str | Path, method: str, out: str | Path, **settings:
     """
     choose(method, [m for m in METHODS if m != "scores"], "method on vectors")
     check(method, settings)
-    free(out)
+    _free(out)
     stock, files = of_files(Path(folder))
     found = fitted(method, [stock], **settings)
     assert isinstance(found, Affine | ByLanguage)
@@ -59,7 +59,7 @@ def move_vectors(folder: str | Path, name: str, out: str | Path) -> Affine | ByL
     folder: as in `debias_vectors`; a map for all texts needs the column vector alone, one by language also language and role.
     name: see `known`. The vectors must be of the model that the map was made for. Raises MixlingError.
     """
-    free(out)
+    _free(out)
     found = known(name)
     _write(found, parquet_files(Path(folder)), Path(out))
     return found
@@ -99,7 +99,7 @@ def known(name: str) -> Affine | ByLanguage:
     )
 
 
-def free(out: str | Path) -> None:
+def _free(out: str | Path) -> None:
     """Refuse a folder that is there."""
     if Path(out).exists():
         raise MixlingError(f"{out}: exists already; choose another folder or remove it")
@@ -123,6 +123,9 @@ def _write(found: Affine | ByLanguage, files: Sequence[Path], out: Path) -> None
         else:
             moved = np.empty_like(vector)
             roles = np.array(table["role"].to_pylist())
+            other = set(roles.tolist()) - {"query", "passage"}
+            if other:
+                raise MixlingError(f"{path}: field 'role': found {other.pop()!r}, expected query or passage")
             languages = np.array([tag(x) for x in table["language"].to_pylist()])
             for role in ("query", "passage"):
                 rows = roles == role

@@ -11,7 +11,9 @@ def hush() -> None:
     """Errors only, no progress bars, from transformers, sentence-transformers and the hub."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    warnings.filterwarnings("ignore", message="IProgress not found")  # of progress bars in notebooks, which are off
+    warnings.filterwarnings(
+        "ignore", message="IProgress not found"
+    )  # of progress bars in notebooks, which are off
     import transformers
 
     transformers.logging.set_verbosity_error()
