@@ -25,7 +25,7 @@ def lakda(
         log_softmax(similarity(x, passages, kind).masked_fill(~keep, -torch.inf), dim=1)
         for x in (questions, translations)
     )
-    return _divergence(b, a, keep)
+    return kl(b, a, keep)
 
 
 def jsd(questions: Tensor, translations: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def jsd(questions: Tensor, translations: Tensor) -> Tensor:
     a, b = (log_softmax(x, dim=1) for x in (questions, translations))
     middle = torch.logaddexp(a, b) - torch.log(torch.tensor(2.0, device=a.device))
     every = torch.ones_like(a, dtype=torch.bool)
-    return (_divergence(a, middle, every) + _divergence(b, middle, every)) / 2
+    return (kl(a, middle, every) + kl(b, middle, every)) / 2
 
 
 def bitext(questions: Tensor, translations: Tensor, temperature: float, kind: str = "cosine") -> Tensor:
@@ -66,7 +66,7 @@ def clear(
     back = (similarity(passages, translations, kind) / temperature).masked_fill(~keep.T, -torch.inf)
     target = torch.arange(len(ahead), device=ahead.device)
     both = keep & keep.T
-    apart = _divergence(
+    apart = kl(
         log_softmax(ahead.masked_fill(~both, -torch.inf), 1),
         log_softmax(back.masked_fill(~both, -torch.inf), 1),
         both,
@@ -74,7 +74,7 @@ def clear(
     return reverse * cross_entropy(back, target) + divergence * apart
 
 
-def _divergence(p: Tensor, q: Tensor, keep: Tensor) -> Tensor:
+def kl(p: Tensor, q: Tensor, keep: Tensor) -> Tensor:
     """KL(p || q) of log probabilities [k, m] over the kept places, mean over rows."""
     each = kl_div(q.masked_fill(~keep, 0), p.masked_fill(~keep, 0), reduction="none", log_target=True)
     return each.masked_fill(~keep, 0).sum(1).mean()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, log_softmax, mse_loss
 
-from mixling.training.objectives.alignment import _divergence
+from mixling.training.objectives.alignment import kl
 
 
 def vectors(student: Tensor, teacher: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def scores(student: Tensor, teacher: Tensor, keep: Tensor, temperature: float) -
     student, teacher: scores [n, m]; keep: bool [n, m], passages that count for a question.
     """
     t, s = (log_softmax((x / temperature).masked_fill(~keep, -torch.inf), dim=1) for x in (teacher, student))
-    return _divergence(t, s, keep)
+    return kl(t, s, keep)
 
 
 def margins(student: Tensor, teacher: Tensor, negatives: Tensor) -> Tensor:
