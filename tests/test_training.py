@@ -173,7 +173,7 @@ def test_validation_keeps_the_best_and_stops_early(chain, tmp_path, monkeypatch)
         seen.append({k: v.clone() for k, v in retriever.model.state_dict().items()})
         return {"pool": {"mAP": next(values)}}
 
-    monkeypatch.setattr("mixling.training.train.means", means)
+    monkeypatch.setattr("mixling.training.validate.means", means)
     settings = config(chain, validation={"task": "sample", "every": 2, "patience": 2, "metric": "pool.mAP"})
     model = train(settings, tmp_path / "run")
     run = json.loads((tmp_path / "run" / "run.json").read_text())
