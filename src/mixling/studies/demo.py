@@ -58,7 +58,7 @@ def demo(
     say(
         f"2. Training {steps} steps of hybrid batches on {source}: half of the batches in one language, half across two."
     )
-    trained = train(_config(source, model, steps), out / "run", on_step=_teller(say, steps))
+    trained = train(_config(source, model, steps), out / "run")
     say("3. The same audit of what came out.")
     after = _audit(str(trained), tasks, out / "after", precision, f"after {steps} hybrid steps")
     report = out / "report.html"
@@ -116,17 +116,6 @@ def _steps(out: Path, source: str, model: str, minutes: float, say: Callable[[st
     say(f"   One step takes {seconds:.1f} s here: {minutes:g} minutes buy {steps} steps.")
     kept.write_text(json.dumps({"steps": steps, "seconds_a_step": seconds}))
     return steps
-
-
-def _teller(say: Callable[[str], None], steps: int) -> Callable[[dict], None]:
-    def tell(row: dict) -> None:
-        if row["step"] % 10 == 0:
-            say(
-                f"   step {row['step']:3d} of {steps}, {row['kind']:5s}, loss {row['loss']:.3f}, "
-                f"{clock((steps - row['step']) * row['seconds'])} left"
-            )
-
-    return tell
 
 
 def _answer(base: str, trained: str, say: Callable[[str], None]) -> None:
