@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import inspect
-import re
 
 import typer
 
 import mixling
 from mixling.cli.main import app
-from mixling.training.explain import explain
+from mixling.training.explain import tables
 
 
 def commands() -> str:
@@ -58,21 +57,12 @@ def settings() -> str:
         "What `mixling train --explain` says. A configuration needs its sources; … marks what has no default. `[[…]]` may stand "
         "several times.",
     ]
-    rows = 0
-    for line in explain().splitlines():
-        head = re.fullmatch(r"(\[+[\w.]+\]+)  # (.*)", line)
-        setting = re.fullmatch(r"(\w+) = (.*?)  # (.*)", line)
-        if head:
-            parts += ["", f"## `{head[1]}`", "", head[2]]
-            rows = 0
-        elif setting:
-            name, default, said = setting.groups()
-            parts += [] if rows else ["", "| setting | default | meaning |", "|---|---|---|"]
-            rows += 1
+    for head, said, rows in tables():
+        parts += ["", f"## `{head}`", "", said]
+        parts += ["", "| setting | default | meaning |", "|---|---|---|"] if rows else []
+        for name, default, meaning in rows:
             shown = f"`{default}`" if default else ""
-            parts.append(f"| `{name}` | {shown} | {said.replace('|', chr(92) + '|')} |")
-        elif line:
-            raise ValueError(line)
+            parts.append(f"| `{name}` | {shown} | {meaning.replace('|', chr(92) + '|')} |")
     return "\n".join(parts) + "\n"
 
 

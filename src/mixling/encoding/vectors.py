@@ -91,22 +91,32 @@ def comparable(retriever: Retriever, made: np.ndarray) -> np.ndarray:
 
 
 def _key(retriever: Retriever, role: str | None, precision: str) -> str:
-    digest = hashlib.sha256(fingerprint(retriever, retriever.head()).encode())
+    digest = hashlib.sha256(fingerprints(retriever)[len(retriever.head())].encode())
     digest.update(repr((retriever.prompt(role), retriever.max_length, precision)).encode())
     return digest.hexdigest()[:24]
 
 
-def fingerprint(retriever: Retriever, modules: Sequence[torch.nn.Module] | None = None) -> str:
-    """SHA-256 of a model: weights and settings of its chain, and its vocabulary. modules: of a part of the chain."""
-    digest = hashlib.sha256()
-    for module in list(retriever.model) if modules is None else modules:
+def fingerprint(retriever: Retriever) -> str:
+    """SHA-256 of a model: weights and settings of its chain, and its vocabulary."""
+    return fingerprints(retriever)[len(list(retriever.model))]
+
+
+def fingerprints(retriever: Retriever) -> dict[int, str]:
+    """The fingerprint of each beginning of a model's chain that makes vectors, by how many modules it has: from `head`, whose
+    vectors are kept, to the whole. One pass over the weights."""
+    digest, found, least = hashlib.sha256(), {}, len(retriever.head())
+    words = repr(sorted(retriever.tokenizer.get_vocab().items())).encode()
+    for number, module in enumerate(retriever.model, 1):
         config: dict = getattr(module, "get_config_dict", dict)()
         digest.update(repr((type(module).__name__, sorted(config.items()))).encode())
         for name, value in module.state_dict().items():
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-    digest.update(repr(sorted(retriever.tokenizer.get_vocab().items())).encode())
-    return digest.hexdigest()
+        if number >= least:
+            whole = digest.copy()
+            whole.update(words)
+            found[number] = whole.hexdigest()
+    return found
 
 
 def _kept(shelf: Path) -> dict[bytes, np.ndarray]:

@@ -101,18 +101,9 @@ def index(
             counts = load(source, made, moved)
         else:
             identifier = Identifier(None if languages is None else [tag(x) for x in languages])
-            writer = _Writer(
-                made,
-                retriever,
-                "fp32"
-                if encoded
-                else chosen(retriever, precision),  # a trial takes seconds, and nothing is encoded
-                identifier,
-                size,
-                overlap,
-                encoded,
-                on_write,
-            )
+            if encoded is None:  # else nothing is encoded, and a trial would take seconds
+                precision = chosen(retriever, precision)
+            writer = _Writer(made, retriever, precision, identifier, size, overlap, encoded, on_write)
             counts = _pass(source, opened, writer, keep_gone, skipped)
         made.finish()
         made.write_info({**made.info, **_statistics(made)})
@@ -279,15 +270,14 @@ class _Writer:
 
     def _vectors(self) -> np.ndarray:
         """Of the passages that wait: float32 [rows, d], read or made."""
+        languages = [r["language"] for r in self.rows]
         if self.made is not None:
             found = self.made.find(self.waiting)
-            languages = [r["language"] for r in self.rows]
-            return _through(self.retriever, self.made.rest, found, languages) if self.made.rest else found
+            return self.retriever.apply_tail(found, None, "passage", languages, self.made.rest)
         titled = [
             f"{r['title']} {r['text']}" if self.retriever.title_first and r["title"] else r["text"]
             for r in self.rows
         ]
-        languages = [r["language"] for r in self.rows]
         return self.retriever.encode(titled, "passage", languages=languages, precision=self.precision)
 
 

@@ -14,12 +14,10 @@ class Identifier:
 
     def __init__(self, among: Sequence[str] | None = None):
         try:
-            every = identifier()
+            self.inner = identifier(tuple(sorted(among or ())))
         except ImportError:
             raise MixlingError("py3langid is not installed: pip install 'mixling[search]'") from None
-        known = tuple(sorted(x for x in among or () if x in every.labels))
-        self.only = among[0] if among and not known else None
-        self.inner = identifier(known)
+        self.only = among[0] if among and not set(among) & set(self.inner.labels) else None
 
     def __call__(self, text: str) -> tuple[str, float]:
         """Language (BCP-47) and its probability."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mixling.encoding.vectors import fingerprint
+from mixling.encoding.vectors import fingerprints
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.searching.store import Store
@@ -24,9 +24,7 @@ def make_store(address: str, dimensions: int, info: dict[str, Any]) -> Store:
 
 def makes(retriever: Retriever, info: dict[str, Any]) -> bool:
     """Whether a model makes the vectors of a store with these facts: its weights, map and prompts are the same."""
-    return fingerprint(retriever) == info["encoder"] and all(
-        retriever.prompt(r) == p for r, p in info["prompts"].items()
-    )
+    return behind(retriever, info) == []
 
 
 def behind(retriever: Retriever, info: dict[str, Any]) -> list[torch.nn.Module] | None:
@@ -34,10 +32,8 @@ def behind(retriever: Retriever, info: dict[str, Any]) -> list[torch.nn.Module] 
     where it is that very model, None where it is another."""
     if any(retriever.prompt(r) != p for r, p in info["prompts"].items()):
         return None
-    chain = list(retriever.model)
-    ends = range(len(chain), len(retriever.head()) - 1, -1)
-    end = next((n for n in ends if fingerprint(retriever, chain[:n]) == info["encoder"]), None)
-    return None if end is None else chain[end:]
+    end = next((n for n, name in fingerprints(retriever).items() if name == info["encoder"]), None)
+    return None if end is None else list(retriever.model)[end:]
 
 
 def _kind(address: str) -> Any:

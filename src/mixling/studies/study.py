@@ -103,11 +103,6 @@ def study(
     file = Path(file)
     plan = planned(file)
     against = choose(plan.study.against or plan.variants[0].name, [v.name for v in plan.variants], "variant")
-    for variant in plan.variants:
-        if not set(variant.seeds or []) <= set(plan.study.seeds):
-            raise MixlingError(
-                f"{file}: variant '{variant.name}': seeds {variant.seeds} are not all of the study's {plan.study.seeds}"
-            )
     folder = kept_in(file, out)
     configs = {
         (v.name, s): configured(plan, v, s, file)
@@ -163,6 +158,11 @@ def planned(file: Path) -> StudyConfig:
             f"{file}: study.development is '{chosen_on}'; settings are chosen on a development task "
             f"({', '.join(DEVELOPMENT)}, or one of your own) and never on one that is measured"
         )
+    for variant in plan.variants:
+        if not set(variant.seeds or []) <= set(plan.study.seeds):
+            raise MixlingError(
+                f"{file}: variant '{variant.name}': seeds {variant.seeds} are not all of the study's {plan.study.seeds}"
+            )
     return plan
 
 

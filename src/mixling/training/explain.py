@@ -8,25 +8,39 @@ from pydantic_core import PydanticUndefined
 
 from mixling.training.config import Config, LoraConfig, MapConfig, SourceConfig, TermConfig, ValidationConfig
 
+Table = tuple[str, str, list[tuple[str, str, str]]]
+
+
+def tables() -> list[Table]:
+    """Every table of a configuration: its head, its meaning, and (setting, default, meaning) of each setting."""
+    parts: list[tuple[str, Any]] = [(n, f.annotation) for n, f in Config.model_fields.items() if n != "soup"]
+    more = [("[data.sources]", SourceConfig), ("[objective.terms]", TermConfig), ("model.map", MapConfig), ("model.lora", LoraConfig),
+            ("training.validation", ValidationConfig)]  # fmt: skip
+    found: list[Table] = []
+    for name, part in [*parts, *more]:
+        rows = [
+            (key, _default(field.get_default(call_default_factory=True)), str(field.description))
+            for key, field in part.model_fields.items()
+        ]
+        found.append((f"[{name}]", str(part.__doc__), rows))
+    return [*found, ("[[soup]]", str(Config.model_fields["soup"].description), [])]
+
 
 def explain() -> str:
     """Every table, setting, default and meaning, as commented TOML."""
     lines = []
-    tables: list[tuple[str, Any]] = [(n, f.annotation) for n, f in Config.model_fields.items() if n != "soup"]
-    more = [("[data.sources]", SourceConfig), ("[objective.terms]", TermConfig), ("model.map", MapConfig), ("model.lora", LoraConfig),
-            ("training.validation", ValidationConfig)]  # fmt: skip
-    for name, part in [*tables, *more]:
-        lines += [f"[{name}]  # {part.__doc__}"]
-        for key, field in part.model_fields.items():
-            default = field.get_default(call_default_factory=True)
-            shown = (
-                "…"
-                if default is PydanticUndefined
-                else ""
-                if default is None
-                else repr(default).replace("'", '"')
-            )
-            shown = {"True": "true", "False": "false"}.get(shown, shown)
-            lines.append(f"{key} = {shown}  # {field.description}")
-        lines.append("")
-    return "\n".join([*lines, f"[[soup]]  # {Config.model_fields['soup'].description}", ""])
+    for head, said, rows in tables():
+        lines += [
+            f"{head}  # {said}",
+            *(f"{key} = {default}  # {meaning}" for key, default, meaning in rows),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _default(value: Any) -> str:
+    """As TOML writes it; … where there is none."""
+    if value is PydanticUndefined:
+        return "…"
+    shown = "" if value is None else repr(value).replace("'", '"')
+    return {"True": "true", "False": "false"}.get(shown, shown)
