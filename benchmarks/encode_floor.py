@@ -13,6 +13,7 @@ import json
 import time
 from pathlib import Path
 
+from benchmarks.sides import result_path
 from mixling.evaluation.benchmarks import task
 from mixling.evaluation.measure import measure
 from mixling.machine import machine, matrix_rate, versions
@@ -25,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--task", default="xquad-r")
     parser.add_argument("--precision", default="fp32")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--out", type=Path, help="default: runs/benchmarks/encode_floor.json")
     a = parser.parse_args()
     one, retriever = task(a.task), Retriever(DEFAULT)
     weights = sum(
@@ -49,7 +50,8 @@ def main() -> None:
     }  # fmt: skip
     for key, value in row.items():
         print(f"{key}: {value}")
-    a.out.write_text(json.dumps({**row, "machine": machine(), "versions": versions()}, indent=1) + "\n")
+    content = {**row, "machine": machine(), "versions": versions()}
+    (a.out or result_path(__file__)).write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ at most 1.2 times as slow as the faster of LanceDB's two ways, its index as it i
     python -m benchmarks.filters [passages]           default 100000
 
 The vectors and questions of benchmarks/search.py; filters of 1 to 80 of its hundred languages, of one per cent each. The
-three sides in turn, question by question. Kept in filters.json.
+three sides in turn, question by question.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ from __future__ import annotations
 import json
 import sys
 from functools import partial
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from benchmarks.search import SIZE, K, asked, best, direct, recall, tables, timed, vectors
+from benchmarks.sides import result_path
 from mixling.corpora.files import write_text
 from mixling.machine import machine, versions
 from mixling.searching.lance import Lance
 
-RESULT = Path(__file__).with_suffix(".json")
 SHARES = (1, 3, 5, 8, 10, 20, 30, 50, 80)
 
 
@@ -51,7 +50,7 @@ def main() -> None:
             rows.append({"passing, %": share, "recall": found, "ms": timed(sides, questions)})
             print(json.dumps(rows[-1]), flush=True)
     whole = {"passages": n, "rows": rows, "machine": machine(), "versions": versions()}
-    write_text(RESULT, json.dumps(whole, indent=1) + "\n")
+    write_text(result_path(__file__), json.dumps(whole, indent=1) + "\n")
 
 
 if __name__ == "__main__":

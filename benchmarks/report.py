@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
+from benchmarks.sides import result_path
 from mixling.evaluation.baselines import ranker
 from mixling.evaluation.benchmarks import task
 from mixling.evaluation.measure import rank_task, score
@@ -98,7 +99,7 @@ def main() -> None:
         "versions": versions(),
         "machine": machine(),
     }
-    Path(__file__).with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
+    result_path(__file__).write_text(json.dumps(content, indent=1) + "\n")
     print(json.dumps({k: v for k, v in content.items() if k not in ("versions", "machine")}, indent=1))
 
 

@@ -7,7 +7,7 @@ as slow as LanceDB asked directly.
 Clustered vectors of 384 numbers (2,000 clusters, each text also pulled to its language's direction; 100 languages of one
 per cent each), passages of some twenty made-up words. 200 questions, each a passage with noise. Recall against numpy's
 exact scores; latencies question by question, the sides in turn. Peak memory is of the whole process. Rows are kept in
-search.json as they come.
+the result as they come.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.sides import result_path
 from mixling.corpora.files import write_text
 from mixling.machine import machine, versions
 from mixling.searching.lance import EXACT
 from mixling.searching.store import SHOWN, breadth, schema
 from mixling.searching.stores import make_store
 
-RESULT = Path(__file__).with_suffix(".json")
 SIZE, LANGUAGES, CLUSTERS, QUESTIONS, K, PART = 384, 100, 2000, 200, 100, 16384
 
 
@@ -162,9 +162,8 @@ def row(n: int, address: str) -> dict[str, Any]:
 
 def keep(rows: list[dict[str, Any]]) -> None:
     """Write what there is."""
-    write_text(
-        RESULT, json.dumps({"rows": rows, "machine": machine(), "versions": versions()}, indent=1) + "\n"
-    )
+    content = {"rows": rows, "machine": machine(), "versions": versions()}
+    write_text(result_path(__file__), json.dumps(content, indent=1) + "\n")
 
 
 def main() -> None:
@@ -173,7 +172,8 @@ def main() -> None:
     parser.add_argument("--milvus")
     parser.add_argument("passages", nargs="*", type=int, default=[100_000, 1_000_000])
     given = parser.parse_args()
-    rows = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
+    path = result_path(__file__)
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
     for n in given.passages:
         with TemporaryDirectory() as folder:
             address = f"milvus://{given.milvus}/bench{n}" if given.milvus else f"{folder}/store"

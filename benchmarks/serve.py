@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.sides import result_path
 from mixling.corpora.catalogue import load
 from mixling.corpora.files import write_text
 from mixling.machine import machine, versions
 
-RESULT = Path(__file__).with_suffix(".json")
 CLIENTS = (1, 8, 64)
 
 
@@ -129,11 +129,12 @@ def main() -> None:
             )
 
     paths = {"embeddings": "/v1/embeddings", "search, none": "/v1/search", "search, own-first": "/v1/search"}
-    whole: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    result = result_path(__file__)
+    whole: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {}
 
     def keep(**more: Any) -> None:
         whole.update(more, machine=machine(), versions=versions())
-        write_text(RESULT, json.dumps(whole, indent=1) + "\n")
+        write_text(result, json.dumps(whole, indent=1) + "\n")
         print(json.dumps(more), flush=True)
 
     if not given.soak:

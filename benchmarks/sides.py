@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -129,8 +130,18 @@ def rate_of(found: dict[str, Any], precision: str) -> float:
     return round(statistics.median(r[precision] for r in found["matrix rate"]), 1)
 
 
+def result_path(script: str) -> Path:
+    """Where a benchmark writes its result: `runs/benchmarks/NAME.json`, which git ignores, so that measuring one's machine
+    changes no committed figure. `MIXLING_RESULTS=benchmarks` writes the committed file."""
+    folder = Path(os.environ.get("MIXLING_RESULTS") or "runs/benchmarks")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / Path(script).with_suffix(".json").name
+
+
 def write(script: str, row: dict[str, Any]) -> None:
-    """Print what was found and write it beside the script, with machine, versions and date."""
+    """Print a result and write it to `result_path`, with machine, versions and date."""
     print(json.dumps(row, indent=1))
     whole = {**row, "date": time.strftime("%Y-%m-%d"), "machine": machine(), "versions": versions()}
-    Path(script).with_suffix(".json").write_text(json.dumps(whole, indent=1) + "\n")
+    path = result_path(script)
+    path.write_text(json.dumps(whole, indent=1) + "\n")
+    print(f"written to {path}")

@@ -76,3 +76,15 @@ def test_benchmark_results_were_written_by_their_scripts():
         if script.name in ("__init__.py", "sides.py"):  # what the others share
             continue
         assert json.loads(script.with_suffix(".json").read_text())["machine"]["cores"], script.name
+
+
+def test_a_benchmark_of_ones_own_leaves_the_committed_result(tmp_path, monkeypatch):
+    from benchmarks.sides import result_path
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MIXLING_RESULTS", raising=False)
+    assert result_path("benchmarks/training.py") == Path("runs/benchmarks/training.json")
+    monkeypatch.setenv("MIXLING_RESULTS", str(ROOT / "benchmarks"))
+    assert result_path("benchmarks/training.py") == ROOT / "benchmarks" / "training.json"
+    for script in (ROOT / "benchmarks").glob("*.py"):
+        assert "with_suffix(" not in script.read_text() or script.name == "sides.py", script
