@@ -16,6 +16,8 @@ def hush() -> None:
     )  # of progress bars in notebooks, which are off
     import transformers
 
+    # else a model with code of its own makes transformers ask on the terminal whether to run it
+    transformers.dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     for name in ("sentence_transformers", "huggingface_hub", "datasets", "accelerate"):

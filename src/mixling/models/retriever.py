@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mixling.errors import MixlingError, choose
-from mixling.models import shipped
+from mixling.models import shipped, trust
 from mixling.models.forward import calls, forward
 from mixling.models.identify import identify
 from mixling.models.language_map import LanguageMap
@@ -31,7 +31,8 @@ class Retriever:
     name: a sentence-transformers folder, a plain encoder's folder, a hub name, or "balanced": the default encoder behind
     the map that comes with this package. pooling ("mean", "cls" …)
     and prompts ({"query": …, "passage": …}) override what the model says of itself. packed: texts go through
-    without padding where the encoder can take them so. similarity: "cosine" or "dot", else the model's. Raises MixlingError when the model cannot be had.
+    without padding where the encoder can take them so. similarity: "cosine" or "dot", else the model's. trust_remote_code: run
+    Python code that the model's files bring (models/trust.py); without it such a model is refused. Raises MixlingError when the model cannot be had.
 
     >>> Retriever("intfloat/multilingual-e5-small").encode(["habari ya asubuhi"], role="query").shape
     (1, 384)
@@ -47,27 +48,32 @@ class Retriever:
         max_length: int | None = None,
         packed: bool = True,
         similarity: str | None = None,
+        trust_remote_code: bool = False,
     ):
         hush()
-        from sentence_transformers import SentenceTransformer
-
         folder, found_name = locate(DEFAULT if name == shipped.NAME else name)
         self.name = shipped.NAME if name == shipped.NAME else found_name
         known = conventions(found_name) or Conventions()
         try:
+            trust.examine(folder, name, trust_remote_code)
             if pooling is None and self._is_chain(folder):
-                self.model = SentenceTransformer(folder, device=device, trust_remote_code=_ours(folder))
+                self.model = trust.chain(folder, device, trust_remote_code)
                 found = str(self.model.similarity_fn_name)
             else:
-                self.model = _plain(folder, choose(pooling or known.pooling, POOLINGS, "pooling"), device)
+                self.model = _plain(
+                    folder, choose(pooling or known.pooling, POOLINGS, "pooling"), device, trust_remote_code
+                )
                 found = known.similarity
         except MixlingError:
             raise
         except Exception as error:
-            raise MixlingError(
-                f"{name}: not a model that can be loaded ({type(error).__name__}: "
-                f"{str(error).splitlines()[0] if str(error) else ''}); a folder needs config.json, weights "
-                "and a tokeniser, as save_pretrained or sentence-transformers write them"
+            raise trust.explained(
+                error,
+                folder,
+                name,
+                trust_remote_code,
+                "not a model that can be loaded",
+                "a folder needs config.json, weights and a tokeniser, as save_pretrained or sentence-transformers write them",
             ) from None
         if name == shipped.NAME:
             for module in shipped.modules():
@@ -265,18 +271,10 @@ class Retriever:
         temporary.rename(folder)
 
 
-def _ours(folder: str) -> bool:
-    """Whether all that a folder's chain names beside sentence-transformers' own modules is LanguageMap."""
-    path = Path(folder) / "modules.json"
-    types = [m["type"] for m in json.loads(path.read_text())] if path.exists() else []
-    foreign = {t for t in types if not t.startswith("sentence_transformers.")}
-    return foreign == {f"{LanguageMap.__module__}.LanguageMap"}
-
-
-def _plain(folder: str, pooling: str, device: str | None) -> Any:
+def _plain(folder: str, pooling: str, device: str | None, trusted: bool) -> Any:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
-    transformer = Transformer(folder)
+    transformer = Transformer(folder, **{k: {"trust_remote_code": trusted} for k in trust.PASSED_ON})
     dimension = int(transformer.get_embedding_dimension())
     return SentenceTransformer(modules=[transformer, Pooling(dimension, pooling)], device=device)
