@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -322,6 +323,25 @@ def test_a_real_server_speaks_to_the_openai_client_and_stops_gracefully(store, c
     assert secret not in said and key not in said
     lines = [json.loads(x) for x in said.splitlines() if x.startswith("{")]
     assert any(x["path"] == "/v1/search" and x["status"] == 200 and x["who"] == "openai" for x in lines)
+
+
+def test_a_store_whose_model_has_moved_is_searched_and_served_where_it_lies_now(chain, tmp_path, run):
+    model, moved, store = tmp_path / "model", tmp_path / "moved", str(tmp_path / "store")
+    shutil.copytree(chain, model)
+    (tmp_path / "d.jsonl").write_text('{"_id": "1", "text": "The crane sleeps.", "language": "en"}\n')
+    index(str(model), tmp_path / "d.jsonl", store, precision="fp32")
+    model.rename(moved)
+    for command in (("search", store, "crane"), ("serve", store, "--port", "1")):
+        status, out, err = run(*command)
+        said = " ".join(err.split())
+        assert status == 2 and not out and "--model" in said and str(model) in said, command
+    status, out, _ = run("search", store, "crane", "--model", moved, "--json")
+    assert status == 0 and json.loads(out)["document"] == "1"
+    assert Searcher(store, str(moved)).search("crane")[0]["document"] == "1"
+    for blank in (["", "crane"], [" \n"], []):
+        with pytest.raises(MixlingError, match="empty"):
+            Searcher(store, str(moved)).search(blank)
+    assert run("search", store, "crane", "--model", tmp_path / "nowhere")[0] == 2
 
 
 def test_the_command_line_makes_keys(run):

@@ -32,6 +32,7 @@ def run(
         list[str] | None, typer.Option(help="At most so many of a language: en=3; may be repeated.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each passage.")] = False,
+    model: Annotated[str | None, typer.Option(help="Where the store's model lies now.")] = None,
 ) -> None:
     """Ask a store a question and find its answers in any language."""
     from mixling.errors import MixlingError
@@ -50,7 +51,7 @@ def run(
         "asked_in": asked_in,
         "quotas": quotas or None,
     }
-    searcher = Searcher(store)
+    searcher = Searcher(store, model)
     if question:
         _show(searcher, question, k, more, as_json)
         return

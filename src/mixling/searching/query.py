@@ -40,8 +40,7 @@ class Searcher:
 
     def __init__(self, store: str, model: str | Retriever | None = None):
         self.store: Store = open_store(store)
-        name = model or str(self.store.info["model"])
-        self.retriever = name if isinstance(name, Retriever) else Retriever(name)
+        self.retriever = model if isinstance(model, Retriever) else _load(store, self.store, model)
         if not makes(self.retriever, self.store.info):
             raise MixlingError(
                 f"{store}: was made with {self.store.info['model']}, whose weights or prompts {self.retriever.name} has not; "
@@ -61,7 +60,7 @@ class Searcher:
     def search(self, question: str | Sequence[str], k: int = 10, **more: Any) -> list[dict[str, Any]]:
         """The best k passages for a question, or for a question and its translations. more: as in `answer`."""
         asked = [question] if isinstance(question, str) else list(question)
-        if not any(q.strip() for q in asked):
+        if not asked or not all(q.strip() for q in asked):
             raise MixlingError("the question is empty; ask something")
         if any(whole(q) != q for q in asked):
             raise MixlingError("the question is not UTF-8; write it as text")
@@ -176,6 +175,20 @@ class Searcher:
                 at += len(spans)
             out.append(shown)
         return out
+
+
+def _load(address: str, store: Store, model: str | None) -> Retriever:
+    """The store's model, or the one that the caller names. Raises MixlingError, which says how to name a model that has moved."""
+    if model is not None:
+        return Retriever(model)
+    name = str(store.info["model"])
+    try:
+        return Retriever(name)
+    except MixlingError as error:
+        raise MixlingError(
+            f"{address}: the store was made with the model {name}, which cannot be loaded ({error}). "
+            "If the model has moved, name its new place: --model PATH (in Python: Searcher(store, model))."
+        ) from None
 
 
 def _ordered(rows: Sequence[dict[str, Any]], levels: Mapping[str, float], **more: Any) -> np.ndarray:
