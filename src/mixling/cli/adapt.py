@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mixling.cli.options import Trust
+
 
 def run(
     model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
@@ -35,6 +37,7 @@ def run(
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-5,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
+    trust_remote_code: Trust = False,
 ) -> None:
     """Teach an encoder a language from bitext: new pieces, masked and translation modelling, distillation."""
     from mixling.errors import MixlingError
@@ -58,6 +61,7 @@ def run(
         lr=lr,
         seed=seed,
         precision=precision,
+        trust_remote_code=trust_remote_code,
     )
     typer.echo(f"{made['new_pieces']} new pieces; pieces a word, before and after:")
     for language, before in made["coverage"]["before"].items():

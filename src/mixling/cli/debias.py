@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mixling.cli.options import Trust
+
 
 def run(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
@@ -55,6 +57,7 @@ def run(
         Path | None, typer.Option("--keep", help="Keep the encoder's vectors here for the next call.")
     ] = None,
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    trust_remote_code: Trust = False,
 ) -> None:
     """Take the language out of a retriever's vectors: fit a map, write the model with it. No training of the encoder."""
     from mixling.debiasing.debias import debias
@@ -100,5 +103,6 @@ def run(
         keep=keep,
         precision=precision,
         **settings,
+        trust_remote_code=trust_remote_code,
     )
     typer.echo(f"{out}: the model with its map")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mixling.cli.options import Trust
+
 
 def run(
     model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
@@ -31,6 +33,7 @@ def run(
         int, typer.Option(min=0, help="So many workers of a Ray cluster (its address: RAY_ADDRESS).")
     ] = 0,
     gpus: Annotated[float, typer.Option(min=0, help="GPUs of each Ray worker.")] = 0,
+    trust_remote_code: Trust = False,
 ) -> None:
     """Encode a file of texts, however large, into a folder of vectors."""
     import json
@@ -45,15 +48,13 @@ def run(
         from mixling.encoding.cluster import encode_on_ray
 
         manifest = encode_on_ray(
-            model, texts, out, workers=ray, role=role_or_none, precision=precision, dtype=dtype, shard=shard, gpus=gpus
-        )  # fmt: skip
+            model, texts, out, workers=ray, role=role_or_none, precision=precision, dtype=dtype, shard=shard, gpus=gpus, trust_remote_code=trust_remote_code,)  # fmt: skip
     else:
         from mixling.encoding.shards import encode
 
         manifest = encode(
             model, texts, out, role=role_or_none, precision=precision, dtype=dtype, shard=shard,
-            part=(int(number), int(parts)),
-        )  # fmt: skip
+            part=(int(number), int(parts)), trust_remote_code=trust_remote_code,)  # fmt: skip
     if manifest.exists():
         made = json.loads(manifest.read_text())
         typer.echo(f"{made['rows']:,} vectors, {made['tokens']:,} tokens: {out}")

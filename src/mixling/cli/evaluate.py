@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mixling.cli.options import Trust
+
 
 def run(
     models: Annotated[
@@ -42,6 +44,7 @@ def run(
         list[str] | None,
         typer.Option("--noise", help="Questions with noise: typos, diacritics, romanise, switch (or :RATE)."),
     ] = None,
+    trust_remote_code: Trust = False,
 ) -> None:
     """Measure retrievers in one language, across languages and in the pool."""
     from mixling.errors import MixlingError
@@ -61,6 +64,7 @@ def run(
         language=language,
         noise=noise or (),
         documents=documents,
+        trust_remote_code=trust_remote_code,
     )
     show(results)
     if out is not None:

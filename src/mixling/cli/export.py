@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mixling.cli.options import Trust
+
 
 def run(
     what: Annotated[str, typer.Argument(help="A model (folder or hub name), or a store.")],
@@ -14,11 +16,17 @@ def run(
         Path, typer.Option("--out", "-o", help="Of a model a folder, of a store a .parquet file.")
     ],
     openvino: Annotated[bool, typer.Option("--openvino", help="A model in OpenVINO's form too.")] = False,
+    trust_remote_code: Trust = False,
 ) -> None:
     """A model as ONNX for other servers, pooling and map inside; a store as Parquet, which `mixling index` takes back."""
     from mixling.searching.export import export
 
-    made = export(what, out, openvino=openvino)
+    made = export(
+        what,
+        out,
+        openvino=openvino,
+        trust_remote_code=trust_remote_code,
+    )
     if "passages" in made:
         typer.echo(f"{made['passages']:,} passages: {out}")
         return

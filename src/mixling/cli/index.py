@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mixling.cli.options import Trust
+
 
 def run(
     model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
@@ -45,6 +47,7 @@ def run(
     keep_gone: Annotated[
         bool, typer.Option("--keep-gone", help="Leave documents that the source no longer has.")
     ] = False,
+    trust_remote_code: Trust = False,
 ) -> None:
     """Put documents into a store; what is there and unchanged is not encoded again."""
     from mixling.searching.index import index
@@ -61,6 +64,7 @@ def run(
         precision=precision,
         keep_gone=keep_gone,
         vectors=vectors,
+        trust_remote_code=trust_remote_code,
     )
     for line in made["skipped"][:20]:
         typer.echo(f"skipped: {line}")

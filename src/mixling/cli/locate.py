@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mixling.cli.options import Trust
+
 
 def run(
     model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
@@ -30,6 +32,7 @@ def run(
         ),
     ] = 0.15,
     precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
+    trust_remote_code: Trust = False,
 ) -> None:
     """Cut passages into sentences, find the one that answers, and write the source so: a folder that training reads."""
     from mixling.preparation.locate import locate
@@ -45,6 +48,7 @@ def run(
         keep=keep,
         margin=margin,
         precision=precision,
+        trust_remote_code=trust_remote_code,
     )
     known = (
         ""

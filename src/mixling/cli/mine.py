@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mixling.cli.options import Trust
+
 
 def run(
     model: Annotated[str, typer.Argument(help="Model folder or hub name, or bm25.")],
@@ -26,6 +28,7 @@ def run(
         bool, typer.Option(help="First those in the question's language that stand before foreign answers.")
     ] = True,
     precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
+    trust_remote_code: Trust = False,
 ) -> None:
     """Find hard negatives across languages and write the source with them: a folder that training reads."""
     from mixling.preparation.mine import mine
@@ -42,6 +45,7 @@ def run(
         window=window or None,
         intruders=intruders,
         precision=precision,
+        trust_remote_code=trust_remote_code,
     )
     typer.echo(
         f"{made['mined']:,} negatives of {made['questions_with_negatives']:,} questions (of {made['questions']:,}), "

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mixling.cli.options import Trust
+
 if TYPE_CHECKING:
     from mixling.searching.query import Searcher
 
@@ -33,6 +35,7 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each passage.")] = False,
     model: Annotated[str | None, typer.Option(help="Where the store's model lies now.")] = None,
+    trust_remote_code: Trust = False,
 ) -> None:
     """Ask a store a question and find its answers in any language."""
     from mixling.errors import MixlingError
@@ -51,7 +54,7 @@ def run(
         "asked_in": asked_in,
         "quotas": quotas or None,
     }
-    searcher = Searcher(store, model)
+    searcher = Searcher(store, model, trust_remote_code)
     if question:
         _show(searcher, question, k, more, as_json)
         return

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mixling.cli.options import Trust
+
 
 def run(
     store: Annotated[
@@ -31,6 +33,7 @@ def run(
     new_key: Annotated[
         str | None, typer.Option("--new-key", metavar="NAME", help="Print a new key and its line, and stop.")
     ] = None,
+    trust_remote_code: Trust = False,
 ) -> None:
     """Answer questions over HTTP: search, documents, OpenAI-compatible embeddings, metrics."""
     from mixling.errors import MixlingError
@@ -54,4 +57,5 @@ def run(
         model=model,
         precision=precision,
         log_questions=log_questions,
+        trust_remote_code=trust_remote_code,
     )

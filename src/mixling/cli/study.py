@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mixling.cli.options import Trust
+
 
 def run(
     file: Annotated[Path, typer.Argument(help="The study's TOML file.")],
@@ -14,10 +16,16 @@ def run(
         Path | None, typer.Option("--out", "-o", help="Where its runs are kept; default runs/NAME.")
     ] = None,
     keep_models: Annotated[bool, typer.Option("--keep-models", help="Keep every trained model.")] = False,
+    trust_remote_code: Trust = False,
 ) -> None:
     """Run a grid of trainings and evaluations and write its table beside the file; goes on where it was cut off."""
     from mixling.studies.study import markdown, study
 
-    typer.echo(
-        markdown(study(file, out, keep_models=keep_models, log=lambda text: typer.echo(text, err=True)))
+    results = study(
+        file,
+        out,
+        keep_models=keep_models,
+        log=lambda text: typer.echo(text, err=True),
+        trust_remote_code=trust_remote_code,
     )
+    typer.echo(markdown(results))

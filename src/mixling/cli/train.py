@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mixling.cli.options import Trust
+
 
 def run(
     config: Annotated[Path | None, typer.Argument(help="The configuration (TOML).")] = None,
@@ -29,6 +31,7 @@ def run(
     explain: Annotated[
         bool, typer.Option("--explain", help="Print every setting with its default and meaning.")
     ] = False,
+    trust_remote_code: Trust = False,
 ) -> None:
     """Train a retriever: configuration in, an ordinary sentence-transformers folder out."""
     from mixling.errors import MixlingError
@@ -54,6 +57,6 @@ def run(
     from mixling.training.processes import processes
     from mixling.training.train import train
 
-    model = train(settings, out, recipe=recipe)
+    model = train(settings, out, recipe=recipe, trust_remote_code=trust_remote_code)
     if processes()[0] == 0:
         typer.echo(f"{model}")

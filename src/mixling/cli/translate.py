@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mixling.cli.options import Trust
+
 
 def run(
     source: Annotated[str, typer.Argument(help="A named source or a folder of your own.")],
@@ -30,6 +32,7 @@ def run(
     ] = None,
     margin: Annotated[float, typer.Option(min=0, help="Least margin of --similarity.")] = 1.0,
     beams: Annotated[int, typer.Option(min=1, help="Beams of a model; 1 is fastest.")] = 4,
+    trust_remote_code: Trust = False,
 ) -> None:
     """Fill in missing languages by machine translation; what looks wrong is dropped and counted."""
     from mixling.preparation.translate import translate
@@ -47,6 +50,7 @@ def run(
         similarity=similarity,
         margin=margin,
         beams=beams,
+        trust_remote_code=trust_remote_code,
     )
     typer.echo(f"{made['kept']:,} of {made['asked']:,} translations kept: {out}")
     for what, count in made["counts"].items():

@@ -47,13 +47,14 @@ def debias(
     texts: int | None = None,
     keep: str | Path | None = None,
     precision: str = "fp32",
+    trust_remote_code: bool = False,
     **settings: Any,
 ) -> Affine | ByLanguage | dict[str, Any]:
     """Fit a map on what a model makes of some sources, and write the model with it to `out`.
 
     fit: named sources (`sib-200`, `mlqa:train`) or folders of one's own (None: sib-200, and mlqa for "map"); languages: of the fitted texts (None: all
     they have, or of more than 40 those of which CC-100 holds much; ["all"]: all); texts: question groups of a source of
-    parallel sentences (None: 100, or all there are in 40 languages or fewer); keep: a folder where vectors stay for the next call. settings: of the method: rank, alpha,
+    parallel sentences (None: 100, or all there are in 40 languages or fewer); keep: a folder where vectors stay for the next call. trust_remote_code: as of Retriever. settings: of the method: rank, alpha,
     source, keep_mean, sharpen (True or a power), and those of `Recipe` for "map". Returns the map. Raises
     MixlingError.
     """
@@ -67,7 +68,9 @@ def debias(
     raw = method == "shift"
     fit = fit or (("sib-200", "mlqa") if method == "map" else ("sib-200",))
     sources = [read_source(name, languages) for name in fit]  # what lacks is said before the model is loaded
-    retriever = model if isinstance(model, Retriever) else Retriever(model)
+    retriever = (
+        model if isinstance(model, Retriever) else Retriever(model, trust_remote_code=trust_remote_code)
+    )
     stocks = []
     for name, (corpus, bitext) in zip(fit, sources, strict=True):
         some = texts or (TEXTS if bitext and len(corpus.languages()) > MANY else None)

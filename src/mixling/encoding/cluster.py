@@ -20,8 +20,10 @@ from mixling.models.retriever import Retriever
 class Worker:
     """Makes shards; Ray keeps one a process."""
 
-    def __init__(self, model: str, texts: str, out: str, job: dict[str, Any], device: str | None):
-        self.retriever = Retriever(model, device=device)
+    def __init__(
+        self, model: str, texts: str, out: str, job: dict[str, Any], device: str | None, trust: bool
+    ):
+        self.retriever = Retriever(model, device=device, trust_remote_code=trust)
         self.out, self.job = Path(out), job
         self.source = shards.text_file(texts, job["shard"])
 
@@ -47,6 +49,7 @@ def encode_on_ray(
     shard: int = 16384,
     gpus: float = 0,
     cpus: float = 1,
+    trust_remote_code: bool = False,
 ) -> Path:
     """`encode` by so many workers of a Ray cluster (address: Ray's, None: this machine). Returns the manifest's path.
 
@@ -58,7 +61,8 @@ def encode_on_ray(
         raise MixlingError("encoding on a cluster needs Ray: pip install 'mixling[scale]'") from None
     out = Path(out).absolute()
     texts = Path(texts).absolute()
-    source, job = shards.prepare(Retriever(model), texts, out, role, precision, dtype, shard)
+    retriever = Retriever(model, trust_remote_code=trust_remote_code)
+    source, job = shards.prepare(retriever, texts, out, role, precision, dtype, shard)
     if not ray.is_initialized():
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     left = [i for i in range(source.shards) if not shards.shard_path(out, i).exists()]
@@ -70,6 +74,13 @@ def encode_on_ray(
             concurrency=workers,
             num_cpus=cpus,
             num_gpus=gpus or None,
-            fn_constructor_args=(model, str(texts), str(out), job, "cuda" if gpus else None),
+            fn_constructor_args=(
+                model,
+                str(texts),
+                str(out),
+                job,
+                "cuda" if gpus else None,
+                trust_remote_code,
+            ),
         ).materialize()
     return shards.finish(out)

@@ -45,16 +45,19 @@ def encode(
     shard: int = 16384,
     part: tuple[int, int] = (0, 1),
     on_shard: Callable[[int], None] | None = None,
+    trust_remote_code: bool = False,
 ) -> Path:
     """Encode a file of texts into a folder of vectors; what a killed call has written is kept and gone on from.
 
     texts: .jsonl, .parquet, a text a line, or a BEIR folder. role: whose prompt ("query", "passage", None).
     precision: "auto" (what is faster here by a trial), "fp32", "bf16". dtype: of the stored vectors. shard: texts a
-    file. part: (number, parts), this machine's share where several write into one folder. Returns the manifest's
+    file. part: (number, parts), this machine's share where several write into one folder. trust_remote_code: as of Retriever. Returns the manifest's
     path (there once all shards are). Raises MixlingError.
     """
     keep_memory()
-    retriever = model if isinstance(model, Retriever) else Retriever(model)
+    retriever = (
+        model if isinstance(model, Retriever) else Retriever(model, trust_remote_code=trust_remote_code)
+    )
     out = Path(out)
     source, job = prepare(retriever, texts, out, role, precision, dtype, shard)
     wanted = [i for i in range(source.shards) if i % part[1] == part[0] and not shard_path(out, i).exists()]

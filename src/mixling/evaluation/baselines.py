@@ -30,12 +30,17 @@ def ranker(
     precision: str = "fp32",
     keep: Path | None = None,
     documents: str | Retriever | None = None,
+    trust_remote_code: bool = False,
 ) -> Ranker:
     """A ranker by name; a Retriever or a ranker as it is. keep: folder for vectors; documents: another model that encodes
-    the candidates, as an index that is there already did (OPTICAL's teacher)."""
+    the candidates, as an index that is there already did (OPTICAL's teacher); trust_remote_code: as of Retriever."""
+
+    def loaded(name: str) -> Retriever:
+        return Retriever(name, trust_remote_code=trust_remote_code)
+
     if documents is not None:
-        other = documents if isinstance(documents, Retriever) else Retriever(documents)
-        made = ranker(model, precision, keep)
+        other = documents if isinstance(documents, Retriever) else loaded(documents)
+        made = ranker(model, precision, keep, trust_remote_code=trust_remote_code)
         if not isinstance(made, (Dense, Late)):
             raise MixlingError(f"{made.name} encodes nothing, so no other model can encode its documents")
         if made.retriever.dimensions != other.dimensions:
@@ -52,15 +57,16 @@ def ranker(
     if model in ("random", "oracle"):
         return Check(model)
     if model.startswith("late:"):
-        return Late(Retriever(model.removeprefix("late:")), precision)
+        return Late(loaded(model.removeprefix("late:")), precision)
     name, plus, form = model.rpartition("+bm25")
     if model == "bm25" or (plus and form in ("", ":rrf")):
         from mixling.evaluation import lexical
 
         if model == "bm25":
             return lexical.Lexical()
-        return lexical.Fused(ranker(name, precision, keep), "rrf" if form else "mean")
-    return Dense(Retriever(model), precision, keep)
+        inner = ranker(name, precision, keep, trust_remote_code=trust_remote_code)
+        return lexical.Fused(inner, "rrf" if form else "mean")
+    return Dense(loaded(model), precision, keep)
 
 
 class Dense:

@@ -41,6 +41,7 @@ def measure(
     keep: Path | None = None,
     language: str | None = None,
     documents: str | Retriever | None = None,
+    trust_remote_code: bool = False,
 ) -> Result:
     """Measure a model on tasks: monolingual, cross-lingual and pool, with language bias.
 
@@ -48,13 +49,13 @@ def measure(
     the candidates, as that of an index which is there already; tasks: names, folders or
     Tasks. context: candidates are sentences with their paragraph; precision: "fp32" or "bf16"; trec: a folder
     for run and qrels files; keep: a folder where vectors stay for the next call; language: of a folder's rows
-    that do not say theirs. Macro means: monolingual over languages, cross-lingual over ordered pairs, pool over
+    that do not say theirs; trust_remote_code: as of Retriever. Macro means: monolingual over languages, cross-lingual over ordered pairs, pool over
     question languages. Raises MixlingError.
     """
     if not tasks:
         raise MixlingError("nothing to measure: name a task, for instance --task sample")
     loaded = [task(t, context, language) for t in tasks]
-    ranker = baselines.ranker(model, precision, keep, documents)
+    ranker = baselines.ranker(model, precision, keep, documents, trust_remote_code)
     summary: dict[str, Any] = {
         "model": ranker.name,
         "origin": ranker.origin,

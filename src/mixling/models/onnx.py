@@ -51,7 +51,9 @@ class _Whole(torch.nn.Module):
         return states, features["sentence_embedding"]
 
 
-def export(model: str | Retriever, out: str | Path, *, openvino: bool = False) -> dict[str, float]:
+def export(
+    model: str | Retriever, out: str | Path, *, openvino: bool = False, trust_remote_code: bool = False
+) -> dict[str, float]:
     """Write a model as ONNX (fp32) and see that onnxruntime says the same.
 
     Returns {"onnx": largest difference of a vector's number, "openvino": …}. Raises MixlingError: a folder that is not
@@ -66,7 +68,11 @@ def export(model: str | Retriever, out: str | Path, *, openvino: bool = False) -
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise MixlingError(f"{error.name} is not installed: pip install 'mixling[export]'") from None
-    retriever = model if isinstance(model, Retriever) else Retriever(model, device="cpu")
+    retriever = (
+        model
+        if isinstance(model, Retriever)
+        else Retriever(model, device="cpu", trust_remote_code=trust_remote_code)
+    )
     if retriever.by_language() is not None:
         raise MixlingError(
             f"{retriever.name}: its map needs each text's language, which an ONNX server does not know; export a model with one "

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixling.errors import MixlingError
+from mixling.models import trust
 from mixling.models.quiet import hush
 from mixling.models.weights import locate
 
@@ -14,20 +15,26 @@ from mixling.models.weights import locate
 class Reranker:
     """A sequence classifier with one output, as sentence-transformers' CrossEncoder loads it.
 
-    Raises MixlingError when it cannot be had or has more than one output.
+    trust_remote_code: as of Retriever. Raises MixlingError when it cannot be had or has more than one output.
     """
 
-    def __init__(self, name: str, device: str | None = None):
+    def __init__(self, name: str, device: str | None = None, trust_remote_code: bool = False):
         hush()
+        import torch
         from sentence_transformers import CrossEncoder
 
         folder, self.name = locate(name)
         try:
-            self.model = CrossEncoder(folder, device=device)
+            trust.examine(folder, name, trust_remote_code)
+            # an activation of its own, so that none is called that the folder names
+            self.model = CrossEncoder(
+                folder, device=device, trust_remote_code=trust_remote_code, activation_fn=torch.nn.Identity()
+            )
+        except MixlingError:
+            raise
         except Exception as error:
-            raise MixlingError(
-                f"{name}: not a cross-encoder that can be loaded ({type(error).__name__}: {str(error).splitlines()[0]})"
-            ) from None
+            what, mend = "not a cross-encoder that can be loaded", "give a folder or hub name of one"
+            raise trust.explained(error, folder, name, trust_remote_code, what, mend) from None
         if self.model.num_labels != 1:
             raise MixlingError(
                 f"{name}: gives {self.model.num_labels} numbers a pair; a teacher of scores gives one"
@@ -35,21 +42,20 @@ class Reranker:
 
     def scores(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Scores of (question, passage) pairs before any squashing: float32 [n]."""
-        from torch import nn
-
         if not pairs:
             return np.zeros(0, np.float32)
-        made = self.model.predict(list(pairs), activation_fn=nn.Identity(), show_progress_bar=False)
+        made = self.model.predict(list(pairs), show_progress_bar=False)
         return np.asarray(made, np.float32)
 
 
-def is_reranker(name: str) -> bool:
+def is_reranker(name: str, trust_remote_code: bool = False) -> bool:
     """Whether a model's configuration is that of a sequence classifier."""
+    hush()
     from transformers import AutoConfig
 
     folder, _ = locate(name)
     try:
-        named = AutoConfig.from_pretrained(folder).architectures or []
-    except (OSError, ValueError):
+        named = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code).architectures or []
+    except (OSError, ValueError, TypeError, AttributeError):  # whoever loads it says what is wrong
         return False
     return any(x.endswith("ForSequenceClassification") for x in named)

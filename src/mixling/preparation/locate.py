@@ -52,6 +52,7 @@ def locate(
     keep: float = KEEP,
     margin: float = MARGIN,
     precision: str = "auto",
+    trust_remote_code: bool = False,
 ) -> dict[str, Any]:
     """Write a source's questions with sentences for passages to `out`, a folder that training and evaluation read.
 
@@ -60,11 +61,13 @@ def locate(
     links are counted as unsure). negatives: so many other sentences of its passages a question, the hardest first, those in its own language
     before others; none that has come more than `keep` of the way from the question's mean score of the language to its
     answer (it may be right too). Work lies in OUT.part until the folder is whole; a killed call goes on there. Returns what
-    was counted (also in OUT/locate.json); "agreement" is the share of known places that the model finds. Raises MixlingError.
+    was counted (also in OUT/locate.json); "agreement" is the share of known places that the model finds. trust_remote_code: as of Retriever. Raises MixlingError.
     """
     out = Path(out)
     corpus = source if isinstance(source, Corpus) else load(source, split, path=path, languages=languages)
-    retriever = model if isinstance(model, Retriever) else Retriever(model)
+    retriever = (
+        model if isinstance(model, Retriever) else Retriever(model, trust_remote_code=trust_remote_code)
+    )
     job = {
         "model": retriever.name,
         "encoder": fingerprint(retriever),

@@ -48,17 +48,24 @@ def mine(
     window: int | None = 600,
     intruders: bool = True,
     precision: str = "auto",
+    trust_remote_code: bool = False,
 ) -> dict[str, Any]:
     """Mine hard negatives of a source's questions and write it with them to `out`, a folder that training reads.
 
     model: a retriever, or "bm25". source: a name, a folder, or a Corpus; window: characters of a passage round its answer
     (None: all), as training takes it; negatives: at most so many a question; keep: see above; intruders: put them first.
     Work lies in OUT.part until the folder is whole; a killed call goes on there. Returns what was counted (also in
-    OUT/mine.json). Raises MixlingError.
+    OUT/mine.json). trust_remote_code: as of Retriever. Raises MixlingError.
     """
     out = Path(out)
     corpus = source if isinstance(source, Corpus) else load(source, split, path=path, languages=languages)
-    retriever = None if model == "bm25" else model if isinstance(model, Retriever) else Retriever(model)
+    retriever = (
+        None
+        if model == "bm25"
+        else model
+        if isinstance(model, Retriever)
+        else Retriever(model, trust_remote_code=trust_remote_code)
+    )
     job = {
         "model": "bm25" if retriever is None else retriever.name,
         "encoder": None if retriever is None else fingerprint(retriever),

@@ -10,6 +10,7 @@ from typing import Any
 
 from mixling.corpora.languages import tag
 from mixling.errors import MixlingError
+from mixling.models import trust
 from mixling.models.quiet import hush
 
 # translates texts from one language (BCP-47) into another, one for one
@@ -25,10 +26,17 @@ class Seq2Seq:
     """NLLB, M2M-100, mBART-50, opus-mt and their kin: how the target is named is read from the tokeniser.
 
     A model without names of languages (a bilingual opus-mt) translates as it does, whatever is asked for. beams: 1 is
-    greedy; budget: tokens of a batch. Raises MixlingError when the model cannot be had or does not know a language.
+    greedy; budget: tokens of a batch; trust_remote_code: as of Retriever. Raises MixlingError when the model cannot be had or does not know a language.
     """
 
-    def __init__(self, name: str, device: str | None = None, beams: int = 4, budget: int = 2048):
+    def __init__(
+        self,
+        name: str,
+        device: str | None = None,
+        beams: int = 4,
+        budget: int = 2048,
+        trust_remote_code: bool = False,
+    ):
         hush()
         import torch
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
@@ -36,12 +44,21 @@ class Seq2Seq:
         self.name, self.beams, self.budget = name, beams, budget
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(name)
-            self.model = AutoModelForSeq2SeqLM.from_pretrained(name).to(self.device).eval()
-        except (OSError, ValueError, ImportError) as error:
-            raise MixlingError(
-                f"{name}: not a translation model that can be loaded ({str(error).splitlines()[0]}); give a folder or hub "
-                "name of NLLB, M2M-100, mBART-50 or opus-mt (the last needs pip install 'mixling[translate]')"
+            trust.examine(name, name, trust_remote_code)
+            more = {"trust_remote_code": trust_remote_code}
+            self.tokenizer = AutoTokenizer.from_pretrained(name, **more)
+            self.model = AutoModelForSeq2SeqLM.from_pretrained(name, **more).to(self.device).eval()
+        except MixlingError:
+            raise
+        except Exception as error:  # whatever a broken folder makes the libraries raise
+            raise trust.explained(
+                error,
+                name,
+                name,
+                trust_remote_code,
+                "not a translation model that can be loaded",
+                "give a folder or hub name of NLLB, M2M-100, mBART-50 or opus-mt (the last needs pip install "
+                "'mixling[translate]')",
             ) from None
         self.languages = named(self.tokenizer.get_vocab())
         most = getattr(self.model.config, "max_position_embeddings", None) or 1024

@@ -61,6 +61,7 @@ def translate(
     similarity: str | None = None,
     margin: float = 1.0,
     beams: int = 4,
+    trust_remote_code: bool = False,
 ) -> dict[str, Any]:
     """Translate what a source lacks in some languages, and write source and translations to `out`.
 
@@ -70,7 +71,7 @@ def translate(
     whose length in characters is more than `ratio` times longer or shorter than is usual for the pair of languages; those
     that are in another language (py3langid; languages that it does not know pass and are counted); with `similarity`, a
     retriever, those whose margin (preparation/similarity.py) is below `margin`. Work lies in OUT.part; a killed call goes
-    on. Returns the counts. Raises MixlingError.
+    on. trust_remote_code: as of Retriever. Returns the counts. Raises MixlingError.
     """
     out, targets = Path(out), [tag(x) for x in to]
     if (model is None) == (command is None):
@@ -96,11 +97,12 @@ def translate(
         raise MixlingError(f"{corpus.name}: every text is there in {', '.join(targets)} already")
     part = out.with_name(out.name + ".part")
     claim(part, job)
-    by: Translator = Command(command) if command else Seq2Seq(str(model), beams=beams)
-    made = _translated(wanted, by, part)
-    rows = check(
-        wanted, made, corpus.languages(), ratio, Retriever(similarity) if similarity else None, margin
+    by: Translator = (
+        Command(command) if command else Seq2Seq(str(model), beams=beams, trust_remote_code=trust_remote_code)
     )
+    made = _translated(wanted, by, part)
+    judge = Retriever(similarity, trust_remote_code=trust_remote_code) if similarity else None
+    rows = check(wanted, made, corpus.languages(), ratio, judge, margin)
     whole = joined(corpus, wanted, made, [r["dropped"] is None for r in rows])
     counts = Counter((r["what"], r["dropped"] or "kept") for r in rows)
     report = {

@@ -33,13 +33,14 @@ def evaluate(
     language: str | None = None,
     noise: Sequence[str] = (),
     documents: str | Retriever | None = None,
+    trust_remote_code: bool = False,
 ) -> Result:
     """Measure a model on tasks in one language, across languages and in the pool (see `measure`).
 
     out: a folder for summary.json, scores.parquet, report.html and mteb/*.json (as mteb writes results); trec: run and qrels files in out/trec too.
     keep: a folder where vectors stay; language: of a folder's rows that do not say theirs. noise: kinds of
     `mixling.evaluation.noise`, each at its usual rates or as `kind:rate`; the clean task comes first. documents: another model that
-    encodes the candidates.
+    encodes the candidates. trust_remote_code: as of Retriever.
     """
     folder = None if out is None else Path(out)
     loaded = [named(t, context, language) for t in tasks]
@@ -51,6 +52,7 @@ def evaluate(
         trec=folder / "trec" if trec and folder is not None else None,
         keep=None if keep is None else Path(keep),
         documents=documents,
+        trust_remote_code=trust_remote_code,
     )
     if noise:
         result.summary["noise"] = {one.name: _robustness(result, one.name) for one in loaded}

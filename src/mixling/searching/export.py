@@ -8,10 +8,13 @@ from mixling.errors import MixlingError
 from mixling.searching.parquet import unload
 
 
-def export(what: str, out: str | Path, *, openvino: bool = False) -> dict[str, float]:
+def export(
+    what: str, out: str | Path, *, openvino: bool = False, trust_remote_code: bool = False
+) -> dict[str, float]:
     """A model (folder or hub name) as ONNX, pooling and map inside; a store as a Parquet file, which `index` takes back.
 
-    out: a folder for a model, a .parquet file for a store; openvino: a model in OpenVINO's form too. Returns {"onnx": largest
+    out: a folder for a model, a .parquet file for a store; openvino: a model in OpenVINO's form too; trust_remote_code: as of
+    Retriever. Returns {"onnx": largest
     difference of a vector's number from the model's own, "openvino": …}, or {"passages": how many}. Raises MixlingError.
     """
     if what.startswith("milvus://") or (Path(what) / "mixling.json").exists():
@@ -20,4 +23,4 @@ def export(what: str, out: str | Path, *, openvino: bool = False) -> dict[str, f
         return {"passages": unload(what, out)}
     from mixling.models.onnx import export as as_onnx
 
-    return as_onnx(what, out, openvino=openvino)
+    return as_onnx(what, out, openvino=openvino, trust_remote_code=trust_remote_code)

@@ -56,6 +56,7 @@ def index(
     skip_bad: bool = True,
     vectors: str | Path | None = None,
     on_write: Callable[[int], None] | None = None,
+    trust_remote_code: bool = False,
 ) -> dict[str, Any]:
     """Put documents into a store; what is there and unchanged is not encoded again.
 
@@ -64,6 +65,7 @@ def index(
     documents that do not say theirs; else it is identified, among `languages` if given. size, overlap: tokens of a passage
     (None: 200, or what the model takes), and of the sentences that it repeats of the one before (None: a fifth). keep_gone: leave documents that the source no longer has.
     vectors: a folder that `mixling encode` made of the same file; each document is then one passage, as it was encoded.
+    trust_remote_code: as of Retriever.
     Returns counts. Raises MixlingError.
     """
     keep_memory()
@@ -71,7 +73,9 @@ def index(
     # opened first: what is not there is said before a model is loaded or a store made
     code = None if language is None else tag(language)
     opened = documents(source, skipped, code) if unloaded is None else None
-    retriever = model if isinstance(model, Retriever) else Retriever(model)
+    retriever = (
+        model if isinstance(model, Retriever) else Retriever(model, trust_remote_code=trust_remote_code)
+    )
     most = retriever.max_length - 8
     size = min(SIZE, most) if size is None else size
     overlap = size // 5 if overlap is None else overlap

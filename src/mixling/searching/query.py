@@ -35,12 +35,14 @@ WRITTEN_AS = {
 class Searcher:
     """A store with the model that made it, ready for questions.
 
-    Raises MixlingError when there is no store or the model is another one.
+    trust_remote_code: as of Retriever. Raises MixlingError when there is no store or the model is another one.
     """
 
-    def __init__(self, store: str, model: str | Retriever | None = None):
+    def __init__(self, store: str, model: str | Retriever | None = None, trust_remote_code: bool = False):
         self.store: Store = open_store(store)
-        self.retriever = model if isinstance(model, Retriever) else _load(store, self.store, model)
+        self.retriever = (
+            model if isinstance(model, Retriever) else _load(store, self.store, model, trust_remote_code)
+        )
         if not makes(self.retriever, self.store.info):
             raise MixlingError(
                 f"{store}: was made with {self.store.info['model']}, whose weights or prompts {self.retriever.name} has not; "
@@ -177,13 +179,13 @@ class Searcher:
         return out
 
 
-def _load(address: str, store: Store, model: str | None) -> Retriever:
+def _load(address: str, store: Store, model: str | None, trust_remote_code: bool) -> Retriever:
     """The store's model, or the one that the caller names. Raises MixlingError, which says how to name a model that has moved."""
     if model is not None:
-        return Retriever(model)
+        return Retriever(model, trust_remote_code=trust_remote_code)
     name = str(store.info["model"])
     try:
-        return Retriever(name)
+        return Retriever(name, trust_remote_code=trust_remote_code)
     except MixlingError as error:
         raise MixlingError(
             f"{address}: the store was made with the model {name}, which cannot be loaded ({error}). "
@@ -212,4 +214,5 @@ def _fused(
 
 def search(store: str, question: str | Sequence[str], k: int = 10, **more: Any) -> list[dict[str, Any]]:
     """Ask a store one question; see `Searcher.search`. For many, keep a Searcher."""
-    return Searcher(store, more.pop("model", None)).search(question, k, **more)
+    searcher = Searcher(store, more.pop("model", None), more.pop("trust_remote_code", False))
+    return searcher.search(question, k, **more)

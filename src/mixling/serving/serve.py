@@ -19,11 +19,12 @@ def serve(
     model: str | None = None,
     precision: str = "auto",
     log_questions: bool = False,
+    trust_remote_code: bool = False,
 ) -> None:
     """Answer questions over HTTP until stopped (SIGTERM or Ctrl+C: what has begun is answered first).
 
     host: the loopback address by default; another one needs keys. keys: a file of hashed API keys (also MIXLING_KEYS).
-    rate: requests a second of each key or address, 0: no limit. Raises MixlingError.
+    rate: requests a second of each key or address, 0: no limit. trust_remote_code: as of Retriever. Raises MixlingError.
     """
     try:
         import uvicorn
@@ -41,7 +42,7 @@ def serve(
             f"--host {host} is reached from elsewhere, and anybody could ask: give --keys FILE (`mixling serve --new-key NAME` "
             "prints a key and its line), or leave the host at 127.0.0.1"
         )
-    searcher = Searcher(store, model)
+    searcher = Searcher(store, model, trust_remote_code)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = Settings(
         keys=known, rate=rate, precision=chosen(searcher.retriever, precision), log_questions=log_questions

@@ -95,15 +95,18 @@ def study(
     *,
     keep_models: bool = False,
     log: Callable[[str], None] = print,
+    trust_remote_code: bool = False,
 ) -> dict[str, Any]:
     """Run a study and return its results; they are written beside the file (`NAME.json`, `NAME.md`).
 
     out: where runs are kept as they go (default runs/NAME). keep_models: else a model is removed once measured.
+    trust_remote_code: as of Retriever, for all models (else as [model] of the base says).
     """
     file = Path(file)
     plan = planned(file)
     against = choose(plan.study.against or plan.variants[0].name, [v.name for v in plan.variants], "variant")
     folder = kept_in(file, out)
+    trust = trust_remote_code or read(plan.base).model.trust_remote_code
     configs = {
         (v.name, s): configured(plan, v, s, file)
         for nth in range(len(plan.study.seeds))
@@ -121,10 +124,11 @@ def study(
         lacking = [t for t in tasks if kept is None or t.name not in kept.summary["tasks"]]
         if lacking:
             shelf = folder / "vectors" if config is None else None  # one encoding for all that is not trained
-            model = _model(
-                plan, next(v for v in plan.variants if v.name == name), config, place / "run", shelf
+            variant = next(v for v in plan.variants if v.name == name)
+            model = _model(plan, variant, config, place / "run", shelf, trust)
+            made = evaluate(
+                model, lacking, precision=plan.study.precision, keep=shelf, trust_remote_code=trust
             )
-            made = evaluate(model, lacking, precision=plan.study.precision, keep=shelf)
             write(made if kept is None else kept.with_tasks_of(made), place / "results")
             if not keep_models:
                 for heavy in ("model", "debiased", "checkpoints"):
@@ -183,16 +187,22 @@ def kept_in(file: Path, out: str | Path | None = None) -> Path:
     return Path(out) if out is not None else Path("runs") / file.stem
 
 
-def _model(plan: StudyConfig, variant: Variant, config: Any, place: Path, shelf: Path | None) -> str:
+def _model(
+    plan: StudyConfig, variant: Variant, config: Any, place: Path, shelf: Path | None, trust: bool
+) -> str:
     """What a variant measures, trained and debiased as it says. shelf: where vectors are kept."""
     if (place / "run.json").exists() and not (place / "model").exists():
         shutil.rmtree(place)  # measured already, and its model was not kept
-    model = variant.model or read(plan.base).model.name if config is None else str(train(config, place))
+    if config is None:
+        model = variant.model or read(plan.base).model.name
+    else:
+        model = str(train(config, place, trust_remote_code=trust))
     if not variant.debias:
         return model
     out = place / "debiased"
     if not out.exists():
-        debias(model, out=out, keep=shelf, **{"precision": plan.study.precision, **variant.debias})
+        how = {"precision": plan.study.precision, **variant.debias, "trust_remote_code": trust}
+        debias(model, out=out, keep=shelf, **how)
     return str(out)
 
 

@@ -89,6 +89,7 @@ def adapt(
     precision: str = "auto",
     checkpoint_every: int = 50,
     on_step: Callable[[dict], None] | None = None,
+    trust_remote_code: bool = False,
 ) -> dict[str, Any]:
     """Adapt a model to languages and write it to `out`/model, an ordinary sentence-transformers folder.
 
@@ -96,7 +97,7 @@ def adapt(
     language beside the pivot for the other side of a pair, {"am": "ar"}; vocabulary: at most so many new pieces a
     language, 0 for none; objectives: of OBJECTIVES, mlm and tlm in turns; distil: weight of the squared error of vectors
     (which is small: a mean over dimensions); margin: drop pairs below it (preparation/similarity.py), None: keep all; steps of `batch` pairs. `out` is a run that goes on
-    when called again. Returns what was done (also in out/run.json). Raises MixlingError.
+    when called again; trust_remote_code: as of Retriever. Returns what was done (also in out/run.json). Raises MixlingError.
     """
     out, targets = Path(out), [tag(x) for x in languages]
     beside = {tag(a): tag(b) for a, b in (related or {}).items()}
@@ -124,14 +125,14 @@ def adapt(
         return json.loads((out / "run.json").read_text())
     keep_memory()
     begun = time.perf_counter()
-    base = Retriever(model)
+    base = Retriever(model, trust_remote_code=trust_remote_code)
     rows = [p for c in sources for p in pairs(c, targets, beside, tag(pivot))]
     for language in targets:
         if not any(p.language == language for p in rows):
             have = ", ".join(f"{c.name} ({' '.join(c.languages()[:12])} …)" for c in sources)
             raise MixlingError(f"no bitext of '{language}' with '{pivot}' or a related language in {have}")
     kept = rows if margin is None else _near(base, rows, margin, out)
-    student = _extended(model, kept, targets, vocabulary, out)
+    student = _extended(model, kept, targets, vocabulary, out, trust_remote_code)
     texts = {x: [p.text for p in kept if p.language == x][:500] for x in targets}
     cut = {"before": pieces(base, texts), "after": pieces(student, texts)}
     last = _loop(base, student, kept, job, out, checkpoint_every, on_step)
@@ -193,10 +194,15 @@ def _near(base: Retriever, rows: list[Bitext], least: float, out: Path) -> list[
 
 
 def _extended(
-    model: str, rows: Sequence[Bitext], targets: Sequence[str], vocabulary: int, out: Path
+    model: str,
+    rows: Sequence[Bitext],
+    targets: Sequence[str],
+    vocabulary: int,
+    out: Path,
+    trust_remote_code: bool,
 ) -> Retriever:
     """The model with new pieces for each language; which ones is kept in out/pieces.json."""
-    student = Retriever(model)
+    student = Retriever(model, trust_remote_code=trust_remote_code)
     path = out / "pieces.json"
     if not path.exists():
         found: list[str] = []

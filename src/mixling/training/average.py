@@ -20,7 +20,8 @@ def average_with(retriever: Retriever, base: Retriever, share: float) -> None:
             weight.lerp_(other[name].to(weight.device), share)
 
 
-def average(retriever: Retriever, folders: Sequence[Path]) -> None:
+def average(retriever: Retriever, folders: Sequence[Path], trust_remote_code: bool = False) -> None:
     """In place: weights = the mean of those of the models in these folders, which are read one at a time."""
     for n, folder in enumerate(folders, 1):
-        average_with(retriever, Retriever(str(folder)), 1 / n)
+        other = Retriever(str(folder), trust_remote_code=trust_remote_code)
+        average_with(retriever, other, 1 / n)

@@ -16,5 +16,10 @@ def on_cpu(training: TrainingConfig) -> bool:
 def begin(model: ModelConfig, device: str | None = None) -> Retriever:
     """The model that is to be trained, as its settings name it. device: default, the best there is."""
     return Retriever(
-        model.name, device=device, pooling=model.pooling, prompts=model.prompts, similarity=model.similarity
+        model.name,
+        device=device,
+        pooling=model.pooling,
+        prompts=model.prompts,
+        similarity=model.similarity,
+        trust_remote_code=model.trust_remote_code,
     )

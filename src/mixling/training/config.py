@@ -107,6 +107,10 @@ class ModelConfig(_Part):
     )
     similarity: Literal["cosine", "dot"] | None = Field(None, description="default: the model's own")
     prompts: dict[str, str] | None = Field(None, description="query and passage; default: the model's own")
+    trust_remote_code: bool = Field(
+        False,
+        description="run Python code that the files of the model and of its teachers bring; without it such a model is refused",
+    )
     max_query_length: _POSITIVE = Field(
         64, description="tokens; questions are rarely longer (LAReQA, mDPR: 64)"
     )

@@ -46,10 +46,11 @@ class Objective(nn.Module):
         m = settings.model
         more = {"pooling": m.pooling, "prompts": m.prompts, "similarity": m.similarity}
         self.own = settings.model.name
+        trust = m.trust_remote_code
         self.teachers: dict[str, Retriever | Reranker] = {
-            n: Reranker(n, device)
-            if n != self.own and is_reranker(n)
-            else Retriever(n, device=device, **(more if n == self.own else {}))  # type: ignore[arg-type]
+            n: Reranker(n, device, trust)
+            if n != self.own and is_reranker(n, trust)
+            else Retriever(n, device=device, trust_remote_code=trust, **(more if n == self.own else {}))  # type: ignore[arg-type]
             for n in names
         }
         self.lists = _one_pivot(t for t in self.settings.terms if self._by_list(t))

@@ -44,7 +44,7 @@ def soup(settings: Config, out: Path, run: Callable[[Config, Path, Path], Path])
 def _average(settings: Config, out: Path, folders: list[Path]) -> None:
     settings = before(with_sentences(settings, out), out)  # made by the runs
     retriever = begin(settings.model)
-    average(retriever, [folder / "model" for folder in folders])
+    average(retriever, [folder / "model" for folder in folders], settings.model.trust_remote_code)
     done = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in folders]
     facts = {
         "steps": sum(r["steps"] for r in done),

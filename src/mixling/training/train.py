@@ -56,14 +56,18 @@ def train(
     *,
     recipe: str | None = None,
     on_step: Callable[[dict], None] | None = None,
+    trust_remote_code: bool = False,
 ) -> Path:
     """Train a retriever and write it to `out`/model, an ordinary sentence-transformers folder.
 
     config: a TOML file, a dictionary or a Config; recipe: a name, whose settings stand where config has none. `out` is the run: config.json, log.jsonl, checkpoints,
     model, run.json (of a soup run-1, run-2, …, each with these). If it holds a run of the same configuration that was cut off, that run goes on, and ends
-    in the same bits. Returns the model folder. Raises MixlingError when configuration or data are wrong.
+    in the same bits. trust_remote_code: as of Retriever, whatever config says. Returns the model folder. Raises MixlingError when configuration or data are wrong.
     """
     settings, out = read(config, recipe), Path(out)
+    if trust_remote_code:
+        model = settings.model.model_copy(update={"trust_remote_code": True})
+        settings = settings.model_copy(update={"model": model})
 
     def run(settings: Config, out: Path, made: Path) -> Path:
         return _run(settings, out, made, on_step)
