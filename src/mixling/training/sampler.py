@@ -82,7 +82,9 @@ class HybridBatchSampler(DefaultBatchSampler):
         seed: The trainer's, which sentence-transformers hands over from 6.2 on (before: give it here).
         corpus: The corpus of `dataset`, or several corpora (of a dictionary of data sets, and of the `eval_dataset`), of which
             the one is taken whose pairs the data set holds.
-        strategy, alpha, language: As in a configuration's [batches].
+        strategy: As in a configuration's [batches].
+        alpha: As there.
+        language: As there.
 
     An epoch is as many batches as it takes to see as many pairs as there are question groups. A data set of no corpus that was
     given is refused. Only where the trainer evaluates on it, its rows come once each in an order of the seed, which one line says.
