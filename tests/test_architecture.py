@@ -8,7 +8,7 @@ BASE = {"errors", "machine", "progress"}
 MAY = {
     "corpora": set(),
     "batches": {"corpora"},
-    "models": set(),
+    "models": {"corpora"},
     "encoding": {"models", "corpora"},
     "training": {"batches", "models", "corpora", "debiasing", "evaluation", "preparation"},
     "preparation": {"batches", "corpora", "models", "encoding", "evaluation"},

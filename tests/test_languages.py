@@ -1,7 +1,14 @@
-import pytest
+import json
 
-from mixling.corpora.languages import name, right_to_left, tag
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixling.corpora import folder
+from mixling.corpora.languages import base, name, nearest, right_to_left, script, tag
 from mixling.errors import MixlingError
+from mixling.models.identify import identified, identify, unknown
+from mixling.searching.languages import wanted
 
 
 @pytest.mark.parametrize(
@@ -26,6 +33,53 @@ from mixling.errors import MixlingError
         ("kin", "rw"),
         ("bem", "bem"),
         ("EN", "en"),
+        ("zh_CN", "zh"),
+        ("zh-cn", "zh"),
+        ("zh-SG", "zh"),
+        ("zh-Hans-CN", "zh"),
+        ("zh-TW", "zh-Hant"),
+        ("zh_HK", "zh-Hant"),
+        ("zh-Hant-TW", "zh-Hant"),
+        ("Chinese (Simplified)", "zh"),
+        ("chinese-simplified", "zh"),
+        ("Traditional Chinese", "zh-Hant"),
+        ("繁體中文", "zh-Hant"),
+        ("cmn", "zh"),
+        ("yue", "yue"),
+        ("de-DE", "de"),
+        ("de_AT.UTF-8", "de"),
+        ("de_DE@euro", "de"),
+        ("de-CH-1901", "de"),
+        ("en-x-private", "en"),
+        ("en-GB", "en"),
+        ("es-MX", "es"),
+        ("es_LA", "es-419"),
+        ("pt_PT", "pt"),
+        ("pt_BR.utf8", "pt-BR"),
+        ("Portuguese (Brazil)", "pt-BR"),
+        ("iw", "he"),
+        ("in", "id"),
+        ("ji", "yi"),
+        ("mo", "ro"),
+        ("sh", "sr-Latn"),
+        ("sr_RS", "sr"),
+        ("sr_RS@latin", "sr-Latn"),
+        ("Serbian (Latin)", "sr-Latn"),
+        ("sr-Latn-RS", "sr-Latn"),
+        ("no", "nb"),
+        ("nob_Latn", "nb"),
+        ("Norwegian", "nb"),
+        ("nn_NO", "nn"),
+        ("tl", "fil"),
+        ("arz", "arz"),
+        ("ar-EG", "ar"),
+        ("prs", "fa-AF"),
+        ("uz-AF", "uz-Arab"),
+        ("acm", "acm-Arab"),
+        ("und", "und"),
+        ("mul", "und"),
+        ("x-default", "und"),
+        ("zxx", "zxx"),
     ],
 )
 def test_what_people_write_becomes_one_tag(written, expected):
@@ -33,7 +87,10 @@ def test_what_people_write_becomes_one_tag(written, expected):
     assert tag(tag(written)) == expected
 
 
-@pytest.mark.parametrize("written", ["", "xx-??", "klingonish", "12", "q"])
+@pytest.mark.parametrize(
+    "written",
+    ["", "xx-??", "klingonish", "12", "q", "C", "None", "en-", "en,de", "e", 12, float("nan"), None, ["en"]],
+)
 def test_what_is_no_language_is_refused(written):
     with pytest.raises(MixlingError, match="is no language"):
         tag(written)
@@ -42,3 +99,92 @@ def test_what_is_no_language_is_refused(written):
 def test_direction_and_name():
     assert right_to_left("ar") and not right_to_left("sw")
     assert name("sw") == "Swahili"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(["zh", "sr", "de", "pt", "ar", "uz", "ti", "no", "iw"]),
+    st.sampled_from(["", "Hans", "Hant", "Latn", "Cyrl", "Arab"]),
+    st.sampled_from(["", "DE", "TW", "CN", "BR", "AF", "ER", "419"]),
+    st.sampled_from("-_"),
+    st.booleans(),
+)
+def test_a_tag_is_its_own_tag_however_it_is_spelled(language, script, territory, joint, upper):
+    parts = [x for x in (language, script, territory) if x]
+    found = tag("-".join(parts))
+    assert tag(found) == found
+    written = joint.join(parts)
+    assert tag(written.upper() if upper else written.lower()) == found
+
+
+def test_a_country_for_a_language_is_refused_with_the_language():
+    for country, language in (("jp", "ja"), ("cz", "cs"), ("ua", "uk")):
+        with pytest.raises(MixlingError, match=f"did you mean '{language}'"):
+            tag(country)
+
+
+def test_base_script_and_the_nearest_of_some():
+    assert [base(x) for x in ("zh-Hant", "pt-BR", "no", "acm")] == ["zh", "pt", "nb", "acm"]
+    assert [script(x) for x in ("zh", "zh_TW", "sr-Latn", "am")] == ["Hans", "Hant", "Latn", "Ethi"]
+    assert nearest("zh-TW", ["zh_CN", "zh_Hant"]) == "zh_Hant"
+    assert nearest("pt", ["en", "pt-BR"]) == "pt-BR" and nearest("sw", ["en"]) is None
+
+
+TEXTS = {
+    "zh-Hant": "鶴在冬天睡在湖邊，而且很安靜。",
+    "zh": "鹤在冬天睡在湖边，而且很安静。",
+    "ja": "つるは冬に湖のそばで寝ます。",
+    "sr-Latn": "Ždral zimi spava pored jezera i veoma je tih.",
+    "sr": "Ждрал зими спава поред језера и веома је тих.",
+    "en": "The crane sleeps by the lake in winter and is very quiet.",
+    "ti": "ዝርከብ ኣብ ክረምቲ ኣብ ጥቓ ቀላይ ይድቅስ።",
+    "uz-Cyrl": "Турна қишда кўл бўйида ухлайди ва жуда тинч.",
+}
+
+
+@pytest.mark.parametrize(
+    "among",
+    [
+        ("en", "zh-Hant"),
+        ("en", "sr-Latn"),
+        ("zh", "zh-Hant", "en"),
+        ("sr", "sr-Latn", "en"),
+        ("en", "zh", "ja"),
+        ("en", "ti"),
+        ("en", "uz-Cyrl"),
+        tuple(TEXTS)[:-1],
+    ],
+)
+def test_a_text_is_told_by_language_and_script_among_those_wanted(among):
+    assert [identified(TEXTS[x], among)[0] for x in among] == list(among)
+
+
+def test_languages_come_back_as_they_were_given_and_scripts_are_told_unasked():
+    assert identify([TEXTS["zh"], TEXTS["en"]], ["zh_CN", "eng_Latn"]) == ["zh_CN", "eng_Latn"]
+    assert identified("Der Kranich 鶴 schläft im Winter am See.", ("de", "zh"))[0] == "de"
+    assert [identified(TEXTS[x])[0] for x in ("zh", "zh-Hant", "sr", "sr-Latn")] == [
+        "zh",
+        "zh-Hant",
+        "sr",
+        "sr-Latn",
+    ]
+    assert identified("😀 😀") == ("zxx", 1.0)
+
+
+def test_languages_that_cannot_be_told_apart_are_refused_by_name():
+    assert unknown(["en", "bem", "ti"]) == ["bem"] and unknown(["en", "hi-Latn"]) == ["hi-Latn"]
+    assert wanted(["zh_CN", "zho_Hans", "EN"]) == ["zh", "en"]
+    with pytest.raises(MixlingError, match="uz-Cyrl"):
+        wanted(["ru", "uz_Cyrl"])
+
+
+def test_a_corpus_written_in_many_ways_has_one_language(tmp_path):
+    (tmp_path / "qrels").mkdir()
+    ways = ["zh", "zh_CN", "zho_Hans", "Chinese (Simplified)", "ZH-cn", "und"]
+    rows = [{"_id": f"p{i}", "language": x, "text": f"鹤 {i}"} for i, x in enumerate(ways)]
+    (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    (tmp_path / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "鹤?", "lang": "cmn"}) + "\n")
+    (tmp_path / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq\tp0\t1\n")
+    assert folder.read(tmp_path, language="zh-SG").languages() == ["zh"]
+    with pytest.raises(MixlingError, match=r"corpus.jsonl:6.*language.*und"):
+        folder.read(tmp_path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mixling.corpora.languages import tag
 from mixling.errors import MixlingError
 
 
@@ -50,7 +51,7 @@ def single(language: str | None = None, **_: object) -> list[Kind]:
     """Everything in one language."""
     if language is None:
         raise MixlingError("strategy 'single' needs its language: write batches.language = \"en\"")
-    return [Kind("mono", 1.0, one_language=True, only=language)]
+    return [Kind("mono", 1.0, one_language=True, only=tag(language))]
 
 
 STRATEGIES: dict[str, Callable[..., list[Kind]]] = {

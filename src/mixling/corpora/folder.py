@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.data_card import card
 from mixling.corpora.files import find, json_lines, parquet, text_field, text_of, title_field
-from mixling.corpora.languages import tag, tag_field
+from mixling.corpora.languages import said, tag, tag_field
 from mixling.errors import BadRow, MixlingError, Skipped
 
 
@@ -182,10 +182,15 @@ def _id(row: dict, path: Path, line: int, seen: dict) -> str:
 
 
 def _language(row: dict, fallback: str | None, path: Path, line: int) -> str:
-    written = row.get("language") or row.get("lang") or fallback
-    if not written:
+    written = said(row.get("language"), row.get("lang"), fallback)
+    if written is None:
         raise BadRow(
-            path, line, "language", written, "a BCP-47 tag", "add the column, or give `language` for all rows"
+            path,
+            line,
+            "language",
+            row.get("language"),
+            "a BCP-47 tag",
+            "add the column, or give `language` for all rows",
         )
     return tag_field(written, "language", path, line)
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.files import text_field, title_field
-from mixling.corpora.languages import tag_field
+from mixling.corpora.languages import said, tag_field
 from mixling.errors import BadRow, MixlingError, Skipped
 from mixling.machine import cache_folder
 
@@ -126,7 +126,7 @@ def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, 
             title = title_field(got, "title", name, number)
             ql, pl = (
                 tag_field(
-                    got.get(f"{side}_language") or got.get("language") or language,
+                    said(got.get(f"{side}_language"), got.get("language"), language),
                     f"{side}_language",
                     name,
                     number,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.files import find, json_lines, text_field, text_of, title_field
-from mixling.corpora.languages import tag, tag_field
+from mixling.corpora.languages import said, tag, tag_field
 from mixling.errors import BadRow, MixlingError, Skipped
 
 IDS = ("docid", "id", "_id", "doc_id")
@@ -74,12 +74,12 @@ def documents(
                 continue
             try:
                 field = "contents" if row.get("contents") and not row.get("text") else "text"
-                said = (row.get("language") or row.get("lang")) if own else None
+                written = said(row.get("language"), row.get("lang"), language) if own else language
                 found = (
                     key,
                     text_field(row, field, path, line),
                     title_field(row, "title", path, line),
-                    tag_field(said or language, "language", path, line),
+                    tag_field(written, "language", path, line),
                 )
             except BadRow as bad:
                 skipped(bad)

@@ -12,6 +12,7 @@ import numpy as np
 
 from mixling.corpora.catalogue import SOURCES, load
 from mixling.corpora.files import write_text
+from mixling.corpora.languages import tag
 from mixling.corpora.resources import level
 from mixling.debiasing.centring import centring
 from mixling.debiasing.leace import leace
@@ -109,7 +110,7 @@ def fitted(method: str, stocks: Sequence[Stock], **settings: Any) -> Affine | By
     if method == "lir":
         return lir(first, settings.get("rank") or 1)
     if method == "shift":
-        return shift(first, settings.get("alpha", 0.6), settings.get("source", "en"))
+        return shift(first, settings.get("alpha", 0.6), tag(settings.get("source", "en")))
     if method == "scores":
         return calibration(first)
     if method == "leace":
@@ -169,7 +170,8 @@ def read_source(name: str, languages: Sequence[str] | None) -> tuple[Any, bool]:
     if languages is None and len(corpus.languages()) > MANY:
         languages = [x for x in corpus.languages() if level(x) == "high"] or None
     if languages is not None and list(languages) != ["all"]:
-        there = [x for x in languages if x in corpus.languages()]
+        wanted = [tag(x) for x in languages]
+        there = [x for x in wanted if x in corpus.languages()]
         if not there:
             raise MixlingError(f"source '{name}' has none of the languages {', '.join(languages)}")
         corpus = corpus.select(languages=there)

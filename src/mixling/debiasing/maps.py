@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mixling.corpora.languages import tag
+
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Rows brought to length one."""
@@ -57,8 +59,8 @@ class ByLanguage:
     def moved(self, vectors: np.ndarray, languages: Sequence[str], role: str) -> np.ndarray:
         """The map alone, lengths as they come."""
         vectors = np.array(vectors, np.float32)
-        known = {x: i for i, x in enumerate(self.languages)}
-        code = np.array([known.get(x, -1) for x in languages])
+        known = {tag(x): i for i, x in enumerate(self.languages)}
+        code = np.array([known.get(tag(x), -1) for x in languages])
         for i in np.unique(code[code >= 0]):
             rows = np.flatnonzero(code == i)
             z = vectors[rows] - self.offset[0 if role == "query" else 1, i]

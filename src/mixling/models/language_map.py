@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from sentence_transformers.base.modules.module import Module
 
+from mixling.corpora.languages import tag
+
 
 class LanguageMap(Module):
     """languages: [l]; offset: float32 [2 (query, passage), l, d]; basis: float32 [l, r, d]."""
@@ -33,8 +35,10 @@ class LanguageMap(Module):
             )
         x = features["sentence_embedding"]
         offset, basis = self.offset.to(x), self.basis.to(x)
-        known = {code: i for i, code in enumerate(self.languages)}
-        codes = torch.tensor([known.get(code, -1) for code in features["text_language"]], device=x.device)
+        known = {tag(code): i for i, code in enumerate(self.languages)}
+        codes = torch.tensor(
+            [known.get(tag(code), -1) for code in features["text_language"]], device=x.device
+        )
         role = 0 if features.get("text_role") == "query" else 1
         out = x.clone()
         for i in codes[codes >= 0].unique().tolist():

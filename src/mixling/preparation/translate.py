@@ -27,7 +27,7 @@ from mixling.corpora.files import claim, finished, write_text
 from mixling.corpora.languages import tag
 from mixling.corpora.sentences import spans
 from mixling.errors import MixlingError
-from mixling.models.identify import identify
+from mixling.models.identify import identify, knows
 from mixling.models.retriever import Retriever
 from mixling.preparation.seq2seq import Command, Seq2Seq, Translator
 from mixling.preparation.similarity import margins
@@ -211,7 +211,7 @@ def _languages(wanted: Sequence[Wanted], texts: Sequence[str], languages: Sequen
     for target in {w.target for w in wanted}:
         mine = [i for i, w in enumerate(wanted) if w.target == target]
         among = sorted({*languages, target})
-        if identify([texts[mine[0]] or " "], [target]) != [target]:
+        if not knows(target):
             continue
         for i, one in zip(mine, identify([texts[i] for i in mine], among), strict=True):
             found[i] = one

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.files import find, json_lines, parquet_file, raw_lines, text_field, title_field, whole
-from mixling.corpora.languages import tag_field
+from mixling.corpora.languages import said, tag_field
 from mixling.errors import BadRow, MixlingError, Skipped
 
 KINDS = (".txt", ".md", ".html", ".htm", ".pdf")
@@ -81,8 +81,8 @@ def _rows(
     for line, row in rows:
         try:
             text, title = text_field(row, "text", path, line), title_field(row, "title", path, line)
-            written = row.get("language") or row.get("lang") or language
-            code = tag_field(written, "language", path, line) if written else None
+            written = said(row.get("language"), row.get("lang"), language)
+            code = None if written is None else tag_field(written, "language", path, line)
         except BadRow as bad:
             skipped(bad)
             continue

@@ -29,7 +29,7 @@ from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 from mixling.searching.bulk import Encoded
 from mixling.searching.documents import Document, documents
-from mixling.searching.languages import Identifier
+from mixling.searching.languages import Identifier, wanted
 from mixling.searching.parquet import facts, load
 from mixling.searching.passages import passages
 from mixling.searching.store import Store, schema
@@ -71,7 +71,7 @@ def index(
     keep_memory()
     source, unloaded, skipped = Path(source), facts(Path(source)), Skipped(skip_bad)
     # opened first: what is not there is said before a model is loaded or a store made
-    code = None if language is None else tag(language)
+    code, among = None if language is None else tag(language), wanted(languages)
     opened = documents(source, skipped, code) if unloaded is None else None
     retriever = (
         model if isinstance(model, Retriever) else Retriever(model, trust_remote_code=trust_remote_code)
@@ -104,7 +104,7 @@ def index(
         if opened is None:
             counts = load(source, made, moved)
         else:
-            identifier = Identifier(None if languages is None else [tag(x) for x in languages])
+            identifier = Identifier(among)
             if encoded is None:  # else nothing is encoded, and a trial would take seconds
                 precision = chosen(retriever, precision)
             writer = _Writer(made, retriever, precision, identifier, size, overlap, encoded, on_write)

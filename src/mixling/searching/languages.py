@@ -6,22 +6,39 @@ from collections.abc import Sequence
 
 from mixling.corpora.languages import tag
 from mixling.errors import MixlingError
-from mixling.models.identify import identifier
+from mixling.models.identify import identified, identifier, unknown
+
+
+def wanted(languages: Sequence[str] | None) -> list[str] | None:
+    """The tags of the languages that documents may be in. Raises MixlingError for one that cannot be told from the others."""
+    if languages is None:
+        return None
+    _installed()
+    found = list(dict.fromkeys(tag(x) for x in languages))
+    lost = unknown(found)
+    if lost:
+        raise MixlingError(
+            f"--languages {','.join(found)}: py3langid does not know {', '.join(lost)}, so its texts would be taken for another's; "
+            "give those documents a `language` field, or index them by themselves with --language"
+        )
+    return found
 
 
 class Identifier:
-    """among: the languages that it may be; None: all that the identifier knows (140)."""
+    """among: the languages that it may be, as they stand there; None: all that the identifier knows (140)."""
 
     def __init__(self, among: Sequence[str] | None = None):
-        try:
-            self.inner = identifier(tuple(sorted(among or ())))
-        except ImportError:
-            raise MixlingError("py3langid is not installed: pip install 'mixling[search]'") from None
-        self.only = among[0] if among and not set(among) & set(self.inner.labels) else None
+        _installed()
+        self.among = tuple(among or ())
 
     def __call__(self, text: str) -> tuple[str, float]:
-        """Language (BCP-47) and its probability."""
-        if self.only is not None:
-            return self.only, 0.0
-        found, probability = self.inner.classify(text[:4000])
-        return tag(found), float(probability)
+        """Language and its probability, 0 where the script alone decided."""
+        return identified(text, self.among)
+
+
+def _installed() -> None:
+    """Raises MixlingError where py3langid is not installed."""
+    try:
+        identifier()
+    except ImportError:
+        raise MixlingError("py3langid is not installed: pip install 'mixling[search]'") from None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mixling.corpora.files import whole
-from mixling.corpora.languages import tag
+from mixling.corpora.languages import base, nearest, tag
 from mixling.encoding.vectors import comparable
 from mixling.errors import MixlingError, choose
 from mixling.models.retriever import Retriever
@@ -92,18 +92,23 @@ class Searcher:
         """
         choose(way, WAYS, "way")
         wanted = None if languages is None else [tag(x) for x in languages]
-        known = [x for x in wanted or self.means if x in self.means]
-        if wanted is not None and len(known) < len(wanted):
+        known = [x for x in self.means if wanted is None or tag(x) in wanted]
+        lacking = sorted({*(wanted or ())} - {tag(x) for x in known})
+        if lacking:
             raise MixlingError(
-                f"the store has no passages in {', '.join(x for x in wanted if x not in known)}; it has {', '.join(self.means)}"
+                f"the store has no passages in {', '.join(lacking)}; it has {', '.join(self.means)}"
             )
+        limits = {tag(x): n for x, n in (quotas or {}).items()}
+        quotas = {x: limits[tag(x)] for x in self.means if tag(x) in limits}
         own = self.language(asked, asked_in)
         vector = self._mean(vectors)
         lists, depth = [], k if way == "dense" else max(k, DEPTH)
         if way in ("dense", "both"):
             lists.append(self._dense(vector, known, depth, fairness, own, quotas))
         if way in ("text", "both"):
-            lists.append(self.store.lexical(" ".join(asked), depth, wanted).to_pylist())
+            some = None if wanted is None else known
+            rows = self.store.lexical(" ".join(asked), depth, some).to_pylist()
+            lists.append(sorted(rows, key=lambda r: (-r["score"], r["id"])))
         found = lists[0] if len(lists) == 1 else _fused(lists, weights)
         return self._shown(found[:k], vector, mark)
 
@@ -111,11 +116,12 @@ class Searcher:
         """The language of a question, as given or identified: among the store's, unless it is rather one that the store
         has not (decisions.md, 18)."""
         if given:
-            return tag(given)
+            return nearest(given, self.means) or tag(given)
         among_all, among_stored = self.identifiers
         found, probability = among_all(asked[0])
         found = WRITTEN_AS.get(found, found)
-        return found if probability >= OUTSIDE and found not in self.means else among_stored(asked[0])[0]
+        elsewhere = base(found) not in map(base, self.means)
+        return found if probability >= OUTSIDE and elsewhere else among_stored(asked[0])[0]
 
     def _mean(self, v: np.ndarray) -> np.ndarray:
         """The mean of the vectors of a question and its translations: float32 [d]."""

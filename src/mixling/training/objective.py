@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from mixling.corpora.languages import tag
 from mixling.errors import MixlingError
 from mixling.models.reranker import Reranker, is_reranker
 from mixling.models.retriever import Retriever
@@ -276,7 +277,7 @@ class Objective(nn.Module):
 
 def _one_pivot(terms: Iterable[TermConfig]) -> str | None:
     """The language that some terms' teachers read, None if there are no terms. Raises MixlingError if there are several."""
-    found = {t.pivot for t in terms}
+    found = {tag(t.pivot) for t in terms}
     if len(found) > 1:
         raise MixlingError(
             f"objective.terms: teachers read one language in a run, not {' and '.join(sorted(found))}; give all terms one pivot"

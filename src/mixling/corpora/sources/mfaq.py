@@ -38,7 +38,7 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
 MFAQ = Source(
     "mfaq",
     "questions and answers of web pages in 21 languages",
-    codes("cs da de en es fi fr he hr hu id it nl no pl pt ro ru sv tr vi"),
+    codes("cs da de en es fi fr he hr hu id it nb nl pl pt ro ru sv tr vi"),
     ("train", "validation"),
     "CC0-1.0",
     "De Bruyn et al. 2021, arXiv:2109.12870",
