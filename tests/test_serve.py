@@ -127,7 +127,7 @@ def test_bodies_that_are_too_large_or_no_json(store):
         assert client.post("/v1/search", content=iter([b"x" * 1500] * 4)).status_code == 413
         assert client.post("/v1/search", content=b"{").status_code == 422
         assert client.post("/v1/search", content=b"\xff\xfe").status_code in (400, 422)
-        assert client.get("/nothing").json()["error"]["code"] == 404
+        assert client.get("/nothing").json()["error"]["code"] == "not_found"
         assert client.put("/v1/search").status_code == 405
 
 

@@ -101,7 +101,7 @@ class Searcher:
         limits = {tag(x): n for x, n in (quotas or {}).items()}
         quotas = {x: limits[tag(x)] for x in self.means if tag(x) in limits}
         own = self.language(asked, asked_in)
-        vector = self._mean(vectors)
+        vector = self.mean(vectors)
         lists, depth = [], k if way == "dense" else max(k, DEPTH)
         if way in ("dense", "both"):
             lists.append(self._dense(vector, known, depth, fairness, own, quotas))
@@ -110,7 +110,11 @@ class Searcher:
             rows = self.store.lexical(" ".join(asked), depth, some).to_pylist()
             lists.append(sorted(rows, key=lambda r: (-r["score"], r["id"])))
         found = lists[0] if len(lists) == 1 else _fused(lists, weights)
-        return self._shown(found[:k], vector, mark)
+        rows = [
+            {"rank": rank, **row, "metadata": json.loads(row["metadata"] or "{}")}
+            for rank, row in enumerate(found[:k], 1)
+        ]
+        return self._marked(rows, vector) if mark else rows
 
     def language(self, asked: Sequence[str], given: str | None = None) -> str:
         """The language of a question, as given or identified: among the store's, unless it is rather one that the store
@@ -123,7 +127,7 @@ class Searcher:
         elsewhere = base(found) not in map(base, self.means)
         return found if probability >= OUTSIDE and elsewhere else among_stored(asked[0])[0]
 
-    def _mean(self, v: np.ndarray) -> np.ndarray:
+    def mean(self, v: np.ndarray) -> np.ndarray:
         """The mean of the vectors of a question and its translations: float32 [d]."""
         return comparable(self.retriever, v).mean(0)
 
@@ -169,20 +173,28 @@ class Searcher:
         there = {r["id"] for r in rows}
         return [r for r in self._lists(vector, low, depth) if r["id"] not in there] if low else []
 
-    def _shown(self, rows: Sequence[dict[str, Any]], vector: np.ndarray, mark: bool) -> list[dict[str, Any]]:
-        cut = [sentences(r["text"], r["language"]) for r in rows] if mark else []
-        flat = [r["text"][a:b] for r, spans in zip(rows, cut, strict=bool(mark)) for a, b in spans]
-        near = self.retriever.encode(flat, "passage") @ vector if flat else np.zeros(0)
-        out, at = [], 0
-        for rank, row in enumerate(rows, 1):
-            shown = {"rank": rank, **row, "metadata": json.loads(row["metadata"] or "{}")}
-            if mark:
-                spans = cut[rank - 1]
-                best = int(near[at : at + len(spans)].argmax()) if spans else 0
-                shown["sentence"] = list(spans[best]) if spans else [0, len(row["text"])]
-                at += len(spans)
-            out.append(shown)
-        return out
+    def _marked(self, rows: Sequence[dict[str, Any]], vector: np.ndarray) -> list[dict[str, Any]]:
+        spans = sentences_of(rows)
+        texts = [r["text"][a:b] for r, cut in zip(rows, spans, strict=True) for a, b in cut]
+        near = self.retriever.encode(texts, "passage") @ vector if texts else np.zeros(0)
+        return mark(rows, spans, near)
+
+
+def sentences_of(rows: Sequence[Mapping[str, Any]]) -> list[list[tuple[int, int]]]:
+    """The sentences of found passages: [begin, end) in the text of each."""
+    return [sentences(r["text"], r["language"]) for r in rows]
+
+
+def mark(
+    rows: Sequence[Mapping[str, Any]], spans: Sequence[Sequence[tuple[int, int]]], near: np.ndarray
+) -> list[dict[str, Any]]:
+    """Found passages with `sentence`, the span of the sentence nearest to the question; near: of all sentences [n]."""
+    out, at = [], 0
+    for row, cut in zip(rows, spans, strict=True):
+        best = int(near[at : at + len(cut)].argmax()) if cut else 0
+        out.append({**row, "sentence": list(cut[best]) if cut else [0, len(row["text"])]})
+        at += len(cut)
+    return out
 
 
 def _load(address: str, store: Store, model: str | None, trust_remote_code: bool) -> Retriever:

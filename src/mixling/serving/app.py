@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
-import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,17 +15,17 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException as Refused
 
 from mixling import __version__
-from mixling.errors import MixlingError
-from mixling.searching.query import Searcher
-from mixling.serving.batching import Batcher, Overloaded
-from mixling.serving.keys import Rate, name_of
+from mixling.searching.query import Searcher, mark, sentences_of
+from mixling.serving.batching import BULK, Batcher
+from mixling.serving.embeddings import Embed, check_dimensions, texts_of, written
+from mixling.serving.errors import Refusal, error
+from mixling.serving.guard import EMBEDDINGS, Settings, guard
 
-log = logging.getLogger("mixling.serving")
-Text = Annotated[str, Field(min_length=1, max_length=8000)]
 PAGE = Path(__file__).parent / "page"
 FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js", "/words.json": "words.json"}
 PAGE_POLICY = (
@@ -36,24 +33,33 @@ PAGE_POLICY = (
     "frame-ancestors 'none'"
 )
 OPEN = ("/health", "/ready", *FILES)
-KNOWN = {"/v1/search", "/v1/document", "/v1/info", "/v1/embeddings", "/metrics", "/openapi.json", *OPEN}
+KNOWN = {
+    "/v1/search",
+    "/v1/document",
+    "/v1/info",
+    EMBEDDINGS,
+    "/v1/models",
+    "/metrics",
+    "/openapi.json",
+    *OPEN,
+}
+SENTENCES = 1024  # that are encoded in one go to mark those that answer
 
 
-@dataclass(frozen=True)
-class Settings:
-    """keys: name -> hash, none: anybody may ask; rate: requests a second of each key (or address), 0: as many as it wants;
-    body: bytes of a request; seconds: a request's time; waiting: texts that may wait for the encoder; log_questions: write
-    questions into the log."""
+def _said(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank", "the question is empty; ask something")
+    return text
 
-    keys: dict[str, bytes] = field(default_factory=dict)
-    rate: float = 0.0
-    burst: int = 20
-    body: int = 1 << 20
-    seconds: float = 30.0
-    waiting: int = 256
-    batch: int = 64
-    precision: str = "fp32"
-    log_questions: bool = False
+
+Text = Annotated[str, Field(min_length=1, max_length=8000), AfterValidator(_said)]
+_TEXT = {"type": "string", "minLength": 1, "maxLength": 8000}
+Texts = Annotated[
+    list[Text],
+    Field(min_length=1, max_length=16),
+    BeforeValidator(lambda x: [x] if isinstance(x, str) else x),
+    WithJsonSchema({"oneOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 16}]}),
+]
 
 
 class _Asked(BaseModel):
@@ -63,7 +69,7 @@ class _Asked(BaseModel):
 class Question(_Asked):
     """A question, or it and its translations."""
 
-    question: Text | Annotated[list[Text], Field(min_length=1, max_length=16)]
+    question: Texts
     k: Annotated[int, Field(ge=1, le=100)] = 10
     languages: Annotated[list[str], Field(min_length=1, max_length=100)] | None = None
     way: Literal["dense", "text", "both"] = "dense"
@@ -75,22 +81,12 @@ class Question(_Asked):
     )
 
 
-class Embed(BaseModel):
-    """OpenAI's request, and `input_type`: "query" or "passage" puts the model's prompt before the texts."""
-
-    input: Text | Annotated[list[Text], Field(min_length=1, max_length=256)]
-    model: str = ""
-    encoding_format: Literal["float", "base64"] = "float"
-    input_type: Literal["query", "passage", "document"] | None = None
-    dimensions: int | None = None
-    user: str | None = None
-
-
 def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI:
     """The application of a store."""
     s = settings or Settings()
-    batcher = Batcher(searcher.retriever, s.batch, s.waiting, s.precision)
-    rate = Rate(s.rate, s.burst) if s.rate else None
+    batcher = Batcher(searcher.retriever, s.batch, s.waiting, s.precision, s.bulk)
+    model = Path(searcher.store.info["model"]).name
+    begun = int(time.time())
     registry = CollectorRegistry()
     asked = Counter("mixling_requests", "Requests by path and status", ["path", "status"], registry=registry)
     took = Histogram("mixling_request_seconds", "Time of a request", ["path"], registry=registry)
@@ -114,41 +110,32 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
 
     app = FastAPI(title="Mixling", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
 
-    @app.middleware("http")
-    async def guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        begun, path = time.perf_counter(), request.url.path
-        label = path if path in KNOWN else "other"
-        who, refused = _who(request, s, rate)
-        response = refused
-        if response is None:
-            try:
-                response = await asyncio.wait_for(_limited(request, go_on, s.body), s.seconds)
-            except TimeoutError:
-                response = _error(503, "the request took too long", {"Retry-After": "1"})
-            except Overloaded:
-                response = _error(429, "too many texts wait for the encoder; try again", {"Retry-After": "1"})
-            except MixlingError as error:
-                response = _error(400, str(error))
-        seconds = time.perf_counter() - begun
-        asked.labels(label, response.status_code).inc()
-        took.labels(label).observe(seconds)
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Content-Security-Policy"] = PAGE_POLICY if path in FILES else "default-src 'none'"
-        line = {"path": label, "method": request.method, "status": response.status_code, "ms": round(1000 * seconds, 1),
-                "who": who}  # fmt: skip
-        if s.log_questions and getattr(request.state, "question", None) is not None:
-            line["question"] = request.state.question
-        log.info(json.dumps(line, ensure_ascii=False))
-        return response
+    def label(path: str) -> str:
+        return path if path in KNOWN else "other"
+
+    def headers(path: str) -> dict[str, str]:
+        policy = PAGE_POLICY if path in FILES else "default-src 'none'"
+        return {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": policy}
+
+    def count(path: str, status: int, seconds: float) -> None:
+        asked.labels(path, status).inc()
+        took.labels(path).observe(seconds)
+
+    app.add_middleware(guard, settings=s, open_paths=OPEN, label=label, headers=headers, count=count)
 
     @app.exception_handler(RequestValidationError)
-    async def wrong(_: Request, error: RequestValidationError) -> Response:
-        said = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:4]]
-        return _error(422, "; ".join(said))
+    async def wrong(request: Request, found: RequestValidationError) -> Response:
+        said = [_sentence(e, request) for e in found.errors()[:4]]
+        place = [str(x) for x in found.errors()[0]["loc"][1:2] if isinstance(x, str)]
+        status = 400 if request.url.path == EMBEDDINGS else 422
+        return error(status, "; ".join(said), param=place[0] if place else None)
 
     @app.exception_handler(Refused)
-    async def refused(_: Request, error: Refused) -> Response:
-        return _error(error.status_code, str(error.detail))
+    async def refused(request: Request, found: Refused) -> Response:
+        said = str(found.detail)
+        if found.status_code in (404, 405) and said in ("Not Found", "Method Not Allowed"):
+            said = f"{request.method} {request.url.path}: this server has no such address; /openapi.json lists them"
+        return error(found.status_code, said, headers=found.headers)
 
     for path, name in FILES.items():
         app.add_api_route(path, _file(name), include_in_schema=False, response_model=None)
@@ -172,15 +159,13 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
     async def info() -> dict[str, Any]:
         """What is in the store, and which model made it."""
         about = searcher.store.info
-        return {k: about[k] for k in ("passages", "languages", "dimensions")} | {
-            "model": about["model"].rpartition("/")[2]
-        }
+        return {k: about[k] for k in ("passages", "languages", "dimensions")} | {"model": model}
 
     @app.post("/v1/search")
     async def search(question: Question, request: Request) -> dict[str, Any]:
         """The best passages for a question."""
         begun = time.perf_counter()
-        texts = [question.question] if isinstance(question.question, str) else question.question
+        texts = question.question
         request.state.question = texts
         own = searcher.language(texts, question.asked_in)
         vectors = await batcher(texts, "query")
@@ -194,8 +179,10 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
             fairness=question.fairness,
             asked_in=own,
             quotas=question.quotas,
-            mark=question.mark,
+            mark=False,
         )
+        if question.mark:
+            found = await _marked(searcher, batcher, found, vectors)
         return {"results": found, "asked_in": own, "ms": round(1000 * (time.perf_counter() - begun), 1)}
 
     @app.get("/v1/document")
@@ -211,28 +198,61 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
             "passages": [{k: r[k] for k in ("part", "begin", "end", "text")} for r in rows],
         }
 
-    @app.post("/v1/embeddings")
-    async def embeddings(body: Embed) -> dict[str, Any]:
+    @app.post(EMBEDDINGS, response_model=None)
+    async def embeddings(body: Embed) -> Response:
         """Vectors of texts, as OpenAI's API gives them."""
-        texts = [body.input] if isinstance(body.input, str) else body.input
-        if body.dimensions not in (None, searcher.retriever.dimensions):
-            raise HTTPException(400, f"this model's vectors have {searcher.retriever.dimensions} dimensions")
+        texts = texts_of(body.input)
+        check_dimensions(body.dimensions, searcher.retriever.dimensions)
         role = "passage" if body.input_type == "document" else body.input_type
-        vectors = await batcher(texts, role)
-        tokens = await asyncio.to_thread(searcher.retriever.tokenize, texts, role)
-        count = sum(map(len, tokens))
-        data = [
-            {"object": "embedding", "index": i, "embedding": _written(v, body.encoding_format)}
-            for i, v in enumerate(vectors)
-        ]
-        return {
-            "object": "list",
-            "data": data,
-            "model": body.model or searcher.retriever.name,
-            "usage": {"prompt_tokens": count, "total_tokens": count},
-        }
+        vectors = await batcher(texts, role, BULK)
+
+        def answer() -> bytes:
+            tokens = [len(t) for t in searcher.retriever.tokenize(texts, role)]
+            return written(vectors, body.encoding_format, model, tokens, searcher.retriever.max_length)
+
+        return Response(await asyncio.to_thread(answer), media_type="application/json")
+
+    about_model = {"id": model, "object": "model", "created": begun, "owned_by": "mixling"}
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        """The one model that there is, as OpenAI's API lists them."""
+        return {"object": "list", "data": [about_model]}
+
+    @app.get("/v1/models/{name:path}")
+    async def one_model(name: str) -> dict[str, Any]:
+        """The model of that name."""
+        if name != model:
+            raise Refusal(
+                f"There is no model '{name}' here. There is '{model}'.", "model", "model_not_found", 404
+            )
+        return about_model
 
     return app
+
+
+async def _marked(
+    searcher: Searcher, batcher: Batcher, found: Sequence[dict[str, Any]], vectors: np.ndarray
+) -> list[dict[str, Any]]:
+    """The found passages with the sentences that answer; encoded as other requests' texts are, so that a client who has gone
+    keeps nobody waiting."""
+    spans = await asyncio.to_thread(sentences_of, found)
+    texts = [r["text"][a:b] for r, cut in zip(found, spans, strict=True) for a, b in cut]
+    parts = [
+        await batcher(texts[i : i + SENTENCES], "passage", BULK) for i in range(0, len(texts), SENTENCES)
+    ]
+    near = np.concatenate(parts) @ searcher.mean(vectors) if parts else np.zeros(0)
+    return mark(found, spans, near)
+
+
+def _sentence(found: Any, request: Request) -> str:
+    """What is wrong with a field of a request, and where."""
+    place = ".".join(str(x) for x in found["loc"] if x not in ("body", "query"))
+    if found["type"] == "json_invalid":
+        return f"the body is not JSON ({found['ctx']['error']} at character {place})"
+    if found["loc"] == ("body",) and "json" not in request.headers.get("Content-Type", ""):
+        return "the body is not taken for JSON; send the header Content-Type: application/json"
+    return f"{place or 'the body'}: {found['msg']}"
 
 
 def _file(name: str) -> Callable[[], Awaitable[Response]]:
@@ -244,49 +264,3 @@ def _file(name: str) -> Callable[[], Awaitable[Response]]:
         return Response(content, media_type=f"{kinds[name.rpartition('.')[2]]}; charset=utf-8")
 
     return give
-
-
-def _written(vector: np.ndarray, form: str) -> list[float] | str:
-    if form == "base64":
-        return base64.b64encode(vector.astype("<f4").tobytes()).decode()
-    return vector.tolist()
-
-
-def _who(request: Request, s: Settings, rate: Rate | None) -> tuple[str, Response | None]:
-    """Who asks, and a refusal where they may not."""
-    who = request.client.host if request.client else "unknown"
-    if request.url.path in OPEN:
-        return who, None
-    if s.keys:
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        name = name_of(key.strip(), s.keys) if scheme.lower() == "bearer" else None
-        if name is None:
-            return who, _error(
-                401, "a key is wanted: Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"}
-            )
-        who = name
-    if rate is not None:
-        wait = rate.wait(who)
-        if wait:
-            return who, _error(429, "too many requests", {"Retry-After": str(int(wait) + 1)})
-    return who, None
-
-
-async def _limited(request: Request, go_on: Callable[[Request], Awaitable[Response]], most: int) -> Response:
-    """The answer to a request whose body is not too large."""
-    length = request.headers.get("Content-Length", "0")
-    if not length.isdigit() or int(length) > most:
-        return _error(413, f"a request has at most {most} bytes")
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > most:
-            return _error(413, f"a request has at most {most} bytes")
-    request._body = bytes(body)  # read once, and handed on
-    return await go_on(request)
-
-
-def _error(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    """OpenAI's form of an error."""
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    return JSONResponse({"error": {"message": message, "type": kind, "code": status}}, status, headers)
