@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,16 +14,22 @@ import numpy as np
 import torch
 
 from mixling.errors import MixlingError, choose
-from mixling.models import shipped, trust
+from mixling.models import chain, shipped, stored, trust
 from mixling.models.forward import calls, forward
 from mixling.models.identify import identify
 from mixling.models.language_map import LanguageMap
 from mixling.models.packed import first_position
 from mixling.models.quiet import hush
-from mixling.models.weights import DEFAULT, Conventions, conventions, locate
+from mixling.models.weights import DEFAULT, Conventions, conventions, in_hub_cache, locate
 
 POOLINGS = ("mean", "cls", "max", "lasttoken")
 PRECISIONS = ("fp32", "bf16")
+SIMILARITIES = ("cosine", "dot", "dot_product")
+# prompts by these names are used: of sentence-transformers' names for a passage the first that is there
+PASSAGE = ("document", "passage", "corpus")
+ROLES = ("query", *PASSAGE)
+# a tokenizer without a limit gives 10^30
+NO_LIMIT = 1_000_000
 
 
 class Retriever:
@@ -56,14 +63,23 @@ class Retriever:
         known = conventions(found_name) or Conventions()
         try:
             trust.examine(folder, name, trust_remote_code)
-            if pooling is None and self._is_chain(folder):
-                self.model = trust.chain(folder, device, trust_remote_code)
-                found = str(self.model.similarity_fn_name)
-            else:
-                self.model = _plain(
-                    folder, choose(pooling or known.pooling, POOLINGS, "pooling"), device, trust_remote_code
-                )
-                found = known.similarity
+            with stored.reports() as report:
+                if pooling is None and self._is_chain(folder):
+                    self.model = trust.chain(folder, device, trust_remote_code)
+                    found = str(self.model.similarity_fn_name)
+                else:
+                    self.model = _plain(
+                        folder,
+                        choose(pooling or known.pooling, POOLINGS, "pooling"),
+                        device,
+                        trust_remote_code,
+                    )
+                    found = known.similarity
+            chain.examine(self.model, name, similarity)
+            stored.complete(report, name, self.model[0].module_output_name == "sentence_embedding")
+            stored.merge_adapters(self.encoder, name)
+            chain.truncated(self.model)
+            self.model.float()
         except MixlingError:
             raise
         except Exception as error:
@@ -81,16 +97,51 @@ class Retriever:
         own = {k: v for k, v in (self.model.prompts or {}).items() if v}
         self.prompts = dict(prompts if prompts is not None else own or known.prompts)
         similarity = similarity or found
+        choose(similarity, SIMILARITIES, "similarity")
         self.similarity = "dot" if similarity in ("dot", "dot_product") else "cosine"
         self.title_first = known.title_first
-        limit = self.model.max_seq_length or 512
-        self.max_length = min(max_length or limit, limit)
+        self.max_length = self._longest(max_length)
         self.model.eval()
         self.packed = packed
+        local = folder if Path(folder).is_dir() else in_hub_cache(folder)
+        self.stored = stored.number_format(local) if local else ""
+        self._say()
+        chain.prompt_kept(self)
+        chain.agree(self)
         scores = Path(folder) / "scores.json"
         self.calibration: dict[str, Any] = json.loads(scores.read_text()) if scores.exists() else {}
         origin = Path(folder) / "origin.json"
         self.origin: dict[str, Any] = json.loads(origin.read_text()) if origin.exists() else {}
+
+    def _longest(self, asked: int | None) -> int:
+        """Tokens of a text at most: as asked for, as the tokenizer says, and as the encoder has positions."""
+        if asked is not None and asked < 1:
+            raise MixlingError(f"max_length is {asked}; expected a number of tokens from 1")
+        limit = min(self.model.max_seq_length or 512, NO_LIMIT)
+        learnt = stored.positions(self.encoder)
+        if learnt is not None and learnt < limit:
+            self.model.max_seq_length = limit = learnt
+        return int(min(asked or limit, limit))
+
+    def _say(self) -> None:
+        """One line each of what a user would not expect: numbers stored in half precision, prompts that no role has."""
+        if self.stored not in ("", "fp32"):
+            print(f"mixling: {self.name}: stored in {self.stored}, computed in fp32", file=sys.stderr)
+        unused = sorted(k for k, v in self.prompts.items() if v and k not in ROLES)
+        without = [role for role in ("query", "passage") if not self.prompt(role)]
+        if unused and without:
+            print(
+                f"mixling: {self.name}: texts as {' and '.join(without)} get no prompt; the model has prompts of other names, which "
+                f"are not used: {', '.join(unused)}",
+                file=sys.stderr,
+            )
+        own = self.model.prompts or {}
+        if own.get("passage") and not own.get("document") and self.prompts.get("passage") == own["passage"]:
+            print(
+                f"mixling: {self.name}: its prompt 'passage' stands before passages; encode_document of sentence-transformers uses "
+                "'document', which it lacks, and so no prompt",
+                file=sys.stderr,
+            )
 
     @staticmethod
     def _is_chain(folder: str) -> bool:
@@ -134,7 +185,8 @@ class Retriever:
         if role is None:
             return ""
         choose(role, ("query", "passage"), "role")
-        return self.prompts.get(role, self.prompts.get("document", "") if role == "passage" else "")
+        names = PASSAGE if role == "passage" else (role,)
+        return next((self.prompts[n] for n in names if self.prompts.get(n)), "")
 
     def tokenize(
         self, texts: Sequence[str], role: str | None = None, max_length: int | None = None
@@ -242,7 +294,9 @@ class Retriever:
         modules = list(self.model)[len(self.head()) :] if modules is None else modules
         device = next(self.model.parameters()).device
         with torch.inference_mode():
-            features: dict[str, Any] = {"sentence_embedding": torch.from_numpy(vectors).to(device)}
+            features: dict[str, Any] = {
+                "sentence_embedding": torch.from_numpy(vectors).to(device, torch.float32)
+            }
             needs = self.by_language()
             if needs is not None and (languages is not None or texts is not None):
                 named = languages if languages is not None else identify(texts or [], needs.languages)
@@ -275,6 +329,9 @@ def _plain(folder: str, pooling: str, device: str | None, trusted: bool) -> Any:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
-    transformer = Transformer(folder, **{k: {"trust_remote_code": trusted} for k in trust.PASSED_ON})
+    passed: dict[str, Any] = {k: {"trust_remote_code": trusted} for k in trust.PASSED_ON}
+    passed["model_kwargs"]["dtype"] = torch.float32
+    transformer = Transformer(folder, **passed)
+    transformer.modality_config.pop("message", None)  # texts go in as they are, without a chat template
     dimension = int(transformer.get_embedding_dimension())
     return SentenceTransformer(modules=[transformer, Pooling(dimension, pooling)], device=device)

@@ -113,10 +113,15 @@ def refusal(name: str, code: list[str]) -> MixlingError:
 
 def chain(folder: str, device: str | None, trusted: bool) -> SentenceTransformer:
     """A sentence-transformers folder, or hub name, with Mixling's own modules where it has some."""
+    import torch
     from sentence_transformers import SentenceTransformer
 
     return SentenceTransformer._load_with_module_classes(
-        folder, OURS, device=device, trust_remote_code=trusted
+        folder,
+        OURS,
+        device=device,
+        trust_remote_code=trusted,
+        model_kwargs={"dtype": torch.float32},
     )
 
 
