@@ -6,6 +6,8 @@ be called so. What is known not to be is refused by name; of what remains, a few
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,19 @@ MODULES = ("Transformer", "Pooling", "Dense", "Normalize", "LayerNorm", "Dropout
 TEXTS = ("a", "How do cranes find their way when they fly south?", "鶴はどこで冬を越すか")
 TOLERANCE = 1e-4
 ELSEWHERE = "encode with sentence-transformers, and give the vectors to `mixling index --vectors` or `mixling debias --vectors`"
+
+
+def of_kind(folder: str, name: str) -> None:
+    """Refuse a folder, or hub name, of another kind of model: sentence-transformers would pool the encoder inside by its mean."""
+    from sentence_transformers.util.file_io import load_file_path
+
+    path = load_file_path(folder, "config_sentence_transformers.json")
+    kind = json.loads(Path(path).read_bytes()).get("model_type") if path else None
+    if kind not in (None, "SentenceTransformer"):
+        raise MixlingError(
+            f"{name}: is a {kind} (model_type in config_sentence_transformers.json), expected a SentenceTransformer; to use the encoder "
+            "inside, name its pooling"
+        )
 
 
 def examine(model: Any, name: str, similarity: str | None) -> None:
@@ -101,6 +116,7 @@ def agree(retriever: Retriever) -> None:
     device = next(model.parameters()).device
     named = ", ".join(type(m).__name__ for m in model)
     was = [(m, m.training) for m in model.modules()]
+    limit = model.max_seq_length
     model.eval()
     try:
         for role, task in (("query", "query"), ("passage", "document")):
@@ -108,10 +124,12 @@ def agree(retriever: Retriever) -> None:
             with torch.inference_mode():
                 tokens = retriever.tokenize(texts, role)
                 head = torch.nn.Sequential(*retriever.head())
-                pooled = forward(head, tokens, retriever.pad, 65536).cpu().numpy()
+                alone = 1  # a budget of one token: each text in a call of its own, never padded
+                pooled = forward(head, tokens, retriever.pad, alone).cpu().numpy()
                 mine = retriever.apply_tail(pooled, texts, role, language["text_language"])
                 if retriever.tokenizer.pad_token_id is None:
                     continue  # sentence-transformers cannot pad such a model's texts
+                model.max_seq_length = retriever.max_length
                 features = model.preprocess(texts, prompt=retriever.prompt(role) or None, task=task)
                 features = {
                     k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in features.items()
@@ -119,11 +137,16 @@ def agree(retriever: Retriever) -> None:
                 theirs = (
                     model({**features, **language}, task=task)["sentence_embedding"].float().cpu().numpy()
                 )
+            if mine.shape[1] != retriever.dimensions:
+                raise MixlingError(
+                    f"{retriever.name}: gives vectors of {mine.shape[1]} numbers, but the last module of its chain ({named}) names "
+                    f"{retriever.dimensions}; let the last module write sentence_embedding"
+                )
             off = np.abs(mine - theirs).max() / max(np.abs(theirs).max(), 1e-12)
             if off > TOLERANCE:
                 raise MixlingError(
-                    f"{retriever.name}: Mixling's vectors of texts as {role} differ from sentence-transformers' by {off:.0e} (chain: "
-                    f"{named}). For this model, {ELSEWHERE}"
+                    f"{retriever.name}: Mixling's vectors of texts as {role} differ from sentence-transformers' by {off:.0e}, or depend "
+                    f"on the texts that are encoded with them (chain: {named}). For this model, {ELSEWHERE}"
                 )
     except MixlingError:
         raise
@@ -133,5 +156,6 @@ def agree(retriever: Retriever) -> None:
             f"{retriever.name}: cannot encode a text ({type(error).__name__}: {first}; chain: {named})"
         ) from None
     finally:
+        model.max_seq_length = limit
         for module, flag in was:
             module.training = flag

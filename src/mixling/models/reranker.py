@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixling.errors import MixlingError
-from mixling.models import trust
+from mixling.models import stored, trust
 from mixling.models.quiet import hush
 from mixling.models.weights import locate
 
@@ -24,15 +24,23 @@ class Reranker:
         from sentence_transformers import CrossEncoder
 
         folder, self.name = locate(name)
+        report: list[tuple[str, str]] = []
         try:
             trust.examine(folder, name, trust_remote_code)
-            # an activation of its own, so that none is called that the folder names
-            self.model = CrossEncoder(
-                folder, device=device, trust_remote_code=trust_remote_code, activation_fn=torch.nn.Identity()
-            )
+            with stored.reports(report):
+                # an activation of its own, so that none is called that the folder names
+                self.model = CrossEncoder(
+                    folder,
+                    device=device,
+                    trust_remote_code=trust_remote_code,
+                    activation_fn=torch.nn.Identity(),
+                    model_kwargs={"dtype": torch.float32},
+                )
+            stored.complete(report, name, pooled=True)
         except MixlingError:
             raise
         except Exception as error:
+            stored.complete(report, name, pooled=True)
             what, mend = "not a cross-encoder that can be loaded", "give a folder or hub name of one"
             raise trust.explained(error, folder, name, trust_remote_code, what, mend) from None
         if self.model.num_labels != 1:

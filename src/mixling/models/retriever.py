@@ -61,10 +61,12 @@ class Retriever:
         folder, found_name = locate(DEFAULT if name == shipped.NAME else name)
         self.name = shipped.NAME if name == shipped.NAME else found_name
         known = conventions(found_name) or Conventions()
+        report: list[tuple[str, str]] = []
         try:
             trust.examine(folder, name, trust_remote_code)
-            with stored.reports() as report:
+            with stored.reports(report):
                 if pooling is None and self._is_chain(folder):
+                    chain.of_kind(folder, name)
                     self.model = trust.chain(folder, device, trust_remote_code)
                     found = str(self.model.similarity_fn_name)
                 else:
@@ -83,6 +85,7 @@ class Retriever:
         except MixlingError:
             raise
         except Exception as error:
+            stored.complete(report, name, pooled=True)
             raise trust.explained(
                 error,
                 folder,
@@ -135,10 +138,11 @@ class Retriever:
                 f"are not used: {', '.join(unused)}",
                 file=sys.stderr,
             )
-        own = self.model.prompts or {}
-        if own.get("passage") and not own.get("document") and self.prompts.get("passage") == own["passage"]:
+        own = {k: v for k, v in (self.model.prompts or {}).items() if v}
+        named = next((n for n in PASSAGE if own.get(n)), None)
+        if named not in (None, "document") and self.prompts == own:
             print(
-                f"mixling: {self.name}: its prompt 'passage' stands before passages; encode_document of sentence-transformers uses "
+                f"mixling: {self.name}: its prompt '{named}' stands before passages; encode_document of sentence-transformers uses "
                 "'document', which it lacks, and so no prompt",
                 file=sys.stderr,
             )
@@ -237,6 +241,8 @@ class Retriever:
         progress(tokens done, tokens in all) is called as it goes on.
         """
         texts = list(texts)
+        if not texts:
+            return np.zeros((0, self.dimensions), np.float32)
         tokens = self.tokenize(texts, role)
         made = self.encode_head(tokens, precision=precision, budget=budget, progress=progress)
         return self.apply_tail(made, texts, role, languages)

@@ -20,17 +20,14 @@ import torch
 
 from mixling.errors import MixlingError
 
-# heads of other tasks, which an encoder leaves out, and what transformers computes anew
-NO_LOSS = re.compile(
-    r"(^|\.)(lm_head|cls|classifier|vocab_\w+|pooler|position_ids|generator_\w+|qa_outputs)(\.|$)"
-)
+# the head for masked words and the pooler, which an encoder leaves out, and what transformers computes anew
+NO_LOSS = re.compile(r"(^|\.)(lm_head|cls|vocab_\w+|pooler|position_ids)(\.|$)")
 _FORMATS = {"F32": "fp32", "F16": "fp16", "BF16": "bf16", "F64": "fp64"}
 
 
 @contextlib.contextmanager
-def reports() -> Iterator[list[tuple[str, str]]]:
-    """Collects (weight, "MISSING" | "UNEXPECTED" | "MISMATCH" …) of all that transformers loads inside."""
-    found: list[tuple[str, str]] = []
+def reports(found: list[tuple[str, str]]) -> Iterator[None]:
+    """Add (weight, "MISSING" | "UNEXPECTED" | "MISMATCH" …) of all that transformers loads inside to `found`."""
 
     class Reader(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -46,7 +43,7 @@ def reports() -> Iterator[list[tuple[str, str]]]:
     log.addHandler(reader)
     log.setLevel(min(level, logging.WARNING))
     try:
-        yield found
+        yield
     finally:
         log.removeHandler(reader)
         log.setLevel(level)
@@ -55,7 +52,7 @@ def reports() -> Iterator[list[tuple[str, str]]]:
 
 
 def complete(report: list[tuple[str, str]], name: str, pooled: bool) -> None:
-    """Refuse a model with weights that its files lack, and say which of theirs it has no place for.
+    """Refuse a model whose files lack weights or hold them in another size, and say which of theirs it has no place for.
 
     pooled: the encoder's pooler is used, so it may not be missing either.
     """
@@ -66,6 +63,11 @@ def complete(report: list[tuple[str, str]], name: str, pooled: bool) -> None:
         raise MixlingError(
             f"{name}: its files lack weights of the encoder, which would be random: {_few(missing)}. Fetch the folder again; "
             "if the model comes with code of its own, it needs --trust-remote-code"
+        )
+    other = [k for k, status in report if status == "MISMATCH"]
+    if other:
+        raise MixlingError(
+            f"{name}: its files hold weights of other sizes than its config.json says: {_few(other)}"
         )
     unused = [k for k, status in report if status == "UNEXPECTED" and not NO_LOSS.search(k)]
     if unused:
@@ -126,10 +128,14 @@ def merge_adapters(encoder: Any, name: str) -> None:
 def positions(encoder: torch.nn.Module) -> int | None:
     """How many tokens the encoder has learnt positions for, None if it has learnt none. RoBERTa's relatives begin behind the padding
     token's position: of 514 they use 512."""
-    found = [
-        module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
-        for path, module in encoder.named_modules()
-        if isinstance(module, torch.nn.Embedding)
-        and path.rpartition(".")[2] in ("position_embeddings", "embed_positions", "wpe")
-    ]
+    found = []
+    for path, module in encoder.named_modules():
+        table = getattr(module, "weight", None)
+        if (
+            path.rpartition(".")[2] in ("position_embeddings", "embed_positions", "wpe")
+            and table is not None
+            and table.ndim == 2
+        ):
+            padding = getattr(module, "padding_idx", None)
+            found.append(len(table) - (0 if padding is None else padding + 1))
     return min(found, default=None)
