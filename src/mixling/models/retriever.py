@@ -195,16 +195,23 @@ class Retriever:
     def tokenize(
         self, texts: Sequence[str], role: str | None = None, max_length: int | None = None
     ) -> list[list[int]]:
-        """Token ids of each text with its prompt, cut at max_length."""
+        """Token ids of each text with its prompt, cut at max_length. Raises MixlingError for a text without any."""
         prompt = self.prompt(role)
         limit = min(max_length or self.max_length, self.max_length)
-        return self.tokenizer(
+        tokens = self.tokenizer(
             [prompt + t for t in texts],
             truncation=True,
             max_length=limit,
             return_attention_mask=False,
             return_token_type_ids=False,
         )["input_ids"]
+        empty = next((i for i, ids in enumerate(tokens) if not ids), None)
+        if empty is not None:
+            raise MixlingError(
+                f"{self.name}: its tokenizer makes no token of text {empty + 1} of {len(tokens)} ({texts[empty][:40]!r}), so it has no "
+                "vector; leave the text out"
+            )
+        return tokens
 
     def _tokens_a_call(self, budget: int | None) -> int:
         """Few on a CPU, whose caches then hold a call's states; many on a GPU, which is idle otherwise."""

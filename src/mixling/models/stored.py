@@ -56,6 +56,11 @@ def complete(report: list[tuple[str, str]], name: str, pooled: bool) -> None:
 
     pooled: the encoder's pooler is used, so it may not be missing either.
     """
+    other = [k for k, status in report if status == "MISMATCH"]
+    if other:
+        raise MixlingError(
+            f"{name}: its files hold weights of other sizes than its config.json says: {_few(other)}"
+        )
     missing = [
         k for k, status in report if status == "MISSING" and (pooled or not re.search(r"(^|\.)pooler\.", k))
     ]
@@ -63,11 +68,6 @@ def complete(report: list[tuple[str, str]], name: str, pooled: bool) -> None:
         raise MixlingError(
             f"{name}: its files lack weights of the encoder, which would be random: {_few(missing)}. Fetch the folder again; "
             "if the model comes with code of its own, it needs --trust-remote-code"
-        )
-    other = [k for k, status in report if status == "MISMATCH"]
-    if other:
-        raise MixlingError(
-            f"{name}: its files hold weights of other sizes than its config.json says: {_few(other)}"
         )
     unused = [k for k, status in report if status == "UNEXPECTED" and not NO_LOSS.search(k)]
     if unused:
