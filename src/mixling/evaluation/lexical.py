@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mixling.errors import MixlingError
-from mixling.evaluation.ranks import Ranker, Rows, Scorer
+from mixling.evaluation.ranks import Ranker, Rows, Scorer, best_first, by_ids
 from mixling.evaluation.tasks import Task
 from mixling.progress import Progress
 
@@ -77,7 +77,11 @@ class Bm25(Rows):
 
 
 class Fused:
-    """An encoder and BM25 together. form: "mean" of scores brought to 0 … 1, or "rrf"."""
+    """An encoder and BM25 together. form: "mean" of scores brought to 0 … 1, or "rrf".
+
+    A passage that shares no word with the question has no rank of BM25's and gets nothing from it, so that the encoder's order
+    stands where BM25 finds nothing. Equal scores stand in falling order of ids in each part's ranks.
+    """
 
     def __init__(self, other: Ranker, form: str = "mean"):
         self.other, self.form = other, form
@@ -86,15 +90,21 @@ class Fused:
     def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
         dense, counted = self.other.scorer(one)
         lexical, _ = Lexical().scorer(one)
-        return _Both((dense, lexical), self.form), counted
+        return _Both(dense, lexical, self.form, by_ids(one.candidate_ids)[1]), counted
 
 
 class _Both(Rows):
-    def __init__(self, parts: tuple[Scorer, Scorer], form: str):
-        self.parts, self.prepare = parts, reciprocal if form == "rrf" else normalised
+    """place: uint64 [candidates], of each one's id among all."""
+
+    def __init__(self, dense: Scorer, lexical: Scorer, form: str, place: np.ndarray):
+        self.dense, self.lexical, self.form, self.place = dense, lexical, form, place
 
     def __call__(self, begin: int, end: int) -> np.ndarray:
-        first, second = (self.prepare(p(begin, end)) for p in self.parts)
+        first, second = self.dense(begin, end), self.lexical(begin, end)
+        if self.form == "rrf":
+            first, second = reciprocal(first, self.place), reciprocal(second, self.place, found=second > 0)
+        else:
+            first, second = normalised(first), normalised(second)
         return (first + second) / np.float32(2)
 
 
@@ -106,9 +116,21 @@ def normalised(scores: np.ndarray, depth: int = 1000) -> np.ndarray:
     return np.maximum(scores - least, 0) / np.maximum(most - least, 1e-9)
 
 
-def reciprocal(scores: np.ndarray, depth: int = 1000, k: int = 60) -> np.ndarray:
-    """1 / (k + rank) within a query's first `depth`, 0 beyond (Cormack et al. 2009)."""
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :depth]
+def reciprocal(
+    scores: np.ndarray,
+    place: np.ndarray | None = None,
+    depth: int = 1000,
+    k: int = 60,
+    found: np.ndarray | None = None,
+) -> np.ndarray:
+    """1 / (k + rank) within a query's first `depth`, 0 beyond (Cormack et al. 2009).
+
+    place: uint64 [candidates], of each one's id: equal scores stand in its falling order (None: in their own); found: bool as
+    scores, candidates that have a rank (None: all).
+    """
+    if place is None:
+        place = np.arange(scores.shape[1], dtype=np.uint64)[::-1]
+    order = best_first(scores, place, min(depth, scores.shape[1]))
     value = np.zeros_like(scores)
     np.put_along_axis(value, order, 1 / (k + 1 + np.arange(order.shape[1], dtype=np.float32))[None], 1)
-    return value
+    return value if found is None else np.where(found, value, np.float32(0))

@@ -68,7 +68,7 @@ def measure(
         begun = time.perf_counter()
         scorer, counted = ranker.scorer(one)
         encoded = time.perf_counter()
-        found = rank_task(one, scorer, 1000 if trec is not None else DEPTH)
+        found = rank_task(one, scorer, 1000 if trec is not None else DEPTH, ranker.name)
         entry, table, wrong = score(one, found, scorer)
         entry.update(
             counted,
@@ -85,11 +85,24 @@ def measure(
     return Result(summary, pa.concat_tables(tables, promote_options="default"), examples)
 
 
-def rank_task(one: Task, scorer: Scorer, depth: int = DEPTH) -> Ranks:
-    """The ranks of a task's relevant candidates under a scorer."""
+def rank_task(one: Task, scorer: Scorer, depth: int = DEPTH, model: str = "the model") -> Ranks:
+    """The ranks of a task's relevant candidates under a scorer. Raises MixlingError where a score is no number."""
+
+    def numbers(begin: int, end: int) -> np.ndarray:
+        scores = scorer(begin, end)
+        wrong = np.isnan(scores) | np.isposinf(scores)
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise MixlingError(
+                f"{model}, task '{one.name}': the score of question '{one.query_ids[begin + row]}' and candidate "
+                f"'{one.candidate_ids[column]}' is {scores[row, column]}, not a number; nothing was measured. Check the model's "
+                "weights (a training that diverged leaves such), or measure with --precision fp32"
+            )
+        return scores
+
     with Progress(f"{one.name}: ranks") as bar:
         return ranks(
-            scorer,
+            numbers,
             len(one.queries),
             one.candidate_language,
             one.relevant,
@@ -147,7 +160,7 @@ def score(
 def means(retriever: Retriever, one: Task, precision: str = "fp32") -> dict[str, dict[str, Any]]:
     """Every setting's means and nothing else (no bias, no intervals): what validation reads while training goes on."""
     queries, candidates, _ = baselines.unit_vectors(retriever, one, precision)
-    found = rank_task(one, Dot(queries, candidates), 10)
+    found = rank_task(one, Dot(queries, candidates), 10, retriever.name)
     entry, _, _ = _alone(one, found)
     if "pool" in one.settings():
         entry["pool"] = _macro(one, _pool_values(one, found))

@@ -152,10 +152,9 @@ def _lexicons(one: Task, pivot: str = "en", least: float = 0.5) -> dict[int, dic
     counts = Counter(c for members in by_group.values() for c in members)
     if len(counts) < 2 or not any(len(m) > 1 for m in by_group.values()):
         raise MixlingError(f"noise switch needs parallel questions, and task '{one.name}' has none")
-    home = next(
-        (i for i, x in enumerate(one.languages) if x == pivot and i in counts), counts.most_common(1)[0][0]
-    )
-    other = next(c for c, _ in counts.most_common() if c != home)
+    order = sorted(counts, key=lambda c: (-counts[c], c))
+    home = next((c for c in order if one.languages[c] == pivot), order[0])
+    other = next(c for c in order if c != home)
     found = {}
     for code in counts:
         target = other if code == home else home
@@ -168,8 +167,9 @@ def _lexicons(one: Task, pivot: str = "en", least: float = 0.5) -> dict[int, dic
                 both.update((x, y) for x in a for y in b)
         best: dict[str, tuple[float, str]] = {}
         for (x, y), n in both.items():
-            dice = 2 * n / (left[x] + right[y])
-            if n >= 2 and dice >= least and x != y and dice > best.get(x, (0.0, ""))[0]:
-                best[x] = (dice, y)
+            # of equally good partners the first in the alphabet: sets and rows have no order to rely on
+            dice = (-2 * n / (left[x] + right[y]), y)
+            if n >= 2 and -dice[0] >= least and x != y and dice < best.get(x, (0.0, "")):
+                best[x] = dice
         found[code] = {x: y for x, (_, y) in best.items()}
     return found

@@ -10,7 +10,7 @@ memory allows, whatever their number.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -109,9 +109,7 @@ def ranks(
     position = np.empty_like(by_language)
     position[by_language] = np.arange(n)
     edges = np.searchsorted(language[by_language], np.arange(language.max() + 2))
-    by_id = np.argsort(np.array(ids))
-    place = np.empty(n, np.uint64)
-    place[by_id] = np.arange(n, dtype=np.uint64)
+    by_id, place = by_ids(ids)
     place = place[by_language]
     first = np.searchsorted(relevant[:, 0], np.arange(queries + 1))
     block = max(1, min(block, KEYS // n))
@@ -123,7 +121,7 @@ def ranks(
     for begin in range(0, queries, block):
         end = min(begin + block, queries)
         scores = score(begin, end)
-        keys = _keys(scores[:, by_language], place)
+        keys = sort_keys(scores[:, by_language], place)
         if excluded is not None:
             row = np.flatnonzero(excluded[begin:end] >= 0)
             keys[row, position[excluded[begin:end][row]]] = 0
@@ -164,7 +162,23 @@ def _largest(row: np.ndarray, k: int) -> np.ndarray:
     return np.sort(np.partition(row, len(row) - k)[len(row) - k :])
 
 
-def _keys(scores: np.ndarray, place: np.ndarray) -> np.ndarray:
+def by_ids(ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in the order of their ids, int64 [n], and each row's place among them, uint64 [n]."""
+    order = np.argsort(np.array(ids), kind="stable")
+    place = np.empty(len(order), np.uint64)
+    place[order] = np.arange(len(order), dtype=np.uint64)
+    return order, place
+
+
+def best_first(scores: np.ndarray, place: np.ndarray, k: int) -> np.ndarray:
+    """The k best of each row, int64 [n, k]: by falling score, and equal ones by falling place of their id."""
+    keys = sort_keys(scores, place)
+    top = np.argpartition(keys, keys.shape[1] - k, axis=1)[:, keys.shape[1] - k :]
+    order = np.argsort(np.take_along_axis(keys, top, 1), axis=1)[:, ::-1]
+    return np.take_along_axis(top, order, 1)
+
+
+def sort_keys(scores: np.ndarray, place: np.ndarray) -> np.ndarray:
     """uint64 keys below 2^63 that order as (score, place) do: the score's bits made monotone, then the place.
 
     The place has 31 bits (fewer than 2^31 candidates), so that keys compare the same as signed integers.

@@ -28,7 +28,7 @@ from mixling.corpora.windows import passage_windows
 from mixling.encoding.precision import precision as chosen
 from mixling.encoding.vectors import compared, fingerprint
 from mixling.evaluation.lexical import Bm25, words
-from mixling.evaluation.ranks import Dot, Scorer
+from mixling.evaluation.ranks import Dot, Scorer, best_first, by_ids
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
@@ -127,6 +127,10 @@ def _pick(
     index = {g: i for i, g in enumerate(source.groups)}
     group = np.array([index[g] for g in corpus.questions["group"].to_pylist()])
     block = Negatives(corpus, source).block
+    # ids stand in one language each
+    ids = [f"{x}:{y}" for x, y in zip(*(corpus.passages[c].to_pylist() for c in ("language", "id")), strict=True)]
+    place = by_ids(ids)[1]
+    floor = 0.0 if isinstance(scorer, Bm25) else -np.inf  # BM25 has not found what scores 0
     n, size = len(asked), max(1, min(1024, SCORES // max(len(language), 1)))
     rows = []
     with Progress("mining") as bar:
@@ -135,7 +139,10 @@ def _pick(
             kept = part / f"picked-{begin:09d}.npy"
             if not kept.exists():
                 right = block[None, :] == source.block[group[begin:end], None]
-                made = pick(scorer(begin, end), right, asked[begin:end], language, negatives, keep, intruders)
+                scores = scorer(begin, end)
+                made = pick(
+                    scores, right, asked[begin:end], language, negatives, keep, intruders, place, floor
+                )
                 made[:, 0] += begin
                 write_array(kept, made)
             rows.append(np.load(kept))
@@ -162,11 +169,16 @@ def pick(
     negatives: int,
     keep: float,
     intruders: bool,
+    place: np.ndarray | None = None,
+    floor: float = -np.inf,
 ) -> np.ndarray:
     """Negatives of some questions: int64 [m, 3], rows of (question, passage, whether it is an intruder), best first.
 
-    scores: [q, p]; right: bool [q, p], passages that must not be negatives; asked: [q], language: [p], codes.
+    scores: [q, p]; right: bool [q, p], passages that must not be negatives; asked: [q], language: [p], codes. place: uint64 [p],
+    of each passage's id, in whose falling order equal scores stand (None: their rows'); floor: what a negative must score over.
     """
+    if place is None:
+        place = np.arange(scores.shape[1], dtype=np.uint64)[::-1]
     n_languages = int(max(asked.max(), language.max())) + 1
     mean = np.zeros((len(scores), n_languages), np.float32)
     best = np.full_like(mean, -np.inf)
@@ -185,16 +197,14 @@ def pick(
     foreign[np.arange(len(asked)), asked] = -np.inf
     foreign_best = foreign.max(1)
     own = language[None, :] == asked[:, None]
-    may = ~right & (scores <= limit[:, language]) & np.isfinite(any_best)[:, None]
+    may = ~right & (scores > floor) & (scores <= limit[:, language]) & np.isfinite(any_best)[:, None]
     intruder = may & own & (scores > foreign_best[:, None]) & np.isfinite(foreign_best)[:, None]
     value = np.where(may, scores, -np.inf)
     if intruders:
         spread = scores.max() - scores.min() + 1
         value = np.where(intruder, value + spread, value)
     k = min(negatives, scores.shape[1])
-    top = np.argpartition(-value, k - 1, axis=1)[:, :k]
-    order = np.argsort(-np.take_along_axis(value, top, 1), axis=1, kind="stable")
-    top = np.take_along_axis(top, order, 1)
+    top = best_first(value, place, k)
     there = np.isfinite(np.take_along_axis(value, top, 1))
     question = np.broadcast_to(np.arange(len(scores))[:, None], top.shape)
     found = np.stack([question, top, np.take_along_axis(intruder, top, 1)], 2)
