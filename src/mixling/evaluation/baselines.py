@@ -19,7 +19,7 @@ import numpy as np
 from mixling.encoding.late import maxsim, token_vectors
 from mixling.encoding.vectors import compared
 from mixling.errors import MixlingError
-from mixling.evaluation.ranks import Dot, Ranker, Rows, Scorer
+from mixling.evaluation.ranks import Dot, Ranker, Rows, Scorer, by_ids
 from mixling.evaluation.tasks import Task
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
@@ -187,11 +187,15 @@ class Check:
 
 class _Random(Rows):
     def __init__(self, one: Task, seed: int = 0):
-        self.n, self.seed = len(one.candidates), seed
+        self.seed = seed
+        self.queries, self.candidates = (by_ids(x)[1] for x in (one.query_ids, one.candidate_ids))
 
     def __call__(self, begin: int, end: int) -> np.ndarray:
-        rows = [np.random.default_rng((self.seed, q)).random(self.n, np.float32) for q in range(begin, end)]
-        return np.stack(rows)
+        n = len(self.candidates)
+        draws = [
+            np.random.default_rng((self.seed, int(q))).random(n, np.float32) for q in self.queries[begin:end]
+        ]
+        return np.stack(draws)[:, self.candidates]
 
 
 class _Oracle(Rows):

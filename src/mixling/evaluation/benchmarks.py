@@ -6,8 +6,10 @@ is for DEVELOPMENT; all others are looked at once the settings are fixed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mixling.corpora import folder as own
 from mixling.corpora import trec
@@ -16,6 +18,7 @@ from mixling.corpora.source import Source
 from mixling.corpora.sources import mlir
 from mixling.errors import MixlingError, choose
 from mixling.evaluation import elsewhere
+from mixling.evaluation.result import file_name
 from mixling.evaluation.tasks import Task, from_corpus
 
 EIGHT = ["ar", "de", "en", "es", "hi", "ru", "vi", "zh"]
@@ -97,3 +100,62 @@ def _folder(folder: Path, language: str | None) -> Task:
             "corpus.jsonl); `mixling data --help` has the form"
         )
     return from_corpus(corpus, name=folder.resolve().name)
+
+
+def tasks(given: Sequence[str | Task], *how: Any, **more: Any) -> list[Task]:
+    """Several tasks, each under a name of its own; arguments as of `task`.
+
+    Folders with one last name are called by the shortest ends of their paths that tell them apart (`de-shop/test`,
+    `fr-shop/test`), other tasks of one name by a number; what is given twice is one task.
+    """
+    found: list[Task] = []
+    places: list[Path | None] = []
+    for written in given:
+        one, place = task(written, *how, **more), _place(written)
+        same = [x for x in found if x.name == one.name and x.fingerprint() == one.fingerprint()]
+        if any(place is None or places[found.index(x)] in (None, place) for x in same):
+            continue
+        found.append(one)
+        places.append(place)
+    names = [_name(i, found, places) for i in range(len(found))]
+    made: list[str] = []
+    for name in names:
+        new, number = name, 2
+        while _file(new) in map(_file, made):  # names are those of files too
+            new, number = f"{name} ({number})", number + 1
+        made.append(new)
+    return [x if x.name == n else replace(x, name=n) for x, n in zip(found, made, strict=True)]
+
+
+def _name(i: int, found: Sequence[Task], places: Sequence[Path | None]) -> str:
+    """A task's name among others: a folder's has so much of its path as tells it apart."""
+    name, place = found[i].name, places[i]
+    alike = [j for j, x in enumerate(found) if j != i and _file(x.name) == _file(name)]
+    if place is None or not alike:
+        return name
+    others = [p for j in alike if (p := places[j]) is not None]
+    depth = next(
+        (n for n in range(2, len(place.parts)) if all(_end(p, n) != _end(place, n) for p in others)), 1
+    )
+    return _end(place, depth) + name.removeprefix(place.name)
+
+
+def _file(name: str) -> str:
+    return file_name(name).casefold()
+
+
+def _end(place: Path, depth: int) -> str:
+    return "/".join(place.parts[-depth:])
+
+
+def _place(written: str | Task) -> Path | None:
+    """The folder that a task's name means, if it means one."""
+    if (
+        not isinstance(written, str)
+        or written in MADE
+        or written.partition(":")[0].partition("@")[0] in SOURCES
+    ):
+        return None
+    return next(
+        (p.resolve() for p in (Path(written), Path(written.rpartition(":")[0] or "?")) if p.is_dir()), None
+    )

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mixling.errors import MixlingError
 from mixling.evaluation import baselines
-from mixling.evaluation.benchmarks import task
+from mixling.evaluation.benchmarks import tasks as named
 from mixling.evaluation.bias.consistency import mean_rank_correlation
 from mixling.evaluation.bias.gap import gaps
 from mixling.evaluation.bias.pool import Pool
@@ -54,7 +54,7 @@ def measure(
     """
     if not tasks:
         raise MixlingError("nothing to measure: name a task, for instance --task sample")
-    loaded = [task(t, context, language) for t in tasks]
+    loaded = named(tasks, context, language)
     ranker = baselines.ranker(model, precision, keep, documents, trust_remote_code)
     summary: dict[str, Any] = {
         "model": ranker.name,

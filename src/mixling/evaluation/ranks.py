@@ -88,7 +88,7 @@ class Dot:
 
 
 def ranks(
-    score: Scorer,
+    score: Callable[[int, int], np.ndarray],
     queries: int,
     language: np.ndarray,
     relevant: np.ndarray,

@@ -31,7 +31,10 @@ class Result:
         return self.summary["tasks"][task].get(setting, {}).get(metric, float("nan"))
 
     def with_tasks_of(self, other: Result) -> Result:
-        """This result with further tasks, measured of the same model."""
+        """This result with further tasks, measured of the same model. Raises MixlingError where both have one."""
+        both = [t for t in other.summary["tasks"] if t in self.summary["tasks"]]
+        if both:
+            raise MixlingError(f"both results have the task '{both[0]}'; rename one or leave it out")
         summary = {**self.summary, "tasks": {**self.summary["tasks"], **other.summary["tasks"]}}
         scores = pa.concat_tables([self.scores, other.scores], promote_options="default")
         return Result(summary, scores, {**self.examples, **other.examples})

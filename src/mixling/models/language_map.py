@@ -37,7 +37,7 @@ class LanguageMap(Module):
         offset, basis = self.offset.to(x), self.basis.to(x)
         known = {tag(code): i for i, code in enumerate(self.languages)}
         codes = torch.tensor(
-            [known.get(tag(code), -1) for code in features["text_language"]], device=x.device
+            [known.get(tag(code), -1) if code else -1 for code in features["text_language"]], device=x.device
         )
         role = 0 if features.get("text_role") == "query" else 1
         out = x.clone()

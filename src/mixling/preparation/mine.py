@@ -128,7 +128,9 @@ def _pick(
     group = np.array([index[g] for g in corpus.questions["group"].to_pylist()])
     block = Negatives(corpus, source).block
     # ids stand in one language each
-    ids = [f"{x}:{y}" for x, y in zip(*(corpus.passages[c].to_pylist() for c in ("language", "id")), strict=True)]
+    ids = [
+        f"{x}:{y}" for x, y in zip(*(corpus.passages[c].to_pylist() for c in ("language", "id")), strict=True)
+    ]
     place = by_ids(ids)[1]
     floor = 0.0 if isinstance(scorer, Bm25) else -np.inf  # BM25 has not found what scores 0
     n, size = len(asked), max(1, min(1024, SCORES // max(len(language), 1)))

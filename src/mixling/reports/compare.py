@@ -34,9 +34,12 @@ def compare(
         named.setdefault(name or f"#{number}", []).append(Result.load(folder))
     results = [r for seeds in named.values() for r in seeds]
     shared = _shared(results, folders)
+    labels = display_names([s[0] for s in named.values()])
+    # a name that was given stays; a model's own steps aside
+    given_names = {n for n in named if not n.startswith("#")}
     names = [
-        n if not n.startswith("#") else label
-        for n, label in zip(named, display_names([s[0] for s in named.values()]), strict=True)
+        n if n in given_names else label if label not in given_names else f"{label} ({i})"
+        for i, (n, label) in enumerate(zip(named, labels, strict=True), 1)
     ]
     sides = list(named.values())
     runs = [Run(names[0], sides[0], {}, {})]

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from mixling.errors import MixlingError
 from mixling.evaluation import mteb_result
-from mixling.evaluation.benchmarks import task as named
+from mixling.evaluation.benchmarks import tasks as named
 from mixling.evaluation.measure import measure
 from mixling.evaluation.noise import RATES, noisy
 from mixling.evaluation.result import Result
 from mixling.evaluation.tasks import SETTINGS, Task
 from mixling.reports.compare import compare
 from mixling.reports.html import write_report
+from mixling.reports.words import distinct
 
 if TYPE_CHECKING:
     from mixling.models.retriever import Retriever
@@ -43,7 +44,7 @@ def evaluate(
     encodes the candidates. trust_remote_code: as of Retriever.
     """
     folder = None if out is None else Path(out)
-    loaded = [named(t, context, language) for t in tasks]
+    loaded = named(tasks, context, language)
     result = measure(
         model,
         [x for one in loaded for x in (one, *_noisy(one, noise))],
@@ -74,7 +75,7 @@ def evaluate_all(
     """Measure several models on the same tasks; with more than one, `out` has a folder for each and a comparison."""
     if len(models) == 1:
         return [evaluate(models[0], tasks, out, **more)]
-    loaded = [named(t, more.get("context", False), more.get("language")) for t in tasks]
+    loaded = named(tasks, more.get("context", False), more.get("language"))
     folders = [None if out is None else Path(out) / n for n in _folders(models)]
     results = [evaluate(m, loaded, f, **more) for m, f in zip(models, folders, strict=True)]
     if out is not None:
@@ -85,7 +86,7 @@ def evaluate_all(
 def _folders(models: Sequence[str]) -> list[str]:
     """A folder's name for each model: its last part, told apart by a number where two are the same."""
     names = [re.sub(r"[^\w.+-]+", "-", str(m).rstrip("/").rpartition("/")[2]) or "model" for m in models]
-    return [n if names.count(n) == 1 else f"{n}-{i}" for i, n in enumerate(names, 1)]
+    return distinct(names, "{}-{}")
 
 
 def _noisy(one: Task, noise: Sequence[str]) -> list[Task]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mixling.evaluation.result import Result
@@ -83,4 +84,16 @@ def display_names(results: list[Result]) -> list[str]:
     """Short names of the runs, told apart where two have the same."""
     names = [r.summary.get("label") or str(r.summary["model"]).rstrip("/") for r in results]
     names = [n if len(n) < 60 else "…" + n[-58:] for n in names]
-    return [n if names.count(n) == 1 else f"{n} ({i})" for i, n in enumerate(names, 1)]
+    return distinct(names)
+
+
+def distinct(names: Sequence[str], form: str = "{} ({})") -> list[str]:
+    """Names, those that stand twice (in any case) told apart by their number."""
+    plain = [n.casefold() for n in names]
+    found: list[str] = []
+    for i, name in enumerate(names, 1):
+        new = name if plain.count(name.casefold()) == 1 else form.format(name, i)
+        while new != name and new.casefold() in {*plain, *(x.casefold() for x in found)}:
+            new = form.format(new, i)
+        found.append(new)
+    return found

@@ -43,7 +43,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from mixling.corpora.files import write_text
 from mixling.debiasing.debias import debias
 from mixling.errors import MixlingError, choose
-from mixling.evaluation.benchmarks import DEVELOPMENT, TASKS, task
+from mixling.evaluation.benchmarks import DEVELOPMENT, TASKS
+from mixling.evaluation.benchmarks import tasks as named
 from mixling.evaluation.result import Result
 from mixling.evaluation.rows import of_task, task_comparison
 from mixling.machine import machine, versions
@@ -113,7 +114,7 @@ def study(
         for v in plan.variants
         for s in seeds_of(plan, v)[nth : nth + 1]
     }
-    tasks = [task(t) for t in plan.study.tasks]
+    tasks = named(plan.study.tasks)
     plan.study.tasks = [t.name for t in tasks]  # a folder of one's own is called otherwise in results
     rows: list[dict[str, Any]] = []
     measured: dict[str, list[Result]] = {}
@@ -161,6 +162,12 @@ def planned(file: Path) -> StudyConfig:
         raise MixlingError(
             f"{file}: study.development is '{chosen_on}'; settings are chosen on a development task "
             f"({', '.join(DEVELOPMENT)}, or one of your own) and never on one that is measured"
+        )
+    folders = [run_folder(file, v.name, s) for v in plan.variants for s in seeds_of(plan, v)]
+    twice = [p for p in folders if folders.count(p) > 1]
+    if twice:
+        raise MixlingError(
+            f"{file}: two variants or seeds are kept as '{twice[0].name}'; give each variant a name and each seed a number of its own"
         )
     for variant in plan.variants:
         if not set(variant.seeds or []) <= set(plan.study.seeds):

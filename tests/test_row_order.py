@@ -1,0 +1,192 @@
+"""Nothing that is measured hangs on the order of rows: ties stand by id, and what was not found has no rank."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixling import evaluate
+from mixling.errors import MixlingError
+from mixling.evaluation.baselines import ranker
+from mixling.evaluation.benchmarks import task, tasks
+from mixling.evaluation.lexical import Fused, Lexical, reciprocal
+from mixling.evaluation.measure import measure
+from mixling.evaluation.noise import noisy
+from mixling.evaluation.ranks import Rows, best_first, by_ids
+from mixling.preparation.mine import pick
+
+FIGURES = ("monolingual", "cross-lingual", "pool", "bias")
+
+
+class Coarse:
+    """Scores of two digits made of the texts, so that many are equal. wrong: what a score is instead, once."""
+
+    name, origin = "coarse", {}
+
+    def __init__(self, wrong=None):
+        self.wrong = wrong
+
+    def scorer(self, one):
+        scores = np.array(
+            [[(len(q) * 7 + len(c) * 3) % 4 / 4 for c in one.candidates] for q in one.queries], np.float32
+        )
+        if self.wrong is not None:
+            scores[3, 5] = self.wrong
+
+        class Given(Rows):
+            def __call__(self, begin, end):
+                return scores[begin:end]
+
+        return Given(), {}
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A part of the sample in three languages, with questions that share no word with any passage."""
+    one = task("sample@en,de,sw")
+    queries = [x if i % 3 else "xyzzy" for i, x in enumerate(one.queries)]
+    return replace(one, queries=queries)
+
+
+def permuted(one, queries, candidates):
+    """A task whose rows stand in another order. queries, candidates: the old row of each new one."""
+    new_q, new_c = np.argsort(queries), np.argsort(candidates)
+    relevant = np.stack([new_q[one.relevant[:, 0]], new_c[one.relevant[:, 1]]], 1)
+    order = np.lexsort((relevant[:, 1], relevant[:, 0]))
+    return replace(
+        one,
+        queries=[one.queries[i] for i in queries],
+        query_ids=[one.query_ids[i] for i in queries],
+        query_language=one.query_language[queries],
+        query_group=[one.query_group[i] for i in queries],
+        candidates=[one.candidates[i] for i in candidates],
+        candidate_ids=[one.candidate_ids[i] for i in candidates],
+        candidate_language=one.candidate_language[candidates],
+        titles=[one.titles[i] for i in candidates],
+        relevant=relevant[order],
+        grades=one.grades[order],
+    )
+
+
+def flat(entry, path=()):
+    """The numbers of an entry by their place."""
+    if isinstance(entry, dict):
+        return {k: v for name, x in entry.items() for k, v in flat(x, (*path, name)).items()}
+    return {path: entry}
+
+
+@pytest.mark.parametrize("name", ["bm25", "coarse", "coarse+bm25", "coarse+bm25:rrf", "random", "oracle"])
+def test_rows_in_another_order_give_the_same_figures(name, small):
+    one = Coarse()
+    made = {"coarse": one, "coarse+bm25": Fused(one, "mean"), "coarse+bm25:rrf": Fused(one, "rrf")}
+
+    def figures(given):
+        entry = measure(made.get(name, name), [given]).summary["tasks"][given.name]
+        return flat({k: entry[k] for k in FIGURES if k in entry})
+
+    before = figures(small)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        moved = permuted(small, rng.permutation(len(small.queries)), rng.permutation(len(small.candidates)))
+        assert figures(moved) == pytest.approx(before, nan_ok=True, abs=1e-12)
+
+
+def test_what_bm25_has_not_found_has_no_rank_in_fusion(small):
+    """Where it found nothing the encoder's order stands, ties and all."""
+    encoder, fused = Coarse(), Fused(Coarse(), "rrf")
+    found = {x.name: measure(x, [small]).scores.to_pandas() for x in (encoder, fused)}
+    lexical = Lexical().scorer(small)[0](0, len(small.queries))
+    lost = {f"{x}" for x, row in zip(small.query_ids, lexical, strict=True) if not row.any()}
+    assert len(lost) > 5
+    for a, b in zip(*(f[f["query"].isin(lost)]["mAP"] for f in found.values()), strict=True):
+        assert a == pytest.approx(b)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_ties_stand_by_id(data):
+    n = data.draw(st.integers(1, 30))
+    scores = np.array([data.draw(st.lists(st.integers(-1, 1), min_size=n, max_size=n))], np.float32)
+    ids = [f"d{i}" for i in range(n)]
+    k = data.draw(st.integers(1, n))
+    wanted = sorted(range(n), key=lambda i: (scores[0, i], ids[i]), reverse=True)
+    assert best_first(scores, by_ids(ids)[1], k)[0].tolist() == wanted[:k]
+    order = np.array(data.draw(st.permutations(range(n))))
+    moved = reciprocal(scores[:, order], by_ids([ids[i] for i in order])[1], depth=k)
+    assert moved.tolist() == reciprocal(scores, by_ids(ids)[1], depth=k)[:, order].tolist()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.permutations(range(12)), st.lists(st.integers(0, 3), min_size=12, max_size=12))
+def test_mined_negatives_are_the_same_whatever_the_order(order, levels):
+    order, scores = np.array(order), np.array([levels], np.float32)
+    right, language = np.zeros((1, 12), bool), np.arange(12) % 3
+    right[0, 4] = True
+    place = by_ids([f"p{i}" for i in range(12)])[1]
+    asked = np.array([0])
+    plain = pick(scores, right, asked, language, 4, 0.95, True, place, 0.0)
+    moved = pick(scores[:, order], right[:, order], asked, language[order], 4, 0.95, True, place[order], 0.0)
+    assert order[moved[:, 1]].tolist() == plain[:, 1].tolist()
+    assert (scores[0, plain[:, 1]] > 0).all()  # what BM25 has not found is no negative of its
+
+
+def test_words_are_switched_the_same_whatever_the_order(small):
+    some = [i for i, x in enumerate(small.queries) if x != "xyzzy"]
+    rng = np.random.default_rng(0)
+    moved = permuted(small, rng.permutation(len(small.queries)), np.arange(len(small.candidates)))
+    one, two = (noisy(x, "switch", 1.0) for x in (small, moved))
+    assert dict(zip(one.query_ids, one.queries, strict=True)) == dict(
+        zip(two.query_ids, two.queries, strict=True)
+    )
+    assert len(some) > 5
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_score_that_is_no_number_is_refused_by_model_task_and_texts(wrong, small, tmp_path):
+    with pytest.raises(MixlingError) as error:
+        evaluate(Coarse(wrong), [small], tmp_path / "out")
+    for part in ("coarse", small.name, small.query_ids[3], small.candidate_ids[5]):
+        assert part in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def beir(folder, word, n=3):
+    (folder / "qrels").mkdir(parents=True)
+    rows = [{"_id": f"{word}{i}", "language": "en", "text": f"{word} {i} by the lake"} for i in range(n)]
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    (folder / "queries.jsonl").write_text(json.dumps({"_id": "q", "language": "en", "text": word}) + "\n")
+    (folder / "qrels/test.tsv").write_text(f"query-id\tcorpus-id\tscore\nq\t{word}0\t1\n")
+    return str(folder)
+
+
+def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path, monkeypatch):
+    given = [
+        beir(tmp_path / x, y)
+        for x, y in (("a/shop/test", "crane"), ("b/shop/test", "heron"), ("c/test", "owl"))
+    ]
+    assert [x.name for x in tasks(given)] == ["a/shop/test", "b/shop/test", "c/test"]
+    assert [x.name for x in tasks(given[::2])] == ["shop/test", "c/test"]
+    assert [x.name for x in tasks([given[0], given[0] + "/../test"])] == ["test"]  # one folder, written twice
+    monkeypatch.chdir(tmp_path)
+    sample = beir(tmp_path / "sample", "stork")
+    assert [x.name for x in tasks(["sample", sample])] == ["sample", f"{tmp_path.name}/sample"]
+    one = tasks([given[0]])[0]
+    other = replace(one, queries=["another"])
+    assert [x.name for x in tasks([one, other, one])] == ["test", "test (2)"]
+    # names of files are told apart too
+    clash = beir(tmp_path / "a-shop-test", "rail")
+    names = [x.name for x in tasks([*given[:2], clash])]
+    assert len({x.replace("/", "-") for x in names}) == 3
+    result = evaluate("bm25", given, tmp_path / "out", trec=True)
+    assert {k: v["candidates"] for k, v in result.summary["tasks"].items()} == dict.fromkeys(
+        ["a/shop/test", "b/shop/test", "c/test"], 3
+    )
+    for kind in ("mteb/*.json", "trec/*.run", "trec/*.qrels"):
+        assert len(list((tmp_path / "out").glob(kind))) == 3
+    assert set(result.scores["task"].to_pylist()) == {"a/shop/test", "b/shop/test", "c/test"}
+    with pytest.raises(MixlingError, match="a/shop/test"):
+        result.with_tasks_of(result)
+    assert ranker("random").scorer(one)[0](0, 1).shape == (1, 3)
