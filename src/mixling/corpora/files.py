@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pyarrow.parquet as pq
 from mixling.errors import BadRow, MixlingError, Skipped
 
 LONGEST = 64 << 20  # bytes of a line
+RATIO = 200  # bytes that a packed byte may become: text seldom has ten, a file made to fill memory and time a thousand
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -27,7 +30,12 @@ def text_of(path: Path) -> str:
         )
     try:
         raw = path.read_bytes()
-        return (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
+        if raw[:2] == b"\x1f\x8b":
+            most = LONGEST + RATIO * len(raw)
+            with gzip.GzipFile(fileobj=io.BytesIO(raw)) as source:
+                raw = source.read(most + 1)
+            _bounded(path, len(raw), most)
+        return raw.decode("utf-8-sig")
     except (OSError, EOFError) as error:
         raise MixlingError(f"{path}: cannot be read ({error}); fetch it again") from None
     except UnicodeDecodeError as error:
@@ -35,6 +43,14 @@ def text_of(path: Path) -> str:
         raise BadRow(
             path, line, "text", error.object[error.start : error.start + 4], "UTF-8", "save the file as UTF-8"
         ) from None
+
+
+def _bounded(path: Path, size: int, most: int) -> None:
+    """Refuse a packed file that becomes far larger than texts do."""
+    if size > most:
+        raise MixlingError(
+            f"{path}: unpacks to more than {most:,} bytes, {RATIO} times its size: no text does; fetch the file again"
+        )
 
 
 def halved(text: str, content: Any) -> bool:
@@ -86,7 +102,7 @@ def raw_lines(path: Path) -> Iterator[bytes]:
             f"{path}: no such file; check the path, or set MIXLING_DATA to the folder that holds it"
         )
     with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
+        packed, size = file.read(2) == b"\x1f\x8b", path.stat().st_size
         file.seek(0)
         source = gzip.GzipFile(fileobj=file) if packed else file
         number = 0
@@ -95,6 +111,8 @@ def raw_lines(path: Path) -> Iterator[bytes]:
                 number += 1
                 if len(line) > LONGEST:
                     raise BadRow(path, number, "line", line[:20], f"{LONGEST:,} bytes at most", "cut it up")
+                if packed and number % 8192 == 0:
+                    _bounded(path, source.tell(), LONGEST + RATIO * size)
                 yield line
         except (OSError, EOFError) as error:
             raise MixlingError(f"{path}: cannot be read ({error}); fetch it again") from None
@@ -128,6 +146,35 @@ def json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
         yield number, row
 
 
+@contextmanager
+def readable(path: Path | str) -> Iterator[None]:
+    """Turns what pyarrow says of a file that it cannot read, or not as expected, into a MixlingError."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError, ValueError, OverflowError) as error:
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise MixlingError(
+            f"{path}: cannot be read ({type(error).__name__}: {first}); fetch or write it again"
+        ) from None
+
+
+def facts(raw: bytes, where: Path | str, needed: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
+    """A JSON object that Mixling wrote, with fields of these types. Raises MixlingError."""
+    try:
+        content = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise MixlingError(f"{where}: not JSON ({error}); fetch it again, or make it anew") from None
+    if not isinstance(content, dict):
+        raise MixlingError(f"{where}: not a JSON object; fetch it again, or make it anew")
+    for name, kind in needed.items():
+        if name not in content or not isinstance(content[name], kind) or isinstance(content[name], bool):
+            raise MixlingError(
+                f"{where}: field '{name}' is {repr(content.get(name))[:80]}; Mixling writes another kind there. Fetch the file "
+                "again, or make it anew"
+            )
+    return content
+
+
 def parquet_file(path: Path) -> pq.ParquetFile:
     """A Parquet file to be read by parts. Raises MixlingError."""
     if not path.is_file():
@@ -142,7 +189,9 @@ def parquet_file(path: Path) -> pq.ParquetFile:
 
 def parquet(path: Path, columns: Iterable[str] = ()) -> pa.Table:
     """A Parquet file that has some columns (and maybe others). Raises MixlingError."""
-    table, wanted = parquet_file(path).read(), list(columns)
+    with readable(path):
+        table = parquet_file(path).read()
+    wanted = list(columns)
     for column in wanted:
         if column not in table.column_names:
             raise MixlingError(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.files import halved, parquet_file
+from mixling.corpora.files import halved, parquet_file, readable
 from mixling.errors import BadRow, MixlingError
 
 _KEPT = ("language", "group")
@@ -102,8 +102,9 @@ def _parquet_rows(path: Path, begin: int, end: int) -> list[dict[str, Any]]:
             first = at if first is None else first
             groups.append(number)
         at += size
-    table = file.read_row_groups(groups, columns=wanted)
-    return table.slice(begin - (first or 0), end - begin).to_pylist()
+    with readable(path):
+        table = file.read_row_groups(groups, columns=wanted)
+        return table.slice(begin - (first or 0), end - begin).to_pylist()
 
 
 def _text(path: Path, line: int, row: dict[str, Any]) -> str:

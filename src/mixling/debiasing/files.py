@@ -11,13 +11,16 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from mixling.corpora.files import facts
 from mixling.corpora.languages import tag
 from mixling.debiasing.debias import METHODS, check, fitted
 from mixling.debiasing.maps import Affine, ByLanguage
@@ -69,29 +72,43 @@ def known(name: str) -> Affine | ByLanguage:
     """A map: "balanced" (multilingual-e5-small's, which comes with the package), or what a folder holds that `debias` wrote,
     for a model or for vectors."""
     from mixling.models import shipped
-    from mixling.models.language_map import LanguageMap
 
     if name == shipped.NAME:
         matrix, bias, made = shipped.read()
         return Affine(matrix, bias, made)
-    folder = Path(name)
+    try:
+        return _of_folder(Path(name), name)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise MixlingError(
+            f"{name}: its map cannot be read ({type(error).__name__}: {error}); fetch the folder again"
+        ) from None
+
+
+def _of_folder(folder: Path, name: str) -> Affine | ByLanguage:
+    from mixling.models import shipped, trust
+    from mixling.models.language_map import LanguageMap
+
+    trust.plain_files(folder, name)
     if (folder / "map.safetensors").exists():
-        made = json.loads((folder / "map.json").read_text())
+        path = folder / "map.json"
+        made = facts(path.read_bytes(), path, {"languages_of_offset": (list, NoneType)})
         tensors = load_file(folder / "map.safetensors")
         languages = made.pop("languages_of_offset")
         if languages is None:
             return Affine(tensors["matrix"], tensors["bias"], made)
         return ByLanguage(tuple(languages), tensors["offset"], tensors["basis"], made=made)
     origin = folder / "origin.json"
-    made = (json.loads(origin.read_text()) if origin.exists() else {}).get("debiased", {})
+    found = (facts(origin.read_bytes(), origin, {}) if origin.exists() else {}).get("debiased")
+    made = found if isinstance(found, dict) else {}
     if made.get("method") in ("scores", "shift"):
         raise MixlingError(f"{name}: '{made['method']}' cannot be put on vectors that are stored already")
     modules = json.loads((folder / "modules.json").read_text()) if made else []
     for module in reversed(modules):
-        if module["type"].endswith(".Dense"):
+        kind = str(module["type"])
+        if kind.endswith(".Dense"):
             tensors = load_file(folder / module["path"] / "model.safetensors")
             return Affine(tensors["linear.weight"], tensors["linear.bias"], made)
-        if module["type"].endswith(".LanguageMap"):
+        if kind.endswith(".LanguageMap"):
             moved = LanguageMap.load(str(folder), module["path"])
             return ByLanguage(tuple(moved.languages), moved.offset.numpy(), moved.basis.numpy(), made=made)
     raise MixlingError(

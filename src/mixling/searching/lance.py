@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import wraps
+from inspect import isgeneratorfunction
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,36 @@ import pyarrow as pa
 
 from mixling.corpora.files import write_text
 from mixling.errors import MixlingError
-from mixling.searching.store import SHOWN, breadth, schema
+from mixling.searching.store import SHOWN, about, breadth, schema
 
 EXACT = 50_000
 TABLE, INFO = "passages", "mixling.json"
+
+
+def _intact(method: Any) -> Any:
+    """A method of Lance whose errors about files of the store become one message."""
+
+    def said(store: Lance, error: Exception) -> Exception:
+        if "No space left" in str(error) or "conflict" in str(error).lower():
+            return error  # said where it is written
+        first = (str(error).strip().splitlines() or [""])[0]
+        return MixlingError(
+            f"{store.folder}: the store's files are damaged ({first[:300]}); remove the folder and index the documents again"
+        )
+
+    def each(store: Lance, *given: Any, **more: Any) -> Iterator[Any]:
+        try:
+            yield from method(store, *given, **more)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise said(store, error) from None
+
+    def one(store: Lance, *given: Any, **more: Any) -> Any:
+        try:
+            return method(store, *given, **more)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise said(store, error) from None
+
+    return wraps(method)(each if isgeneratorfunction(method) else one)
 
 
 class Lance:
@@ -31,7 +59,11 @@ class Lance:
 
     def __init__(self, folder: Path, info: dict[str, Any]):
         self.folder, self.info = folder, info
-        self.table = _database(folder).open_table(TABLE)
+        self.table = self._opened()
+
+    @_intact
+    def _opened(self) -> Any:
+        return _database(self.folder).open_table(TABLE)
 
     @staticmethod
     def open(address: str) -> Lance:
@@ -41,7 +73,7 @@ class Lance:
             raise MixlingError(
                 f"{folder}: is no store; make one with `mixling index MODEL DOCUMENTS --store {folder}`"
             )
-        return Lance(folder, json.loads((folder / INFO).read_text(encoding="utf-8")))
+        return Lance(folder, about((folder / INFO).read_bytes(), folder / INFO))
 
     @staticmethod
     def make(address: str, dimensions: int, info: dict[str, Any]) -> Lance:
@@ -66,6 +98,7 @@ class Lance:
         self.info = info
         write_text(self.folder / INFO, json.dumps(info, indent=1, ensure_ascii=False))
 
+    @_intact
     def digests(self, documents: Sequence[str]) -> dict[str, str]:
         where = f"part = 0 AND {_among('document', documents)}"
         rows = (
@@ -85,18 +118,22 @@ class Lance:
     def delete(self, documents: Sequence[str]) -> None:
         self.table.delete(_among("document", documents))
 
+    @_intact
     def documents(self) -> Iterator[list[str]]:
         for batch in self.table.search().where("part = 0").select(["document"]).to_batches(8192):
             yield batch["document"].to_pylist()
 
+    @_intact
     def vectors(self) -> Iterator[tuple[list[str], np.ndarray]]:
         for batch in self.table.search().select(["language", "vector"]).to_batches(8192):
             flat = batch["vector"].flatten().to_numpy(zero_copy_only=False)
             yield batch["language"].to_pylist(), flat.reshape(batch.num_rows, -1)
 
+    @_intact
     def count(self, languages: Sequence[str] | None = None) -> int:
         return self.table.count_rows(_where(languages))
 
+    @_intact
     def nearest(self, vector: np.ndarray, k: int, languages: Sequence[str] | None = None) -> pa.Table:
         query = self.table.search(np.asarray(vector, np.float32), vector_column_name="vector")
         query = query.distance_type("dot")
@@ -113,6 +150,7 @@ class Lance:
         score = 1 - rows["_distance"].to_numpy(zero_copy_only=False)
         return rows.drop_columns(["_distance"]).append_column("score", pa.array(score, pa.float32()))
 
+    @_intact
     def lexical(self, text: str, k: int, languages: Sequence[str] | None = None) -> pa.Table:
         query = self.table.search(text, query_type="fts", fts_columns="text")
         where = _where(languages)
@@ -121,6 +159,7 @@ class Lance:
         rows = query.select([*SHOWN, "_score"]).limit(k).to_arrow()
         return rows.rename_columns([*SHOWN, "score"])
 
+    @_intact
     def document(self, name: str) -> pa.Table:
         rows = (
             self.table.search()
@@ -131,12 +170,14 @@ class Lance:
         )
         return rows.sort_by("part")
 
+    @_intact
     def whole(self, documents: Sequence[str]) -> pa.Table:
         rows = self.table.search().where(_among("document", documents)).limit(10**9).to_arrow()
         return rows.select(self.table.schema.names).sort_by(
             [("document", "ascending"), ("part", "ascending")]
         )
 
+    @_intact
     def finish(self) -> None:
         from lancedb.index import FTS, Bitmap, BTree, HnswSq
 

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mixling.corpora.files import parquet_file
+from mixling.corpora.files import parquet_file, readable
 from mixling.encoding.shards import matrix
 from mixling.errors import MixlingError
 from mixling.progress import Progress
-from mixling.searching.store import Store, schema
+from mixling.searching.store import Store, about, schema
 from mixling.searching.stores import open_store
 
 # documents of a row group
@@ -57,7 +57,7 @@ def facts(path: Path) -> dict[str, Any] | None:
     if path.suffix != ".parquet" or not path.is_file():
         return None
     said = (parquet_file(path).schema_arrow.metadata or {}).get(KEY)
-    return None if said is None else json.loads(said)
+    return None if said is None else about(said, path)
 
 
 def load(
@@ -72,7 +72,9 @@ def load(
     with Progress("loading") as bar:
         for number in range(file.num_row_groups):
             # a file calls the numbers of a list otherwise than a store does
-            rows = file.read_row_group(number).cast(schema(file.schema_arrow.field("vector").type.list_size))
+            with readable(path):
+                form = schema(file.schema_arrow.field("vector").type.list_size)
+                rows = file.read_row_group(number).cast(form)
             digests = dict(zip(rows["document"].to_pylist(), rows["digest"].to_pylist(), strict=True))
             there = store.digests(list(digests))
             new = [name for name, digest in digests.items() if there.get(name) != digest]

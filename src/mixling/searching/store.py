@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+
+from mixling.corpora.files import facts
+from mixling.errors import MixlingError
 
 
 def schema(dimensions: int) -> pa.Schema:
@@ -28,6 +32,24 @@ def schema(dimensions: int) -> pa.Schema:
 def breadth(k: int) -> int:
     """How many candidates a graph (HNSW) keeps on the way to k neighbours, its `ef` (set by recall: benchmarks/search.py)."""
     return max(12 * k, 800)
+
+
+def about(raw: bytes, where: Path | str) -> dict[str, Any]:
+    """The facts of a store, read. Raises MixlingError where they are not what Mixling writes."""
+    needed = {"model": str, "encoder": str, "prompts": dict, "dimensions": int}
+    info = facts(raw, where, needed)
+    size, means = info["dimensions"], info.get("means", {})
+    right = isinstance(means, dict) and all(
+        isinstance(m, list) and len(m) == size and all(type(x) in (int, float) for x in m)
+        for m in means.values()
+    )
+    if not right or not all(isinstance(x, str) for x in info["prompts"].values()):
+        raise MixlingError(
+            f"{where}: 'means' or 'prompts' are not what Mixling writes; index the documents again"
+        )
+    if "means" in info:
+        info = facts(raw, where, {**needed, "passages": int, "languages": (dict, list)})
+    return info
 
 
 # what a search gives, beside `score`

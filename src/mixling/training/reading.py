@@ -97,7 +97,7 @@ def toml_of(path: Path) -> dict:
         raise MixlingError(f'{path}: no such file; write at least: [data] sources = ["sample"]')
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise MixlingError(
             f"{path}: not TOML ({error}); strings stand in quotes, tables in [brackets]"
         ) from None
