@@ -226,6 +226,8 @@ def _lines(
             continue
         try:
             numbers = [kind_of(x) for kind_of, x in zip(types, parts[2:], strict=False)]
+            if not all(abs(x) < 2**31 for x in numbers):  # nor NaN or infinity
+                raise ValueError
         except ValueError:
             name = "score" if kind == "qrels" else "start, end"
             skipped(BadRow(path, line, name, "\t".join(parts[2:]), "a number", "mend the line"))
