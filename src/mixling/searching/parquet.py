@@ -20,7 +20,7 @@ from mixling.corpora.files import parquet_file, readable
 from mixling.encoding.shards import matrix
 from mixling.errors import MixlingError
 from mixling.progress import Progress
-from mixling.searching.store import Store, about, schema
+from mixling.searching.store import FACTS, Store, about, schema
 from mixling.searching.stores import open_store
 
 # documents of a row group
@@ -57,7 +57,12 @@ def facts(path: Path) -> dict[str, Any] | None:
     if path.suffix != ".parquet" or not path.is_file():
         return None
     said = (parquet_file(path).schema_arrow.metadata or {}).get(KEY)
-    return None if said is None else about(said, path)
+    if said is None:
+        return None
+    info = about(said, path)
+    if any(name not in info for name in FACTS):
+        raise MixlingError(f"{path}: does not say which model made it; unload the store again")
+    return info
 
 
 def load(

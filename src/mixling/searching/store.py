@@ -34,21 +34,23 @@ def breadth(k: int) -> int:
     return max(12 * k, 800)
 
 
+FACTS = {"model": str, "encoder": str, "prompts": dict, "dimensions": int}
+
+
 def about(raw: bytes, where: Path | str) -> dict[str, Any]:
     """The facts of a store, read. Raises MixlingError where they are not what Mixling writes."""
-    needed = {"model": str, "encoder": str, "prompts": dict, "dimensions": int}
-    info = facts(raw, where, needed)
-    size, means = info["dimensions"], info.get("means", {})
-    right = isinstance(means, dict) and all(
-        isinstance(m, list) and len(m) == size and all(type(x) in (int, float) for x in m)
-        for m in means.values()
+    info = facts(raw, where, {})
+    needed: dict[str, Any] = {**FACTS, "passages": int, "languages": (dict, list), "means": dict}
+    facts(raw, where, {k: kind for k, kind in needed.items() if k in info})
+    size = info.get("dimensions")
+    right = all(
+        isinstance(m, list) and size in (None, len(m)) and all(type(x) in (int, float) for x in m)
+        for m in info.get("means", {}).values()
     )
-    if not right or not all(isinstance(x, str) for x in info["prompts"].values()):
+    if not right or not all(isinstance(x, str) for x in info.get("prompts", {}).values()):
         raise MixlingError(
             f"{where}: 'means' or 'prompts' are not what Mixling writes; index the documents again"
         )
-    if "means" in info:
-        info = facts(raw, where, {**needed, "passages": int, "languages": (dict, list)})
     return info
 
 

@@ -9,12 +9,18 @@ import torch
 from mixling.encoding.vectors import fingerprints
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.searching.store import Store
+from mixling.searching.store import FACTS, Store
 
 
 def open_store(address: str) -> Store:
     """A store that is there. Raises MixlingError."""
-    return _kind(address).open(address)
+    found: Store = _kind(address).open(address)
+    lacking = [name for name in FACTS if name not in found.info]
+    if lacking:
+        raise MixlingError(
+            f"{address}: the store does not say its {', '.join(lacking)}; index the documents again"
+        )
+    return found
 
 
 def make_store(address: str, dimensions: int, info: dict[str, Any]) -> Store:
