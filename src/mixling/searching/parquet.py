@@ -21,7 +21,7 @@ from mixling.encoding.shards import matrix
 from mixling.errors import MixlingError
 from mixling.progress import Progress
 from mixling.searching.store import FACTS, Store, about, schema
-from mixling.searching.stores import open_store
+from mixling.searching.stores import open_whole
 
 # documents of a row group
 TOGETHER = 500
@@ -30,7 +30,7 @@ KEY = b"mixling"
 
 def unload(store: str, out: str | Path) -> int:
     """Write a store's passages to a Parquet file, whole or not at all; returns how many. Raises MixlingError."""
-    found, out = open_store(store), Path(out)
+    found, out = open_whole(store), Path(out)
     if "means" not in found.info:
         raise MixlingError(f"{store}: indexing was not finished; run the same `mixling index` again first")
     if out.exists():

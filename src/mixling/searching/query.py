@@ -18,7 +18,7 @@ from mixling.searching.fairness import EQUAL, order
 from mixling.searching.languages import Identifier
 from mixling.searching.passages import sentences
 from mixling.searching.store import Store
-from mixling.searching.stores import makes, open_store
+from mixling.searching.stores import makes, open_whole
 
 WAYS = ("dense", "text", "both")
 # languages up to which each has a list of its own; candidates of lists that are fused; candidates a result in one list of all
@@ -39,7 +39,7 @@ class Searcher:
     """
 
     def __init__(self, store: str, model: str | Retriever | None = None, trust_remote_code: bool = False):
-        self.store: Store = open_store(store)
+        self.store: Store = open_whole(store)
         self.retriever = (
             model if isinstance(model, Retriever) else _load(store, self.store, model, trust_remote_code)
         )

@@ -14,7 +14,12 @@ from mixling.searching.store import FACTS, Store
 
 def open_store(address: str) -> Store:
     """A store that is there. Raises MixlingError."""
-    found: Store = _kind(address).open(address)
+    return _kind(address).open(address)
+
+
+def open_whole(address: str) -> Store:
+    """A store that is there and says which model made it. Raises MixlingError."""
+    found = open_store(address)
     lacking = [name for name in FACTS if name not in found.info]
     if lacking:
         raise MixlingError(
