@@ -1,14 +1,22 @@
 import json
 
+import numpy as np
+import pyarrow as pa
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mixling.batches.strategies import single
 from mixling.corpora import folder
 from mixling.corpora.languages import base, name, nearest, right_to_left, script, tag
+from mixling.debiasing.maps import ByLanguage
 from mixling.errors import MixlingError
 from mixling.models.identify import identified, identify, unknown
+from mixling.models.language_map import LanguageMap
+from mixling.searching.index import index
 from mixling.searching.languages import wanted
+from mixling.searching.query import Searcher
 
 
 @pytest.mark.parametrize(
@@ -188,3 +196,53 @@ def test_a_corpus_written_in_many_ways_has_one_language(tmp_path):
     assert folder.read(tmp_path, language="zh-SG").languages() == ["zh"]
     with pytest.raises(MixlingError, match=r"corpus.jsonl:6.*language.*und"):
         folder.read(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def store(chain, tmp_path_factory):
+    place = tmp_path_factory.mktemp("tags")
+    rows = [
+        (TEXTS["zh"], "zh_CN"),
+        (TEXTS["en"], "en-US"),
+        (TEXTS["sr-Latn"], "sr_RS@latin"),
+        (TEXTS["zh-Hant"], "und"),
+    ]
+    lines = [json.dumps({"_id": str(i), "text": x, "language": y}) + "\n" for i, (x, y) in enumerate(rows)]
+    (place / "rows.jsonl").write_text("".join(lines))
+    made = index(str(chain), place / "rows.jsonl", str(place / "store"))
+    assert made["languages"] == {"en": 1, "sr-Latn": 1, "zh": 1, "zh-Hant": 1} and not made["skipped"]
+    return str(place / "store")
+
+
+def test_a_store_is_asked_in_languages_as_people_write_them(store):
+    one = Searcher(store)
+    found = one.search("crane", 9, languages=["zho_Hans", "Serbian (Latin)"], quotas={"zh_CN": 0})
+    assert [r["language"] for r in found] == ["sr-Latn"]
+    assert {r["language"] for r in one.search("crane", 9, languages=["zh-TW"], way="text")} <= {"zh-Hant"}
+    with pytest.raises(MixlingError, match="no passages in zh-Latn"):
+        one.search("crane", languages=["zh-Latn"])
+    assert [one.language([x]) for x in (TEXTS["zh-Hant"], TEXTS["zh"], TEXTS["sr"])] == [
+        "zh-Hant",
+        "zh",
+        "sr-Latn",
+    ]
+
+
+def test_a_store_with_tags_of_before_is_searched(store):
+    one = Searcher(store)
+    one.means = {"zh-CN": one.means["zh"], "no": one.means["en"]}
+    assert one.language(["?"], "nb_NO") == "no" and one.language(["?"], "zh") == "zh-CN"
+    assert one.language([TEXTS["zh-Hant"]]) == "zh-CN"  # Chinese, if not in its script
+    seen = []
+    one.store.nearest = lambda vector, k, some=None: seen.append(some) or pa.table({"id": []})
+    one.search("crane", languages=["zh_Hans"], fairness="none", mark=False)
+    assert seen == [["zh-CN"]]
+
+
+def test_maps_by_language_and_strategies_read_the_same_tags():
+    one = LanguageMap(["zh_CN", "deu"], 0, 2).tensors(np.ones((2, 2, 2)), np.zeros((2, 0, 2)))
+    features = {"sentence_embedding": torch.zeros(4, 2), "text_language": ["zh", "de-AT", "sw", ""]}
+    assert one(features)["sentence_embedding"].tolist() == [[-1, -1], [-1, -1], [0, 0], [0, 0]]
+    moved = ByLanguage(("zh-CN", "ger"), np.ones((2, 2, 2)), np.zeros((2, 0, 2)))
+    assert moved.moved(np.zeros((2, 2)), ["zho_Hans", "de"], "query").tolist() == [[-1, -1], [-1, -1]]
+    assert single("zh_CN")[0].only == "zh"

@@ -190,3 +190,52 @@ def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path, monkeypatch
     with pytest.raises(MixlingError, match="a/shop/test"):
         result.with_tasks_of(result)
     assert ranker("random").scorer(one)[0](0, 1).shape == (1, 3)
+
+
+WRONG = {
+    "a pair twice": (
+        lambda t: {"relevant": np.repeat(t.relevant, 2, 0), "grades": np.repeat(t.grades, 2)},
+        "twice",
+    ),
+    "a candidate that is not there": (lambda t: {"relevant": np.add(t.relevant, [0, 10**6])}, "1000000"),
+    "a query before the first": (lambda t: {"relevant": np.subtract(t.relevant, [1, 0])}, "-1"),
+    "out of order": (lambda t: {"relevant": t.relevant[::-1]}, "out of order"),
+    "no pair": (lambda t: {"relevant": t.relevant[:0], "grades": t.grades[:0]}, "no question has an answer"),
+    "ids twice": (lambda t: {"query_ids": ["same"] * len(t.queries)}, "'same'"),
+    "ids of candidates twice": (lambda t: {"candidate_ids": ["same"] * len(t.candidates)}, "'same'"),
+    "grade 0": (lambda t: {"grades": t.grades * 0}, "grades has 0"),
+    "grade below 0": (lambda t: {"grades": -t.grades}, "grades has -1"),
+    "grade of a half": (lambda t: {"grades": t.grades * 0.5}, "grades has 0.5"),
+    "grades that are too few": (lambda t: {"grades": t.grades[:3]}, "grades has 3 rows"),
+    "a query without an answer": (
+        lambda t: {"relevant": t.relevant[t.relevant[:, 0] > 3], "grades": t.grades[t.relevant[:, 0] > 3]},
+        "4 queries have no answer",
+    ),
+    "an answer that is excluded": (
+        lambda t: {"excluded": t.relevant[np.unique(t.relevant[:, 0], return_index=True)[1], 1]},
+        "excludes its own",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_a_task_that_does_not_fit_together_is_refused(fault, small):
+    change, said = WRONG[fault]
+    with pytest.raises(MixlingError) as error:
+        measure("oracle", [replace(small, **change(small))])
+    assert said in str(error.value) and small.name in str(error.value)
+
+
+def test_large_grades_and_pools_smaller_than_any_depth_are_measured(small):
+    high = replace(small, grades=np.where(np.arange(len(small.grades)) % 2, 2**40, 1))
+    entry = measure(Coarse(), [high]).summary["tasks"][small.name]
+    assert entry["pool"]["mAP"] == measure(Coarse(), [small]).summary["tasks"][small.name]["pool"]["mAP"]
+    assert 0 < entry["pool"]["nDCG@10"] <= 1
+    one = replace(
+        small.asking(["en"], "one"), candidates=small.candidates[:1], candidate_ids=["a"], titles=[""],
+        candidate_language=small.candidate_language[:1],
+    )  # fmt: skip
+    n = len(one.queries)
+    one = replace(one, relevant=np.stack([np.arange(n), np.zeros(n, int)], 1), grades=np.ones(n, int))
+    entry = measure("bm25", [one]).summary["tasks"]["one"]
+    assert "pool" not in entry and entry["cross-lingual"]["R@10"] == 1

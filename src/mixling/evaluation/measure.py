@@ -21,6 +21,7 @@ from mixling.evaluation.metrics import METRICS, MORE
 from mixling.evaluation.ranks import Dot, Ranks, Scorer, ranks
 from mixling.evaluation.result import Result
 from mixling.evaluation.rows import task_intervals
+from mixling.evaluation.soundness import sound
 from mixling.evaluation.tasks import Task
 from mixling.evaluation.trec import write
 from mixling.machine import machine, versions
@@ -66,6 +67,7 @@ def measure(
     tables, examples = [], {}
     for one in loaded:
         begun = time.perf_counter()
+        sound(one)  # before anything is encoded
         scorer, counted = ranker.scorer(one)
         encoded = time.perf_counter()
         found = rank_task(one, scorer, 1000 if trec is not None else DEPTH, ranker.name)
@@ -100,6 +102,7 @@ def rank_task(one: Task, scorer: Scorer, depth: int = DEPTH, model: str = "the m
             )
         return scores
 
+    sound(one)
     with Progress(f"{one.name}: ranks") as bar:
         return ranks(
             numbers,
