@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import re
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -148,10 +149,19 @@ def json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
 
 @contextmanager
 def readable(path: Path | str) -> Iterator[None]:
-    """Turns what pyarrow says of a file that it cannot read, or not as expected, into a MixlingError."""
+    """Turns what pyarrow or NumPy says of a file that it cannot read, or not as expected, into a MixlingError."""
     try:
         yield
-    except (pa.ArrowException, OSError, KeyError, ValueError, OverflowError) as error:
+    except (
+        pa.ArrowException,
+        zipfile.BadZipFile,
+        OSError,
+        KeyError,
+        ValueError,
+        OverflowError,
+        MemoryError,
+        EOFError,
+    ) as error:
         first = (str(error).strip().splitlines() or [""])[0]
         raise MixlingError(
             f"{path}: cannot be read ({type(error).__name__}: {first}); fetch or write it again"
@@ -251,6 +261,12 @@ def write_array(path: Path, array: np.ndarray) -> None:
     with temporary.open("wb") as out:
         np.save(out, array)
     temporary.rename(path)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """A .npy file; objects, which would be unpickled, are refused, and what its head claims must be there. Raises MixlingError."""
+    with readable(path):
+        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 def claim(

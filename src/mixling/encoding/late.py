@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mixling.corpora.files import readable
 from mixling.errors import MixlingError
 from mixling.models.forward import calls
 from mixling.models.retriever import Retriever
@@ -95,7 +96,7 @@ class TokenIndex:
     @staticmethod
     def load(path: str | Path) -> TokenIndex:
         """Read what `save` wrote."""
-        with np.load(path) as kept:
+        with readable(path), np.load(path, allow_pickle=False) as kept:
             return TokenIndex(kept["ids"].tolist(), kept["vectors"], kept["begins"])
 
     @staticmethod

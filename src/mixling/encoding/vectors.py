@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mixling.corpora.files import read_array
+from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
@@ -123,7 +125,9 @@ def _kept(shelf: Path) -> dict[bytes, np.ndarray]:
     kept: dict[bytes, np.ndarray] = {}
     for path in sorted(shelf.glob("*.npy")):
         ids = path.with_suffix(".ids").read_bytes()
-        values = np.load(path)
+        values = read_array(path)
+        if values.ndim != 2 or len(ids) != 16 * len(values):
+            raise MixlingError(f"{path}: not the vectors of {path.with_suffix('.ids')}; remove both files")
         kept.update((ids[16 * i : 16 * i + 16], values[i]) for i in range(len(values)))
     return kept
 

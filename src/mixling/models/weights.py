@@ -79,6 +79,7 @@ def locate(name: str) -> tuple[str, str]:
     folder = unpacked()
     error = _reach(name)
     if error is None:
+        print(f"mixling: {name} is fetched from the Hugging Face hub", file=sys.stderr)
         return name, name
     if name == DEFAULT and folder.is_dir():
         return str(folder), name

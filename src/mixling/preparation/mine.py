@@ -23,7 +23,7 @@ from mixling.batches.units import units
 from mixling.corpora import folder
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import NEGATIVES, Corpus
-from mixling.corpora.files import claim, finished, write_array
+from mixling.corpora.files import claim, finished, read_array, write_array
 from mixling.corpora.windows import passage_windows
 from mixling.encoding.precision import precision as chosen
 from mixling.encoding.vectors import compared, fingerprint
@@ -147,7 +147,7 @@ def _pick(
                 )
                 made[:, 0] += begin
                 write_array(kept, made)
-            rows.append(np.load(kept))
+            rows.append(read_array(kept))
             bar(end, n)
     every = np.concatenate(rows)
     intruding, own = every[:, 2] == 1, language[every[:, 1]] == asked[every[:, 0]]

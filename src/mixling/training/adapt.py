@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.files import claim, write_array, write_text
+from mixling.corpora.files import claim, read_array, write_array, write_text
 from mixling.corpora.languages import tag
 from mixling.errors import MixlingError, choose
 from mixling.evaluation.coverage import pieces
@@ -190,7 +190,7 @@ def _near(base: Retriever, rows: list[Bitext], least: float, out: Path) -> list[
                 found[mine] = margins(base, [rows[i].text for i in mine], [rows[i].other for i in mine])
                 bar(number, len(kinds))
         write_array(path, found)
-    return [p for p, value in zip(rows, np.load(path), strict=True) if value >= least]
+    return [p for p, value in zip(rows, read_array(path), strict=True) if value >= least]
 
 
 def _extended(

@@ -1,0 +1,176 @@
+"""A model's own code: never run unasked, named when it is refused, run when the user allows it."""
+
+import json
+import pickle
+import shutil
+
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+from mixling.errors import MixlingError
+from mixling.models.language_map import LanguageMap
+from mixling.models.quiet import hush
+from mixling.models.reranker import Reranker, is_reranker
+from mixling.models.retriever import Retriever
+from mixling.preparation.seq2seq import Seq2Seq
+from mixling.searching.index import index
+from mixling.searching.query import Searcher
+from mixling.training.begin import begin
+from mixling.training.reading import read
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_asked(monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked on the terminal"))
+
+
+@pytest.fixture
+def stranger(chain, tmp_path):
+    """A copy of a model's folder whose configuration names a class of stranger.py, which leaves a file RAN."""
+    place = tmp_path / "stranger"
+    shutil.copytree(chain, place)
+    (place / "stranger.py").write_text(
+        f"open({str(tmp_path / 'RAN')!r}, 'w').write('x')\n"
+        "from transformers import BertConfig, BertModel\n"
+        "class C(BertConfig):\n    model_type = 'stranger'\n"
+        "class M(BertModel):\n    config_class = C\n"
+    )
+    return place
+
+
+def change(path, **values):
+    path.write_text(json.dumps({**(json.loads(path.read_text()) if path.exists() else {}), **values}))
+
+
+AUTO = {"AutoConfig": "stranger.C", "AutoModel": "stranger.M"}
+
+
+@pytest.mark.parametrize("form", ["chain", "plain", "with our module"])
+def test_auto_map_is_refused_by_class_and_file_and_runs_when_allowed(form, stranger, tmp_path):
+    hush()
+    if form == "with our module":
+        model = SentenceTransformer(str(stranger), device="cpu")
+        model.append(LanguageMap(["de", "en"], 1, 32))
+        model.save(str(stranger), create_model_card=False)
+    if form == "plain":
+        (stranger / "modules.json").unlink()
+    change(stranger / "config.json", model_type="stranger", auto_map=AUTO)
+    with pytest.raises(MixlingError, match=r"class M in stranger\.py \(config\.json\).*--trust-remote-code"):
+        Retriever(str(stranger))
+    assert not (tmp_path / "RAN").exists()
+    allowed = Retriever(str(stranger), device="cpu", trust_remote_code=True)
+    assert (tmp_path / "RAN").exists() and type(allowed.encoder).__name__ == "M"
+    assert (allowed.by_language() is not None) == (form == "with our module")
+
+
+def test_a_known_architecture_loads_without_the_code_that_it_mentions(stranger, chain, tmp_path):
+    change(stranger / "config.json", auto_map=AUTO)
+    change(stranger / "tokenizer_config.json", auto_map={"AutoTokenizer": ["stranger.T", None]})
+    found = Retriever(str(stranger), device="cpu").encode(["words"], "query")
+    assert (found == Retriever(str(chain), device="cpu").encode(["words"], "query")).all()
+    assert not (tmp_path / "RAN").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("stranger.M", r"class M in stranger\.py \(modules\.json\)"),
+        ("owner/name--stranger.M", r"class M in stranger\.py of owner/name \(modules\.json\)"),
+        ("mixling.errors.MixlingError", r"class MixlingError in mixling/errors\.py"),
+        ("os.system", "class system in os"),
+    ],
+)
+def test_a_foreign_module_is_refused(kind, said, stranger, tmp_path):
+    modules = json.loads((stranger / "modules.json").read_text())
+    modules[-1]["type"] = kind
+    (stranger / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(MixlingError, match=said):
+        Retriever(str(stranger))
+    assert not (tmp_path / "RAN").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "said"),
+    [
+        ("adapter_config.json", {"peft_type": "LORA", "megatron_config": {"a": 1}, "megatron_core": "stranger"}, "stranger"),
+        ("config.json", {"attn_implementation": "owner/kernel"}, "owner/kernel"),
+        ("sentence_bert_config.json", {"model_args": {"attn_implementation": "owner/kernel:f"}}, "owner/kernel"),
+    ],
+)  # fmt: skip
+def test_what_libraries_would_run_without_asking_is_refused_before(file, values, said, stranger, tmp_path):
+    change(stranger / file, **values)
+    with pytest.raises(MixlingError, match=f"{said}.*--trust-remote-code"):
+        Retriever(str(stranger))
+    assert not (tmp_path / "RAN").exists()
+
+
+class Runs:
+    def __init__(self, canary):
+        self.canary = canary
+
+    def __reduce__(self):
+        return exec, (f"open({str(self.canary)!r}, 'w').write('x')",)
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_pickled_weights_are_tensors_or_refused(trusted, stranger, tmp_path):
+    from safetensors.torch import load_file
+
+    expected = Retriever(str(stranger), device="cpu").encode(["words"])
+    weights = load_file(stranger / "model.safetensors")
+    (stranger / "model.safetensors").unlink()
+    torch.save(weights, stranger / "pytorch_model.bin")
+    found = Retriever(str(stranger), device="cpu", trust_remote_code=trusted).encode(["words"])
+    assert abs(found - expected).max() < 1e-6
+    (stranger / "pytorch_model.bin").write_bytes(pickle.dumps(Runs(tmp_path / "RAN")))
+    with pytest.raises(MixlingError, match="not a model that can be loaded"):
+        Retriever(str(stranger), device="cpu", trust_remote_code=trusted)
+    assert not (tmp_path / "RAN").exists()
+
+
+def test_rerankers_and_translators_are_models_too(stranger, tmp_path):
+    (stranger / "modules.json").unlink()
+    (stranger / "config_sentence_transformers.json").unlink()
+    change(
+        stranger / "config.json",
+        model_type="strange",
+        auto_map={**AUTO, "AutoModelForSeq2SeqLM": "stranger.M"},
+    )
+    assert not is_reranker(str(stranger))
+    for load in (Reranker, Seq2Seq):
+        with pytest.raises(MixlingError, match=r"class M in stranger\.py"):
+            load(str(stranger))
+    assert not (tmp_path / "RAN").exists()
+
+
+def test_a_configuration_allows_for_the_model_that_it_trains(stranger, tmp_path):
+    change(stranger / "config.json", model_type="stranger", auto_map=AUTO)
+    given = {"model": {"name": str(stranger)}, "data": {"sources": ["sample"]}}
+    with pytest.raises(MixlingError, match="trust_remote_code = true under"):
+        begin(read(given).model, "cpu")
+    given["model"]["trust_remote_code"] = True
+    assert type(begin(read(given).model, "cpu").encoder).__name__ == "M"
+
+
+def test_a_store_gives_its_model_no_rights(stranger, tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"_id": "a", "text": "A bridge.", "language": "en"}\n')
+    store = str(tmp_path / "store")
+    index(str(stranger), tmp_path / "a.jsonl", store, precision="fp32")
+    change(stranger / "config.json", model_type="stranger", auto_map=AUTO)
+    with pytest.raises(MixlingError, match=r"class M in stranger\.py"):
+        Searcher(store)
+    assert not (tmp_path / "RAN").exists()
+    assert Searcher(store, trust_remote_code=True).search("Which bridge?", 1)[0]["id"]
+
+
+def test_every_verb_that_loads_a_model_has_the_option(run):
+    for verb in ("evaluate", "encode", "index", "search", "serve", "debias", "mine", "locate", "adapt", "translate", "export",
+                 "train", "study"):  # fmt: skip
+        assert "--trust-remo" in run(verb, "--help")[1], verb
+
+
+def test_a_configuration_far_larger_than_its_weights_is_refused(stranger):
+    change(stranger / "config.json", num_hidden_layers=10**8)
+    with pytest.raises(MixlingError, match="describes a model of more than"):
+        Retriever(str(stranger))
