@@ -45,6 +45,8 @@ def test_a_server_is_as_a_store(remote, searcher, chain):
     )
     with pytest.raises(MixlingError, match="fairness"):
         remote.search(QUESTION, 5, fairness="best")
+    with pytest.raises(MixlingError, match=r"input\[2\]: the text is empty.*input\[0\] is text 32 of 40"):
+        remote.encode([*texts[:34], " ", *texts[35:]])
     with pytest.raises(MixlingError, match="401"):
         Remote(remote.address, "wrong").search(QUESTION)
     with pytest.raises(MixlingError, match="no answer"):

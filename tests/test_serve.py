@@ -182,6 +182,19 @@ def test_a_public_address_without_keys_is_refused(store):
             serve(store, host=host)
 
 
+def test_a_server_that_cannot_begin_says_why(store, monkeypatch):
+    with socket.socket() as used:
+        used.bind(("127.0.0.1", 0))
+        used.listen()
+        with pytest.raises(MixlingError, match=f"--port {used.getsockname()[1]}: .* in use"):
+            serve(store, port=used.getsockname()[1])
+        port = used.getsockname()[1]
+    encode = Retriever.encode
+    monkeypatch.setattr(Retriever, "encode", lambda *a, **k: encode(*a, **k) * np.float32("nan"))
+    with pytest.raises(MixlingError, match="NaN"):
+        serve(store, port=port)
+
+
 def test_questions_that_come_together_are_encoded_together(chain):
     retriever = Retriever(str(chain))
     expected = retriever.encode([f"question {i}" for i in range(20)], "query")
@@ -331,7 +344,10 @@ def test_a_store_whose_model_has_moved_is_searched_and_served_where_it_lies_now(
     (tmp_path / "d.jsonl").write_text('{"_id": "1", "text": "The crane sleeps.", "language": "en"}\n')
     index(str(model), tmp_path / "d.jsonl", store, precision="fp32")
     model.rename(moved)
-    for command in (("search", store, "crane"), ("serve", store, "--port", "1")):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for command in (("search", store, "crane"), ("serve", store, "--port", port)):
         status, out, err = run(*command)
         said = " ".join(err.split())
         assert status == 2 and not out and "--model" in said and str(model) in said, command

@@ -38,8 +38,13 @@ class Remote:
         """Vectors of texts in a role ("query", "passage"; None: no prompt): float32 [n, d]."""
         rows: list[list[float]] = []
         for begin in range(0, len(texts), AT_ONCE):
-            body = {"input": list(texts[begin : begin + AT_ONCE]), "model": "mixling"}
-            found = self._post("/v1/embeddings", {**body, **({"input_type": role} if role else {})})["data"]
+            some = list(texts[begin : begin + AT_ONCE])
+            body = {"input": some, "model": "mixling", "input_type": role}
+            try:
+                found = self._post("/v1/embeddings", body)["data"]
+            except MixlingError as error:
+                place = f" (input[0] is text {begin} of {len(texts)})" if begin else ""
+                raise MixlingError(f"{error}{place}") from None
             rows += [x["embedding"] for x in sorted(found, key=lambda x: x["index"])]
         return np.array(rows, np.float32)
 

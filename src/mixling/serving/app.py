@@ -127,14 +127,14 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
     async def wrong(request: Request, found: RequestValidationError) -> Response:
         said = [_sentence(e, request) for e in found.errors()[:4]]
         place = [str(x) for x in found.errors()[0]["loc"][1:2] if isinstance(x, str)]
-        status = 400 if request.url.path == EMBEDDINGS else 422
+        status = 400 if request.scope["path"] == EMBEDDINGS else 422
         return error(status, "; ".join(said), param=place[0] if place else None)
 
     @app.exception_handler(Refused)
     async def refused(request: Request, found: Refused) -> Response:
         said = str(found.detail)
         if found.status_code in (404, 405) and said in ("Not Found", "Method Not Allowed"):
-            said = f"{request.method} {request.url.path}: this server has no such address; /openapi.json lists them"
+            said = f"{request.method} {request.scope['path']}: this server has no such address; /openapi.json lists them"
         return error(found.status_code, said, headers=found.headers)
 
     for path, name in FILES.items():

@@ -14,11 +14,12 @@ from mixling.corpora.files import whole
 from mixling.serving.errors import Refusal
 
 INPUTS = 2048  # of a request, as OpenAI takes
+CHARACTERS = 65_536  # of a text: twice what OpenAI's 8,192 tokens hold in English
 TOKENS = (
     "This server takes texts, not arrays of token ids: it does not know which tokenizer made them. "
     "Send strings. LangChain: OpenAIEmbeddings(check_embedding_ctx_length=False)."
 )
-_TEXT = {"type": "string", "minLength": 1}
+_TEXT = {"type": "string", "minLength": 1, "maxLength": CHARACTERS}
 _INPUT = {"oneOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": INPUTS}]}
 
 
@@ -54,6 +55,10 @@ def texts_of(given: Any) -> list[str]:
             raise Refusal(f"{place}: found {_kind(text)}, expected a text.", "input")
         if not text.strip():
             raise Refusal(f"{place}: the text is empty. Leave it out, or send what it should say.", "input")
+        if len(text) > CHARACTERS:
+            raise Refusal(
+                f"{place}: {len(text):,} characters; a text has at most {CHARACTERS:,}. Split it.", "input"
+            )
         if whole(text) != text:
             raise Refusal(f"{place}: half a character (a lone surrogate). Send whole characters.", "input")
     return texts

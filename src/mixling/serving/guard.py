@@ -187,7 +187,7 @@ def _who(
 ) -> tuple[str, Response | None]:
     """Who asks, and a refusal where they may not."""
     who = request.client.host if request.client else "unknown"
-    if request.url.path in open_paths:
+    if request.scope["path"] in open_paths:  # request.url fails where the Host header is no address
         return who, None
     if s.keys:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")

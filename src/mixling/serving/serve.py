@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import socket
 from pathlib import Path
+
+import numpy as np
 
 from mixling.errors import MixlingError
 
@@ -42,11 +45,16 @@ def serve(
             f"--host {host} is reached from elsewhere, and anybody could ask: give --keys FILE (`mixling serve --new-key NAME` "
             "prints a key and its line), or leave the host at 127.0.0.1"
         )
+    _check_port(host, port)
     searcher = Searcher(store, model, trust_remote_code)
+    precision = chosen(searcher.retriever, precision)
+    if not np.isfinite(searcher.retriever.encode(["warm up"], "query", precision=precision)).all():
+        raise MixlingError(
+            f"{searcher.retriever.name}: the model's vectors hold NaN or infinity in {precision}. Repair the model, "
+            "or try the other --precision."
+        )
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    settings = Settings(
-        keys=known, rate=rate, precision=chosen(searcher.retriever, precision), log_questions=log_questions
-    )
+    settings = Settings(keys=known, rate=rate, precision=precision, log_questions=log_questions)
     uvicorn.run(
         application(searcher, settings),
         host=host,
@@ -58,6 +66,20 @@ def serve(
         limit_concurrency=1024,
         timeout_keep_alive=15,
     )
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raise MixlingError where nobody can listen, before the model is loaded."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except OSError as error:
+        raise MixlingError(
+            f"--host {host} --port {port}: the server cannot listen there ({error.strerror or error}). "
+            "Stop what uses the port, or choose another one with --port."
+        ) from None
 
 
 def _loopback(host: str) -> bool:
