@@ -111,11 +111,11 @@ FOLDERS = {
         ["queries.jsonl:5", "'language'", "BCP-47"],
     ),
     "id twice": (
-        lambda own: broken(own, "corpus.jsonl", 1, lambda x: x.replace('"p1"', '"p0"')),
+        lambda own: broken(own, "corpus.jsonl", 1, lambda x: x.replace('"bridges.2-ar"', '"bridges.1-ar"')),
         ["corpus.jsonl:2", "not used before"],
     ),
     "unknown passage": (
-        lambda own: broken(own, "qrels/train.tsv", 3, lambda x: x.replace("\tp", "\tz")),
+        lambda own: broken(own, "qrels/train.tsv", 3, lambda x: x.replace("\t", "\tz", 1)),
         ["train.tsv:4", "corpus-id"],
     ),
     "unknown query": (

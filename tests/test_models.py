@@ -75,7 +75,6 @@ def test_a_chain_with_a_dense_layer_like_labse(plain, tmp_path):
 
 
 def test_what_is_known_of_hub_names():
-    assert weights.conventions("castorini/mdpr-tied-pft-msmarco").title_first
     assert weights.conventions("castorini/mdpr-tied-pft-msmarco").similarity == "dot"
     assert weights.conventions("facebook/mcontriever-msmarco").pooling == "mean"
     assert weights.conventions("intfloat/multilingual-e5-base").prompts["query"] == "query: "

@@ -13,7 +13,10 @@ from mixling.cli.options import Trust
 def run(
     model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
     texts: Annotated[
-        Path, typer.Argument(help=".jsonl or .parquet with a column `text`, a text a line, or a BEIR folder.")
+        Path,
+        typer.Argument(
+            help=".jsonl or .parquet with a column `text`, .txt with a text a line, or a BEIR folder."
+        ),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder of vectors; a cut-off call in it goes on.")
@@ -58,5 +61,12 @@ def run(
     if manifest.exists():
         made = json.loads(manifest.read_text())
         typer.echo(f"{made['rows']:,} vectors, {made['tokens']:,} tokens: {out}")
+        titles = made.get("titles", {})
+        if titles.get("texts"):
+            typer.echo(f"read with their titles ({titles['form']}): {titles['texts']:,} texts")
+        if made.get("ids_twice"):
+            typer.echo(
+                f"{made['ids_twice']:,} rows have the id of another row; give each its own, or take vectors by row"
+            )
     else:
         typer.echo(f"this part is done, others are not yet: {out}")

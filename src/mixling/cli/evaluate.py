@@ -19,7 +19,9 @@ def run(
     ],
     task: Annotated[
         list[str],
-        typer.Option("--task", "-t", help="A task's name or a folder of your own; may be repeated."),
+        typer.Option(
+            "--task", "-t", help="A task's name, a folder of your own, or FOLDER:SPLIT; may be repeated."
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for summary.json, scores.parquet, report.html.")
@@ -45,6 +47,9 @@ def run(
         typer.Option("--noise", help="Questions with noise: typos, diacritics, romanise, switch (or :RATE)."),
     ] = None,
     trust_remote_code: Trust = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Go on over bad rows; the result counts and names them.")
+    ] = False,
 ) -> None:
     """Measure retrievers in one language, across languages and in the pool."""
     from mixling.errors import MixlingError
@@ -65,6 +70,7 @@ def run(
         noise=noise or (),
         documents=documents,
         trust_remote_code=trust_remote_code,
+        skip_bad=skip_bad,
     )
     show(results)
     if out is not None:

@@ -50,6 +50,7 @@ def run(
     trust_remote_code: Trust = False,
 ) -> None:
     """Put documents into a store; what is there and unchanged is not encoded again."""
+    from mixling.corpora.values import TITLES
     from mixling.searching.index import index
 
     among = [x for part in languages or [] for x in part.split(",")] or None
@@ -72,3 +73,5 @@ def run(
         f"{made['documents']:,} documents ({made['unchanged']:,} unchanged, {made['gone']:,} gone, "
         f"{len(made['skipped']):,} skipped), {made['passages']:,} passages in {len(made['languages'])} languages: {store}"
     )
+    if made.get("passages_titled"):
+        typer.echo(f"read with their titles ({TITLES}): {made['passages_titled']:,} of the new passages")

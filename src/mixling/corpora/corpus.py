@@ -8,6 +8,7 @@ question in Arabic and a passage in Chinese make a pair when their group has bot
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mixling.corpora.values import titled
 from mixling.errors import MixlingError
 
 SPAN = pa.list_(pa.struct([("start", pa.int32()), ("end", pa.int32())]))
@@ -109,23 +111,43 @@ def _kept(negatives: pa.Table, questions: np.ndarray, passages: np.ndarray) -> p
     return pa.table([pa.array(x, pa.int64()) for x in new], schema=NEGATIVES)
 
 
+def own_ids(texts: pa.Table, letter: str) -> list[str]:
+    """An id for each question or passage, all different: that of the source. One that stands in several languages gets its
+    language before it (`sw:12`); a text that its source knows by nothing else gets a letter and its row (`p12`).
+    Raises MixlingError."""
+    columns = [texts[c].to_pylist() for c in ("id", "text", "language")]
+    rows = list(zip(*columns, strict=True))
+    count = Counter(key for key, text, _ in rows if key != text)
+    found = [
+        f"{letter}{i}" if key == text else key if count[key] == 1 else f"{language}:{key}"
+        for i, (key, text, language) in enumerate(rows)
+    ]
+    if len(set(found)) < len(found):
+        twice = next(key for key, n in Counter(found).items() if n > 1)
+        raise MixlingError(f"two texts have the id '{twice}'; give each its own")
+    return found
+
+
 class Builder:
     """Takes rows one by one from a reader; the same text given twice is kept once."""
 
     def __init__(self, name: str):
         self.name = name
         self.q: dict[tuple[str, str], int] = {}
-        self.p: dict[tuple[str, str], int] = {}
+        self.p: dict[tuple[str, str, bool], int] = {}
         self.questions: list[tuple[str, str, str, str]] = []
         self.passages: list[list] = []
         self.links: dict[tuple[str, int], tuple[int | None, int | None, int]] = {}
         self.negatives: dict[tuple[int, int], None] = {}
 
     def question(self, key: str, text: str, language: str, group: str) -> None:
-        """A question of a group in a language; a second one under the same key and language is the first."""
-        if (key, language) not in self.q:
-            self.q[key, language] = len(self.questions)
+        """A question of a group in a language; a second one under the same key and language is the first. Raises MixlingError
+        where it says something else: which of the two a pair means cannot be known."""
+        row = self.q.setdefault((key, language), len(self.questions))
+        if row == len(self.questions):
             self.questions.append((key, text, language, group))
+        elif self.questions[row][1] != text:
+            raise self._twice("questions", key, self.questions[row][1], text)
 
     def passage(
         self,
@@ -136,21 +158,32 @@ class Builder:
         title: str | None = None,
         sentences: list[tuple[int, int]] | None = None,
     ) -> int:
-        """Row of the passage; `key` tells equal passages (its id, or its text where it has none)."""
-        row = self.p.get((key, language))
+        """Row of the passage; `key` tells equal passages (its id; where it has none its text, and then one text under two
+        titles is two passages). Raises MixlingError where two passages of one id say different things."""
+        place = (key if key != text else titled(title, text), language, key != text)
+        row = self.p.get(place)
         if row is None:
-            row = self.p[key, language] = len(self.passages)
+            row = self.p[place] = len(self.passages)
             spans = None if sentences is None else [{"start": a, "end": b} for a, b in sentences]
             self.passages.append([key, text, language, group, title, spans])
+        elif key != text and self.passages[row][1] != text:
+            raise self._twice("passages", key, self.passages[row][1], text)
         return row
+
+    def _twice(self, what: str, key: str, one: str, other: str) -> MixlingError:
+        return MixlingError(
+            f"{self.name}: two {what} have the id '{key}': '{one[:40]}' and '{other[:40]}'; give each its own"
+        )
 
     def link(
         self, group: str, passage: int, start: int | None = None, end: int | None = None, grade: int = 1
     ) -> None:
-        """Join a question group to a passage; the answer's place is kept if any file knows it."""
+        """Join a question group to a passage; the answer's place is kept if any file knows it, and the highest grade."""
+        known, most = (start, end), grade
         before = self.links.get((group, passage))
-        if before is None or before[0] is None:
-            self.links[group, passage] = (start, end, grade)
+        if before is not None:
+            known, most = known if before[0] is None else before[:2], max(grade, before[2])
+        self.links[group, passage] = (*known, most)
 
     def negative(self, key: str, language: str, passage: int) -> None:
         """A passage that looks right for a question (its key and language) and is not."""

@@ -36,14 +36,31 @@ def text_of(path: Path) -> str:
             with gzip.GzipFile(fileobj=io.BytesIO(raw)) as source:
                 raw = source.read(most + 1)
             _bounded(path, len(raw), most)
-        return raw.decode("utf-8-sig")
     except (OSError, EOFError) as error:
         raise MixlingError(f"{path}: cannot be read ({error}); fetch it again") from None
+    return decoded(raw, path)
+
+
+def decoded(raw: bytes, path: Path, line: int = 1) -> str:
+    """Bytes of a file that begin at a line, as text. UTF-16 is refused, with and without its mark. Raises BadRow."""
+    try:
+        text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
+        wrong = raw.find(b"\0")
+        if wrong < 0:
+            return text
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise BadRow(
-            path, line, "text", error.object[error.start : error.start + 4], "UTF-8", "save the file as UTF-8"
-        ) from None
+        wrong = error.start
+    where = line + raw[:wrong].count(b"\n")
+    found = raw[max(wrong - 1, 0) : wrong + 3]
+    looks = " (this looks like UTF-16)" if b"\0" in raw[:200] else ""
+    raise BadRow(path, where, "text", found, f"UTF-8{looks}", "save the file as UTF-8")
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Number and text of each line of a table that is not empty, without its line break (LF or CRLF)."""
+    for number, text in enumerate(io.StringIO(text_of(path)), 1):
+        if text.strip():
+            yield number, text.rstrip("\r\n")
 
 
 def _bounded(path: Path, size: int, most: int) -> None:
@@ -125,11 +142,10 @@ def json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
         if not raw.strip():
             continue
         try:
-            text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            text = decoded(raw, path, number)
             row = json.loads(text)
-        except UnicodeDecodeError as error:
-            found = error.object[error.start : error.start + 4]
-            skipped(BadRow(path, number, "text", found, "UTF-8", "save the file as UTF-8"))
+        except BadRow as bad:
+            skipped(bad)
             continue
         except json.JSONDecodeError as error:
             expected = f"one JSON object a line ({error.msg})"
@@ -223,16 +239,6 @@ def text_field(row: Any, field: str, path: Path | str, line: int | str) -> str:
     return value
 
 
-def title_field(row: dict, field: str, path: Path | str, line: int | str) -> str | None:
-    """A field that holds words if there are any (a number is one, as in "1984"). Raises BadRow."""
-    value = row.get(field)
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str | int | float):
-        raise BadRow(path, line, field, value, "text, or nothing", f"write '{field}' as text or leave it out")
-    return str(value)
-
-
 def objects(
     found: Any, field: str, path: Path | str, line: int | str, skipped: Skipped
 ) -> Iterator[tuple[int, dict]]:
@@ -305,9 +311,10 @@ def finished(report: Path, job: dict[str, Any], what: str) -> dict[str, Any] | N
 
 
 def find(folder: Path, *names: str) -> Path | None:
-    """The first of `names` in `folder`, plain or with .gz."""
+    """The first of `names` in `folder`, plain or with .gz, in upper or lower case."""
+    there = {p.name.lower(): p for p in sorted(folder.iterdir(), reverse=True)} if folder.is_dir() else {}
     for name in names:
         for path in (folder / name, folder / f"{name}.gz"):
-            if path.exists():
-                return path
+            if path.exists() or path.name.lower() in there:
+                return path if path.exists() else there[path.name.lower()]
     return None

@@ -1,8 +1,8 @@
 """A folder of one's own: a BEIR folder with a `language` (and, if texts are parallel, a `group`) column.
 
-    corpus.jsonl or corpus.parquet    _id, text, language [, title, group]
+    corpus.jsonl or corpus.parquet    _id, text, language [, title, group] (also .ndjson, .json, .csv, .tsv; .gz)
     queries.jsonl or queries.parquet  _id, text, language [, group]
-    qrels/<split>.tsv                 query-id TAB corpus-id TAB score, with a header line
+    qrels/<split>.tsv                 query-id TAB corpus-id TAB score, with or without a header, or TREC's four columns
     answers/<split>.tsv               query-id, corpus-id, start, end: characters of the answer, if known
     negatives/<split>.tsv             query-id, corpus-id, score: passages that look right and are not, hardest first
 
@@ -12,18 +12,24 @@ Texts of one group say the same; a text without a group is one of its own. A fol
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.corpus import Builder, Corpus, own_ids
 from mixling.corpora.data_card import card
-from mixling.corpora.files import find, json_lines, parquet, text_field, text_of, title_field
+from mixling.corpora.files import find, lines_of, text_field
 from mixling.corpora.languages import said, tag, tag_field
+from mixling.corpora.tables import ROWS, find_rows, rows, suffix
+from mixling.corpora.values import grade, id_text, passage_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
+
+_TEXT = (".tsv", ".txt", ".qrels")
+_TABLES = (*_TEXT, *(x for x in ROWS if x not in _TEXT))
+_IDS = ("query-id", "corpus-id")
+_HEADERS = ("query-id", "queryid", "query", "qid")
 
 
 def read(
@@ -39,28 +45,29 @@ def read(
     passages: dict[str, int] = {}
     groups: dict[str, str] = {}
     languages: dict[str, str] = {}
+    # ids that two rows claim: which one a line of qrels means cannot be known, so neither is read
+    twice: set[str] = set()
     for path, line, row in _rows(folder, "corpus", skipped):
         try:
-            key = _id(row, path, line, passages)
+            key = _id(row, path, line, passages, twice)
             code = _language(row, fallback, path, line)
-            passages[key] = builder.passage(
-                key,
-                text_field(row, "text", path, line),
-                code,
-                str(row.get("group") or key),
-                title_field(row, "title", path, line),
-            )
+            text, title = passage_text(row, path, line)
+            group = value_text(row.get("group"), "group", path, line) or key
+            passages[key] = builder.passage(key, text, code, group, title)
         except BadRow as bad:
             skipped(bad)
+    passages = {key: row for key, row in passages.items() if key not in twice}
+    twice = set()
     for path, line, row in _rows(folder, "queries", skipped):
         try:
-            key = _id(row, path, line, groups)
+            key = _id(row, path, line, groups, twice)
             code = _language(row, fallback, path, line)
-            group = str(row.get("group") or key)
+            group = value_text(row.get("group"), "group", path, line) or key
             builder.question(key, text_field(row, "text", path, line), code, group)
             groups[key], languages[key] = group, code
         except BadRow as bad:
             skipped(bad)
+    groups = {key: group for key, group in groups.items() if key not in twice}
     wanted = _split(folder, split)
 
     def known(path: Path, line: int, query: str, passage: str) -> bool:
@@ -79,15 +86,15 @@ def read(
     for path, line, (query, passage, start, end) in _lines(folder, "answers", wanted, (int, int), skipped):
         if known(path, line, query, passage):
             spans[groups[query], passages[passage]] = (start, end)
-    for path, line, (query, passage, score) in _lines(folder, "qrels", wanted, (float,), skipped):
+    for path, line, query, passage, score in qrels(_table_of(folder, "qrels", wanted), skipped):
         if score > 0 and known(path, line, query, passage):
             pair = (groups[query], passages[passage])
             start, end = spans.get(pair, (None, None))
-            builder.link(*pair, start, end, max(1, round(score)))
+            builder.link(*pair, start, end, score)
     for path, line, (query, passage) in _lines(folder, "negatives", wanted, (), skipped):
         if known(path, line, query, passage):
             builder.negative(query, languages[query], passages[passage])
-    several = len(list((folder / "qrels").glob("*.tsv*"))) > 1
+    several = len(splits(folder)) > 1
     return (_linked(builder) if several else builder).build(skipped.rows)
 
 
@@ -97,19 +104,24 @@ def write(
     split: str = "train",
     parquet: bool = False,
     more: dict[str, str] | None = None,
-) -> None:
-    """Write a corpus as such a folder (complete or not at all), with its card and further files by name. Sentences' places are
-    not kept."""
+) -> int:
+    """Write a corpus as such a folder (complete or not at all), with its card and further files by name. Ids stay as the source
+    has them (see `own_ids`). Sentences' places are not kept. Returns how many ids stand in several languages and therefore have
+    their language before them."""
     import json
     import shutil
 
     if folder.exists():
         raise MixlingError(f"{folder}: exists already; choose another folder or remove it")
+    ids, qids = (own_ids(t, letter) for t, letter in ((corpus.passages, "p"), (corpus.questions, "q")))
+    for key in (*ids, *qids):
+        if any(c in key for c in "\t\r\n"):
+            raise MixlingError(
+                f"{corpus.name}: the id {key!r} has a tab or a line break, which qrels cannot hold; rename it"
+            )
     temporary = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     (temporary / "qrels").mkdir(parents=True)
-    ids = [f"p{i}" for i in range(corpus.passages.num_rows)]
-    qids = [f"q{i}" for i in range(corpus.questions.num_rows)]
     tables = {
         "corpus": corpus.passages.select(["text", "language", "group", "title"]).add_column(
             0, "_id", pa.array(ids)
@@ -151,6 +163,13 @@ def write(
     for name, text in {"README.md": card(corpus, files), **(more or {})}.items():
         (temporary / name).write_text(text, encoding="utf-8")
     temporary.rename(folder)
+    return sum(
+        new == f"{language}:{old}"
+        for table, names in ((corpus.passages, ids), (corpus.questions, qids))
+        for new, old, language in zip(
+            names, table["id"].to_pylist(), table["language"].to_pylist(), strict=True
+        )
+    )
 
 
 def _table(path: Path, columns: tuple[str, ...], rows: Iterable[tuple]) -> None:
@@ -161,24 +180,20 @@ def _table(path: Path, columns: tuple[str, ...], rows: Iterable[tuple]) -> None:
 
 
 def _rows(folder: Path, kind: str, skipped: Skipped) -> Iterator[tuple[Path, int, dict]]:
-    path = find(folder, f"{kind}.jsonl", f"{kind}.parquet")
+    path = find_rows(folder, kind)
     if path is None:
         raise MixlingError(
             f"{folder}: no {kind}.jsonl or {kind}.parquet; see `mixling data --help` for the folder's form"
         )
-    if path.suffix == ".parquet":
-        yield from ((path, i, row) for i, row in enumerate(parquet(path).to_pylist(), 1))
-    else:
-        yield from ((path, line, row) for line, row in json_lines(path, skipped))
+    yield from ((path, line, row) for line, row in rows(path, skipped))
 
 
-def _id(row: dict, path: Path, line: int, seen: dict) -> str:
-    key = row.get("_id")
-    if key is None or not str(key).strip():
-        raise BadRow(path, line, "_id", key, "an id", "give every row an _id")
-    if str(key) in seen:
+def _id(row: dict, path: Path, line: int, seen: dict, twice: set[str]) -> str:
+    key = id_text(row, ("_id", "id"), path, line)
+    if key in seen:
+        twice.add(key)
         raise BadRow(path, line, "_id", key, "an id not used before", "rename one of the two rows")
-    return str(key)
+    return key
 
 
 def _language(row: dict, fallback: str | None, path: Path, line: int) -> str:
@@ -195,12 +210,30 @@ def _language(row: dict, fallback: str | None, path: Path, line: int) -> str:
     return tag_field(written, "language", path, line)
 
 
+def splits(folder: Path) -> dict[str, Path]:
+    """The splits of a folder by name, each with its file in qrels/."""
+    found: dict[str, Path] = {}
+    for path in sorted((folder / "qrels").glob("*")):
+        kind = suffix(path)
+        if kind in _TABLES:
+            name = path.name[: path.name.lower().rindex(kind)]
+            if name in found:
+                raise MixlingError(
+                    f"{folder}: qrels has {found[name].name} and {path.name}; keep the one that is meant"
+                )
+            found[name] = path
+    return found
+
+
 def _split(folder: Path, split: str | None) -> str:
     """The split that is meant. Raises MixlingError when it is not there."""
-    files = sorted((folder / "qrels").glob("*.tsv*"))
-    names = [f.name.removesuffix(".gz").removesuffix(".tsv") for f in files]
-    if not files:
-        raise MixlingError(f"{folder}: no qrels/<split>.tsv; write query-id, corpus-id and score there")
+    names = list(splits(folder))
+    if not names:
+        others = ", ".join(sorted(p.name for p in (folder / "qrels").glob("*"))[:10])
+        raise MixlingError(
+            f"{folder}: no qrels/<split>.tsv; write query-id, corpus-id and score there"
+            + (f" (there are: {others})" if others else "")
+        )
     if split is None:
         split = names[0] if len(names) == 1 else "train"
     if split not in names:
@@ -208,18 +241,54 @@ def _split(folder: Path, split: str | None) -> str:
     return split
 
 
+def _table_of(folder: Path, kind: str, split: str) -> Path | None:
+    return find(folder / kind, *(f"{split}{end}" for end in _TABLES))
+
+
+def qrels(path: Path | None, skipped: Skipped) -> Iterator[tuple[Path, int, str, str, int]]:
+    """File, line, query id, document id and grade of each line of a table of judgements: three columns as BEIR has them (with
+    or without a header), or TREC's four (qid, 0, docid, grade); tabs between, or spaces where a line has no tab. Also rows of
+    JSON, CSV or Parquet with fields query-id, corpus-id, score."""
+    if path is None:
+        return
+    if suffix(path) in ROWS and suffix(path) not in _TEXT:
+        for line, row in rows(path, skipped):
+            try:
+                query, document = (id_text(row, (x, x.replace("-", "_")), path, line) for x in _IDS)
+                yield path, line, query, document, grade(row.get("score"), "score", path, line)
+            except BadRow as bad:
+                skipped(bad)
+        return
+    for line, text in lines_of(path):
+        parts = text.split("\t") if "\t" in text else text.split()
+        if line == 1 and _is_header(parts):
+            continue
+        if len(parts) != 3 and not (len(parts) == 4 and parts[1].strip() in ("0", "Q0")):
+            fix = "three columns with tabs between (or TREC's four: qid 0 docid grade)"
+            skipped(BadRow(path, line, "line", text.strip(), fix, "mend the line"))
+            continue
+        try:
+            yield path, line, parts[0], parts[-2], grade(parts[-1], "score", path, line)
+        except BadRow as bad:
+            skipped(bad)
+
+
+def _is_header(parts: list[str]) -> bool:
+    return parts[0].strip().lower().replace("_", "-") in _HEADERS and not parts[-1].strip().isdigit()
+
+
 def _lines(
     folder: Path, kind: str, split: str, types: tuple[type, ...], skipped: Skipped
 ) -> Iterator[tuple[Path, int, tuple]]:
     """(query-id, corpus-id, numbers of these types …) of each line of KIND/SPLIT.tsv; further columns are not read."""
-    path = find(folder / kind, f"{split}.tsv")
+    path = _table_of(folder, kind, split)
     if path is None:
         return
-    for line, text in enumerate(io.StringIO(text_of(path)), 1):
-        parts = text.rstrip("\n").split("\t")
-        if (line == 1 and parts[0] == "query-id") or not text.strip():
+    for line, text in lines_of(path):
+        parts = text.split("\t")
+        if line == 1 and _is_header(parts):
             continue
-        if len(parts) < 2 + len(types) or (kind == "qrels" and len(parts) != 3):
+        if len(parts) < 2 + len(types):
             columns = ("two", "three", "four")[len(types)]
             fix = f"{columns} columns with tabs between"
             skipped(BadRow(path, line, "line", text.strip(), fix, "mend the line"))
@@ -229,8 +298,8 @@ def _lines(
             if not all(abs(x) < 2**31 for x in numbers):  # nor NaN or infinity
                 raise ValueError
         except ValueError:
-            name = "score" if kind == "qrels" else "start, end"
-            skipped(BadRow(path, line, name, "\t".join(parts[2:]), "a number", "mend the line"))
+            found = "\t".join(parts[2:])
+            skipped(BadRow(path, line, "start, end", found, "a number", "mend the line"))
             continue
         yield path, line, (parts[0], parts[1], *numbers)
 

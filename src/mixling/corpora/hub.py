@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import text_field, title_field
+from mixling.corpora.files import text_field
 from mixling.corpora.languages import said, tag_field
+from mixling.corpora.values import id_text, missing, passage_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 from mixling.machine import cache_folder
 
@@ -121,9 +122,8 @@ def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, 
     for number, row in enumerate(rows, 1):
         got = {key: row[column] for key, column in columns.items()}
         try:
-            for key in ("question", "passage"):
-                text_field(row, columns[key], name, number)
-            title = title_field(got, "title", name, number)
+            asked = text_field(row, columns["question"], name, number)
+            text, title = passage_text(row, name, number, columns["passage"], columns.get("title"))
             ql, pl = (
                 tag_field(
                     said(got.get(f"{side}_language"), got.get("language"), language),
@@ -134,18 +134,25 @@ def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, 
                 )
                 for side in ("question", "passage")
             )
+            key = id_text(got, ("id",), name, number) if "id" in columns else str(number)
+            group = value_text(got.get("question_group"), "question_group", name, number) or key
+            group_p = value_text(got.get("passage_group"), "passage_group", name, number)
+            wrong = _negatives(got.get("negative"), columns.get("negative", ""), name, number)
         except BadRow as bad:
             skipped(bad)
             continue
-        key = str(got.get("id") or number)
-        group = str(got.get("question_group") or key)
-        builder.question(key, got["question"], ql, group)
-        group_p = got.get("passage_group")
-        row_p = builder.passage(
-            got["passage"], got["passage"], pl, None if group_p is None else str(group_p), title
-        )
-        builder.link(group, row_p)
-        wrong = got.get("negative") or []
-        for text in [wrong] if isinstance(wrong, str) else wrong:
-            builder.negative(key, ql, builder.passage(text, text, pl))
+        builder.question(key, asked, ql, group)
+        builder.link(group, builder.passage(text, text, pl, group_p, title))
+        for other in wrong:
+            builder.negative(key, ql, builder.passage(other, other, pl))
     return builder.build(skipped.rows)
+
+
+def _negatives(found: Any, column: str, name: str, number: int) -> list[str]:
+    """The texts of a cell that holds none, one or several. Raises BadRow."""
+    if missing(found):
+        return []
+    texts = [found] if isinstance(found, str) else found
+    if not isinstance(texts, list) or not all(isinstance(x, str) and x.strip() for x in texts):
+        raise BadRow(name, number, column, found, "a text or a list of texts", "mend the row or leave it out")
+    return texts

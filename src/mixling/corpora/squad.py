@@ -2,7 +2,8 @@
 
 LAReQA (arXiv:2004.05484; XQuAD-R, MLQA-R) adds `sentence_breaks` to a paragraph: [start, end) offsets of
 its sentences. A question's translations share its id, so the id is the question's group; paragraphs that
-share questions are one passage group.
+share questions are one passage group. An article's name is not read: these sets, as published, give an encoder the paragraph
+or sentence alone.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_of, objects, title_field
+from mixling.corpora.files import json_of, objects
 from mixling.corpora.languages import tag
+from mixling.corpora.values import id_text
 from mixling.errors import BadRow, Skipped
 
 
@@ -65,16 +67,10 @@ def add(
                     )
                 )
                 continue
-            try:
-                title = title_field(article, "title", path, f"data[{a}]")
-            except BadRow as bad:
-                skipped(bad)
-                title = None
             row = builder.passage(
                 context,
                 context,
                 passage_language,
-                title=title,
                 sentences=None if breaks is None else [(s, e) for s, e in breaks],
             )
             for q, qa in objects(paragraph.get("qas", []), "qas", path, where, skipped):
@@ -109,9 +105,11 @@ def _question(
     where: str,
     skipped: Skipped,
 ) -> None:
-    key, text = qa.get("id"), qa.get("question")
-    if key is None or not str(key):
-        skipped(BadRow(path, where, "id", key, "the question's id", "give every question an id"))
+    text = qa.get("question")
+    try:
+        key = id_text(qa, ("id",), path, where)
+    except BadRow as bad:
+        skipped(bad)
         return
     if not isinstance(text, str) or not text.strip():
         skipped(BadRow(path, where, "question", text, "the question's text", "fill it or leave it out"))
@@ -126,5 +124,5 @@ def _question(
             )
             return
         end = min(start + len(str(answer["text"])), len(context))
-    builder.question(str(key), text, language, str(key))
-    builder.link(str(key), row, start, end)
+    builder.question(key, text, language, key)
+    builder.link(key, row, start, end)

@@ -1,30 +1,37 @@
 """A file of texts, read a shard at a time: constant memory, any shard without those before it.
 
-*.jsonl with `text` (and `_id` or `id`, `title`, `language`, `group` if there are), *.parquet with such columns,
-any other name: one text a line. A folder: its corpus.jsonl, as BEIR has it. A title stands before its text.
+*.jsonl or *.parquet with `text` (and `_id` or `id`, `title`, `language`, `group` if there are), *.txt (or no suffix): one text a
+line. A folder: its corpus file, as BEIR has it. Other files are refused: their lines are no texts. A title stands before its
+text. Empty lines are no texts. A row without an id has its number, from 0.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.files import halved, parquet_file, readable
+from mixling.corpora.files import decoded, halved, parquet_file, readable
+from mixling.corpora.languages import said, tag_field
+from mixling.corpora.tables import LINES, Row, find_rows
+from mixling.corpora.values import first_text, passage_text, titled, value_text
 from mixling.errors import BadRow, MixlingError
 
-_KEPT = ("language", "group")
+_TEXT = (".txt", "")
 
 
 @dataclass(frozen=True)
 class TextFile:
-    """rows: how many texts; starts: byte offset of each shard's first line (Parquet: row offset), and the end."""
+    """rows: how many texts; starts: byte offset of each shard's first line (Parquet: row offset), and the end; lines: the number
+    of each shard's first line."""
 
     path: Path
     rows: int
     shard: int
     starts: tuple[int, ...]
+    lines: tuple[int, ...] = ()
 
     @property
     def shards(self) -> int:
@@ -32,37 +39,54 @@ class TextFile:
         return len(self.starts) - 1
 
     def read(self, number: int) -> tuple[list[str], list[str], dict[str, list[Any]]]:
-        """Ids, texts and further columns (language, group) of a shard."""
-        first = number * self.shard
-        if self.path.suffix == ".parquet":
-            rows = _parquet_rows(self.path, self.starts[number], self.starts[number + 1])
-        else:
-            with self.path.open("rb") as source:
-                source.seek(self.starts[number])
-                raw = source.read(self.starts[number + 1] - self.starts[number])
-            lines = raw.split(b"\n")[: min(self.shard, self.rows - first)]
-            rows = [self._row(line, first + i) for i, line in enumerate(lines)]
-        ids, texts = [], []
-        for i, row in enumerate(rows):
-            ids.append(str(row.get("_id", row.get("id", first + i))))
-            texts.append(_text(self.path, first + i + 1, row))
-        return ids, texts, {k: [r.get(k) for r in rows] for k in _KEPT if any(k in r for r in rows)}
+        """Ids, texts (titles before them) and further columns (language, group; titled: whether it has a title) of a shard."""
+        found = self._numbered(number)
+        ids, texts = list[str](), list[str]()
+        more: dict[str, list[Any]] = {"language": [], "group": [], "titled": []}
+        named = None
+        for line, row in found:
+            text, title = passage_text(row, self.path, line)
+            key = first_text(row, ("_id", "id"), self.path, line)
+            if named is not None and named != (key is not None):
+                raise BadRow(
+                    self.path, line, "_id", key, "an id in every row or in none", "give every row an _id"
+                )
+            named = key is not None
+            language = said(row.get("language"), row.get("lang"))
+            ids.append(str(line - 1) if key is None else key)
+            texts.append(titled(title, text))
+            more["language"].append(
+                None if language is None else tag_field(language, "language", self.path, line)
+            )
+            more["group"].append(value_text(row.get("group"), "group", self.path, line))
+            more["titled"].append(bool(title))
+        return ids, texts, {k: v for k, v in more.items() if any(x not in (None, False) for x in v)}
+
+    def _numbered(self, number: int) -> Iterable[Row]:
+        begin, end = self.starts[number], self.starts[number + 1]
+        if self.path.suffix.lower() == ".parquet":
+            return enumerate(_parquet_rows(self.path, begin, end), begin + 1)
+        with self.path.open("rb") as source:
+            source.seek(begin)
+            raw = source.read(end - begin)
+        lines = enumerate(raw.split(b"\n"), self.lines[number])
+        return ((line, self._row(text, line)) for line, text in lines if text.strip())
 
     def _row(self, line: bytes, number: int) -> dict[str, Any]:
+        text = decoded(line, self.path, number).rstrip("\r")
+        if self.path.suffix.lower() in _TEXT:
+            return {"text": text}
         try:
-            text = line.decode("utf-8-sig" if number == 0 else "utf-8").rstrip("\r")
-            row = json.loads(text) if self.path.suffix == ".jsonl" else {"text": text}
+            row = json.loads(text)
             if halved(text, row):
                 raise ValueError("a lone surrogate")
         except (ValueError, RecursionError) as error:
             fix = "mend the line, or save the file as UTF-8"
             raise BadRow(
-                self.path, number + 1, "text", line[:40], f"a line of JSON in UTF-8 ({error})", fix
+                self.path, number, "text", line[:40], f"a line of JSON in UTF-8 ({error})", fix
             ) from None
         if not isinstance(row, dict):
-            raise BadRow(
-                self.path, number + 1, "json", line[:40], "an object with `text`", 'write {"text": …}'
-            )
+            raise BadRow(self.path, number, "json", line[:40], "an object with `text`", 'write {"text": …}')
         return row
 
 
@@ -70,30 +94,44 @@ def text_file(path: str | Path, shard: int) -> TextFile:
     """Find the shards of a file, in one pass over its lines. Raises MixlingError."""
     path = Path(path)
     if path.is_dir():
-        path = path / "corpus.jsonl"
+        path = find_rows(path, "corpus") or path / "corpus.jsonl"
     if not path.is_file():
         raise MixlingError(f"{path}: no such file; give a .jsonl, .parquet or text file, or a BEIR folder")
-    if path.suffix in (".gz", ".zst", ".bz2"):
+    kind = path.suffix.lower()
+    if kind in (".gz", ".zst", ".bz2"):
         raise MixlingError(f"{path}: is packed, and shards are read from their place; unpack it first")
-    if path.suffix == ".parquet":
-        rows = parquet_file(path).metadata.num_rows
-        edges = (*range(0, rows, shard), rows)
+    if kind not in (".jsonl", ".parquet", *_TEXT):
+        fix = "rename it to .jsonl" if kind in LINES else "write its rows as .jsonl or .parquet"
+        raise MixlingError(
+            f"{path}: found {kind}, expected .jsonl, .parquet, or .txt with a text a line; {fix}"
+        )
+    if kind == ".parquet":
+        count = parquet_file(path).metadata.num_rows
+        found = TextFile(path, count, shard, (*range(0, count, shard), count))
     else:
-        starts, rows, at = [], 0, 0
-        with path.open("rb") as source:
-            for line in source:
-                if rows % shard == 0:
-                    starts.append(at)
-                rows, at = rows + 1, at + len(line)
-        edges = (*starts, at)
-    if not rows:
+        found = _by_lines(path, shard)
+    if not found.rows:
         raise MixlingError(f"{path}: holds no texts")
-    return TextFile(path, rows, shard, edges)
+    return found
+
+
+def _by_lines(path: Path, shard: int) -> TextFile:
+    """The shards of a file by the places of its lines."""
+    starts, lines, count, at = list[int](), list[int](), 0, 0
+    with path.open("rb") as source:
+        for number, line in enumerate(source, 1):
+            if line.strip():
+                if count % shard == 0:
+                    starts.append(at)
+                    lines.append(number)
+                count += 1
+            at += len(line)
+    return TextFile(path, count, shard, (*starts, at), tuple(lines))
 
 
 def _parquet_rows(path: Path, begin: int, end: int) -> list[dict[str, Any]]:
     file = parquet_file(path)
-    wanted = [n for n in ("_id", "id", "text", "title", *_KEPT) if n in file.schema_arrow.names]
+    wanted = [n for n in ("_id", "id", "text", "title", "language", "group") if n in file.schema_arrow.names]
     groups, at = [], 0
     first = None
     for number in range(file.num_row_groups):
@@ -105,10 +143,3 @@ def _parquet_rows(path: Path, begin: int, end: int) -> list[dict[str, Any]]:
     with readable(path):
         table = file.read_row_groups(groups, columns=wanted)
         return table.slice(begin - (first or 0), end - begin).to_pylist()
-
-
-def _text(path: Path, line: int, row: dict[str, Any]) -> str:
-    text, title = row.get("text"), row.get("title")
-    if not isinstance(text, str):
-        raise BadRow(path, line, "text", text, "a text", 'give each row a column "text"')
-    return f"{title} {text}" if title else text

@@ -1,19 +1,20 @@
 """Topics, qrels and a jsonl corpus, as TREC-like collections are published (MIRACL, CIRAL, NeuCLIR and others).
 
 topics    qid TAB text
-qrels     qid 0 docid grade (spaces or tabs)
+qrels     qid 0 docid grade (spaces or tabs), or BEIR's three columns
 corpus    one JSON object a line: docid (or id, _id), text (or contents), title if it has one
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from mixling.corpora import folder as beir
 from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import find, json_lines, text_field, text_of, title_field
+from mixling.corpora.files import find, json_lines, lines_of
 from mixling.corpora.languages import said, tag, tag_field
+from mixling.corpora.values import id_text, missing, passage_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 IDS = ("docid", "id", "_id", "doc_id")
@@ -21,37 +22,28 @@ Document = tuple[str, str, str | None, str]  # id, text, title, language
 
 
 def topics(path: Path, skipped: Skipped) -> dict[str, str]:
-    """Query id -> text."""
+    """Query id -> text; without those that two lines claim."""
     found: dict[str, str] = {}
-    for line, text in enumerate(io.StringIO(text_of(path)), 1):
-        if not text.strip():
-            continue
-        key, _, question = text.rstrip("\n").partition("\t")
+    twice: set[str] = set()
+    for line, text in lines_of(path):
+        key, _, question = text.partition("\t")
         if not question.strip():
             skipped(
                 BadRow(path, line, "topic", text.strip(), "an id, a tab and the question", "mend the line")
             )
         elif key in found:
+            twice.add(key)
             skipped(BadRow(path, line, "topic", key, "an id not used before", "rename one of the two"))
         else:
             found[key] = question.strip()
-    return found
+    return {key: question for key, question in found.items() if key not in twice}
 
 
 def qrels(path: Path, skipped: Skipped) -> dict[tuple[str, str], int]:
     """(query id, document id) -> grade."""
     found: dict[tuple[str, str], int] = {}
-    for line, text in enumerate(io.StringIO(text_of(path)), 1):
-        parts = text.split()
-        if not parts:
-            continue
-        try:
-            query, _, document, grade = parts
-            found[query, document] = int(float(grade))
-        except ValueError:
-            skipped(
-                BadRow(path, line, "line", text.strip(), "four columns: qid 0 docid grade", "mend the line")
-            )
+    for _, _, query, document, judged in beir.qrels(path, skipped):
+        found[query, document] = max(judged, found.get((query, document), judged))
     return found
 
 
@@ -66,19 +58,15 @@ def documents(
     say theirs."""
     for path in paths:
         for line, row in json_lines(path, skipped):
-            key = next((str(row[k]) for k in IDS if row.get(k) not in (None, "")), None)
-            if key is None:
-                skipped(BadRow(path, line, "docid", row.get("docid"), "an id", "give every document an id"))
-                continue
-            if wanted is not None and key not in wanted:
-                continue
             try:
-                field = "contents" if row.get("contents") and not row.get("text") else "text"
+                key = id_text(row, IDS, path, line)
+                if wanted is not None and key not in wanted:
+                    continue
+                field = "contents" if missing(row.get("text")) and "contents" in row else "text"
                 written = said(row.get("language"), row.get("lang"), language) if own else language
                 found = (
                     key,
-                    text_field(row, field, path, line),
-                    title_field(row, "title", path, line),
+                    *passage_text(row, path, line, field),
                     tag_field(written, "language", path, line),
                 )
             except BadRow as bad:

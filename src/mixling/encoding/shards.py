@@ -1,8 +1,9 @@
 """A file of texts to a folder of vectors: constant memory, killed and gone on with, shared by many machines.
 
 DIR/job.json               model, prompt, precision, the file and its shards: what every shard was made with
-DIR/shard-00000.parquet    id, vector (float32 or float16 list), language and group where the file has them, role
-DIR/manifest.json          written last: rows, tokens, shards
+DIR/shard-00000.parquet    id, vector (float32 or float16 list), language, group and titled (a title was read before the text)
+                           where the file has them, role
+DIR/manifest.json          written last: rows, tokens, shards, how titles were read, ids that stand twice
 
 A shard is a stretch of the file, so any process can make any of them; each is written under another name and renamed.
 """
@@ -24,6 +25,7 @@ import pyarrow.parquet as pq
 
 from mixling.corpora.files import facts, parquet, write_text
 from mixling.corpora.texts import TextFile, text_file
+from mixling.corpora.values import TITLES
 from mixling.encoding.precision import precision as chosen
 from mixling.encoding.vectors import fingerprint
 from mixling.errors import MixlingError, choose
@@ -49,7 +51,7 @@ def encode(
 ) -> Path:
     """Encode a file of texts into a folder of vectors; what a killed call has written is kept and gone on from.
 
-    texts: .jsonl, .parquet, a text a line, or a BEIR folder. role: whose prompt ("query", "passage", None).
+    texts: .jsonl, .parquet, .txt (a text a line), or a BEIR folder; a title is read before its text. role: whose prompt ("query", "passage", None).
     precision: "auto" (what is faster here by a trial), "fp32", "bf16". dtype: of the stored vectors. shard: texts a
     file. part: (number, parts), this machine's share where several write into one folder. trust_remote_code: as of Retriever. Returns the manifest's
     path (there once all shards are). Raises MixlingError.
@@ -184,8 +186,17 @@ def finish(out: Path) -> Path:
             f"{out}: holds {sum(rows)} vectors of {job['rows']}; remove the folder and encode again"
         )
     tokens = sum(int(m.metadata[b"tokens"]) for m in found)
+    ids, with_title = list[str](), 0
+    for p, m in zip(paths, found, strict=True):
+        there = ("id", "titled") if "titled" in m.schema.names else ("id",)
+        columns = pq.read_table(p, columns=list(there))
+        ids += columns["id"].to_pylist()
+        with_title += sum(columns["titled"].to_pylist()) if "titled" in there else 0
     shards = [{"file": p.name, "rows": n} for p, n in zip(paths, rows, strict=True)]
-    manifest = {**job, "tokens": tokens, "shards": shards, "versions": versions(), "machine": machine()}
+    manifest = {
+        **job, "tokens": tokens, "titles": {"form": TITLES, "texts": with_title}, "ids_twice": len(ids) - len(set(ids)),
+        "shards": shards, "versions": versions(), "machine": machine(),
+    }  # fmt: skip
     write_text(path, json.dumps(manifest, indent=1, ensure_ascii=False))
     return path
 

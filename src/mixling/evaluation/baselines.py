@@ -103,7 +103,7 @@ def unit_vectors(
     documents: another model that encodes the candidates.
     """
     documents = documents or retriever
-    texts = one.titled() if documents.title_first else one.candidates
+    texts = one.titled()
     made, counted = [], 0
     for encoder, role, batch, of in (
         (retriever, "query", one.queries, one.query_language),
@@ -125,7 +125,7 @@ class Late:
         self.name, self.origin = f"late:{retriever.name}", retriever.origin
 
     def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
-        texts = one.titled() if self.documents.title_first else one.candidates
+        texts = one.titled()
         made = []
         for encoder, role, batch in (
             (self.retriever, "query", one.queries),

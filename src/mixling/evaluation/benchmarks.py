@@ -24,21 +24,22 @@ from mixling.evaluation.tasks import Task, from_corpus
 EIGHT = ["ar", "de", "en", "es", "hi", "ru", "vi", "zh"]
 
 
-def _of(source: str, split: str, unit: str, name: str) -> Callable[[bool], Task]:
-    return lambda context: from_corpus(load(source, split), unit, context, name)
+def _of(source: str, split: str, unit: str, name: str) -> Callable[[bool, bool], Task]:
+    return lambda context, skip_bad: from_corpus(load(source, split, skip_bad=skip_bad), unit, context, name)
 
 
-def _paragraphs(context: bool) -> Task:
+def _paragraphs(context: bool, skip_bad: bool) -> Task:
     """MIMO's and SHIFT's benchmark: XQuAD-R's paragraphs in eight languages, questions in all of them."""
-    return from_corpus(load("xquad-r", languages=EIGHT), "passage", name="xquad-paragraphs")
+    corpus = load("xquad-r", languages=EIGHT, skip_bad=skip_bad)
+    return from_corpus(corpus, "passage", name="xquad-paragraphs")
 
 
-MADE: dict[str, Callable[[bool], Task]] = {
+MADE: dict[str, Callable[[bool, bool], Task]] = {
     "mlqa-held-out": _of("mlqa", "held-out", "passage", "mlqa-held-out"),
     "arcd-sentences": _of("arcd", "train", "sentence", "arcd-sentences"),
     "jaquad-sentences": _of("jaquad", "dev", "sentence", "jaquad-sentences"),
     "xquad-paragraphs": _paragraphs,
-    "xquad-paragraphs-en": lambda context: _paragraphs(context).asking(["en"], "xquad-paragraphs-en"),
+    "xquad-paragraphs-en": lambda *how: _paragraphs(*how).asking(["en"], "xquad-paragraphs-en"),
 }
 DEVELOPMENT = ("mlqa-held-out", "arcd-sentences", "jaquad-sentences", "sib-200:dev")
 TASKS = (*SOURCES, *MADE)
@@ -51,16 +52,20 @@ def default_split(source: Source) -> str:
     )
 
 
-def task(name: str | Task, context: bool = False, language: str | None = None) -> Task:
-    """A task by name, or of a folder of one's own (`mixling data --help` has its form; split test).
+def task(
+    name: str | Task, context: bool = False, language: str | None = None, skip_bad: bool = False
+) -> Task:
+    """A task by name, or of a folder of one's own (`mixling data --help` has its form), `FOLDER:SPLIT` for a split of it; else
+    its split test, dev or validation, or the only one.
 
     A named source may be taken in some languages alone: `sib-200:test@en,sw,am`. Also `mteb:NAME` and `ir_datasets:ID`.
-    language: of a folder's rows that do not say theirs.
+    language: of a folder's rows that do not say theirs. skip_bad: leave out rows that cannot be used; `bad_rows` of the task
+    names them.
     """
     if isinstance(name, Task):
         return name
     if name in MADE:
-        return MADE[name](context)
+        return MADE[name](context, skip_bad)
     kind, _, rest = name.partition(":")
     if kind == "mteb" and rest:
         return elsewhere.from_mteb(rest)
@@ -72,7 +77,7 @@ def task(name: str | Task, context: bool = False, language: str | None = None) -
         source = SOURCES[kind]
         split = rest or default_split(source)
         return from_corpus(
-            load(kind, split, languages=only.split(",") if only else None),
+            load(kind, split, languages=only.split(",") if only else None, skip_bad=skip_bad),
             source.unit,
             context,
             name,
@@ -80,26 +85,48 @@ def task(name: str | Task, context: bool = False, language: str | None = None) -
             pivot=source.pivot,
         )
     if Path(name).is_dir():
-        return _folder(Path(name), language)
+        return _folder(Path(name), None, language, skip_bad)
+    folder, _, split = name.rpartition(":")
+    if folder and split and Path(folder).is_dir():
+        return _folder(Path(folder), split, language, skip_bad)
     choose(name, TASKS, "task (and no such folder)")
     raise AssertionError
 
 
-def _folder(folder: Path, language: str | None) -> Task:
+def _folder(folder: Path, split: str | None, language: str | None, skip_bad: bool) -> Task:
     """A BEIR folder with languages, one of MIMO's benchmarks, or topics, qrels and corpus as TREC has them."""
+    name = folder.resolve().name
     if (folder / "qrels").is_dir():
-        splits = [p.name.split(".")[0] for p in (folder / "qrels").glob("*.tsv*")]
-        corpus = own.read(folder, split="test" if "test" in splits else None, language=language)
+        chosen = split or _measured(folder)
+        corpus = own.read(folder, None, chosen, language, skip_bad)
+        # what is measured is said where it is not what everybody expects
+        if split is not None or (chosen != "test" and len(own.splits(folder)) > 1):
+            name = f"{name}:{chosen}"
+    elif split is not None:
+        raise MixlingError(f"{folder}: has no qrels/ and so no split '{split}'")
     elif (folder / "qrels.jsonl").exists():
-        corpus = mlir.read(folder)
+        corpus = mlir.read(folder, skip_bad=skip_bad)
     elif any(folder.glob("topics.t*")):
-        corpus = trec.read(folder, language)
+        corpus = trec.read(folder, language, skip_bad=skip_bad)
     else:
         raise MixlingError(
             f"{folder}: no task: needs corpus.jsonl, queries.jsonl and qrels/test.tsv (or topics.tsv, qrels.txt and "
             "corpus.jsonl); `mixling data --help` has the form"
         )
-    return from_corpus(corpus, name=folder.resolve().name)
+    return from_corpus(corpus, name=name)
+
+
+def _measured(folder: Path) -> str | None:
+    """The split of a folder that is measured where none is named: never train where there is another. Raises MixlingError."""
+    there = list(own.splits(folder))
+    for usual in ("test", "dev", "validation"):
+        if usual in there:
+            return usual
+    if len(there) > 1:
+        raise MixlingError(
+            f"{folder}: has the splits {', '.join(there)} and none of test, dev, validation; name one: {folder}:{there[0]}"
+        )
+    return there[0] if there else None
 
 
 def tasks(given: Sequence[str | Task], *how: Any, **more: Any) -> list[Task]:

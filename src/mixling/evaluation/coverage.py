@@ -52,7 +52,7 @@ def pieces(retriever: Retriever, texts_of: Mapping[str, Sequence[str]]) -> dict[
 
 def _texts(one: Task, code: int, sample: int) -> list[str]:
     """Evenly drawn candidates of a language, or its questions where it has no candidate."""
-    rows, texts = np.flatnonzero(one.candidate_language == code), one.candidates
+    rows, texts = np.flatnonzero(one.candidate_language == code), one.titled()
     if not len(rows):
         rows, texts = np.flatnonzero(one.query_language == code), one.queries
     chosen = rows if len(rows) <= sample else rows[np.linspace(0, len(rows) - 1, sample).astype(int)]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from mixling.corpora.values import TITLES
 from mixling.errors import MixlingError
 from mixling.evaluation import baselines
 from mixling.evaluation.benchmarks import tasks as named
@@ -30,6 +31,8 @@ from mixling.progress import Progress
 
 # first answers kept: the deepest that a measure of bias reads
 DEPTH = 100
+# bad rows that a summary names; all are counted
+NAMED = 100
 
 
 def measure(
@@ -43,6 +46,7 @@ def measure(
     language: str | None = None,
     documents: str | Retriever | None = None,
     trust_remote_code: bool = False,
+    skip_bad: bool = False,
 ) -> Result:
     """Measure a model on tasks: monolingual, cross-lingual and pool, with language bias.
 
@@ -50,12 +54,13 @@ def measure(
     the candidates, as that of an index which is there already; tasks: names, folders or
     Tasks. context: candidates are sentences with their paragraph; precision: "fp32" or "bf16"; trec: a folder
     for run and qrels files; keep: a folder where vectors stay for the next call; language: of a folder's rows
-    that do not say theirs; trust_remote_code: as of Retriever. Macro means: monolingual over languages, cross-lingual over ordered pairs, pool over
+    that do not say theirs; trust_remote_code: as of Retriever; skip_bad: go on over rows that cannot be used, which the summary
+    counts and names. Macro means: monolingual over languages, cross-lingual over ordered pairs, pool over
     question languages. Raises MixlingError.
     """
     if not tasks:
         raise MixlingError("nothing to measure: name a task, for instance --task sample")
-    loaded = named(tasks, context, language)
+    loaded = named(tasks, context, language, skip_bad)
     ranker = baselines.ranker(model, precision, keep, documents, trust_remote_code)
     summary: dict[str, Any] = {
         "model": ranker.name,
@@ -126,7 +131,9 @@ def score(
         "languages": list(one.languages),
         "queries": n,
         "candidates": len(one.candidates),
+        "titles": {"form": TITLES, "candidates": sum(map(bool, one.titles))},
         "skipped": dict(one.skipped),
+        "bad_rows": list(one.bad_rows[:NAMED]),
         "left_out": one.left_out(),
     }
     by_setting, tables, missing = _alone(one, found)

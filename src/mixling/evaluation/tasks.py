@@ -1,8 +1,8 @@
 """A task: queries, candidates, and which candidate answers which query.
 
 Candidates are sentences where the corpus knows its sentences and the answers' places, else whole passages.
-Identical texts of one language are one candidate (else they would tie with themselves). A question's
-translations share its answers.
+Identical texts of one language under one title are one candidate (else they would tie with themselves). A question's
+translations share its answers. What a model reads of a candidate is its title, a space and its text; its text without a title.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mixling.corpora.corpus import Corpus
+from mixling.corpora.corpus import Corpus, own_ids
 from mixling.corpora.sentences import spans as sentences
+from mixling.corpora.values import titled
 from mixling.errors import MixlingError
 
 SETTINGS = ("monolingual", "cross-lingual", "pool")
@@ -28,7 +29,8 @@ class Task:
     queries, candidates: texts; *_language: index into `languages`, int64; group: translation group of each
     query; titles: of candidates ("" where none). relevant: int64 [n, 2], rows of (query, candidate), sorted;
     grades: int64 [n], theirs (1 = relevant). excluded: int64 [queries], a candidate that is the query itself and
-    is left out of its ranking, -1 for none. pivot: two-language settings only with this language on one side.
+    is left out of its ranking, -1 for none. pivot: two-language settings only with this language on one side. bad_rows: what
+    was left out of the data, as it is said.
     """
 
     name: str
@@ -46,10 +48,11 @@ class Task:
     grades: np.ndarray
     excluded: np.ndarray | None = None
     pivot: str | None = None
+    bad_rows: tuple[str, ...] = ()
 
     def titled(self) -> list[str]:
-        """Candidates with their titles before them, where they have one."""
-        return [f"{t} {x}" if t else x for t, x in zip(self.titles, self.candidates, strict=True)]
+        """What a model reads of each candidate: its title before it, where it has one (`mixling.corpora.values.titled`)."""
+        return [titled(t, x) for t, x in zip(self.titles, self.candidates, strict=True)]
 
     def settings(self) -> list[str]:
         """Those of SETTINGS that the task's languages make possible."""
@@ -71,7 +74,7 @@ class Task:
         return {s: reasons[s] for s in SETTINGS if s not in self.settings()}
 
     def fingerprint(self) -> str:
-        """SHA-256 of texts, languages and relevance."""
+        """SHA-256 of texts, titles, languages and relevance."""
         digest = hashlib.sha256()
         for part in (
             self.queries,
@@ -85,6 +88,8 @@ class Task:
             digest.update(repr(part).encode())
         if (self.grades != 1).any():
             digest.update(repr(self.grades.tolist()).encode())
+        if any(self.titles):
+            digest.update(repr(self.titles).encode())
         return digest.hexdigest()
 
     def asking(self, languages: Sequence[str], name: str) -> Task:
@@ -122,12 +127,13 @@ def from_corpus(
     """
     languages = tuple(corpus.languages())
     code = {x: i for i, x in enumerate(languages)}
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[tuple[str, str, str], int] = {}
     texts: list[str] = []
     titles: list[str] = []
     ids: list[str] = []
     of_language: list[int] = []
     skipped = {
+        "bad rows": len(corpus.skipped),
         "identical candidates": 0,
         "questions without an answer": 0,
         "answers outside every sentence": 0,
@@ -135,8 +141,11 @@ def from_corpus(
     passages = corpus.passages.to_pydict()
     rows: list[list[int]] = []
     edges: list[list[tuple[int, int]]] = []
-    for text, language, title, spans in zip(
-        passages["text"], passages["language"], passages["title"], passages["sentences"], strict=True
+    known = (
+        own_ids(corpus.passages, "") if unit == "passage" and not parallel else [""] * len(passages["text"])
+    )
+    for own, key, text, language, title, spans in zip(
+        known, *(passages[c] for c in ("id", "text", "language", "title", "sentences")), strict=True
     ):
         whole = (
             [(0, len(text))]
@@ -145,18 +154,18 @@ def from_corpus(
         )
         mine = []
         for start, end in whole:
-            key = (language, text[start:end])
-            if key in seen:
+            place = (language, title or "", text[start:end])
+            if place in seen:
                 skipped["identical candidates"] += 1
             else:
-                seen[key] = len(texts)
+                seen[place] = len(texts)
                 texts.append(
                     f"{text[start:end]}\n{text}" if context and unit == "sentence" else text[start:end]
                 )
                 of_language.append(code[language])
                 titles.append(title or "")
-                ids.append(f"{language}-{len(texts) - 1}")
-            mine.append(seen[key])
+                ids.append(own if own and key != text else f"{language}-{len(texts) - 1}")
+            mine.append(seen[place])
         rows.append(mine)
         edges.append(whole)
     answers = _answers(corpus, unit, rows, edges, skipped)
@@ -195,6 +204,7 @@ def from_corpus(
         grade,
         excluded,
         pivot,
+        corpus.skipped,
     )
 
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
+from mixling.errors import MixlingError
 from mixling.evaluation.ranks import Ranks
 from mixling.evaluation.result import file_name
 from mixling.evaluation.tasks import Task
 
 
 def write(one: Task, found: Ranks, folder: Path) -> None:
-    """Run and qrels of the pool; space in ids, which would part columns, becomes _."""
+    """Run and qrels of the pool. Ids are the source's; a question's that stands in several languages keeps its language before
+    it (`sw:12`). Space in ids, which would part columns, becomes _. Raises MixlingError where two ids are then the same."""
     folder.mkdir(parents=True, exist_ok=True)
-    qids, ids = (["_".join(x.split()) for x in some] for some in (one.query_ids, one.candidate_ids))
+    plain = [x.partition(":")[2] for x in one.query_ids]
+    count = Counter(plain)
+    asked = [p if count[p] == 1 else x for p, x in zip(plain, one.query_ids, strict=True)]
+    qids, ids = (["_".join(x.split()) for x in some] for some in (asked, one.candidate_ids))
+    for written in (qids, ids):
+        if len(set(written)) < len(written):
+            twice = next(x for x, n in Counter(written).items() if n > 1)
+            raise MixlingError(f"{one.name}: two ids are '{twice}' in a TREC file; rename one of them")
     name = file_name(one.name)
     with (folder / f"{name}.qrels").open("w", encoding="utf-8") as out:
         out.writelines(

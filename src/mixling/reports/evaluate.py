@@ -35,16 +35,18 @@ def evaluate(
     noise: Sequence[str] = (),
     documents: str | Retriever | None = None,
     trust_remote_code: bool = False,
+    skip_bad: bool = False,
 ) -> Result:
     """Measure a model on tasks in one language, across languages and in the pool (see `measure`).
 
     out: a folder for summary.json, scores.parquet, report.html and mteb/*.json (as mteb writes results); trec: run and qrels files in out/trec too.
     keep: a folder where vectors stay; language: of a folder's rows that do not say theirs. noise: kinds of
     `mixling.evaluation.noise`, each at its usual rates or as `kind:rate`; the clean task comes first. documents: another model that
-    encodes the candidates. trust_remote_code: as of Retriever.
+    encodes the candidates. trust_remote_code: as of Retriever. skip_bad: go on over rows that cannot be used; the summary counts
+    and names them.
     """
     folder = None if out is None else Path(out)
-    loaded = named(tasks, context, language)
+    loaded = named(tasks, context, language, skip_bad)
     result = measure(
         model,
         [x for one in loaded for x in (one, *_noisy(one, noise))],
@@ -75,7 +77,7 @@ def evaluate_all(
     """Measure several models on the same tasks; with more than one, `out` has a folder for each and a comparison."""
     if len(models) == 1:
         return [evaluate(models[0], tasks, out, **more)]
-    loaded = named(tasks, more.get("context", False), more.get("language"))
+    loaded = named(tasks, more.get("context", False), more.get("language"), more.get("skip_bad", False))
     folders = [None if out is None else Path(out) / n for n in _folders(models)]
     results = [evaluate(m, loaded, f, **more) for m, f in zip(models, folders, strict=True)]
     if out is not None:

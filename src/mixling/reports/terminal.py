@@ -59,6 +59,15 @@ def show(results: Sequence[Result], console: Console | None = None, bias: bool =
                 console.print(sentence, soft_wrap=True, highlight=False)
             for setting, reason in entry.get("left_out", {}).items():
                 console.print(f"[dim]no {setting}: {reason}[/dim]", soft_wrap=True, highlight=False)
+            titles = entry.get("titles", {})
+            if titles.get("candidates"):
+                console.print(
+                    f"[dim]read with their titles ({titles['form']}): {titles['candidates']} of {entry['candidates']} "
+                    "candidates[/dim]",
+                    highlight=False,
+                )
+            for line in entry.get("bad_rows", [])[:20]:
+                console.print(f"skipped: {line}", markup=False, highlight=False, soft_wrap=True)
             for what, count in entry["skipped"].items():
                 console.print(f"[dim]skipped: {count} {what}[/dim]", highlight=False)
             console.print()

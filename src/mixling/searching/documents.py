@@ -13,17 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.files import (
-    find,
-    json_lines,
-    parquet_file,
-    raw_lines,
-    readable,
-    text_field,
-    title_field,
-    whole,
-)
+from mixling.corpora.files import decoded, parquet_file, raw_lines, whole
 from mixling.corpora.languages import said, tag_field
+from mixling.corpora.tables import ROWS, find_rows, rows, suffix
+from mixling.corpora.values import first_text, missing, passage_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 KINDS = (".txt", ".md", ".html", ".htm", ".pdf")
@@ -32,7 +25,9 @@ LARGEST = 64 << 20  # bytes of one file
 
 @dataclass(frozen=True)
 class Document:
-    """language: BCP-47 or None where it is not given; group: documents of one group say the same; address: path or URL."""
+    """language: BCP-47 or None where it is not given; group: documents of one group say the same; address: path or URL.
+    said: the title where a model reads it before the text: not the name of a file, nor the heading of a Markdown file, with which
+    its text begins."""
 
     id: str
     text: str
@@ -41,6 +36,7 @@ class Document:
     address: str = ""
     group: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    said: str = ""
 
     def digest(self) -> str:
         """A hash of all that it says."""
@@ -56,7 +52,7 @@ class Document:
 def documents(path: Path, skipped: Skipped, language: str | None = None) -> tuple[int, Iterator[Document]]:
     """How many there are, and each. language: of those that do not say theirs. Raises MixlingError."""
     if path.is_dir():
-        found = find(path, "corpus.jsonl", "corpus.parquet")
+        found = find_rows(path, "corpus")
         if found is None:
             return _folder(path, skipped, language)
         path = found
@@ -64,52 +60,35 @@ def documents(path: Path, skipped: Skipped, language: str | None = None) -> tupl
         raise MixlingError(
             f"{path}: no such file or folder; give a .jsonl or .parquet file, or a folder of documents"
         )
-    if path.suffix == ".parquet":
-        return parquet_file(path).metadata.num_rows, _rows(path, _parquet(path), skipped, language)
-    if ".jsonl" in path.name:
-        return sum(1 for _ in raw_lines(path)), _rows(path, json_lines(path, skipped), skipped, language)
-    if path.suffix in KINDS:
+    kind = suffix(path)
+    if kind == ".parquet":
+        return parquet_file(path).metadata.num_rows, _rows(path, rows(path, skipped), skipped, language)
+    if kind in ROWS:
+        return sum(1 for _ in raw_lines(path)), _rows(path, rows(path, skipped), skipped, language)
+    if path.suffix.lower() in KINDS:
         return 1, _files([path], path.parent, skipped, language)
     raise MixlingError(
-        f"{path}: not a kind that is read; there are .jsonl, .parquet, {', '.join(KINDS)}, and folders"
+        f"{path}: not a kind that is read; there are {', '.join((*ROWS, *KINDS))}, and folders"
     )
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    line, batches = 0, parquet_file(path).iter_batches(1024)
-    while True:
-        with readable(path):
-            batch = next(batches, None)
-            rows = [] if batch is None else batch.to_pylist()
-        if batch is None:
-            return
-        for row in rows:
-            line += 1
-            yield line, row
-
-
 def _rows(
-    path: Path, rows: Iterator[tuple[int, dict[str, Any]]], skipped: Skipped, language: str | None
+    path: Path, found: Iterator[tuple[int, dict[str, Any]]], skipped: Skipped, language: str | None
 ) -> Iterator[Document]:
     known = ("_id", "id", "text", "title", "language", "lang", "url", "address", "group")
-    for line, row in rows:
+    for line, row in found:
         try:
-            text, title = text_field(row, "text", path, line), title_field(row, "title", path, line)
+            text, title = passage_text(row, path, line)
             written = said(row.get("language"), row.get("lang"), language)
             code = None if written is None else tag_field(written, "language", path, line)
+            key = first_text(row, ("_id", "id"), path, line) or f"{path.name}:{line}"
+            address = first_text(row, ("url", "address"), path, line) or ""
+            group = value_text(row.get("group"), "group", path, line)
         except BadRow as bad:
             skipped(bad)
             continue
-        key = row.get("_id", row.get("id"))
-        yield Document(
-            str(key) if key is not None else f"{path.name}:{line}",
-            text,
-            title or "",
-            code,
-            str(row.get("url") or row.get("address") or ""),
-            None if row.get("group") is None else str(row["group"]),
-            {k: v for k, v in row.items() if k not in known and v is not None},
-        )
+        more = {k: v for k, v in row.items() if k not in known and not missing(v)}
+        yield Document(key, text, title or "", code, address, group, more, title or "")
 
 
 def _folder(path: Path, skipped: Skipped, language: str | None) -> tuple[int, Iterator[Document]]:
@@ -125,32 +104,30 @@ def _files(paths: list[Path], root: Path, skipped: Skipped, language: str | None
         try:
             if path.stat().st_size > LARGEST:
                 raise BadRow(path, 1, "file", path.stat().st_size, f"{LARGEST} bytes at most", "cut it up")
-            title, text = _read(path)
+            title, text, said = _read(path)
             if not text.strip():
                 raise BadRow(path, 1, "text", "", "words", "a scanned page needs text recognition first")
         except BadRow as bad:
             skipped(bad)
             continue
-        yield Document(whole(name), whole(text), whole(title), language, path.resolve().as_uri())
+        address = path.resolve().as_uri()
+        yield Document(whole(name), whole(text), whole(title), language, address, said=whole(said))
 
 
-def _read(path: Path) -> tuple[str, str]:
-    """Title and text of a file. Raises BadRow."""
+def _read(path: Path) -> tuple[str, str, str]:
+    """Title (its name where it has none), text, and what is read before the text of a file. Raises BadRow."""
     kind = path.suffix.lower()
     if kind == ".pdf":
         return _pdf(path)
-    try:
-        raw = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadRow(path, 1, "text", str(error), "UTF-8", "save the file as UTF-8") from None
+    raw = decoded(path.read_bytes(), path)
     if kind in (".html", ".htm"):
         return _html(path, raw)
     first = raw.lstrip().partition("\n")[0].strip()
     title = first.lstrip("# ").strip() if kind == ".md" and first.startswith("#") else path.stem
-    return title, raw
+    return title, raw, ""
 
 
-def _html(path: Path, raw: str) -> tuple[str, str]:
+def _html(path: Path, raw: str) -> tuple[str, str, str]:
     try:
         import trafilatura
     except ImportError:
@@ -159,10 +136,11 @@ def _html(path: Path, raw: str) -> tuple[str, str]:
     if found is None:
         raise BadRow(path, 1, "html", raw[:40], "a page with text", "save the page's text")
     said: dict[str, Any] = found if isinstance(found, dict) else found.as_dict()
-    return str(said.get("title") or path.stem), str(said.get("text") or "")
+    title = str(said.get("title") or "")
+    return title or path.stem, str(said.get("text") or ""), title
 
 
-def _pdf(path: Path) -> tuple[str, str]:
+def _pdf(path: Path) -> tuple[str, str, str]:
     try:
         import pypdf
     except ImportError:
@@ -175,11 +153,11 @@ def _pdf(path: Path) -> tuple[str, str]:
             size += len(text[-1])
             if size > LARGEST:
                 raise BadRow(path, 1, "pdf", size, f"{LARGEST} characters at most", "cut it up")
-        title = str((reader.metadata.title if reader.metadata else None) or path.stem)
+        title = str((reader.metadata.title if reader.metadata else None) or "")
     except BadRow:
         raise
     except Exception as error:  # whatever a broken file makes the reader raise
         raise BadRow(
             path, 1, "pdf", type(error).__name__, "a PDF that can be read", "save it again"
         ) from None
-    return title, "\n".join(text)
+    return title or path.stem, "\n".join(text), title

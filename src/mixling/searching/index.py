@@ -21,6 +21,7 @@ import pyarrow as pa
 import torch
 
 from mixling.corpora.languages import tag
+from mixling.corpora.values import TITLES, titled
 from mixling.encoding.precision import precision as chosen
 from mixling.encoding.vectors import comparable, fingerprint
 from mixling.errors import MixlingError, Skipped
@@ -95,7 +96,7 @@ def index(
             )
         if rest:
             moved = partial(_through, retriever, rest)
-            info = {**info, **{k: unloaded[k] for k in ("size", "overlap")}}
+            info = {**info, **{k: unloaded.get(k) for k in ("size", "overlap", "titles")}}
         else:
             info = {k: v for k, v in unloaded.items() if k not in STATISTICS}
     with _full_disk_said(store):
@@ -143,6 +144,7 @@ def _pass(
         "unchanged": writer.unchanged,
         "written": len(seen) - writer.unchanged,
         "passages_encoded": writer.encoded,
+        "passages_titled": writer.titled,
         "gone": 0 if keep_gone else _remove(writer.store, keys),
         "skipped": [str(x) for x in skipped.rows],
     }
@@ -183,17 +185,19 @@ def _info(retriever: Retriever, size: int, overlap: int) -> dict[str, Any]:
         "dimensions": retriever.dimensions,
         "size": size,
         "overlap": overlap,
+        "titles": TITLES,
         "versions": versions(),
     }
 
 
 def _same(store: Store, mine: dict[str, Any]) -> None:
     """Raises MixlingError where a store was made otherwise."""
-    for key in ("encoder", "prompts", "size", "overlap"):
-        if store.info.get(key) != mine[key]:
+    for key in ("encoder", "prompts", "size", "overlap", "titles"):
+        if store.info.get(key) != mine.get(key):
             was, now = (str(x.get(key))[:60] for x in (store.info, mine))
+            what = "way of reading titles" if key == "titles" else key
             raise MixlingError(
-                f"the store was made with another {key} ({was}, not {now}), by {store.info['model']}; index into another "
+                f"the store was made with another {what} ({was}, not {now}), by {store.info['model']}; index into another "
                 "--store, or with what it was made with"
             )
 
@@ -216,7 +220,7 @@ class _Writer:
         self.size, self.overlap, self.made, self.on_write = size, overlap, encoded, on_write
         self.rows: list[dict[str, Any]] = []
         self.waiting: list[str] = []
-        self.unchanged = self.encoded = self.writes = 0
+        self.unchanged = self.encoded = self.writes = self.titled = 0
 
     def take(self, some: Sequence[Document]) -> None:
         """New and changed ones of some documents are cut and wait; full blocks are written."""
@@ -242,13 +246,17 @@ class _Writer:
         found = [(0, len(one.text))]
         if self.made is None:
             count = partial(_tokens, self.retriever)
-            found = passages(one.text, language, count, self.size, self.overlap) or found
+            # a passage and its title go through the model together
+            size = min(
+                self.size, max(self.retriever.max_length - 8 - (sum(count([one.said])) if one.said else 0), 8)
+            )
+            found = passages(one.text, language, count, size, min(self.overlap, size - 1)) or found
         return [
             {
                 "id": f"{one.id}#{part}", "document": one.id, "digest": digest, "title": one.title,
                 "address": one.address, "language": language, "group": one.group, "text": one.text[begin:end],
                 "metadata": json.dumps(one.metadata, ensure_ascii=False, default=str), "part": part, "begin": begin,
-                "end": end, "confidence": confidence,
+                "end": end, "confidence": confidence, "said": one.said,
             }
             for part, (begin, end) in enumerate(found)
         ]  # fmt: skip
@@ -267,6 +275,7 @@ class _Writer:
         ]
         self.store.replace(self.waiting, pa.table(columns, schema=form))
         self.encoded += len(self.rows)
+        self.titled += sum(bool(r["said"]) for r in self.rows)
         self.writes += 1
         self.rows, self.waiting = [], []
         if self.on_write is not None:
@@ -278,11 +287,8 @@ class _Writer:
         if self.made is not None:
             found = self.made.find(self.waiting)
             return self.retriever.apply_tail(found, None, "passage", languages, self.made.rest)
-        titled = [
-            f"{r['title']} {r['text']}" if self.retriever.title_first and r["title"] else r["text"]
-            for r in self.rows
-        ]
-        return self.retriever.encode(titled, "passage", languages=languages, precision=self.precision)
+        texts = [titled(r["said"], r["text"]) for r in self.rows]
+        return self.retriever.encode(texts, "passage", languages=languages, precision=self.precision)
 
 
 def _tokens(retriever: Retriever, texts: Sequence[str]) -> list[int]:

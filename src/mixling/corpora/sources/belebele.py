@@ -11,6 +11,7 @@ from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.files import json_lines, text_field
 from mixling.corpora.languages import tag
 from mixling.corpora.source import Source
+from mixling.corpora.values import id_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 
@@ -29,6 +30,7 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
                 passage = text_field(row, "flores_passage", path, line)
                 question = text_field(row, "question", path, line)
                 link = text_field(row, "link", path, line)
+                asked = id_text(row, ("question_number",), path, line)
             except BadRow as bad:
                 skipped(bad)
                 continue
@@ -36,7 +38,7 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
             place = order.setdefault((link, passage), sum(k[0] == link for k in order))
             group = f"{link}#{place}"
             number = builder.passage(passage, passage, code, group)
-            key = f"{group}#{row.get('question_number')}"
+            key = f"{group}#{asked}"
             builder.question(key, question, code, key)
             builder.link(key, number)
     return builder.build(skipped.rows)

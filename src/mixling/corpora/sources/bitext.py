@@ -46,6 +46,12 @@ def parallel(name: str, groups: Iterable[str], languages: Iterable[str], texts: 
 
 def _table(path: Path, *columns: str) -> pa.Table:
     table = parquet(path, columns).select(columns)
+    for i, column in enumerate(columns):
+        if table[column].null_count:
+            raise MixlingError(
+                f"{path}: column '{column}' is empty in {table[column].null_count} rows; fill it"
+            )
+        table = table.set_column(i, column, pc.cast(table[column], pa.string()))
     texts = table["text"]
     empty = pc.sum(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0)).as_py()
     if empty:

@@ -8,6 +8,7 @@ from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.files import json_lines, objects, text_field
 from mixling.corpora.languages import tag_field
 from mixling.corpora.source import Source, codes
+from mixling.corpora.values import value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 
@@ -25,11 +26,16 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
                 try:
                     question = text_field(pair, "question", path, where)
                     answer = text_field(pair, "answer", path, where)
-                    code = tag_field(pair.get("language") or path.parent.name, "language", path, where)
+                    code = tag_field(
+                        value_text(pair.get("language"), "language", path, where) or path.parent.name,
+                        "language",
+                        path,
+                        where,
+                    )
                 except BadRow as bad:
                     skipped(bad)
                     continue
-                key = f"{code}-{line}-{n}"
+                key = f"{path.parent.name}-{line}-{n}"
                 builder.question(key, question, code, key)
                 builder.link(key, builder.passage(answer, answer, code))
     return builder.build(skipped.rows)

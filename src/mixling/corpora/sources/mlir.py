@@ -15,6 +15,7 @@ from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.files import find, json_lines, text_field
 from mixling.corpora.languages import tag_field
 from mixling.corpora.source import Source
+from mixling.corpora.values import grade, id_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 # MIMO's builder calls Dutch dt
@@ -43,8 +44,11 @@ def read(folder: Path, split: str = "test", skip_bad: bool = False) -> Corpus:
     asked = set()
     for line, row in json_lines(paths["queries"], skipped):
         try:
-            key, text = str(row.get("_id")), text_field(row, "text", paths["queries"], line)
-            code = _language({"lang": row.get("lang") or "en"}, paths["queries"], line)
+            key, text = (
+                id_text(row, ("_id",), paths["queries"], line),
+                text_field(row, "text", paths["queries"], line),
+            )
+            code = _language(row, paths["queries"], line, "en")
         except BadRow as bad:
             skipped(bad)
             continue
@@ -52,22 +56,26 @@ def read(folder: Path, split: str = "test", skip_bad: bool = False) -> Corpus:
         builder.question(key, text, code, key)
     for line, row in json_lines(paths["qrels"], skipped):
         for query, judged in row.items():
-            if not isinstance(judged, dict) or not all(isinstance(g, int | float) for g in judged.values()):
-                skipped(BadRow(paths["qrels"], line, query, judged, "{document: grade}", "mend it"))
+            try:
+                if not isinstance(judged, dict):
+                    raise BadRow(paths["qrels"], line, query, judged, "{document: grade}", "mend it")
+                graded = {d: grade(g, query, paths["qrels"], line) for d, g in judged.items()}
+            except BadRow as bad:
+                skipped(bad)
                 continue
-            for document, grade in judged.items():
+            for document, value in graded.items():
                 if query not in asked or document not in passages:
                     missing = query if query not in asked else document
                     skipped(
                         BadRow(paths["qrels"], line, "id", missing, "an id of the other files", "mend it")
                     )
-                elif int(grade) > 0:
-                    builder.link(query, passages[document], grade=int(grade))
+                elif value > 0:
+                    builder.link(query, passages[document], grade=value)
     return builder.build(skipped.rows)
 
 
-def _language(row: dict, path: Path, line: int) -> str:
-    written = row.get("lang")
+def _language(row: dict, path: Path, line: int, usual: str | None = None) -> str:
+    written = value_text(row.get("lang"), "lang", path, line) or usual
     return tag_field(_ODD.get(str(written), written), "lang", path, line)
 
 

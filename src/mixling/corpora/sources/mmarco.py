@@ -5,12 +5,11 @@ A query's and a passage's numbers are the same in every language, so they are th
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import text_of
+from mixling.corpora.files import lines_of
 from mixling.corpora.languages import tag
 from mixling.corpora.source import Source
 from mixling.errors import BadRow, MixlingError, Skipped
@@ -77,8 +76,8 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
 
 
 def _rows(path: Path, columns: int, skipped: Skipped) -> Iterator[tuple[int, list[str]]]:
-    for line, text in enumerate(io.StringIO(text_of(path)), 1):
-        parts = text.rstrip("\n").split("\t", columns - 1)
+    for line, text in lines_of(path):
+        parts = text.split("\t", columns - 1)
         if len(parts) != columns or not all(p.strip() for p in parts):
             skipped(
                 BadRow(path, line, "line", text.strip(), f"{columns} columns with tabs between", "mend it")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from mixling.corpora import trec
 from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_lines, objects, text_field, title_field
+from mixling.corpora.files import json_lines, objects, text_field
 from mixling.corpora.source import Source
+from mixling.corpora.values import id_text, passage_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 LANGUAGES = {
@@ -34,11 +35,12 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
             for line, row in json_lines(path, skipped):
                 try:
                     text = text_field(row, "query", path, line)
+                    key = id_text(row, ("query_id",), path, line)
                 except BadRow as bad:
                     skipped(bad)
                     continue
-                group = f"{code}:{row.get('query_id')}"
-                builder.question(str(row.get("query_id")), text, code, group)
+                group = f"{code}:{key}"
+                builder.question(key, text, code, group)
                 for field in ("positive_passages", "negative_passages"):
                     for _, passage in objects(row.get(field) or [], field, path, line, skipped):
                         number = _passage(builder, passage, path, line, code, skipped)
@@ -47,7 +49,7 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
                         if field == "positive_passages":
                             builder.link(group, number)
                         else:
-                            builder.negative(str(row.get("query_id")), code, number)
+                            builder.negative(key, code, number)
         if full:
             paths = sorted(folder.glob(f"**/*{long}*/corpus.jsonl*"))
             for key, text, title, _ in trec.documents(paths, skipped, code):
@@ -62,11 +64,13 @@ def _passage(
 ) -> int | None:
     """Its row, or None where training rows of the published set leave the text empty."""
     try:
-        text, title = text_field(passage, "text", path, line), title_field(passage, "title", path, line)
+        key = id_text(passage, ("docid",), path, line)
+        # a passage of which training rows give the title alone has its text in the collection
+        text_field(passage, "text", path, line)
+        text, title = passage_text(passage, path, line)
     except BadRow as bad:
         skipped(bad)
         return None
-    key = str(passage.get("docid"))
     return builder.passage(key, text, code, f"{code}:{key}", title)
 
 

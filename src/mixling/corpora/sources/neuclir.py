@@ -11,6 +11,7 @@ from mixling.corpora import trec
 from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.files import json_lines, objects
 from mixling.corpora.source import Source
+from mixling.corpora.values import id_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 LANGUAGES = {"fas": "fa", "rus": "ru", "zho": "zh"}
@@ -29,13 +30,18 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
         for line, row in json_lines(path, skipped):
             topics = objects(row.get("topics"), "topics", path, line, skipped)
             texts = [t for _, t in topics if t.get("lang") in ("eng", "en")]
-            said = (
-                f"{texts[0].get('topic_title', '')} {texts[0].get('topic_description', '')}" if texts else ""
-            )
-            if not said.strip() or not row.get("topic_id"):
-                skipped(BadRow(path, line, "topics", row.get("topic_id"), "an English topic", "leave it out"))
+            try:
+                key = id_text(row, ("topic_id",), path, line)
+                parts = [
+                    value_text(texts[0].get(f), f, path, line) if texts else None
+                    for f in ("topic_title", "topic_description")
+                ]
+                if not any(parts):
+                    raise BadRow(path, line, "topics", key, "an English topic", "leave it out")
+            except BadRow as bad:
+                skipped(bad)
                 continue
-            asked[str(row["topic_id"])] = said.strip()
+            asked[key] = " ".join(x.strip() for x in parts if x)
     judged: dict[tuple[str, str], int] = {}
     for path in judgements:
         judged.update(trec.qrels(path, skipped))

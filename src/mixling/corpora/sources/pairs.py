@@ -7,13 +7,15 @@ published files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_lines, json_of, objects, parquet, text_field, title_field
+from mixling.corpora.files import objects, text_field
 from mixling.corpora.source import Source
+from mixling.corpora.tables import ROWS, rows, suffix
+from mixling.corpora.values import first_text, passage_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 Row = dict[str, Any]
@@ -26,17 +28,16 @@ def reader(name: str, take: Take) -> Callable[[Path, str, bool], Corpus]:
 
     def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
         builder, skipped, left = Builder(name), Skipped(skip_bad), list[Exception]()
-        kinds = (".parquet", ".jsonl", ".json", ".jsonl.gz", ".json.gz")
         paths = sorted(
             p
             for p in folder.rglob("*")
-            if p.name.endswith(kinds)
+            if suffix(p) in ROWS
             and split in (*p.parts[len(folder.parts) :], *p.name.replace("-", ".").split("."))
         )
         if not paths:
             raise MixlingError(f"{folder}: no parquet or JSON file of split '{split}'; fetch the set again")
         for path in paths:
-            for line, row in _rows(path, skipped):
+            for line, row in rows(path, skipped):
                 try:
                     why = take(builder, row, path, line)
                     if why is not None:
@@ -48,15 +49,9 @@ def reader(name: str, take: Take) -> Callable[[Path, str, bool], Corpus]:
     return read
 
 
-def _rows(path: Path, skipped: Skipped) -> Iterator[tuple[int, Row]]:
-    if path.suffix == ".parquet":
-        yield from enumerate(parquet(path).to_pylist(), 1)
-    elif ".jsonl" in path.name:
-        yield from json_lines(path, skipped)
-    else:
-        found = json_of(path)
-        rows = found.get("data") if isinstance(found, dict) else found
-        yield from ((n + 1, row) for n, row in objects(rows, "data", path, 1, skipped))
+def _key(row: Row, fields: tuple[str, ...], path: Path, line: int) -> str:
+    """A question's id, else its place: files of one name may lie in several folders of a set."""
+    return first_text(row, fields, path, line) or f"{path.parent.name}/{path.stem}-{line}"
 
 
 def _pair(builder: Builder, key: str, question: str, passage: str, title: str | None = None) -> int:
@@ -67,9 +62,14 @@ def _pair(builder: Builder, key: str, question: str, passage: str, title: str | 
 def wikiqa(builder: Builder, row: Row, path: Path, line: int) -> str | None:
     """A sentence of an article and whether it answers (label): those that do not are hard negatives."""
     question, answer = (text_field(row, c, path, line) for c in ("question", "answer"))
-    key = str(row.get("question_id") or question)
-    passage = _pair(builder, key, question, answer, title_field(row, "document_title", path, line))
-    if row.get("label") == 1:
+    key = first_text(row, ("question_id",), path, line) or question
+    label = row.get("label")
+    if label not in (0, 1):
+        raise BadRow(path, line, "label", label, "1 (it answers) or 0", "mend the row or leave it out")
+    passage = _pair(
+        builder, key, question, answer, value_text(row.get("document_title"), "document_title", path, line)
+    )
+    if label == 1:
         builder.link(key, passage)
     else:
         builder.negative(key, "en", passage)
@@ -81,8 +81,8 @@ def duorc(builder: Builder, row: Row, path: Path, line: int) -> str | None:
     question, plot = (text_field(row, c, path, line) for c in ("question", "plot"))
     if row.get("no_answer"):
         return "the plot does not answer it"
-    key = str(row.get("question_id") or line)
-    passage = _pair(builder, key, question, plot, title_field(row, "title", path, line))
+    key = _key(row, ("question_id",), path, line)
+    passage = _pair(builder, key, question, plot, value_text(row.get("title"), "title", path, line))
     _answered(builder, key, passage, plot, row.get("answers"))
     return None
 
@@ -90,7 +90,7 @@ def duorc(builder: Builder, row: Row, path: Path, line: int) -> str | None:
 def newsqa(builder: Builder, row: Row, path: Path, line: int) -> str | None:
     """A question on a news article."""
     question, context = (text_field(row, c, path, line) for c in ("question", "context"))
-    key = str(row.get("key") or f"{path.stem}-{line}")
+    key = _key(row, ("key",), path, line)
     _answered(builder, key, _pair(builder, key, question, context), context, row.get("answers"))
     return None
 
@@ -110,7 +110,7 @@ def columns(question: tuple[str, ...], answer: str) -> Take:
 
     def take(builder: Builder, row: Row, path: Path, line: int) -> str | None:
         asked = text_field(row, next((c for c in question if c in row), question[0]), path, line)
-        key = f"{path.stem}-{line}"
+        key = _key(row, (), path, line)
         builder.link(key, _pair(builder, key, asked, text_field(row, answer, path, line)))
         return None
 
@@ -121,7 +121,7 @@ def entities(builder: Builder, row: Row, path: Path, line: int) -> str | None:
     """A question on an entity. Where the file names passages as DPR does (positive_ctxs, hard_negative_ctxs) they are taken,
     else the answer itself stands for the passage."""
     question = text_field(row, "question", path, line)
-    key = f"{path.stem}-{line}"
+    key = _key(row, (), path, line)
     positive, wrong = (
         [c for _, c in objects(row.get(name) or [], name, path, line, Skipped())]
         for name in ("positive_ctxs", "hard_negative_ctxs")
@@ -130,13 +130,13 @@ def entities(builder: Builder, row: Row, path: Path, line: int) -> str | None:
     if not positive and not (isinstance(answers, list) and answers):
         raise BadRow(path, line, "answers", answers, "a list that is not empty", "leave the row out")
     for context in positive[:1]:
-        text = text_field(context, "text", path, line)
-        passage = _pair(builder, key, question, text, title_field(context, "title", path, line))
+        text, title = passage_text(context, path, line)
+        passage = _pair(builder, key, question, text, title)
         _answered(builder, key, passage, text, answers)
     if not positive:
         builder.link(key, _pair(builder, key, question, str(answers[0])))
     for context in wrong:
-        text, title = text_field(context, "text", path, line), title_field(context, "title", path, line)
+        text, title = passage_text(context, path, line)
         builder.negative(key, "en", builder.passage(text, text, "en", title=title))
     return None
 
