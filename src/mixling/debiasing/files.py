@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from mixling.corpora.files import facts
 from mixling.corpora.languages import tag
@@ -35,8 +35,8 @@ import numpy as np
 
 here = Path(__file__).parent
 matrix, bias = np.load(here / "matrix.npy"), np.load(here / "bias.npy")
-x = np.load(sys.argv[1]) @ matrix.T + bias
-np.save(sys.argv[2], (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32))
+x = np.load(sys.argv[1]).astype(np.float32) @ matrix.T + bias
+np.save(sys.argv[2], (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)).astype(np.float32))
 '''
 
 
@@ -92,7 +92,7 @@ def _of_folder(folder: Path, name: str) -> Affine | ByLanguage:
     if (folder / "map.safetensors").exists():
         path = folder / "map.json"
         made = facts(path.read_bytes(), path, {"languages_of_offset": (list, NoneType)})
-        tensors = load_file(folder / "map.safetensors")
+        tensors = _numbers(folder / "map.safetensors")
         languages = made.pop("languages_of_offset")
         if languages is None:
             return Affine(tensors["matrix"], tensors["bias"], made)
@@ -106,7 +106,7 @@ def _of_folder(folder: Path, name: str) -> Affine | ByLanguage:
     for module in reversed(modules):
         kind = str(module["type"])
         if kind.endswith(".Dense"):
-            tensors = load_file(folder / module["path"] / "model.safetensors")
+            tensors = _numbers(folder / module["path"] / "model.safetensors")
             return Affine(tensors["linear.weight"], tensors["linear.bias"], made)
         if kind.endswith(".LanguageMap"):
             moved = LanguageMap.load(str(folder), module["path"])
@@ -114,6 +114,13 @@ def _of_folder(folder: Path, name: str) -> Affine | ByLanguage:
     raise MixlingError(
         f"{name}: no map; give {shipped.NAME}, or a folder that `mixling debias` wrote for a model or for vectors"
     )
+
+
+def _numbers(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a file in fp32, in whatever number format they are stored (NumPy knows no bf16)."""
+    from safetensors.torch import load_file
+
+    return {k: v.float().numpy() for k, v in load_file(path).items()}
 
 
 def _free(out: str | Path) -> None:

@@ -157,6 +157,13 @@ def make_shard(
     ids, texts, more, tokens = ready
     made = retriever.encode_head(tokens, precision=job["precision"], progress=progress)
     vectors = retriever.apply_tail(made, texts, job["role"], more.get("language"))
+    largest = np.finfo(job["dtype"]).max
+    beyond = np.flatnonzero((np.abs(vectors) > largest).any(1))
+    if len(beyond):
+        raise MixlingError(
+            f"{out}: the vector of '{ids[beyond[0]]}' has numbers above {largest:g}, which {job['dtype']} cannot hold; take --dtype "
+            "float32"
+        )
     flat = pa.array(vectors.ravel().astype(job["dtype"]))
     columns = {"id": pa.array(ids), "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
                **{k: pa.array(v) for k, v in more.items()}, "role": pa.array([job["role"] or ""] * len(ids))}  # fmt: skip

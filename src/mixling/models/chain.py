@@ -120,7 +120,7 @@ def agree(retriever: Retriever) -> None:
     model.eval()
     try:
         for role, task in (("query", "query"), ("passage", "document")):
-            language = {"text_language": [""] * len(texts), "text_role": role}
+            language = {"text_language": ["und"] * len(texts), "text_role": role}
             with torch.inference_mode():
                 tokens = retriever.tokenize(texts, role)
                 head = torch.nn.Sequential(*retriever.head())

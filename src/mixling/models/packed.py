@@ -294,7 +294,7 @@ def _agreeing(model: Any, pad: int, head: torch.nn.Module) -> int:
     try:
         half, tolerance = kind != stored, TOLERANCE[kind]
         padded = vectors({"input_ids": ids, "attention_mask": mask}, half)
-        if half:  # what bf16 alone makes of these texts: another position of the first token may make as little
+        if half:  # by as much as bf16 alone moves these vectors
             exact = vectors({"input_ids": ids, "attention_mask": mask}, False)
             tolerance = max(TOLERANCE[stored], 4 * _off(padded, exact))
         off = {first: _off(vectors(row(texts, first, device), half), padded) for first in (0, pad + 1)}

@@ -122,6 +122,7 @@ def merge_adapters(encoder: Any, name: str) -> None:
         setattr(encoder.get_submodule(parent), leaf, whole)
     encoder._hf_peft_config_loaded = False
     del encoder.peft_config
+    encoder._weight_conversions = None  # else save_pretrained writes the adapter's names for weights
     encoder.requires_grad_(True)
 
 
