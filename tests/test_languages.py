@@ -181,6 +181,7 @@ def test_languages_come_back_as_they_were_given_and_scripts_are_told_unasked():
 
 def test_languages_that_cannot_be_told_apart_are_refused_by_name():
     assert unknown(["en", "bem", "ti"]) == ["bem"] and unknown(["en", "hi-Latn"]) == ["hi-Latn"]
+    assert unknown(["pt", "pt-BR", "en"]) == ["pt-BR"] and unknown(["zh", "zh-Hant", "yue"]) == []
     assert wanted(["zh_CN", "zho_Hans", "EN"]) == ["zh", "en"]
     with pytest.raises(MixlingError, match="uz-Cyrl"):
         wanted(["ru", "uz_Cyrl"])

@@ -17,6 +17,11 @@ from mixling.evaluation.measure import measure
 from mixling.evaluation.noise import noisy
 from mixling.evaluation.ranks import Rows, best_first, by_ids
 from mixling.preparation.mine import pick
+from mixling.reports.compare import compare
+from mixling.reports.evaluate import evaluate_all
+from mixling.reports.leaderboard import leaderboard
+from mixling.reports.words import distinct
+from mixling.studies.study import planned
 
 FIGURES = ("monolingual", "cross-lingual", "pool", "bias")
 
@@ -239,3 +244,40 @@ def test_large_grades_and_pools_smaller_than_any_depth_are_measured(small):
     one = replace(one, relevant=np.stack([np.arange(n), np.zeros(n, int)], 1), grades=np.ones(n, int))
     entry = measure("bm25", [one]).summary["tasks"]["one"]
     assert "pool" not in entry and entry["cross-lingual"]["R@10"] == 1
+
+
+def test_runs_and_models_of_one_name_keep_one_each(small, tmp_path, monkeypatch):
+    assert distinct(["m", "M", "m (1)", "n"]) == ["m (1) (1)", "M (2)", "m (1)", "n"]
+    monkeypatch.setattr("mixling.reports.evaluate.evaluate", lambda m, t, f, **_: made.append(f))
+    monkeypatch.setattr("mixling.reports.evaluate.compare", lambda folders, out: None)
+    made = []
+    evaluate_all(["a/m", "b/m", "c/m-2"], [small], tmp_path)
+    assert len({x.name for x in made}) == 3
+    for place in ("a", "b"):
+        measure("random", [small]).save(tmp_path / place / "run")
+    measure("oracle", [small]).save(tmp_path / "c")
+    (a, b, c), out = (tmp_path / "a/run", tmp_path / "b/run", tmp_path / "c"), tmp_path / "table.md"
+    runs = compare([f"random={c}", a, b], out, permutations=8)
+    assert len({r.name for r in runs}) == 3 and runs[0].name == "random"
+    assert out.read_text().count("\n| ") == 1 + 3  # head and three runs
+    page = leaderboard(tmp_path, tmp_path / "board.html").read_text()
+    assert all(x in page for x in ("a/run", "b/run"))
+
+
+def test_a_study_refuses_two_variants_that_would_be_one(tmp_path):
+    text = """
+[study]
+tasks = ["sample"]
+development = "mlqa-held-out"
+[base]
+[[variants]]
+name = "x/y"
+[[variants]]
+name = "x y"
+"""
+    (tmp_path / "s.toml").write_text(text)
+    with pytest.raises(MixlingError, match="x-y-0"):
+        planned(tmp_path / "s.toml")
+    (tmp_path / "s.toml").write_text(text.replace("x y", "z").replace("[base]", "seeds = [1, 1]\n[base]"))
+    with pytest.raises(MixlingError, match="x-y-1"):
+        planned(tmp_path / "s.toml")

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from mixling.corpora.files import facts
-from mixling.corpora.languages import tag
+from mixling.corpora.languages import tag_field
 from mixling.debiasing.debias import METHODS, check, fitted
 from mixling.debiasing.maps import Affine, ByLanguage
 from mixling.debiasing.stock import of_files, parquet_files, read
@@ -150,7 +150,9 @@ def _write(found: Affine | ByLanguage, files: Sequence[Path], out: Path) -> None
             other = set(roles.tolist()) - {"query", "passage"}
             if other:
                 raise MixlingError(f"{path}: field 'role': found {other.pop()!r}, expected query or passage")
-            languages = np.array([tag(x) for x in table["language"].to_pylist()])
+            languages = np.array(
+                [tag_field(x, "language", path, i) for i, x in enumerate(table["language"].to_pylist(), 1)]
+            )
             for role in ("query", "passage"):
                 rows = roles == role
                 moved[rows] = found.apply(vector[rows], languages[rows].tolist(), role)

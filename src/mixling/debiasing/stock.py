@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.files import parquet
-from mixling.corpora.languages import tag
+from mixling.corpora.languages import tag_field
 from mixling.corpora.windows import windows
 from mixling.errors import MixlingError
 
@@ -88,7 +88,8 @@ def of_files(folder: Path) -> tuple[Stock, list[Path]]:
         if vector.shape[1] != size:
             raise MixlingError(f"{path}: vectors of {vector.shape[1]} numbers, those before have {size}")
         for i, row in enumerate(table.to_pylist()):
-            role, language, group = row["role"], tag(row["language"]), str(row["group"])
+            role, group = row["role"], str(row["group"])
+            language = tag_field(row["language"], "language", path, i + 1)
             key = f"{path.name}#{i}"
             if role == "query":
                 builder.question(key, key, language, group)

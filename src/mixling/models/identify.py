@@ -75,10 +75,14 @@ def knows(language: str) -> bool:
 
 def unknown(among: Sequence[str]) -> list[str]:
     """Those of some languages that cannot be told from the others: py3langid does not know them, and their script is
-    another's too."""
+    another's too; or another is the same language in the same script (pt and pt-BR)."""
     labels = _labels(tuple(among))
-    scripts = [script(x) for x in among]
-    return [x for x in among if not labels[x] and scripts.count(script(x)) > 1]
+    scripts, same = [script(x) for x in among], [(base(x), script(x)) for x in among]
+    return [
+        x
+        for i, x in enumerate(among)
+        if (not labels[x] and scripts.count(scripts[i]) > 1) or same.index(same[i]) < i
+    ]
 
 
 @lru_cache(maxsize=8)

@@ -24,7 +24,7 @@ from mixling.corpora import folder
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import LINKS, PASSAGES, QUESTIONS, Corpus
 from mixling.corpora.files import claim, finished, write_text
-from mixling.corpora.languages import tag
+from mixling.corpora.languages import base, script, tag
 from mixling.corpora.sentences import spans
 from mixling.errors import MixlingError
 from mixling.models.identify import identify, knows
@@ -210,7 +210,9 @@ def _languages(wanted: Sequence[Wanted], texts: Sequence[str], languages: Sequen
     found: list[str | None] = [None] * len(wanted)
     for target in {w.target for w in wanted}:
         mine = [i for i, w in enumerate(wanted) if w.target == target]
-        among = sorted({*languages, target})
+        # tags of one language in one script (pt and pt-BR) cannot be told apart: what is either is the target's
+        like = (base(target), script(target))
+        among = sorted({target, *(x for x in languages if (base(x), script(x)) != like)})
         if not knows(target):
             continue
         for i, one in zip(mine, identify([texts[i] for i in mine], among), strict=True):

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from mixling.corpora.languages import tag
+from mixling.corpora.languages import said, tag
 from mixling.corpora.values import TITLES, titled
 from mixling.encoding.precision import precision as chosen
 from mixling.encoding.vectors import comparable, fingerprint
@@ -72,7 +72,7 @@ def index(
     keep_memory()
     source, unloaded, skipped = Path(source), facts(Path(source)), Skipped(skip_bad)
     # opened first: what is not there is said before a model is loaded or a store made
-    code, among = None if language is None else tag(language), wanted(languages)
+    code, among = None if said(language) is None else tag(str(language)), wanted(languages)
     opened = documents(source, skipped, code) if unloaded is None else None
     retriever = (
         model if isinstance(model, Retriever) else Retriever(model, trust_remote_code=trust_remote_code)

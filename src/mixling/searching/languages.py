@@ -18,8 +18,9 @@ def wanted(languages: Sequence[str] | None) -> list[str] | None:
     lost = unknown(found)
     if lost:
         raise MixlingError(
-            f"--languages {','.join(found)}: py3langid does not know {', '.join(lost)}, so its texts would be taken for another's; "
-            "give those documents a `language` field, or index them by themselves with --language"
+            f"--languages {','.join(found)}: texts in {', '.join(lost)} cannot be told from those in the others (py3langid does not "
+            "know the language, or knows one in that script); give such documents a `language` field, or index them by "
+            "themselves with --language"
         )
     return found
 
