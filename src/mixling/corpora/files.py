@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from mixling.errors import BadRow, MixlingError, Skipped
 
 LONGEST = 64 << 20  # bytes of a line
-RATIO = 200  # bytes that a packed byte may become: text seldom has ten, a file made to fill memory and time a thousand
+ALWAYS, RATIO = 8 << 20, 50  # bytes that packed data may become, and each byte of it: text seldom has ten, a bomb a thousand
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -32,7 +32,7 @@ def text_of(path: Path) -> str:
     try:
         raw = path.read_bytes()
         if raw[:2] == b"\x1f\x8b":
-            most = LONGEST + RATIO * len(raw)
+            most = ALWAYS + RATIO * len(raw)
             with gzip.GzipFile(fileobj=io.BytesIO(raw)) as source:
                 raw = source.read(most + 1)
             _bounded(path, len(raw), most)
@@ -120,7 +120,7 @@ def raw_lines(path: Path) -> Iterator[bytes]:
             f"{path}: no such file; check the path, or set MIXLING_DATA to the folder that holds it"
         )
     with path.open("rb") as file:
-        packed, size = file.read(2) == b"\x1f\x8b", path.stat().st_size
+        packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         source = gzip.GzipFile(fileobj=file) if packed else file
         number = 0
@@ -130,7 +130,7 @@ def raw_lines(path: Path) -> Iterator[bytes]:
                 if len(line) > LONGEST:
                     raise BadRow(path, number, "line", line[:20], f"{LONGEST:,} bytes at most", "cut it up")
                 if packed and number % 8192 == 0:
-                    _bounded(path, source.tell(), LONGEST + RATIO * size)
+                    _bounded(path, source.tell(), ALWAYS + RATIO * file.tell())
                 yield line
         except (OSError, EOFError) as error:
             raise MixlingError(f"{path}: cannot be read ({error}); fetch it again") from None
