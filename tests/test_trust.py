@@ -164,6 +164,24 @@ def test_a_store_gives_its_model_no_rights(stranger, tmp_path):
     assert Searcher(store, trust_remote_code=True).search("Which bridge?", 1)[0]["id"]
 
 
+def test_a_document_does_not_steer_the_terminal(chain, tmp_path, run):
+    row = {
+        "_id": "a",
+        "text": "A \x1b[31mbridge\x07 over\x9b2J the river.",
+        "title": "t\x1b]0;x\x07",
+        "language": "en",
+    }
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    index(str(chain), tmp_path / "a.jsonl", str(tmp_path / "store"), precision="fp32")
+    said = run("search", str(tmp_path / "store"), "bridge")[1]
+    assert (
+        "bridge" in said
+        and not set(said) & {"\x07", "\x9b"}
+        and "\x1b[31m" not in said
+        and "\x1b]" not in said
+    )
+
+
 def test_every_verb_that_loads_a_model_has_the_option(run):
     for verb in ("evaluate", "encode", "index", "search", "serve", "debias", "mine", "locate", "adapt", "translate", "export",
                  "train", "study"):  # fmt: skip
