@@ -192,3 +192,13 @@ def test_a_configuration_far_larger_than_its_weights_is_refused(stranger):
     change(stranger / "config.json", num_hidden_layers=10**8)
     with pytest.raises(MixlingError, match="describes a model of more than"):
         Retriever(str(stranger))
+
+
+def test_pictures_of_a_report_escape_what_results_say():
+    from mixling.reports.figures import grid, language_map
+
+    hostile = "<script>alert(1)</script>"
+    drawn = grid([hostile], [hostile], {(hostile, hostile): 0.5}, str, 1.0, hostile) + language_map(
+        {hostile: 0.5}, hostile
+    )
+    assert "<script>" not in drawn and "&lt;script&gt;" in drawn

@@ -38,14 +38,16 @@ def grid(
     ]
     for j, c in enumerate(columns):
         out.append(
-            f'<text class="axis" x="{left + size * j + size / 2}" y="{head - 8}" text-anchor="middle">{c}</text>'
+            f'<text class="axis" x="{left + size * j + size / 2}" y="{head - 8}" text-anchor="middle">{html.escape(c)}</text>'
         )
     out.append(
         f'<text class="axis small" x="{left + size * len(columns) / 2}" y="11" text-anchor="middle">passages in</text>'
     )
     for i, r in enumerate(rows):
         y = head + size * i
-        out.append(f'<text class="axis" x="{left - 8}" y="{y + size / 2 + 4}" text-anchor="end">{r}</text>')
+        out.append(
+            f'<text class="axis" x="{left - 8}" y="{y + size / 2 + 4}" text-anchor="end">{html.escape(r)}</text>'
+        )
         for j, c in enumerate(columns):
             if (r, c) not in value:
                 continue
@@ -110,7 +112,7 @@ def bars(entries: list[dict], names: list[str], metric: str, top: float | None) 
     for i, code in enumerate(codes):
         y = i * step
         out.append(
-            f'<text class="axis" x="{left - 8}" y="{y + thick * len(entries) / 2 + 4}" text-anchor="end">{code}</text>'
+            f'<text class="axis" x="{left - 8}" y="{y + thick * len(entries) / 2 + 4}" text-anchor="end">{html.escape(code)}</text>'
         )
         for j, s in enumerate(series):
             if math.isnan(s[i]):
@@ -148,7 +150,7 @@ def language_map(value: dict[str, float], label: str) -> str:
         scripts = sorted({script(c) for c in mine}, key=lambda s: (-sum(script(c) == s for c in mine), s))
         for s in scripts:
             row = sorted((c for c in mine if script(c) == s), key=lambda c: -value[c])
-            out.append(f'<text class="axis small" x="0" y="{y + 19}">{s}</text>')
+            out.append(f'<text class="axis small" x="0" y="{y + 19}">{html.escape(s)}</text>')
             for i, code in enumerate(row):
                 x, line = left + wide * (i % each), y + tall * (i // each)
                 back, fore = ink(value[code])
@@ -156,7 +158,7 @@ def language_map(value: dict[str, float], label: str) -> str:
                 out.append(
                     f'<g><title>{html.escape(title)}</title><rect x="{x}" y="{line}" width="{wide - 3}" '
                     f'height="{tall - 3}" rx="3" fill="{back}"/><text x="{x + 5}" y="{line + 12}" fill="{fore}" '
-                    f'font-size="9">{code}</text><text x="{x + wide - 8}" y="{line + 23}" text-anchor="end" '
+                    f'font-size="9">{html.escape(code)}</text><text x="{x + wide - 8}" y="{line + 23}" text-anchor="end" '
                     f'fill="{fore}" font-size="12">{f"{value[code]:.2f}".removeprefix("0")}</text></g>'
                 )
             y += tall * (-(-len(row) // each))
