@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,20 +20,31 @@ os.environ.setdefault(
 
 
 def tiny_tokenizer(kind: str = "unigram"):
-    """A small tokeniser learnt from the sample set."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    """A small tokeniser learnt from the sample set: the same in every process, which a trained one is not, since its trainer
+    breaks ties by hash."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     from mixling.corpora import sample
 
     texts = sample.read("all").passages["text"].to_pylist()
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.NFKC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.train_from_iterator(
-        texts, trainers.UnigramTrainer(vocab_size=1500, special_tokens=special, unk_token="<unk>")
+    split = pre_tokenizers.Metaspace()
+    counts = Counter()
+    for text in texts:
+        for word, _ in split.pre_tokenize_str(normalizers.NFKC().normalize_str(text)):
+            counts.update(
+                word[i:j] for i in range(len(word)) for j in range(i + 1, min(i + 8, len(word)) + 1)
+            )
+    pieces = sorted(counts, key=lambda p: (len(p) > 1, -counts[p] * (len(p) - 1), p))[: 1500 - len(special)]
+    total = sum(counts[p] for p in pieces)
+    scores = [(p, math.log(counts[p] / total)) for p in pieces]
+    tokenizer = Tokenizer(
+        models.Unigram([*((p, 0.0) for p in special), *scores], unk_id=special.index("<unk>"))
     )
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = split
+    tokenizer.add_special_tokens(special)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
