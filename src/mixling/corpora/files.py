@@ -277,9 +277,9 @@ def read_array(path: Path) -> np.ndarray:
 
 def claim(
     folder: Path, job: dict[str, Any], name: str = "job.json", older: Callable[[dict], dict] | None = None
-) -> None:
-    """Begin a job in a folder, or see that the folder holds this very job, which then goes on. older: reads a job that an
-    earlier version wrote, with what it lacks. Raises MixlingError."""
+) -> bool:
+    """Begin a job in a folder, or see that the folder holds this very job, which then goes on: whether it begins. older: reads a
+    job that an earlier version wrote, with what it lacks. Raises MixlingError."""
     path, job = folder / name, json.loads(json.dumps(job))
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
@@ -290,10 +290,11 @@ def claim(
                 f"{folder}: holds a run of another configuration ({', '.join(wrong)}); choose another --out or remove "
                 "the folder"
             )
-    elif folder.exists() and any(folder.iterdir()):
+        return False
+    if folder.exists() and any(folder.iterdir()):
         raise MixlingError(f"{folder}: is not empty and holds no run; choose another --out")
-    else:
-        write_text(path, json.dumps(job, indent=1, ensure_ascii=False))
+    write_text(path, json.dumps(job, indent=1, ensure_ascii=False))
+    return True
 
 
 def finished(report: Path, job: dict[str, Any], what: str) -> dict[str, Any] | None:

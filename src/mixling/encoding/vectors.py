@@ -9,6 +9,7 @@ precision, and in it shards named by a hash: NAME.npy with vectors, NAME.ids wit
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,9 @@ from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
 SHARD = 2048
+# of a tokenizer's settings those of its last call; of a configuration those of its files
+CALL = ("truncation", "padding")
+WRITTEN = ("_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype", "auto_map")
 
 
 def vectors(
@@ -94,6 +98,7 @@ def comparable(retriever: Retriever, made: np.ndarray) -> np.ndarray:
 
 def _key(retriever: Retriever, role: str | None, precision: str) -> str:
     digest = hashlib.sha256(fingerprints(retriever)[len(retriever.head())].encode())
+    digest.update(reading(retriever).encode())
     digest.update(repr((retriever.prompt(role), retriever.max_length, precision)).encode())
     return digest.hexdigest()[:24]
 
@@ -101,6 +106,26 @@ def _key(retriever: Retriever, role: str | None, precision: str) -> str:
 def fingerprint(retriever: Retriever) -> str:
     """SHA-256 of a model: weights and settings of its chain, and its vocabulary."""
     return fingerprints(retriever)[len(list(retriever.model))]
+
+
+def reading(retriever: Retriever) -> str:
+    """SHA-256 of what weights and vocabulary do not tell: how the tokenizer normalizes, splits and joins, and the encoder's
+    configuration (activation, heads, positions)."""
+    backend = getattr(retriever.tokenizer, "backend_tokenizer", None)
+    words = {} if backend is None else json.loads(backend.to_str())
+    config = getattr(getattr(retriever.model[0], "auto_model", None), "config", None)
+    sizes = {} if config is None else config.to_diff_dict()
+    for known, names in ((words, CALL), (sizes, WRITTEN)):
+        for name in names:
+            known.pop(name, None)
+    return hashlib.sha256(json.dumps([words, sizes], sort_keys=True, default=str).encode()).hexdigest()
+
+
+def identity(retriever: Retriever) -> str:
+    """SHA-256 of all that makes a model's vectors: `fingerprint`, `reading`, its prompts and its longest text."""
+    prompts = {r: retriever.prompt(r) for r in ("query", "passage")}
+    whole = [fingerprint(retriever), reading(retriever), prompts, retriever.max_length, retriever.similarity]
+    return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 
 def fingerprints(retriever: Retriever) -> dict[int, str]:

@@ -22,12 +22,22 @@ def before(settings: Config, out: Path) -> Config:
     if m.map is None or m.map.when == "after":
         return settings
     if not folder.exists():
-        fit = m.map.fit or (BITEXT if m.map.method == "lsar" else [*BITEXT, "mlqa"])
+        fit = fitted_on(settings)
         debias(begin(m), m.map.method, fit, folder, languages=m.map.languages, keep=out / "map-vectors")
     model = m.model_copy(
         update={"name": str(folder), "map": None, "pooling": None, "prompts": None, "similarity": None}
     )
     return settings.model_copy(update={"model": model})
+
+
+def fitted_on(settings: Config) -> list[str]:
+    """The sources that a run's map is fitted on beside its own; none where it has no map."""
+    m = settings.model.map
+    if m is None:
+        return []
+    if m.fit:
+        return m.fit
+    return BITEXT if m.method == "lsar" or m.when == "after" else [*BITEXT, "mlqa"]
 
 
 def map_after(settings: Config, retriever: Retriever, out: Path, precision: str) -> None:

@@ -14,6 +14,7 @@ from mixling.training.average import average
 from mixling.training.begin import begin, on_cpu
 from mixling.training.config import Config
 from mixling.training.finish import finish
+from mixling.training.inputs import same_inputs
 from mixling.training.located import with_sentences
 from mixling.training.mapped import before
 from mixling.training.reading import ingredients, older
@@ -26,7 +27,8 @@ def soup(settings: Config, out: Path, run: Callable[[Config, Path, Path], Path])
     the average to `out`/model. Cut off, it goes on. Returns the model folder."""
     runs, state = ingredients(settings), PartialState(cpu=on_cpu(settings.training))
     if state.is_main_process:
-        claim(out, settings.model_dump(mode="json"), "config.json", older)
+        new = claim(out, settings.model_dump(mode="json"), "config.json", older)
+        same_inputs(settings, out, new)
     state.wait_for_everyone()
     if (out / "run.json").exists():
         return out / "model"

@@ -30,6 +30,7 @@ from mixling.training import checkpoint
 from mixling.training.begin import begin, on_cpu
 from mixling.training.config import Config, TrainingConfig
 from mixling.training.finish import finish
+from mixling.training.inputs import same_inputs
 from mixling.training.lighter import adapt, checkpoint_layers, freeze_layers
 from mixling.training.located import with_sentences
 from mixling.training.mapped import before
@@ -80,7 +81,8 @@ def _run(settings: Config, out: Path, made: Path, on_step: Callable[[dict], None
     accelerator = _accelerator(settings.training, out)
     main = accelerator.is_main_process
     if main:
-        claim(out, settings.model_dump(mode="json"), "config.json", older)
+        new = claim(out, settings.model_dump(mode="json"), "config.json", older)
+        same_inputs(settings, out, new)
     accelerator.wait_for_everyone()
     model_folder = out / "model"
     if (out / "run.json").exists():

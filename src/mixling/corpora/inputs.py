@@ -1,0 +1,57 @@
+"""What a folder's work was made of, by hash, so that it is not gone on with, or taken as done, after that has changed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from mixling.corpora.files import write_text
+from mixling.errors import MixlingError
+from mixling.machine import versions
+
+NAME = "inputs.json"
+# versions that a result depends on; another one is said, since no run can be finished with the old
+SAID = ("mixling", "torch", "transformers")
+
+
+def unchanged(
+    folder: Path, inputs: dict[str, str], new: bool, before: dict[str, str] | None = None, fix: str = ""
+) -> None:
+    """See that a job in a folder reads what it was begun with.
+
+    Args:
+        folder: Where `inputs.json` is kept; it is written where it is not there yet.
+        inputs: What the job reads, by a name that people know, and the hash of each.
+        new: Whether the job begins. One of an earlier version, which kept no hashes, goes on, and one line says so.
+        before: Hashes that an earlier version kept elsewhere.
+        fix: What to do where something has changed.
+
+    Raises:
+        MixlingError: It names everything that has changed.
+    """
+    path, now = folder / NAME, versions()
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known: dict[str, str] = {**(before or {}), **kept.get("inputs", {})}
+    wrong = [f"{k} (was {known[k][:12]}, is {v[:12]})" for k, v in inputs.items() if known.get(k, v) != v]
+    if wrong:
+        raise MixlingError(
+            f"{folder}: was begun with something else: {', '.join(wrong)}; "
+            + (fix or "choose another --out, remove the folder, or bring back what it was begun with")
+        )
+    lacking = [k for k in inputs if k not in known]
+    if lacking and not new:
+        _say(
+            folder, f"was begun before hashes were kept, so whether {', '.join(lacking)} changed is not known"
+        )
+    of = kept.get("versions", now)
+    other = [f"{k} {of.get(k)}, now {now.get(k)}" for k in SAID if of.get(k) != now.get(k)]
+    if other:
+        _say(folder, f"was begun with {'; '.join(other)}")
+    if lacking:
+        whole = {"inputs": {**known, **inputs}, "versions": of}
+        write_text(path, json.dumps(whole, indent=1, ensure_ascii=False))
+
+
+def _say(folder: Path, what: str) -> None:
+    print(f"mixling: {folder}: {what}", file=sys.stderr)
