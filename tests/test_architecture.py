@@ -10,7 +10,7 @@ MAY = {
     "batches": {"corpora"},
     "models": {"corpora"},
     "encoding": {"models", "corpora"},
-    "training": {"batches", "models", "corpora", "debiasing", "evaluation", "preparation"},
+    "training": {"batches", "models", "corpora", "debiasing", "encoding", "evaluation", "preparation"},
     "preparation": {"batches", "corpora", "models", "encoding", "evaluation"},
     "debiasing": {"batches", "corpora", "models", "encoding"},
     "evaluation": {"corpora", "models", "encoding"},

@@ -5,9 +5,13 @@ The command line prints a `MixlingError` without a traceback and exits with stat
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class MixlingError(Exception):
@@ -25,6 +29,10 @@ class BadRow(MixlingError):
         super().__init__(f"{file}:{line}: field '{field}': found {shown}, expected {expected}; {fix}")
 
 
+class NotFinite(MixlingError):
+    """A vector holds NaN or infinity."""
+
+
 class Skipped:
     """Collects bad rows where the user asked to go on (`--skip-bad`), else raises the first one."""
 
@@ -36,6 +44,31 @@ class Skipped:
         if not self.skip_bad:
             raise row
         self.rows.append(row)
+
+
+def finite(vectors: np.ndarray, name: Callable[[int], str], whose: str) -> np.ndarray:
+    """The vectors, [n, d], if all their numbers are finite; else an error that names the first text whose are not.
+
+    name(row): the text's id, place or first characters; whose: the model or file that the vectors come from.
+    """
+    import numpy as np
+
+    wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(wrong):
+        row = int(wrong[0])
+        found = "NaN" if np.isnan(vectors[row]).any() else "infinity"
+        raise NotFinite(
+            f"{whose}: the vector of {name(row)} holds {found} ({len(wrong):,} of {len(vectors):,} vectors here do), so nothing "
+            "can be compared with it; take a model whose weights are whole, precision fp32, or make the vectors again"
+        )
+    return vectors
+
+
+def finite_numbers(**values: float | None) -> None:
+    """Raises MixlingError where an option is NaN or infinite."""
+    for name, value in values.items():
+        if value is not None and not math.isfinite(value):
+            raise MixlingError(f"{name} is {value}; expected a finite number")
 
 
 def choose(name: str, options: Iterable[str], what: str) -> str:

@@ -24,7 +24,7 @@ from mixling.debiasing.sharpen import sharpen
 from mixling.debiasing.shift import shift
 from mixling.debiasing.stock import Stock, joined, of_corpus, parallel_part
 from mixling.debiasing.trained import Recipe, train
-from mixling.errors import MixlingError, choose
+from mixling.errors import MixlingError, choose, finite_numbers
 from mixling.machine import versions
 from mixling.progress import Progress
 
@@ -64,6 +64,8 @@ def debias(
 
     choose(method, METHODS, "method")
     check(method, settings)
+    if texts is not None and texts < 1:
+        raise MixlingError(f"texts {texts}: expected 1 question group or more")
     if out is not None and Path(out).exists() and (Path(out).is_file() or any(Path(out).iterdir())):
         raise MixlingError(f"{out}: exists already; choose another folder or remove it")
     raw = method == "shift"
@@ -74,7 +76,7 @@ def debias(
     )
     stocks = []
     for name, (corpus, bitext) in zip(fit, sources, strict=True):
-        some = texts or (TEXTS if bitext and len(corpus.languages()) > MANY else None)
+        some = texts if texts is not None else (TEXTS if bitext and len(corpus.languages()) > MANY else None)
 
         def encode(batch: list[str], role: str, name: str = name) -> np.ndarray:
             with Progress(f"{name}: {'questions' if role == 'query' else 'passages'}") as bar:
@@ -108,7 +110,7 @@ def fitted(method: str, stocks: Sequence[Stock], **settings: Any) -> Affine | By
     if method == "centring":
         return centring(first, settings.get("keep_mean", False))
     if method == "lir":
-        return lir(first, settings.get("rank") or 1)
+        return lir(first, settings.get("rank", 1))
     if method == "shift":
         return shift(first, settings.get("alpha", 0.6), tag(settings.get("source", "en")))
     if method == "scores":
@@ -151,6 +153,10 @@ def check(method: str, settings: dict[str, Any]) -> None:
             raise MixlingError(
                 f"method '{method}' has no setting '{name}'; it has: {', '.join(sorted(known)) or 'none'}"
             )
+    finite_numbers(**{k: v for k, v in settings.items() if isinstance(v, float)})
+    for name in ("rank", "steps", "size"):
+        if settings.get(name) is not None and settings[name] < 1:
+            raise MixlingError(f"{name} {settings[name]}: expected 1 or more")
     alpha = settings.get("alpha")
     if method == "shift" and alpha is not None and not 0 <= alpha <= 2:
         raise MixlingError(f"alpha {alpha}: expected a number from 0 to 2 (published: .6)")

@@ -37,7 +37,7 @@ def lsar(stock: Stock, rank: int | None = None) -> Affine:
     """One projection. rank: directions removed (None: `default_rank`)."""
     direction, _, languages = spread(stock)
     size = direction.shape[1]
-    v = direction[: rank or default_rank(size, languages)]
+    v = direction[: default_rank(size, languages) if rank is None else rank]
     return Affine(
         (np.eye(size) - v.T @ v).astype(np.float32),
         np.zeros(size, np.float32),

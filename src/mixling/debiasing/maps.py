@@ -14,11 +14,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mixling.corpora.languages import tag
+from mixling.errors import MixlingError
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Rows brought to length one."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def _finite(made: dict, *parts: np.ndarray) -> None:
+    """Raises MixlingError where a map, fitted or read, holds NaN or infinity."""
+    if not all(np.isfinite(x).all() for x in parts):
+        raise MixlingError(
+            f"the map ({made.get('method', 'of no known method')}) holds NaN or infinity: fit it on more texts a language, or, for "
+            "method map, with a lower rate or a higher temperature"
+        )
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,9 @@ class Affine:
     matrix: np.ndarray
     bias: np.ndarray
     made: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _finite(self.made, self.matrix, self.bias)
 
     def apply(
         self, vectors: np.ndarray, languages: Sequence[str] | None = None, role: str = "passage"
@@ -47,6 +60,9 @@ class ByLanguage:
     basis: np.ndarray
     raw: bool = False
     made: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _finite(self.made, self.offset, self.basis)
 
     def apply(
         self, vectors: np.ndarray, languages: Sequence[str] | None, role: str = "passage"

@@ -7,6 +7,7 @@ translations, and its answers.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.files import parquet
 from mixling.corpora.languages import tag_field
 from mixling.corpora.windows import windows
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, finite
 
 Encode = Callable[[list[str], str], np.ndarray]
 COLUMNS = ("vector", "language", "group", "role")
@@ -120,8 +121,16 @@ def read(path: Path, needed: Sequence[str] = COLUMNS) -> tuple[pa.Table, np.ndar
     lengths = pc.unique(pc.list_value_length(values)).to_pylist()
     if len(lengths) != 1 or not lengths[0]:
         raise MixlingError(f"{path}: column 'vector' has lists of different lengths: {lengths[:5]}")
-    flat = np.asarray(values.flatten()).astype(np.float32)
-    return table.drop_columns(["vector"]), flat.reshape(len(table), lengths[0])
+    with np.errstate(over="ignore"):
+        flat = np.asarray(values.flatten()).astype(np.float32)
+    made = finite(flat.reshape(len(table), lengths[0]), lambda i: f"row {i + 1}", str(path))
+    zero = np.flatnonzero(~made.any(axis=1))
+    if len(zero):
+        print(
+            f"mixling: {path}: {len(zero):,} vectors are zero, the first in row {zero[0] + 1}; they have no direction",
+            file=sys.stderr,
+        )
+    return table.drop_columns(["vector"]), made
 
 
 def means(stock: Stock) -> tuple[list[str], np.ndarray]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from mixling.corpora.files import readable
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, finite
 from mixling.models.forward import calls
 from mixling.models.retriever import Retriever
 
@@ -49,6 +49,7 @@ def token_vectors(
             retriever.embed([tokens[i] for i in indices], None, states)
             for i, x in zip(indices, states, strict=True):
                 inner = x[1 + prompt : -1] if len(x) > 2 + prompt else x[:1]
+                finite(inner.float().cpu().numpy(), lambda _, i=i: repr(texts[i][:60]), retriever.name)  # type: ignore[misc]
                 parts[i] = torch.nn.functional.normalize(inner.float(), dim=1).cpu().numpy()
             done += sum(lengths[i] for i in indices)
             if progress is not None:
@@ -97,7 +98,10 @@ class TokenIndex:
     def load(path: str | Path) -> TokenIndex:
         """Read what `save` wrote."""
         with readable(path), np.load(path, allow_pickle=False) as kept:
-            return TokenIndex(kept["ids"].tolist(), kept["vectors"], kept["begins"])
+            made = TokenIndex(kept["ids"].tolist(), kept["vectors"], kept["begins"])
+        of = lambda row: f"'{made.ids[int(np.searchsorted(made.begins, row, 'right')) - 1]}'"  # noqa: E731
+        finite(made.vectors, of, str(path))
+        return made
 
     @staticmethod
     def build(

@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from mixling.errors import choose
+from mixling.errors import NotFinite, choose
 from mixling.machine import flags, has_bf16
 from mixling.models.retriever import PRECISIONS, Retriever
 
@@ -30,8 +30,11 @@ def precision(retriever: Retriever, wanted: str = "auto") -> str:
     most = len(retriever.tokenizer)
     tokens = torch.randint(most, (16, min(64, retriever.max_length)), generator=random).tolist()
     best = dict.fromkeys(PRECISIONS, float("inf"))
-    for name in PRECISIONS:  # the first call of each makes what later ones reuse
-        retriever.encode_head(tokens, precision=name)
+    try:
+        for name in PRECISIONS:  # the first call of each makes what later ones reuse
+            retriever.encode_head(tokens, precision=name)
+    except NotFinite:  # of random words; where texts have none either, encoding them says so
+        return _say("fp32", "a trial gave vectors that are not finite")
     begun = time.perf_counter()
     while best["fp32"] == float("inf") or time.perf_counter() - begun < 1:
         for name in PRECISIONS:

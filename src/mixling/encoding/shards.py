@@ -28,7 +28,7 @@ from mixling.corpora.texts import TextFile, text_file
 from mixling.corpora.values import TITLES
 from mixling.encoding.precision import precision as chosen
 from mixling.encoding.vectors import fingerprint
-from mixling.errors import MixlingError, choose
+from mixling.errors import MixlingError, choose, finite
 from mixling.machine import keep_memory, machine, versions
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
@@ -155,7 +155,7 @@ def make_shard(
 ) -> None:
     """Encode one shard and write it, whole or not at all."""
     ids, texts, more, tokens = ready
-    made = retriever.encode_head(tokens, precision=job["precision"], progress=progress)
+    made = retriever.encode_head(tokens, precision=job["precision"], progress=progress, names=ids)
     vectors = retriever.apply_tail(made, texts, job["role"], more.get("language"))
     largest = np.finfo(job["dtype"]).max
     beyond = np.flatnonzero((np.abs(vectors) > largest).any(1))
@@ -233,9 +233,13 @@ def load(folder: str | Path) -> tuple[list[str], np.ndarray]:
     return ids, np.concatenate(parts)
 
 
-def matrix(table: pa.Table) -> Sequence[np.ndarray]:
-    """The vectors of a shard's table, a float32 [rows, d] for each chunk."""
-    return [
+def matrix(table: pa.Table, whose: str = "stored vectors") -> Sequence[np.ndarray]:
+    """The vectors of a shard's table, a float32 [rows, d] for each chunk. Raises MixlingError where one is not finite."""
+    made = [
         c.flatten().to_numpy(zero_copy_only=False).reshape(len(c), -1).astype(np.float32)
         for c in table["vector"].chunks
     ]
+    begins = np.cumsum([0, *(len(x) for x in made)])
+    for begin, part in zip(begins, made, strict=False):
+        finite(part, lambda i, begin=begin: f"'{table['id'][int(begin) + i].as_py()}'", whose)  # type: ignore[misc]
+    return made

@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +63,7 @@ def vectors(
         made = retriever.encode_head(
             some,
             precision=precision,
+            names=[missing[k] for k in keys[begin : begin + SHARD]],
             progress=None if progress is None else lambda n, _, before=before: progress(before + n, total),  # type: ignore[misc]
         )
         done += sum(map(len, some))
@@ -93,7 +96,19 @@ def comparable(retriever: Retriever, made: np.ndarray) -> np.ndarray:
     """Vectors [n, d] of which dot products are the model's scores: of length one if it compares by cosine."""
     if retriever.similarity != "cosine":
         return made
-    return made / np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-12)
+    length = np.linalg.norm(made, axis=1, keepdims=True)
+    if not length.all():
+        _zero(retriever.name)
+    return made / np.maximum(length, 1e-12)
+
+
+@cache
+def _zero(model: str) -> None:
+    """Once a process."""
+    print(
+        f"mixling: {model}: the vectors of some texts are zero, so their cosine with every text is 0",
+        file=sys.stderr,
+    )
 
 
 def _key(retriever: Retriever, role: str | None, precision: str) -> str:

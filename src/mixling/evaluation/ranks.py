@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
+from mixling.errors import MixlingError
+
 if TYPE_CHECKING:
     from mixling.evaluation.tasks import Task
 
@@ -121,6 +123,11 @@ def ranks(
     for begin in range(0, queries, block):
         end = min(begin + block, queries)
         scores = score(begin, end)
+        if np.isnan(scores).any():
+            row, column = np.argwhere(np.isnan(scores))[0]
+            raise MixlingError(
+                f"the score of query {begin + row + 1} and passage '{ids[column]}' is NaN, so they cannot be ranked"
+            )
         keys = sort_keys(scores[:, by_language], place)
         if excluded is not None:
             row = np.flatnonzero(excluded[begin:end] >= 0)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, NotFinite
 from mixling.models.forward import forward
 
 if TYPE_CHECKING:
@@ -126,7 +126,10 @@ def agree(retriever: Retriever) -> None:
                 head = torch.nn.Sequential(*retriever.head())
                 alone = 1  # a budget of one token: each text in a call of its own, never padded
                 pooled = forward(head, tokens, retriever.pad, alone).cpu().numpy()
-                mine = retriever.apply_tail(pooled, texts, role, language["text_language"])
+                try:
+                    mine = retriever.apply_tail(pooled, texts, role, language["text_language"])
+                except NotFinite:  # encoding the user's texts names those that it happens to
+                    continue
                 if retriever.tokenizer.pad_token_id is None:
                     continue  # sentence-transformers cannot pad such a model's texts
                 model.max_seq_length = retriever.max_length

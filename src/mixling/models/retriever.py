@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mixling.errors import MixlingError, choose
+from mixling.errors import MixlingError, choose, finite
 from mixling.models import chain, shipped, stored, trust
 from mixling.models.forward import calls, forward
 from mixling.models.identify import identify
@@ -248,7 +248,7 @@ class Retriever:
         if not texts:
             return np.zeros((0, self.dimensions), np.float32)
         tokens = self.tokenize(texts, role)
-        made = self.encode_head(tokens, precision=precision, budget=budget, progress=progress)
+        made = self.encode_head(tokens, precision=precision, budget=budget, progress=progress, names=texts)
         return self.apply_tail(made, texts, role, languages)
 
     def by_language(self) -> LanguageMap | None:
@@ -269,8 +269,10 @@ class Retriever:
         precision: str = "fp32",
         budget: int | None = None,
         progress: Callable[[int, int], None] | None = None,
+        names: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """What `head` makes of tokenised texts: float32 [n, size]; arguments as in `encode`."""
+        """What `head` makes of tokenised texts: float32 [n, size]; arguments as in `encode`. names: the texts or their ids, by which
+        NotFinite calls one whose vector holds NaN or infinity."""
         choose(precision, PRECISIONS, "precision")
         lengths = [len(t) for t in tokens]
         done, total = 0, sum(lengths)
@@ -283,7 +285,7 @@ class Retriever:
                 part = forward(head, [tokens[i] for i in indices], self.pad, budget, first).cpu().numpy()
                 if not out.shape[1]:
                     out = np.empty((len(tokens), part.shape[1]), np.float32)
-                out[indices] = part
+                out[indices] = finite(part, lambda i, of=indices: _named(names, of[i]), self.name)  # type: ignore[misc]
                 done += sum(lengths[i] for i in indices)
                 if progress is not None:
                     progress(done, total)
@@ -313,7 +315,8 @@ class Retriever:
                 features.update(text_language=list(named), text_role=role)
             for module in modules:
                 features = module(features)
-        return features["sentence_embedding"].float().cpu().numpy()
+        made = features["sentence_embedding"].float().cpu().numpy()
+        return finite(made, lambda i: _named(texts, i), self.name)
 
     def save(self, folder: str | Path, card: str | None = None, origin: dict | None = None) -> None:
         """Write an ordinary sentence-transformers folder (complete or not at all) with prompts and card."""
@@ -333,6 +336,11 @@ class Retriever:
             (temporary / "origin.json").write_text(json.dumps(origin, indent=1, ensure_ascii=False))
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
+
+
+def _named(names: Sequence[str] | None, row: int) -> str:
+    """A text as a message names it: by its id or first characters, else by its place."""
+    return f"text {row + 1}" if names is None else repr(names[row][:60])
 
 
 def _plain(folder: str, pooling: str, device: str | None, trusted: bool) -> Any:

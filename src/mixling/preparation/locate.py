@@ -24,7 +24,7 @@ from mixling.corpora.files import claim, finished
 from mixling.corpora.sentences import spans
 from mixling.encoding.precision import precision as chosen
 from mixling.encoding.vectors import compared, fingerprint
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, finite_numbers
 from mixling.models.retriever import Retriever
 
 KEEP, MARGIN = 0.7, 0.15
@@ -63,6 +63,7 @@ def locate(
     answer (it may be right too). Work lies in OUT.part until the folder is whole; a killed call goes on there. Returns what
     was counted (also in OUT/locate.json); "agreement" is the share of known places that the model finds. trust_remote_code: as of Retriever. Raises MixlingError.
     """
+    finite_numbers(keep=keep, margin=margin)
     out = Path(out)
     corpus = source if isinstance(source, Corpus) else load(source, split, path=path, languages=languages)
     retriever = (

@@ -27,6 +27,7 @@ from mixling.corpora.files import claim, finished, read_array, write_array
 from mixling.corpora.windows import passage_windows
 from mixling.encoding.precision import precision as chosen
 from mixling.encoding.vectors import compared, fingerprint
+from mixling.errors import finite_numbers
 from mixling.evaluation.lexical import Bm25, words
 from mixling.evaluation.ranks import Dot, Scorer, best_first, by_ids
 from mixling.models.retriever import Retriever
@@ -57,6 +58,7 @@ def mine(
     Work lies in OUT.part until the folder is whole; a killed call goes on there. Returns what was counted (also in
     OUT/mine.json). trust_remote_code: as of Retriever. Raises MixlingError.
     """
+    finite_numbers(keep=keep)
     out = Path(out)
     corpus = source if isinstance(source, Corpus) else load(source, split, path=path, languages=languages)
     retriever = (

@@ -26,7 +26,7 @@ from mixling.corpora.corpus import LINKS, PASSAGES, QUESTIONS, Corpus
 from mixling.corpora.files import claim, finished, write_text
 from mixling.corpora.languages import base, script, tag
 from mixling.corpora.sentences import spans
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, finite_numbers
 from mixling.models.identify import identify, knows
 from mixling.models.retriever import Retriever
 from mixling.preparation.seq2seq import Command, Seq2Seq, Translator
@@ -73,6 +73,7 @@ def translate(
     retriever, those whose margin (preparation/similarity.py) is below `margin`. Work lies in OUT.part; a killed call goes
     on. trust_remote_code: as of Retriever. Returns the counts. Raises MixlingError.
     """
+    finite_numbers(ratio=ratio, margin=margin)
     out, targets = Path(out), [tag(x) for x in to]
     if (model is None) == (command is None):
         raise MixlingError("say who translates: either a model or a command")

@@ -56,7 +56,7 @@ COLUMNS = (("monolingual", "mAP"), ("cross-lingual", "mAP"), ("pool", "mAP"), ("
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Variant(_Part):
@@ -170,6 +170,10 @@ def planned(file: Path) -> StudyConfig:
             f"{file}: two variants or seeds are kept as '{twice[0].name}'; give each variant a name and each seed a number of its own"
         )
     for variant in plan.variants:
+        if variant.seeds == []:
+            raise MixlingError(
+                f"{file}: variant '{variant.name}': seeds is empty; leave it out for all of the study's"
+            )
         if not set(variant.seeds or []) <= set(plan.study.seeds):
             raise MixlingError(
                 f"{file}: variant '{variant.name}': seeds {variant.seeds} are not all of the study's {plan.study.seeds}"

@@ -28,7 +28,7 @@ from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.files import claim, read_array, write_array, write_text
 from mixling.corpora.languages import tag
-from mixling.errors import MixlingError, choose
+from mixling.errors import MixlingError, choose, finite_numbers
 from mixling.evaluation.coverage import pieces
 from mixling.machine import has_bf16, keep_memory, machine, versions
 from mixling.models.card import adapted
@@ -99,6 +99,7 @@ def adapt(
     (which is small: a mean over dimensions); margin: drop pairs below it (preparation/similarity.py), None: keep all; steps of `batch` pairs. `out` is a run that goes on
     when called again; trust_remote_code: as of Retriever. Returns what was done (also in out/run.json). Raises MixlingError.
     """
+    finite_numbers(distil=distil, margin=margin, lr=lr)
     out, targets = Path(out), [tag(x) for x in languages]
     beside = {tag(a): tag(b) for a, b in (related or {}).items()}
     for name in objectives:
@@ -258,9 +259,14 @@ def _loop(
                 (v * (job["distil"] if k == "distil" else 1.0) for k, v in losses.items()), torch.zeros(())
             )
             if not torch.isfinite(total.detach()):
-                raise MixlingError(f"the loss is {float(total.detach())} at step {step}; lower --lr")
+                raise MixlingError(
+                    f"the loss is {float(total.detach())} at step {step}; lower --lr (now {job['lr']:g})"
+                )
             total.backward()
-            torch.nn.utils.clip_grad_norm_(weights, 1.0)
+            if not torch.isfinite(torch.nn.utils.clip_grad_norm_(weights, 1.0)):
+                raise MixlingError(
+                    f"the gradient is not finite at step {step}; lower --lr (now {job['lr']:g})"
+                )
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             log.update({k: float(v.detach()) for k, v in losses.items()})

@@ -270,12 +270,12 @@ def _step(
             precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32",
         ) / len(turns)
     if not math.isfinite(total):
-        raise MixlingError(
-            f"the loss is {total} at step {step}; lower training.lr or raise objective.temperature"
-        )
+        raise MixlingError(_stopped(t, f"the loss is {total}", step, rate))
     add_up(weights, table)  # the objective's own weights see the whole batch on every process
     weights = [*weights, *objective.parameters()]
     norm = clip(weights, table, t.clip)
+    if not math.isfinite(norm):  # before the weights take it
+        raise MixlingError(_stopped(t, f"the gradient's norm is {norm}", step, rate))
     optimizer.step()
     forget(weights, table)
     seconds = time.perf_counter() - begun
@@ -289,6 +289,15 @@ def _step(
         "seconds": round(seconds, 3),
         "pairs_per_second": sum(len(turn.batch.questions) for turn in turns) / seconds,
     }
+
+
+def _stopped(t: TrainingConfig, what: str, step: int, rate: float) -> str:
+    """Why a run stops, and what is kept of it."""
+    kept = step // t.checkpoint_every * t.checkpoint_every
+    return (
+        f"{what} at step {step}, learning rate {rate:.3g}; lower training.lr (now {t.lr:g}) or raise objective.temperature, with "
+        f"another --out. {f'The checkpoint of step {kept} is kept' if kept else 'No checkpoint was due yet'}."
+    )
 
 
 def _seconds(log: Path) -> float:
