@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import re
+import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -284,17 +285,27 @@ def claim(
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
         before = before if older is None else older(before)
-        wrong = [k for k in {**before, **job} if before.get(k) != job.get(k)]
+        wrong = [k for k, v in before.items() if v != job.get(k)]
         if wrong:
             raise MixlingError(
                 f"{folder}: holds a run of another configuration ({', '.join(wrong)}); choose another --out or remove "
                 "the folder"
             )
+        _not_known(folder, before, job)
         return False
     if folder.exists() and any(folder.iterdir()):
         raise MixlingError(f"{folder}: is not empty and holds no run; choose another --out")
     write_text(path, json.dumps(job, indent=1, ensure_ascii=False))
     return True
+
+
+def _not_known(folder: Path, before: dict[str, Any], job: dict[str, Any]) -> None:
+    lacking = [k for k in job if k not in before]
+    if lacking:
+        print(
+            f"mixling: {folder}: an earlier version began it and did not keep {', '.join(lacking)}, which may differ",
+            file=sys.stderr,
+        )
 
 
 def finished(report: Path, job: dict[str, Any], what: str) -> dict[str, Any] | None:
@@ -303,8 +314,12 @@ def finished(report: Path, job: dict[str, Any], what: str) -> dict[str, Any] | N
     folder = report.parent
     if report.exists():
         done = json.loads(report.read_text(encoding="utf-8"))
-        if any(done.get(k) != v for k, v in job.items()):
-            raise MixlingError(f"{folder}: holds what another call {what}; choose another --out or remove it")
+        wrong = [k for k, v in job.items() if done.get(k, v) != v]
+        if wrong:
+            raise MixlingError(
+                f"{folder}: holds what another call {what} ({', '.join(wrong)}); choose another --out or remove it"
+            )
+        _not_known(folder, done, job)
         return done
     if folder.exists():
         raise MixlingError(f"{folder}: exists already and was not {what}; choose another --out")

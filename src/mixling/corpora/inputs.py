@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -33,6 +34,10 @@ def unchanged(
     path, now = folder / NAME, versions()
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     known: dict[str, str] = {**(before or {}), **kept.get("inputs", {})}
+    of = kept.get("versions", now)
+    other = [f"{k} {of.get(k)}, now {now.get(k)}" for k in SAID if of.get(k) != now.get(k)]
+    if other:
+        _say(folder, f"was begun with {'; '.join(other)}")
     wrong = [f"{k} (was {known[k][:12]}, is {v[:12]})" for k, v in inputs.items() if known.get(k, v) != v]
     if wrong:
         raise MixlingError(
@@ -40,17 +45,28 @@ def unchanged(
             + (fix or "choose another --out, remove the folder, or bring back what it was begun with")
         )
     lacking = [k for k in inputs if k not in known]
-    if lacking and not new:
+    if lacking and not new and not kept:
         _say(
             folder, f"was begun before hashes were kept, so whether {', '.join(lacking)} changed is not known"
         )
-    of = kept.get("versions", now)
-    other = [f"{k} {of.get(k)}, now {now.get(k)}" for k in SAID if of.get(k) != now.get(k)]
-    if other:
-        _say(folder, f"was begun with {'; '.join(other)}")
     if lacking:
         whole = {"inputs": {**known, **inputs}, "versions": of}
         write_text(path, json.dumps(whole, indent=1, ensure_ascii=False))
+
+
+def files_hash(folder: str) -> str:
+    """SHA-256 of a model folder's files but its README; of the name where it is none."""
+    found, path = hashlib.sha256(folder.encode() if not Path(folder).is_dir() else b""), Path(folder)
+    for file in sorted(p for p in path.rglob("*") if p.is_file() and p.name != "README.md"):
+        found.update(file.relative_to(path).as_posix().encode())
+        found.update(digest(file).encode())
+    return found.hexdigest()
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of a file."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _say(folder: Path, what: str) -> None:

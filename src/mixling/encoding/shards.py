@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,10 +25,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mixling.corpora.files import facts, parquet, write_text
+from mixling.corpora.inputs import digest
 from mixling.corpora.texts import TextFile, text_file
 from mixling.corpora.values import TITLES
 from mixling.encoding.precision import precision as chosen
-from mixling.encoding.vectors import fingerprint
+from mixling.encoding.vectors import fingerprint, reading
 from mixling.errors import MixlingError, choose, finite
 from mixling.machine import keep_memory, machine, versions
 from mixling.models.retriever import Retriever
@@ -108,8 +110,15 @@ def prepare(
         "bytes": source.path.stat().st_size,
         "rows": source.rows,
         "shard": shard,
+        "content": digest(source.path),
+        "reading": reading(retriever),
     }
-    wrong = [k for k, v in asked.items() if job and job[k] != v]
+    wrong = [k for k, v in asked.items() if k in job and job[k] != v]
+    if job and "content" not in job:
+        print(
+            f"mixling: {out}: begun by an earlier version, which did not keep whether the file's content changes",
+            file=sys.stderr,
+        )
     if job and precision not in ("auto", job["precision"]):
         wrong.append("precision")
     if wrong:

@@ -25,9 +25,13 @@ from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
 SHARD = 2048
-# of a tokenizer's settings those of its last call; of a configuration those of its files
+# of a tokenizer's settings those of its last call; of a configuration what changes vectors and no weight tells
 CALL = ("truncation", "padding")
-WRITTEN = ("_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype", "auto_map")
+SHAPE = (
+    "hidden_act", "hidden_activation", "activation", "activation_function", "num_attention_heads", "num_key_value_heads",
+    "layer_norm_eps", "norm_eps", "rms_norm_eps", "position_embedding_type", "rope_theta", "sliding_window",
+    "local_attention", "global_attn_every_n_layers", "pad_token_id", "is_decoder",
+)  # fmt: skip
 
 
 def vectors(
@@ -129,10 +133,9 @@ def reading(retriever: Retriever) -> str:
     backend = getattr(retriever.tokenizer, "backend_tokenizer", None)
     words = {} if backend is None else json.loads(backend.to_str())
     config = getattr(getattr(retriever.model[0], "auto_model", None), "config", None)
-    sizes = {} if config is None else config.to_diff_dict()
-    for known, names in ((words, CALL), (sizes, WRITTEN)):
-        for name in names:
-            known.pop(name, None)
+    sizes = {name: getattr(config, name, None) for name in SHAPE}
+    for name in CALL:
+        words.pop(name, None)
     return hashlib.sha256(json.dumps([words, sizes], sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -23,7 +23,7 @@ from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.files import claim, finished
 from mixling.corpora.sentences import spans
 from mixling.encoding.precision import precision as chosen
-from mixling.encoding.vectors import compared, fingerprint
+from mixling.encoding.vectors import compared, fingerprint, identity
 from mixling.errors import MixlingError, finite_numbers
 from mixling.models.retriever import Retriever
 
@@ -72,6 +72,8 @@ def locate(
     job = {
         "model": retriever.name,
         "encoder": fingerprint(retriever),
+        "identity": identity(retriever),
+        "precision": precision,
         "corpus": corpus.fingerprint(),
         "negatives": negatives,
         "keep": keep,

@@ -26,7 +26,7 @@ from mixling.corpora.corpus import NEGATIVES, Corpus
 from mixling.corpora.files import claim, finished, read_array, write_array
 from mixling.corpora.windows import passage_windows
 from mixling.encoding.precision import precision as chosen
-from mixling.encoding.vectors import compared, fingerprint
+from mixling.encoding.vectors import compared, fingerprint, identity
 from mixling.errors import finite_numbers
 from mixling.evaluation.lexical import Bm25, words
 from mixling.evaluation.ranks import Dot, Scorer, best_first, by_ids
@@ -71,6 +71,8 @@ def mine(
     job = {
         "model": "bm25" if retriever is None else retriever.name,
         "encoder": None if retriever is None else fingerprint(retriever),
+        "identity": None if retriever is None else identity(retriever),
+        "precision": precision,
         "corpus": corpus.fingerprint(),
         "negatives": negatives,
         "keep": keep,

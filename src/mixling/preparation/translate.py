@@ -24,11 +24,13 @@ from mixling.corpora import folder
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import LINKS, PASSAGES, QUESTIONS, Corpus
 from mixling.corpora.files import claim, finished, write_text
+from mixling.corpora.inputs import files_hash
 from mixling.corpora.languages import base, script, tag
 from mixling.corpora.sentences import spans
 from mixling.errors import MixlingError, finite_numbers
 from mixling.models.identify import identify, knows
 from mixling.models.retriever import Retriever
+from mixling.models.weights import in_hub_cache
 from mixling.preparation.seq2seq import Command, Seq2Seq, Translator
 from mixling.preparation.similarity import margins
 from mixling.progress import Progress
@@ -89,6 +91,8 @@ def translate(
         "similarity": similarity,
         "margin": margin,
         "beams": beams if model else None,
+        "model_files": _files(model),
+        "similarity_files": _files(similarity),
     }
     done = finished(out / "translate.json", job, "translated")
     if done is not None:
@@ -118,6 +122,12 @@ def translate(
     folder.write(whole, out, split or "train", more=more)
     shutil.rmtree(part)
     return report
+
+
+def _files(name: str | None) -> str | None:
+    """The hash of a model's files, where they are on this machine."""
+    folder = name if name is None or Path(name).is_dir() else in_hub_cache(name)
+    return None if folder is None else files_hash(folder)
 
 
 def missing(corpus: Corpus, targets: Sequence[str], pivot: str) -> list[Wanted]:

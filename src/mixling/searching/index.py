@@ -23,7 +23,7 @@ import torch
 from mixling.corpora.languages import said, tag
 from mixling.corpora.values import TITLES, titled
 from mixling.encoding.precision import precision as chosen
-from mixling.encoding.vectors import comparable, fingerprint
+from mixling.encoding.vectors import comparable, fingerprint, reading
 from mixling.errors import MixlingError, Skipped
 from mixling.machine import keep_memory, versions
 from mixling.models.retriever import Retriever
@@ -181,6 +181,7 @@ def _info(retriever: Retriever, size: int, overlap: int) -> dict[str, Any]:
     return {
         "model": str(name.resolve()) if name.is_dir() else retriever.name,
         "encoder": fingerprint(retriever),
+        "reading": reading(retriever),
         "prompts": {r: retriever.prompt(r) for r in ("query", "passage")},
         "dimensions": retriever.dimensions,
         "size": size,
@@ -192,7 +193,9 @@ def _info(retriever: Retriever, size: int, overlap: int) -> dict[str, Any]:
 
 def _same(store: Store, mine: dict[str, Any]) -> None:
     """Raises MixlingError where a store was made otherwise."""
-    for key in ("encoder", "prompts", "size", "overlap", "titles"):
+    for key in ("encoder", "reading", "prompts", "size", "overlap", "titles"):
+        if key == "reading" and key not in store.info:  # of an earlier version
+            continue
         if store.info.get(key) != mine.get(key):
             was, now = (str(x.get(key))[:60] for x in (store.info, mine))
             what = "way of reading titles" if key == "titles" else key

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mixling.encoding.vectors import fingerprints
+from mixling.encoding.vectors import fingerprints, reading
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.searching.store import FACTS, Store
@@ -41,6 +41,8 @@ def makes(retriever: Retriever, info: dict[str, Any]) -> bool:
 def behind(retriever: Retriever, info: dict[str, Any]) -> list[torch.nn.Module] | None:
     """What a model has behind the one that made the vectors of a store with these facts, as a map behind an encoder: no module
     where it is that very model, None where it is another."""
+    if info.get("reading", reading(retriever)) != reading(retriever):
+        return None
     if any(retriever.prompt(r) != p for r, p in info["prompts"].items()):
         return None
     end = next((n for n, name in fingerprints(retriever).items() if name == info["encoder"]), None)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from mixling.corpora.catalogue import load, located
+from mixling.corpora.inputs import unchanged
 from mixling.corpora.languages import name as language_name
 from mixling.evaluation.benchmarks import task
 from mixling.evaluation.measure import measure
@@ -26,6 +27,7 @@ from mixling.models.weights import DEFAULT
 from mixling.progress import clock
 from mixling.reports.compare import compare
 from mixling.reports.terminal import show
+from mixling.studies.inputs import of_variant
 from mixling.training.train import train
 
 QUESTION = "sleep.2.1"
@@ -41,13 +43,16 @@ def demo(
     minutes: what training may take; model: the encoder to begin with.
     """
     out, begun = Path(out), time.monotonic()
+    new = not (out.is_dir() and any(out.iterdir()))
     out.mkdir(parents=True, exist_ok=True)
+    tasks = _tasks()
+    asked = {"model": model, "minutes": f"{minutes:g}", **of_variant(None, model, {}, tasks, "", {})}
+    unchanged(out, asked, new)
     rate = matrix_rate(0.3)
     precision = "bf16" if has_bf16() else "fp32"
     say(
         f"This machine multiplies {rate['fp32']:.0f} GFLOP/s in fp32 and {rate['bf16']:.0f} in bf16; using {precision}."
     )
-    tasks = _tasks()
     say(
         f"1. Audit of {model} as it is, on {', '.join(t.name for t in tasks)}: "
         f"{sum(len(t.queries) + len(t.candidates) for t in tasks)} texts, each encoded once."

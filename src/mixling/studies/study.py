@@ -41,6 +41,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from mixling.corpora.files import write_text
+from mixling.corpora.inputs import unchanged
 from mixling.debiasing.debias import debias
 from mixling.errors import MixlingError, choose
 from mixling.evaluation.benchmarks import DEVELOPMENT, TASKS
@@ -49,6 +50,7 @@ from mixling.evaluation.result import Result
 from mixling.evaluation.rows import of_task, task_comparison
 from mixling.machine import machine, versions
 from mixling.reports.evaluate import evaluate, write
+from mixling.studies.inputs import of_variant
 from mixling.training.reading import checked, read, toml_of
 from mixling.training.train import train
 
@@ -116,19 +118,24 @@ def study(
     }
     tasks = named(plan.study.tasks)
     plan.study.tasks = [t.name for t in tasks]  # a folder of one's own is called otherwise in results
+    known: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
     measured: dict[str, list[Result]] = {}
     for number, ((name, seed), config) in enumerate(configs.items(), 1):
         place = run_folder(folder, name, seed)
         log(f"[{number}/{len(configs)}] {name}, seed {seed}")
         kept = Result.load(place / "results") if (place / "results" / "summary.json").exists() else None
+        variant = next(v for v in plan.variants if v.name == name)
+        model = None if config is not None else variant.model or read(plan.base).model.name
+        now = of_variant(config, model, variant.debias, tasks, plan.study.precision, known)
+        before = {} if kept is None else {f"task '{t}'": e["data"] for t, e in kept.summary["tasks"].items()}
+        unchanged(place, now, kept is None, before, f"remove {place}, or choose another --out")
         lacking = [t for t in tasks if kept is None or t.name not in kept.summary["tasks"]]
         if lacking:
             shelf = folder / "vectors" if config is None else None  # one encoding for all that is not trained
-            variant = next(v for v in plan.variants if v.name == name)
-            model = _model(plan, variant, config, place / "run", shelf, trust)
+            measures = _model(plan, variant, config, place / "run", shelf, trust)
             made = evaluate(
-                model, lacking, precision=plan.study.precision, keep=shelf, trust_remote_code=trust
+                measures, lacking, precision=plan.study.precision, keep=shelf, trust_remote_code=trust
             )
             write(made if kept is None else kept.with_tasks_of(made), place / "results")
             if not keep_models:

@@ -28,6 +28,7 @@ from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.files import claim, read_array, write_array, write_text
 from mixling.corpora.languages import tag
+from mixling.encoding.vectors import identity
 from mixling.errors import MixlingError, choose, finite_numbers
 from mixling.evaluation.coverage import pieces
 from mixling.machine import has_bf16, keep_memory, machine, versions
@@ -105,8 +106,10 @@ def adapt(
     for name in objectives:
         choose(name, OBJECTIVES, "objective")
     sources = [b if isinstance(b, Corpus) else _source(b) for b in bitext]
+    base = Retriever(model, trust_remote_code=trust_remote_code)
     job = {
         "model": model,
+        "identity": identity(base),
         "bitext": {c.name: c.fingerprint() for c in sources},
         "languages": targets,
         "related": beside,
@@ -126,7 +129,6 @@ def adapt(
         return json.loads((out / "run.json").read_text())
     keep_memory()
     begun = time.perf_counter()
-    base = Retriever(model, trust_remote_code=trust_remote_code)
     rows = [p for c in sources for p in pairs(c, targets, beside, tag(pivot))]
     for language in targets:
         if not any(p.language == language for p in rows):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from mixling.corpora.inputs import NAME, unchanged
+from mixling.corpora.inputs import NAME, files_hash, unchanged
 from mixling.debiasing.debias import read_source
 from mixling.encoding.vectors import identity
 from mixling.errors import MixlingError
@@ -19,23 +20,39 @@ from mixling.training.mapped import fitted_on
 from mixling.training.prepare import corpus_of
 
 
-def inputs(settings: Config) -> dict[str, str]:
-    """{what: SHA-256 of its content}."""
+def inputs(settings: Config, known: dict[str, str] | None = None) -> dict[str, str]:
+    """{what: SHA-256 of its content}. known: hashes of earlier calls by what was read, to be filled and read from."""
+    known = {} if known is None else known
+
+    def once(key: object, digest: Callable[[], str]) -> str:
+        name = repr(key)
+        if name not in known:
+            known[name] = digest()
+        return known[name]
+
+    m, skip = settings.model, settings.data.skip_bad
     found = {
-        f"source '{s.name}'": corpus_of(s, settings.data.skip_bad).fingerprint()
+        f"source '{s.name}'": once((s, skip), lambda s=s: corpus_of(s, skip).fingerprint())  # type: ignore[misc]
         for s in settings.data.sources
     }
-    found[f"model '{settings.model.name}'"] = identity(begin(settings.model, "cpu"))
+    found[f"model '{m.name}'"] = once(m, lambda: identity(begin(m, "cpu")))
     for term in settings.objective.terms:
         if term.teacher is not None:
-            found[f"teacher '{term.teacher}'"] = files_hash(locate(term.teacher)[0])
-    languages = settings.model.map.languages if settings.model.map else None
+            found[f"teacher '{term.teacher}'"] = once(term.teacher, partial(_teacher, term.teacher))
+    languages = m.map.languages if m.map else None
     for name in fitted_on(settings):
-        found[f"map's source '{name}'"] = read_source(name, languages)[0].fingerprint()
+        found[f"map's source '{name}'"] = once(
+            (name, languages),
+            lambda n=name: read_source(n, languages)[0].fingerprint(),  # type: ignore[misc]
+        )
     if settings.training.validation:
         name = settings.training.validation.task
-        found[f"task '{name}'"] = task(name).fingerprint()
+        found[f"task '{name}'"] = once(("task", name), lambda: task(name).fingerprint())
     return found
+
+
+def _teacher(name: str) -> str:
+    return files_hash(locate(name)[0])
 
 
 def same_inputs(settings: Config, out: Path, new: bool) -> None:
@@ -57,13 +74,3 @@ def same_inputs(settings: Config, out: Path, new: bool) -> None:
         )
         return
     unchanged(out, now, new, before)
-
-
-def files_hash(folder: str) -> str:
-    """SHA-256 of a model folder's files but its README; of the name where it is none."""
-    digest, path = hashlib.sha256(folder.encode() if not Path(folder).is_dir() else b""), Path(folder)
-    for file in sorted(p for p in path.rglob("*") if p.is_file() and p.name != "README.md"):
-        digest.update(file.relative_to(path).as_posix().encode())
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
-    return digest.hexdigest()
