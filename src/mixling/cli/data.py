@@ -128,8 +128,12 @@ def convert(
     from mixling.corpora.folder import write
 
     corpus = load(name, split, path=path, skip_bad=skip_bad)
-    write(corpus, out, split or "train", parquet)
+    several = write(corpus, out, split or "train", parquet)
+    for line in corpus.skipped[:20]:
+        typer.echo(f"skipped: {line}")
     typer.echo(
         f"{out}: {corpus.questions.num_rows} questions, {corpus.passages.num_rows} passages"
         + (f", {len(corpus.skipped)} bad rows skipped" if corpus.skipped else "")
     )
+    if several:
+        typer.echo(f"{several} ids stand in several languages: each has its language before it, as in sw:12")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from mixling.corpora.corpus import Corpus
+from mixling.corpora.values import titled
 
 
-def windows(corpus: Corpus, width: int) -> list[str]:
-    """For each link of a corpus, the window of its passage round the answer."""
+def windows(corpus: Corpus, width: int, titles: bool = False) -> list[str]:
+    """For each link of a corpus, the window of its passage round the answer; titles: with the passage's title before it."""
     passages, links = corpus.passages["text"].to_pylist(), corpus.links.to_pydict()
+    heads = corpus.passages["title"].to_pylist() if titles else [None] * len(passages)
     return [
-        window(passages[p], -1 if a is None else a, -1 if b is None else b, width)
+        titled(heads[p], window(passages[p], -1 if a is None else a, -1 if b is None else b, width))
         for p, a, b in zip(links["passage"], links["start"], links["end"], strict=True)
     ]
 
@@ -25,14 +27,18 @@ def first_links(corpus: Corpus) -> np.ndarray:
 
 
 def passage_windows(corpus: Corpus, width: int | None) -> list[str]:
-    """For each passage the window round the first answer that is known in it (from its beginning if none is); None: all."""
-    texts = corpus.passages["text"].to_pylist()
+    """For each passage its title and the window round the first answer that is known in it (from its beginning if none is);
+    None: all."""
+    texts, titles = (corpus.passages[c].to_pylist() for c in ("text", "title"))
     if width is None:
-        return texts
+        return [titled(*both) for both in zip(titles, texts, strict=True)]
     start, end = (corpus.links[c].fill_null(-1).to_numpy() for c in ("start", "end"))
     link = first_links(corpus)
     spans = [(int(start[i]), int(end[i])) if i >= 0 else (-1, -1) for i in link]
-    return [window(text, *span, width) for text, span in zip(texts, spans, strict=True)]
+    return [
+        titled(title, window(text, *span, width))
+        for title, text, span in zip(titles, texts, spans, strict=True)
+    ]
 
 
 def window(text: str, start: int, end: int, width: int) -> str:

@@ -62,7 +62,7 @@ def of_corpus(
     return Stock(
         corpus,
         encode(corpus.questions["text"].to_pylist(), "query"),
-        encode(windows(corpus, width), "passage"),
+        encode(windows(corpus, width, titles=True), "passage"),
         bitext,
     )
 

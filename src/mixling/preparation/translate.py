@@ -244,7 +244,9 @@ def joined(
         if not keep:
             continue
         row = tables[w.side][w.row]
-        new = {**row, "id": f"{row['id']}:{w.target}", "text": " ".join(sentences), "language": w.target}
+        text = " ".join(sentences)
+        key = text if row["id"] == row["text"] else f"{row['id']}:{w.target}"
+        new = {**row, "id": key, "text": text, "language": w.target}
         if w.side == "passage":
             edges = np.cumsum([0, *(len(s) + 1 for s in sentences)])
             places = [(int(a), int(b) - 1) for a, b in pairwise(edges)]

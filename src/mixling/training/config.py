@@ -55,7 +55,7 @@ class DataConfig(_Part):
         "known), cut at spaces; whole: the passage as it is, cut at max_passage_length tokens",
     )
     window: _POSITIVE = Field(600, description="characters of a window")
-    titles: bool = Field(False, description="a passage's title before its text, as DPR has it")
+    titles: bool = Field(True, description="a passage's title before its text, as evaluate, encode and index read it")
     skip_bad: bool = Field(False, description="go on over bad rows; they are counted and listed")
 
     @field_validator("sources", mode="before")

@@ -12,6 +12,7 @@ from mixling.batches.permutation import mix, one_of
 from mixling.batches.schedule import BatchPlan, Schedule
 from mixling.batches.units import Rows
 from mixling.corpora.corpus import Corpus
+from mixling.corpora.values import titled
 from mixling.corpora.windows import first_links, window
 
 
@@ -179,4 +180,4 @@ class Pairs:
         if self.window is not None:
             text = window(text, int(span[0]), int(span[1]), self.window)
         title = self.title[s][passage].as_py() if self.title else None
-        return f"{title} {text}" if title else text
+        return titled(title, text)
