@@ -26,6 +26,7 @@ _AS_WRITTEN = {
 }  # fmt: skip
 # territories whose written standards published sets keep apart from the language's other texts
 APART = ("pt-BR", "es-419", "fa-AF", "ti-ER", "ti-ET")
+LONGEST_NAME = 80  # characters: the search for a longer name takes seconds
 _RIGHT_TO_LEFT = {"Arab", "Hebr", "Thaa", "Syrc", "Nkoo", "Adlm", "Rohg"}
 # POSIX and the names of translations: de_DE.UTF-8, sr_RS@latin
 _LOCALE = re.compile(r"([A-Za-z]{2,3}(?:[_-][A-Za-z0-9]+)*)(?:\.[\w-]+)?(?:@(\w+))?")
@@ -36,10 +37,11 @@ _NAME = re.compile(r"([^(（\[-]+?)\s*[(（\[-]([^)）\]-]+)[)）\]]?")
 def tag(written: str) -> str:
     """The BCP-47 tag of a language as people write it. Raises MixlingError when it is none."""
     try:
-        if not isinstance(written, str):
+        if not isinstance(written, str) or len(written) > LONGEST_NAME:
             raise LookupError
         return _tag(written.strip())
     except LookupError:
+        written = str(written)[:LONGEST_NAME]
         raise MixlingError(
             f"'{written}' is no language{_hint(written)}; write a BCP-47 tag such as en, sw, zh-Hant, "
             "an ISO 639-3 code such as swa, or an English name"

@@ -32,7 +32,7 @@ CONFIGURATIONS = (
 ARGUMENTS = ("model_args", "model_kwargs", "config_args", "config_kwargs")
 # how sentence-transformers' Transformer hands trust on
 PASSED_ON = ("model_kwargs", "processor_kwargs", "config_kwargs")
-SMALLEST = 1 << 26  # bytes: a model that claims less is not weighed
+SMALLEST = 1 << 20  # bytes: a model that claims less is not weighed
 SHARED = 32  # times that a model may be larger than its weights' files (4 bits a number, layers that share their weights)
 
 
@@ -191,7 +191,7 @@ def _weigh(folder: Path, name: str) -> None:
     inner = size("intermediate_size", "d_ff", "hidden_dim", "encoder_ffn_dim")
     words = size("vocab_size") * min(hidden, size("embedding_size") or hidden)
     places = size("max_position_embeddings", "n_positions") + size("type_vocab_size")
-    claimed = words + places * hidden + hidden * max(hidden, inner) + layers * hidden
+    claimed = words + places * hidden + hidden * max(hidden, inner) + layers * max(hidden, 32)
     claimed += size("in_features") * size("out_features")  # of Dense
     languages = config.get("languages")
     claimed += size("size") * (2 + size("directions")) * len(languages if isinstance(languages, list) else ())

@@ -200,7 +200,7 @@ def _same(store: Store, mine: dict[str, Any]) -> None:
             was, now = (str(x.get(key))[:60] for x in (store.info, mine))
             what = "way of reading titles" if key == "titles" else key
             raise MixlingError(
-                f"the store was made with another {what} ({was}, not {now}), by {store.info['model']}; index into another "
+                f"the store was made with another {what} ({was}, not {now}), by {store.info.get('model')}; index into another "
                 "--store, or with what it was made with"
             )
 

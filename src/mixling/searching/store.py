@@ -47,9 +47,11 @@ def about(raw: bytes, where: Path | str) -> dict[str, Any]:
         isinstance(m, list) and size in (None, len(m)) and all(type(x) in (int, float) for x in m)
         for m in info.get("means", {}).values()
     )
+    if "means" in info and set(info["means"]) != set(info.get("languages", ())):
+        right = False
     if not right or not all(isinstance(x, str) for x in info.get("prompts", {}).values()):
         raise MixlingError(
-            f"{where}: 'means' or 'prompts' are not what Mixling writes; index the documents again"
+            f"{where}: 'means', 'languages' or 'prompts' are not what Mixling writes; index the documents again"
         )
     return info
 
