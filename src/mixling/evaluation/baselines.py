@@ -75,6 +75,7 @@ class Dense:
     def __init__(self, retriever: Retriever, precision: str = "fp32", keep: Path | None = None):
         self.retriever, self.precision, self.keep = retriever, precision, keep
         self.name, self.origin, self.documents = retriever.name, retriever.origin, retriever
+        self.stored = retriever.stored
 
     def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
         queries, candidates, counted = unit_vectors(
@@ -123,6 +124,7 @@ class Late:
     def __init__(self, retriever: Retriever, precision: str = "fp32"):
         self.retriever, self.precision, self.documents = retriever, precision, retriever
         self.name, self.origin = f"late:{retriever.name}", retriever.origin
+        self.stored = retriever.stored
 
     def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
         texts = one.titled()

@@ -65,6 +65,7 @@ def measure(
     summary: dict[str, Any] = {
         "model": ranker.name,
         "origin": ranker.origin,
+        "stored": getattr(ranker, "stored", ""),  # number format of the weights, computed in `precision`
         "precision": precision,
         "context": context,
         "tasks": {},

@@ -26,6 +26,7 @@ def finish(settings: Config, out: Path, retriever: Retriever, facts: dict[str, A
         map_after(settings, retriever, out, facts["precision"])
     run = {
         **facts,
+        "base_stored": retriever.stored,
         "config": settings.model_dump(mode="json"),
         "versions": versions(),
         "machine": machine(),
