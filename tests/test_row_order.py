@@ -167,6 +167,40 @@ def beir(folder, word, n=3):
     return str(folder)
 
 
+@pytest.mark.parametrize("form", ["", "+bm25", "+bm25:rrf"])
+def test_lines_of_a_folder_in_another_order_give_the_same_figures(form, tmp_path):
+    """With texts that stand twice, scores that are equal, grades, and questions that share no word with a passage."""
+    words = ["lake", "reed", "crane", "winter", "south"]
+    corpus = [
+        {
+            "_id": f"d{i}",
+            "language": "en" if i % 3 else "de",
+            "text": f"{words[i % 5]} {words[i % 2]} {i // 4}",
+        }
+        for i in range(40)
+    ]
+    asked = [
+        {"_id": f"q{i}", "language": "de" if i % 2 else "en", "text": words[i] if i < 5 else "xyzzy"}
+        for i in range(8)
+    ]
+    judged = [f"q{i}\td{(7 * i + j * 11) % 40}\t{1 + j}\n" for i in range(8) for j in range(3)]
+    figures = []
+    for seed in range(4):
+        rng, place = np.random.default_rng(seed), tmp_path / str(seed) / "lake"
+        (place / "qrels").mkdir(parents=True)
+        mixed = [rng.permutation(len(x)) if seed else np.arange(len(x)) for x in (corpus, asked, judged)]
+        for name, rows, order in (("corpus", corpus, mixed[0]), ("queries", asked, mixed[1])):
+            (place / f"{name}.jsonl").write_text("".join(json.dumps(rows[i]) + "\n" for i in order))
+        (place / "qrels/test.tsv").write_text(
+            "query-id\tcorpus-id\tscore\n" + "".join(judged[i] for i in mixed[2])
+        )
+        model = Coarse() if not form else Fused(Coarse(), "rrf" if "rrf" in form else "mean")
+        entry = measure(model, [str(place)]).summary["tasks"]["lake"]
+        figures.append(flat({k: entry[k] for k in FIGURES if k in entry}))
+    for other in figures[1:]:
+        assert other == pytest.approx(figures[0], nan_ok=True, abs=1e-12)
+
+
 def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path, monkeypatch):
     given = [
         beir(tmp_path / x, y)

@@ -157,6 +157,8 @@ def from_corpus(
             place = (language, title or "", text[start:end])
             if place in seen:
                 skipped["identical candidates"] += 1
+                if own and key != text:  # the smallest of their ids, whichever comes first
+                    ids[seen[place]] = min(ids[seen[place]], own)
             else:
                 seen[place] = len(texts)
                 texts.append(
