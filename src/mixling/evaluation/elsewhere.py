@@ -6,6 +6,7 @@ from typing import Any
 
 from mixling.corpora.corpus import Builder
 from mixling.corpora.languages import tag
+from mixling.corpora.values import grade, id_text, missing, passage_text
 from mixling.errors import MixlingError
 from mixling.evaluation.tasks import Task, from_corpus
 
@@ -33,7 +34,8 @@ def from_mteb(name: str, splits: tuple[str, ...] = ("test", "dev", "validation")
 
 def read_mteb(found: Any, splits: tuple[str, ...] = ("test", "dev", "validation")) -> Task:
     """A loaded mteb retrieval task as a Task."""
-    builder = Builder(found.metadata.name)
+    name = found.metadata.name
+    builder = Builder(name)
     for subset, parts in found.dataset.items():
         split = next((s for s in splits if s in parts), None)
         if split is None:
@@ -42,18 +44,19 @@ def read_mteb(found: Any, splits: tuple[str, ...] = ("test", "dev", "validation"
         asked, answered = _languages(found.metadata, subset)
         rows: dict[str, int] = {}
         for row in data["corpus"]:
-            text = f"{row.get('text') or ''}".strip() or f"{row.get('title') or ''}".strip()
-            if text:
-                key = str(row["id"])
-                rows[key] = builder.passage(
-                    f"{subset}:{key}", text, answered, f"{subset}:{key}", row.get("title") or None
-                )
+            key = id_text(row, ("id",), name, "corpus")
+            # a document that says nothing is none: mteb's own sets have some
+            if missing(row.get("text")) and missing(row.get("title")):
+                continue
+            text, title = passage_text(row, name, key)
+            rows[key] = builder.passage(f"{subset}:{key}", text, answered, f"{subset}:{key}", title)
         for row in data["queries"]:
             key = f"{subset}:{row['id']}"
             builder.question(key, str(row["text"]), asked, key)
-            for document, grade in data["relevant_docs"].get(str(row["id"]), {}).items():
-                if grade > 0 and document in rows:
-                    builder.link(key, rows[document], grade=int(grade))
+            for document, judged in data["relevant_docs"].get(str(row["id"]), {}).items():
+                value = grade(judged, "score", name, key)
+                if value > 0 and document in rows:
+                    builder.link(key, rows[document], grade=value)
     return from_corpus(builder.build(), name=f"mteb:{found.metadata.name}")
 
 
@@ -92,6 +95,7 @@ def from_ir_datasets(name: str, language: str | None = None) -> Task:
         text = query.default_text() if hasattr(query, "default_text") else query.text
         builder.question(query.query_id, text, tag(asked), query.query_id)
     for judged in data.qrels_iter():
-        if judged.relevance > 0 and judged.doc_id in rows:
-            builder.link(judged.query_id, rows[judged.doc_id], grade=int(judged.relevance))
+        value = grade(judged.relevance, "relevance", name, judged.query_id)
+        if value > 0 and judged.doc_id in rows:
+            builder.link(judged.query_id, rows[judged.doc_id], grade=value)
     return from_corpus(builder.build(), name=f"ir_datasets:{name}")
