@@ -18,7 +18,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from mixling.corpora import folder, sample
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, finite
 from mixling.models.retriever import Retriever
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
@@ -190,7 +190,9 @@ def test_a_server_that_cannot_begin_says_why(store, monkeypatch):
             serve(store, port=used.getsockname()[1])
         port = used.getsockname()[1]
     encode = Retriever.encode
-    monkeypatch.setattr(Retriever, "encode", lambda *a, **k: encode(*a, **k) * np.float32("nan"))
+    monkeypatch.setattr(
+        Retriever, "encode", lambda *a, **k: finite(encode(*a, **k) * np.float32("nan"), str, "model")
+    )
     with pytest.raises(MixlingError, match="NaN"):
         serve(store, port=port)
 

