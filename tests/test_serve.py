@@ -69,7 +69,7 @@ def test_search_answers_what_the_verb_answers(client, store):
 
 
 def test_documents_and_facts(client):
-    found = client.get("/v1/document?id=p0").json()
+    found = client.get("/v1/document?id=water.1-ar").json()
     assert found["passages"][0]["part"] == 0 and found["language"]
     odd = client.get("/v1/document?id=%C3%A9vil%2F..%2Fx%20y")
     assert odd.status_code == 200 and odd.headers["content-type"] == "application/json"
