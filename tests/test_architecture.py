@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent / "src" / "mixling"
-BASE = {"errors", "machine", "progress"}
+BASE = {"disk", "errors", "machine", "progress"}
 MAY = {
     "corpora": set(),
     "batches": {"corpora"},

@@ -75,3 +75,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except Exception as error:
+        from mixling.disk import disk_message
+
+        message = disk_message(error)
+        if message is None:
+            raise
+        print(f"mixling: {message}", file=sys.stderr)
+        sys.exit(2)

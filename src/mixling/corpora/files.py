@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mixling.disk import LOCK, new_file
 from mixling.errors import BadRow, MixlingError, Skipped
 
 LONGEST = 64 << 20  # bytes of a line
@@ -256,18 +257,14 @@ def objects(
 
 def write_text(path: Path, text: str) -> None:
     """Write a file under a temporary name and rename it: it is complete or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with new_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write a .npy file under a temporary name and rename it: it is complete or absent."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as out:
+    with new_file(path) as temporary, temporary.open("wb") as out:
         np.save(out, array)
-    temporary.rename(path)
 
 
 def read_array(path: Path) -> np.ndarray:
@@ -293,7 +290,7 @@ def claim(
             )
         _not_known(folder, before, job)
         return False
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and any(p.name != LOCK for p in folder.iterdir()):
         raise MixlingError(f"{folder}: is not empty and holds no run; choose another --out")
     write_text(path, json.dumps(job, indent=1, ensure_ascii=False))
     return True

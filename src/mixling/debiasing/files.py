@@ -8,7 +8,6 @@ OUT/vectors/*.parquet                        the files given, their vectors tran
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import NoneType
@@ -25,6 +24,7 @@ from mixling.corpora.languages import tag_field
 from mixling.debiasing.debias import METHODS, check, fitted
 from mixling.debiasing.maps import Affine, ByLanguage
 from mixling.debiasing.stock import of_files, parquet_files, read
+from mixling.disk import new_folder
 from mixling.errors import MixlingError, choose
 
 SNIPPET = '''"""Applies the map beside this file: python apply.py vectors.npy out.npy"""
@@ -131,9 +131,12 @@ def _free(out: str | Path) -> None:
 
 def _write(found: Affine | ByLanguage, files: Sequence[Path], out: Path) -> None:
     """The map and the files with their vectors moved, complete or not at all."""
-    temporary = out.with_name(out.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    (temporary / "vectors").mkdir(parents=True)
+    with new_folder(out) as temporary:
+        _write_into(found, files, temporary)
+
+
+def _write_into(found: Affine | ByLanguage, files: Sequence[Path], temporary: Path) -> None:
+    (temporary / "vectors").mkdir()
     size = len(found.bias) if isinstance(found, Affine) else found.offset.shape[2]
     columns = ("vector",) if isinstance(found, Affine) else ("vector", "language", "role")
     for path in files:
@@ -159,7 +162,6 @@ def _write(found: Affine | ByLanguage, files: Sequence[Path], out: Path) -> None
         column = pa.FixedSizeListArray.from_arrays(pa.array(moved.ravel()), vector.shape[1])
         pq.write_table(table.append_column("vector", column), temporary / "vectors" / path.name)
     _save(found, temporary)
-    temporary.rename(out)
 
 
 def _save(found: Affine | ByLanguage, folder: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from mixling.corpora.files import readable
+from mixling.disk import new_file
 from mixling.errors import MixlingError, finite
 from mixling.models.forward import calls
 from mixling.models.retriever import Retriever
@@ -89,10 +90,8 @@ class TokenIndex:
     def save(self, path: str | Path) -> None:
         """Write one .npz file (complete or not at all)."""
         path = Path(path)
-        temporary = path.with_name(path.name + ".tmp")
-        with temporary.open("wb") as out:
+        with new_file(path) as temporary, temporary.open("wb") as out:
             np.savez(out, ids=np.array(self.ids), vectors=self.vectors, begins=self.begins)
-        temporary.rename(path)
 
     @staticmethod
     def load(path: str | Path) -> TokenIndex:

@@ -28,6 +28,7 @@ from mixling.corpora.files import facts, parquet, write_text
 from mixling.corpora.inputs import digest
 from mixling.corpora.texts import TextFile, text_file
 from mixling.corpora.values import TITLES
+from mixling.disk import new_file
 from mixling.encoding.precision import precision as chosen
 from mixling.encoding.vectors import fingerprint, reading
 from mixling.errors import MixlingError, choose, finite
@@ -178,11 +179,8 @@ def make_shard(
                **{k: pa.array(v) for k, v in more.items()}, "role": pa.array([job["role"] or ""] * len(ids))}  # fmt: skip
     table = pa.table(columns).replace_schema_metadata({"tokens": str(sum(map(len, tokens)))})
     path = shard_path(out, number)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, temporary, compression={"id": "zstd", "vector.list.element": "none"})
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
-    temporary.rename(path)
+    with new_file(path) as temporary:
+        pq.write_table(table, temporary, compression={"id": "zstd", "vector.list.element": "none"})
 
 
 def _tell(bar: Progress, shards_done: int, wanted: int, tokens: int, of: int) -> None:

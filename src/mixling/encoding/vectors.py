@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -19,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mixling.corpora.files import read_array
+from mixling.corpora.files import read_array, write_array
+from mixling.disk import new_file
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
@@ -181,9 +181,6 @@ def _keep(shelf: Path, keys: list[bytes], made: np.ndarray) -> None:
     shelf.mkdir(parents=True, exist_ok=True)
     ids = b"".join(keys)
     name = hashlib.blake2b(ids, digest_size=12).hexdigest()
-    own = f"{name}.{os.getpid()}"
-    (shelf / f"{own}.ids").write_bytes(ids)
-    with (shelf / f"{own}.tmp").open("wb") as out:
-        np.save(out, made)
-    (shelf / f"{own}.ids").rename(shelf / f"{name}.ids")
-    (shelf / f"{own}.tmp").rename(shelf / f"{name}.npy")
+    with new_file(shelf / f"{name}.ids") as temporary:
+        temporary.write_bytes(ids)
+    write_array(shelf / f"{name}.npy", made)

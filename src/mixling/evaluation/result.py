@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mixling.corpora.files import write_text
+from mixling.disk import new_file
 from mixling.errors import MixlingError
 
 
@@ -43,9 +44,8 @@ class Result:
         """Write summary.json last: where it is, the result is whole."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / "scores.parquet.tmp"
-        pq.write_table(self.scores, temporary, compression="zstd")
-        temporary.rename(folder / "scores.parquet")
+        with new_file(folder / "scores.parquet") as temporary:
+            pq.write_table(self.scores, temporary, compression="zstd")
         whole = {**self.summary, "examples": self.examples}
         write_text(folder / "summary.json", json.dumps(whole, indent=1, ensure_ascii=False))
 

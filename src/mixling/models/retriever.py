@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mixling.disk import new_folder
 from mixling.errors import MixlingError, choose, finite
 from mixling.models import chain, shipped, stored, trust
 from mixling.models.forward import calls, forward
@@ -321,21 +321,18 @@ class Retriever:
     def save(self, folder: str | Path, card: str | None = None, origin: dict | None = None) -> None:
         """Write an ordinary sentence-transformers folder (complete or not at all) with prompts and card."""
         folder = Path(folder)
-        temporary = folder.with_name(folder.name + ".tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
         self.model.prompts = {
             **self.prompts,
             "document": self.prompt("passage"),
             "query": self.prompt("query"),
         }
         self.model.similarity_fn_name = self.similarity  # type: ignore[assignment]
-        self.model.save(str(temporary), create_model_card=False)
-        if card is not None:
-            (temporary / "README.md").write_text(card, encoding="utf-8")
-        if origin is not None:
-            (temporary / "origin.json").write_text(json.dumps(origin, indent=1, ensure_ascii=False))
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
+        with new_folder(folder) as temporary:
+            self.model.save(str(temporary), create_model_card=False)
+            if card is not None:
+                (temporary / "README.md").write_text(card, encoding="utf-8")
+            if origin is not None:
+                (temporary / "origin.json").write_text(json.dumps(origin, indent=1, ensure_ascii=False))
 
 
 def _named(names: Sequence[str] | None, row: int) -> str:

@@ -22,6 +22,7 @@ from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import Builder, Corpus
 from mixling.corpora.files import claim, finished
 from mixling.corpora.sentences import spans
+from mixling.disk import one_writer
 from mixling.encoding.precision import precision as chosen
 from mixling.encoding.vectors import compared, fingerprint, identity
 from mixling.errors import MixlingError, finite_numbers
@@ -83,31 +84,32 @@ def locate(
     if done is not None:
         return done
     part = out.with_name(out.name + ".part")
-    claim(part, job)
-    sentences = cut(corpus)
-    spoken = corpus.questions["language"].to_pylist()
-    written = np.repeat(corpus.passages["language"].to_pylist(), np.diff(sentences.edges)).tolist()
-    asked, read = (
-        compared(
-            retriever,
-            texts,
-            role,
-            of,
-            label=label,
-            precision=chosen(retriever, precision),
-            folder=part / "vectors",
-        )[0]
-        for texts, role, of, label in (
-            (corpus.questions["text"].to_pylist(), "query", spoken, "questions"),
-            (sentences.texts, "passage", written, "sentences"),
+    with one_writer(part):
+        claim(part, job)
+        sentences = cut(corpus)
+        spoken = corpus.questions["language"].to_pylist()
+        written = np.repeat(corpus.passages["language"].to_pylist(), np.diff(sentences.edges)).tolist()
+        asked, read = (
+            compared(
+                retriever,
+                texts,
+                role,
+                of,
+                label=label,
+                precision=chosen(retriever, precision),
+                folder=part / "vectors",
+            )[0]
+            for texts, role, of, label in (
+                (corpus.questions["text"].to_pylist(), "query", spoken, "questions"),
+                (sentences.texts, "passage", written, "sentences"),
+            )
         )
-    )
-    made, counted = _rebuilt(corpus, sentences, asked, read, negatives, keep, margin)
-    report = {**job, **counted}
-    text = json.dumps(report, indent=1, ensure_ascii=False)
-    folder.write(made, out, split or "train", more={"locate.json": text})
-    shutil.rmtree(part)
-    return report
+        made, counted = _rebuilt(corpus, sentences, asked, read, negatives, keep, margin)
+        report = {**job, **counted}
+        text = json.dumps(report, indent=1, ensure_ascii=False)
+        folder.write(made, out, split or "train", more={"locate.json": text})
+        shutil.rmtree(part)
+        return report
 
 
 def cut(corpus: Corpus) -> Sentences:

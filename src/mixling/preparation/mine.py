@@ -25,6 +25,7 @@ from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import NEGATIVES, Corpus
 from mixling.corpora.files import claim, finished, read_array, write_array
 from mixling.corpora.windows import passage_windows
+from mixling.disk import one_writer
 from mixling.encoding.precision import precision as chosen
 from mixling.encoding.vectors import compared, fingerprint, identity
 from mixling.errors import finite_numbers
@@ -83,14 +84,15 @@ def mine(
     if done is not None:
         return done
     part = out.with_name(out.name + ".part")
-    claim(part, job)
-    scorer = _scorer(corpus, retriever, window, precision, part)
-    found, counted = _pick(corpus, scorer, negatives, keep, intruders, part)
-    report = {**job, **counted}
-    text = json.dumps(report, indent=1, ensure_ascii=False)
-    folder.write(replace(corpus, negatives=found), out, split or "train", more={"mine.json": text})
-    shutil.rmtree(part)
-    return report
+    with one_writer(part):
+        claim(part, job)
+        scorer = _scorer(corpus, retriever, window, precision, part)
+        found, counted = _pick(corpus, scorer, negatives, keep, intruders, part)
+        report = {**job, **counted}
+        text = json.dumps(report, indent=1, ensure_ascii=False)
+        folder.write(replace(corpus, negatives=found), out, split or "train", more={"mine.json": text})
+        shutil.rmtree(part)
+        return report
 
 
 def _scorer(

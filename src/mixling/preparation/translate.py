@@ -27,6 +27,7 @@ from mixling.corpora.files import claim, finished, write_text
 from mixling.corpora.inputs import files_hash
 from mixling.corpora.languages import base, script, tag
 from mixling.corpora.sentences import spans
+from mixling.disk import one_writer
 from mixling.errors import MixlingError, finite_numbers
 from mixling.models.identify import identify, knows
 from mixling.models.retriever import Retriever
@@ -101,27 +102,33 @@ def translate(
     if not wanted:
         raise MixlingError(f"{corpus.name}: every text is there in {', '.join(targets)} already")
     part = out.with_name(out.name + ".part")
-    claim(part, job)
-    by: Translator = (
-        Command(command) if command else Seq2Seq(str(model), beams=beams, trust_remote_code=trust_remote_code)
-    )
-    made = _translated(wanted, by, part)
-    judge = Retriever(similarity, trust_remote_code=trust_remote_code) if similarity else None
-    rows = check(wanted, made, corpus.languages(), ratio, judge, margin)
-    whole = joined(corpus, wanted, made, [r["dropped"] is None for r in rows])
-    counts = Counter((r["what"], r["dropped"] or "kept") for r in rows)
-    report = {
-        **job,
-        "asked": len(rows),
-        "kept": sum(r["dropped"] is None for r in rows),
-        "counts": {f"{what}: {why}": n for (what, why), n in sorted(counts.items())},
-        "language_not_checked": sum(r["language"] is None for r in rows),
-    }
-    lines = "".join(json.dumps({**r, "by": job["by"]}, ensure_ascii=False) + "\n" for r in rows)
-    more = {"translations.jsonl": lines, "translate.json": json.dumps(report, indent=1, ensure_ascii=False)}
-    folder.write(whole, out, split or "train", more=more)
-    shutil.rmtree(part)
-    return report
+    with one_writer(part):
+        claim(part, job)
+        by: Translator = (
+            Command(command)
+            if command
+            else Seq2Seq(str(model), beams=beams, trust_remote_code=trust_remote_code)
+        )
+        made = _translated(wanted, by, part)
+        judge = Retriever(similarity, trust_remote_code=trust_remote_code) if similarity else None
+        rows = check(wanted, made, corpus.languages(), ratio, judge, margin)
+        whole = joined(corpus, wanted, made, [r["dropped"] is None for r in rows])
+        counts = Counter((r["what"], r["dropped"] or "kept") for r in rows)
+        report = {
+            **job,
+            "asked": len(rows),
+            "kept": sum(r["dropped"] is None for r in rows),
+            "counts": {f"{what}: {why}": n for (what, why), n in sorted(counts.items())},
+            "language_not_checked": sum(r["language"] is None for r in rows),
+        }
+        lines = "".join(json.dumps({**r, "by": job["by"]}, ensure_ascii=False) + "\n" for r in rows)
+        more = {
+            "translations.jsonl": lines,
+            "translate.json": json.dumps(report, indent=1, ensure_ascii=False),
+        }
+        folder.write(whole, out, split or "train", more=more)
+        shutil.rmtree(part)
+        return report
 
 
 def _files(name: str | None) -> str | None:

@@ -22,6 +22,7 @@ import torch
 
 from mixling.corpora.languages import said, tag
 from mixling.corpora.values import TITLES, titled
+from mixling.disk import disk_message
 from mixling.encoding.precision import precision as chosen
 from mixling.encoding.vectors import comparable, fingerprint, reading
 from mixling.errors import MixlingError, Skipped
@@ -34,7 +35,7 @@ from mixling.searching.languages import Identifier, wanted
 from mixling.searching.parquet import facts, load
 from mixling.searching.passages import passages
 from mixling.searching.store import Store, schema
-from mixling.searching.stores import behind, make_store
+from mixling.searching.stores import behind, make_store, one_writer_of
 
 # documents looked up together; passages encoded and written together, and written together where they are encoded already
 LOOKED_UP, WRITTEN, LOADED = 256, 512, 16384
@@ -99,7 +100,7 @@ def index(
             info = {**info, **{k: unloaded.get(k) for k in ("size", "overlap", "titles")}}
         else:
             info = {k: v for k, v in unloaded.items() if k not in STATISTICS}
-    with _full_disk_said(store):
+    with one_writer_of(store), _full_disk_said(store):
         made = make_store(store, retriever.dimensions, info)
         _same(made, info)
         if opened is None:
@@ -152,16 +153,14 @@ def _pass(
 
 @contextmanager
 def _full_disk_said(store: str) -> Iterator[None]:
-    """Turns what a store says of a full disk into a message."""
+    """Turn what a store says of a full or read-only disk into a message."""
     try:
         yield
     except (OSError, RuntimeError) as error:
-        if "No space left" not in str(error):
+        message = disk_message(error)
+        if message is None:
             raise
-        raise MixlingError(
-            f"{store}: No space left on its disk; what was written before is kept and answers. Make room and run the same "
-            "`mixling index` again: it goes on"
-        ) from None
+        raise MixlingError(f"{store}: {message}") from None
 
 
 def _through(

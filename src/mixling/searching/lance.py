@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from mixling.corpora.files import write_text
+from mixling.disk import LOCK
 from mixling.errors import MixlingError
 from mixling.searching.store import SHOWN, about, breadth, schema
 
@@ -81,7 +82,7 @@ class Lance:
         folder = Path(address)
         if (folder / INFO).exists():
             return Lance.open(address)
-        if folder.exists() and any(p.name != f"{TABLE}.lance" for p in folder.iterdir()):
+        if folder.exists() and any(p.name not in (f"{TABLE}.lance", LOCK) for p in folder.iterdir()):
             raise MixlingError(f"{folder}: is not empty and is no store; choose another --store")
         folder.mkdir(parents=True, exist_ok=True)
         # what a call that was killed before it wrote INFO left is written over

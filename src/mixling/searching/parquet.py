@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mixling.corpora.files import parquet_file, readable
+from mixling.disk import new_file
 from mixling.encoding.shards import matrix
 from mixling.errors import MixlingError
 from mixling.progress import Progress
@@ -35,20 +36,21 @@ def unload(store: str, out: str | Path) -> int:
         raise MixlingError(f"{store}: indexing was not finished; run the same `mixling index` again first")
     if out.exists():
         raise MixlingError(f"{out}: exists already; choose another name or remove it")
-    out.parent.mkdir(parents=True, exist_ok=True)
     form = schema(found.info["dimensions"]).with_metadata(
         {KEY: json.dumps(found.info, ensure_ascii=False).encode()}
     )
-    temporary = out.with_name(f".{out.name}.tmp")
     done = 0
-    with Progress("unloading") as bar, pq.ParquetWriter(temporary, form, compression="zstd") as writer:
+    with (
+        new_file(out) as temporary,
+        Progress("unloading") as bar,
+        pq.ParquetWriter(temporary, form, compression="zstd") as writer,
+    ):
         for part in found.documents():
             for begin in range(0, len(part), TOGETHER):
                 rows = found.whole(part[begin : begin + TOGETHER]).cast(form)
                 writer.write_table(rows, row_group_size=max(len(rows), 1))
                 done += len(rows)
                 bar(done, max(found.info["passages"], done))
-    temporary.rename(out)
     return done
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 
+from mixling.disk import one_writer
 from mixling.encoding.vectors import fingerprints, reading
 from mixling.errors import MixlingError
+from mixling.machine import cache_folder
 from mixling.models.retriever import Retriever
 from mixling.searching.store import FACTS, Store
 
@@ -31,6 +35,14 @@ def open_whole(address: str) -> Store:
 def make_store(address: str, dimensions: int, info: dict[str, Any]) -> Store:
     """A store that is there, or a new one with these facts. Raises MixlingError."""
     return _kind(address).make(address, dimensions, info)
+
+
+def one_writer_of(address: str) -> AbstractContextManager[None]:
+    """One writer at a time; the others wait. Of a Milvus server the writers of this machine alone know of each other."""
+    if address.startswith("milvus://"):
+        name = hashlib.sha256(address.encode()).hexdigest()[:16]
+        return one_writer(cache_folder() / "locks" / name, wait=True, name=address)
+    return one_writer(address, wait=True)
 
 
 def makes(retriever: Retriever, info: dict[str, Any]) -> bool:

@@ -28,6 +28,7 @@ from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.files import claim, read_array, write_array, write_text
 from mixling.corpora.languages import tag
+from mixling.disk import one_writer
 from mixling.encoding.vectors import identity
 from mixling.errors import MixlingError, choose, finite_numbers
 from mixling.evaluation.coverage import pieces
@@ -124,40 +125,43 @@ def adapt(
         "seed": seed,
         "precision": precision,
     }
-    claim(out, job, "config.json")
-    if (out / "run.json").exists():
-        return json.loads((out / "run.json").read_text())
-    keep_memory()
-    begun = time.perf_counter()
-    rows = [p for c in sources for p in pairs(c, targets, beside, tag(pivot))]
-    for language in targets:
-        if not any(p.language == language for p in rows):
-            have = ", ".join(f"{c.name} ({' '.join(c.languages()[:12])} …)" for c in sources)
-            raise MixlingError(f"no bitext of '{language}' with '{pivot}' or a related language in {have}")
-    kept = rows if margin is None else _near(base, rows, margin, out)
-    student = _extended(model, kept, targets, vocabulary, out, trust_remote_code)
-    texts = {x: [p.text for p in kept if p.language == x][:500] for x in targets}
-    cut = {"before": pieces(base, texts), "after": pieces(student, texts)}
-    last = _loop(base, student, kept, job, out, checkpoint_every, on_step)
-    facts = {
-        **job,
-        "pairs": {x: sum(p.language == x for p in rows) for x in targets},
-        "kept": {x: sum(p.language == x for p in kept) for x in targets},
-        "new_pieces": len(student.tokenizer) - len(base.tokenizer),
-        "coverage": cut,
-        "loss": last,
-        "seconds": round(time.perf_counter() - begun, 1),
-        "versions": versions(),
-        "machine": machine(),
-    }
-    license = base.origin.get("license")
-    student.save(
-        out / "model",
-        adapted(facts, license),
-        {"base": base.name, "license": license, "adapted": targets},
-    )
-    write_text(out / "run.json", json.dumps(facts, indent=1, ensure_ascii=False))
-    return facts
+    with one_writer(out):
+        claim(out, job, "config.json")
+        if (out / "run.json").exists():
+            return json.loads((out / "run.json").read_text())
+        keep_memory()
+        begun = time.perf_counter()
+        rows = [p for c in sources for p in pairs(c, targets, beside, tag(pivot))]
+        for language in targets:
+            if not any(p.language == language for p in rows):
+                have = ", ".join(f"{c.name} ({' '.join(c.languages()[:12])} …)" for c in sources)
+                raise MixlingError(
+                    f"no bitext of '{language}' with '{pivot}' or a related language in {have}"
+                )
+        kept = rows if margin is None else _near(base, rows, margin, out)
+        student = _extended(model, kept, targets, vocabulary, out, trust_remote_code)
+        texts = {x: [p.text for p in kept if p.language == x][:500] for x in targets}
+        cut = {"before": pieces(base, texts), "after": pieces(student, texts)}
+        last = _loop(base, student, kept, job, out, checkpoint_every, on_step)
+        facts = {
+            **job,
+            "pairs": {x: sum(p.language == x for p in rows) for x in targets},
+            "kept": {x: sum(p.language == x for p in kept) for x in targets},
+            "new_pieces": len(student.tokenizer) - len(base.tokenizer),
+            "coverage": cut,
+            "loss": last,
+            "seconds": round(time.perf_counter() - begun, 1),
+            "versions": versions(),
+            "machine": machine(),
+        }
+        license = base.origin.get("license")
+        student.save(
+            out / "model",
+            adapted(facts, license),
+            {"base": base.name, "license": license, "adapted": targets},
+        )
+        write_text(out / "run.json", json.dumps(facts, indent=1, ensure_ascii=False))
+        return facts
 
 
 def _source(name: str) -> Corpus:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,15 @@ from typing import Any
 import torch
 
 from mixling.corpora.files import write_text
+from mixling.disk import new_file
 
 _NAME = re.compile(r"step-(\d+)\.pt$")
 
 
 def write(path: Path, state: dict[str, Any]) -> None:
     """Save a state; the file is complete or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".pt.tmp")
-    with temporary.open("wb") as out:
+    with new_file(path) as temporary, temporary.open("wb") as out:
         torch.save(state, out)
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.rename(path)
 
 
 def write_step(folder: Path, step: int, state: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from accelerate.utils import broadcast_object_list
 
 from mixling.batches.permutation import mix
 from mixling.corpora.files import claim
+from mixling.disk import one_writer
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import task
 from mixling.machine import flags, has_bf16, keep_memory
@@ -73,7 +75,9 @@ def train(
     def run(settings: Config, out: Path, made: Path) -> Path:
         return _run(settings, out, made, on_step)
 
-    return soup(settings, out, run) if settings.soup else run(settings, out, out)
+    first = os.environ.get("RANK", "0") == "0"  # under torchrun the first process alone writes
+    with one_writer(out) if first else contextlib.nullcontext():
+        return soup(settings, out, run) if settings.soup else run(settings, out, out)
 
 
 def _run(settings: Config, out: Path, made: Path, on_step: Callable[[dict], None] | None) -> Path:
