@@ -20,6 +20,7 @@ from mixling.debiasing.debias import debias
 from mixling.encoding.shards import encode
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
+from mixling.searching.folding import FORM
 from mixling.searching.index import index
 from mixling.searching.parquet import unload
 from mixling.searching.query import Searcher
@@ -327,7 +328,8 @@ def test_a_store_goes_to_parquet_and_back(chain, address, tmp_path, run):
     made = index(str(chain), kept, again)
     assert made["written"] == 20 and index(str(chain), kept, again)["unchanged"] == 20
     first, second = Searcher(address), Searcher(again)
-    assert first.store.info == second.store.info
+    # full text is a folder's
+    assert {**first.store.info, "full_text": FORM} == second.store.info
     for question in ("What do contour lines join?", "Sarafu za kwanza zilitengenezwa kwa nini?"):
         apart = -np.diff([r["score"] for r in second.search(question, 11, fairness="none")])
         assert apart.min() > 1e-4  # two stores round differently, by about 1e-6

@@ -3,13 +3,15 @@
 Up to EXACT passages are scanned, so are up to as many that pass a filter. (A filter that fewer than one in ten pass is left
 to LanceDB, which then scans the index's short codes of those alone, finds the same and is faster: benchmarks/filters.py.)
 Above, the index is a graph (HNSW): an index of partitions (IVF) divides vectors that know their language *by language*, and
-then a question looks into its own language's partitions and misses the others (benchmarks/partitions.py). Full text is by
-pieces of two and three letters, which find words also in Thai, Khmer, Chinese or Japanese, that write no spaces.
+then a question looks into its own language's partitions and misses the others (benchmarks/partitions.py). Full text is over
+a column of terms (mixling.searching.folding), which only this kind of store has; the store's info says in which form they are.
+A store that was made before there were terms is searched by its text as it stands, until `finish` makes them.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import wraps
@@ -21,12 +23,19 @@ import numpy as np
 import pyarrow as pa
 
 from mixling.corpora.files import write_text
+from mixling.corpora.values import titled
 from mixling.disk import LOCK
 from mixling.errors import MixlingError
-from mixling.searching.store import SHOWN, about, breadth, schema
+from mixling.searching.folding import FORM, asked, terms
+from mixling.searching.store import SHOWN, about, breadth, schema, shown
 
 EXACT = 50_000
-TABLE, INFO = "passages", "mixling.json"
+TABLE, INFO, TERMS = "passages", "mixling.json", "terms"
+
+OLDER = (
+    "full text was indexed by an earlier version, which finds no single characters and no other spellings of a word; run the "
+    "same `mixling index` again, which renews it and encodes nothing again"
+)
 
 
 def _intact(method: Any) -> Any:
@@ -59,7 +68,7 @@ class Lance:
     """See `mixling.searching.store.Store`."""
 
     def __init__(self, folder: Path, info: dict[str, Any]):
-        self.folder, self.info = folder, info
+        self.folder, self.info, self.told = folder, info, False
         self.table = self._opened()
 
     @_intact
@@ -88,10 +97,12 @@ class Lance:
         # what a call that was killed before it wrote INFO left is written over
         left = (folder / f"{TABLE}.lance").exists()
         _database(folder).create_table(
-            TABLE, schema=schema(dimensions), mode="overwrite" if left else "create"
+            TABLE,
+            schema=schema(dimensions).append(pa.field(TERMS, pa.string())),
+            mode="overwrite" if left else "create",
         )
         made = Lance(folder, info)
-        made.write_info(info)
+        made.write_info({**info, "full_text": FORM})
         return made
 
     def write_info(self, info: dict[str, Any]) -> None:
@@ -108,6 +119,10 @@ class Lance:
         return dict(zip(rows["document"].to_pylist(), rows["digest"].to_pylist(), strict=True))
 
     def replace(self, documents: Sequence[str], rows: pa.Table) -> None:
+        if TERMS in self.table.schema.names:
+            rows = rows.select([x for x in rows.column_names if x != TERMS]).append_column(
+                TERMS, _terms(rows)
+            )
         (
             self.table.merge_insert("id")
             .when_matched_update_all()
@@ -153,12 +168,25 @@ class Lance:
 
     @_intact
     def lexical(self, text: str, k: int, languages: Sequence[str] | None = None) -> pa.Table:
-        query = self.table.search(text, query_type="fts", fts_columns="text")
-        where = _where(languages)
-        if where is not None:
-            query = query.where(where, prefilter=True)
-        rows = query.select([*SHOWN, "_score"]).limit(k).to_arrow()
-        return rows.rename_columns([*SHOWN, "score"])
+        if self.info.get("full_text") != FORM and not self.told:
+            self.told = True
+            print(f"mixling: {self.folder}: {OLDER}", file=sys.stderr)
+        folded = any(TERMS in index.columns for index in self.table.list_indices())
+        what, column = (" ".join(asked(text)), TERMS) if folded else (text, "text")
+        if not what:
+            return shown().append(pa.field("score", pa.float32())).empty_table()
+        where, many = _where(languages), k
+        while True:
+            query = self.table.search(what, query_type="fts", fts_columns=column)
+            if where is not None:
+                query = query.where(where, prefilter=True)
+            rows = query.select([*SHOWN, "_score"]).limit(many + 1).to_arrow()
+            score = rows["_score"].to_pylist()
+            if len(score) <= many or score[k - 1] > score[-1]:
+                break
+            many *= 4  # which of equal ones come is not the store's to say
+        rows = rows.rename_columns([*SHOWN, "score"])
+        return rows.sort_by([("score", "descending"), ("id", "ascending")]).slice(0, k)
 
     @_intact
     def document(self, name: str) -> pa.Table:
@@ -174,7 +202,7 @@ class Lance:
     @_intact
     def whole(self, documents: Sequence[str]) -> pa.Table:
         rows = self.table.search().where(_among("document", documents)).limit(10**9).to_arrow()
-        return rows.select(self.table.schema.names).sort_by(
+        return rows.select([x for x in self.table.schema.names if x != TERMS]).sort_by(
             [("document", "ascending"), ("part", "ascending")]
         )
 
@@ -182,15 +210,34 @@ class Lance:
     def finish(self) -> None:
         from lancedb.index import FTS, Bitmap, BTree, HnswSq
 
-        there = {column for index in self.table.list_indices() for column in index.columns}
-        for column, config in (("language", Bitmap()), ("document", BTree()), ("text", _full_text(FTS))):
+        if self.info.get("full_text") != FORM:
+            self._renew_terms()
+        there = {column: index.name for index in self.table.list_indices() for column in index.columns}
+        for column, config in (("language", Bitmap()), ("document", BTree()), (TERMS, _full_text(FTS))):
             if column not in there:
                 self.table.create_index(column, config=config)
+        if "text" in there:  # the full text of before
+            self.table.drop_index(there["text"])
         n = self.table.count_rows()
         if n > EXACT and "vector" not in there:
             self.table.create_index("vector", config=HnswSq(distance_type="dot"))
         # readers that began before keep what they saw for an hour
         self.table.optimize(cleanup_older_than=timedelta(hours=1))
+
+    def _renew_terms(self) -> None:
+        """Make the terms of all passages, in a store that has none or those of another form."""
+        if TERMS not in self.table.schema.names:
+            self.table.add_columns({TERMS: "CAST(NULL AS string)"})
+        for batch in self.table.search().select(["id", "title", "text"]).to_batches(8192):
+            made = pa.table({"id": batch["id"], TERMS: _terms(batch)})
+            self.table.merge_insert("id").when_matched_update_all().execute(made)
+        self.write_info({**self.info, "full_text": FORM})
+
+
+def _terms(rows: Any) -> pa.Array:
+    """The terms of passages and their titles."""
+    read = [titled(r["title"], r["text"]) for r in rows.select(["title", "text"]).to_pylist()]
+    return pa.array([" ".join(terms(x)) for x in read], pa.string())
 
 
 def _database(folder: Path) -> Any:
@@ -203,12 +250,7 @@ def _database(folder: Path) -> Any:
 
 def _full_text(kind: Any) -> Any:
     return kind(
-        base_tokenizer="ngram",
-        ngram_min_length=2,
-        ngram_max_length=3,
-        stem=False,
-        remove_stop_words=False,
-        ascii_folding=True,
+        base_tokenizer="whitespace", lower_case=False, stem=False, remove_stop_words=False, ascii_folding=True
     )
 
 

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from mixling.errors import MixlingError
 from mixling.progress import Progress
-from mixling.searching.store import SHOWN, breadth, schema
+from mixling.searching.store import SHOWN, breadth, schema, shown
 
 _ADDRESS = re.compile(r"^milvus://(?P<host>[^/:\s]+)(?::(?P<port>\d+))?(?:/(?P<name>[A-Za-z_]\w*))?$")
 _TEXT = 65535  # bytes of a string, the server's limit
@@ -90,7 +90,7 @@ class Milvus:
         facts.add_field("vector", DataType.FLOAT_VECTOR, dim=2)  # a collection must have one
         _create(client, f"{name}_info", facts, {"index_type": "FLAT", "params": {}})
         store = Milvus(client, name, info)
-        store.write_info(info)
+        store.write_info({k: v for k, v in info.items() if k != "full_text"})  # a folder's, which has terms
         return store
 
     def write_info(self, info: dict[str, Any]) -> None:
@@ -167,7 +167,7 @@ class Milvus:
             consistency_level="Bounded",  # a strong one waits a fifth of a second for the server's clock
         )[0]
         rows = [_got(hit["entity"]) for hit in found]
-        table = pa.Table.from_pylist(rows, _shown())
+        table = pa.Table.from_pylist(rows, shown())
         return table.append_column("score", pa.array([float(hit["distance"]) for hit in found], pa.float32()))
 
     def lexical(self, text: str, k: int, languages: Sequence[str] | None = None) -> pa.Table:
@@ -178,7 +178,7 @@ class Milvus:
     def document(self, name: str) -> pa.Table:
         where = f"document == {json.dumps(name, ensure_ascii=False)}"
         rows = [_got(r) for r in _pages(self.client, self.name, where, list(SHOWN), "id")]
-        return pa.Table.from_pylist(sorted(rows, key=lambda r: r["part"]), _shown())
+        return pa.Table.from_pylist(sorted(rows, key=lambda r: r["part"]), shown())
 
     def whole(self, documents: Sequence[str]) -> pa.Table:
         form = schema(self.info["dimensions"])
@@ -241,11 +241,6 @@ def _pages(client: Any, name: str, where: str, fields: list[str], key: str) -> I
 
 def _where(languages: Sequence[str] | None) -> str | None:
     return None if languages is None else f"language in {json.dumps(list(languages))}"
-
-
-def _shown() -> pa.Schema:
-    whole = schema(1)
-    return pa.schema([whole.field(name) for name in SHOWN])
 
 
 def _put(row: dict[str, Any]) -> dict[str, Any]:

@@ -107,8 +107,7 @@ class Searcher:
             lists.append(self._dense(vector, known, depth, fairness, own, quotas))
         if way in ("text", "both"):
             some = None if wanted is None else known
-            rows = self.store.lexical(" ".join(asked), depth, some).to_pylist()
-            lists.append(sorted(rows, key=lambda r: (-r["score"], r["id"])))
+            lists.append(self.store.lexical(" ".join(asked), depth, some).to_pylist())
         found = lists[0] if len(lists) == 1 else _fused(lists, weights)
         rows = [
             {"rank": rank, **row, "metadata": json.loads(row["metadata"] or "{}")}

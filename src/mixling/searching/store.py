@@ -73,6 +73,12 @@ SHOWN = (
 )
 
 
+def shown() -> pa.Schema:
+    """The columns that a search gives, beside `score`."""
+    whole = schema(1)
+    return pa.schema([whole.field(name) for name in SHOWN])
+
+
 class Store(Protocol):
     """Passages of documents. Readers see whole commits only, also while a writer works."""
 
@@ -103,7 +109,7 @@ class Store(Protocol):
         """The k best passages by dot product: SHOWN and score, best first."""
 
     def lexical(self, text: str, k: int, languages: Sequence[str] | None = None) -> pa.Table:
-        """The k best passages by full text: SHOWN and score, best first."""
+        """The k best passages by full text: SHOWN and score, best first, equal ones by id; none that shares no term."""
 
     def document(self, name: str) -> pa.Table:
         """The passages of a document in their order: SHOWN."""

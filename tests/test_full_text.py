@@ -1,0 +1,168 @@
+"""Full text in every script: folded alike in passages and questions, one character, parts of words, ties, stores of before."""
+
+import json
+import unicodedata
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lancedb.index import FTS
+
+from mixling.errors import MixlingError
+from mixling.searching.folding import FORM, asked, fold, terms
+from mixling.searching.index import index
+from mixling.searching.query import Searcher, _fused
+from mixling.searching.store import schema
+from mixling.searching.stores import make_store, open_store
+
+TEXTS = {
+    "zh": "冬天鹤在湖边睡觉。猫在屋里。",
+    "ja": "冬に鶴は湖のそばで眠る。カタカナとガラス。",
+    "ko": "겨울에 두루미가 호수에서 잔다.",
+    "de": "Die Donaudampfschifffahrt endet an der Straße in Łódź.",
+    "tr": "İstanbul\u2019da ışıklar IŞIL IŞIL yanıyor.",
+    "ar": "قرأ مُحَمَّدٌ الكِتـــابَ في المَدِينة، ورقمه ١٢٣.",
+    "fa": "او به کتابخانه می\u200cرود.",
+    "he": "הוא אמר שָׁלוֹם לכולם.",
+    "th": "แมวนอนอยู่ในบ้านที่เชียงใหม่",
+    "km": "ខ្ញុំរៀនភាសាខ្មែរនៅផ្ទះ",
+    "fr": "Un café très cher, à l\u2019œuvre.",
+    "hi": "वह हिन्दी में लिखता है।",
+    "en": "Ｆｕｌｌ ｗｉｄｔｈ letters, 😀❤️ and C++ on page x.",
+}
+QUESTIONS = [
+    ("zh", "猫"), ("ja", "鶴"), ("ko", "잔"), ("ko", "두루미"), ("ko", "호수"), ("ja", "ｶﾞﾗｽ"), ("ja", "ｶﾀｶﾅ"), ("zh", "仙鹤"),
+    ("de", "schiff"), ("de", "STRASSE"), ("de", "lodz"), ("tr", "istanbul"), ("tr", "ISTANBUL"), ("tr", "İSTANBUL"),
+    ("tr", "isik"), ("tr", "ışık"), ("ar", "محمد"), ("ar", "الكتاب"), ("ar", "مدينه"), ("ar", "123"), ("fa", "كتابخانه"),
+    ("fa", "میرود"), ("he", "שלום"), ("th", "แมว"), ("th", "เชียงใหม่"), ("km", "ភាសា"), ("km", "ភាសា\u200bខ្មែរ"), ("fr", "CAFE"),
+    ("fr", "tres"), ("hi", "हिन्दी"), ("en", "full"), ("en", "ＷＩＤＴＨ"), ("en", "😀"), ("en", "❤"), ("en", "x"), ("en", "c++"),
+]  # fmt: skip
+
+
+def rows_of(texts, d=4):
+    """Passages {id: text} as a store takes them."""
+    n = len(texts)
+    columns = {
+        "id": [f"{x}#0" for x in texts], "document": list(texts), "digest": ["a"] * n, "language": ["en"] * n,
+        "text": list(texts.values()), "metadata": ["{}"] * n, "part": [0] * n,
+    }  # fmt: skip
+    v = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(n * d, np.float32)), d)
+    arrays = [
+        v if f.name == "vector" else pa.array(columns.get(f.name, [None] * n), f.type) for f in schema(d)
+    ]
+    return pa.table(arrays, schema=schema(d))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    made = make_store(str(tmp_path_factory.mktemp("full") / "store"), 4, {})
+    made.replace(list(TEXTS), rows_of(TEXTS))
+    made.finish()
+    return made
+
+
+@pytest.mark.parametrize(("language", "question"), QUESTIONS)
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_passage_is_found_however_its_words_are_typed(store, language, question, form):
+    found = store.lexical(unicodedata.normalize(form, question), 3).to_pylist()
+    assert found[0]["document"] == language and found[0]["score"] > 0
+    assert found[0]["text"] == TEXTS[language]  # shown as it was written
+
+
+def test_what_shares_no_term_is_not_found(store):
+    for question in ("zebra", "犬", "?!", " ", "…。"):
+        assert store.lexical(question, 5).num_rows == 0, question
+    found = store.lexical("zebra", 5)
+    assert found.column_names == store.lexical("猫", 5).column_names
+
+
+@given(st.text(max_size=40))
+@settings(max_examples=50)
+def test_a_text_is_folded_once_and_finds_itself(text):
+    once = fold(text)
+    assert fold(once) == once
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert fold(unicodedata.normalize(form, text)) == once
+    assert set(asked(text)) <= set(terms(text))
+
+
+def test_equal_scores_stand_by_id_also_at_the_cut(tmp_path):
+    names = [f"d{i:02d}" for i in range(40)]
+    texts = dict.fromkeys(names, "one crane")
+    texts["d07"] = "crane crane one"
+    expected = None
+    for number, order in enumerate((names, names[::-1])):
+        made = make_store(str(tmp_path / f"s{number}"), 4, {})
+        made.replace(order, rows_of({x: texts[x] for x in order}))
+        made.finish()
+        found = made.lexical("crane", 5)["document"].to_pylist()
+        assert found[1:] == ["d00", "d01", "d02", "d03"] and found[0] == "d07"
+        expected = expected or found
+        assert found == expected
+
+
+def test_fusion_ranks_only_what_was_found_and_breaks_ties_by_id():
+    rows = {x: {"id": x} for x in "abcd"}
+    alone = _fused([[rows["b"], rows["a"]], []], (1, 1))
+    assert [(r["id"], r["score"]) for r in alone] == [("b", 1 / 61), ("a", 1 / 62)]
+    crossed = _fused([[rows["d"], rows["c"]], [rows["c"], rows["d"]]], (1, 1))
+    assert [r["id"] for r in crossed] == ["c", "d"]
+
+
+def test_both_is_the_encoders_order_where_full_text_finds_nothing(chain, tmp_path):
+    source = tmp_path / "d.jsonl"
+    rows = [
+        {"_id": x, "text": t, "title": "犬" if x == "fr" else "", "language": x} for x, t in TEXTS.items()
+    ]
+    for name, some in (("a", rows), ("b", rows[::-1])):
+        source.write_text("".join(json.dumps(r) + "\n" for r in some))
+        index(str(chain), source, str(tmp_path / name), size=60, precision="fp32")
+        one = Searcher(str(tmp_path / name))
+        dense, both = (
+            [r["id"] for r in one.search("ზამთარი", 5, way=way, asked_in="en")] for way in ("dense", "both")
+        )
+        assert dense == both and one.search("ზამთარი", 5, way="text") == []
+        assert [r["document"] for r in one.search("犬", 5, way="text")] == ["fr"]  # titles are read
+
+
+def test_a_store_of_before_answers_says_so_once_and_is_renewed(tmp_path, capfd):
+    place = tmp_path / "old"
+    old = lancedb.connect(str(place)).create_table("passages", rows_of(TEXTS))
+    old.create_index(
+        "text",
+        config=FTS(
+            base_tokenizer="ngram",
+            ngram_min_length=2,
+            ngram_max_length=3,
+            stem=False,
+            remove_stop_words=False,
+        ),
+    )
+    (place / "mixling.json").write_text("{}")
+    before = open_store(str(place))
+    assert (
+        before.lexical("睡觉", 3)["document"].to_pylist() == ["zh"] and before.lexical("猫", 3).num_rows == 0
+    )
+    assert capfd.readouterr().err.count("earlier version") == 1
+    before.replace(["en"], rows_of({"en": "猫 too"}))
+    before.finish()
+    again = open_store(str(place))
+    assert again.info["full_text"] == FORM and again.count() == len(TEXTS)
+    assert set(again.lexical("猫", 3)["document"].to_pylist()) == {"zh", "en"}
+    assert again.whole(["zh"]).schema.names == schema(4).names
+    assert "earlier" not in capfd.readouterr().err
+    # another form is renewed too
+    again.write_info({**again.info, "full_text": 0})
+    again.table.update(values={"terms": "nothing"})
+    again.finish()
+    assert open_store(str(place)).lexical("잔", 3)["document"].to_pylist() == ["ko"]
+
+
+def test_milvus_refuses_full_text_in_one_message():
+    from mixling.searching.milvus import Milvus
+
+    with pytest.raises(MixlingError, match="no full text"):
+        Milvus(None, "x", {}).lexical("猫", 3)
