@@ -2,11 +2,13 @@
 
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
 import zlib
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -228,6 +230,60 @@ def test_folders_of_every_kind(chain, tmp_path):
     assert 0 < rows["a.txt"]["confidence"] <= 1 and len(report["skipped"]) == 3
     with pytest.raises(BadRow, match=r"broken\.pdf"):
         index(str(chain), root, str(tmp_path / "strict"), size=60, skip_bad=False)
+
+
+def test_every_file_of_a_folder_that_is_not_read_is_counted_and_named(tmp_path, chain, run):
+    root = tmp_path / "folder"
+    (root / ".git/objects").mkdir(parents=True)
+    (root / "deep/.hidden").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/out.txt").write_text("Outside.")
+    for name, text in {
+        "A.TXT": "Swifts sleep on the wing.", "b.rst": "Pelicans fish.", "c.Md": "# Cranes\n\nThey dance.", "same.txt": "Twice.",
+        "deep/same.txt": "Twice.", "report.docx": "x", "T.CSV": "a,b", "deep/t.csv": "a,b", "README": "x", ".DS_Store": "x",
+        ".git/config.txt": "x", ".git/objects/o": "x", "deep/.hidden/n.md": "x", "old.txt.gz": "x", "rows.jsonl": "{}",
+    }.items():  # fmt: skip
+        (root / name).write_text(text)
+    (root / "empty.txt").write_bytes(b"")
+    (root / "utf16.txt").write_bytes("Wide letters.".encode("utf-16-le"))
+    (root / "broken.txt").symlink_to(root / "nowhere.txt")
+    (root / "circle.txt").symlink_to(root / "circle.txt")
+    (root / "loop").symlink_to(root)
+    (root / "out").symlink_to(tmp_path / "elsewhere")
+    (root / "linked.txt").symlink_to(tmp_path / "elsewhere/out.txt")
+    os.mkfifo(root / "pipe.txt")
+    read = ["A.TXT", "b.rst", "c.Md", "deep/same.txt", "linked.txt", "same.txt"]
+    left = {".csv": 2, ".docx": 1, ".gz": 1, ".jsonl": 1, "hidden": 4, "without suffix": 1}
+    bad = ["broken.txt", "circle.txt", "empty.txt", "loop", "out", "pipe.txt", "utf16.txt"]
+    skipped = Skipped(True)
+    total, found = documents(root, skipped)
+    assert sorted(d.id for d in found) == read and skipped.left_out == left
+    assert sorted(Path(x.file).name for x in skipped.rows) == bad
+    assert total + sum(left.values()) == sum(len(files) for _, _, files in os.walk(root))
+    status, said, _ = run(
+        "index", chain, root, "--store", tmp_path / "s", "--size", "60", "--precision", "fp32"
+    )
+    assert status == 0 and "6 documents" in said and "7 skipped" in said and "10 left out" in said
+    assert all(name in said for name in bad) and all(f"{n} {what}" in said for what, n in left.items())
+    # strict, a bad file is an error and another kind is not
+    with pytest.raises(BadRow, match=r"loop|out"):
+        documents(root, Skipped(False))
+
+
+def test_a_folder_without_documents_says_what_it_has(tmp_path):
+    (tmp_path / "a.docx").write_text("x")
+    with pytest.raises(MixlingError, match=r"1 \.docx"):
+        documents(tmp_path, Skipped(True))
+
+
+def test_files_beside_a_collection_are_counted(tmp_path):
+    (tmp_path / "qrels").mkdir()
+    for name in ("queries.jsonl", "qrels/test.tsv", "notes.txt", "old.jsonl"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "a", "text": "One."}\n')
+    skipped = Skipped(True)
+    assert [d.id for d in documents(tmp_path, skipped)[1]] == ["a"]
+    assert skipped.left_out == {".txt": 1, ".jsonl": 1} and not skipped.rows
 
 
 READ = """

@@ -34,16 +34,24 @@ class NotFinite(MixlingError):
 
 
 class Skipped:
-    """Collects bad rows where the user asked to go on (`--skip-bad`), else raises the first one."""
+    """Collects bad rows where the user asked to go on (`--skip-bad`), else raises the first one.
+
+    left_out: files of a folder that are of no kind that is read, counted by suffix; they never raise.
+    """
 
     def __init__(self, skip_bad: bool = False):
         self.skip_bad = skip_bad
         self.rows: list[BadRow] = []
+        self.left_out: dict[str, int] = {}
 
     def __call__(self, row: BadRow) -> None:
         if not self.skip_bad:
             raise row
         self.rows.append(row)
+
+    def leave_out(self, what: str, number: int = 1) -> None:
+        """Count files that are not read: `what` is their suffix, or says what they are."""
+        self.left_out[what] = self.left_out.get(what, 0) + number
 
 
 def finite(vectors: np.ndarray, name: Callable[[int], str], whose: str) -> np.ndarray:

@@ -1,13 +1,16 @@
 """Documents as they lie about: JSON lines, Parquet, BEIR folders, folders of text, Markdown, HTML and PDF.
 
 A row has `text` and, if known, `_id` (or `id`), `title`, `language`, `url`, `group`; what else it has is kept as metadata.
-In a folder a file is a document, its path below the folder its id. What cannot be read is counted and named.
+In a folder a file is a document, its path below the folder its id. What cannot be read is counted and named, and files of other
+kinds and hidden ones are counted by suffix.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +22,8 @@ from mixling.corpora.tables import ROWS, find_rows, rows, suffix
 from mixling.corpora.values import first_text, missing, passage_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
-KINDS = (".txt", ".md", ".html", ".htm", ".pdf")
+KINDS = (".txt", ".md", ".markdown", ".rst", ".html", ".htm", ".pdf")
+HIDDEN = "hidden"
 LARGEST = 64 << 20  # bytes of one file
 
 
@@ -55,6 +59,7 @@ def documents(path: Path, skipped: Skipped, language: str | None = None) -> tupl
         found = find_rows(path, "corpus")
         if found is None:
             return _folder(path, skipped, language)
+        _beside(path, found, skipped)
         path = found
     if not path.exists():
         raise MixlingError(
@@ -92,23 +97,90 @@ def _rows(
 
 
 def _folder(path: Path, skipped: Skipped, language: str | None) -> tuple[int, Iterator[Document]]:
-    paths = sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in KINDS)
+    paths = [p for p in _walk(path, skipped) if _wanted(p, skipped)]
     if not paths:
-        raise MixlingError(f"{path}: holds no corpus.jsonl and no files of {', '.join(KINDS)}")
+        there = f" (it has {named(skipped.left_out)})" if skipped.left_out else ""
+        raise MixlingError(f"{path}: holds no corpus.jsonl and no files of {', '.join(KINDS)}{there}")
     return len(paths), _files(paths, path, skipped, language)
+
+
+def _beside(folder: Path, read: Path, skipped: Skipped) -> None:
+    """Count what lies beside a collection's file of passages, but for its questions and judgments."""
+    for path in _walk(folder, skipped):
+        inside = path.relative_to(folder).parts[0].lower()
+        if path != read and not inside.startswith(("queries", "qrels")):
+            skipped.leave_out(_suffix(path))
+
+
+def _walk(folder: Path, skipped: Skipped) -> list[Path]:
+    """The files below a folder, sorted. Hidden ones are counted; links to folders are skipped, since they may lead back or out."""
+
+    def unreadable(error: OSError) -> None:
+        skipped(_not_read(Path(error.filename or folder), error))
+
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder, onerror=unreadable):
+        here = Path(place)
+        hidden = any(x.startswith(".") for x in here.relative_to(folder).parts)
+        for name in list(folders):
+            if (here / name).is_symlink():
+                folders.remove(name)
+                if hidden or name.startswith("."):
+                    skipped.leave_out(HIDDEN)
+                else:
+                    expected, fix = "a folder, not a link to one", "give that folder to a call of its own"
+                    skipped(BadRow(here / name, 1, "link", str((here / name).readlink()), expected, fix))
+        shown = [] if hidden else [x for x in files if not x.startswith(".")]
+        if len(shown) < len(files):
+            skipped.leave_out(HIDDEN, len(files) - len(shown))
+        found += [here / x for x in shown]
+    return sorted(found)
+
+
+def _wanted(path: Path, skipped: Skipped) -> bool:
+    """Whether a file is of a kind that is read; else it is counted."""
+    if path.suffix.lower() in KINDS:
+        return True
+    skipped.leave_out(_suffix(path))
+    return False
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower() or "without suffix"
+
+
+def named(left_out: dict[str, int]) -> str:
+    """Files that are not read, in words: 2 .csv, 1 hidden."""
+    return ", ".join(f"{n:,} {what}" for what, n in sorted(left_out.items()))
+
+
+def _not_read(path: Path, error: OSError) -> BadRow:
+    return BadRow(
+        path, 1, "file", error.strerror or str(error), "a file that can be read", "check it and its rights"
+    )
 
 
 def _files(paths: list[Path], root: Path, skipped: Skipped, language: str | None) -> Iterator[Document]:
     for path in paths:
         name = path.relative_to(root).as_posix()
         try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise BadRow(path, 1, "file", "no regular file", "a file", "remove it, or write a file")
             if path.stat().st_size > LARGEST:
                 raise BadRow(path, 1, "file", path.stat().st_size, f"{LARGEST} bytes at most", "cut it up")
             title, text, said = _read(path)
             if not text.strip():
-                raise BadRow(path, 1, "text", "", "words", "a scanned page needs text recognition first")
+                fix = (
+                    "a scanned page needs text recognition first"
+                    if path.suffix.lower() == ".pdf"
+                    else "fill the file or remove it"
+                )
+                raise BadRow(path, 1, "text", "", "words", fix)
         except BadRow as bad:
             skipped(bad)
+            continue
+        except OSError as error:  # a link that leads nowhere or in a circle, no right to read
+            skipped(_not_read(path, error))
             continue
         address = path.resolve().as_uri()
         yield Document(whole(name), whole(text), whole(title), language, address, said=whole(said))
@@ -123,7 +195,9 @@ def _read(path: Path) -> tuple[str, str, str]:
     if kind in (".html", ".htm"):
         return _html(path, raw)
     first = raw.lstrip().partition("\n")[0].strip()
-    title = first.lstrip("# ").strip() if kind == ".md" and first.startswith("#") else path.stem
+    title = (
+        first.lstrip("# ").strip() if kind in (".md", ".markdown") and first.startswith("#") else path.stem
+    )
     return title, raw, ""
 
 

@@ -68,7 +68,8 @@ def index(
     (None: 200, or what the model takes), and of the sentences that it repeats of the one before (None: a fifth). keep_gone: leave documents that the source no longer has.
     vectors: a folder that `mixling encode` made of the same file; each document is then one passage, as it was encoded.
     trust_remote_code: as of Retriever.
-    Returns counts. Raises MixlingError.
+    Returns counts; skipped: what could not be read, by name; left_out: files of the folder that are of no kind that is read, by
+    suffix. Raises MixlingError.
     """
     keep_memory()
     source, unloaded, skipped = Path(source), facts(Path(source)), Skipped(skip_bad)
@@ -148,6 +149,7 @@ def _pass(
         "passages_titled": writer.titled,
         "gone": 0 if keep_gone else _remove(writer.store, keys),
         "skipped": [str(x) for x in skipped.rows],
+        "left_out": dict(sorted(skipped.left_out.items())),
     }
 
 

@@ -97,6 +97,7 @@ def load(
         "passages_encoded": 0,
         "gone": 0,
         "skipped": [],
+        "left_out": {},
     }
 
 
