@@ -21,7 +21,7 @@ from mixling.errors import BadRow, MixlingError, Skipped
 from mixling.models.retriever import Retriever
 from mixling.searching import lance
 from mixling.searching.documents import documents
-from mixling.searching.fairness import MODES, order
+from mixling.searching.fairness import MODES, order, shrunk
 from mixling.searching.index import index
 from mixling.searching.passages import passages, sentences
 from mixling.searching.query import Searcher, search
@@ -181,6 +181,86 @@ def test_own_language_first_among_equally_good_answers():
     found = order(languages, scores, {}, "own-first", own="sw")
     assert [languages[i] for i in found] == ["sw", "en", "de", "en", "sw"]
     assert [languages[i] for i in order(languages, scores, {}, "none")] == ["en", "sw", "de", "en", "sw"]
+
+
+def test_the_mean_of_a_small_language_is_shrunk_towards_all():
+    means = {"en": [1.0, 0.0], "sw": [0.0, 1.0], "zxx": [-1.0, 0.0], "und": [0.0, -1.0]}
+    counts = {"en": 980, "sw": 20, "zxx": 1, "und": 500}
+    every = sum(counts[x] * np.array(means[x]) for x in means) / sum(counts.values())
+    found = shrunk(means, counts)
+    assert np.allclose(found["sw"], 0.5 * np.array(means["sw"]) + 0.5 * every, atol=1e-6)
+    assert np.allclose(found["en"], 0.98 * np.array(means["en"]) + 0.02 * every, atol=1e-6)
+    assert np.allclose(found["zxx"], every, atol=1e-6) and np.allclose(found["und"], every, atol=1e-6)
+    # a store that does not say how many, and one of a single language
+    assert np.array_equal(shrunk(means, {})["zxx"], [-1, 0]) and shrunk({}, {}) == {}
+    assert np.allclose(shrunk({"en": [1, 2]}, {"en": 3})["en"], [1, 2])
+
+
+def _pool(sizes, seed=0, d=24):
+    """Passages near their language's centre, of `sizes` {language: how many}, with float32 unit vectors and levels of both kinds."""
+    random = np.random.default_rng(seed)
+    centres = {x: random.normal(size=d) for x in sizes}
+    languages = [x for x, n in sizes.items() for _ in range(n)]
+    v = np.array([1.5 * centres[x] + 2 * random.normal(size=d) for x in languages])
+    v /= np.linalg.norm(v, axis=1, keepdims=True)
+    named = np.array(languages)
+    return languages, v, {x: v[named == x].mean(0) for x in sizes}
+
+
+def test_a_document_of_emoji_does_not_come_first_for_another_question():
+    """Alone in its language, each passage scores exactly its own level, and nothing is left to tell them apart by."""
+    sizes = dict.fromkeys(["zxx", "en", "sw", "de"], 1)
+    languages, v, means = _pool(sizes)
+    for i in (1, 2, 3):
+        for mode in ("own-first", "centred"):
+            own, better = (
+                {x: float(v[i] @ m) for x, m in kind.items()} for kind in (means, shrunk(means, sizes))
+            )
+            assert np.allclose(v @ v[i] - [own[x] for x in languages], 0, atol=1e-6)
+            assert order(languages, v @ v[i], better, mode, languages[i])[0] == i
+            assert order(languages, v @ v[i], better, mode, "fr")[0] == i
+    # beside well-populated languages too, for a question that no passage answers
+    sizes = {"en": 60, "sw": 60, "zxx": 1}
+    languages, v, means = _pool(sizes)
+    for seed in range(20):
+        q = v[:60].mean(0) + 0.2 * np.random.default_rng(seed).normal(size=v.shape[1])
+        levels = {x: float(q @ m) for x, m in shrunk(means, sizes).items()}
+        assert languages[order(languages, v @ q, levels, "own-first", "en")[0]] != "zxx"
+
+
+def test_pools_of_nine_to_one_are_unharmed():
+    sizes = {"en": 900, "sw": 100}
+    languages, v, means = _pool(sizes)
+    some, same, first = shrunk(means, sizes), [], [0, 0]
+    for i in range(0, 1000, 25):
+        q = v[i] + 0.05 * np.random.default_rng(i).normal(size=v.shape[1])
+        a, b = (
+            order(languages, v @ q, {x: float(q @ m) for x, m in kind.items()}, "own-first", languages[i])[
+                :10
+            ]
+            for kind in (means, some)
+        )
+        same.append(len(set(a) & set(b)) / 10)
+        first[0] += a[0] == i
+        first[1] += b[0] == i
+    assert np.mean(same) > 0.9 and first[0] >= 30 and abs(first[0] - first[1]) <= 1
+
+
+def test_three_emoji_among_documents_in_a_store(chain, tmp_path):
+    rows = [
+        {"_id": r["id"], "text": r["text"], "language": r["language"]}
+        for r in sample.read("all").passages.to_pylist()[:60]
+    ]
+    rows.append({"_id": "emoji", "text": "😀 😀 😀"})
+    source = tmp_path / "d.jsonl"
+    source.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    report = index(str(chain), source, str(tmp_path / "s"), size=60, precision="fp32")
+    assert report["languages"]["zxx"] == 1
+    searcher = Searcher(str(tmp_path / "s"))
+    assert searcher.store.info["languages"] == report["languages"]
+    n = np.array(list(report["languages"].values()), float)
+    every = np.array([searcher.store.info["means"][x] for x in report["languages"]]) * (n / n.sum())[:, None]
+    assert np.allclose(searcher.means["zxx"], every.sum(0), atol=1e-6)
 
 
 @given(st.text(alphabet="ab .。!?\nนก", max_size=200), st.integers(2, 12), st.integers(0, 5))

@@ -1,7 +1,8 @@
 """Fairness at query time: lists of each language put together so that language decides less, or nothing.
 
 All ways take the best passages of each language, with their scores and with the score that the mean passage of the language
-has for the question (its level). A retriever that prefers the question's language does so by that level.
+has for the question (its level). A retriever that prefers the question's language does so by that level. The mean of a language of
+few passages is shrunk towards that of all (`shrunk`).
 
 none        by score, whatever it prefers
 centred     by score less the language's level
@@ -16,10 +17,36 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mixling.corpora.languages import base
 from mixling.errors import choose
 
+SHRINKAGE = 20  # passages at which a language's own mean and that of all have the same weight
+NO_LANGUAGE = ("zxx", "und", "mis", "mul")
 MODES = ("own-first", "centred", "balanced", "none")
 EQUAL = 0.1
+
+
+def shrunk(
+    means: Mapping[str, Sequence[float]], counts: Mapping[str, int], c: float = SHRINKAGE
+) -> dict[str, np.ndarray]:
+    """The mean vector of each language as its level is computed from it: float32 [d] each.
+
+    n / (n + c) · mean + c / (n + c) · mean of all passages, with n passages of the language (empirical Bayes, the posterior mean
+    under a normal prior whose variance is 1 / c of a passage's). The mean of a few passages is mostly those passages: one that is
+    alone would score exactly its language's level for every question. At 1,000 passages 98 % of the mean is the language's own.
+    Tags that name no language (zxx, und, mis, mul) have the mean of all.
+
+    means: of the passages of each language, [d] each; counts: passages of each; where one has none (a store that does not say),
+    the means stay as they are.
+    """
+    own = {x: np.array(m, np.float32) for x, m in means.items()}
+    n = {x: float(counts.get(x, 0)) for x in own}
+    if not own or not all(n.values()):
+        return own
+    total = sum(n.values())
+    everything = np.sum([n[x] / total * own[x].astype(np.float64) for x in own], axis=0)
+    weight = {x: 0.0 if base(x) in NO_LANGUAGE else n[x] / (n[x] + c) for x in own}
+    return {x: (weight[x] * m + (1 - weight[x]) * everything).astype(np.float32) for x, m in own.items()}
 
 
 def order(

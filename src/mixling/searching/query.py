@@ -14,7 +14,7 @@ from mixling.corpora.languages import base, nearest, tag
 from mixling.encoding.vectors import comparable
 from mixling.errors import MixlingError, choose
 from mixling.models.retriever import Retriever
-from mixling.searching.fairness import EQUAL, order
+from mixling.searching.fairness import EQUAL, order, shrunk
 from mixling.searching.languages import Identifier
 from mixling.searching.passages import sentences
 from mixling.searching.store import Store
@@ -52,7 +52,8 @@ class Searcher:
             raise MixlingError(
                 f"{store}: indexing was not finished; run the same `mixling index` again and it goes on"
             )
-        self.means = {x: np.array(m, np.float32) for x, m in self.store.info["means"].items()}
+        counts = self.store.info.get("languages")
+        self.means = shrunk(self.store.info["means"], counts if isinstance(counts, dict) else {})
 
     @cached_property
     def identifiers(self) -> tuple[Identifier, Identifier]:
@@ -141,7 +142,7 @@ class Searcher:
     ) -> list[dict[str, Any]]:
         some = known if len(known) < len(self.means) else None
         if fairness == "none" and not quotas:
-            return self.store.nearest(vector, depth, some).to_pylist()
+            return _by_score(self.store.nearest(vector, depth, some).to_pylist())
         levels = {x: float(vector @ self.means[x]) for x in known}
         taken: dict[str, Any] = {"levels": levels, "mode": fairness, "own": own, "quotas": quotas}
         if fairness == "balanced" or quotas:
@@ -150,6 +151,7 @@ class Searcher:
             rows = self.store.nearest(vector, FIRST * depth, some).to_pylist()
             if len(rows) == FIRST * depth:
                 rows += self._unseen(vector, rows, depth, taken)
+        rows = _by_score(rows)
         places = _ordered(rows, **taken)
         return [{**rows[i], "level": levels[rows[i]["language"]]} for i in places]
 
@@ -213,6 +215,11 @@ def _load(address: str, store: Store, model: str | None, trust_remote_code: bool
 def _ordered(rows: Sequence[dict[str, Any]], levels: Mapping[str, float], **more: Any) -> np.ndarray:
     """The places of found passages in the order of `fairness.order`."""
     return order([r["language"] for r in rows], np.array([r["score"] for r in rows]), levels, **more)
+
+
+def _by_score(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Best first, equal scores by id."""
+    return sorted(rows, key=lambda r: (-r["score"], r["id"]))
 
 
 def _fused(
