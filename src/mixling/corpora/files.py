@@ -282,7 +282,9 @@ def claim(
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
         before = before if older is None else older(before)
-        wrong = [k for k, v in before.items() if v != job.get(k)]
+        # a job that nobody has migrated may lack what newer versions keep
+        known = before if older is None else {**before, **job}
+        wrong = [k for k in known if before.get(k) != job.get(k)]
         if wrong:
             raise MixlingError(
                 f"{folder}: holds a run of another configuration ({', '.join(wrong)}); choose another --out or remove "

@@ -9,7 +9,6 @@ import warnings
 
 def hush() -> None:
     """Errors only, no progress bars, from transformers, sentence-transformers and the hub."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     warnings.filterwarnings(
         "ignore", message="IProgress not found"
