@@ -73,7 +73,15 @@ def test_what_libraries_say_of_a_full_disk_is_known():
 def test_a_path_through_a_file_is_one_message_of_the_command(tmp_path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "c.toml").write_text('[data]\nsources = ["sample"]\n')
-    call = [sys.executable, "-m", "mixling", "train", str(tmp_path / "c.toml"), "--out", str(tmp_path / "file" / "run")]
+    call = [
+        sys.executable,
+        "-m",
+        "mixling",
+        "train",
+        str(tmp_path / "c.toml"),
+        "--out",
+        str(tmp_path / "file" / "run"),
+    ]
     done = subprocess.run(call, capture_output=True, text=True)
     assert done.returncode == 2 and "Traceback" not in done.stderr and str(tmp_path / "file") in done.stderr
 
@@ -114,3 +122,105 @@ def test_a_run_that_another_process_trains_is_refused(chain, tmp_path):
     first.join()
     train(config(chain, steps=1), tmp_path / "run")
     assert (tmp_path / "run" / "model" / "modules.json").exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_refused_write_is_a_message_of_the_file_that_was_asked_for(tmp_path, number):
+    """Also from Python, and where one temporary folder lies in another."""
+    path = tmp_path / "out" / "model"
+    with pytest.raises(MixlingError) as said, new_folder(path) as outer, new_folder(outer) as inner:
+        raise OSError(number, os.strerror(number), str(inner / "model.safetensors"))
+    assert str(said.value).startswith(f"{path}: ") and names(tmp_path / "out") == []
+    with pytest.raises(MixlingError) as said, new_file(path):
+        raise OSError(number, os.strerror(number))  # as file.write raises it
+    assert str(said.value).startswith(f"{path}: ") and names(tmp_path / "out") == []
+
+
+def test_a_file_that_is_read_while_another_is_written_keeps_its_name(tmp_path):
+    with pytest.raises(MixlingError) as said, new_folder(tmp_path / "out"):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "vectors/a.parquet")
+    assert str(said.value).startswith("vectors/a.parquet: permission denied")
+
+
+@pytest.mark.parametrize("number", [28, 30, 13])
+def test_an_error_of_a_library_in_rust_is_known_by_its_number(number):
+    message = disk_message(RuntimeError(f"lance error: Generic: {os.strerror(number)} (os error {number})"))
+    assert message == disk_message(OSError(number, "", "")).removeprefix(": ")
+
+
+def test_a_file_where_a_folder_is_wanted_is_one_message(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(MixlingError, match=str(tmp_path / "file")), one_writer(place):
+            pass
+        with pytest.raises(MixlingError, match=str(tmp_path / "file")):
+            write_text(place / "a.txt", "text")
+    assert (tmp_path / "file").read_text() == "x"
+
+
+def _full(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_what_a_full_disk_cut_off_is_done_again(chain, tmp_path, monkeypatch):
+    """A corpus, an ONNX model and calibrated scores left a part that stood in the way of the second call."""
+    from mixling.corpora.catalogue import load
+    from mixling.corpora.folder import write
+    from mixling.debiasing.debias import debias
+    from mixling.models.onnx import export
+
+    corpus = load("sample")
+    calls = {
+        "corpus": ("mixling.corpora.folder._table", lambda out: write(corpus, out)),
+        "model": ("torch.onnx.export", lambda out: export(str(chain), out)),
+        "scores": (
+            "mixling.debiasing.debias.write_text",
+            lambda out: debias(str(chain), "scores", ["sample"], out),
+        ),
+    }
+    for name, (fails, call) in calls.items():
+        with monkeypatch.context() as patched:
+            patched.setattr(fails, _full)
+            with pytest.raises(MixlingError, match=f"{tmp_path / name}: no space left"):
+                call(tmp_path / name)
+        assert names(tmp_path) == []
+    for name in ("corpus", "scores"):
+        calls[name][1](tmp_path / name)
+    assert (tmp_path / "corpus" / "qrels" / "train.tsv").exists()
+    assert (tmp_path / "scores" / "scores.json").exists() and (tmp_path / "scores" / "modules.json").exists()
+
+
+def test_trec_files_are_complete_or_absent(tmp_path, monkeypatch):
+    from types import SimpleNamespace
+
+    from mixling.evaluation.trec import write
+
+    task = SimpleNamespace(name="t", query_ids=["en:q"], candidate_ids=["p"], relevant=[(0, 0)], grades=[1])
+    write(task, SimpleNamespace(top=[[0]], top_scores=[[0.5]]), tmp_path)
+    before = {p.name: p.read_text() for p in tmp_path.iterdir()}
+    with pytest.raises(KeyError):
+        write(task, SimpleNamespace(top=[[0]], top_scores=[_Cut()]), tmp_path)
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == before and set(before) == {
+        "t.qrels",
+        "t.run",
+    }
+
+
+class _Cut:
+    """A row whose reading fails."""
+
+    def __iter__(self):
+        raise KeyError("cut off")
+
+
+def test_a_study_and_a_demo_have_one_writer(tmp_path):
+    from tests.test_study import TEXT
+
+    from mixling.studies.demo import demo
+    from mixling.studies.study import study
+
+    (tmp_path / "s.toml").write_text(TEXT.format(model="none"))
+    for call in (lambda: study(tmp_path / "s.toml", tmp_path / "runs"), lambda: demo(tmp_path / "runs")):
+        with one_writer(tmp_path / "runs"), pytest.raises(MixlingError, match="another process writes here"):
+            call()
+    assert names(tmp_path / "runs") == [LOCK]

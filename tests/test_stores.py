@@ -1,15 +1,19 @@
 """One suite for every kind of store: a folder (LanceDB), and a real Milvus server that the tests start and stop."""
 
 import contextlib
+import datetime
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +26,7 @@ from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.searching.folding import FORM
 from mixling.searching.index import index
+from mixling.searching.lance import Lance
 from mixling.searching.parquet import unload
 from mixling.searching.query import Searcher
 from mixling.searching.store import SHOWN, schema
@@ -475,3 +480,81 @@ def test_two_writers_take_turns_and_nothing_is_lost(chain, tmp_path):
     assert errors.empty()
     store = open_store(str(tmp_path / "store"))
     assert store.count() == store.info["passages"] == 1200
+
+
+def _written_again(chain, source, store, monkeypatch, text, language="en"):
+    """Index 40 documents anew and remove all older versions, as after an hour."""
+    source.write_text(
+        "".join(
+            json.dumps({"_id": f"d{i}", "text": f"Text {i} {text}.", "language": language}) + "\n" for i in range(40)
+        )
+    )
+    with monkeypatch.context() as patched, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patched.setattr("mixling.searching.lance.timedelta", lambda **_: datetime.timedelta(0))
+        return index(chain, source, store, precision="fp32")
+
+
+def test_a_reader_goes_on_when_its_version_is_removed(chain, tmp_path, monkeypatch):
+    """A server that had run for an hour failed at every search after the next `mixling index`, and called the store damaged."""
+    source, store = tmp_path / "d.jsonl", str(tmp_path / "store")
+    _written_again(str(chain), source, store, monkeypatch, "of old")
+    searcher = Searcher(store)
+    for text, way in (("of new", "dense"), ("once more", "text"), ("at last", "both")):
+        _written_again(str(chain), source, store, monkeypatch, text)
+        assert all(text in r["text"] for r in searcher.search("Text 7", 3, way=way))
+    # with a language that it did not know
+    _written_again(str(chain), source, store, monkeypatch, "wieder", "de")
+    assert searcher.store.document("d7")["text"].to_pylist() == ["Text 7 wieder."]
+    found = searcher.search("Text 7", 3, languages=["de"])
+    assert [r["language"] for r in found] == ["de"] * 3 and set(searcher.means) == {"de"}
+    # the folder is removed and made again
+    shutil.rmtree(store)
+    _written_again(str(chain), source, store, monkeypatch, "anew", "de")
+    assert all("anew" in r["text"] for r in searcher.search("Text 7", 3))
+
+
+def test_a_reader_does_not_follow_to_another_model(chain, plain, tmp_path, monkeypatch):
+    source, store = tmp_path / "d.jsonl", str(tmp_path / "store")
+    _written_again(str(chain), source, store, monkeypatch, "of old")
+    searcher = Searcher(store)
+    shutil.rmtree(store)
+    _written_again(str(plain), source, store, monkeypatch, "of old")
+    with pytest.raises(MixlingError, match=r"store: .* indexed again with another (encoder|prompts)"):
+        searcher.search("Text 7", 3)
+
+
+def test_a_store_that_is_written_while_it_is_unloaded_is_said(chain, tmp_path, monkeypatch):
+    source, store = tmp_path / "d.jsonl", str(tmp_path / "store")
+    _written_again(str(chain), source, store, monkeypatch, "of old")
+    whole = Lance.whole
+    written = []
+
+    def slow(self, documents):
+        if not written:
+            written.append(_written_again(str(chain), source, store, monkeypatch, "of new"))
+        return whole(self, documents)
+
+    monkeypatch.setattr(Lance, "whole", slow)
+    with pytest.raises(MixlingError, match="written while it was read"):
+        unload(store, tmp_path / "out.parquet")
+    assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_a_read_only_disk_is_not_called_damage(chain, small_disk, tmp_path):
+    source, store = tmp_path / "d.jsonl", str(small_disk / "store")
+    source.write_text(json.dumps({"_id": "a", "text": "Text", "language": "en"}) + "\n")
+    index(str(chain), source, store, precision="fp32")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert Searcher(store).search("Text", 1)[0]["document"] == "a"
+    assert unload(store, tmp_path / "out.parquet") == 1
+    with pytest.raises(MixlingError, match="read-only"):
+        index(str(chain), source, store, precision="fp32")
+    made = Lance.open(store)
+
+    def refused(_):
+        raise RuntimeError("lance error: Read-only file system (os error 30), lance-io/src/local.rs:1")
+
+    made.table = SimpleNamespace(count_rows=refused)
+    with pytest.raises(MixlingError, match="store: the file system is read-only"):
+        made.count()

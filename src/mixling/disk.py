@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import sys
 import time
@@ -26,7 +27,13 @@ _REFUSED = {
     errno.EFBIG: "the file is too large for the file system",
     errno.EIO: "the disk reports an error",
     errno.EMFILE: "too many files are open",
+    errno.EEXIST: "exists already",
+    errno.ENOTEMPTY: "exists already and is not empty",
 }
+# a name of `_temporary`, for which a message says the one that it stands for
+_TEMPORARY = re.compile(r"(?<=/)\.([^/]+)\.\d+\.tmp(?=/|$)")
+# how libraries in Rust (LanceDB, tokenizers) name a number
+_NUMBERED = re.compile(r"\(os error (\d+)\)")
 
 
 @contextmanager
@@ -37,10 +44,9 @@ def new_file(path: str | Path) -> Iterator[Path]:
     `path`; when it fails the temporary file is removed.
 
     Raises:
-        OSError: The file cannot be written. Whatever a library says of a full disk becomes ENOSPC with the path.
+        MixlingError: The disk is full, read-only or refuses the path, whatever a library says of that.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     try:
         yield temporary
@@ -48,10 +54,10 @@ def new_file(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
         _flush(path.parent)
     except BaseException as error:
-        full = _disk_is_full(error, path.parent)
+        refused = _refused(error, path, temporary)
         temporary.unlink(missing_ok=True)
-        if full:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        if refused is not None:
+            raise refused from error
         raise
 
 
@@ -62,7 +68,6 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     Yields a temporary folder beside `path`, empty; see `new_file`.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -74,10 +79,10 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         temporary.rename(path)
         _flush(path.parent)
     except BaseException as error:
-        full = _disk_is_full(error, path.parent)
+        refused = _refused(error, path, temporary)
         shutil.rmtree(temporary, ignore_errors=True)
-        if full:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        if refused is not None:
+            raise refused from error
         raise
 
 
@@ -91,22 +96,30 @@ def one_writer(folder: str | Path, *, wait: bool = False, name: str | None = Non
         name: What is written, for the message; default: the folder.
 
     Raises:
-        MixlingError: Another process holds the lock and `wait` is False.
+        MixlingError: Another process holds the lock and `wait` is False, or the folder cannot be written.
     """
     from filelock import FileLock, Timeout
 
     folder, name = Path(folder), name or str(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    held = FileLock(folder / LOCK)
     try:
-        held.acquire(timeout=0)
-    except Timeout:
-        if not wait:
-            raise MixlingError(
-                f"{name}: another process writes here. Wait until it has ended, then run the same command again"
-            ) from None
-        print(f"mixling: {name}: another process writes here; waiting until it has ended", file=sys.stderr)
-        held.acquire()
+        folder.mkdir(parents=True, exist_ok=True)
+        held = FileLock(folder / LOCK)
+        try:
+            held.acquire(timeout=0)
+        except Timeout:
+            if not wait:
+                raise MixlingError(
+                    f"{name}: another process writes here. Wait until it has ended, then run the same command again"
+                ) from None
+            print(
+                f"mixling: {name}: another process writes here; waiting until it has ended", file=sys.stderr
+            )
+            held.acquire()
+    except OSError as error:
+        raise MixlingError(
+            disk_message(error)
+            or f"{name}: its file system locks no files ({error}). Choose a path on another file system"
+        ) from None
     try:
         yield
     finally:
@@ -117,7 +130,10 @@ def disk_message(error: BaseException) -> str | None:
     """What a user should know of an error about a disk or a path, or None where it is of another kind."""
     number = error.errno if isinstance(error, OSError) else None
     path = getattr(error, "filename", None)
-    place = f"{path}: " if path is not None else ""
+    place = "" if path is None else _TEMPORARY.sub(r"\1", str(path)) + ": "
+    written = _NUMBERED.search(str(error))
+    if number is None and written is not None:
+        number, path = int(written[1]), path or ""
     if number in _FULL or "no space left" in str(error).lower():
         return (
             f"{place}no space left on the disk. What was written before is kept: make room and run the same command "
@@ -129,7 +145,11 @@ def disk_message(error: BaseException) -> str | None:
 
 
 def _temporary(path: Path) -> Path:
-    """A name beside `path` for this process; files of processes that are gone are removed."""
+    """A name beside `path` for this process, in a folder that is made; files of processes that are gone are removed."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(error, path) or error from None
     for other in path.parent.iterdir():
         parts = other.name.rsplit(".", 2)
         if len(parts) == 3 and parts[0] == f".{path.name}" and parts[2] == "tmp" and parts[1].isdigit():
@@ -139,13 +159,22 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
-def _disk_is_full(error: BaseException, folder: Path) -> bool:
-    """Whether an error comes from a full disk, also where a library names another reason (torch: "unexpected pos")."""
-    if isinstance(error, OSError) and error.errno in _FULL:
-        return True
+def _refused(error: BaseException, path: Path, temporary: Path | None = None) -> MixlingError | None:
+    """What a user should know where `path` could not be written, or None where the error is of another kind."""
     if not isinstance(error, Exception) or isinstance(error, MixlingError):
-        return False
-    return "no space left" in str(error).lower() or shutil.disk_usage(folder).free < 1 << 16
+        return None
+    other = getattr(error, "filename", None)
+    if other is not None and (temporary is None or not Path(str(other)).is_relative_to(temporary)):
+        message = disk_message(error)  # of a file that was read meanwhile, or a folder on the way to `path`
+        return None if message is None else MixlingError(message)
+    number = error.errno if isinstance(error, OSError) else None
+    if number not in (*_FULL, *_REFUSED):
+        # a library may name another reason (torch: "unexpected pos")
+        full = "no space left" in str(error).lower() or shutil.disk_usage(path.parent).free < 1 << 16
+        if not full:
+            return None
+        number = errno.ENOSPC
+    return MixlingError(disk_message(OSError(number, "", str(path))))
 
 
 def _flush(path: Path) -> None:

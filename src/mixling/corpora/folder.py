@@ -12,7 +12,7 @@ Texts of one group say the same; a text without a group is one of its own. A fol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ from mixling.corpora.files import find, lines_of, text_field
 from mixling.corpora.languages import said, tag, tag_field
 from mixling.corpora.tables import ROWS, find_rows, rows, suffix
 from mixling.corpora.values import grade, id_text, passage_text, value_text
+from mixling.disk import new_folder
 from mixling.errors import BadRow, MixlingError, Skipped
 
 _TEXT = (".tsv", ".txt", ".qrels")
@@ -108,9 +109,6 @@ def write(
     """Write a corpus as such a folder (complete or not at all), with its card and further files by name. Ids stay as the source
     has them (see `own_ids`). Sentences' places are not kept. Returns how many ids stand in several languages and therefore have
     their language before them."""
-    import json
-    import shutil
-
     if folder.exists():
         raise MixlingError(f"{folder}: exists already; choose another folder or remove it")
     ids, qids = (own_ids(t, letter) for t, letter in ((corpus.passages, "p"), (corpus.questions, "q")))
@@ -119,9 +117,29 @@ def write(
             raise MixlingError(
                 f"{corpus.name}: the id {key!r} has a tab or a line break, which qrels cannot hold; rename it"
             )
-    temporary = folder.with_name(folder.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    (temporary / "qrels").mkdir(parents=True)
+    with new_folder(folder) as temporary:
+        _write_into(temporary, corpus, ids, qids, split, parquet, more or {})
+    return sum(
+        new == f"{language}:{old}"
+        for table, names in ((corpus.passages, ids), (corpus.questions, qids))
+        for new, old, language in zip(
+            names, table["id"].to_pylist(), table["language"].to_pylist(), strict=True
+        )
+    )
+
+
+def _write_into(
+    temporary: Path,
+    corpus: Corpus,
+    ids: Sequence[str],
+    qids: Sequence[str],
+    split: str,
+    parquet: bool,
+    more: dict[str, str],
+) -> None:
+    import json
+
+    (temporary / "qrels").mkdir()
     tables = {
         "corpus": corpus.passages.select(["text", "language", "group", "title"]).add_column(
             0, "_id", pa.array(ids)
@@ -160,16 +178,8 @@ def write(
     if corpus.negatives.num_rows:
         wrong = zip(*(corpus.negatives[c].to_pylist() for c in ("question", "passage")), strict=True)
         _table(temporary / "negatives" / f"{split}.tsv", (), ((qids[q], ids[p]) for q, p in wrong))
-    for name, text in {"README.md": card(corpus, files), **(more or {})}.items():
+    for name, text in {"README.md": card(corpus, files), **more}.items():
         (temporary / name).write_text(text, encoding="utf-8")
-    temporary.rename(folder)
-    return sum(
-        new == f"{language}:{old}"
-        for table, names in ((corpus.passages, ids), (corpus.questions, qids))
-        for new, old, language in zip(
-            names, table["id"].to_pylist(), table["language"].to_pylist(), strict=True
-        )
-    )
 
 
 def _table(path: Path, columns: tuple[str, ...], rows: Iterable[tuple]) -> None:

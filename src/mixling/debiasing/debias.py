@@ -24,6 +24,7 @@ from mixling.debiasing.sharpen import sharpen
 from mixling.debiasing.shift import shift
 from mixling.debiasing.stock import Stock, joined, of_corpus, parallel_part
 from mixling.debiasing.trained import Recipe, train
+from mixling.disk import new_folder
 from mixling.errors import MixlingError, choose, finite_numbers
 from mixling.machine import versions
 from mixling.progress import Progress
@@ -212,11 +213,12 @@ def _write(
             origin.get("license"),
             isinstance(found, ByLanguage),
         )
-        retriever.save(out, written, origin)
+        with new_folder(out) as folder:
+            retriever.save(folder, written, origin)
+            if isinstance(found, dict):
+                write_text(folder / "scores.json", json.dumps(found, indent=1))
     finally:
         _chain(retriever, before)
-    if isinstance(found, dict):
-        write_text(out / "scores.json", json.dumps(found, indent=1))
 
 
 def _chain(retriever: Retriever, modules: list[Any]) -> None:

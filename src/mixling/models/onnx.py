@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mixling.disk import new_folder
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 
@@ -79,10 +80,21 @@ def export(
             "map for all (`mixling debias -m lsar` or `-m map`)"
         )
     card = Path(retriever.name) / "README.md"
-    retriever.save(
-        out, card.read_text(encoding="utf-8") if card.is_file() else None, retriever.origin or None
-    )
-    path = out / "onnx" / "model.onnx"
+    with new_folder(out) as made:
+        text = card.read_text(encoding="utf-8") if card.is_file() else None
+        retriever.save(made, text, retriever.origin or None)
+        found = _export_into(retriever, made, openvino)
+    wrong = {k: v for k, v in found.items() if not v <= TOLERANCE}
+    if wrong:
+        raise MixlingError(
+            f"{out}: the exported model says something else ({wrong}); the folder is kept to be looked at"
+        )
+    return found
+
+
+def _export_into(retriever: Retriever, folder: Path, openvino: bool) -> dict[str, float]:
+    """Write the forms into a folder; the largest difference of each."""
+    path = folder / "onnx" / "model.onnx"
     path.parent.mkdir()
     ids = torch.tensor([[5, 6, 7, 8], [5, 6, retriever.pad, retriever.pad]])
     texts, length = (
@@ -106,12 +118,7 @@ def export(
     found = {"onnx": _difference(retriever, _with_onnxruntime(path))}
     if openvino:
         found["openvino"] = _difference(
-            retriever, _with_openvino(path, out / "openvino" / "openvino_model.xml")
-        )
-    wrong = {k: v for k, v in found.items() if not v <= TOLERANCE}
-    if wrong:
-        raise MixlingError(
-            f"{out}: the exported model says something else ({wrong}); the folder is kept to be looked at"
+            retriever, _with_openvino(path, folder / "openvino" / "openvino_model.xml")
         )
     return found
 

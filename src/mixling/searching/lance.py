@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from mixling.corpora.files import write_text
 from mixling.corpora.values import titled
-from mixling.disk import LOCK
+from mixling.disk import LOCK, disk_message
 from mixling.errors import MixlingError
 from mixling.searching.folding import FORM, asked, terms
 from mixling.searching.store import SHOWN, about, breadth, schema, shown
@@ -39,11 +39,22 @@ OLDER = (
 
 
 def _intact(method: Any) -> Any:
-    """A method of Lance whose errors about files of the store become one message."""
+    """A method of Lance whose errors about files of the store become one message.
+
+    A reader sees the version that it opened. Once a writer has removed that version's files (`finish`), the reader opens
+    the newest version and reads again.
+    """
 
     def said(store: Lance, error: Exception) -> Exception:
-        if "No space left" in str(error) or "conflict" in str(error).lower():
+        if isinstance(error, MixlingError):
+            return error
+        message = disk_message(error)
+        if message is not None:
+            return MixlingError(f"{store.folder}: {message}")
+        if "conflict" in str(error).lower():
             return error  # said where it is written
+        if _gone(error) and store.newer():
+            return MixlingError(f"{store.folder}: was written while it was read. Run the same command again")
         first = (str(error).strip().splitlines() or [""])[0]
         return MixlingError(
             f"{store.folder}: the store's files are damaged ({first[:300]}); remove the folder and index the documents again"
@@ -57,11 +68,21 @@ def _intact(method: Any) -> Any:
 
     def one(store: Lance, *given: Any, **more: Any) -> Any:
         try:
-            return method(store, *given, **more)
-        except (OSError, RuntimeError, ValueError) as error:
+            try:
+                return method(store, *given, **more)
+            except (OSError, RuntimeError, ValueError) as error:
+                if not _gone(error) or not hasattr(store, "table"):
+                    raise
+                store.follow()
+                return method(store, *given, **more)
+        except (OSError, RuntimeError, ValueError, MixlingError) as error:
             raise said(store, error) from None
 
     return wraps(method)(each if isgeneratorfunction(method) else one)
+
+
+def _gone(error: Exception) -> bool:
+    return "Not found" in str(error)
 
 
 class Lance:
@@ -74,6 +95,27 @@ class Lance:
     @_intact
     def _opened(self) -> Any:
         return _database(self.folder).open_table(TABLE)
+
+    def newer(self) -> bool:
+        """Whether a writer has made another version than the one that is open."""
+        try:
+            return (
+                hasattr(self, "table")
+                and _database(self.folder).open_table(TABLE).version != self.table.version
+            )
+        except (OSError, RuntimeError, ValueError):
+            return False
+
+    def follow(self) -> None:
+        """Open the newest version. Raises MixlingError where another model has made it."""
+        newest = Lance.open(str(self.folder))
+        for key in ("encoder", "prompts", "dimensions", "reading"):
+            if newest.info.get(key) != self.info.get(key):
+                raise MixlingError(
+                    f"{self.folder}: the documents were indexed again with another {key}. Open the store again (restart "
+                    "the server)"
+                )
+        self.table, self.info = newest.table, newest.info
 
     @staticmethod
     def open(address: str) -> Lance:
@@ -221,7 +263,7 @@ class Lance:
         n = self.table.count_rows()
         if n > EXACT and "vector" not in there:
             self.table.create_index("vector", config=HnswSq(distance_type="dot"))
-        # readers that began before keep what they saw for an hour
+        # versions older than an hour go; a reader that has one open follows (`_intact`)
         self.table.optimize(cleanup_older_than=timedelta(hours=1))
 
     def _renew_terms(self) -> None:

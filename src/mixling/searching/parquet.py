@@ -39,7 +39,7 @@ def unload(store: str, out: str | Path) -> int:
     form = schema(found.info["dimensions"]).with_metadata(
         {KEY: json.dumps(found.info, ensure_ascii=False).encode()}
     )
-    done = 0
+    done, before = 0, found.info
     with (
         new_file(out) as temporary,
         Progress("unloading") as bar,
@@ -51,6 +51,8 @@ def unload(store: str, out: str | Path) -> int:
                 writer.write_table(rows, row_group_size=max(len(rows), 1))
                 done += len(rows)
                 bar(done, max(found.info["passages"], done))
+        if found.info is not before:
+            raise MixlingError(f"{store}: was written while it was read. Run the same command again")
     return done
 
 

@@ -48,12 +48,19 @@ class Searcher:
                 f"{store}: was made with {self.store.info['model']}, whose weights or prompts {self.retriever.name} has not; "
                 "search with that model, or index again into another store"
             )
-        if "means" not in self.store.info:
+        self.address = store
+        self._read()
+
+    def _read(self) -> None:
+        """Take the languages of the store and their means from its facts."""
+        self.facts = self.store.info
+        if "means" not in self.facts:
             raise MixlingError(
-                f"{store}: indexing was not finished; run the same `mixling index` again and it goes on"
+                f"{self.address}: indexing was not finished; run the same `mixling index` again and it goes on"
             )
-        counts = self.store.info.get("languages")
-        self.means = shrunk(self.store.info["means"], counts if isinstance(counts, dict) else {})
+        counts = self.facts.get("languages")
+        self.means = shrunk(self.facts["means"], counts if isinstance(counts, dict) else {})
+        self.__dict__.pop("identifiers", None)
 
     @cached_property
     def identifiers(self) -> tuple[Identifier, Identifier]:
@@ -92,6 +99,9 @@ class Searcher:
         address, text, sentence ([begin, end) in text), level (its language's, where fairness reads it), the store's other columns.
         """
         choose(way, WAYS, "way")
+        if self.store.info is not self.facts:  # it has been indexed again, and the store follows
+            self._read()
+        facts = self.facts
         wanted = None if languages is None else [tag(x) for x in languages]
         known = [x for x in self.means if wanted is None or tag(x) in wanted]
         lacking = sorted({*(wanted or ())} - {tag(x) for x in known})
@@ -100,15 +110,20 @@ class Searcher:
                 f"the store has no passages in {', '.join(lacking)}; it has {', '.join(self.means)}"
             )
         limits = {tag(x): n for x, n in (quotas or {}).items()}
-        quotas = {x: limits[tag(x)] for x in self.means if tag(x) in limits}
+        at_most = {x: limits[tag(x)] for x in self.means if tag(x) in limits}
         own = self.language(asked, asked_in)
         vector = self.mean(vectors)
         lists, depth = [], k if way == "dense" else max(k, DEPTH)
         if way in ("dense", "both"):
-            lists.append(self._dense(vector, known, depth, fairness, own, quotas))
+            lists.append(self._dense(vector, known, depth, fairness, own, at_most))
         if way in ("text", "both"):
             some = None if wanted is None else known
             lists.append(self.store.lexical(" ".join(asked), depth, some).to_pylist())
+        if self.store.info is not facts:
+            return self.answer(
+                asked, vectors, k, languages=languages, way=way, fairness=fairness, asked_in=asked_in,
+                quotas=quotas, weights=weights, mark=mark,
+            )  # fmt: skip
         found = lists[0] if len(lists) == 1 else _fused(lists, weights)
         rows = [
             {"rank": rank, **row, "metadata": json.loads(row["metadata"] or "{}")}
@@ -153,7 +168,7 @@ class Searcher:
                 rows += self._unseen(vector, rows, depth, taken)
         rows = _by_score(rows)
         places = _ordered(rows, **taken)
-        return [{**rows[i], "level": levels[rows[i]["language"]]} for i in places]
+        return [{**rows[i], "level": levels.get(rows[i]["language"], 0.0)} for i in places]
 
     def _lists(self, vector: np.ndarray, known: Sequence[str], depth: int) -> list[dict[str, Any]]:
         """The best passages of each language; of all together where languages are many."""
@@ -167,7 +182,7 @@ class Searcher:
         """Passages that may belong to the first `depth` and are not among rows, the best of all languages together: of the
         languages whose level is so low that what scores less than the last row can still come that far."""
         levels = taken["levels"]
-        centred = [r["score"] - levels[r["language"]] for r in rows]
+        centred = [r["score"] - levels.get(r["language"], 0.0) for r in rows]
         places = _ordered(rows, **taken)[:depth]
         floor = min(centred[i] for i in places) - EQUAL * abs(max(centred))
         low = [x for x in levels if rows[-1]["score"] - levels[x] >= floor]

@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from mixling.corpora.catalogue import load, located
+from mixling.corpora.files import write_text
 from mixling.corpora.inputs import unchanged
 from mixling.corpora.languages import name as language_name
+from mixling.disk import LOCK, one_writer
 from mixling.evaluation.benchmarks import task
 from mixling.evaluation.measure import measure
 from mixling.evaluation.result import Result
@@ -43,8 +45,12 @@ def demo(
     minutes: what training may take; model: the encoder to begin with.
     """
     out, begun = Path(out), time.monotonic()
-    new = not (out.is_dir() and any(out.iterdir()))
-    out.mkdir(parents=True, exist_ok=True)
+    new = not (out.is_dir() and any(p.name != LOCK for p in out.iterdir()))
+    with one_writer(out):
+        return _demo(out, minutes, say, model, new, begun)
+
+
+def _demo(out: Path, minutes: float, say: Callable[[str], None], model: str, new: bool, begun: float) -> Path:
     tasks = _tasks()
     asked = {"model": model, "minutes": f"{minutes:g}", **of_variant(None, model, {}, tasks, "", {})}
     unchanged(out, asked, new)
@@ -119,7 +125,7 @@ def _steps(out: Path, source: str, model: str, minutes: float, say: Callable[[st
     seconds = float(np.mean([r["seconds"] for r in rows[1:]]))
     steps = int(np.clip(minutes * 60 / seconds, 4, 400))
     say(f"   One step takes {seconds:.1f} s here: {minutes:g} minutes buy {steps} steps.")
-    kept.write_text(json.dumps({"steps": steps, "seconds_a_step": seconds}))
+    write_text(kept, json.dumps({"steps": steps, "seconds_a_step": seconds}))
     return steps
 
 

@@ -43,6 +43,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mixling.corpora.files import write_text
 from mixling.corpora.inputs import unchanged
 from mixling.debiasing.debias import debias
+from mixling.disk import one_writer
 from mixling.errors import MixlingError, choose
 from mixling.evaluation.benchmarks import DEVELOPMENT, TASKS
 from mixling.evaluation.benchmarks import tasks as named
@@ -103,7 +104,8 @@ def study(
     """Run a study and return its results; they are written beside the file (`NAME.json`, `NAME.md`).
 
     out: where runs are kept as they go (default runs/NAME). keep_models: else a model is removed once measured.
-    trust_remote_code: as of Retriever, for all models (else as [model] of the base says).
+    trust_remote_code: as of Retriever, for all models (else as [model] of the base says). Raises MixlingError: also where another
+    process runs the study.
     """
     file = Path(file)
     plan = planned(file)
@@ -116,6 +118,21 @@ def study(
         for v in plan.variants
         for s in seeds_of(plan, v)[nth : nth + 1]
     }
+    with one_writer(folder):
+        return _study(file, plan, folder, configs, against, trust, keep_models, log)
+
+
+def _study(
+    file: Path,
+    plan: StudyConfig,
+    folder: Path,
+    configs: dict[tuple[str, int], Any],
+    against: str,
+    trust: bool,
+    keep_models: bool,
+    log: Callable[[str], None],
+) -> dict[str, Any]:
+    """Run all that is not measured yet, and write the results after each run."""
     tasks = named(plan.study.tasks)
     plan.study.tasks = [t.name for t in tasks]  # a folder of one's own is called otherwise in results
     known: dict[str, str] = {}
