@@ -155,3 +155,20 @@ def test_many_languages_are_a_map(folders):
     text = render([result])
     assert "Languages by script and resource level" in text and "unseen: " in text and "not seen" in text
     assert "Question language against passage language" not in text
+
+
+def test_the_terminal_shows_names_as_they_are(folders, tmp_path, capsys):
+    """`own:train: name` became a picture of a tram, `[x]` was taken for markup and lost, `[/x]` ended in a traceback."""
+    from mixling.reports.terminal import show, show_comparison
+
+    result = Result.load(folders / "a")
+    entries = result.summary["tasks"]
+    result.summary["tasks"] = {"own:train": entries["sample"]}
+    result.summary["name"] = result.summary["model"] = "m[red][/dim]:bell:"
+    result.summary.pop("label", None)
+    for k in (1, 2):
+        result.save(tmp_path / f"{k}")
+    show([result])
+    assert "own:train: m[red][/dim]:bell:" in capsys.readouterr().out
+    show_comparison(compare([f"[/x]:tram:={tmp_path / '1'}", f"b={tmp_path / '2'}"]))
+    assert "[/x]:tram:" in capsys.readouterr().out

@@ -531,3 +531,17 @@ def test_a_store_that_was_killed_in_the_making_is_made_again_without_a_word(tmp_
     (tmp_path / "store" / "mixling.json").unlink()
     assert make_store(str(tmp_path / "store"), 8, {"dimensions": 8}).table.count_rows() == 0
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_source_of_which_nothing_can_be_read_does_not_empty_the_store(chain, tmp_path):
+    """A column that was renamed, or a file that was cut off, removed every document."""
+    source, store = tmp_path / "d.jsonl", str(tmp_path / "store")
+    rows = [{"_id": f"d{i}", "text": f"Text {i}.", "language": "en"} for i in range(3)]
+    source.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    index(str(chain), source, store, precision="fp32")
+    for content in ("", "".join(json.dumps({**r, "text": None}) + "\n" for r in rows)):
+        source.write_text(content)
+        with pytest.raises(MixlingError, match=r"d\.jsonl: no document could be read"):
+            index(str(chain), source, store, precision="fp32")
+        assert len(Searcher(store).search("Text 1.", 3)) == 3
+        assert index(str(chain), source, store, precision="fp32", keep_gone=True)["passages"] == 3

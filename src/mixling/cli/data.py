@@ -54,7 +54,7 @@ def list_() -> None:
             missing.append(f"{source.name}: fetched when first asked for ({source.get})")
         elif here == "no":
             missing.append(f"{source.name}: {source.get}; into a folder '{source.where}' below MIXLING_DATA")
-    console = Console()
+    console = Console(emoji=False)
     console.print(table)
     console.print(f"Tasks made of them: {', '.join(MADE)}", soft_wrap=True, highlight=False)
     console.print(
@@ -74,12 +74,13 @@ def show(
     """Counts by language, groups, and three question-passage pairs."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from mixling.corpora.catalogue import SOURCES, load
     from mixling.corpora.languages import name as language_name
 
     corpus = load(name, split, path=path, skip_bad=skip_bad)
-    console = Console()
+    console = Console(emoji=False)
     if name in SOURCES:
         source = SOURCES[name]
         for what, text in (
@@ -91,9 +92,12 @@ def show(
             console.print(f"{what}: {text}", soft_wrap=True, highlight=False)
     table = Table(
         show_edge=False,
-        title=f"{corpus.name}: {corpus.questions.num_rows} questions in "
-        f"{len(corpus.questions['group'].unique())} groups, {corpus.passages.num_rows} passages in "
-        f"{len(corpus.passages['group'].unique())} groups",
+        title=Text(
+            f"{corpus.name}: {corpus.questions.num_rows} questions in "
+            f"{len(corpus.questions['group'].unique())} groups, {corpus.passages.num_rows} passages in "
+            f"{len(corpus.passages['group'].unique())} groups",
+            "table.title",
+        ),
         title_justify="left",
     )
     for column in ("language", "", "questions", "passages"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.metrics import METRICS
@@ -29,13 +30,13 @@ MEASURE = {"rank_distance": "distance", "intrusion@10": "intr@10"}
 
 def show(results: Sequence[Result], console: Console | None = None, bias: bool = True) -> None:
     """Print the finding and the figures of each task, with 95 % intervals of mAP."""
-    console = console or Console()
+    console = console or Console(emoji=False)
     for result, name in zip(results, display_names(list(results)), strict=True):
         noise = result.summary.get("noise", {})
         for task, entry in result.summary["tasks"].items():
             if task.partition("~")[0] in noise and "~" in task:
                 continue
-            table = Table(title=f"{task}: {name}", title_justify="left", show_edge=False)
+            table = Table(title=Text(f"{task}: {name}", "table.title"), title_justify="left", show_edge=False)
             table.add_column("setting", no_wrap=True)
             for m in (*METRICS, "mAP, 95 %"):
                 table.add_column(m, justify="right")
@@ -56,7 +57,7 @@ def show(results: Sequence[Result], console: Console | None = None, bias: bool =
                         highlight=False,
                     )
             for sentence in finding(result, name, task):
-                console.print(sentence, soft_wrap=True, highlight=False)
+                console.print(sentence, soft_wrap=True, markup=False, highlight=False)
             for setting, reason in entry.get("left_out", {}).items():
                 console.print(f"[dim]no {setting}: {reason}[/dim]", soft_wrap=True, highlight=False)
             titles = entry.get("titles", {})
@@ -93,14 +94,14 @@ def _bias(entry: dict) -> Table:
 
 def show_comparison(runs: Sequence[Run], console: Console | None = None) -> None:
     """Print every run's figures with marks against the first, and a sentence of reading."""
-    console = console or Console()
+    console = console or Console(emoji=False)
     tasks = [t for t in runs[0].result.summary["tasks"] if all(t in r.result.summary["tasks"] for r in runs)]
     # what fits eighty columns; the files have more
     columns = [*((s, "mAP") for s in SETTINGS)]
     columns += [("pool", m) for m in ("rank_distance", "TLR@20", "intrusion@10")]
     for task in tasks:
         there = [c for c in columns if not math.isnan(value(runs[0], task, *c))]
-        table = Table(title=task, title_justify="left", show_edge=False)
+        table = Table(title=Text(task, "table.title"), title_justify="left", show_edge=False)
         table.add_column("run", overflow="fold", min_width=12)
         for setting, measure in there:
             table.add_column(
@@ -114,11 +115,11 @@ def show_comparison(runs: Sequence[Run], console: Console | None = None) -> None
                 tested = run.tested.get(task, {}).get(setting, {}).get(measure)
                 row.append(text if tested is None else f"{text}{mark(tested[1]):3}")
             seeds = f" x{len(run.results)}" if len(run.results) > 1 else ""
-            table.add_row(run.name + seeds, *row)
+            table.add_row(Text(run.name + seeds), *row)
         console.print(table)
         for run in runs[1:]:
             for sentence in reading(run.tested[task], run.name, runs[0].name):
-                console.print(sentence, soft_wrap=True, highlight=False)
+                console.print(sentence, soft_wrap=True, markup=False, highlight=False)
         console.print()
     if any(len(r.results) > 1 for r in runs):
         console.print("[dim]x2, x3 …: mean of so many seeds[/dim]", highlight=False)

@@ -141,6 +141,11 @@ def _pass(
         raise MixlingError(
             f"{source}: {len(seen) - len(keys)} documents share an id with another; give each its own"
         )
+    if not len(seen) and not keep_gone and writer.store.count():
+        raise MixlingError(
+            f"{source}: no document could be read ({len(skipped.rows)} skipped), and the store would lose all of its own. Mend the "
+            "source, or remove the store"
+        )
     return {
         "documents": len(seen),
         "unchanged": writer.unchanged,
