@@ -58,7 +58,7 @@ def training(retriever: Retriever) -> list[dict]:
             speeds = []
             for turn in turns:
                 begun = time.perf_counter()
-                step.backward(retriever, turn.tokens, objective.of(turn.batch), precision="bf16")
+                step.backward(retriever, turn.tokens, objective.loss_of(turn.batch), precision="bf16")
                 speeds.append(sum(map(len, turn.tokens)) / (time.perf_counter() - begun))
                 forget(retriever.model.parameters(), table_rows)
             rows.append({"tokens a call": budget, "word table": "frozen" if frozen else "trained",

@@ -131,8 +131,8 @@ def main() -> None:
                 backward(
                     retriever,
                     turn.tokens,
-                    objective.of(turn.batch),
-                    local=objective.local(turn.batch),
+                    objective.loss_of(turn.batch),
+                    local=objective.token_loss_of(turn.batch),
                     precision="bf16",
                 )
                 forget([*retriever.model.parameters(), *objective.parameters()], table)

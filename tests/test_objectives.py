@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixling.training.objectives import alignment, distillation
-from mixling.training.objectives.eq1 import eq1
-from mixling.training.objectives.info_nce import allowed, info_nce
+from mixling.losses import alignment, distillation
+from mixling.losses.eq1 import eq1
+from mixling.losses.info_nce import allowed, info_nce
 
 # Two questions, two right passages, two hard negatives; unit vectors in the plane, so cosines are known.
 Q = torch.tensor([[1.0, 0.0], [0.0, 1.0]])

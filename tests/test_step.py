@@ -35,7 +35,7 @@ def gradients(chain, *, table=False, dropout=False, temperature=0.05, size=16, p
     rows = word_table(retriever.model) if table else None
     objective = Objective(settings, retriever)
     turn = tokens_of(settings, retriever, objective, pairs, 0)
-    loss = backward(retriever, turn.tokens, objective.of(turn.batch), seed=7, **options)
+    loss = backward(retriever, turn.tokens, objective.loss_of(turn.batch), seed=7, **options)
     found = {n: p.grad.clone() for n, p in retriever.model.named_parameters() if p.grad is not None}
     if rows is not None:
         touched = rows.rows()
@@ -71,7 +71,7 @@ def test_cached_sees_the_same_dropout_in_both_passes(chain):
     retriever.model.train(True)
     objective = Objective(settings, retriever)
     turn = tokens_of(settings, retriever, objective, pairs, 0)
-    loss = objective.of(turn.batch)
+    loss = objective.loss_of(turn.batch)
     before = backward(retriever, turn.tokens, loss, seed=7, at_once=200)
     squares = sum(float(p.grad.pow(2).sum()) for p in retriever.model.parameters() if p.grad is not None)
     rate = 1e-3 / squares

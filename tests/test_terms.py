@@ -1,7 +1,6 @@
 """Terms of the objective in a run: their texts, their teachers, resumed and on several processes."""
 
 import json
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,14 +10,14 @@ from tests.test_training import config, weights
 
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.training.config import TermConfig
-from mixling.training.objective import WITHOUT_PASSAGES, Objective
+from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
 from mixling.training.reading import read
 from mixling.training.step import backward, tokens_of
+from mixling.training.terms.registry import TERMS
 from mixling.training.train import train
 
-TERMS = get_args(TermConfig.model_fields["name"].annotation)
+WITHOUT_PASSAGES = [name for name, term in TERMS.items() if not term.needs_passages]
 
 
 def with_terms(chain, *names, **training):
@@ -71,7 +70,7 @@ def test_a_teacher_that_says_what_the_student_says_is_no_distance_away(chain):
             [retriever.encode(batch.questions, "query"), retriever.encode(batch.passages, "passage")]
         )
     )
-    alone, taught = (Objective(s, retriever).of(batch)(vectors).item() for s in (base, more))
+    alone, taught = (Objective(s, retriever).loss_of(batch)(vectors).item() for s in (base, more))
     assert taught == pytest.approx(alone, abs=1e-5)
 
 
@@ -83,10 +82,10 @@ def test_nothing_encodes_passages_that_nothing_reads(chain, tmp_path, name):
     objective = Objective(settings, retriever)
     _, _, pairs = prepare(settings)
     for passages in (False, True):
-        objective.passages = passages
+        objective.needs_passages = passages
         turn = tokens_of(settings, retriever, objective, pairs, 1)
         retriever.model.zero_grad()
-        loss = backward(retriever, turn.tokens, objective.of(turn.batch), local=objective.local(turn.batch))
+        loss = backward(retriever, turn.tokens, objective.loss_of(turn.batch), local=objective.token_loss_of(turn.batch))
         found.append(
             (
                 loss,
@@ -110,7 +109,7 @@ def test_teachers_read_one_language(chain):
     ("term", "languages", "says"),
     [
         ({"name": "distil-cosine", "pivot": "fr"}, None, "no source has such pairs"),
-        ({"name": "lakda"}, ["de"], "add a parallel source"),
+        ({"name": "lakda"}, ["de"], "parallel source"),
     ],
 )
 def test_a_term_without_its_texts_is_refused(chain, tmp_path, term, languages, says):
@@ -130,3 +129,23 @@ def test_terms_are_the_same_on_two_processes_and_their_own_weights_are_resumed(c
     launch(tmp_path, settings, tmp_path / "part", 1, STOP="7")
     train(settings, tmp_path / "part")
     alike(tmp_path / "one", tmp_path / "part")
+
+
+def test_a_term_from_outside_joins_the_objective_by_its_name(chain, monkeypatch):
+    """What CONTRIBUTING asks of a new term: a class that says what it reads, and one line in the registry."""
+    from mixling.training.terms.term import Term
+
+    class QueryNorm(Term):
+        needs_passages = False
+
+        def loss(self, vectors, targets):
+            return vectors.queries.norm(dim=1).sub(1).square().mean()
+
+    monkeypatch.setitem(TERMS, "query-norm", QueryNorm)
+    objective = {"weight": 0.0, "terms": [{"name": "query-norm", "weight": 2.0}]}
+    settings = read({**config(chain), "objective": objective})
+    _, schedule, pairs = prepare(settings)
+    objective, batch = Objective(settings, Retriever(str(chain))), pairs.batch(schedule.plan(0))
+    assert [role for role, _ in objective.columns(batch)] == ["query"]
+    vectors = 3 * torch.nn.functional.normalize(torch.randn(len(batch.questions), 32), dim=1)
+    assert objective.loss_of(batch)(vectors).item() == pytest.approx(2 * 4, rel=1e-5)

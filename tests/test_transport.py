@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixling.training.objectives.transport import costs, ipot, sinkhorn, transport
+from mixling.losses.transport import costs, ipot, sinkhorn, transport
 
 
 def padded(sizes, seed, d=8):

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy, normalize
 
 from mixling.batches.schedule import Schedule
 from mixling.batches.units import Rows, Units, units
 from mixling.debiasing.maps import Affine
 from mixling.debiasing.stock import Stock
 from mixling.errors import MixlingError
+from mixling.losses.info_nce import allowed, info_nce
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,8 @@ def _schedule(stocks: Sequence[Stock], recipe: Recipe) -> tuple[Schedule, list[R
 def _contrast(
     left: torch.Tensor, right: torch.Tensor, group: torch.Tensor, temperature: float
 ) -> torch.Tensor:
-    """InfoNCE of unit vectors; members of one group are no negatives."""
-    scores = normalize(left, dim=1) @ normalize(right, dim=1).T / temperature
-    same = group[:, None] == group[None, :]
-    same.fill_diagonal_(False)
-    return cross_entropy(scores.masked_fill(same, -torch.inf), torch.arange(len(scores)))
+    """InfoNCE of pairs; members of one group are no negatives of each other."""
+    return info_nce(left, right, allowed(group), temperature)
 
 
 class _Bitext:

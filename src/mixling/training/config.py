@@ -163,17 +163,7 @@ class BatchesConfig(_Part):
 class TermConfig(_Part):
     """One more term of the objective, added to it by weight."""
 
-    name: Literal[
-        "lakda",
-        "jsd",
-        "bitext",
-        "clear",
-        "optical",
-        "distil-vectors",
-        "distil-cosine",
-        "distil-scores",
-        "margin-mse",
-    ] = Field(
+    name: str = Field(
         description="lakda, jsd, bitext, clear draw a question and its translation together; distil-vectors "
         "(sentence distillation), optical (optimal transport between tokens), distil-cosine (MIMO's, through a projection), distil-scores (KL) and margin-mse learn "
         "from a teacher"
@@ -201,6 +191,15 @@ class TermConfig(_Part):
         "en",
         description="language in which a teacher reads, where it is there: distil-cosine's texts, a list's",
     )
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        from mixling.training.terms.registry import TERMS
+
+        if value not in TERMS:
+            raise ValueError(f"expected one of {', '.join(TERMS)}")
+        return value
 
 
 class ObjectiveConfig(_Part):

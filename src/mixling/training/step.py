@@ -37,7 +37,7 @@ def tokens_of(
 ) -> Tokens:
     """The batch of a turn (a step has `accumulate` of them) as tokens."""
     m, plan = settings.model, pairs.schedule.plan(turn)
-    batch = pairs.batch(plan, objective.translations, objective.pivot, objective.lists)
+    batch = pairs.batch(plan, objective.needs_translations, objective.pivot, objective.list_language)
     longest = {"query": m.max_query_length, "passage": m.max_passage_length}
     tokens = [
         t

@@ -266,8 +266,8 @@ def _step(
         total += backward(
             retriever,
             turn.tokens,
-            objective.of(turn.batch),
-            local=objective.local(turn.batch),
+            objective.loss_of(turn.batch),
+            local=objective.token_loss_of(turn.batch),
             share=1 / len(turns),
             at_once=t.tokens_at_once,
             seed=int(mix(t.seed, step, number) >> 1),

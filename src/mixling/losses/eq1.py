@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mixling.training.objectives.info_nce import similarity
+from mixling.losses.info_nce import similarity
 
 
 def eq1(

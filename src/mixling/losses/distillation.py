@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, log_softmax, mse_loss
 
-from mixling.training.objectives.alignment import kl
+from mixling.losses.alignment import kl
 
 
 def vectors(student: Tensor, teacher: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
-from mixling.training.objectives.info_nce import similarity
+from mixling.losses.info_nce import similarity
 
 
 def lakda(

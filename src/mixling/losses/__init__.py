@@ -1,0 +1,1 @@
+"""Losses of vectors: pure functions, used by training and by the trained transform."""

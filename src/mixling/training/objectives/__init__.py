@@ -1,1 +1,0 @@
-"""What a training step minimises: one small file each."""

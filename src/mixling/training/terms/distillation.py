@@ -1,0 +1,160 @@
+"""Terms that learn from a teacher's vectors or scores: `distil-vectors`, `distil-cosine`, `distil-scores`, `margin-mse`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mixling.losses import distillation
+from mixling.losses.info_nce import similarity
+from mixling.models.reranker import Reranker
+from mixling.training.config import TermConfig
+from mixling.training.pairs import Batch
+from mixling.training.terms.term import BatchVectors, Teacher, Term, same_dimensions
+
+
+class DistilVectors(Term):
+    """Squared error of query and translation to the teacher's vector of the query (Reimers and Gurevych 2020)."""
+
+    needs_translations = True
+    needs_passages = False
+    needs_teacher = True
+
+    def __init__(self, config: TermConfig, teacher: Teacher | None, dimensions: int):
+        super().__init__(config, teacher, dimensions)
+        same_dimensions(self)
+
+    def teacher_targets(self, batch: Batch, device: str) -> Tensor:
+        """The teacher's vectors of the queries, `[n, dim]`."""
+        return torch.from_numpy(self.retriever.encode(batch.questions, "query")).to(device)
+
+    def loss(self, vectors: BatchVectors, targets: Tensor) -> Tensor:
+        """Mean squared error over queries and translations."""
+        student = torch.cat([vectors.queries, vectors.translations])
+        return distillation.vectors(student, torch.cat([targets, targets[vectors.translated]]))
+
+
+class DistilCosine(Term):
+    """Cosine distance, through a projection, to the teacher's vectors in a pivot language (MIMO, arXiv:2605.31171)."""
+
+    needs_teacher = True
+
+    def __init__(self, config: TermConfig, teacher: Teacher | None, dimensions: int):
+        super().__init__(config, teacher, dimensions)
+        self.projection = _projection(dimensions, self.retriever.dimensions)
+
+    @property
+    def pivot_language(self) -> str | None:
+        """The language in which the teacher reads both texts."""
+        return self.config.pivot
+
+    def teacher_targets(self, batch: Batch, device: str) -> list[Tensor]:
+        """The teacher's vectors of queries and of passages in the pivot language, `[l, dim]` each; [] without pairs."""
+        texts = [list(x) for x in zip(*batch.pivots, strict=True)]
+        return [
+            torch.from_numpy(self.retriever.encode(x, role)).to(device)
+            for role, x in zip(("query", "passage"), texts, strict=False)
+        ]
+
+    def loss(self, vectors: BatchVectors, targets: list[Tensor]) -> Tensor:
+        """Mean of the queries' and the passages' distance."""
+        if not targets:
+            return vectors.zero
+        students = (vectors.queries, vectors.passages[: len(vectors.queries)])
+        distances = (
+            distillation.cosine(self.projection(x[vectors.pivoted]), target)
+            for x, target in zip(students, targets, strict=True)
+        )
+        return sum(distances, vectors.zero) / 2
+
+
+class ScoreTerm(Term):
+    """A term that learns from a teacher's scores, over the batch's passages or over a list."""
+
+    needs_teacher = True
+    accepts_reranker = True
+
+    @property
+    def scores_lists(self) -> bool:
+        """Whether the teacher scores each pair's own passage and hard negatives; a cross-encoder always does."""
+        return self.config.over == "list" or isinstance(self.teacher, Reranker)
+
+    @property
+    def list_language(self) -> str | None:
+        """The language of the lists, None where the teacher scores the batch."""
+        return self.config.pivot if self.scores_lists else None
+
+    def teacher_targets(self, batch: Batch, device: str) -> Tensor:
+        """The teacher's scores, `[n, m]`; 0 outside the lists where it scores lists."""
+        if self.scores_lists:
+            return self._list_scores(batch).to(device)
+        texts = (("query", batch.questions), ("passage", [*batch.passages, *batch.negatives]))
+        queries, passages = (
+            torch.from_numpy(self.retriever.encode(x, role)).to(device) for role, x in texts
+        )
+        return similarity(queries, passages, self.retriever.similarity)
+
+    def _list_scores(self, batch: Batch) -> Tensor:
+        pairs = [(query, text) for query, texts in batch.lists for text in texts]
+        if isinstance(self.teacher, Reranker):
+            flat = torch.from_numpy(self.teacher.scores(pairs))
+        else:
+            queries, passages = (
+                torch.from_numpy(self.retriever.encode(list(x), role))
+                for role, x in zip(("query", "passage"), zip(*pairs, strict=True), strict=True)
+            )
+            if self.retriever.similarity == "cosine":
+                queries, passages = (
+                    torch.nn.functional.normalize(x, dim=1) for x in (queries, passages)
+                )
+            flat = (queries * passages).sum(1)
+        scores = torch.zeros(len(batch.questions), len(batch.questions) + len(batch.negatives))
+        # boolean indexing fills row by row: a pair's passage, then its negatives, as the lists have them
+        scores[listed(batch)] = flat
+        return scores
+
+    def compared(self, vectors: BatchVectors) -> Tensor:
+        """The passages over which scores are compared: bool `[n, m]`."""
+        return vectors.listed if self.scores_lists else vectors.compared
+
+
+class DistilScores(ScoreTerm):
+    """KL divergence from the teacher's scores."""
+
+    def loss(self, vectors: BatchVectors, targets: Tensor) -> Tensor:
+        """`losses.distillation.scores` over the compared passages."""
+        scores = similarity(vectors.queries, vectors.passages, vectors.similarity)
+        return distillation.scores(
+            scores, targets, self.compared(vectors), self.config.temperature
+        )
+
+
+class MarginMse(ScoreTerm):
+    """Squared error of margins to the teacher's (arXiv:2010.02666)."""
+
+    def loss(self, vectors: BatchVectors, targets: Tensor) -> Tensor:
+        """`losses.distillation.margins` over the compared negatives."""
+        scores = similarity(vectors.queries, vectors.passages, vectors.similarity)
+        negatives = vectors.negatives
+        if self.scores_lists:
+            n, m = scores.shape
+            answers = torch.eye(n, m, dtype=torch.bool, device=scores.device)
+            negatives = vectors.listed & ~answers
+        return distillation.margins(scores, targets, negatives)
+
+
+def listed(batch: Batch) -> Tensor:
+    """Each pair's own passage and hard negatives: bool `[n, n + negatives]`."""
+    n = len(batch.questions)
+    negatives = torch.from_numpy(batch.negative_of)[None, :] == torch.arange(n)[:, None]
+    return torch.cat([torch.eye(n, dtype=torch.bool), negatives], 1)
+
+
+def _projection(size: int, teacher_size: int) -> nn.Linear:
+    """A linear layer from the student's to the teacher's size; the identity at first where both are equal."""
+    projection = nn.Linear(size, teacher_size)
+    if size == teacher_size:
+        with torch.no_grad():
+            projection.weight.copy_(torch.eye(size))
+            projection.bias.zero_()
+    return projection
