@@ -182,6 +182,16 @@ def test_a_document_does_not_steer_the_terminal(chain, tmp_path, run):
     )
 
 
+def test_a_corpus_does_not_steer_the_terminal(tmp_path, run):
+    (tmp_path / "qrels").mkdir()
+    text = "Is the \x1b[31mbridge\x07 old?"
+    (tmp_path / "corpus.jsonl").write_text(json.dumps({"_id": "a", "text": "Yes.", "language": "en"}) + "\n")
+    (tmp_path / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": text, "language": "en"}) + "\n")
+    (tmp_path / "qrels" / "test.tsv").write_text("q\ta\t1\n")
+    shown = run("data", "show", str(tmp_path))[1]
+    assert "bridge" in shown and not set(shown) & {"\x07"} and "\x1b[31m" not in shown
+
+
 def test_every_verb_that_loads_a_model_has_the_option(run):
     for verb in ("evaluate", "encode", "index", "search", "serve", "debias", "mine", "locate", "adapt", "translate", "export",
                  "train", "study"):  # fmt: skip

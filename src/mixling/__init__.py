@@ -7,7 +7,35 @@ so that `import mixling` costs milliseconds.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # so that editors and type checkers know what is loaded later
+    from mixling.batches.schedule import Schedule
+    from mixling.corpora.catalogue import load
+    from mixling.corpora.corpus import Corpus
+    from mixling.debiasing.debias import debias
+    from mixling.encoding.shards import encode
+    from mixling.errors import MixlingError
+    from mixling.evaluation.result import Result
+    from mixling.evaluation.tasks import Task
+    from mixling.health import doctor
+    from mixling.models.retriever import Retriever
+    from mixling.preparation.locate import locate
+    from mixling.preparation.mine import mine
+    from mixling.preparation.translate import translate
+    from mixling.reports.compare import compare
+    from mixling.reports.evaluate import evaluate
+    from mixling.reports.leaderboard import leaderboard
+    from mixling.searching.export import export
+    from mixling.searching.index import index
+    from mixling.searching.query import Searcher, search
+    from mixling.serving.serve import serve
+    from mixling.studies.demo import demo
+    from mixling.studies.study import study
+    from mixling.training.adapt import adapt
+    from mixling.training.config import Config
+    from mixling.training.sampler import HybridBatchSampler, pairs
+    from mixling.training.train import train
 
 __version__ = "0.1.0"
 
@@ -20,6 +48,7 @@ _WHERE = {
     "Result": "mixling.evaluation.result",
     "encode": "mixling.encoding.shards",
     "evaluate": "mixling.reports.evaluate",
+    "Config": "mixling.training.config",
     "train": "mixling.training.train",
     "adapt": "mixling.training.adapt",
     "locate": "mixling.preparation.locate",
@@ -29,6 +58,7 @@ _WHERE = {
     "leaderboard": "mixling.reports.leaderboard",
     "index": "mixling.searching.index",
     "serve": "mixling.serving.serve",
+    "Searcher": "mixling.searching.query",
     "search": "mixling.searching.query",
     "export": "mixling.searching.export",
     "debias": "mixling.debiasing.debias",
@@ -40,7 +70,37 @@ _WHERE = {
     "MixlingError": "mixling.errors",
 }
 
-__all__ = [*_WHERE, "__version__"]
+__all__ = [
+    "Config",
+    "Corpus",
+    "HybridBatchSampler",
+    "MixlingError",
+    "Result",
+    "Retriever",
+    "Schedule",
+    "Searcher",
+    "Task",
+    "__version__",
+    "adapt",
+    "compare",
+    "debias",
+    "demo",
+    "doctor",
+    "encode",
+    "evaluate",
+    "export",
+    "index",
+    "leaderboard",
+    "load",
+    "locate",
+    "mine",
+    "pairs",
+    "search",
+    "serve",
+    "study",
+    "train",
+    "translate",
+]
 
 
 def __getattr__(name: str) -> Any:

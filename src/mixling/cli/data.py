@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mixling.cli.options import printable
+
 app = typer.Typer(
     no_args_is_help=True,
     help="""List, show and convert corpora.
@@ -110,7 +112,8 @@ def show(
         table.add_row(code, language_name(code), str(counts[0].get(code, 0)), str(counts[1].get(code, 0)))
     console.print(table)
     for question in corpus.questions.slice(0, 3).to_pylist():
-        console.print(f"[{question['language']}] {question['text']}", markup=False, highlight=False)
+        text = printable(question["text"])
+        console.print(f"[{question['language']}] {text}", markup=False, highlight=False)
     for line in corpus.skipped:
         console.print(f"skipped: {line}", markup=False, highlight=False)
     if corpus.skipped:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mixling.cli.options import Trust
+from mixling.cli.options import Trust, printable
 
 if TYPE_CHECKING:
     from mixling.searching.query import Searcher
@@ -81,10 +80,7 @@ def _show(searcher: Searcher, asked: list[str], k: int, more: dict[str, Any], as
             typer.echo(json.dumps(row, ensure_ascii=False))
             continue
         begin, end = row["sentence"]
-        # what a document says must not steer the terminal
-        text, title, address = (
-            re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", row[k]) for k in ("text", "title", "address")
-        )
+        text, title, address = (printable(row[k]) for k in ("text", "title", "address"))
         over = f" {row['score'] - row['level']:+.3f}" if levelled else ""
         head = f"{row['rank']:2}. {typer.style(row['language'], bold=True)} {row['score']:.3f}{over} {title} {address}"
         typer.echo(head.rstrip())

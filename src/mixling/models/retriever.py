@@ -194,7 +194,9 @@ class Retriever:
     ) -> list[list[int]]:
         """Token ids of each text with its prompt, cut at max_length. Raises MixlingError for a text without any."""
         prompt = self.prompt(role)
-        limit = min(max_length or self.max_length, self.max_length)
+        if max_length is not None and max_length < 1:
+            raise MixlingError(f"max_length is {max_length}; expected a number of tokens from 1")
+        limit = self.max_length if max_length is None else min(max_length, self.max_length)
         tokens = self.tokenizer(
             [prompt + t for t in texts],
             truncation=True,

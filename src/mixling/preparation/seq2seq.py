@@ -47,7 +47,8 @@ class Seq2Seq:
             trust.examine(name, name, trust_remote_code)
             more = {"trust_remote_code": trust_remote_code}
             self.tokenizer = AutoTokenizer.from_pretrained(name, **more)
-            self.model = AutoModelForSeq2SeqLM.from_pretrained(name, **more).to(self.device).eval()
+            self.model = AutoModelForSeq2SeqLM.from_pretrained(name, dtype=torch.float32, **more)
+            self.model = self.model.to(self.device).eval()
         except MixlingError:
             raise
         except Exception as error:  # whatever a broken folder makes the libraries raise

@@ -1,0 +1,58 @@
+"""What an editor and a type checker know of Mixling: each public name has its type, though it is loaded when first used."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import mixling
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = """
+import mixling
+
+folder = mixling.train({"data": {"sources": ["sample"]}}, "run")
+result = mixling.evaluate(folder.as_posix(), ["sample"], "result")
+value: float = result.value("sample", "pool", "mAP")
+vectors = mixling.Retriever("model").encode(["text"], role="query")
+corpus = mixling.load("sample")
+reveal_type(folder)
+reveal_type(result)
+reveal_type(vectors)
+reveal_type(corpus)
+"""
+
+
+def mypy(script, tmp_path):
+    (tmp_path / "script.py").write_text(script)
+    call = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--config-file",
+        str(ROOT / "pyproject.toml"),
+        str(tmp_path / "script.py"),
+    ]
+    return subprocess.run(call, capture_output=True, text=True, cwd=ROOT).stdout
+
+
+def test_a_users_script_has_types(tmp_path):
+    names = [n for n in mixling.__all__ if n != "__version__"]
+    script = SCRIPT + "".join(f"reveal_type(mixling.{n})\n" for n in names)
+    lines = [x for x in mypy(script, tmp_path).splitlines() if "script.py" in x]
+    assert not [x for x in lines if ": error:" in x]
+    shown = [x.partition("Revealed type is ")[2].strip('"') for x in lines if "Revealed" in x]
+    for part, name in zip(shown, ("Path", "Result", "ndarray", "Corpus"), strict=False):
+        assert name in part, shown[:4]
+    assert len(shown) == 4 + len(names) and "Any" not in shown[4:], json.dumps(
+        dict(zip(names, shown[4:], strict=True)), indent=1
+    )
+
+
+def test_the_mark_of_a_typed_package_is_there():
+    assert (Path(mixling.__file__).parent / "py.typed").exists()
+
+
+def test_every_public_name_is_loaded_from_somewhere():
+    assert set(mixling.__all__) == {*mixling._WHERE, "__version__"}
