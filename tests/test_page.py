@@ -139,8 +139,9 @@ def test_what_documents_say_is_text_and_never_script(page, address):
     ask(page, SCRIPT)
     page.wait_for_selector("#results li")
     opened = page.locator("#results .open", has_text="<img src=x")
-    assert opened.count() == 1 and page.locator("#results img").count() == 0
-    opened.click()
+    # a title takes room of its passages, so a document of a long one has several
+    assert opened.count() >= 1 and page.locator("#results img").count() == 0
+    opened.first.click()
     page.wait_for_selector("#document[open]")
     assert page.locator("#doctitle").inner_text() == SCRIPT and page.locator("#doctext img").count() == 0
     page.keyboard.press("Escape")
