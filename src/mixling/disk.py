@@ -153,10 +153,20 @@ def _temporary(path: Path) -> Path:
     for other in path.parent.iterdir():
         parts = other.name.rsplit(".", 2)
         if len(parts) == 3 and parts[0] == f".{path.name}" and parts[2] == "tmp" and parts[1].isdigit():
-            gone = not Path(f"/proc/{parts[1]}").exists()
+            gone = not _runs(int(parts[1]))
             if gone and time.time() - other.lstat().st_mtime > _STALE:
                 shutil.rmtree(other) if other.is_dir() else other.unlink(missing_ok=True)
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # sends nothing
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _refused(error: BaseException, path: Path, temporary: Path | None = None) -> MixlingError | None:

@@ -10,7 +10,7 @@ from mixling.losses.info_nce import similarity
 from mixling.models.reranker import Reranker
 from mixling.training.config import TermConfig
 from mixling.training.pairs import Batch
-from mixling.training.terms.term import BatchVectors, Teacher, Term, same_dimensions
+from mixling.training.terms.term import BatchVectors, Teacher, Term
 
 
 class DistilVectors(Term):
@@ -19,10 +19,7 @@ class DistilVectors(Term):
     needs_translations = True
     needs_passages = False
     needs_teacher = True
-
-    def __init__(self, config: TermConfig, teacher: Teacher | None, dimensions: int):
-        super().__init__(config, teacher, dimensions)
-        same_dimensions(self)
+    needs_same_size = True
 
     def teacher_targets(self, batch: Batch, device: str) -> Tensor:
         """The teacher's vectors of the queries, `[n, dim]`."""

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from mixling.losses.transport import transport
-from mixling.training.config import TermConfig
 from mixling.training.pairs import Batch
-from mixling.training.terms.term import Teacher, TokenTerm, same_dimensions
+from mixling.training.terms.term import TokenTerm
 
 
 class Optical(TokenTerm):
@@ -17,10 +16,7 @@ class Optical(TokenTerm):
     needs_translations = True
     needs_passages = False
     needs_teacher = True
-
-    def __init__(self, config: TermConfig, teacher: Teacher | None, dimensions: int):
-        super().__init__(config, teacher, dimensions)
-        same_dimensions(self)
+    needs_same_size = True
 
     def teacher_targets(self, batch: Batch, device: str) -> list[Tensor]:
         """The teacher's token states of each translated query, `[tokens, dim]` each."""

@@ -79,6 +79,8 @@ class Term(nn.Module):
     needs_teacher: ClassVar[bool] = False
     #: the teacher may be a cross-encoder
     accepts_reranker: ClassVar[bool] = False
+    #: the teacher's vectors must have the model's size
+    needs_same_size: ClassVar[bool] = False
 
     def __init__(self, config: TermConfig, teacher: Teacher | None, dimensions: int):
         super().__init__()
@@ -87,6 +89,12 @@ class Term(nn.Module):
             raise MixlingError(
                 f"objective.terms: {config.name} needs a teacher that gives vectors, and {teacher.name} is a "
                 "cross-encoder, which gives scores. Use distil-scores or margin-mse, or another teacher"
+            )
+        if self.needs_same_size and self.retriever.dimensions != dimensions:
+            raise MixlingError(
+                f"objective.terms: {config.name} compares vectors of one size, but the teacher's have "
+                f"{self.retriever.dimensions} numbers and the model's {dimensions}. Use distil-cosine, which projects, or "
+                "another teacher"
             )
 
     @property
@@ -135,17 +143,3 @@ class TokenTerm(Term):
             targets: What `teacher_targets` gave for the batch.
         """
         raise NotImplementedError
-
-
-def same_dimensions(term: Term) -> None:
-    """Require that a term's teacher has vectors of the model's size.
-
-    Raises:
-        MixlingError: The sizes differ.
-    """
-    size = term.retriever.dimensions
-    if size != term.dimensions:
-        raise MixlingError(
-            f"objective.terms: {term.config.name} compares vectors of one size, but the teacher's have {size} numbers "
-            f"and the model's {term.dimensions}. Use distil-cosine, which projects, or another teacher"
-        )
