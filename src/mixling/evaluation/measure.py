@@ -98,9 +98,9 @@ def rank_task(one: Task, scorer: Scorer, depth: int = DEPTH, model: str = "the m
 
     def numbers(begin: int, end: int) -> np.ndarray:
         scores = scorer(begin, end)
-        wrong = np.isnan(scores) | np.isposinf(scores)
-        if wrong.any():
-            row, column = np.argwhere(wrong)[0]
+        # one pass and no copy: the maximum is NaN where any score is
+        if scores.size and not scores.max() < np.inf:
+            row, column = np.argwhere(np.isnan(scores) | np.isposinf(scores))[0]
             raise MixlingError(
                 f"{model}, task '{one.name}': the score of question '{one.query_ids[begin + row]}' and candidate "
                 f"'{one.candidate_ids[column]}' is {scores[row, column]}, not a number; nothing was measured. Check the model's "

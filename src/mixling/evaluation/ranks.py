@@ -123,7 +123,7 @@ def ranks(
     for begin in range(0, queries, block):
         end = min(begin + block, queries)
         scores = score(begin, end)
-        if np.isnan(scores).any():
+        if scores.size and np.isnan(scores.max()):
             row, column = np.argwhere(np.isnan(scores))[0]
             raise MixlingError(
                 f"the score of query {begin + row + 1} and passage '{ids[column]}' is NaN, so they cannot be ranked"
