@@ -16,20 +16,20 @@ from benchmarks.sides import write
 from mixling.models.retriever import Retriever
 from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
-from mixling.training.processes import shares
-from mixling.training.reading import read
-from mixling.training.step import tokens_of
+from mixling.training.processes import partition_by_tokens
+from mixling.training.reading import load_config
+from mixling.training.step import tokenize_batch
 
 
 def main() -> None:
     """Measure, print, write."""
     retriever, rows = Retriever(), []
     for size in (32, 100, 512):
-        settings = read({"data": {"sources": ["mlqa"]}, "batches": {"size": size}})
+        settings = load_config({"data": {"sources": ["mlqa"]}, "batches": {"size": size}})
         _, _, pairs = prepare(settings)
         objective = Objective(settings, retriever)
         batches = [
-            tokens_of(settings, retriever, objective, pairs, step).tokens
+            tokenize_batch(settings, retriever, objective, pairs, step).tokens
             for step in range(200 if size < 512 else 20)
         ]
         for processes in (2, 4, 8):
@@ -39,7 +39,7 @@ def main() -> None:
                 pair = lengths[:size] + lengths[size:]
                 mean = lengths.sum() / processes
                 by_tokens.append(
-                    max(lengths[part].sum() for part in shares(lengths.tolist(), processes)) / mean
+                    max(lengths[part].sum() for part in partition_by_tokens(lengths.tolist(), processes)) / mean
                 )
                 by_number.append(max(p.sum() for p in np.array_split(pair, processes)) / mean)
             rows.append({"pairs": size, "processes": processes, "by tokens": round(float(np.mean(by_tokens)), 3),

@@ -13,21 +13,21 @@ import statistics
 import time
 
 from benchmarks.sides import encoder_weights, write
-from mixling.evaluation.benchmarks import task
+from mixling.evaluation.benchmarks import load_task
 from mixling.machine import keep_memory, matrix_rate
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 from mixling.training import step
 from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
-from mixling.training.reading import read
-from mixling.training.step import tokens_of
-from mixling.training.word_table import forget, word_table
+from mixling.training.reading import load_config
+from mixling.training.step import tokenize_batch
+from mixling.training.word_table import zero_grad, sparse_embedding_gradient
 
 
 def encoding(retriever: Retriever) -> list[dict]:
     """GFLOP/s of the encoder's matrix products while encoding."""
-    texts = random.Random(0).sample(task("xquad-r").candidates, 600)
+    texts = random.Random(0).sample(load_task("xquad-r").passages, 600)
     tokens = sum(map(len, retriever.tokenize(texts, "passage")))
     weights = encoder_weights(retriever)
     rows = []
@@ -35,7 +35,7 @@ def encoding(retriever: Retriever) -> list[dict]:
         line: dict = {"tokens a call": budget}
         for precision in ("fp32", "bf16"):
             begun = time.perf_counter()
-            retriever.encode(texts, "passage", precision=precision, budget=budget)
+            retriever.encode(texts, "passage", precision=precision, max_tokens=budget)
             line[precision] = round(2 * weights * tokens / (time.perf_counter() - begun) / 1e9)
         rows.append(line)
     return rows
@@ -43,24 +43,24 @@ def encoding(retriever: Retriever) -> list[dict]:
 
 def training(retriever: Retriever) -> list[dict]:
     """Tokens a second of a step's gradients (without the optimiser)."""
-    settings = read({"data": {"sources": ["mlqa"]}})
+    settings = load_config({"data": {"sources": ["mlqa"]}})
     _, _, pairs = prepare(settings)
     objective = Objective(settings, retriever)
-    turns = [tokens_of(settings, retriever, objective, pairs, i) for i in range(4)]
+    turns = [tokenize_batch(settings, retriever, objective, pairs, i) for i in range(4)]
     rows = []
     for frozen in (False, True):
         for name, weight in retriever.model.named_parameters():
             weight.requires_grad_(not (frozen and "word_embeddings" in name))
             weight.grad = None
-        table_rows = word_table(retriever.model)
+        table_rows = sparse_embedding_gradient(retriever.model)
         for budget in (1024, 2048, 4096, 20000):
-            step.tokens_a_call = lambda *_, b=budget: (b, 10**6)
+            step.token_budgets = lambda *_, b=budget: (b, 10**6)
             speeds = []
             for turn in turns:
                 begun = time.perf_counter()
                 step.backward(retriever, turn.tokens, objective.loss_of(turn.batch), precision="bf16")
                 speeds.append(sum(map(len, turn.tokens)) / (time.perf_counter() - begun))
-                forget(retriever.model.parameters(), table_rows)
+                zero_grad(retriever.model.parameters(), table_rows)
             rows.append({"tokens a call": budget, "word table": "frozen" if frozen else "trained",
                          "tokens a second": round(statistics.median(speeds[1:]))})  # fmt: skip
         if table_rows is not None:

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from benchmarks.sides import result_path
-from mixling.evaluation.benchmarks import task
+from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import measure
 from mixling.machine import machine, matrix_rate, versions
 from mixling.models.retriever import Retriever
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--out", type=Path, help="default: runs/benchmarks/encode_floor.json")
     a = parser.parse_args()
-    one, retriever = task(a.task), Retriever(DEFAULT)
+    one, retriever = load_task(a.task), Retriever(DEFAULT)
     weights = sum(
         p.numel()
         for n, p in retriever.model.named_parameters()
@@ -42,7 +42,7 @@ def main() -> None:
     row = {
         "task": one.name, "precision": a.precision, "monolingual mAP": entry["monolingual"]["mAP"],
         "cross-lingual mAP": entry["cross-lingual"]["mAP"], "pool mAP": entry["pool"]["mAP"],
-        "rank distance": entry["pool"]["rank_distance"], "texts": len(one.queries) + len(one.candidates),
+        "rank distance": entry["pool"]["rank_distance"], "texts": len(one.queries) + len(one.passages),
         "texts encoded": entry["texts_encoded"], "tokens": entry["tokens"], "encoder weights": weights,
         "GFLOP/s before, after": [before[a.precision], after[a.precision]], "seconds in all": round(seconds, 1),
         "seconds encoding": entry["seconds_encoding"], "seconds ranking": entry["seconds_ranking"],

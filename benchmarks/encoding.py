@@ -20,9 +20,9 @@ ROUNDS, TEXTS = 3, 1200
 
 def texts(number: int) -> list[str]:
     """The texts of a round."""
-    from mixling.evaluation.benchmarks import task
+    from mixling.evaluation.benchmarks import load_task
 
-    return random.Random(number).sample(task("xquad-r").candidates, TEXTS)
+    return random.Random(number).sample(load_task("xquad-r").passages, TEXTS)
 
 
 def ours(precision: str, turns: Turns) -> None:

@@ -20,7 +20,7 @@ from benchmarks.search import SIZE, K, asked, best, direct, recall, tables, time
 from benchmarks.sides import result_path
 from mixling.corpora.files import write_text
 from mixling.machine import machine, versions
-from mixling.searching.lance import Lance
+from mixling.searching.lance import LanceStore
 
 SHARES = (1, 3, 5, 8, 10, 20, 30, 50, 80)
 
@@ -32,7 +32,7 @@ def main() -> None:
     questions = asked(made)
     rows = []
     with TemporaryDirectory() as folder:
-        store = Lance.make(f"{folder}/store", SIZE, {"model": "none"})
+        store = LanceStore.make(f"{folder}/store", SIZE, {"model": "none"})
         for names, part in tables(made, language):
             store.replace(names, part)
         store.finish()

@@ -22,16 +22,16 @@ CELLS = (("en", "en"), ("th", "de"), ("ar", "zh"))
 
 def ours(turns: Turns) -> None:
     """All of it."""
-    from mixling.evaluation.benchmarks import task
+    from mixling.evaluation.benchmarks import load_task
     from mixling.evaluation.measure import measure
     from mixling.machine import keep_memory
     from mixling.models.retriever import Retriever
 
     keep_memory()
-    retriever, one = Retriever(), task("xquad-r")
+    retriever, one = Retriever(), load_task("xquad-r")
     turns.wait()
     entry = measure(retriever, [one], precision="bf16").summary["tasks"][one.name]
-    turns.done(texts=len(one.queries) + len(one.candidates), mAP=[entry[s]["mAP"] for s in ("monolingual", "cross-lingual", "pool")])  # fmt: skip
+    turns.done(texts=len(one.queries) + len(one.passages), mAP=[entry[s]["mAP"] for s in ("monolingual", "cross-lingual", "pool")])  # fmt: skip
 
 
 def theirs(bf16: bool, turns: Turns) -> None:
@@ -39,23 +39,23 @@ def theirs(bf16: bool, turns: Turns) -> None:
     import numpy as np
     from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
 
-    from mixling.evaluation.benchmarks import task
+    from mixling.evaluation.benchmarks import load_task
     from mixling.models.retriever import Retriever
 
-    retriever, one = Retriever(packed=False), task("xquad-r")
+    retriever, one = Retriever(packed=False), load_task("xquad-r")
     model = retriever.model.bfloat16() if bf16 else retriever.model
     cells = []
     for a, b in CELLS:
         asked, answered = (one.languages.index(x) for x in (a, b))
         queries = np.flatnonzero(one.query_language == asked)
-        candidates = np.flatnonzero(one.candidate_language == answered)
+        candidates = np.flatnonzero(one.passage_language == answered)
         some = set(queries.tolist())
         right: dict[str, set[str]] = {}
         for q, c in one.relevant.tolist():
-            if q in some and one.candidate_language[c] == answered:
+            if q in some and one.passage_language[c] == answered:
                 right.setdefault(str(q), set()).add(str(c))
         cells.append((
-            {str(q): one.queries[q] for q in queries}, {str(c): one.candidates[c] for c in candidates}, right,
+            {str(q): one.queries[q] for q in queries}, {str(c): one.passages[c] for c in candidates}, right,
         ))  # fmt: skip
     turns.wait()
     found = [

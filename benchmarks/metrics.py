@@ -16,8 +16,8 @@ import numpy as np
 import pytrec_eval
 
 from benchmarks.sides import spread, write
-from mixling.evaluation.metrics import METRICS, MORE
-from mixling.evaluation.ranks import ranks
+from mixling.evaluation.metrics import METRICS, MULTILINGUAL_METRICS
+from mixling.evaluation.ranks import compute_ranks
 
 QUERIES, CANDIDATES = 13_000, 1_000
 SAME = {"mAP": "map", "nDCG@10": "ndcg_cut_10", "R@10": "recall_10", "R@100": "recall_100"}
@@ -39,7 +39,7 @@ def main() -> None:
     for q, c in relevant.tolist():
         qrels.setdefault(str(q), {})[ids[c]] = 1
     run = {str(q): dict(zip(ids, map(float, scores[q]), strict=True)) for q in range(QUERIES)}
-    known = {**METRICS, **MORE}
+    known = {**METRICS, **MULTILINGUAL_METRICS}
     shared = {k: v for k, v in SAME.items() if k in known}
     language = np.arange(CANDIDATES) % 11
     rows: list[dict[str, Any]] = []
@@ -47,7 +47,7 @@ def main() -> None:
         begun = time.perf_counter()
         theirs = pytrec_eval.RelevanceEvaluator(qrels, {"map", "ndcg_cut.10", "recall.10,100"}).evaluate(run)
         middle = time.perf_counter()
-        found = ranks(lambda a, b: scores[a:b], QUERIES, language, relevant, ids, depth=10)
+        found = compute_ranks(lambda a, b: scores[a:b], QUERIES, language, relevant, ids, depth=10)
         grades = np.ones(len(relevant), np.int64)
         ours = {k: known[k](found.pool, relevant[:, 0], QUERIES, grades) for k in shared}
         end = time.perf_counter()

@@ -26,14 +26,14 @@ def padded() -> None:
     from mixling.training import step
 
     Retriever.first_position = property(lambda _: None)  # type: ignore[assignment, method-assign]
-    step.tokens_a_call = lambda *_: (3072, 16384)
+    step.token_budgets = lambda *_: (3072, 16384)
 
 
 def dense() -> None:
     """The word table's gradient is made anew and dense."""
     from mixling.training import train
 
-    train.word_table = lambda _: None
+    train.sparse_embedding_gradient = lambda _: None
 
 
 def given_back() -> None:
@@ -54,7 +54,7 @@ def fused() -> None:
             .transpose(0, 1) for p in parts
         ])  # fmt: skip
 
-    packed.attend = attend
+    packed.packed_attention = attend
 
 
 def side(without: Callable[[], None] | None, turns: Turns) -> None:

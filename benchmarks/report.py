@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from benchmarks.sides import result_path
-from mixling.evaluation.baselines import ranker
-from mixling.evaluation.benchmarks import task
-from mixling.evaluation.measure import rank_task, score
-from mixling.evaluation.ranks import Dot, Scorer
-from mixling.evaluation.result import Result
+from mixling.evaluation.baselines import make_ranker
+from mixling.evaluation.benchmarks import load_task
+from mixling.evaluation.measure import rank_task, score_task
+from mixling.evaluation.ranks import DotScorer, Scorer
+from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.rows import task_comparison
 from mixling.evaluation.tasks import Task
 from mixling.machine import machine, matrix_rate, versions
@@ -51,8 +51,8 @@ def by_comparison(one: Task, scorer: Scorer, block: int = 256) -> np.ndarray:
 
 def main() -> None:
     """Measure, write report.json."""
-    clean = task("xquad-r")
-    ranker(DEFAULT, keep=Path("vectors")).scorer(clean)
+    clean = load_task("xquad-r")
+    make_ranker(DEFAULT, vector_cache=Path("vectors")).scorer(clean)
     seconds: dict[str, float] = {}
 
     def timed(name, work):
@@ -61,22 +61,22 @@ def main() -> None:
         seconds[name] = round(time.perf_counter() - begun, 2)
         return value
 
-    one = timed("texts", lambda: task("xquad-r"))
+    one = timed("texts", lambda: load_task("xquad-r"))
     scorer, counted = timed(
-        "model, vectors, coverage", lambda: ranker(DEFAULT, keep=Path("vectors")).scorer(one)
+        "model, vectors, coverage", lambda: make_ranker(DEFAULT, vector_cache=Path("vectors")).scorer(one)
     )
     found = timed("ranks", lambda: rank_task(one, scorer, 100))
-    entry, table, examples = timed("measures, 1,000 resamples", lambda: score(one, found, scorer))
+    entry, table, examples = timed("measures, 1,000 resamples", lambda: score_task(one, found, scorer))
     entry.update(counted, data=one.fingerprint())
     # another run of the same questions: without differences there would be nothing to permute
     rng = np.random.default_rng(0)
     queries = scorer.queries.numpy()
-    moved = Dot(queries + rng.normal(0, 0.01, queries.shape).astype(np.float32), scorer.candidates.numpy())
-    other = score(one, rank_task(one, moved, 100), moved)[1]
+    moved = DotScorer(queries + rng.normal(0, 0.01, queries.shape).astype(np.float32), scorer.candidates.numpy())
+    other = score_task(one, rank_task(one, moved, 100), moved)[1]
     tested = timed("permutations, 10,000 over all cells", lambda: task_comparison([table], [other]))
     assert any(c.difference for cells in tested.values() for c, _ in cells.values())
     summary = {"model": DEFAULT, "precision": "fp32", "tasks": {one.name: entry}}
-    result = Result({**summary, "versions": versions(), "machine": machine()}, table, {one.name: examples})
+    result = EvaluationResult({**summary, "versions": versions(), "machine": machine()}, table, {one.name: examples})
     with TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
         timed("report", lambda: write_report([result], page))

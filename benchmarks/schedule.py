@@ -19,13 +19,13 @@ import pyarrow as pa
 
 from benchmarks.sides import write
 from mixling.batches.schedule import Schedule
-from mixling.batches.units import Units
+from mixling.batches.units import TranslationGroups
 
 
 def ours(n: int) -> dict[str, Any]:
     """Times of the schedule."""
     whole = np.ones((n, 3), bool)
-    units = Units("made", np.arange(n), np.arange(n) // 3, ("de", "en", "sw"), whole, whole)
+    units = TranslationGroups("made", np.arange(n), np.arange(n) // 3, ("de", "en", "sw"), whole, whole)
     begun = time.perf_counter()
     schedule = Schedule([units], "hybrid", size=32)
     built = time.perf_counter()

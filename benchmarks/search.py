@@ -28,7 +28,7 @@ from benchmarks.sides import result_path
 from mixling.corpora.files import write_text
 from mixling.machine import machine, versions
 from mixling.searching.lance import EXACT
-from mixling.searching.store import SHOWN, breadth, schema
+from mixling.searching.store import RESULT_COLUMNS, search_ef, passage_schema
 from mixling.searching.stores import make_store
 
 SIZE, LANGUAGES, CLUSTERS, QUESTIONS, K, PART = 384, 100, 2000, 200, 100, 16384
@@ -56,7 +56,7 @@ def tables(made: np.ndarray, language: np.ndarray) -> Iterator[tuple[list[str], 
     """Passages, one a document, in parts."""
     rng = np.random.default_rng(1)
     words = np.array(["".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz"), 6)) for _ in range(20_000)])
-    form = schema(SIZE)
+    form = passage_schema(SIZE)
     for begin in range(0, len(made), PART):
         v = made[begin : begin + PART]
         names = [f"d{i}" for i in range(begin, begin + len(v))]
@@ -109,8 +109,8 @@ def direct(table: Any, q: np.ndarray, where: str | None = None, scan: bool = Fal
     """LanceDB asked without us: K passages, by its index or a scan."""
     query = table.search(q, vector_column_name="vector").distance_type("dot")
     query = query if where is None else query.where(where, prefilter=True)
-    query = query.bypass_vector_index() if scan else query.ef(breadth(K)).refine_factor(3)
-    return query.select([*SHOWN, "_distance"]).limit(K).to_arrow()
+    query = query.bypass_vector_index() if scan else query.ef(search_ef(K)).refine_factor(3)
+    return query.select([*RESULT_COLUMNS, "_distance"]).limit(K).to_arrow()
 
 
 def recall(ask: Callable[[np.ndarray], pa.Table], questions: np.ndarray, exact: np.ndarray) -> float:

@@ -35,12 +35,12 @@ def run_server(store: str, port: int, batch: int) -> None:
     """A server until it is killed."""
     import uvicorn
 
-    from mixling.encoding.precision import precision
+    from mixling.encoding.precision import choose_precision
     from mixling.searching.query import Searcher
-    from mixling.serving.app import Settings, application
+    from mixling.serving.app import ServerConfig, application
 
     searcher = Searcher(store)
-    app = application(searcher, Settings(batch=batch, precision=precision(searcher.retriever, "auto")))
+    app = application(searcher, ServerConfig(batch=batch, precision=choose_precision(searcher.retriever, "auto")))
     uvicorn.run(app, port=port, log_config=None, access_log=False, timeout_keep_alive=15)
 
 
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--soak", type=float, default=0)
     given = parser.parse_args()
-    texts = load("xquad-r").questions["text"].to_pylist()
+    texts = load("xquad-r").queries["text"].to_pylist()
     order = np.random.default_rng(0).permutation(len(texts))
     number = count()
 

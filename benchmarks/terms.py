@@ -29,11 +29,11 @@ from mixling.models.vocabulary import mask_token
 from mixling.training import adapt
 from mixling.training import objective as objectives
 from mixling.training.objective import Objective
-from mixling.training.pairs import Pairs
+from mixling.training.pairs import PairTexts
 from mixling.training.prepare import prepare
-from mixling.training.reading import read
-from mixling.training.step import backward, tokens_of
-from mixling.training.word_table import forget, word_table
+from mixling.training.reading import load_config
+from mixling.training.step import backward, tokenize_batch
+from mixling.training.word_table import zero_grad, sparse_embedding_gradient
 
 NAMES = ("none", "bitext", "jsd", "lakda", "clear", "optical", "distil-vectors", "distil-cosine", "distil-scores", "margin-mse")  # fmt: skip
 
@@ -43,7 +43,7 @@ LISTS = ("one hard negative", "five hard negatives, a teacher of lists")
 
 def with_negatives(corpus: Corpus, each: int = 5) -> Corpus:
     """A corpus with random passages as hard negatives."""
-    random, n = np.random.default_rng(0), corpus.questions.num_rows
+    random, n = np.random.default_rng(0), corpus.queries.num_rows
     columns = (np.repeat(np.arange(n), each), random.integers(corpus.passages.num_rows, size=n * each))
     return replace(corpus, negatives=pa.table([pa.array(c) for c in columns], schema=NEGATIVES))
 
@@ -56,7 +56,7 @@ def adapting(retriever: Retriever) -> dict[str, Callable[[int], torch.Tensor]]:
     )
     special = frozenset(retriever.tokenizer.all_special_ids)
     words = words[~np.isin(words, list(special))]
-    head = adapt.Words(retriever.dimensions, words)
+    head = adapt.MLMHead(retriever.dimensions, words)
     mask = mask_token(retriever.tokenizer)
 
     def masked(kind: str) -> Callable[[int], torch.Tensor]:
@@ -84,9 +84,9 @@ def main() -> None:
     """Measure, print, write."""
     keep_memory()
     retriever = Retriever()
-    table = word_table(retriever.model)
-    sides: dict[str, tuple[Any, Objective, Pairs]] = {}
-    plain = read({"data": {"sources": ["mlqa"]}})
+    table = sparse_embedding_gradient(retriever.model)
+    sides: dict[str, tuple[Any, Objective, PairTexts]] = {}
+    plain = load_config({"data": {"sources": ["mlqa"]}})
     corpora, schedule, pairs = prepare(plain)
     more = [with_negatives(c) for c in corpora]
     for name in (*NAMES, *LISTS):
@@ -95,7 +95,7 @@ def main() -> None:
         )  # MLQA here has no English
         if name == LISTS[1]:
             terms = [{"name": "distil-scores", "over": "list", "pivot": "de"}]
-        settings = read({"data": {"sources": ["mlqa"]}, "objective": {"terms": terms}})
+        settings = load_config({"data": {"sources": ["mlqa"]}, "objective": {"terms": terms}})
         count = (1, 5)[LISTS.index(name)] if name in LISTS else 0
         one = Objective(settings, retriever)
         for teacher in one.teachers:  # one copy of the teacher is enough
@@ -103,7 +103,7 @@ def main() -> None:
                 (o.teachers[teacher] for _, o, _ in sides.values() if teacher in o.teachers),
                 one.teachers[teacher],
             )
-        sides[name] = settings, one, Pairs(more, schedule, 600, count) if count else pairs
+        sides[name] = settings, one, PairTexts(more, schedule, 600, count) if count else pairs
     spent = [0.0]
     transport = objectives.transport
 
@@ -127,7 +127,7 @@ def main() -> None:
                 loss.backward()
             else:
                 settings, objective, texts = sides[name]
-                turn = tokens_of(settings, retriever, objective, texts, step)
+                turn = tokenize_batch(settings, retriever, objective, texts, step)
                 backward(
                     retriever,
                     turn.tokens,
@@ -135,7 +135,7 @@ def main() -> None:
                     local=objective.token_loss_of(turn.batch),
                     precision="bf16",
                 )
-                forget([*retriever.model.parameters(), *objective.parameters()], table)
+                zero_grad([*retriever.model.parameters(), *objective.parameters()], table)
             if step:
                 seconds[name].append(time.perf_counter() - begun)
                 shares += [spent[0] / seconds[name][-1]] if name == "optical" else []

@@ -63,11 +63,11 @@ def theirs(bf16: bool, dropout: bool, memory: bool, turns: Turns) -> None:
     from mixling.machine import keep_memory
     from mixling.models.retriever import Retriever
     from mixling.training.prepare import prepare
-    from mixling.training.reading import read
+    from mixling.training.reading import load_config
 
     if memory:
         keep_memory()
-    _, schedule, pairs = prepare(read(settings("fp32")))
+    _, schedule, pairs = prepare(load_config(settings("fp32")))
     retriever = Retriever(packed=False)
     model = retriever.model
     model.max_seq_length = 256
@@ -77,7 +77,7 @@ def theirs(bf16: bool, dropout: bool, memory: bool, turns: Turns) -> None:
     rows: dict[str, list[str]] = {"anchor": [], "positive": []}
     for step in range(STEPS * (ROUNDS + 1)):
         batch = pairs.batch(schedule.plan(step))
-        rows["anchor"] += [retriever.prompt("query") + t for t in batch.questions]
+        rows["anchor"] += [retriever.prompt("query") + t for t in batch.queries]
         rows["positive"] += [retriever.prompt("passage") + t for t in batch.passages]
 
     class InOrder(SentenceTransformerTrainer):

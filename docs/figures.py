@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from docs import pictures, reference, scale, speed, trials
 from docs import results as shown
 from mixling.corpora.catalogue import SOURCES
-from mixling.corpora.resources import ORDER, level, script_seen
+from mixling.corpora.resources import LEVEL_ORDER, resource_level, script_seen
 from mixling.evaluation.bias.table import ALL
 from mixling.reports.figures import bars
 from mixling.studies.study import markdown
@@ -108,9 +108,9 @@ def levels() -> list[dict]:
         return f"{sum(values) / len(values):.3f}"
 
     found = []
-    for band in (*ORDER, "all"):
+    for band in (*LEVEL_ORDER, "all"):
         for seen in (True, False) if band != "all" else (None,):
-            mine = [c for c in pool if band == "all" or (level(c) == band and script_seen(c) == seen)]
+            mine = [c for c in pool if band == "all" or (resource_level(c) == band and script_seen(c) == seen)]
             if not mine:
                 continue
             line = {
@@ -286,9 +286,9 @@ def tables() -> dict[str, dict[str, str]]:
                     {
                         "source": f"`{s.name}`",
                         "languages": len(s.languages) if len(s.languages) > 1 else s.languages[0],
-                        "what": s.about,
+                        "what": s.description,
                         "cite": s.citation,
-                        "licence": s.licence,
+                        "licence": s.license,
                     }
                     for s in SOURCES.values()
                 ]
@@ -296,7 +296,7 @@ def tables() -> dict[str, dict[str, str]]:
             "instrument": rows_of(instrument()),
             "measures": rows_of(
                 [
-                    {"measure": m.name, "range": m.range, "says": m.says, "misleads": m.misleads, "source": m.source}
+                    {"measure": m.name, "range": m.range, "says": m.meaning, "misleads": m.misleads, "source": m.source}
                     for m in ALL.values()
                 ]
             ),

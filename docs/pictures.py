@@ -50,19 +50,19 @@ def carded(svg: str) -> str:
 
 def ask() -> dict:
     """Scores of all passages for one question, by language: [[score, right or not], …]."""
-    from mixling.evaluation.benchmarks import task
+    from mixling.evaluation.benchmarks import load_task
     from mixling.models.retriever import Retriever
 
-    one, retriever = task("sample"), Retriever()
+    one, retriever = load_task("sample"), Retriever()
     asked = next(
         i
         for i, (g, x) in enumerate(zip(one.query_group, one.query_language, strict=True))
         if g.startswith(QUESTION) and one.languages[x] == ASKED
     )
     right = set(one.relevant[one.relevant[:, 0] == asked, 1].tolist())
-    scores = retriever.encode(one.candidates, "passage") @ retriever.encode([one.queries[asked]], "query")[0]
+    scores = retriever.encode(one.passages, "passage") @ retriever.encode([one.queries[asked]], "query")[0]
     rows: dict[str, list] = {}
-    for i, (score, x) in enumerate(zip(scores.tolist(), one.candidate_language, strict=True)):
+    for i, (score, x) in enumerate(zip(scores.tolist(), one.passage_language, strict=True)):
         rows.setdefault(one.languages[x], []).append([round(score, 4), i in right])
     return {"question": one.queries[asked], "asked in": ASKED, "model": retriever.name, "scores": rows}
 

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import ChoiceLoader, FileSystemLoader
 
 from docs import trials
-from mixling.corpora.languages import name as language_name
+from mixling.corpora.languages import language_name as language_name
 from mixling.reports.figures import bars, language_map
 from mixling.reports.html import environment
 

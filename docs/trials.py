@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from mixling.reports.words import own_share
+from mixling.reports.words import same_language_share
 
 ROOT = Path(__file__).parent.parent
 Table = list[dict[str, Any]]
@@ -197,7 +197,7 @@ def rivals(task: str = "xquad-r") -> Table:
             "variant": name,
             **{k: f"{sentences[s]['mAP']:.4f}" for k, s in SETTINGS.items()},
             "distance": f"{sentences['pool']['rank_distance']:.0f}",
-            "own share of ten": f"{own_share(sentences)[0]:.0%}",
+            "own share of ten": f"{same_language_share(sentences)[0]:.0%}",
             "own, change": change(moved[task].get("monolingual.mAP")),
             "pool, change": change(moved[task].get("pool.mAP")),
         }

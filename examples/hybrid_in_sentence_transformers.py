@@ -36,7 +36,7 @@ arguments = SentenceTransformerTrainingArguments(
 trainer = SentenceTransformerTrainer(
     model,
     arguments,
-    train_dataset=mixling.pairs(corpus),
+    train_dataset=mixling.training_pairs(corpus),
     loss=MultipleNegativesRankingLoss(model, scale=50.0),  # temperature .02
 )
 trainer.train()

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 import mixling
-from mixling.debiasing.files import debias_vectors, move_vectors
+from mixling.debiasing.files import debias_vectors, transform_vectors
 
 
 def by_language(folder: str) -> dict[str, float]:
@@ -31,7 +31,7 @@ def by_language(folder: str) -> dict[str, float]:
 folder, out = sys.argv[1:3]
 before = by_language(folder)
 if len(sys.argv) > 3:
-    move_vectors(folder, sys.argv[3], out)
+    transform_vectors(folder, sys.argv[3], out)
 else:
     debias_vectors(folder, "lsar", out)
 after = by_language(out)

@@ -14,16 +14,16 @@ from pathlib import Path
 
 from mixling.corpora.files import write_text
 from mixling.debiasing.debias import debias
-from mixling.debiasing.maps import Affine
+from mixling.debiasing.maps import AffineTransform
 from mixling.evaluation.baselines import unit_vectors
-from mixling.evaluation.benchmarks import task
-from mixling.evaluation.measure import rank_task, score
-from mixling.evaluation.ranks import Dot
+from mixling.evaluation.benchmarks import load_task
+from mixling.evaluation.measure import rank_task, score_task
+from mixling.evaluation.ranks import DotScorer
 from mixling.evaluation.tasks import Task
 from mixling.machine import machine, versions
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
-from mixling.studies.study import changed
+from mixling.studies.study import override
 from mixling.training.average import average_with
 from mixling.training.train import train
 
@@ -50,14 +50,14 @@ TRIALS: dict[str, dict] = {
 }
 
 
-def figures(retriever: Retriever, tasks: list[Task], keep: Path, found: Affine | None = None) -> dict:
+def figures(retriever: Retriever, tasks: list[Task], keep: Path, found: AffineTransform | None = None) -> dict:
     """Own language, across, pool and rank distance on each task, after a map if there is one (bf16)."""
     row: dict = {}
     for one in tasks:
         queries, candidates, _ = unit_vectors(retriever, one, "bf16", keep)
         if found is not None:
-            queries, candidates = found.apply(queries), found.apply(candidates)
-        entry, _, _ = score(one, rank_task(one, Dot(queries, candidates), 100))
+            queries, candidates = found.transform(queries), found.transform(candidates)
+        entry, _, _ = score_task(one, rank_task(one, DotScorer(queries, candidates), 100))
         row[one.name.partition("@")[0]] = {
             **{s: entry[s]["mAP"] for s in ("monolingual", "cross-lingual", "pool") if s in entry},
             **({"rank distance": entry["bias"]["rank_distance"]} if "bias" in entry and "pool" in entry else {}),
@@ -68,7 +68,7 @@ def figures(retriever: Retriever, tasks: list[Task], keep: Path, found: Affine |
 def rows_of(name: str, retriever: Retriever, tasks: list[Task], keep: Path, share: float) -> list[dict]:
     """A retriever's figures as it is and behind LSAR."""
     after = debias(retriever, "lsar", ["sib-200"], languages=ELEVEN, texts=100, keep=keep, precision="bf16")
-    assert isinstance(after, Affine)
+    assert isinstance(after, AffineTransform)
     rows = [
         {"trial": name, "share": share, "after": label, **figures(retriever, tasks, keep, found)}
         for label, found in (("", None), ("LSAR", after))
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/balanced"))
     out = parser.parse_args().out
     rows = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
-    tasks = [task(t) for t in TASKS]
+    tasks = [load_task(t) for t in TASKS]
     mapped = out / "map"
     done = {r["trial"] for r in rows}
     wanted = {name: trial for name, trial in TRIALS.items() if name not in done}
@@ -110,7 +110,7 @@ def main() -> None:
         if name not in done:
             keep(rows_of(name, Retriever(model), tasks, out / "measured", 1.0))
     for name, trial in wanted.items():
-        config = changed(BASE, {k: str(mapped) if v == MAP else v for k, v in trial.items()})
+        config = override(BASE, {k: str(mapped) if v == MAP else v for k, v in trial.items()})
         place = out / f"run-{name}".replace(" ", "-").replace(",", "")
         trained = Retriever(str(train(config, place)))
         before = Retriever(config.get("model", {}).get("name", DEFAULT))

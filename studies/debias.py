@@ -17,16 +17,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mixling.corpora.files import write_text
-from mixling.corpora.resources import level
-from mixling.debiasing.debias import fitted, read_source
+from mixling.corpora.resources import resource_level
+from mixling.debiasing.debias import fit_transform, read_source
 from mixling.debiasing.files import debias_vectors
-from mixling.debiasing.maps import Affine
-from mixling.debiasing.stock import Stock, of_corpus
-from mixling.encoding.vectors import vectors
+from mixling.debiasing.maps import AffineTransform
+from mixling.debiasing.stock import EmbeddedCorpus, embed_corpus
+from mixling.encoding.vectors import encode_cached
 from mixling.evaluation.baselines import unit_vectors
-from mixling.evaluation.benchmarks import task
-from mixling.evaluation.measure import rank_task, score
-from mixling.evaluation.ranks import Dot
+from mixling.evaluation.benchmarks import load_task
+from mixling.evaluation.measure import rank_task, score_task
+from mixling.evaluation.ranks import DotScorer
 from mixling.machine import machine, versions
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
@@ -46,27 +46,27 @@ class Bench:
         self.tests: dict = {}
         self.stocks: dict = {}
 
-    def stock(self, name: str, languages: list[str], texts: int | None = None, raw: bool = False) -> Stock:
+    def stock(self, name: str, languages: list[str], texts: int | None = None, raw: bool = False) -> EmbeddedCorpus:
         """A fit's vectors; `name` as for --fit."""
         key = (name, tuple(languages), texts, raw)
         if key not in self.stocks:
             corpus, bitext = read_source(name, languages)
 
             def encode(batch: list[str], role: str) -> np.ndarray:
-                return vectors(self.retriever, batch, role, folder=KEEP, raw=raw)[0]
+                return encode_cached(self.retriever, batch, role, folder=KEEP, raw=raw)[0]
 
-            self.stocks[key] = of_corpus(corpus, encode, bitext, texts=texts if bitext else None)
+            self.stocks[key] = embed_corpus(corpus, encode, bitext, texts=texts if bitext else None)
         return self.stocks[key]
 
     def measured(self, found, name: str) -> dict:
         """Figures of a map on a task; found: a map, or None for none."""
         raw = getattr(found, "raw", False)
         if (name, raw) not in self.tests:
-            one = task(name)
+            one = load_task(name)
             if raw:
                 sides = [
-                    vectors(self.retriever, texts, role, folder=KEEP, raw=True)[0]
-                    for texts, role in ((one.queries, "query"), (one.candidates, "passage"))
+                    encode_cached(self.retriever, texts, role, folder=KEEP, raw=True)[0]
+                    for texts, role in ((one.queries, "query"), (one.passages, "passage"))
                 ]
             else:
                 sides = list(unit_vectors(self.retriever, one, folder=KEEP)[:2])
@@ -78,7 +78,7 @@ class Bench:
             )
             queries = found.apply(queries, asked, "query")
             candidates = found.apply(candidates, answered, "passage")
-        entry, _, _ = score(one, rank_task(one, Dot(queries, candidates), 100))
+        entry, _, _ = score_task(one, rank_task(one, DotScorer(queries, candidates), 100))
         settings = ("monolingual", "cross-lingual", "pool")
         row = {s: entry[s]["mAP"] for s in settings if s in entry}
         row["nDCG@20"] = entry["pool"]["nDCG@20"]
@@ -94,7 +94,7 @@ def maps(bench: Bench) -> dict:
     eleven = lambda raw=False, texts=None: [bench.stock("sib-200", ELEVEN, texts, raw)]  # noqa: E731
     # encoding every language takes hours; a hundred sentences of each are enough (part "texts")
     many = bench.stock("sib-200", ["all"], 100).languages()
-    high = [x for x in many if level(x) == "high"]
+    high = [x for x in many if resource_level(x) == "high"]
     mlqa = lambda split="mlqa:test": [bench.stock(split, ["all"])]  # noqa: E731
     found = {("methods", "none"): (None, "", {}, TESTS)}
     for alpha in (0.6, 1.0):
@@ -169,13 +169,13 @@ def maps(bench: Bench) -> dict:
     return found
 
 
-def from_files(method: str, stocks: list[Stock], **settings) -> Affine:
+def from_files(method: str, stocks: list[EmbeddedCorpus], **settings) -> AffineTransform:
     """The same fit by `debias_vectors` on Parquet files alone, read back from what it wrote."""
     with TemporaryDirectory() as folder:
         for number, s in enumerate(stocks):
             group = s.corpus.links["group"]
             for role, vector, language, groups in (
-                ("query", s.questions, s.question_language(), s.corpus.questions["group"]),
+                ("query", s.queries, s.query_language(), s.corpus.queries["group"]),
                 ("passage", s.passages, s.passage_language(), group),
             ):
                 table = {
@@ -187,7 +187,7 @@ def from_files(method: str, stocks: list[Stock], **settings) -> Affine:
                 pq.write_table(pa.table(table), Path(folder) / f"{number}-{role}.parquet")
         found = debias_vectors(folder, method, Path(folder) / "out", **settings)
         written = [np.load(Path(folder) / "out" / f"{n}.npy") for n in ("matrix", "bias")]
-    return Affine(*written, {**found.made, "from": "Parquet files"})
+    return AffineTransform(*written, {**found.settings, "from": "Parquet files"})
 
 
 def main() -> None:
@@ -201,7 +201,7 @@ def main() -> None:
             continue
         there = [] if stocks is None else stocks()
         begun = time.perf_counter()
-        fit = from_files if part == "vectors" else fitted
+        fit = from_files if part == "vectors" else fit_transform
         found = None if stocks is None else fit(method, there, **settings)
         spent = time.perf_counter() - begun
         row = {

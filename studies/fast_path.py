@@ -13,8 +13,8 @@ import json
 import tomllib
 from pathlib import Path
 
-from mixling.evaluation.benchmarks import task
-from mixling.evaluation.measure import means
+from mixling.evaluation.benchmarks import load_task
+from mixling.evaluation.measure import scenario_means
 from mixling.machine import machine, versions
 from mixling.models.retriever import Retriever
 from mixling.training.train import train
@@ -29,7 +29,7 @@ def main() -> None:
     base["batches"]["strategy"] = "hybrid"
     run = HERE.parent / "runs" / "fast-path"
     model = train(base, run)
-    found = means(Retriever(str(model)), task("xquad-r"), "bf16")
+    found = scenario_means(Retriever(str(model)), load_task("xquad-r"), "bf16")
     runs = json.loads((HERE / "xquad-strategies.json").read_text())["runs"]
     padded = {
         r["seed"]: [r["tasks"]["xquad-r"][s]["mAP"] for s in SETTINGS]

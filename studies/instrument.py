@@ -10,10 +10,10 @@ import argparse
 import json
 from pathlib import Path
 
-from mixling.corpora.catalogue import located
+from mixling.corpora.catalogue import find_source
 from mixling.corpora.files import write_text
 from mixling.evaluation.bias.table import ALL
-from mixling.evaluation.result import Result
+from mixling.evaluation.result import EvaluationResult
 from mixling.machine import machine, versions
 from mixling.models.weights import DEFAULT
 from mixling.reports.evaluate import evaluate
@@ -34,7 +34,7 @@ RESULT = Path(__file__).with_suffix(".json")
 KEPT = ("nDCG@10", "R@10", "nDCG@20")
 
 
-def row(result: Result, task: str, model: str) -> dict:
+def row(result: EvaluationResult, task: str, model: str) -> dict:
     """What is committed of one result."""
     entry = result.summary["tasks"][task]
     found = {
@@ -76,7 +76,7 @@ def main() -> None:
             .replace("xquad-paragraphs-en", "xquad-r")
             .replace("xquad-paragraphs", "xquad-r")
         )
-        if located(source) is None:
+        if find_source(source) is None:
             print(f"{task}: not on this machine")
             continue
         more = {"hybrid": given.hybrid} if given.hybrid and task in ("xquad-r", "mlqa-r") else {}
@@ -84,7 +84,7 @@ def main() -> None:
             if (task, name) in rows:
                 continue
             out = Path("runs/instrument") / task / name
-            result = evaluate(model, [task], out, precision=TASKS[task], keep="vectors")
+            result = evaluate(model, [task], out, precision=TASKS[task], vector_cache="vectors")
             rows[task, name] = row(result, task, name)
             order = sorted(
                 rows.values(), key=lambda r: (list(TASKS).index(r["task"]), r["model"] != "e5-small")

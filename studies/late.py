@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mixling.corpora.files import write_text
-from mixling.evaluation.result import Result
-from mixling.evaluation.rows import of_task, task_comparison
+from mixling.evaluation.result import EvaluationResult
+from mixling.evaluation.rows import task_rows, task_comparison
 from mixling.reports.evaluate import evaluate
 
 TEACHER, RUNS = "intfloat/multilingual-e5-small", Path("runs/optical")
@@ -28,7 +28,7 @@ def main() -> None:
     """Measure, print, write."""
     rows = []
     for form, prefix in (("one vector", ""), ("late interaction", "late:")):
-        before: Result | None = None
+        before: EvaluationResult | None = None
         for name, model in (("teacher", TEACHER), ("student", str(RUNS / "optical-0" / "run" / "model"))):
             folder = RUNS / f"{form.replace(' ', '-')}-{name}"
             if not (folder / "summary.json").exists():
@@ -37,9 +37,9 @@ def main() -> None:
                     TASKS,
                     folder,
                     precision="bf16",
-                    documents=None if name == "teacher" else TEACHER,
+                    passage_model=None if name == "teacher" else TEACHER,
                 )
-            result = Result.load(folder)
+            result = EvaluationResult.load(folder)
             rows += [row(form, name, task, result, before) for task in TASKS]
             before = result
     found: dict[str, Any] = {"rows": rows, **{k: result.summary[k] for k in ("machine", "versions")}}
@@ -47,11 +47,11 @@ def main() -> None:
     print(json.dumps(rows, indent=1))
 
 
-def row(form: str, name: str, task: str, result: Result, before: Result | None) -> dict[str, Any]:
+def row(form: str, name: str, task: str, result: EvaluationResult, before: EvaluationResult | None) -> dict[str, Any]:
     """mAP of questions in the other languages among the English documents, and in the pool; with differences to the teacher
     in the same form."""
     found: dict[str, Any] = {"task": task, "form": form, "asks": name}
-    scores = [None if r is None else of_task(r.scores, task) for r in (before, result)]
+    scores = [None if r is None else task_rows(r.scores, task) for r in (before, result)]
     for what, setting, keep in (("to English", "cross-lingual", "en"), ("pool", "pool", "")):
         first, second = (
             None if s is None else s.filter(pc.equal(pc.cast(s["passage_language"], pa.string()), keep))

@@ -21,15 +21,15 @@ from studies.balanced import ELEVEN, figures
 from mixling.corpora.catalogue import load
 from mixling.corpora.files import write_text
 from mixling.debiasing.debias import debias
-from mixling.debiasing.maps import Affine
-from mixling.encoding.vectors import comparable, vectors
-from mixling.evaluation.benchmarks import task
+from mixling.debiasing.maps import AffineTransform
+from mixling.encoding.vectors import normalize_for_similarity, encode_cached
+from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.tasks import Task
 from mixling.machine import machine, versions
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
-from mixling.preparation.locate import KEEP, MARGIN, best_sentence, cut, holding, locate
-from mixling.studies.study import changed
+from mixling.preparation.locate import KEEP, MARGIN, best_sentence, cut_sentences, sentence_at, locate_answers
+from mixling.studies.study import override
 from mixling.training.average import average, average_with
 from mixling.training.train import train
 
@@ -107,13 +107,13 @@ def agreement(retriever: Retriever, out: Path) -> list[dict]:
     rows = []
     for name, split, language in (("arcd", "train", "ar"), ("tydi", "train", "en"), ("tydi", "train", "sw")):
         corpus = load(name, split, languages=[language])
-        sentences = cut(corpus)
+        sentences = cut_sentences(corpus)
         asked, read = (
-            comparable(retriever, vectors(retriever, texts, role, precision="bf16", folder=out)[0])
-            for texts, role in ((corpus.questions["text"].to_pylist(), "query"), (sentences.texts, "passage"))
+            normalize_for_similarity(retriever, encode_cached(retriever, texts, role, precision="bf16", folder=out)[0])
+            for texts, role in ((corpus.queries["text"].to_pylist(), "query"), (sentences.texts, "passage"))
         )
         mean = read.mean(0)
-        of = {g: i for i, g in enumerate(corpus.questions["group"].to_pylist())}
+        of = {g: i for i, g in enumerate(corpus.queries["group"].to_pylist())}
         right, sure, many, wrong, negatives = [], [], [], 0, 0
         for group, passage, start in zip(*(corpus.links[c].to_pylist() for c in ("group", "passage", "start")), strict=True):
             first, last = sentences.edges[passage], sentences.edges[passage + 1]
@@ -122,7 +122,7 @@ def agreement(retriever: Retriever, out: Path) -> list[dict]:
             vector = asked[of[group]]
             scores = read[first:last] @ vector
             best, margin = best_sentence(scores[None], np.array([True]), np.array([mean @ vector]))
-            answer = holding(sentences, passage, start) - first
+            answer = sentence_at(sentences, passage, start) - first
             right.append(best == answer)
             sure.append(margin)
             many.append(last - first)
@@ -144,7 +144,7 @@ def agreement(retriever: Retriever, out: Path) -> list[dict]:
 
 def settings(trial: dict, located: Path) -> dict:
     """The configuration of a trial."""
-    config = changed(BASE, trial)
+    config = override(BASE, trial)
     known = {"name": "mlqa-sentences", "path": str(located)}
     config["data"]["sources"] = [known if s == "LOCATED" else s for s in config["data"]["sources"]]
     return config
@@ -191,11 +191,11 @@ def main() -> None:
     before = json.loads(RESULT.read_text()) if RESULT.exists() else {"rows": []}
     rows = before["rows"]
     made = {
-        split: locate(DEFAULT, "mlqa", out / name, split=split, precision="bf16")
+        split: locate_answers(DEFAULT, "mlqa", out / name, split=split, precision="bf16")
         for split, name in (("train", "mlqa"), ("held-out", SENTENCES))
     }
     agreed = before.get("agreement") or agreement(Retriever(DEFAULT), out / "agreement")
-    tasks: list[Task] = [task(t) for t in ("mlqa-held-out", "arcd-sentences", str(out / SENTENCES))]
+    tasks: list[Task] = [load_task(t) for t in ("mlqa-held-out", "arcd-sentences", str(out / SENTENCES))]
     done = {(r["trial"], r["share"], r.get("after", "")) for r in rows}
 
     def measure(name: str, retriever: Retriever, share: float, seconds: float | None = None) -> None:
@@ -205,7 +205,7 @@ def main() -> None:
             if (name, share, method) not in done:
                 sources = [x if x != "LOCATED" else str(out / "mlqa") for x in fit]
                 found = debias(retriever, method, sources, languages=ELEVEN, keep=out / "measured", precision="bf16")
-                assert isinstance(found, Affine)
+                assert isinstance(found, AffineTransform)
                 keep(name, share, seconds, method, figures(retriever, tasks, out / "measured", found))
         shutil.rmtree(out / "measured", ignore_errors=True)
 

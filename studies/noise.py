@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from mixling.corpora.files import write_text
-from mixling.evaluation.noise import KINDS
+from mixling.evaluation.noise import NOISE_TYPES
 from mixling.machine import machine, versions
 from mixling.models.weights import DEFAULT
 from mixling.reports.evaluate import evaluate
@@ -17,7 +17,7 @@ from mixling.reports.evaluate import evaluate
 
 def main() -> None:
     """Measure and write what is committed."""
-    result = evaluate(DEFAULT, ["xquad-r"], "runs/noise", keep="vectors", noise=KINDS)
+    result = evaluate(DEFAULT, ["xquad-r"], "runs/noise", vector_cache="vectors", noise=NOISE_TYPES)
     own = {
         name: {code: round(v["mAP"], 4) for code, v in entry["monolingual"]["by_language"].items()}
         for name, entry in result.summary["tasks"].items()

@@ -17,9 +17,9 @@ import numpy as np
 from studies.robustness import GERMAN, INSIDE, NONE, RECIPE_800, SETTINGS, contrast
 
 from mixling.corpora.files import write_text
-from mixling.evaluation.result import Result
-from mixling.evaluation.rows import column, labels, of_task
-from mixling.evaluation.significance import resampled, sums
+from mixling.evaluation.result import EvaluationResult
+from mixling.evaluation.rows import column, labels, task_rows
+from mixling.evaluation.significance import resampled, group_sums
 from mixling.machine import machine, versions
 from mixling.models.weights import DEFAULT
 from mixling.reports.evaluate import evaluate
@@ -39,14 +39,14 @@ MODELS = {
 CONTRASTS = ((NONE, GERMAN), (NONE, "hybrid"), (GERMAN, "hybrid"), ("x-y", "hybrid"), (NONE, RECIPE_800))
 
 
-def kept(result: Result, task: str, noisy: str, setting: str) -> dict[str, float] | None:
+def kept(result: EvaluationResult, task: str, noisy: str, setting: str) -> dict[str, float] | None:
     """Score with and without noise and the ratio of the two, the same questions resampled in both; None: no such setting."""
-    tables = [of_task(result.scores, name) for name in (task, noisy)]
+    tables = [task_rows(result.scores, name) for name in (task, noisy)]
     where, group, cell = labels(tables[0])
     rows = where == setting
     if not rows.any():
         return None
-    clean, worse = (sums(column(t, "mAP")[rows], group[rows], cell[rows]) for t in tables)
+    clean, worse = (group_sums(column(t, "mAP")[rows], group[rows], cell[rows]) for t in tables)
     draws = resampled([clean, worse])
     low, high = np.quantile(draws[1] / draws[0], (0.025, 0.975))
     return {"clean": clean.mean(), "noisy": worse.mean(), "ratio": worse.mean() / clean.mean(), "low": float(low), "high": float(high)}
@@ -60,8 +60,8 @@ def main() -> None:
         raise SystemExit(f"{', '.join(lacking)}: no such model; first mixling study studies/low-resource.toml --keep-models")
     for name, model in missing.items():
         print(name, flush=True)
-        evaluate(model, TASKS, run_folder(OUT, name, 0), precision="bf16", noise=NOISE, keep=OUT / "vectors")
-    found = {name: Result.load(run_folder(OUT, name, 0)) for name in MODELS}
+        evaluate(model, TASKS, run_folder(OUT, name, 0), precision="bf16", noise=NOISE, vector_cache=OUT / "vectors")
+    found = {name: EvaluationResult.load(run_folder(OUT, name, 0)) for name in MODELS}
     noisy = {t: [n for n in found[NONE].summary["tasks"] if n.startswith(f"{t}~")] for t in TASKS}
     rows: list[dict[str, Any]] = []
     for name, result in found.items():

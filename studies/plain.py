@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from mixling.evaluation.benchmarks import task
+from mixling.evaluation.benchmarks import load_task
 from mixling.machine import machine, versions
 from mixling.models.retriever import Retriever
 
@@ -30,15 +30,15 @@ def main() -> None:
     """Encode, rank, write."""
     if not FOLDER.exists():
         Retriever("balanced").save(FOLDER)
-    one = task("xquad-r")
+    one = load_task("xquad-r")
     model = SentenceTransformer(str(FOLDER), device="cpu")
     asked = model.encode(one.queries, prompt_name="query", batch_size=64, show_progress_bar=True)
-    read = model.encode(one.candidates, prompt_name="passage", batch_size=64, show_progress_bar=True)
+    read = model.encode(one.passages, prompt_name="passage", batch_size=64, show_progress_bar=True)
     right: dict[int, list[int]] = {}
     for q, c in one.relevant:
         right.setdefault(int(q), []).append(int(c))
     n = len(one.languages)
-    rows = [np.flatnonzero(one.candidate_language == x) for x in range(n)]
+    rows = [np.flatnonzero(one.passage_language == x) for x in range(n)]
     pool: list[list[float]] = [[] for _ in range(n)]
     alone: list[list[list[float]]] = [[[] for _ in range(n)] for _ in range(n)]
     for q, mine in right.items():
@@ -46,7 +46,7 @@ def main() -> None:
         language = one.query_language[q]
         pool[language].append(average_precision(scores, mine))
         for x in range(n):
-            there = np.searchsorted(rows[x], mine[one.candidate_language[mine] == x])
+            there = np.searchsorted(rows[x], mine[one.passage_language[mine] == x])
             if len(there):
                 alone[language][x].append(average_precision(scores[rows[x]], there))
     means = np.array([[np.mean(alone[a][b]) for b in range(n)] for a in range(n)])

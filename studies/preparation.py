@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.files import write_text
-from mixling.evaluation.benchmarks import task
-from mixling.evaluation.coverage import pieces
-from mixling.evaluation.result import Result
-from mixling.evaluation.rows import of_task, task_comparison
+from mixling.evaluation.benchmarks import load_task
+from mixling.evaluation.coverage import count_subwords
+from mixling.evaluation.result import EvaluationResult
+from mixling.evaluation.rows import task_rows, task_comparison
 from mixling.models.retriever import Retriever
-from mixling.preparation.mine import mine
+from mixling.preparation.mine import mine_negatives
 from mixling.reports.evaluate import evaluate
-from mixling.training.adapt import adapt
+from mixling.training.adapt import adapt_language
 
 MODEL, RUNS = "intfloat/multilingual-e5-small", Path("runs")
 TASK = "sib-200:test@en,am,km,ar,th"
@@ -34,10 +34,10 @@ WAYS: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Run, print, write."""
-    mined = mine(MODEL, "mlqa", RUNS / "mlqa-mined")
-    one = task(TASK)
+    mined = mine_negatives(MODEL, "mlqa", RUNS / "mlqa-mined")
+    one = load_task(TASK)
     base = Retriever(MODEL)
-    held_out = {x: [t for t, c in zip(one.candidates, one.candidate_language, strict=True) if one.languages[c] == x]
+    held_out = {x: [t for t, c in zip(one.passages, one.passage_language, strict=True) if one.languages[c] == x]
                 for x in LANGUAGES}  # fmt: skip
     measured = {"before": _measured(MODEL, RUNS / "adapt-before")}
     rows = [
@@ -46,7 +46,7 @@ def main() -> None:
     facts = {}
     for way, more in WAYS.items():
         out = RUNS / f"adapt-{way.replace(' ', '-')}"
-        made = adapt(
+        made = adapt_language(
             MODEL,
             ["sib-200:train", "tico-19:train"],
             LANGUAGES,
@@ -81,24 +81,24 @@ def main() -> None:
     print(json.dumps(found["rows"], indent=1, ensure_ascii=False))
 
 
-def _measured(model: str, folder: Path) -> Result:
+def _measured(model: str, folder: Path) -> EvaluationResult:
     if not (folder / "summary.json").exists():
         evaluate(model, [TASK], folder, precision="bf16")
-    return Result.load(folder)
+    return EvaluationResult.load(folder)
 
 
 def _fertility(retriever: Retriever, texts: dict[str, list[str]]) -> dict[str, float]:
-    return {x: v["fertility"] for x, v in pieces(retriever, texts).items()}
+    return {x: v["fertility"] for x, v in count_subwords(retriever, texts).items()}
 
 
-def _scores(result: Result, before: Result | None) -> dict[str, Any]:
+def _scores(result: EvaluationResult, before: EvaluationResult | None) -> dict[str, Any]:
     """mAP of each question language in the pool, its difference to before, interval and p."""
     pool = result.summary["tasks"][TASK]["pool"]
     found: dict[str, Any] = {
         x: {"pool mAP": pool["by_language"][x]["mAP"]} for x in (*LANGUAGES, "en", "ar", "th")
     }
     if before is not None:
-        first, second = ([of_task(r.scores, TASK)] for r in (before, result))
+        first, second = ([task_rows(r.scores, TASK)] for r in (before, result))
         for name, row in task_comparison(first, second, True).items():
             c, p = row["mAP"]
             setting, _, language = name.partition(" ")

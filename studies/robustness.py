@@ -19,12 +19,12 @@ import pyarrow.compute as pc
 from scipy.stats import spearmanr
 
 from mixling.corpora.files import write_text
-from mixling.corpora.resources import ORDER, level
-from mixling.evaluation.result import Result
-from mixling.evaluation.rows import column, labels, of_task
-from mixling.evaluation.significance import compare, holm, resampled, sums
+from mixling.corpora.resources import LEVEL_ORDER, resource_level
+from mixling.evaluation.result import EvaluationResult
+from mixling.evaluation.rows import column, labels, task_rows
+from mixling.evaluation.significance import compare_scores, holm, resampled, group_sums
 from mixling.machine import machine, versions
-from mixling.studies.study import StudyConfig, checked, run_folder, seeds_of, toml_of
+from mixling.studies.study import StudyConfig, validate_config, run_folder, seeds_of, read_toml
 
 HERE = Path(__file__).parent
 STUDY = HERE / "low-resource.toml"
@@ -45,27 +45,27 @@ def cells(table: pa.Table) -> list[tuple[str, str, np.ndarray]]:
     """(setting, band of question languages, its rows): all of a setting, then each band if there are several."""
     setting, _, _ = labels(table)
     asked = pc.cast(table["question_language"], pa.string()).to_pylist()
-    band = np.array([level(x) for x in asked])
+    band = np.array([resource_level(x) for x in asked])
     found = []
     for name in SETTINGS:
         rows = setting == name
         if not rows.any():
             continue
         found.append((name, "all", rows))
-        there = [b for b in ORDER if (rows & (band == b)).any()]
+        there = [b for b in LEVEL_ORDER if (rows & (band == b)).any()]
         found += [(name, b, rows & (band == b)) for b in there if len(there) > 1]
     return found
 
 
-def contrast(first: list[Result], second: list[Result], tasks: list[str]) -> list[dict[str, Any]]:
+def contrast(first: list[EvaluationResult], second: list[EvaluationResult], tasks: list[str]) -> list[dict[str, Any]]:
     """Second less first in every cell, with Holm over them."""
     rows = []
     for name in tasks:
-        one, two = ([of_task(r.scores, name) for r in side] for side in (first, second))
+        one, two = ([task_rows(r.scores, name) for r in side] for side in (first, second))
         _, group, cell = labels(one[0])
         for setting, band, kept in cells(one[0]):
             a, b = (np.stack([column(t, "mAP")[kept] for t in side]) for side in (one, two))
-            c = compare(a, b, group[kept], cell[kept])
+            c = compare_scores(a, b, group[kept], cell[kept])
             rows.append(
                 {"task": name, "setting": setting, "band": band, "first": c.first, "second": c.second, "difference": c.difference,
                  "low": c.low, "high": c.high, "p raw": c.p, "p seeds": c.p_seeds, "groups": c.groups}
@@ -75,18 +75,18 @@ def contrast(first: list[Result], second: list[Result], tasks: list[str]) -> lis
     return rows
 
 
-def draws(results: list[Result], task: str, setting: str) -> tuple[float, np.ndarray] | None:
+def draws(results: list[EvaluationResult], task: str, setting: str) -> tuple[float, np.ndarray] | None:
     """A figure (mean over seeds) and its resamples."""
-    tables = [of_task(r.scores, task) for r in results]
+    tables = [task_rows(r.scores, task) for r in results]
     where, group, cell = labels(tables[0])
     rows = where == setting
     if not rows.any():
         return None
-    s = sums(np.stack([column(t, "mAP")[rows] for t in tables]).mean(0), group[rows], cell[rows])
+    s = group_sums(np.stack([column(t, "mAP")[rows] for t in tables]).mean(0), group[rows], cell[rows])
     return s.mean(), resampled([s])[0]
 
 
-def robustness(results: list[Result], tasks: list[str]) -> list[dict[str, Any]]:
+def robustness(results: list[EvaluationResult], tasks: list[str]) -> list[dict[str, Any]]:
     """Out of domain over in domain."""
     rows = []
     for task in tasks:
@@ -101,7 +101,7 @@ def robustness(results: list[Result], tasks: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def gains(before: Result, after: list[Result]) -> dict[str, Any]:
+def gains(before: EvaluationResult, after: list[EvaluationResult]) -> dict[str, Any]:
     """By question language out of domain: pool before and after, pieces a word; and the correlation of gain and pieces."""
     rows = []
     for name, entry in before.summary["tasks"].items():
@@ -109,7 +109,7 @@ def gains(before: Result, after: list[Result]) -> dict[str, Any]:
             continue
         for code, value in entry["pool"]["by_language"].items():
             now = float(np.mean([r.summary["tasks"][name]["pool"]["by_language"][code]["mAP"] for r in after]))
-            rows.append({"task": name, "language": code, "text in CC-100": level(code), "before": value["mAP"], "after": now,
+            rows.append({"task": name, "language": code, "text in CC-100": resource_level(code), "before": value["mAP"], "after": now,
                          "gain": now - value["mAP"], "fertility": entry["coverage"][code]["fertility"]})  # fmt: skip
     mine = {t: [r for r in rows if r["task"] == t] for t in dict.fromkeys(r["task"] for r in rows)}
     rho = {
@@ -124,11 +124,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=Path("runs/low-resource"))
     out = parser.parse_args().out
-    plan = checked(StudyConfig, toml_of(STUDY), str(STUDY))
-    found: dict[str, list[Result]] = {}
+    plan = validate_config(StudyConfig, read_toml(STUDY), str(STUDY))
+    found: dict[str, list[EvaluationResult]] = {}
     for variant in plan.variants:
         places = [run_folder(out, variant.name, seed) / "results" for seed in seeds_of(plan, variant)]
-        found[variant.name] = [Result.load(p) for p in places if (p / "summary.json").exists()]
+        found[variant.name] = [EvaluationResult.load(p) for p in places if (p / "summary.json").exists()]
     found = {k: v for k, v in found.items() if v}
     tasks = plan.study.tasks
     content = {

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from mixling.corpora.files import write_text
-from mixling.encoding.vectors import comparable
-from mixling.evaluation.benchmarks import task
+from mixling.encoding.vectors import normalize_for_similarity
+from mixling.evaluation.benchmarks import load_task
 from mixling.machine import machine, versions
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 from mixling.progress import Progress
-from mixling.searching.fairness import MODES, order
+from mixling.searching.fairness import ORDERS, order_passages
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
 
@@ -54,21 +54,21 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default=DEFAULT)
     parser.add_argument("--name", help="of its row; default: the model's")
     given = parser.parse_args()
-    one, retriever = task("xquad-r"), Retriever(given.model)
+    one, retriever = load_task("xquad-r"), Retriever(given.model)
     groups = sorted(set(one.query_group))
     chosen = set(np.random.default_rng(0).permutation(groups)[:GROUPS].tolist())
     asked = [i for i, g in enumerate(one.query_group) if g in chosen]
-    of = one.candidate_language
+    of = one.passage_language
     names = [one.languages[i] for i in of]
     table: dict[str, dict[str, list[dict[str, float]]]] = {"index": {}, "exact": {}}
     with TemporaryDirectory() as folder:
         source = Path(folder) / "d.jsonl"
-        rows = ({"_id": str(i), "text": t, "language": x} for i, (t, x) in enumerate(zip(one.candidates, names, strict=True)))
+        rows = ({"_id": str(i), "text": t, "language": x} for i, (t, x) in enumerate(zip(one.passages, names, strict=True)))
         source.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
         # as many tokens as the model takes: a candidate stays one passage
         index(retriever, source, f"{folder}/store", size=retriever.max_length - 8, overlap=0)
         searcher = Searcher(f"{folder}/store", retriever)
-        queries = comparable(retriever, retriever.encode([one.queries[i] for i in asked], "query"))
+        queries = normalize_for_similarity(retriever, retriever.encode([one.queries[i] for i in asked], "query"))
         candidates = np.zeros((len(of), queries.shape[1]), np.float32)
         for languages, part in _stored(searcher):
             candidates[languages] = part
@@ -79,13 +79,13 @@ def main() -> None:
                 own = of[right] == one.query_language[i]
                 near = candidates @ queries[n]
                 levels = {x: float(queries[n] @ searcher.means[x]) for x in searcher.means}
-                for mode in MODES:
-                    found = searcher.answer(
-                        [one.queries[i]], queries[n : n + 1], DEEP, fairness=mode, asked_in=language, mark=False
+                for mode in ORDERS:
+                    found = searcher.search_vectors(
+                        [one.queries[i]], queries[n : n + 1], DEEP, order=mode, query_language=language, highlight=False
                     )
                     places = np.array([int(r["document"]) for r in found])
                     table["index"].setdefault(mode, []).append(scores(places, right, own))
-                    exact = order(names, near, levels, mode, language)
+                    exact = order_passages(names, near, levels, mode, language)
                     table["exact"].setdefault(mode, []).append(scores(exact, right, own))
                 bar(n + 1, len(asked))
     means = {

@@ -11,7 +11,7 @@ import argparse
 import json
 from pathlib import Path
 
-from mixling.evaluation.benchmarks import DEVELOPMENT, task
+from mixling.evaluation.benchmarks import DEVELOPMENT, load_task
 from mixling.evaluation.measure import measure
 from mixling.evaluation.tasks import Task
 from mixling.machine import machine, versions
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/settings"))
     out = parser.parse_args().out
     rows = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
-    tasks = [task(t) for t in DEVELOPMENT if not t.startswith("sib")]
+    tasks = [load_task(t) for t in DEVELOPMENT if not t.startswith("sib")]
     wanted: list[dict] = [{}]
     wanted += [{"temperature": t, "lr": r, "share": s} for (t, r), shares in TRIED.items() for s in shares]
     for settings in wanted[len(rows) :]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.debiasing.debias import debias
-from mixling.debiasing.maps import Affine
-from mixling.models.shipped import write
+from mixling.debiasing.maps import AffineTransform
+from mixling.models.shipped import write_shipped
 from mixling.models.weights import DEFAULT
 
 FIT = ("sib-200", "mlqa:train")
@@ -19,9 +19,9 @@ FIT = ("sib-200", "mlqa:train")
 def main() -> None:
     """Fit and keep it."""
     found = debias(DEFAULT, "map", FIT, keep=Path("runs/balanced/vectors"), precision="bf16")
-    assert isinstance(found, Affine)
-    made = {**found.made, "model": DEFAULT, "fit": list(FIT)}
-    print(write(found.matrix, found.bias, made), made)
+    assert isinstance(found, AffineTransform)
+    made = {**found.settings, "model": DEFAULT, "fit": list(FIT)}
+    print(write_shipped(found.matrix, found.bias, made), made)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def tiny_tokenizer(kind: str = "unigram"):
 
     from mixling.corpora import sample
 
-    texts = sample.read("all").passages["text"].to_pylist()
+    texts = sample.read_sample("all").passages["text"].to_pylist()
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     split = pre_tokenizers.Metaspace()
     counts = Counter()

@@ -15,16 +15,16 @@ from tests.test_training import weights
 from mixling.corpora import sample
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.models.vocabulary import extend, hide, learn
-from mixling.training.adapt import OBJECTIVES, Words, adapt, pairs
+from mixling.models.vocabulary import extend_vocabulary, mask_words, learn_subwords
+from mixling.training.adapt import OBJECTIVES, MLMHead, adapt_language, pairs
 
 
 def texts(language):
-    corpus = sample.read("all")
+    corpus = sample.read_sample("all")
     return [r["text"] for r in corpus.passages.to_pylist() if r["language"] == language]
 
 
-LANGUAGES = sample.read("all").languages()
+LANGUAGES = sample.read_sample("all").languages()
 TARGET = next(x for x in ("sw", "hi", "ar", "zh", "de") if x in LANGUAGES)
 
 
@@ -54,9 +54,9 @@ def test_new_pieces_save_cuts_and_change_no_other_language(chain, tmp_path, kind
     name = str(chain) if kind == "Unigram" else str(wordpiece(tmp_path / "wordpiece", chain))
     retriever, before = Retriever(name), Retriever(name)
     table = before.encoder.get_input_embeddings().weight.detach().clone()
-    found = learn(retriever.tokenizer, texts(TARGET), 40)
+    found = learn_subwords(retriever.tokenizer, texts(TARGET), 40)
     assert 10 < len(found) <= 40 and not set(found) & set(before.tokenizer.get_vocab())
-    extend(retriever, found)
+    extend_vocabulary(retriever, found)
     first = len(before.tokenizer)
     assert len(retriever.tokenizer) == first + len(found)
     assert retriever.tokenizer.convert_tokens_to_ids(found) == list(range(first, first + len(found)))
@@ -99,13 +99,13 @@ def test_a_tokeniser_that_cannot_be_added_to_is_refused():
         backend_tokenizer = Tokenizer(models.BPE())
 
     with pytest.raises(MixlingError, match="--vocabulary 0"):
-        learn(Bytes(), ["a b"], 5)
+        learn_subwords(Bytes(), ["a b"], 5)
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.integers(0, 1000))
 def test_hidden_words(ids, seed):
     special, words = frozenset({0, 1, 2}), np.arange(3, 41)
-    out, places = hide(ids, special, 99, words, np.random.default_rng(seed))
+    out, places = mask_words(ids, special, 99, words, np.random.default_rng(seed))
     may = [i for i, t in enumerate(ids) if t not in special]
     assert len(out) == len(ids) and set(places.tolist()) <= set(may)
     assert len(places) == (max(1, round(0.15 * len(may))) if may else 0)
@@ -114,7 +114,7 @@ def test_hidden_words(ids, seed):
 
 
 def test_eight_in_ten_hidden_words_are_masked():
-    out, places = hide([5] * 4000, frozenset(), 99, np.arange(6, 90), np.random.default_rng(0))
+    out, places = mask_words([5] * 4000, frozenset(), 99, np.arange(6, 90), np.random.default_rng(0))
     shares = [(np.array(out)[places] == x).mean() for x in (99, 5)]
     assert len(places) == 600 and abs(shares[0] - 0.8) < 0.05 and abs(shares[1] - 0.1) < 0.04
 
@@ -125,7 +125,7 @@ def test_the_head_is_berts():
     from transformers.models.bert.modeling_bert import BertLMPredictionHead
 
     config = BertConfig(vocab_size=50, hidden_size=16, num_attention_heads=2, layer_norm_eps=1e-5)
-    theirs, ours = BertLMPredictionHead(config), Words(16, np.array([3, 7, 49]))
+    theirs, ours = BertLMPredictionHead(config), MLMHead(16, np.array([3, 7, 49]))
     ours.dense, ours.norm = theirs.transform.dense, theirs.transform.LayerNorm
     x = torch.randn(5, 16)
     expected = theirs(x) - theirs.decoder.bias
@@ -133,14 +133,14 @@ def test_the_head_is_berts():
 
 
 def test_pairs_have_the_pivot_and_a_related_language():
-    corpus = sample.read("all")
+    corpus = sample.read_sample("all")
     other = next(x for x in LANGUAGES if x not in (TARGET, "en"))
     found = pairs(corpus, [TARGET], {TARGET: other}, "en")
     assert {(p.language, p.other_language) for p in found} == {(TARGET, "en"), (TARGET, other)}
     assert all(p.pivot == (p.other_language == "en") for p in found)
     where = {
         r["text"]: (r["group"], r["language"])
-        for t in (corpus.questions, corpus.passages)
+        for t in (corpus.queries, corpus.passages)
         for r in t.to_pylist()
     }
     assert all(where[p.text][0] == where[p.other][0] for p in found)
@@ -157,7 +157,7 @@ def call(chain, out, **more):
         "precision": "fp32",
         "objectives": OBJECTIVES,
     }
-    return adapt(str(chain), [sample.read("all")], [TARGET], out, **{**settings, **more})
+    return adapt_language(str(chain), [sample.read_sample("all")], [TARGET], out, **{**settings, **more})
 
 
 def test_it_learns_and_an_ordinary_folder_comes_out(chain, tmp_path, run):
@@ -199,7 +199,7 @@ def test_each_objective_alone(chain, tmp_path, objective):
 def test_a_mistake_is_one_sentence(chain, tmp_path, more, says):
     settings = {"languages": [TARGET], "steps": 4, "vocabulary": 0, **more}
     with pytest.raises(MixlingError, match=says):
-        adapt(str(chain), [sample.read("all")], out=tmp_path / "run", **settings)
+        adapt_language(str(chain), [sample.read_sample("all")], out=tmp_path / "run", **settings)
     assert not (tmp_path / "run" / "model").exists()
 
 

@@ -10,14 +10,14 @@ from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
-from mixling.serving.app import Settings, application
+from mixling.serving.app import ServerConfig, application
 from mixling.serving.keys import new_key, read_keys
 
 
 @pytest.fixture(scope="module")
 def searcher(chain, tmp_path_factory):
     root = tmp_path_factory.mktemp("adapted")
-    folder.write(sample.read("all"), root / "sample")
+    folder.write_folder(sample.read_sample("all"), root / "sample")
     index(str(chain), root / "sample", str(root / "store"), size=60, precision="fp32")
     return Searcher(str(root / "store"))
 
@@ -27,7 +27,7 @@ def remote(searcher, tmp_path_factory):
     key, line = new_key("adapter")
     keys = tmp_path_factory.mktemp("keys") / "keys"
     keys.write_text(line)
-    server = Server(application(searcher, Settings(keys=read_keys(keys))))
+    server = Server(application(searcher, ServerConfig(keys=read_keys(keys))))
     yield Remote(server.address, key)
     server.stop()
 

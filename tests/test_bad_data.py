@@ -11,12 +11,12 @@ import pytest
 
 from mixling.corpora.catalogue import SOURCES, load
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.texts import text_file
-from mixling.debiasing.stock import of_files
+from mixling.corpora.texts import open_text_file
+from mixling.debiasing.stock import read_embedded
 from mixling.errors import MixlingError, Skipped
-from mixling.evaluation.benchmarks import task
-from mixling.searching.documents import documents
-from mixling.searching.parquet import facts
+from mixling.evaluation.benchmarks import load_task
+from mixling.searching.documents import open_documents
+from mixling.searching.parquet import stored_info
 
 WRONG = (None, 5, -1, "x", "", [], [5], {}, {"x": 5}, True, "\ud800")
 PARAGRAPH = {
@@ -130,7 +130,7 @@ def put(path: Path, content: Any) -> None:
 
 def read(name: str, folder: Path, skip_bad: bool) -> Corpus | None:
     if name == "trec":
-        task(str(folder), language="en")
+        load_task(str(folder), language="en")
         return None
     if name == "own":
         return load("own", path=folder, skip_bad=skip_bad)
@@ -177,7 +177,7 @@ def test_documents_with_wrong_values_are_refused_or_skipped(tmp_path):
         put(path, other)
         for skip_bad in (False, True):
             try:
-                for document in documents(path, Skipped(skip_bad))[1]:
+                for document in open_documents(path, Skipped(skip_bad))[1]:
                     document.digest()
             except MixlingError as error:
                 assert str(error).startswith(f"{path}:1: field ")
@@ -186,15 +186,15 @@ def test_documents_with_wrong_values_are_refused_or_skipped(tmp_path):
 def test_half_a_character_is_refused_by_line_in_texts_and_replaced_in_names(tmp_path):
     path = tmp_path / "t.jsonl"
     path.write_text('{"text": "gut \\ud83d\\ude00"}\n{"text": "halb \\ud83d"}\n')
-    assert text_file(path, 1).read(0)[1] == ["gut 😀"]
+    assert open_text_file(path, 1).read(0)[1] == ["gut 😀"]
     with pytest.raises(MixlingError, match=r"t\.jsonl:2: field 'text'"):
-        text_file(path, 1).read(1)
+        open_text_file(path, 1).read(1)
     (tmp_path / "plain.txt").write_text("so steht es da: \\ud83d\n")
-    assert text_file(tmp_path / "plain.txt", 1).read(0)[1] == ["so steht es da: \\ud83d"]
+    assert open_text_file(tmp_path / "plain.txt", 1).read(0)[1] == ["so steht es da: \\ud83d"]
     folder = tmp_path / "files"
     folder.mkdir()
     (folder / os.fsdecode(b"caf\xe9.txt")).write_text("Ja.")
-    (found,) = documents(folder, Skipped())[1]
+    (found,) = open_documents(folder, Skipped())[1]
     assert found.id == "caf?.txt" and found.digest()
 
 
@@ -207,10 +207,10 @@ def test_what_is_no_parquet_file_is_said_by_every_reader(content, tmp_path):
     put(tmp_path / "qrels/train.tsv", "query-id\tcorpus-id\tscore\n")
     path = tmp_path / "a.parquet"
     for read in (
-        lambda: text_file(path, 1),
-        lambda: documents(path, Skipped()),
-        lambda: facts(path),
-        lambda: of_files(path),
+        lambda: open_text_file(path, 1),
+        lambda: open_documents(path, Skipped()),
+        lambda: stored_info(path),
+        lambda: read_embedded(path),
         lambda: load(str(tmp_path)),
         lambda: SOURCES["sib-200"].read(tmp_path, "train", False),
         lambda: SOURCES["wikiqa"].read(tmp_path, "train", False),

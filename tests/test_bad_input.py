@@ -5,9 +5,9 @@ import json
 import pytest
 
 from mixling.corpora import folder, sample
-from mixling.corpora.files import claim
+from mixling.corpora.files import open_run_dir
 from mixling.errors import MixlingError
-from mixling.training.reading import older, read
+from mixling.training.reading import migrate_config, load_config
 
 CONFIGS = {
     "no sources": ("[data]\n", ["data.sources", "must be given"]),
@@ -146,7 +146,7 @@ FOLDERS = {
 @pytest.mark.parametrize("kind", FOLDERS)
 def test_a_bad_folder(kind, run, tmp_path):
     own = tmp_path / "own"
-    folder.write(sample.read("test"), own)
+    folder.write_folder(sample.read_sample("test"), own)
     change, expected = FOLDERS[kind]
     change(own)
     status, out, err = run("data", "show", own)
@@ -189,11 +189,11 @@ def test_a_run_of_another_configuration_is_not_overwritten(run, tmp_path):
 
 
 def test_a_run_that_an_older_version_began_goes_on(tmp_path):
-    begun = read({"data": {"sources": ["sample"]}}).model_dump(mode="json")
+    begun = load_config({"data": {"sources": ["sample"]}}).model_dump(mode="json")
     del begun["training"]["gradient_checkpointing"], begun["batches"]["alpha"]
     begun["training"]["steps"] = 7
     (tmp_path / "config.json").write_text(json.dumps(begun))
-    now = read({"data": {"sources": ["sample"]}, "training": {"steps": 7}}).model_dump(mode="json")
-    claim(tmp_path, now, "config.json", older)
+    now = load_config({"data": {"sources": ["sample"]}, "training": {"steps": 7}}).model_dump(mode="json")
+    open_run_dir(tmp_path, now, "config.json", migrate_config)
     with pytest.raises(MixlingError, match=r"another configuration \(batches\)"):
-        claim(tmp_path, now | {"batches": now["batches"] | {"alpha": 0.25}}, "config.json", older)
+        open_run_dir(tmp_path, now | {"batches": now["batches"] | {"alpha": 0.25}}, "config.json", migrate_config)

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixling.errors import MixlingError
-from mixling.evaluation.benchmarks import task
+from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.coverage import coverage
-from mixling.evaluation.lexical import Bm25, Lexical, normalised, reciprocal, words
-from mixling.evaluation.noise import _lexicons, diacritics, noisy, romanise, switch, typos
+from mixling.evaluation.lexical import Bm25, Bm25Ranker, minmax_normalize, reciprocal_rank_scores, tokenize_words
+from mixling.evaluation.noise import _lexicons, diacritics, add_noise, romanize, switch_code, typos
 from mixling.models.retriever import Retriever
 from mixling.reports.evaluate import evaluate
 
@@ -28,16 +28,16 @@ from mixling.reports.evaluate import evaluate
     ],
 )
 def test_words(text, language, expected):
-    assert words(text, language) == expected
+    assert tokenize_words(text, language) == expected
 
 
 def test_bm25_equals_another_implementation_where_words_have_spaces():
     from rank_bm25 import BM25Okapi
 
-    one = task("sample")
+    one = load_task("sample")
     english = one.languages.index("en")
-    documents = [words(one.candidates[i], "en") for i in np.flatnonzero(one.candidate_language == english)]
-    queries = [words(one.queries[i], "en") for i in np.flatnonzero(one.query_language == english)]
+    documents = [tokenize_words(one.passages[i], "en") for i in np.flatnonzero(one.passage_language == english)]
+    queries = [tokenize_words(one.queries[i], "en") for i in np.flatnonzero(one.query_language == english)]
     mine = Bm25(documents, queries, k1=1.2, b=0.75)(0, len(queries))
     theirs = BM25Okapi(documents, k1=1.2, b=0.75)
     # Lucene's idf, which is never negative; Lucene also leaves out the constant factor k1 + 1
@@ -58,32 +58,32 @@ def test_texts_without_words_do_no_harm():
 
 def test_fusion_by_hand():
     scores = np.array([[1.0, 3, 2, 0]], np.float32)
-    assert normalised(scores, depth=3)[0].tolist() == [0, 1, 0.5, 0]
-    assert reciprocal(scores, depth=2)[0] == pytest.approx([0, 1 / 61, 1 / 62, 0])
+    assert minmax_normalize(scores, depth=3)[0].tolist() == [0, 1, 0.5, 0]
+    assert reciprocal_rank_scores(scores, depth=2)[0] == pytest.approx([0, 1 / 61, 1 / 62, 0])
 
 
 def test_baselines_by_name(chain, run, tmp_path):
     models = ["bm25", "random", "oracle", str(chain), f"{chain}+bm25", f"{chain}+bm25:rrf"]
     status, _, err = run("evaluate", *models, "--task", "sample", "--out", tmp_path)
     assert status == 0, err
-    from mixling.evaluation.result import Result
+    from mixling.evaluation.result import EvaluationResult
 
     names = ["bm25", "random", "oracle", "model", "model+bm25", "model+bm25-rrf"]
-    value = {n: Result.load(tmp_path / n).value("sample", "pool") for n in names}
+    value = {n: EvaluationResult.load(tmp_path / n).value("sample", "pool") for n in names}
     assert value["oracle"] == 1 and value["random"] < 0.15 < value["bm25"]
     assert all(0 < value[n] < 1 for n in names[3:])
     report = (tmp_path / "report.html").read_text()
     assert "against" in report and "p &lt; .05" in report
-    oracle = Result.load(tmp_path / "oracle").summary["tasks"]["sample"]["bias"]
+    oracle = EvaluationResult.load(tmp_path / "oracle").summary["tasks"]["sample"]["bias"]
     assert oracle["intrusion@10"] == 0 and oracle["TLR@10"] == 1 and oracle["rank_distance"] == 7
 
 
 def test_chance_is_what_chance_gives():
-    one = task("sample")
+    one = load_task("sample")
     entry = evaluate("random", [one]).summary["tasks"]["sample"]
     assert entry["monolingual"]["R@10"] == pytest.approx(10 / 12, abs=0.06)
     assert abs(entry["bias"]["same_language_preference"]) < 0.06
-    assert Lexical().scorer(one)[1]["texts"] == len(one.queries) + len(one.candidates)
+    assert Bm25Ranker().scorer(one)[1]["texts"] == len(one.queries) + len(one.passages)
 
 
 def rng():
@@ -98,9 +98,9 @@ def test_noise_of_each_kind():
     assert diacritics("Điều đó", "vi", 1.0, rng()) == "Dieu do"
     assert diacritics("كِتَابٌ", "ar", 1.0, rng()) == "كتاب"
     assert diacritics("किताब", "hi", 1.0, rng()) == "किताब"
-    assert romanise("привет мир", "ru", 1.0, rng()) == "privet mir"
-    assert romanise("hello", "en", 1.0, rng()) == "hello"
-    assert switch("Ziwa liko wapi?", "sw", 1.0, rng(), {"ziwa": "lake"}) == "lake liko wapi?"
+    assert romanize("привет мир", "ru", 1.0, rng()) == "privet mir"
+    assert romanize("hello", "en", 1.0, rng()) == "hello"
+    assert switch_code("Ziwa liko wapi?", "sw", 1.0, rng(), {"ziwa": "lake"}) == "lake liko wapi?"
 
 
 @given(
@@ -116,22 +116,22 @@ def test_noise_never_empties_a_text_and_is_the_same_every_time(text, language, r
 
 
 def test_noise_is_seeded_by_question():
-    one = task("sample")
-    whole = noisy(one, "typos", 0.2)
-    part = noisy(one.asking(["sw"], "part"), "typos", 0.2)
+    one = load_task("sample")
+    whole = add_noise(one, "typos", 0.2)
+    part = add_noise(one.with_query_languages(["sw"], "part"), "typos", 0.2)
     mine = [q for q, c in zip(whole.queries, whole.query_language, strict=True) if one.languages[c] == "sw"]
     assert part.queries == mine and whole.name == "sample~typos:0.2"
-    assert noisy(one, "typos", 0.2, seed=1).queries != whole.queries
+    assert add_noise(one, "typos", 0.2, seed=1).queries != whole.queries
     rate = np.mean([a != b for a, b in zip(whole.queries, one.queries, strict=True)])
     assert rate > 0.9
 
 
 def test_a_lexicon_is_learnt_from_parallel_questions():
-    one = task("sample:all")
+    one = load_task("sample:all")
     found = _lexicons(one)
     swahili = one.languages.index("sw")
     assert found[swahili] and all(y in " ".join(one.queries).casefold() for y in found[swahili].values())
-    assert noisy(one, "switch", 1.0).queries != one.queries
+    assert add_noise(one, "switch", 1.0).queries != one.queries
 
 
 def test_robustness_is_reported(chain):
@@ -141,9 +141,9 @@ def test_robustness_is_reported(chain):
     assert set(pool["scores"]) == {"0.05", "0.1", "0.2"} and set(found["romanise"]["pool"]["ratio"]) == {"1"}
     assert pool["ratio"]["0.2"] == pytest.approx(pool["scores"]["0.2"] / pool["clean"])
     assert pool["slope"] <= 0.05
-    from mixling.reports.html import render
+    from mixling.reports.html import render_report
 
-    text = render([result])
+    text = render_report([result])
     assert "Questions with noise" in text and text.count("<h2>") == 1
 
 
@@ -157,7 +157,7 @@ def test_noise_that_cannot_be_is_refused(chain):
 
 
 def test_coverage(chain):
-    one = task("sample")
+    one = load_task("sample")
     found = coverage(Retriever(str(chain)), one)
     assert set(found) == set(one.languages)
     for values in found.values():
@@ -183,13 +183,13 @@ def test_vectors_are_kept_and_taken_up_again(chain, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Retriever, "encode_head", cut)
     with pytest.raises(KeyboardInterrupt):
-        room.vectors(retriever, texts, "passage", folder=tmp_path)
-    made, tokens = room.vectors(retriever, texts, "passage", folder=tmp_path)
+        room.encode_cached(retriever, texts, "passage", folder=tmp_path)
+    made, tokens = room.encode_cached(retriever, texts, "passage", folder=tmp_path)
     assert calls == [10, 10, 10, 5] and tokens > 0
     assert made == pytest.approx(plain, abs=1e-6)
-    made, tokens = room.vectors(retriever, [*texts[::-1], "new"], "passage", folder=tmp_path)
+    made, tokens = room.encode_cached(retriever, [*texts[::-1], "new"], "passage", folder=tmp_path)
     assert calls[4:] == [1] and made[:25] == pytest.approx(plain[::-1], abs=1e-6)
-    room.vectors(retriever, texts[:3], "query", folder=tmp_path)
+    room.encode_cached(retriever, texts[:3], "query", folder=tmp_path)
     assert calls[5:] == [3]
 
 
@@ -204,11 +204,11 @@ def test_two_processes_may_write_to_one_shelf(chain, tmp_path):
     for p in processes:
         p.join()
         assert p.exitcode == 0
-    from mixling.encoding.vectors import vectors
+    from mixling.encoding.vectors import encode_cached
 
     retriever = Retriever(str(chain))
     for texts in lists:
-        made, tokens = vectors(retriever, texts, "passage", folder=tmp_path)
+        made, tokens = encode_cached(retriever, texts, "passage", folder=tmp_path)
         assert tokens == 0 and made == pytest.approx(retriever.encode(texts, "passage"), abs=1e-6)
 
 
@@ -216,16 +216,16 @@ def _encode(model, texts, folder):
     from mixling.encoding import vectors as room
 
     room.SHARD = 4
-    room.vectors(Retriever(model), texts, "passage", folder=folder)
+    room.encode_cached(Retriever(model), texts, "passage", folder=folder)
 
 
 def test_another_model_does_not_take_these_vectors(chain, tmp_path):
     import torch
 
-    from mixling.encoding.vectors import fingerprint
+    from mixling.encoding.vectors import model_fingerprint
 
     one, two = Retriever(str(chain)), Retriever(str(chain))
-    assert fingerprint(one) == fingerprint(two)
+    assert model_fingerprint(one) == model_fingerprint(two)
     with torch.no_grad():
         next(two.model.parameters()).add_(0.01)
-    assert fingerprint(one) != fingerprint(two)
+    assert model_fingerprint(one) != model_fingerprint(two)

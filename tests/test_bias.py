@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mixling.evaluation.bias.consistency import mean_rank_correlation
 from mixling.evaluation.bias.gap import gaps
 from mixling.evaluation.bias.peer import peer
-from mixling.evaluation.bias.pool import Pool
+from mixling.evaluation.bias.pool import MultilingualPool
 from mixling.evaluation.bias.table import ALL, MEASURES, bias
 
 EN, DE, ZH = 0, 1, 2
@@ -16,29 +16,29 @@ EN, DE, ZH = 0, 1, 2
 
 def hand():
     """Six candidates in the order of their ranks: en+ en de+ zh de zh+ (+ relevant); the question is in en."""
-    return Pool(
+    return MultilingualPool(
         query=np.zeros(3, int),
         rank=np.array([1, 3, 6]),
-        candidate=np.array([0, 2, 5]),
+        passage=np.array([0, 2, 5]),
         grade=np.ones(3, int),
         query_language=np.array([EN]),
-        candidate_language=np.array([EN, EN, DE, ZH, DE, ZH]),
+        passage_language=np.array([EN, EN, DE, ZH, DE, ZH]),
         top=np.arange(6)[None],
-        languages=3,
+        n_languages=3,
     )
 
 
 def alone():
     """The question's language has no relevant candidate: de+ is second, after an irrelevant en."""
-    return Pool(
+    return MultilingualPool(
         query=np.zeros(1, int),
         rank=np.array([2]),
-        candidate=np.array([1]),
+        passage=np.array([1]),
         grade=np.ones(1, int),
         query_language=np.array([EN]),
-        candidate_language=np.array([EN, DE, ZH]),
+        passage_language=np.array([EN, DE, ZH]),
         top=np.arange(3)[None],
-        languages=3,
+        n_languages=3,
     )
 
 
@@ -88,14 +88,14 @@ def test_no_right_answer_in_the_own_language(name):
 
 
 def test_recall_of_foreign_answers_within_three():
-    from mixling.evaluation.bias.foreign import foreign_recall
+    from mixling.evaluation.bias.foreign import other_language_recall
 
-    assert foreign_recall(3, hand())[0] == 1 / 2
+    assert other_language_recall(3, hand())[0] == 1 / 2
 
 
 def test_every_measure_says_what_it_is_and_when_it_misleads():
     for name, m in ALL.items():
-        assert m.name == name and m.range and m.says.endswith(".") and m.misleads and m.source
+        assert m.name == name and m.range and m.meaning.endswith(".") and m.misleads and m.source
         assert m.better in ("high", "low", "")
 
 
@@ -107,7 +107,7 @@ def made(seed, grades=2):
     query = np.repeat(np.arange(queries), [len(r) for r in relevant])
     candidate = np.concatenate(relevant)
     place = np.argsort(order, axis=1)
-    return Pool(
+    return MultilingualPool(
         query,
         place[query, candidate] + 1,
         candidate,
@@ -127,17 +127,17 @@ def test_peer_equals_its_package(seed, k):
     pool = made(seed)
     weights = {0: 0.2, 1: 0.3, 2: 0.5}
     # every document judged, for the package counts levels that the qrels name; its ranks break ties as ours do
-    qrels = {str(q): {f"d{c}": 0 for c in range(pool.size)} for q in range(pool.queries)}
-    for q, c, g in zip(pool.query, pool.candidate, pool.grade, strict=True):
+    qrels = {str(q): {f"d{c}": 0 for c in range(pool.size)} for q in range(pool.n_queries)}
+    for q, c, g in zip(pool.query, pool.passage, pool.grade, strict=True):
         qrels[str(q)][f"d{c}"] = int(g)
-    run = {str(q): {f"d{c}": 100.0 - i for i, c in enumerate(pool.top[q])} for q in range(pool.queries)}
-    names = {f"d{c}": str(code) for c, code in enumerate(pool.candidate_language)}
+    run = {str(q): {f"d{c}": 100.0 - i for i, c in enumerate(pool.top[q])} for q in range(pool.n_queries)}
+    names = {f"d{c}": str(code) for c, code in enumerate(pool.passage_language)}
     # its evaluator itself: its provider calls a function that ir_measures no longer has
     measure = PEER(weights=weights, lang_mapping=names) @ k
     theirs_of = PEEREvaluator([measure], qrels, {id(names): [(k, measure)]}, {id(names): names})
     theirs = {m.query_id: m.value for m in theirs_of._iter_calc(run)}
     mine = peer(pool, k, weights)
-    for q in range(pool.queries):
+    for q in range(pool.n_queries):
         # where all ranks of a grade tie, the package divides 0 by 0; ours says there is no difference
         assert np.isfinite(mine[q])
         if not np.isnan(theirs[str(q)]):
@@ -162,7 +162,7 @@ def test_measures_stay_in_their_range_and_the_cases_add_up(seed):
     }.items():
         values = found[name][~np.isnan(found[name])]
         assert ((values >= low - 1e-12) & (values <= high + 1e-12)).all(), name
-    assert sum(found[n] for n in MEASURES if n.startswith("first_")) == pytest.approx(np.ones(pool.queries))
+    assert sum(found[n] for n in MEASURES if n.startswith("first_")) == pytest.approx(np.ones(pool.n_queries))
 
 
 def test_rank_correlation_of_translations():

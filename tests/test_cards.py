@@ -6,15 +6,15 @@ from huggingface_hub import DatasetCard, ModelCard
 from mixling.corpora import folder, sample
 from mixling.debiasing.debias import debias
 from mixling.models import card
-from mixling.training.adapt import adapt
+from mixling.training.adapt import adapt_language
 from mixling.training.train import train
 
 
 def test_a_card_has_what_the_hub_wants_and_no_path(chain, tmp_path, tmp_path_factory):
     model = train({"data": {"sources": ["sample"]}, "model": {"name": str(chain)}, "batches": {"size": 8}, "training": {"steps": 1}}, tmp_path / "run")  # fmt: skip
-    folder.write(sample.read("all"), tmp_path / "own")
+    folder.write_folder(sample.read_sample("all"), tmp_path / "own")
     debias(str(chain), "lsar", [str(tmp_path / "own")], tmp_path / "moved")
-    adapt(str(chain), [sample.read("all")], ["sw"], tmp_path / "more", steps=1, vocabulary=0)
+    adapt_language(str(chain), [sample.read_sample("all")], ["sw"], tmp_path / "more", steps=1, vocabulary=0)
     for one in (model, tmp_path / "moved", tmp_path / "more" / "model"):
         text = (one / "README.md").read_text()
         assert str(tmp_path_factory.getbasetemp()) not in text
@@ -26,7 +26,7 @@ def test_a_card_has_what_the_hub_wants_and_no_path(chain, tmp_path, tmp_path_fac
 
 
 def test_a_hubs_model_is_named_and_norwegian_is_no_boolean():
-    found = ModelCard(card.head("intfloat/multilingual-e5-small", ["no", "zh-Hant", "zh"], "MIT") + "# x\n")
+    found = ModelCard(card.card_header("intfloat/multilingual-e5-small", ["no", "zh-Hant", "zh"], "MIT") + "# x\n")
     assert found.data.base_model == "intfloat/multilingual-e5-small"
     assert found.data.language == ["no", "zh"] and found.data.license == "mit"
 
@@ -35,11 +35,11 @@ def test_a_hubs_model_is_named_and_norwegian_is_no_boolean():
 def test_a_folder_of_data_is_a_data_set(tmp_path, parquet):
     import datasets
 
-    corpus = sample.read("test")
-    folder.write(corpus, tmp_path / "own", split="test", parquet=parquet)
+    corpus = sample.read_sample("test")
+    folder.write_folder(corpus, tmp_path / "own", split="test", parquet=parquet)
     found = DatasetCard((tmp_path / "own" / "README.md").read_text())
     assert found.data.language == corpus.languages() and found.data.task_categories == ["text-retrieval"]
-    for name, rows in (("corpus", corpus.passages.num_rows), ("queries", corpus.questions.num_rows)):
+    for name, rows in (("corpus", corpus.passages.num_rows), ("queries", corpus.queries.num_rows)):
         path, cache = str(tmp_path / "own"), str(tmp_path / "cache")
         one = datasets.load_dataset(path, name, split="train", cache_dir=cache)
         assert len(one) == rows and {"_id", "text", "language", "group"} <= set(one.column_names)

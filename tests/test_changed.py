@@ -11,14 +11,14 @@ import pytest
 import mixling
 from mixling.corpora.inputs import NAME, unchanged
 from mixling.encoding.shards import encode
-from mixling.encoding.vectors import identity, vectors
+from mixling.encoding.vectors import identity, encode_cached
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.preparation.locate import locate
-from mixling.preparation.mine import mine
+from mixling.preparation.locate import locate_answers
+from mixling.preparation.mine import mine_negatives
 from mixling.studies.study import study
 from mixling.training.inputs import inputs
-from mixling.training.reading import read
+from mixling.training.reading import load_config
 
 
 def write_data(folder, word="crane", **changes):
@@ -106,12 +106,12 @@ MODELS = [change_weights, change_tokenizer, change_prompts, change_heads, change
 def test_a_model_that_changed_is_another_one_and_its_kept_vectors_are_not_read(model, tmp_path, change):
     texts, kept = ["A Crane by the lake", "where is it?"], tmp_path / "kept"
     before = Retriever(str(model))
-    vectors(before, texts, "query", folder=kept)
+    encode_cached(before, texts, "query", folder=kept)
     change(model)
     after = Retriever(str(model))
     assert identity(before) != identity(after)
-    made, encoded = vectors(after, texts, "query", folder=kept)
-    assert encoded and np.allclose(made, vectors(after, texts, "query")[0], atol=1e-6)
+    made, encoded = encode_cached(after, texts, "query", folder=kept)
+    assert encoded and np.allclose(made, encode_cached(after, texts, "query")[0], atol=1e-6)
     assert not np.allclose(made, before.encode(texts, "query"), atol=1e-6)
 
 
@@ -140,7 +140,7 @@ DATA = [
 
 def test_every_part_of_a_source_counts(chain, tmp_path):
     found = [
-        inputs(read(config(write_data(tmp_path / f"d{i}", **changes), chain)))["source 'birds'"]
+        inputs(load_config(config(write_data(tmp_path / f"d{i}", **changes), chain)))["source 'birds'"]
         for i, changes in enumerate([{}, *DATA])
     ]
     assert len(set(found)) == len(found)
@@ -174,7 +174,7 @@ def test_a_run_is_refused_after_its_model_changed(model, tmp_path, change):
 
 def test_a_teacher_and_a_task_of_validation_count(chain, model, tmp_path):
     data, task = write_data(tmp_path / "d"), write_data(tmp_path / "task")
-    one = read(
+    one = load_config(
         config(
             data, chain,
             objective={"terms": [{"name": "distil-scores", "teacher": str(model)}]},
@@ -232,7 +232,7 @@ def test_vectors_of_a_file_that_changed_in_place_are_refused(chain, tmp_path):
         encode(str(chain), file, tmp_path / "v", precision="fp32")
 
 
-@pytest.mark.parametrize("make", [mine, locate])
+@pytest.mark.parametrize("make", [mine_negatives, locate_answers])
 @pytest.mark.parametrize("change", [change_prompts, change_tokenizer])
 def test_what_was_mined_or_located_is_of_its_model(model, tmp_path, make, change):
     data, out = write_data(tmp_path / "d"), tmp_path / "out"
@@ -245,11 +245,11 @@ def test_what_was_mined_or_located_is_of_its_model(model, tmp_path, make, change
 
 def test_a_folder_of_an_earlier_version_is_taken_and_what_it_lacks_is_said(chain, tmp_path, capsys):
     data, out = write_data(tmp_path / "d"), tmp_path / "out"
-    mine(str(chain), str(data), out, precision="fp32")
+    mine_negatives(str(chain), str(data), out, precision="fp32")
     report = json.loads((out / "mine.json").read_text())
     del report["identity"], report["precision"]
     (out / "mine.json").write_text(json.dumps(report))
-    assert mine(str(chain), str(data), out, precision="fp32") == report
+    assert mine_negatives(str(chain), str(data), out, precision="fp32") == report
     assert "did not keep identity, precision" in capsys.readouterr().err
 
 

@@ -4,8 +4,8 @@ import json
 import pytest
 
 from mixling.corpora import folder, mlqa, sample, squad
-from mixling.corpora.catalogue import SOURCES, load, located
-from mixling.corpora.sentences import spans
+from mixling.corpora.catalogue import SOURCES, load, find_source
+from mixling.corpora.sentences import sentence_spans
 from mixling.corpora.sources.mlqa import held_out
 from mixling.errors import BadRow, MixlingError
 
@@ -20,11 +20,11 @@ def qa(key, question, start=0, text="a"):
 
 
 def test_the_sample_is_parallel_varied_and_split_by_subject():
-    whole, train, test = (sample.read(s) for s in ("all", "train", "test"))
+    whole, train, test = (sample.read_sample(s) for s in ("all", "train", "test"))
     assert whole.languages() == sorted(sample.LANGUAGES)
     assert len(whole.passages["group"].unique()) >= 40
     assert whole.passages.num_rows == len(whole.passages["group"].unique()) * 8
-    assert whole.questions.num_rows == 2 * whole.passages.num_rows
+    assert whole.queries.num_rows == 2 * whole.passages.num_rows
 
     def subjects(corpus):
         return {g.split(".")[0] for g in corpus.passages["group"].to_pylist()}
@@ -39,7 +39,7 @@ def test_the_sample_is_parallel_varied_and_split_by_subject():
             text,
         )
     assert len(set(whole.passages["text"].to_pylist())) == whole.passages.num_rows
-    assert len(set(whole.questions["text"].to_pylist())) == whole.questions.num_rows
+    assert len(set(whole.queries["text"].to_pylist())) == whole.queries.num_rows
 
 
 def test_mlqa_is_put_together_by_question_id(tmp_path):
@@ -58,15 +58,15 @@ def test_mlqa_is_put_together_by_question_id(tmp_path):
         tmp_path / "test-context-de-question-zh.json.gz",
         [{"context": "Ein Haus.", "qas": [qa("1", "zh eins")]}],
     )
-    corpus = mlqa.read(tmp_path)
-    assert corpus.questions.num_rows == 4 and corpus.passages.num_rows == 3 and corpus.links.num_rows == 4
+    corpus = mlqa.read_mlqa(tmp_path)
+    assert corpus.queries.num_rows == 4 and corpus.passages.num_rows == 3 and corpus.links.num_rows == 4
     group = dict(zip(corpus.passages["text"].to_pylist(), corpus.passages["group"].to_pylist(), strict=True))
     assert group["Ein Haus."] == group["Una casa."] == "1" and group["Ein Hund."] == "3"
 
 
 def test_an_empty_answer_has_no_place(tmp_path):
     path = squad_file(tmp_path / "x.json.gz", [{"context": "Ein Haus.", "qas": [qa("1", "was?", 0, "")]}])
-    assert squad.read([(path, "de", "de")], "x").links["start"].to_pylist() == [None]
+    assert squad.read_squad([(path, "de", "de")], "x").links["start"].to_pylist() == [None]
 
 
 def test_lareqa_sentences_are_kept(tmp_path):
@@ -81,15 +81,15 @@ def test_lareqa_sentences_are_kept(tmp_path):
             }
         ],
     )
-    corpus = squad.read([(path, "en", "en")], "x")
+    corpus = squad.read_squad([(path, "en", "en")], "x")
     assert corpus.passages["sentences"].to_pylist() == [[{"start": 0, "end": 4}, {"start": 5, "end": 9}]]
 
 
 @pytest.mark.parametrize("parquet", [False, True])
 def test_a_folder_comes_back_as_it_was_written(tmp_path, parquet):
-    corpus = sample.read("test")
-    folder.write(corpus, tmp_path / "own", parquet=parquet)
-    again = folder.read(tmp_path / "own")
+    corpus = sample.read_sample("test")
+    folder.write_folder(corpus, tmp_path / "own", parquet=parquet)
+    again = folder.read_folder(tmp_path / "own")
     for table, columns in (
         ("questions", ["text", "language", "group"]),
         ("passages", ["text", "language", "group"]),
@@ -100,7 +100,7 @@ def test_a_folder_comes_back_as_it_was_written(tmp_path, parquet):
             == getattr(corpus, table).select(columns).to_pylist()
         )
     with pytest.raises(MixlingError, match="exists already"):
-        folder.write(corpus, tmp_path / "own")
+        folder.write_folder(corpus, tmp_path / "own")
 
 
 def test_columns_of_a_data_set_are_mapped(tmp_path):
@@ -122,27 +122,27 @@ def test_columns_of_a_data_set_are_mapped(tmp_path):
             "passage_group": "g",
         },
     )
-    assert corpus.questions["language"].to_pylist() == ["sw"] * 6
+    assert corpus.queries["language"].to_pylist() == ["sw"] * 6
     assert corpus.passages["group"].to_pylist() == ["0", "0", "1", "1", "2", "2"]
 
 
 def test_bad_rows_are_skipped_counted_and_listed_if_asked(tmp_path):
     own = tmp_path / "own"
-    folder.write(sample.read("test"), own)
+    folder.write_folder(sample.read_sample("test"), own)
     lines = (own / "corpus.jsonl").read_text().splitlines()
     lines[3] = "{not json"
     lines[5] = json.dumps({**json.loads(lines[5]), "language": "xx-??"})
     (own / "corpus.jsonl").write_text("\n".join(lines) + "\n")
     with pytest.raises(BadRow, match=r"corpus.jsonl:4: field 'json'"):
-        folder.read(own)
-    corpus = folder.read(own, skip_bad=True)
+        folder.read_folder(own)
+    corpus = folder.read_folder(own, skip_bad=True)
     assert corpus.passages.num_rows == 94
     assert any("corpus.jsonl:6: field 'language'" in s for s in corpus.skipped)
     assert sum("corpus-id" in s for s in corpus.skipped) == 32  # 16 questions of each group
 
 
 def test_selecting_keeps_links_right():
-    corpus = sample.read("all")
+    corpus = sample.read_sample("all")
     part = corpus.select(languages=["sw", "zh"])
     text = part.passages["text"].to_pylist()
     whole = {
@@ -159,8 +159,8 @@ def test_the_place_of_a_source_is_the_given_one_then_the_environment(tmp_path, m
     (tmp_path / "a" / "xquad-r").mkdir(parents=True)
     (tmp_path / "b" / "xquad-r").mkdir(parents=True)
     monkeypatch.setenv("MIXLING_DATA", str(tmp_path / "b"))
-    assert located("xquad-r") == tmp_path / "b" / "xquad-r"
-    assert located("xquad-r", tmp_path / "a") == tmp_path / "a" / "xquad-r"
+    assert find_source("xquad-r") == tmp_path / "b" / "xquad-r"
+    assert find_source("xquad-r", tmp_path / "a") == tmp_path / "a" / "xquad-r"
 
 
 def test_a_source_that_is_not_here_says_how_to_get_it(tmp_path, monkeypatch):
@@ -176,7 +176,7 @@ def test_about_a_tenth_is_held_out():
 
 def test_every_source_says_what_it_is():
     for source in SOURCES.values():
-        assert source.about and source.licence and source.citation and source.get and source.languages
+        assert source.description and source.license and source.citation and source.how_to_get and source.languages
 
 
 @pytest.mark.parametrize(
@@ -191,24 +191,24 @@ def test_every_source_says_what_it_is():
     ],
 )
 def test_sentences(text, expected):
-    assert [text[a:b] for a, b in spans(text)] == expected
+    assert [text[a:b] for a, b in sentence_spans(text)] == expected
 
 
-@pytest.mark.skipif(located("xquad-r") is None, reason="XQuAD-R is not on this machine")
+@pytest.mark.skipif(find_source("xquad-r") is None, reason="XQuAD-R is not on this machine")
 def test_the_counts_of_the_published_sets():
     corpus = load("xquad-r")
-    assert (corpus.questions.num_rows, corpus.passages.num_rows, len(corpus.passages["group"].unique())) == (
+    assert (corpus.queries.num_rows, corpus.passages.num_rows, len(corpus.passages["group"].unique())) == (
         13090,
         2640,
         240,
     )
     corpus = load("mlqa-r")
-    assert len(corpus.questions["group"].unique()) == 1148
+    assert len(corpus.queries["group"].unique()) == 1148
 
 
-@pytest.mark.skipif(located("mlqa") is None, reason="MLQA is not on this machine")
+@pytest.mark.skipif(find_source("mlqa") is None, reason="MLQA is not on this machine")
 def test_training_never_holds_what_is_held_out():
     train, held = load("mlqa", "train"), load("mlqa", "held-out")
     assert not set(train.passages["text"].to_pylist()) & set(held.passages["text"].to_pylist())
-    assert not set(train.questions["group"].to_pylist()) & set(held.questions["group"].to_pylist())
-    assert len(load("mlqa", "test").questions["group"].unique()) == 9677
+    assert not set(train.queries["group"].to_pylist()) & set(held.queries["group"].to_pylist())
+    assert len(load("mlqa", "test").queries["group"].unique()) == 9677

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from mixling.corpora import sample
 from mixling.corpora.sources.bitext import parallel
-from mixling.debiasing.debias import METHODS, debias, fitted
+from mixling.debiasing.debias import METHODS, debias, fit_transform
 from mixling.debiasing.files import debias_vectors
 from mixling.debiasing.leace import erase
-from mixling.debiasing.lsar import default_rank, lsar, spread
-from mixling.debiasing.maps import unit
-from mixling.debiasing.stock import Stock, everything, first_groups, joined, means, of_files, parallel_part
+from mixling.debiasing.lsar import default_rank, fit_lsar, language_variation
+from mixling.debiasing.maps import normalize
+from mixling.debiasing.stock import EmbeddedCorpus, all_vectors, first_groups, concatenate, language_means, read_embedded, parallel_subset
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 
@@ -33,14 +33,14 @@ def made(seed=0, bitext=True, strength=1.0):
     rows = [(f"g{g}", code, f"{code} {g}") for g in range(GROUPS) for code in LANGUAGES]
     corpus = parallel("made", *zip(*rows, strict=True))
     vectors = [
-        unit(
+        normalize(
             (said[:, None] + tongue[None] + 0.3 * rng.normal(size=(GROUPS, len(LANGUAGES), SIZE))).reshape(
                 -1, SIZE
             )
         ).astype(np.float32)
         for _ in range(2)
     ]
-    return Stock(corpus, *vectors, bitext)
+    return EmbeddedCorpus(corpus, *vectors, bitext)
 
 
 def bias_of(stock, found):
@@ -62,7 +62,7 @@ def test_languages_come_together(method):
     # LIR removes each language's first direction, which is its mean only where the mean is most of it
     more = {"rank": 3} if method == "lsar" else {}
     limit = 0.75 if method == "lir" else 0.35
-    assert bias_of(stock, fitted(method, [stock], **more)) < limit * bias_of(stock, None)
+    assert bias_of(stock, fit_transform(method, [stock], **more)) < limit * bias_of(stock, None)
 
 
 @given(st.integers(0, 10**6), st.integers(2, 5))
@@ -83,8 +83,8 @@ def test_leace_equals_its_package(seed, languages):
 
 def test_after_leace_the_means_of_all_languages_are_one():
     stock = made(3)
-    vectors, of = everything([stock])
-    found = fitted("leace", [stock])
+    vectors, of = all_vectors([stock])
+    found = fit_transform("leace", [stock])
     moved = vectors @ found.matrix.T + found.bias
     mean = np.stack([moved[of == x].mean(0) for x in LANGUAGES])
     assert mean == pytest.approx(np.broadcast_to(mean.mean(0), mean.shape), abs=1e-5)
@@ -92,36 +92,36 @@ def test_after_leace_the_means_of_all_languages_are_one():
 
 def test_lsar_is_a_projection_that_takes_the_span_of_the_means():
     stock = made(1)
-    found = lsar(stock, rank=6)
+    found = fit_lsar(stock, rank=6)
     assert found.matrix @ found.matrix == pytest.approx(found.matrix, abs=1e-5)
-    _, mean = means(stock)
+    _, mean = language_means(stock)
     centred = (mean - mean.mean(1, keepdims=True)).reshape(-1, SIZE)
     assert centred @ found.matrix.T == pytest.approx(np.zeros_like(centred), abs=1e-5)
 
 
 def test_the_default_rank_is_languages_less_one_at_most_a_twenty_fourth_of_the_size():
     assert default_rank(384, 11) == 10 and default_rank(384, 205) == 16 and default_rank(8, 2) == 1
-    direction, value, languages = spread(made(2))
+    direction, value, languages = language_variation(made(2))
     assert languages == 4 and direction.shape == (8, SIZE) and (np.diff(value) <= 0).all()
 
 
 def test_shift_moves_documents_to_the_source_and_leaves_questions():
     stock = made(4)
-    found = fitted("shift", [stock], alpha=1.0)
+    found = fit_transform("shift", [stock], alpha=1.0)
     of = stock.passage_language()
-    moved = found.moved(stock.passages, of.tolist(), "passage")
+    moved = found.transform_raw(stock.passages, of.tolist(), "passage")
     assert moved[of == "en"] == pytest.approx(stock.passages[of == "en"])
     for code in LANGUAGES:
         assert moved[of == code].mean(0) == pytest.approx(stock.passages[of == "en"].mean(0), abs=1e-5)
-    assert found.moved(stock.questions, of.tolist(), "query") == pytest.approx(stock.questions)
+    assert found.transform_raw(stock.queries, of.tolist(), "query") == pytest.approx(stock.queries)
     with pytest.raises(MixlingError, match="'fi'"):
-        fitted("shift", [stock], source="fi")
+        fit_transform("shift", [stock], source="fi")
 
 
 def test_a_text_of_an_unknown_language_stays_as_it_is():
     stock = made(5)
-    found = fitted("centring", [stock])
-    assert found.moved(stock.passages[:3], ["fi"] * 3, "passage") == pytest.approx(stock.passages[:3])
+    found = fit_transform("centring", [stock])
+    assert found.transform_raw(stock.passages[:3], ["fi"] * 3, "passage") == pytest.approx(stock.passages[:3])
 
 
 def accuracy(stock, found):
@@ -141,22 +141,22 @@ def accuracy(stock, found):
 def test_a_trained_map_finds_translations_better_and_is_the_same_every_time():
     pairs, bitext = made(6, bitext=False), made(7)
     recipe = {"steps": 60, "size": 32, "rank": 3}
-    found = fitted("map", [pairs, bitext], **recipe)
+    found = fit_transform("map", [pairs, bitext], **recipe)
     assert accuracy(pairs, found) > accuracy(pairs, None)
-    assert np.array_equal(found.matrix, fitted("map", [pairs, bitext], **recipe).matrix)
-    start = fitted("map", [pairs, bitext], **{**recipe, "pull": 1e6})
-    first = fitted("lsar", [pairs, bitext], rank=3, sharpen=True)
+    assert np.array_equal(found.matrix, fit_transform("map", [pairs, bitext], **recipe).matrix)
+    start = fit_transform("map", [pairs, bitext], **{**recipe, "pull": 1e6})
+    first = fit_transform("lsar", [pairs, bitext], rank=3, sharpen=True)
     assert start.matrix == pytest.approx(first.matrix, abs=0.05)
 
 
 def test_a_map_needs_questions_and_answers():
     with pytest.raises(MixlingError, match="--fit mlqa"):
-        fitted("map", [made()], steps=1)
+        fit_transform("map", [made()], steps=1)
 
 
 def test_sharpening_keeps_the_norm_and_stretches_what_differs():
     stock = made(8)
-    plain, sharp = fitted("lsar", [stock], rank=3), fitted("lsar", [stock], rank=3, sharpen=0.3)
+    plain, sharp = fit_transform("lsar", [stock], rank=3), fit_transform("lsar", [stock], rank=3, sharpen=0.3)
     assert np.linalg.norm(sharp.matrix) == pytest.approx(np.linalg.norm(plain.matrix), rel=1e-4)
     values = [np.linalg.eigvalsh(np.cov((stock.passages @ m.matrix.T).T))[3:] for m in (plain, sharp)]
     assert values[1][-1] / values[1][0] > values[0][-1] / values[0][0]
@@ -164,15 +164,15 @@ def test_sharpening_keeps_the_norm_and_stretches_what_differs():
 
 def test_scores_are_brought_to_one_scale():
     stock = made(9)
-    found = fitted("scores", [stock])
+    found = fit_transform("scores", [stock])
     assert len(found["pairs"]) == 16 and all(d > 0 for _, d in found["pairs"].values())
     assert found["pairs"]["en-en"][0] > found["pairs"]["en-de"][0]
 
 
 def test_stocks_are_joined_without_mixing_their_groups():
-    both = joined([made(1), made(2)])
-    assert len(both.corpus.questions) == 2 * GROUPS * 4 and len(both.questions) == len(both.corpus.questions)
-    assert len(set(both.corpus.questions["group"].to_pylist())) == 2 * GROUPS
+    both = concatenate([made(1), made(2)])
+    assert len(both.corpus.queries) == 2 * GROUPS * 4 and len(both.queries) == len(both.corpus.queries)
+    assert len(set(both.corpus.queries["group"].to_pylist())) == 2 * GROUPS
     language = both.passage_language()
     assert language[: GROUPS * 4].tolist() == made(1).passage_language().tolist()
 
@@ -182,26 +182,26 @@ def test_means_come_from_what_is_in_every_language_where_there_is_enough_of_it()
     rng = np.random.default_rng(0)
     whole = made(12, bitext=False)
     rows = [(f"x{i}", LANGUAGES[i % 4], f"only {i}") for i in range(200)]
-    alone = unit(rng.normal(size=(200, SIZE)) + 3 * np.eye(SIZE)[np.arange(200) % 4]).astype(np.float32)
-    other = Stock(parallel("alone", *zip(*rows, strict=True)), alone, alone)
-    both = joined([whole, other])
-    assert len(parallel_part(both).questions) == len(whole.questions)
-    assert fitted("lsar", [both], rank=3).matrix == pytest.approx(
-        fitted("lsar", [whole], rank=3).matrix, abs=1e-5
+    alone = normalize(rng.normal(size=(200, SIZE)) + 3 * np.eye(SIZE)[np.arange(200) % 4]).astype(np.float32)
+    other = EmbeddedCorpus(parallel("alone", *zip(*rows, strict=True)), alone, alone)
+    both = concatenate([whole, other])
+    assert len(parallel_subset(both).queries) == len(whole.queries)
+    assert fit_transform("lsar", [both], rank=3).matrix == pytest.approx(
+        fit_transform("lsar", [whole], rank=3).matrix, abs=1e-5
     )
-    assert len(parallel_part(other).questions) == 200
+    assert len(parallel_subset(other).queries) == 200
 
 
 def test_few_groups_are_taken_in_all_their_languages():
     corpus = first_groups(made().corpus, 7)
-    assert len(corpus.questions) == len(corpus.passages) == 28
+    assert len(corpus.queries) == len(corpus.passages) == 28
 
 
 @pytest.fixture
 def texts(tmp_path, monkeypatch):
     """A source of translations: the sample's passages, as SIB-200's table."""
     monkeypatch.setenv("MIXLING_DATA", str(tmp_path))
-    whole = sample.read("all")
+    whole = sample.read_sample("all")
     flores = {"ar": "arb_Arab", "de": "deu_Latn", "en": "eng_Latn", "sw": "swh_Latn", "zh": "zho_Hans"}
     names = {g: i for i, g in enumerate(dict.fromkeys(whole.passages["group"].to_pylist()))}
     rows = [
@@ -255,7 +255,7 @@ def test_maps_by_language_name_the_language_or_take_it(method, chain, texts):
         if method == "shift"
         else base.encode(words, "passage")
     )
-    assert given == pytest.approx(found.apply(raw, ["de", "en"], "passage"), abs=1e-5)
+    assert given == pytest.approx(found.transform(raw, ["de", "en"], "passage"), abs=1e-5)
     if method == "shift":
         assert mine.encode(words, "query") == pytest.approx(base.encode(words, "query"), abs=1e-5)
     from sentence_transformers import SentenceTransformer
@@ -300,7 +300,7 @@ def test_vectors_alone_are_enough(method, tmp_path, run):
     more = ["--steps", "20"] if method == "map" else []
     status, _, err = run("debias", "--vectors", tmp_path / "in", "-m", method, *more, "-o", tmp_path / "out")
     assert status == 0, err
-    moved, _ = of_files(tmp_path / "out" / "vectors")
+    moved, _ = read_embedded(tmp_path / "out" / "vectors")
     assert bias_of(moved, None) < 0.9 * bias_of(stock, None)
     about = json.loads((tmp_path / "out" / "map.json").read_text())
     assert about["method"] == method
@@ -364,7 +364,7 @@ def test_vectors_are_fitted_as_texts_are(tmp_path):
     stock = made(11)
     written(tmp_path / "in", stock)
     found = debias_vectors(tmp_path / "in", "lsar", tmp_path / "out")
-    assert found.matrix == pytest.approx(lsar(stock).matrix, abs=1e-5)
+    assert found.matrix == pytest.approx(fit_lsar(stock).matrix, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -165,14 +165,14 @@ def _full(*_, **__):
 def test_what_a_full_disk_cut_off_is_done_again(chain, tmp_path, monkeypatch):
     """A corpus, an ONNX model and calibrated scores left a part that stood in the way of the second call."""
     from mixling.corpora.catalogue import load
-    from mixling.corpora.folder import write
+    from mixling.corpora.folder import write_folder
     from mixling.debiasing.debias import debias
-    from mixling.models.onnx import export
+    from mixling.models.onnx import export_onnx
 
     corpus = load("sample")
     calls = {
-        "corpus": ("mixling.corpora.folder._table", lambda out: write(corpus, out)),
-        "model": ("torch.onnx.export", lambda out: export(str(chain), out)),
+        "corpus": ("mixling.corpora.folder._table", lambda out: write_folder(corpus, out)),
+        "model": ("torch.onnx.export", lambda out: export_onnx(str(chain), out)),
         "scores": (
             "mixling.debiasing.debias.write_text",
             lambda out: debias(str(chain), "scores", ["sample"], out),
@@ -193,13 +193,13 @@ def test_what_a_full_disk_cut_off_is_done_again(chain, tmp_path, monkeypatch):
 def test_trec_files_are_complete_or_absent(tmp_path, monkeypatch):
     from types import SimpleNamespace
 
-    from mixling.evaluation.trec import write
+    from mixling.evaluation.trec import write_trec
 
     task = SimpleNamespace(name="t", query_ids=["en:q"], candidate_ids=["p"], relevant=[(0, 0)], grades=[1])
-    write(task, SimpleNamespace(top=[[0]], top_scores=[[0.5]]), tmp_path)
+    write_trec(task, SimpleNamespace(top=[[0]], top_scores=[[0.5]]), tmp_path)
     before = {p.name: p.read_text() for p in tmp_path.iterdir()}
     with pytest.raises(KeyError):
-        write(task, SimpleNamespace(top=[[0]], top_scores=[_Cut()]), tmp_path)
+        write_trec(task, SimpleNamespace(top=[[0]], top_scores=[_Cut()]), tmp_path)
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == before and set(before) == {
         "t.qrels",
         "t.run",

@@ -42,10 +42,10 @@ def test_the_studys_table_is_its_json(figures):
 
 
 def test_readmes_configuration_is_one(tmp_path):
-    from mixling.training.reading import read
+    from mixling.training.reading import load_config
 
     block = re.search(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
-    assert read(tomllib.loads(block)).batches.strategy == "hybrid"
+    assert load_config(tomllib.loads(block)).batches.strategy == "hybrid"
 
 
 def test_readmes_verbs_exist(run):

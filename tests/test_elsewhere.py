@@ -15,12 +15,12 @@ from mixling.reports.evaluate import evaluate
 
 @pytest.mark.parametrize("alpha, kinds", [(0.5, {"mono", "cross"}), (0.0, {"cross"}), (1.0, {"mono"})])
 def test_batches_are_those_of_the_strategy(alpha, kinds):
-    corpus = sample.read("all")
-    data = mixling.pairs(corpus)
+    corpus = sample.read_sample("all")
+    data = mixling.training_pairs(corpus)
     assert len(data) == 88 * 8 * 8
     sampler = mixling.HybridBatchSampler(data, 16, corpus=corpus, alpha=alpha)
     text = dict(
-        zip(corpus.questions["text"].to_pylist(), corpus.questions["language"].to_pylist(), strict=True)
+        zip(corpus.queries["text"].to_pylist(), corpus.queries["language"].to_pylist(), strict=True)
     )
     passages = dict(
         zip(corpus.passages["text"].to_pylist(), corpus.passages["language"].to_pylist(), strict=True)
@@ -45,9 +45,9 @@ def test_batches_are_those_of_the_strategy(alpha, kinds):
 
 
 def test_another_data_set_is_refused():
-    corpus = sample.read("all")
+    corpus = sample.read_sample("all")
     with pytest.raises(MixlingError, match=r"mixling\.pairs"):
-        mixling.HybridBatchSampler(mixling.pairs(sample.read("test")), 8, corpus=corpus)
+        mixling.HybridBatchSampler(mixling.training_pairs(sample.read_sample("test")), 8, corpus=corpus)
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_a_run_of_their_trainer(chain, tmp_path, monkeypatch):
     )
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
-    corpus = sample.read("train")
+    corpus = sample.read_sample("train")
     model = SentenceTransformer(str(chain), device="cpu")
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(tmp_path / "run"),
@@ -74,7 +74,7 @@ def test_a_run_of_their_trainer(chain, tmp_path, monkeypatch):
         batch_sampler=partial(mixling.HybridBatchSampler, corpus=corpus),
     )
     trainer = SentenceTransformerTrainer(
-        model, arguments, train_dataset=mixling.pairs(corpus), loss=MultipleNegativesRankingLoss(model)
+        model, arguments, train_dataset=mixling.training_pairs(corpus), loss=MultipleNegativesRankingLoss(model)
     )
     before = {k: v.clone() for k, v in model.state_dict().items()}
     taken = []
@@ -91,7 +91,7 @@ def test_a_run_of_their_trainer(chain, tmp_path, monkeypatch):
     seed = arguments.seed if Version(version("sentence-transformers")) >= Version("6.2") else 0
     planned, ours = (
         [],
-        mixling.HybridBatchSampler(mixling.pairs(corpus), 8, corpus=corpus, seed=seed),
+        mixling.HybridBatchSampler(mixling.training_pairs(corpus), 8, corpus=corpus, seed=seed),
     )
     for epoch in range(6):
         ours.set_epoch(epoch)
@@ -109,7 +109,7 @@ def local_task():
     from mteb.abstasks.retrieval import AbsTaskRetrieval
     from mteb.abstasks.task_metadata import TaskMetadata
 
-    whole = sample.read("test").select(languages=["en"])
+    whole = sample.read_sample("test").select(languages=["en"])
 
     class SampleRetrieval(AbsTaskRetrieval):
         metadata = TaskMetadata(
@@ -128,7 +128,7 @@ def local_task():
         def load_data(self, *_, **__):
             links = whole.links.to_pydict()
             answer = dict(zip(links["group"], links["passage"], strict=True))
-            rows = whole.questions.to_pylist()
+            rows = whole.queries.to_pylist()
             self.dataset = {
                 "default": {
                     "test": {

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import mixling
-from mixling.corpora.texts import text_file
-from mixling.encoding.shards import load, shards
+from mixling.corpora.texts import open_text_file
+from mixling.encoding.shards import load_vectors, list_shards
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 
@@ -45,14 +45,14 @@ def test_vectors_are_those_of_the_model_in_the_files_order(chain, tmp_path, name
     some = rows(53)
     path = write(tmp_path / name, some)
     manifest = mixling.encode(str(chain), path, tmp_path / "out", precision="fp32", shard=10)
-    ids, made = load(tmp_path / "out")
+    ids, made = load_vectors(tmp_path / "out")
     want = Retriever(str(chain)).encode([r["text"] for r in some], "passage")
     assert np.abs(made - want).max() < 1e-6
     assert ids == ([r["_id"] for r in some] if name != "a.txt" else [str(i) for i in range(53)])
     said = json.loads(manifest.read_text())
     assert said["rows"] == 53 and [s["rows"] for s in said["shards"]] == [10] * 5 + [3]
     assert said["precision"] == "fp32" and said["versions"]["torch"]
-    table = next(shards(tmp_path / "out"))
+    table = next(list_shards(tmp_path / "out"))
     assert set(table["role"].to_pylist()) == {"passage"}
     if name != "a.txt":
         assert table["language"].to_pylist() == [r["language"] for r in some[:10]]
@@ -61,7 +61,7 @@ def test_vectors_are_those_of_the_model_in_the_files_order(chain, tmp_path, name
 def test_every_shard_can_be_read_alone(tmp_path):
     for name in ("a.jsonl", "a.parquet", "a.txt"):
         some = rows(23)
-        file = text_file(write(tmp_path / name, some), 5)
+        file = open_text_file(write(tmp_path / name, some), 5)
         assert file.shards == 5 and file.rows == 23
         parts = [file.read(i) for i in (4, 0, 2, 1, 3)]
         assert sorted(t for _, texts, _ in parts for t in texts) == sorted(r["text"] for r in some)
@@ -71,7 +71,7 @@ def test_half_precision_is_stored_in_half_the_bytes(chain, tmp_path):
     path = write(tmp_path / "a.jsonl", rows(400))
     for dtype in ("float32", "float16"):
         mixling.encode(str(chain), path, tmp_path / dtype, precision="fp32", dtype=dtype)
-    one, half = load(tmp_path / "float32")[1], load(tmp_path / "float16")[1]
+    one, half = load_vectors(tmp_path / "float32")[1], load_vectors(tmp_path / "float16")[1]
     assert np.abs(one - half).max() < 1e-3
     size = [(tmp_path / d / "shard-00000.parquet").stat().st_size for d in ("float32", "float16")]
     assert size[1] < 0.65 * size[0]
@@ -98,12 +98,12 @@ def test_killed_it_goes_on_and_nothing_is_lost_or_doubled(chain, tmp_path):
         process.wait()
     assert not (tmp_path / "out" / "manifest.json").exists()
     with pytest.raises(MixlingError, match="not finished"):
-        load(tmp_path / "out")
+        load_vectors(tmp_path / "out")
     times = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("shard-*")}
     assert times and len(set(made)) == 3
     subprocess.run(command, check=True, capture_output=True)
     assert all((tmp_path / "out" / n).stat().st_mtime_ns == t for n, t in times.items())
-    ids, vectors = load(tmp_path / "out")
+    ids, vectors = load_vectors(tmp_path / "out")
     assert ids == [f"d{i}" for i in range(205)]
     assert (
         np.abs(vectors - Retriever(str(chain)).encode([r["text"] for r in rows(205)], "passage")).max() < 1e-6
@@ -115,7 +115,7 @@ def test_parts_together_are_the_whole(chain, tmp_path):
     for number in (2, 0, 1):
         assert not (tmp_path / "out" / "manifest.json").exists()
         mixling.encode(str(chain), path, tmp_path / "out", precision="fp32", shard=10, part=(number, 3))
-    assert load(tmp_path / "out")[0] == [f"d{i}" for i in range(70)]
+    assert load_vectors(tmp_path / "out")[0] == [f"d{i}" for i in range(70)]
 
 
 def test_a_folder_made_otherwise_is_refused(chain, tmp_path):
@@ -157,7 +157,7 @@ def test_the_command_says_what_it_made(run, chain, tmp_path):
 
 def test_a_fitted_map_reads_what_was_encoded(chain, tmp_path):
     """`mixling debias` works on stored vectors: these are such."""
-    from mixling.debiasing.stock import of_files
+    from mixling.debiasing.stock import read_embedded
 
     some = [{**r, "group": f"g{i // 2}"} for i, r in enumerate(rows(40))]
     path, both = write(tmp_path / "a.jsonl", some), tmp_path / "both"
@@ -166,8 +166,8 @@ def test_a_fitted_map_reads_what_was_encoded(chain, tmp_path):
         mixling.encode(str(chain), path, tmp_path / role, role=role, precision="fp32", shard=15)
         for one in (tmp_path / role).glob("*.parquet"):
             one.rename(both / f"{role}-{one.name}")
-    stock, files = of_files(both)
-    assert len(files) == 6 and len(stock.questions) == 40 and len(stock.passages) >= 40
+    stock, files = read_embedded(both)
+    assert len(files) == 6 and len(stock.queries) == 40 and len(stock.passages) >= 40
 
 
 @pytest.mark.slow
@@ -202,7 +202,7 @@ def test_a_worker_of_the_cluster_that_is_killed_loses_nothing(chain, tmp_path):
         ray.shutdown()
         thread.join()
     assert killed
-    ids, vectors = load(tmp_path / "out")
+    ids, vectors = load_vectors(tmp_path / "out")
     assert ids == [f"d{i}" for i in range(640)]
     assert (
         np.abs(vectors - Retriever(str(chain)).encode([r["text"] for r in rows(640)], "passage")).max() < 1e-6

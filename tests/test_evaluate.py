@@ -6,10 +6,10 @@ import pytest
 import pytrec_eval
 
 from mixling.corpora import folder, sample
-from mixling.corpora.catalogue import located
-from mixling.evaluation.benchmarks import task
-from mixling.evaluation.result import Result
-from mixling.evaluation.tasks import from_corpus
+from mixling.corpora.catalogue import find_source
+from mixling.evaluation.benchmarks import load_task
+from mixling.evaluation.result import EvaluationResult
+from mixling.evaluation.tasks import task_from_corpus
 from mixling.reports.evaluate import evaluate
 
 
@@ -23,15 +23,15 @@ def test_every_text_is_encoded_once(chain, monkeypatch):
     from mixling.models import retriever
 
     seen = []
-    real = retriever.forward
+    real = retriever.forward_tokens
     monkeypatch.setattr(
         retriever,
         "forward",
         lambda model, tokens, *more: seen.extend(map(tuple, tokens)) or real(model, tokens, *more),
     )
-    one = task("sample")
+    one = load_task("sample")
     entry = evaluate(str(chain), [one]).summary["tasks"]["sample"]
-    assert len(seen) == len(one.queries) + len(one.candidates) == entry["texts"]
+    assert len(seen) == len(one.queries) + len(one.passages) == entry["texts"]
 
 
 def test_summary_has_settings_languages_and_what_made_it(result):
@@ -79,8 +79,8 @@ def test_trec_files_give_the_same_figures(result):
 def test_trec_files_keep_grades_and_give_the_same_ndcg(chain, tmp_path):
     from dataclasses import replace
 
-    one = task("sample")
-    ids = [f"in two {x}" for x in one.candidate_ids]  # space in an id must not part columns
+    one = load_task("sample")
+    ids = [f"in two {x}" for x in one.passage_ids]  # space in an id must not part columns
     graded = replace(one, name="of/graded", grades=np.arange(len(one.relevant)) % 3 + 1, candidate_ids=ids)
     found = evaluate(str(chain), [graded], tmp_path, trec=True)
     qrel: dict = {}
@@ -98,25 +98,25 @@ def test_trec_files_keep_grades_and_give_the_same_ndcg(chain, tmp_path):
 
 
 def test_a_result_comes_back(result):
-    again = Result.load(result[1])
+    again = EvaluationResult.load(result[1])
     assert again.summary == json.loads(json.dumps(result[0].summary))
     assert again.scores.num_rows == result[0].scores.num_rows
 
 
 def test_a_folder_of_ones_own_is_a_task(chain, tmp_path):
-    folder.write(sample.read("test"), tmp_path / "mine", split="test")
+    folder.write_folder(sample.read_sample("test"), tmp_path / "mine", split="test")
     a = evaluate(str(chain), [str(tmp_path / "mine")]).value("mine", "pool")
     assert a == pytest.approx(evaluate(str(chain), ["sample"]).value("sample", "pool"), abs=1e-6)
 
 
 def test_settings_that_the_data_cannot_have_are_left_out(chain):
-    only = from_corpus(sample.read("test").select(languages=["sw"]), name="one")
+    only = task_from_corpus(sample.read_sample("test").select(languages=["sw"]), name="one")
     entry = evaluate(str(chain), [only]).summary["tasks"]["one"]
     assert "monolingual" in entry and "cross-lingual" not in entry and "pool" not in entry
 
 
 def test_tasks_with_and_without_a_pool_are_measured_together(chain, tmp_path):
-    only = from_corpus(sample.read("test").select(languages=["sw"]), name="one")
+    only = task_from_corpus(sample.read_sample("test").select(languages=["sw"]), name="one")
     evaluate(str(chain), ["sample", only], tmp_path / "out")
     scores = pq.read_table(tmp_path / "out" / "scores.parquet").to_pandas()
     assert set(scores.task) == {"sample", "one"} and set(scores[scores.task == "one"].setting) == {
@@ -125,7 +125,7 @@ def test_tasks_with_and_without_a_pool_are_measured_together(chain, tmp_path):
 
 
 def test_questions_without_an_answer_in_a_language_are_counted(chain):
-    corpus = sample.read("test")
+    corpus = sample.read_sample("test")
     some = corpus.passages["group"].unique().to_pylist()[:3]
     from dataclasses import replace
 
@@ -139,7 +139,7 @@ def test_questions_without_an_answer_in_a_language_are_counted(chain):
     links = corpus.links.filter([keep[p] for p in corpus.links["passage"].to_pylist()])
     links = links.set_column(1, "passage", [rows[links["passage"].to_numpy()]])
     entry = evaluate(
-        str(chain), [from_corpus(replace(corpus, passages=corpus.passages.filter(keep), links=links))]
+        str(chain), [task_from_corpus(replace(corpus, passages=corpus.passages.filter(keep), links=links))]
     ).summary["tasks"]["sample"]
     assert entry["skipped"]["pairs of question and corpus language without an answer"] == 3 * 2 * 8
 
@@ -163,17 +163,17 @@ def test_context_puts_the_paragraph_after_its_sentence(tmp_path):
             },
         ],
     )
-    corpus = squad.read([(path, "en", "en")], "x")
-    plain, context = (from_corpus(corpus, "sentence", c) for c in (False, True))
-    assert plain.candidates == ["One.", "Two.", "Three."] and plain.skipped == {"identical candidates": 1}
-    assert context.candidates[1] == "Two.\nOne. Two."
+    corpus = squad.read_squad([(path, "en", "en")], "x")
+    plain, context = (task_from_corpus(corpus, "sentence", c) for c in (False, True))
+    assert plain.passages == ["One.", "Two.", "Three."] and plain.skipped == {"identical candidates": 1}
+    assert context.passages[1] == "Two.\nOne. Two."
     assert plain.relevant.tolist() == [[0, 1], [1, 2]]
 
 
-@pytest.mark.skipif(located("xquad-r") is None, reason="XQuAD-R is not on this machine")
+@pytest.mark.skipif(find_source("xquad-r") is None, reason="XQuAD-R is not on this machine")
 def test_xquad_r_has_the_published_candidates():
-    one = task("xquad-r")
-    count = dict(zip(one.languages, np.bincount(one.candidate_language).tolist(), strict=True))
+    one = load_task("xquad-r")
+    count = dict(zip(one.languages, np.bincount(one.passage_language).tolist(), strict=True))
     assert count == {
         "ar": 1220,
         "de": 1276,

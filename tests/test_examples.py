@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mixling.debiasing.maps import unit
+from mixling.debiasing.maps import normalize
 from mixling.models import shipped
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -64,8 +64,8 @@ def test_vectors_are_mended_by_a_map_that_is_there(tmp_path):
     pq.write_table(pa.table({"vector": column, "language": ["en", "sw"] * 10}), tmp_path / "in" / "a.parquet")
     assert "en: " in run("mend_vectors.py", "in", "out", "balanced", where=tmp_path)
     moved = np.stack(pq.read_table(tmp_path / "out" / "vectors" / "a.parquet")["vector"].to_pylist())
-    matrix, bias, _ = shipped.read()
-    assert moved == pytest.approx(unit(v @ matrix.T + bias), abs=1e-5)
+    matrix, bias, _ = shipped.read_shipped()
+    assert moved == pytest.approx(normalize(v @ matrix.T + bias), abs=1e-5)
 
 
 def test_an_audit_beside_yardsticks(chain, tmp_path):

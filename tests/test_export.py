@@ -7,7 +7,7 @@ import pytest
 
 from mixling.debiasing.debias import debias
 from mixling.errors import MixlingError
-from mixling.models.onnx import OUTPUTS, export
+from mixling.models.onnx import OUTPUTS, export_onnx
 from mixling.models.retriever import Retriever
 
 TEXTS = ["daraja", "a bridge over the river, built long ago. " * 3, "мост", "جسر", "桥"]
@@ -61,7 +61,7 @@ def test_what_cannot_be_exported_is_said(chain, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("")
     with pytest.raises(MixlingError, match="exists already"):
-        export(str(chain), tmp_path / "full")
+        export_onnx(str(chain), tmp_path / "full")
     debias(str(chain), "centring", ["sample"], tmp_path / "centred")
     with pytest.raises(MixlingError, match="language"):
-        export(str(tmp_path / "centred"), tmp_path / "out")
+        export_onnx(str(tmp_path / "centred"), tmp_path / "out")

@@ -78,13 +78,13 @@ def test_a_folder_with_a_fault(fault, chain, tmp_path, run):
 
 
 def test_questions_without_a_relevant_candidate_are_counted(chain, tmp_path, run):
-    from mixling.evaluation.result import Result
+    from mixling.evaluation.result import EvaluationResult
 
     path = folder(tmp_path / "mine", GOOD, [*ASK, row("q2", "who asks?")])
     status, out, err = run("evaluate", chain, "--task", path, "--out", tmp_path / "out")
     assert status == 0, err
     assert "skipped: 1 questions without an answer" in out
-    entry = Result.load(tmp_path / "out").summary["tasks"]["mine"]
+    entry = EvaluationResult.load(tmp_path / "out").summary["tasks"]["mine"]
     assert entry["skipped"]["questions without an answer"] == 1 and entry["queries"] == 1
 
 

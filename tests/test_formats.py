@@ -8,7 +8,7 @@ import torch
 
 import mixling
 from mixling.debiasing.debias import debias
-from mixling.debiasing.files import known
+from mixling.debiasing.files import load_transform
 from mixling.errors import MixlingError
 from mixling.models import stored
 from mixling.models.reranker import Reranker
@@ -105,7 +105,7 @@ def test_a_half_precision_model_is_debiased_and_its_map_is_read_again(forms, tmp
     assert np.abs(fair.encode(TEXTS) - theirs.encode(TEXTS)).max() < 1e-5
     theirs.to(torch.bfloat16).save(str(tmp_path / "half"), create_model_card=False)
     (tmp_path / "half" / "origin.json").write_text((tmp_path / "fair" / "origin.json").read_text())
-    one, other = known(str(tmp_path / "fair")), known(str(tmp_path / "half"))
+    one, other = load_transform(str(tmp_path / "fair")), load_transform(str(tmp_path / "half"))
     assert other.matrix.dtype == np.float32
     assert np.abs(one.matrix - other.matrix).max() < 1e-2
 
@@ -113,9 +113,9 @@ def test_a_half_precision_model_is_debiased_and_its_map_is_read_again(forms, tmp
 def test_vectors_of_any_number_format_go_through_the_rest_of_a_chain(forms):
     retriever = Retriever(str(forms / "fp32"), device="cpu")
     pooled = retriever.encode_head(retriever.tokenize(TEXTS))
-    expected = retriever.apply_tail(pooled)
+    expected = retriever.encode_tail(pooled)
     for kind, tolerance in ((np.float64, 0), (np.float16, 1e-2)):
-        made = retriever.apply_tail(pooled.astype(kind))
+        made = retriever.encode_tail(pooled.astype(kind))
         assert made.dtype == np.float32
         assert np.abs(made - expected).max() <= tolerance
 

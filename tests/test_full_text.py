@@ -15,7 +15,7 @@ from mixling.errors import MixlingError
 from mixling.searching.folding import FORM, asked, fold, terms
 from mixling.searching.index import index
 from mixling.searching.query import Searcher, _fused
-from mixling.searching.store import schema
+from mixling.searching.store import passage_schema
 from mixling.searching.stores import make_store, open_store
 
 TEXTS = {
@@ -51,9 +51,9 @@ def rows_of(texts, d=4):
     }  # fmt: skip
     v = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(n * d, np.float32)), d)
     arrays = [
-        v if f.name == "vector" else pa.array(columns.get(f.name, [None] * n), f.type) for f in schema(d)
+        v if f.name == "vector" else pa.array(columns.get(f.name, [None] * n), f.type) for f in passage_schema(d)
     ]
-    return pa.table(arrays, schema=schema(d))
+    return pa.table(arrays, schema=passage_schema(d))
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_a_store_of_before_answers_says_so_once_and_is_renewed(tmp_path, capfd):
     again = open_store(str(place))
     assert again.info["full_text"] == FORM and again.count() == len(TEXTS)
     assert set(again.lexical("猫", 3)["document"].to_pylist()) == {"zh", "en"}
-    assert again.whole(["zh"]).schema.names == schema(4).names
+    assert again.whole(["zh"]).schema.names == passage_schema(4).names
     assert "earlier" not in capfd.readouterr().err
     # another form is renewed too
     again.write_info({**again.info, "full_text": 0})
@@ -162,7 +162,7 @@ def test_a_store_of_before_answers_says_so_once_and_is_renewed(tmp_path, capfd):
 
 
 def test_milvus_refuses_full_text_in_one_message():
-    from mixling.searching.milvus import Milvus
+    from mixling.searching.milvus import MilvusStore
 
     with pytest.raises(MixlingError, match="no full text"):
-        Milvus(None, "x", {}).lexical("猫", 3)
+        MilvusStore(None, "x", {}).lexical("猫", 3)

@@ -24,21 +24,21 @@ from fastapi.testclient import TestClient
 
 from mixling.corpora import folder, hub
 from mixling.corpora.catalogue import load
-from mixling.debiasing.files import known
+from mixling.debiasing.files import load_transform
 from mixling.encoding.late import TokenIndex
 from mixling.encoding.shards import encode
-from mixling.encoding.vectors import vectors
+from mixling.encoding.vectors import encode_cached
 from mixling.errors import MixlingError
-from mixling.evaluation.benchmarks import task
-from mixling.models.quiet import hush
+from mixling.evaluation.benchmarks import load_task
+from mixling.models.quiet import quiet_libraries
 from mixling.models.retriever import Retriever
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
-from mixling.serving.app import Settings, application
+from mixling.serving.app import ServerConfig, application
 from mixling.serving.keys import read_keys
-from mixling.studies.study import planned
+from mixling.studies.study import read_study
 from mixling.training.prepare import prepare
-from mixling.training.reading import read
+from mixling.training.reading import load_config
 
 SECONDS, GROWTH, ADDRESSES = 10, 1 << 30, 8 << 30
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect")
@@ -287,7 +287,7 @@ MODELS = (
 
 @pytest.mark.parametrize("n", range(44))
 def test_model_folders(n, chain, tmp_path):
-    hush()
+    quiet_libraries()
     rng, canary, place = random.Random(f"models {n}"), tmp_path / "ran", tmp_path / "model"
     shutil.copytree(chain, place)
     MODELS[n % len(MODELS)](place, rng, canary)
@@ -297,7 +297,7 @@ def test_model_folders(n, chain, tmp_path):
         with guarded(canary):
             Retriever(str(place), device="cpu").encode(["a bridge", "daraja"], "query")
         with guarded(canary):
-            known(str(place))
+            load_transform(str(place))
     finally:
         sys.path[:] = [p for p in sys.path if p != str(place)]
 
@@ -314,9 +314,9 @@ def built(chain, tmp_path_factory):
     ]
     (root / "docs.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     index(str(chain), root / "docs.jsonl", str(root / "store"), precision="fp32")
-    from mixling.searching.parquet import unload
+    from mixling.searching.parquet import export_store
 
-    unload(str(root / "store"), root / "unloaded.parquet")
+    export_store(str(root / "store"), root / "unloaded.parquet")
     encode(str(chain), root / "docs.jsonl", root / "vectors", precision="fp32")
     return root
 
@@ -435,7 +435,7 @@ def test_archives(n, retriever, tmp_path, monkeypatch):
                     member.type, member.linkname, member.size = kind, link, 0 if link else 1
                     out.addfile(member, io.BytesIO(b"x"))
         with guarded(canary):
-            hub.unpacked(str(path), "inside", "hostile", "fetch it by hand")
+            hub.fetch_archive(str(path), "inside", "hostile", "fetch it by hand")
         assert not list(outside.iterdir())
         return
     # gzipped data that unpacks to gigabytes
@@ -451,7 +451,7 @@ def test_archives(n, retriever, tmp_path, monkeypatch):
     with guarded(canary):
         load(str(place))
     with guarded(canary):
-        task(str(place))
+        load_task(str(place))
     if "corpus" in kind:
         with guarded(canary):
             index(retriever, place, str(tmp_path / "store"), precision="fp32")
@@ -463,7 +463,7 @@ def test_archives(n, retriever, tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def client(built):
     with TestClient(
-        application(Searcher(str(built / "store")), Settings(body=1 << 16)), raise_server_exceptions=False
+        application(Searcher(str(built / "store")), ServerConfig(body=1 << 16)), raise_server_exceptions=False
     ) as made:
         yield made
 
@@ -554,9 +554,9 @@ def test_configurations(n, tmp_path):
     raw = text.encode("utf-8", "surrogatepass")
     path.write_bytes(broken(raw, rng) if n % 4 == 3 else b"a = " + b"[" * 100_000 if n % 12 == 4 else raw)
     with guarded(canary):
-        prepare(read(path))
+        prepare(load_config(path))
     with guarded(canary):
-        planned(path)
+        read_study(path)
     with guarded(canary):
         read_keys(path)
 
@@ -583,11 +583,11 @@ def test_vectors(n, built, retriever, tmp_path):
     rng, canary = random.Random(f"vectors {n}"), tmp_path / "ran"
     kept = tmp_path / "kept"
     texts = ["a bridge", "a river"]
-    vectors(retriever, texts, "query", folder=kept)
+    encode_cached(retriever, texts, "query", folder=kept)
     (path,) = kept.rglob("*.npy")
     path.write_bytes((object_array(canary), vast_array(), broken(path.read_bytes(), rng), b"")[n % 4])
     with guarded(canary):
-        vectors(retriever, texts, "query", folder=kept)
+        encode_cached(retriever, texts, "query", folder=kept)
     tokens = tmp_path / "tokens.npz"
     with zipfile.ZipFile(tokens, "w") as out:
         for name in ("ids", "vectors", "begins"):
@@ -629,10 +629,10 @@ def test_rows(n, retriever, tmp_path):
         (place / name).write_bytes(broken((place / name).read_bytes(), rng))
     for go in (
         lambda: load(str(place), skip_bad=n % 2 == 0),
-        lambda: task(str(place), language="en"),
+        lambda: load_task(str(place), language="en"),
         lambda: index(retriever, place, str(tmp_path / "store"), precision="fp32"),
         lambda: encode(retriever, place / "corpus.jsonl", tmp_path / "vectors", precision="fp32"),
-        lambda: folder.write(load(str(place), skip_bad=True), tmp_path / "again"),
+        lambda: folder.write_folder(load(str(place), skip_bad=True), tmp_path / "again"),
     ):
         with guarded(canary):
             go()

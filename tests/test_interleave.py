@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixling.batches.interleave import Even, Tosses
+from mixling.batches.interleave import EvenInterleaving, RandomInterleaving
 
 shares = st.lists(st.floats(0.01, 1), min_size=1, max_size=8)
 
@@ -10,7 +10,7 @@ shares = st.lists(st.floats(0.01, 1), min_size=1, max_size=8)
 @given(shares)
 @settings(deadline=None, max_examples=40)
 def test_even_counts_are_what_was_seen_and_keep_to_the_shares(given_shares):
-    order, weight = Even(given_shares), np.array(given_shares) / np.sum(given_shares)
+    order, weight = EvenInterleaving(given_shares), np.array(given_shares) / np.sum(given_shares)
     seen = np.zeros(len(weight), int)
     for n in range(300):
         choice, before = order.at(n)
@@ -22,7 +22,7 @@ def test_even_counts_are_what_was_seen_and_keep_to_the_shares(given_shares):
 @given(st.floats(0.05, 0.95), st.integers(0, 1000))
 @settings(deadline=None, max_examples=10)
 def test_tosses_know_their_past(alpha, key):
-    order, seen = Tosses([alpha, 1 - alpha], key), [0, 0]
+    order, seen = RandomInterleaving([alpha, 1 - alpha], key), [0, 0]
     for n in range(100):
         choice, before = order.at(n)
         assert before == seen[choice]
@@ -30,7 +30,7 @@ def test_tosses_know_their_past(alpha, key):
 
 
 def test_tosses_have_the_law_of_a_coin():
-    runs = np.array([[Tosses([0.3, 0.7], key).at(n)[0] == 0 for n in range(12)] for key in range(300)])
+    runs = np.array([[RandomInterleaving([0.3, 0.7], key).at(n)[0] == 0 for n in range(12)] for key in range(300)])
     assert abs(runs.mean() - 0.3) < 0.03
     together = (runs[:, :-1] & runs[:, 1:]).mean()
     assert abs(together - 0.09) < 0.02

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from mixling.batches.strategies import single
 from mixling.corpora import folder
-from mixling.corpora.languages import base, name, nearest, right_to_left, script, tag
-from mixling.debiasing.maps import ByLanguage
+from mixling.corpora.languages import base, language_name, nearest, right_to_left, script, language_tag
+from mixling.debiasing.maps import LanguageTransform
 from mixling.errors import MixlingError
-from mixling.models.identify import identified, identify, unknown
-from mixling.models.language_map import LanguageMap
+from mixling.models.identify import identified, identify_languages, unknown
+from mixling.models.language_map import LanguageTransformModule
 from mixling.searching.index import index
 from mixling.searching.languages import wanted
 from mixling.searching.query import Searcher
@@ -91,8 +91,8 @@ from mixling.searching.query import Searcher
     ],
 )
 def test_what_people_write_becomes_one_tag(written, expected):
-    assert tag(written) == expected
-    assert tag(tag(written)) == expected
+    assert language_tag(written) == expected
+    assert language_tag(language_tag(written)) == expected
 
 
 @pytest.mark.parametrize(
@@ -101,12 +101,12 @@ def test_what_people_write_becomes_one_tag(written, expected):
 )
 def test_what_is_no_language_is_refused(written):
     with pytest.raises(MixlingError, match="is no language"):
-        tag(written)
+        language_tag(written)
 
 
 def test_direction_and_name():
     assert right_to_left("ar") and not right_to_left("sw")
-    assert name("sw") == "Swahili"
+    assert language_name("sw") == "Swahili"
 
 
 @settings(max_examples=200, deadline=None)
@@ -119,16 +119,16 @@ def test_direction_and_name():
 )
 def test_a_tag_is_its_own_tag_however_it_is_spelled(language, script, territory, joint, upper):
     parts = [x for x in (language, script, territory) if x]
-    found = tag("-".join(parts))
-    assert tag(found) == found
+    found = language_tag("-".join(parts))
+    assert language_tag(found) == found
     written = joint.join(parts)
-    assert tag(written.upper() if upper else written.lower()) == found
+    assert language_tag(written.upper() if upper else written.lower()) == found
 
 
 def test_a_country_for_a_language_is_refused_with_the_language():
     for country, language in (("jp", "ja"), ("cz", "cs"), ("ua", "uk")):
         with pytest.raises(MixlingError, match=f"did you mean '{language}'"):
-            tag(country)
+            language_tag(country)
 
 
 def test_base_script_and_the_nearest_of_some():
@@ -168,7 +168,7 @@ def test_a_text_is_told_by_language_and_script_among_those_wanted(among):
 
 
 def test_languages_come_back_as_they_were_given_and_scripts_are_told_unasked():
-    assert identify([TEXTS["zh"], TEXTS["en"]], ["zh_CN", "eng_Latn"]) == ["zh_CN", "eng_Latn"]
+    assert identify_languages([TEXTS["zh"], TEXTS["en"]], ["zh_CN", "eng_Latn"]) == ["zh_CN", "eng_Latn"]
     assert identified("Der Kranich 鶴 schläft im Winter am See.", ("de", "zh"))[0] == "de"
     assert [identified(TEXTS[x])[0] for x in ("zh", "zh-Hant", "sr", "sr-Latn")] == [
         "zh",
@@ -194,9 +194,9 @@ def test_a_corpus_written_in_many_ways_has_one_language(tmp_path):
     (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     (tmp_path / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "鹤?", "lang": "cmn"}) + "\n")
     (tmp_path / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq\tp0\t1\n")
-    assert folder.read(tmp_path, language="zh-SG").languages() == ["zh"]
+    assert folder.read_folder(tmp_path, language="zh-SG").languages() == ["zh"]
     with pytest.raises(MixlingError, match=r"corpus.jsonl:6.*language.*und"):
-        folder.read(tmp_path)
+        folder.read_folder(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -241,9 +241,9 @@ def test_a_store_with_tags_of_before_is_searched(store):
 
 
 def test_maps_by_language_and_strategies_read_the_same_tags():
-    one = LanguageMap(["zh_CN", "deu"], 0, 2).tensors(np.ones((2, 2, 2)), np.zeros((2, 0, 2)))
+    one = LanguageTransformModule(["zh_CN", "deu"], 0, 2).tensors(np.ones((2, 2, 2)), np.zeros((2, 0, 2)))
     features = {"sentence_embedding": torch.zeros(4, 2), "text_language": ["zh", "de-AT", "sw", ""]}
     assert one(features)["sentence_embedding"].tolist() == [[-1, -1], [-1, -1], [0, 0], [0, 0]]
-    moved = ByLanguage(("zh-CN", "ger"), np.ones((2, 2, 2)), np.zeros((2, 0, 2)))
-    assert moved.moved(np.zeros((2, 2)), ["zho_Hans", "de"], "query").tolist() == [[-1, -1], [-1, -1]]
-    assert single("zh_CN")[0].only == "zh"
+    moved = LanguageTransform(("zh-CN", "ger"), np.ones((2, 2, 2)), np.zeros((2, 0, 2)))
+    assert moved.transform_raw(np.zeros((2, 2)), ["zho_Hans", "de"], "query").tolist() == [[-1, -1], [-1, -1]]
+    assert single("zh_CN")[0].language == "zh"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mixling.encoding import late
 from mixling.encoding.late import TokenIndex, maxsim, token_vectors
 from mixling.errors import MixlingError
-from mixling.evaluation.benchmarks import task
+from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import measure
 from mixling.models.retriever import Retriever
 
@@ -57,10 +57,10 @@ def test_an_index_finds_what_it_holds_and_comes_back_from_the_disk(chain, tmp_pa
 
 
 def test_a_task_is_measured_by_maxsim(chain):
-    one = task("sample")
+    one = load_task("sample")
     found = measure(f"late:{chain}", [one]).summary
     retriever = Retriever(str(chain))
-    q, d = token_vectors(retriever, one.queries, "query"), token_vectors(retriever, one.candidates, "passage")
+    q, d = token_vectors(retriever, one.queries, "query"), token_vectors(retriever, one.passages, "passage")
     scores = by_hand(*q, *d)
     rank = [(scores[i] > scores[i, c] + 1e-6).sum() + 1 for i, c in one.relevant]
     first = [
@@ -77,12 +77,12 @@ def test_a_task_is_measured_by_maxsim(chain):
 
 def test_documents_of_another_model(chain, plain, tmp_path):
     """A student and its teacher's index; with itself as the other model nothing changes."""
-    one = task("sample")
+    one = load_task("sample")
     for name in (str(chain), f"late:{chain}"):
-        alone, same = measure(name, [one]), measure(name, [one], documents=str(chain))
+        alone, same = measure(name, [one]), measure(name, [one], passage_model=str(chain))
         a, b = (r.summary["tasks"]["sample"]["pool"]["mAP"] for r in (alone, same))
         assert a == b and "documents" in same.summary["model"]
-        other = measure(name, [one], documents=Retriever(str(plain), pooling="cls"))
+        other = measure(name, [one], passage_model=Retriever(str(plain), pooling="cls"))
         assert other.summary["tasks"]["sample"]["pool"]["mAP"] != a or name.startswith("late:")
     with pytest.raises(MixlingError, match="encodes nothing"):
-        measure("bm25", [one], documents=str(chain))
+        measure("bm25", [one], passage_model=str(chain))

@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mixling.batches.units import units
+from mixling.batches.units import translation_groups
 from mixling.corpora import folder, sample
-from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.corpus import CorpusBuilder, Corpus
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.preparation.locate import best_sentence, cut, locate
+from mixling.preparation.locate import best_sentence, cut_sentences, locate_answers
 
 
 def without_places(corpus: Corpus) -> Corpus:
@@ -23,8 +23,8 @@ def without_places(corpus: Corpus) -> Corpus:
 
 def run(chain, out, negatives=3):
     """The sample located, nothing of it dropped."""
-    corpus = without_places(sample.read("train"))
-    return locate(str(chain), corpus, out, precision="fp32", negatives=negatives, keep=1.0, margin=0)
+    corpus = without_places(sample.read_sample("train"))
+    return locate_answers(str(chain), corpus, out, precision="fp32", negatives=negatives, max_relative_score=1.0, margin=0)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def test_the_question_in_the_passages_language_decides():
 
 
 def test_sentences_hold_every_word():
-    corpus = sample.read("train")
-    sentences = cut(corpus)
+    corpus = sample.read_sample("train")
+    sentences = cut_sentences(corpus)
     for p, text in enumerate(corpus.passages["text"].to_pylist()):
         mine = range(sentences.edges[p], sentences.edges[p + 1])
         assert " ".join(sentences.texts[s] for s in mine).split() == text.split() or "。" in text
@@ -56,7 +56,7 @@ def test_sentences_hold_every_word():
 
 def marked() -> Corpus:
     """Two paragraphs of three sentences in two languages, two questions on each, their answers marked."""
-    builder = Builder("marked")
+    builder = CorpusBuilder("marked")
     texts = {
         "en": ["Anna baked bread. Ben drank tea. Cara sang.", "Rain fell. Snow lay. Wind blew."],
         "de": ["Anna buk Brot. Ben trank Tee. Cara sang.", "Regen fiel. Schnee lag. Wind wehte."],
@@ -70,18 +70,18 @@ def marked() -> Corpus:
     for i, language in enumerate(texts):
         for group, answer in answers.items():
             text = texts[language][int(group[0])]
-            builder.question(group, f"{language} {group}?", language, group)
+            builder.add_query(group, f"{language} {group}?", language, group)
             start = text.index(answer[i])
-            builder.link(group, builder.passage(text, text, language), start, start + len(answer[i]))
+            builder.add_link(group, builder.add_passage(text, text, language), start, start + len(answer[i]))
     return builder.build()
 
 
 def test_known_places_stay(chain, tmp_path):
     before = marked()
-    made = locate(str(chain), before, tmp_path / "known", precision="fp32", margin=1)
+    made = locate_answers(str(chain), before, tmp_path / "known", precision="fp32", margin=1)
     assert made["known"] == made["links"] == 8 and made["located"] == made["unsure"] == 0
     assert 0 <= made["agreement"] <= 1
-    after = folder.read(tmp_path / "known")
+    after = folder.read_folder(tmp_path / "known")
     text = after.passages["text"].to_pylist()
     assert len(text) == 12
     linked = {(x["group"], text[x["passage"]]) for x in after.links.to_pylist()}
@@ -92,19 +92,19 @@ def test_known_places_stay(chain, tmp_path):
         *(("1.1", x) for x in ("Wind blew.", "Wind wehte.")),
     }
     # two questions of a passage with two answers are apart, and may be each other's negatives
-    source = units(after)
-    assert len(source.groups) == len(np.unique(source.block)) == 4
+    source = translation_groups(after)
+    assert len(source.groups) == len(np.unique(source.conflict_group)) == 4
 
 
 def test_unknown_places_are_the_models_choice(chain, located):
     out, made = located
-    before, after = sample.read("train"), folder.read(out)
+    before, after = sample.read_sample("train"), folder.read_folder(out)
     assert made["located"] == made["links"] == before.links.num_rows
     assert made["known"] == 0 and made["agreement"] is None
     retriever = Retriever(str(chain))
     texts, language = before.passages["text"].to_pylist(), before.passages["language"].to_pylist()
-    sentences = cut(before)
-    asked = {(q["group"], q["language"]): q["text"] for q in before.questions.to_pylist()}
+    sentences = cut_sentences(before)
+    asked = {(q["group"], q["language"]): q["text"] for q in before.queries.to_pylist()}
     after_text = after.passages["text"].to_pylist()
     linked = {(x["group"], after_text[x["passage"]]) for x in after.links.to_pylist()}
     for x in before.links.to_pylist():
@@ -117,20 +117,20 @@ def test_unknown_places_are_the_models_choice(chain, located):
 
 def test_negatives_are_other_sentences_of_its_passages(located):
     out, made = located
-    corpus = folder.read(out)
+    corpus = folder.read_folder(out)
     assert corpus.negatives.num_rows == made["negatives_found"] > 0
     texts, language = corpus.passages["text"].to_pylist(), corpus.passages["language"].to_pylist()
     right: dict[str, set[int]] = {}
     for x in corpus.links.to_pylist():
         right.setdefault(x["group"], set()).add(x["passage"])
-    before = sample.read("train")
+    before = sample.read_sample("train")
     whole = before.passages["text"].to_pylist()
     of_group: dict[str, list[str]] = {}
     for x in before.links.to_pylist():
         of_group.setdefault(x["group"], []).append(whole[x["passage"]])
     per_question: dict[int, list[bool]] = {}
     for row in corpus.negatives.to_pylist():
-        q = corpus.questions.slice(row["question"], 1).to_pylist()[0]
+        q = corpus.queries.slice(row["question"], 1).to_pylist()[0]
         assert row["passage"] not in right[q["group"]]
         assert any(texts[row["passage"]] in passage for passage in of_group[q["group"]])
         per_question.setdefault(row["question"], []).append(language[row["passage"]] != q["language"])
@@ -138,9 +138,9 @@ def test_negatives_are_other_sentences_of_its_passages(located):
 
 
 def test_questions_with_one_answer_share_a_block(located):
-    corpus = folder.read(located[0])
-    source = units(corpus)
-    block = dict(zip(source.groups, source.block.tolist(), strict=True))
+    corpus = folder.read_folder(located[0])
+    source = translation_groups(corpus)
+    block = dict(zip(source.groups, source.conflict_group.tolist(), strict=True))
     by_passage: dict[int, set[int]] = {}
     for x in corpus.links.to_pylist():
         by_passage.setdefault(x["passage"], set()).add(block[x["group"]])
@@ -155,8 +155,8 @@ def test_again_says_the_same_and_another_job_is_refused(chain, located):
 
 
 def test_what_is_unsure_is_left_out(chain, located, tmp_path):
-    made = locate(
-        str(chain), without_places(sample.read("train")), tmp_path / "sure", precision="fp32", margin=0.2
+    made = locate_answers(
+        str(chain), without_places(sample.read_sample("train")), tmp_path / "sure", precision="fp32", margin=0.2
     )
     assert made["unsure"] > 0 and made["located"] + made["unsure"] == located[1]["located"]
-    assert folder.read(tmp_path / "sure").links.num_rows <= made["links"] == made["located"]
+    assert folder.read_folder(tmp_path / "sure").links.num_rows <= made["links"] == made["located"]

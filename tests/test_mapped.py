@@ -9,7 +9,7 @@ from mixling.corpora import folder
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.prepare import prepare
-from mixling.training.reading import read, recipes
+from mixling.training.reading import load_config, recipes
 from mixling.training.train import train
 
 
@@ -68,29 +68,29 @@ def test_a_source_is_cut_into_sentences_before_training(chain, tmp_path):
     train(config, tmp_path / "run")
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     assert set(run["data"]) == {"sample", "sample-sentences"}
-    located = folder.read(tmp_path / "run" / "sample-sentences")
+    located = folder.read_folder(tmp_path / "run" / "sample-sentences")
     assert run["data"]["sample-sentences"]["passages"] == located.passages.num_rows
     assert located.passages.num_rows > run["data"]["sample"]["passages"]
     rows = [json.loads(x) for x in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     # every second batch is of sentences, with hard negatives: more texts
     assert len(rows) == 4
     with pytest.raises(MixlingError, match="mixling locate"):
-        prepare(read(config))
+        prepare(load_config(config))
 
 
 def test_recipes_lie_under_a_configuration(chain):
     assert recipes() == ["balanced"]
-    alone = read(None, "balanced")
+    alone = load_config(None, "balanced")
     assert alone.data.sources[1].sentences and alone.batches.negatives == 2
     mine = {"data": {"sources": ["sample"]}, "model": {"name": str(chain)}, "training": {"steps": 3}}
-    over = read(mine, "balanced")
+    over = load_config(mine, "balanced")
     assert [s.name for s in over.data.sources] == ["sample"] and over.data.window == alone.data.window
     assert over.training.steps == 3 and over.training.lr == alone.training.lr
     assert over.model.name == str(chain) and over.objective == alone.objective
-    assert over.batches == alone.batches and read(mine).batches != alone.batches
+    assert over.batches == alone.batches and load_config(mine).batches != alone.batches
     with pytest.raises(MixlingError, match="balanced"):
-        read(mine, "balancd")
+        load_config(mine, "balancd")
     with pytest.raises(MixlingError, match=r"training\.step"):
-        read({"training": {"step": 1}}, "balanced")
+        load_config({"training": {"step": 1}}, "balanced")
     with pytest.raises(MixlingError, match="data"):
-        read({"data": 0}, "balanced")
+        load_config({"data": 0}, "balanced")

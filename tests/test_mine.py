@@ -13,24 +13,24 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tests.test_training import config
 
-from mixling.batches.units import units
+from mixling.batches.units import translation_groups
 from mixling.corpora import folder, sample
 from mixling.corpora.catalogue import load
 from mixling.corpora.windows import passage_windows
 from mixling.errors import MixlingError
 from mixling.losses.info_nce import info_nce, similarity
 from mixling.models.retriever import Retriever
-from mixling.preparation.mine import mine, pick
+from mixling.preparation.mine import mine_negatives, pick_negatives
 from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
-from mixling.training.reading import read
+from mixling.training.reading import load_config
 from mixling.training.train import train
 
 
 @pytest.fixture(scope="module")
 def mined(chain, tmp_path_factory):
     out = tmp_path_factory.mktemp("mined") / "sample-mined"
-    report = mine(str(chain), "sample", out, negatives=4, precision="fp32", keep=1.0)
+    report = mine_negatives(str(chain), "sample", out, negatives=4, precision="fp32", max_relative_score=1.0)
     return out, report
 
 
@@ -39,15 +39,15 @@ def test_pick_by_hand():
     scores = np.array([[0.6, 0.8, 0.1, 0.5, 0.3]], np.float32)
     right = np.array([[True, False, False, False, False]])
     language = np.array([1, 0, 0, 1, 1])
-    found = pick(scores, right, np.array([0]), language, 9, 1.0, True)
+    found = pick_negatives(scores, right, np.array([0]), language, 9, 1.0, True)
     # limits: language 0 mean .45, no answer there, so the best, .6: passage 1 at .8 is over it; language 1: .6
     assert found.tolist() == [[0, 3, 0], [0, 4, 0], [0, 2, 0]]
     # with an answer in the own language too, at .9: passage 1 stands before the foreign answer and is an intruder
     scores, right = np.append(scores, [[0.9]], 1).astype(np.float32), np.append(right, [[True]], 1)
-    found = pick(scores, right, np.array([0]), np.append(language, 0), 9, 1.0, True)
+    found = pick_negatives(scores, right, np.array([0]), np.append(language, 0), 9, 1.0, True)
     assert found.tolist() == [[0, 1, 1], [0, 3, 0], [0, 4, 0], [0, 2, 0]]
     # keep .8 of the way from the language's mean (.6) to its answer (.9): .84; of language 1's (.4667 to .6): .573
-    found = pick(scores, right, np.array([0]), np.append(language, 0), 9, 0.5, True)
+    found = pick_negatives(scores, right, np.array([0]), np.append(language, 0), 9, 0.5, True)
     assert found.tolist() == [[0, 3, 0], [0, 4, 0], [0, 2, 0]]
 
 
@@ -58,7 +58,7 @@ def test_picked_are_wrong_within_the_limit_and_intruders_first(data):
     scores = data.draw(arrays.arrays(np.float32, (q, p), elements=st.floats(-1, 1, width=16)))
     right = data.draw(arrays.arrays(bool, (q, p)))
     asked, language = (data.draw(arrays.arrays(np.int64, n, elements=st.integers(0, 2))) for n in (q, p))
-    found = pick(scores, right, asked, language, k, 0.9, True)
+    found = pick_negatives(scores, right, asked, language, k, 0.9, True)
     for i in range(q):
         mine_ = found[found[:, 0] == i]
         assert len(mine_) <= k and len(np.unique(mine_[:, 1])) == len(mine_)
@@ -75,11 +75,11 @@ def test_picked_are_wrong_within_the_limit_and_intruders_first(data):
 
 def test_no_member_of_the_positives_group_is_a_negative(mined):
     out, report = mined
-    corpus = folder.read(out)
+    corpus = folder.read_folder(out)
     assert corpus.negatives.num_rows == report["mined"] > 0
     assert report["share_of_intruders"] == report["intruders_mined"] / report["mined"]
-    source = units(corpus)
-    group = corpus.questions["group"].to_pylist()
+    source = translation_groups(corpus)
+    group = corpus.queries["group"].to_pylist()
     answers = {}
     passage_group = corpus.passages["group"].to_pylist()
     for g, p in zip(corpus.links["group"].to_pylist(), corpus.links["passage"].to_pylist(), strict=True):
@@ -90,13 +90,13 @@ def test_no_member_of_the_positives_group_is_a_negative(mined):
 
 
 def test_a_folder_keeps_answers_and_negatives(mined, tmp_path):
-    before, after = sample.read("train"), folder.read(mined[0])
+    before, after = sample.read_sample("train"), folder.read_folder(mined[0])
     assert passage_windows(before, 60) == passage_windows(after, 60)
-    folder.write(after, tmp_path / "again", parquet=True)
-    again = folder.read(tmp_path / "again")
+    folder.write_folder(after, tmp_path / "again", parquet=True)
+    again = folder.read_folder(tmp_path / "again")
     assert again.negatives.equals(after.negatives) and again.links.equals(after.links)
-    part = after.select(languages=["de", "en"], question_languages=["en"])
-    assert part.questions["language"].unique().to_pylist() == ["en"]
+    part = after.select(languages=["de", "en"], query_languages=["en"])
+    assert part.queries["language"].unique().to_pylist() == ["en"]
     texts = {(a, b) for a, b in _texts(after)}
     assert part.negatives.num_rows > 0 and {(a, b) for a, b in _texts(part)} <= texts
 
@@ -123,19 +123,19 @@ def with_negatives(chain, mined, terms=(), **batches):
 
 
 def test_hard_negatives_stand_in_the_loss(chain, mined):
-    settings = read(with_negatives(chain, mined))
+    settings = load_config(with_negatives(chain, mined))
     _, schedule, pairs = prepare(settings)
     retriever = Retriever(str(chain))
     objective = Objective(settings, retriever)
     batch = pairs.batch(schedule.plan(1))
     assert batch.negatives and set(batch.negative_of) <= set(range(8))
     assert (np.bincount(batch.negative_of) <= 2).all()
-    q = torch.from_numpy(retriever.encode(batch.questions, "query"))
+    q = torch.from_numpy(retriever.encode(batch.queries, "query"))
     p = torch.from_numpy(retriever.encode([*batch.passages, *batch.negatives], "passage"))
     may = torch.ones(8, len(p), dtype=torch.bool)
     may[:, :8] = ~torch.eye(8, dtype=torch.bool)
-    for j, block in enumerate(batch.negative_block):
-        may[:, 8 + j] = torch.from_numpy(batch.block != block)
+    for j, block in enumerate(batch.negative_conflict_group):
+        may[:, 8 + j] = torch.from_numpy(batch.conflict_group != block)
         assert may[batch.negative_of[j], 8 + j]
     expected = info_nce(q, p, may, settings.objective.temperature, retriever.similarity)
     assert objective.loss_of(batch)(torch.cat([q, p])).item() == pytest.approx(expected.item(), abs=1e-6)
@@ -146,7 +146,7 @@ def test_hard_negatives_stand_in_the_loss(chain, mined):
 
 @pytest.mark.parametrize("way", ["mined", "pair", "any"])
 def test_languages_of_negatives(chain, mined, way):
-    settings = read(with_negatives(chain, mined, strategy="x-y", negatives_in=way))
+    settings = load_config(with_negatives(chain, mined, strategy="x-y", negatives_in=way))
     corpora, schedule, pairs = prepare(settings)
     language = dict(
         zip(corpora[0].passages["text"].to_pylist(), corpora[0].passages["language"].to_pylist(), strict=True)
@@ -165,14 +165,14 @@ def test_languages_of_negatives(chain, mined, way):
 
 
 def test_round_robin_entries_hold_every_language_of_a_group(chain, mined):
-    settings = read(with_negatives(chain, mined, every_language=True, negatives_in="pair"))
+    settings = load_config(with_negatives(chain, mined, every_language=True, negatives_in="pair"))
     _, schedule, pairs = prepare(settings)
     plan = schedule.plan(0)
     batch = pairs.batch(plan)
-    count = schedule.sources[0].passages[plan.groups].sum()
+    count = schedule.sources[0].has_passage[plan.groups].sum()
     assert len(batch.passages) == count > 8 and len(set(batch.passages)) == count
     objective = Objective(settings, Retriever(str(chain)))
-    value = objective.loss_of(batch)(torch.randn(2 * len(batch.questions) + len(batch.negatives), 32))
+    value = objective.loss_of(batch)(torch.randn(2 * len(batch.queries) + len(batch.negatives), 32))
     assert torch.isfinite(value)
 
 
@@ -191,7 +191,7 @@ def test_a_cross_encoder_teaches_over_lists(chain, mined, cross_encoder, tmp_pat
     from sentence_transformers import CrossEncoder
 
     term = {"name": name, "teacher": str(cross_encoder), "temperature": 1.0, "pivot": "en"}
-    settings = read(with_negatives(chain, mined, [term], strategy="x-y"))
+    settings = load_config(with_negatives(chain, mined, [term], strategy="x-y"))
     corpora, schedule, pairs = prepare(settings)
     retriever = Retriever(str(chain))
     objective = Objective(settings, retriever)
@@ -199,7 +199,7 @@ def test_a_cross_encoder_teaches_over_lists(chain, mined, cross_encoder, tmp_pat
     english = set(corpora[0].passages.filter(pc_en(corpora[0]))["text"].to_pylist())
     assert all(any(t in e for e in english) for _, texts in batch.lists for t in texts)
     vectors = torch.randn(16 + len(batch.negatives), 32)
-    alone = Objective(read(with_negatives(chain, mined, strategy="x-y")), retriever).loss_of(batch)(vectors)
+    alone = Objective(load_config(with_negatives(chain, mined, strategy="x-y")), retriever).loss_of(batch)(vectors)
     found = (objective.loss_of(batch)(vectors) - alone).item()
     reader = CrossEncoder(str(cross_encoder))
     total = []
@@ -232,12 +232,12 @@ def test_a_teacher_of_lists_needs_negatives_and_a_cross_encoder_has_no_vectors(c
         ({"name": "distil-scores", "over": "list"}, r"[Ss]et batches\.negatives"),
         ({"name": "distil-vectors", "teacher": str(cross_encoder)}, "cross-encoder"),
     ):
-        settings = read({**config(chain), "objective": {"terms": [term]}})
+        settings = load_config({**config(chain), "objective": {"terms": [term]}})
         with pytest.raises(MixlingError, match=says):
             _, _, pairs = prepare(settings)
             Objective(settings, Retriever(str(chain))).check(pairs)
     with pytest.raises(MixlingError, match="mixling mine"):
-        prepare(read({**config(chain), "batches": {"size": 8, "negatives": 1}}))
+        prepare(load_config({**config(chain), "batches": {"size": 8, "negatives": 1}}))
 
 
 def test_bm25_mines_within_words_that_are_shared(tmp_path, run):
@@ -245,7 +245,7 @@ def test_bm25_mines_within_words_that_are_shared(tmp_path, run):
         "mine", "bm25", "sample", "--out", tmp_path / "bm25", "--language", "en", "--negatives", "3"
     )
     assert status == 0 and "negatives of" in said
-    corpus = folder.read(tmp_path / "bm25")
+    corpus = folder.read_folder(tmp_path / "bm25")
     assert corpus.negatives.num_rows and corpus.languages() == ["en"]
     status, said, error = run("mine", "bm25", "sample", "--out", tmp_path / "bm25", "--negatives", "5")
     assert status == 2 and "another call mined" in error
@@ -277,4 +277,4 @@ def test_killed_it_goes_on_and_ends_in_the_same_table(chain, tmp_path):
     assert go(whole, 0, cut, 5) == -signal.SIGKILL
     assert not cut.exists() and len(list((tmp_path / "cut.part").glob("picked-*.npy"))) == 4
     assert go(cut, 0) == 0 and not (tmp_path / "cut.part").exists()
-    assert folder.read(cut).negatives.equals(folder.read(whole).negatives)
+    assert folder.read_folder(cut).negatives.equals(folder.read_folder(whole).negatives)

@@ -85,14 +85,14 @@ def test_the_hubs_cache_comes_before_the_hub(chain, tmp_path, monkeypatch):
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda name, file: str(chain / file))
-    assert weights.locate("someone/cached") == (str(chain), "someone/cached")
+    assert weights.locate_model("someone/cached") == (str(chain), "someone/cached")
 
 
 def test_order_and_budget_do_not_change_vectors(chain):
     retriever = Retriever(str(chain))
     whole = retriever.encode(TEXTS)
     assert np.abs(whole - np.concatenate([retriever.encode([t]) for t in TEXTS])).max() < 1e-5
-    assert np.abs(whole - retriever.encode(TEXTS, budget=16)).max() < 1e-5
+    assert np.abs(whole - retriever.encode(TEXTS, max_tokens=16)).max() < 1e-5
 
 
 def small_file(rng):

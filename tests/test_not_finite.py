@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from mixling.debiasing.debias import debias
 from mixling.debiasing.files import debias_vectors
-from mixling.debiasing.maps import Affine
+from mixling.debiasing.maps import AffineTransform
 from mixling.encoding.late import TokenIndex, token_vectors
-from mixling.encoding.shards import encode, load
-from mixling.encoding.vectors import comparable, vectors
+from mixling.encoding.shards import encode, load_vectors
+from mixling.encoding.vectors import normalize_for_similarity, encode_cached
 from mixling.errors import MixlingError, NotFinite, finite
-from mixling.evaluation.ranks import ranks
+from mixling.evaluation.ranks import compute_ranks
 from mixling.models.retriever import Retriever
-from mixling.preparation.mine import mine
-from mixling.training.reading import read
+from mixling.preparation.mine import mine_negatives
+from mixling.training.reading import load_config
 from mixling.training.train import train
 
 
@@ -62,7 +62,7 @@ def test_every_way_to_encode_names_the_text_and_the_model(broken, tmp_path):
     name = broken.name
     for go, text in (
         (lambda: broken.encode(TEXTS, "passage"), "'水 and a lake'"),
-        (lambda: vectors(broken, TEXTS, "query", folder=tmp_path / "kept"), "'水 and a lake'"),
+        (lambda: encode_cached(broken, TEXTS, "query", folder=tmp_path / "kept"), "'水 and a lake'"),
         (lambda: token_vectors(broken, TEXTS, "query"), "'水 and a lake'"),
         (lambda: encode(broken, file, tmp_path / "v", precision="fp32"), "'d2'"),
     ):
@@ -152,7 +152,7 @@ def test_zero_under_cosine_is_said_once_and_stays_zero(chain, capsys):
     module._zero.cache_clear()
     retriever, made = Retriever(str(chain)), np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)
     for _ in range(2):
-        assert comparable(retriever, made).tolist() == pytest.approx(np.array([[0.6, 0.8], [0, 0]]))
+        assert normalize_for_similarity(retriever, made).tolist() == pytest.approx(np.array([[0.6, 0.8], [0, 0]]))
     assert capsys.readouterr().err.count("zero") == 1
 
 
@@ -165,7 +165,7 @@ def test_encoded_files_and_token_indexes_are_checked_as_they_are_read(chain, tmp
     table[0]["vector"][1] = float("nan")
     pq.write_table(pa.Table.from_pylist(table, pq.read_schema(path)), path)
     with pytest.raises(NotFinite, match="'d3' holds NaN"):
-        load(tmp_path / "v")
+        load_vectors(tmp_path / "v")
     with pytest.raises(NotFinite, match="'d3' holds NaN"):
         from mixling.searching.index import index
 
@@ -192,18 +192,18 @@ def test_half_precision_that_overflows_is_refused(chain, tmp_path):
 def test_scores_of_nan_are_not_ranked():
     scores = np.array([[0.5, 0.1], [0.2, np.nan]], np.float32)
     with pytest.raises(MixlingError, match="query 2 and passage 'b' is NaN"):
-        ranks(lambda a, b: scores[a:b], 2, np.zeros(2, np.int64), np.array([[0, 0], [1, 0]]), ["a", "b"])
+        compute_ranks(lambda a, b: scores[a:b], 2, np.zeros(2, np.int64), np.array([[0, 0], [1, 0]]), ["a", "b"])
 
 
 def test_a_map_of_nan_is_refused_as_it_is_made():
     with pytest.raises(MixlingError, match=r"map .*lsar"):
-        Affine(np.full((2, 2), np.nan, np.float32), np.zeros(2, np.float32), {"method": "lsar"})
+        AffineTransform(np.full((2, 2), np.nan, np.float32), np.zeros(2, np.float32), {"method": "lsar"})
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_options_and_settings_of_nan_are_refused(chain, tmp_path, value):
     with pytest.raises(MixlingError, match="keep is"):
-        mine(str(chain), "sample", tmp_path / "m", keep=value)
+        mine_negatives(str(chain), "sample", tmp_path / "m", max_relative_score=value)
     with pytest.raises(MixlingError, match="alpha"):
         debias(str(chain), "shift", ["sample"], tmp_path / "d", alpha=value)
     for table in (
@@ -212,7 +212,7 @@ def test_options_and_settings_of_nan_are_refused(chain, tmp_path, value):
         {"batches": {"corpora": value}},
     ):
         with pytest.raises(MixlingError, match=next(iter(table))):
-            read({"data": {"sources": ["sample"]}, **table})
+            load_config({"data": {"sources": ["sample"]}, **table})
 
 
 @pytest.mark.parametrize("setting", [{"rank": 0}, {"texts": 0}])

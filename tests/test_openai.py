@@ -22,7 +22,7 @@ from mixling.errors import finite
 from mixling.models.retriever import Retriever
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
-from mixling.serving.app import Settings, application
+from mixling.serving.app import ServerConfig, application
 from mixling.serving.batching import BULK, Batcher, EncoderFailed
 from mixling.serving.embeddings import written
 
@@ -496,7 +496,7 @@ def test_eight_clients_at_once_of_whom_half_leave(address, searcher, slow):
 
 
 def test_a_request_that_takes_too_long_is_dropped_and_said(searcher, slow):
-    app = application(searcher, Settings(embeddings_seconds=0.3, seconds=5))
+    app = application(searcher, ServerConfig(embeddings_seconds=0.3, seconds=5))
     with TestClient(app) as client:
         slow.set()
         answer = client.post(PATH, json={"input": ["crane " * 200] * 500})
@@ -507,7 +507,7 @@ def test_a_request_that_takes_too_long_is_dropped_and_said(searcher, slow):
 
 
 def test_a_full_queue_is_429_and_leaves_room_for_searches(searcher, slow):
-    with TestClient(application(searcher, Settings(bulk=20, batch=2))) as client:
+    with TestClient(application(searcher, ServerConfig(bulk=20, batch=2))) as client:
         in_their_schema(client.post(PATH, json={"input": ["a"] * 21}), 429)
         slow.set()
         first = threading.Thread(target=client.post, args=(PATH,), kwargs={"json": {"input": ["a"] * 20}})

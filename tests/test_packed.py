@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention
 
 from mixling.models import packed
-from mixling.models.forward import calls
+from mixling.models.forward import batches_by_tokens
 from mixling.models.retriever import Retriever
 
 ARCHITECTURES = {
@@ -105,7 +105,7 @@ def test_attention_is_that_of_each_text_alone(lengths, sort, kind):
         torch.randn(sum(lengths), 3, 8, generator=random, dtype=kind).requires_grad_() for _ in range(3)
     )
     gradient = torch.randn(sum(lengths), 3, 8, generator=random, dtype=kind)
-    ours = packed.attend(q, k, v, lengths, 0.3)
+    ours = packed.packed_attention(q, k, v, lengths, 0.3)
     mine = torch.autograd.grad(ours, (q, k, v), gradient)
     alone = torch.cat(
         [
@@ -117,16 +117,16 @@ def test_attention_is_that_of_each_text_alone(lengths, sort, kind):
     assert (ours - alone).abs().max() < 1e-5
     assert all((a - b).abs().max() < 1e-5 for a, b in zip(mine, theirs, strict=True))
     with torch.no_grad():
-        assert (packed.attend(q, k, v, lengths, 0.3) - alone).abs().max() < 1e-5
+        assert (packed.packed_attention(q, k, v, lengths, 0.3) - alone).abs().max() < 1e-5
 
 
 def test_texts_beyond_the_limit_take_the_fused_kernel_and_agree(monkeypatch):
     monkeypatch.setattr(packed, "LONGEST", 20)
     for lengths in ((50, 30, 12, 3), (3, 50, 12)):
         q, k, v = (torch.randn(sum(lengths), 2, 8, dtype=torch.float64).requires_grad_() for _ in range(3))
-        made = torch.autograd.grad(packed.attend(q, k, v, lengths, 0.3).pow(2).sum(), (q, k, v))
+        made = torch.autograd.grad(packed.packed_attention(q, k, v, lengths, 0.3).pow(2).sum(), (q, k, v))
         monkeypatch.setattr(packed, "LONGEST", 1000)
-        want = torch.autograd.grad(packed.attend(q, k, v, lengths, 0.3).pow(2).sum(), (q, k, v))
+        want = torch.autograd.grad(packed.packed_attention(q, k, v, lengths, 0.3).pow(2).sum(), (q, k, v))
         monkeypatch.setattr(packed, "LONGEST", 20)
         assert all((a - b).abs().max() < 1e-10 for a, b in zip(made, want, strict=True))
 
@@ -136,12 +136,12 @@ def test_dropout_drops_that_share_and_its_gradient_is_exact():
 
     def attend(*x):
         torch.manual_seed(5)
-        return packed.attend(*x, (5, 4, 3), 0.5, 0.25)
+        return packed.packed_attention(*x, (5, 4, 3), 0.5, 0.25)
 
     assert torch.autograd.gradcheck(attend, (q, k, v))
     one = torch.ones(4000, 1, 2)
     with torch.enable_grad():
-        out = packed.attend(one.requires_grad_(), one, one, (20,) * 200, 1.0, 0.25)
+        out = packed.packed_attention(one.requires_grad_(), one, one, (20,) * 200, 1.0, 0.25)
     assert abs(float(out.detach().mean()) - 1) < 0.02 and float(out.detach().std()) > 0.05
 
 
@@ -151,7 +151,7 @@ def test_dropout_drops_that_share_and_its_gradient_is_exact():
     st.booleans(),
 )
 def test_calls_hold_every_text_once_within_the_budget(lengths, budget, pack):
-    found = list(calls(lengths, budget, pack))
+    found = list(batches_by_tokens(lengths, budget, pack))
     assert sorted(i for part in found for i in part) == list(range(len(lengths)))
     for part in found:
         size = sum(lengths[i] for i in part) if pack else len(part) * max(lengths[i] for i in part)

@@ -10,7 +10,7 @@ from conftest import Server
 from mixling.corpora import folder, sample
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
-from mixling.serving.app import Settings, application
+from mixling.serving.app import ServerConfig, application
 from mixling.serving.keys import new_key, read_keys
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ SCRIPT = "<img src=x onerror=\"document.title='broken'\"><script>document.title=
 @pytest.fixture(scope="module")
 def store(chain, tmp_path_factory):
     root = tmp_path_factory.mktemp("page")
-    folder.write(sample.read("all"), root / "sample")
+    folder.write_folder(sample.read_sample("all"), root / "sample")
     with (root / "sample" / "corpus.jsonl").open("a") as out:
         out.write(json.dumps({"_id": "a/../b c", "title": SCRIPT, "text": SCRIPT, "language": "en"}) + "\n")
     index(str(chain), root / "sample", str(root / "store"), size=60, precision="fp32")
@@ -191,7 +191,7 @@ def test_errors_slowness_and_nothing_found_are_said(page, address):
 def test_a_key_is_asked_for(page, store, tmp_path):
     key, written = new_key("me")
     (tmp_path / "keys").write_text(written)
-    server = Server(application(Searcher(store), Settings(keys=read_keys(tmp_path / "keys"))))
+    server = Server(application(Searcher(store), ServerConfig(keys=read_keys(tmp_path / "keys"))))
     try:
         page.goto(server.address)
         page.wait_for_selector("#key")

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from mixling.corpora import folder, sample
-from mixling.studies.study import StudyConfig, configured
-from mixling.training.reading import checked, read
+from mixling.studies.study import StudyConfig, variant_config
+from mixling.training.reading import validate_config, load_config
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
@@ -158,7 +158,7 @@ def test_start(newcomer):
 def test_pages(newcomer, page, monkeypatch):
     where, said = newcomer.where, newcomer.model
     shutil.copytree(said, where / "my-model")
-    folder.write(sample.read("all"), where / "my-data")
+    folder.write_folder(sample.read_sample("all"), where / "my-data")
     if page != "recipes.md":  # which says it itself
         newcomer.line("mixling data convert sample documents")
     newcomer.line("mixling debias intfloat/multilingual-e5-small --method lsar --fit sib-200 --out fair")
@@ -204,12 +204,12 @@ def test_every_configuration_of_the_pages_is_one():
             if kind == "toml":
                 found = tomllib.loads(text)
                 if "study" in found:
-                    plan = checked(StudyConfig, found, page.name)
-                    configs = [configured(plan, v, 0, page) for v in plan.variants]
+                    plan = validate_config(StudyConfig, found, page.name)
+                    configs = [variant_config(plan, v, 0, page) for v in plan.variants]
                     assert any(configs)
                 else:
                     found.setdefault("data", {"sources": ["sample"]})
-                    assert read(found).data.sources
+                    assert load_config(found).data.sources
                 seen += 1
     assert seen >= 10
 

@@ -120,8 +120,8 @@ def test_a_folder_of_ours_may_stand_in_a_sets_place(nine):
     import shutil
 
     shutil.rmtree(nine / "duorc")
-    folder.write(sample.read("all"), nine / "duorc")
-    assert load("duorc").languages() == sample.read("all").languages() and load("duorc").name == "duorc"
+    folder.write_folder(sample.read_sample("all"), nine / "duorc")
+    assert load("duorc").languages() == sample.read_sample("all").languages() and load("duorc").name == "duorc"
 
 
 def toml(content):

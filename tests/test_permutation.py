@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixling.batches.permutation import mix, permute, unit
+from mixling.batches.permutation import mix, permute, uniform
 
 
 @given(st.integers(1, 2000), st.integers(0, 2**63))
@@ -18,4 +18,4 @@ def test_keys_give_different_permutations():
 
 def test_the_hash_is_the_same_everywhere():
     assert int(mix(1, 2, 3)) == 15020427595393229491
-    assert 0 <= float(unit(5, 6)) < 1
+    assert 0 <= float(uniform(5, 6)) < 1

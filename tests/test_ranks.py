@@ -4,8 +4,8 @@ import pytrec_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixling.evaluation.metrics import METRICS, MORE, average_precision
-from mixling.evaluation.ranks import Dot, ranks
+from mixling.evaluation.metrics import METRICS, MULTILINGUAL_METRICS, average_precision
+from mixling.evaluation.ranks import DotScorer, compute_ranks
 
 NAMES = {
     "mAP": "map",
@@ -35,12 +35,12 @@ def made(seed, ties):
         excluded[q] = rng.choice(np.setdiff1d(np.arange(60), relevant[relevant[:, 0] == q, 1]))
     grades = rng.integers(1, 4, len(relevant))
     ids = [f"{'abc'[x]}-{i}" for i, x in enumerate(language)]
-    return Dot(queries, candidates), language, relevant, grades, excluded, ids
+    return DotScorer(queries, candidates), language, relevant, grades, excluded, ids
 
 
 def rank(case, **more):
     score, language, relevant, _, excluded, ids = case
-    return ranks(score, 9, language, relevant, ids, excluded=excluded, **more)
+    return compute_ranks(score, 9, language, relevant, ids, excluded=excluded, **more)
 
 
 @given(st.integers(0, 10**6), st.booleans())
@@ -65,7 +65,7 @@ def test_metrics_equal_pytrec_eval_in_the_pool_and_in_each_language(seed, ties):
         has = np.unique(relevant[mine, 0])
         place = (found.pool if code is None else found.within)[mine]
         query = np.searchsorted(has, relevant[mine, 0])
-        for name, metric in {**METRICS, **MORE}.items():
+        for name, metric in {**METRICS, **MULTILINGUAL_METRICS}.items():
             if name == "R@100":
                 continue
             values = metric(place, query, len(has), grades[mine])
@@ -96,7 +96,7 @@ def test_metrics_equal_ranx_where_documents_are_missing(seed):
         qrel[f"q{q}"][ids[c]] = int(grade)
     theirs = evaluate(Qrels(qrel), Run(run), ["recall@20", "ndcg@20", "mrr@10"], return_mean=False)
     for name, value in (("R@20", "recall@20"), ("nDCG@20", "ndcg@20"), ("MRR@10", "mrr@10")):
-        mine = {**METRICS, **MORE}[name](found.pool, relevant[:, 0], 9, grades)
+        mine = {**METRICS, **MULTILINGUAL_METRICS}[name](found.pool, relevant[:, 0], 9, grades)
         assert mine == pytest.approx(theirs[value], abs=1e-6)
 
 
@@ -107,15 +107,15 @@ def test_the_hand_example():
 
 
 def test_equal_scores_stand_in_falling_order_of_their_ids():
-    ones = Dot(np.ones((1, 2)), np.ones((4, 2)))
-    found = ranks(ones, 1, np.zeros(4, int), np.array([[0, 0], [0, 3]]), ["a", "b", "c", "d"])
+    ones = DotScorer(np.ones((1, 2)), np.ones((4, 2)))
+    found = compute_ranks(ones, 1, np.zeros(4, int), np.array([[0, 0], [0, 3]]), ["a", "b", "c", "d"])
     assert found.pool.tolist() == [4, 1]
     assert found.top[0].tolist() == [3, 2, 1, 0]
 
 
 def test_negative_and_zero_scores_keep_their_order():
-    scores = Dot(np.ones((1, 1)), np.array([[-2.0], [0.0], [3.0], [-0.0], [-1.0]]))
-    found = ranks(scores, 1, np.zeros(5, int), np.array([[0, c] for c in range(5)]), list("abcde"))
+    scores = DotScorer(np.ones((1, 1)), np.array([[-2.0], [0.0], [3.0], [-0.0], [-1.0]]))
+    found = compute_ranks(scores, 1, np.zeros(5, int), np.array([[0, c] for c in range(5)]), list("abcde"))
     assert found.pool.tolist() == [5, 3, 1, 2, 4]
 
 

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 import mixling
 from mixling.corpora import folder, hub, squad, trec
 from mixling.corpora.catalogue import SOURCES, load
-from mixling.corpora.corpus import Builder
+from mixling.corpora.corpus import CorpusBuilder
 from mixling.corpora.tables import rows
-from mixling.corpora.texts import text_file
+from mixling.corpora.texts import open_text_file
 from mixling.corpora.values import grade, missing, passage_text, value_text
-from mixling.encoding.shards import load as vectors_of
+from mixling.encoding.shards import load_vectors as vectors_of
 from mixling.errors import BadRow, MixlingError, Skipped
-from mixling.evaluation.benchmarks import task
+from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import measure
-from mixling.searching.documents import documents
+from mixling.searching.documents import open_documents
 from mixling.searching.index import index
 from mixling.searching.stores import open_store
 
@@ -113,7 +113,7 @@ def test_ids_and_groups_that_are_zero_or_floats_of_pandas(tmp_path, kind):
             path.write_text(lines(some))
     corpus = load(str(where))
     assert corpus.passages["id"].to_pylist() == ["0", "1", "2"]
-    assert corpus.questions["group"].to_pylist() == ["0", "0"]
+    assert corpus.queries["group"].to_pylist() == ["0", "0"]
     groups = corpus.passages["group"].to_pylist()
     assert groups[0] == groups[1] != groups[2]
 
@@ -141,8 +141,8 @@ def test_columns_of_a_data_set_with_zeros_and_gaps(tmp_path):
         "language": "l",
         "negative": "no",
     }
-    corpus = hub.read("json", names, "mine", language="de", path=str(tmp_path / "a.jsonl"))
-    assert corpus.questions["id"].to_pylist() == ["0", "1"] and corpus.questions["language"].to_pylist() == [
+    corpus = hub.read_hub("json", names, "mine", language="de", path=str(tmp_path / "a.jsonl"))
+    assert corpus.queries["id"].to_pylist() == ["0", "1"] and corpus.queries["language"].to_pylist() == [
         "de",
         "en",
     ]
@@ -150,19 +150,19 @@ def test_columns_of_a_data_set_with_zeros_and_gaps(tmp_path):
     rows_of = [dict(r, n=0) for r in some]
     (tmp_path / "a.jsonl").write_text(lines([{**r, "l": "de"} for r in rows_of]))
     with pytest.raises(MixlingError, match="two questions have the id '0'"):
-        hub.read("json", names, "mine", language="de", path=str(tmp_path / "a.jsonl"))
+        hub.read_hub("json", names, "mine", language="de", path=str(tmp_path / "a.jsonl"))
 
 
 def test_two_texts_of_one_id_are_refused_and_grades_keep_the_highest():
-    builder = Builder("x")
-    first = builder.passage("1", "Ja.", "de")
-    assert builder.passage("1", "Ja.", "de") == first != builder.passage("1", "Yes.", "en")
+    builder = CorpusBuilder("x")
+    first = builder.add_passage("1", "Ja.", "de")
+    assert builder.add_passage("1", "Ja.", "de") == first != builder.add_passage("1", "Yes.", "en")
     with pytest.raises(MixlingError, match="two passages have the id '1'"):
-        builder.passage("1", "Nein.", "de")
-    assert builder.passage("T", "T", "de", title="A") != builder.passage("T", "T", "de", title="B")
+        builder.add_passage("1", "Nein.", "de")
+    assert builder.add_passage("T", "T", "de", title="A") != builder.add_passage("T", "T", "de", title="B")
     for value in (1, 3, 2):
-        builder.link("g", first, grade=value)
-    builder.question("q", "Was?", "de", "g")
+        builder.add_link("g", first, grade=value)
+    builder.add_query("q", "Was?", "de", "g")
     assert builder.build().links["grade"].to_pylist() == [3]
 
 
@@ -193,7 +193,7 @@ def test_rows_in_every_form(tmp_path, end, form):
     corpus = load(str(tmp_path / "f"))
     assert corpus.passages["text"].to_pylist() == [row["text"] for row in some]
     assert corpus.links["passage"].to_pylist() == [1, 2]
-    found = list(documents(tmp_path / "f", Skipped(), "de")[1])
+    found = list(open_documents(tmp_path / "f", Skipped(), "de")[1])
     assert [d.id for d in found] == ["0", "1", "2"]
 
 
@@ -230,10 +230,10 @@ def test_utf_16_is_refused_with_and_without_its_mark(tmp_path, coding):
     with pytest.raises(BadRow, match=r"corpus.jsonl:1: .*UTF-8"):
         load(str(where))
     with pytest.raises(BadRow, match=r"a.txt:1: .*UTF-8"):
-        text_file(tmp_path / "a.txt", 5).read(0)
+        open_text_file(tmp_path / "a.txt", 5).read(0)
     for name in ("a.txt", "a.md", "a.csv"):
         with pytest.raises(BadRow, match=f"{name}:1: .*UTF-8"):
-            list(documents(tmp_path / name, Skipped(), "en")[1])
+            list(open_documents(tmp_path / name, Skipped(), "en")[1])
 
 
 @pytest.mark.parametrize(
@@ -259,26 +259,26 @@ def test_a_judgement_that_cannot_be_read_is_refused(tmp_path, line):
 def test_dev_is_measured_before_train_and_the_split_is_said(tmp_path):
     where = own(tmp_path / "f")
     (where / "qrels" / "test.tsv").rename(where / "qrels" / "train.tsv")
-    assert task(str(where)).name == "f"
+    assert load_task(str(where)).name == "f"
     (where / "qrels" / "dev.tsv").write_text("q\tc\t1\n")
-    one = task(str(where))
-    assert one.name == "f:dev" and [one.candidates[c] for c in one.relevant[:, 1]] == ["Owls hunt voles."]
-    assert len(task(f"{where}:train").queries) == 2
+    one = load_task(str(where))
+    assert one.name == "f:dev" and [one.passages[c] for c in one.relevant[:, 1]] == ["Owls hunt voles."]
+    assert len(load_task(f"{where}:train").queries) == 2
     (where / "qrels" / "dev.tsv").rename(where / "qrels" / "mine.tsv")
     with pytest.raises(MixlingError, match="mine, train"):
-        task(str(where))
+        load_task(str(where))
 
 
 def test_a_title_alone_is_the_text_everywhere(tmp_path, chain):
     bare = [*PASSAGES, {"_id": "d", "title": "Herons", "text": "", "language": "en"}]
     where = own(tmp_path / "f", bare)
-    one = task(str(where))
-    assert one.titled()[3] == "Herons" == load(str(where)).passages["text"][3].as_py()
-    assert [d.text for d in documents(where, Skipped())[1]][3] == "Herons"
-    assert text_file(where, 10).read(0)[1] == one.titled()
+    one = load_task(str(where))
+    assert one.titled_passages()[3] == "Herons" == load(str(where)).passages["text"][3].as_py()
+    assert [d.text for d in open_documents(where, Skipped())[1]][3] == "Herons"
+    assert open_text_file(where, 10).read(0)[1] == one.titled_passages()
     (where / "topics.tsv").write_text("q\tWhere?\n")
     (where / "qrels.txt").write_text("q 0 d 1\n")
-    assert trec.read(where, "en").passages["text"].to_pylist()[-1] == "Herons"
+    assert trec.read_trec(where, "en").passages["text"].to_pylist()[-1] == "Herons"
     with pytest.raises(BadRow):
         passage_text({"title": None, "text": math.nan}, "f", 1)
 
@@ -313,26 +313,26 @@ def test_one_text_under_two_titles_is_two_candidates_and_articles_names_are_no_t
         {**PASSAGES[0], "_id": i, "title": t}
         for i, t in (("x", "Model 3"), ("y", "Model 5"), ("z", "Model 5"))
     ]
-    one = task(str(own(tmp_path / "f", twins, QUERIES[:1], "q\ty\t1\n")))
+    one = load_task(str(own(tmp_path / "f", twins, QUERIES[:1], "q\ty\t1\n")))
     assert one.titles == ["Model 3", "Model 5"] and one.relevant.tolist() == [[0, 1]]
     assert one.skipped["identical candidates"] == 1
     paragraph = {"context": "Er baut.", "qas": [{"id": 0, "question": "Wer?", "answers": []}]}
     path = tmp_path / "de.json"
     path.write_text(json.dumps({"data": [{"title": "Bau", "paragraphs": [paragraph]}]}))
-    corpus = squad.read([(path, "de", "de")], "x")
-    assert corpus.passages["title"].to_pylist() == [None] and corpus.questions["id"].to_pylist() == ["0"]
+    corpus = squad.read_squad([(path, "de", "de")], "x")
+    assert corpus.passages["title"].to_pylist() == [None] and corpus.queries["id"].to_pylist() == ["0"]
 
 
 def test_skip_bad_counts_names_and_never_moves_a_positive(tmp_path, run):
     bad = [*PASSAGES, {"_id": "d", "text": None, "language": "en"}, {"_id": "a", "text": "Something else.", "language": "en"}]  # fmt: skip
     where = own(tmp_path / "f", bad, QUERIES, "q\ta\t1\nq\td\t1\nr\tb\t1\n")
     with pytest.raises(BadRow, match=r"corpus.jsonl:4"):
-        task(str(where))
-    one = task(str(where), skip_bad=True)
+        load_task(str(where))
+    one = load_task(str(where), skip_bad=True)
     # `a` stands twice: which of the two is meant is not known, so neither is an answer
     assert (
         one.queries == ["Wann wird Brot gebacken?"]
-        and one.candidates[one.relevant[0, 1]] == PASSAGES[1]["text"]
+        and one.passages[one.relevant[0, 1]] == PASSAGES[1]["text"]
     )
     assert one.skipped["bad rows"] == len(one.bad_rows) == 4
     status, out, _ = run("evaluate", "random", "--task", where, "--skip-bad", "-o", tmp_path / "out")
@@ -346,7 +346,7 @@ def test_files_of_one_name_in_two_folders_keep_their_pairs(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "train.jsonl").write_text(lines([{"title": asked, "answer": f"{asked} {name}."}]))
     corpus = SOURCES["yahoo-answers"].read(tmp_path, "train", True)
-    text = dict(zip(corpus.questions["group"].to_pylist(), corpus.questions["text"].to_pylist(), strict=True))
+    text = dict(zip(corpus.queries["group"].to_pylist(), corpus.queries["text"].to_pylist(), strict=True))
     for link in corpus.links.to_pylist():
         assert corpus.passages["text"][link["passage"]].as_py().startswith(text[link["group"]])
     assert corpus.links.num_rows == 2
@@ -365,15 +365,15 @@ def test_ids_stay_as_they_came_in_folders_and_trec_files(tmp_path, run):
     assert (tmp_path / "g" / "qrels" / "test.tsv").read_text() == (where / "qrels" / "test.tsv").read_text()
     assert run("evaluate", "random", "--task", where, "--trec", "-o", tmp_path / "out")[0] == 0
     assert (tmp_path / "out" / "trec" / "f.qrels").read_text() == "q 0 a 1\nr 0 b 1\n"
-    both = Builder("x")
+    both = CorpusBuilder("x")
     for language in ("de", "en"):
-        both.question("1", f"Q {language}", language, "1")
-        both.link("1", both.passage("7", f"P {language}", language, "7"))
-    both.link("1", both.passage("Nur Text.", "Nur Text.", "de", "8"))
-    assert folder.write(both.build(), tmp_path / "h") == 4
-    again = folder.read(tmp_path / "h")
+        both.add_query("1", f"Q {language}", language, "1")
+        both.add_link("1", both.add_passage("7", f"P {language}", language, "7"))
+    both.add_link("1", both.add_passage("Nur Text.", "Nur Text.", "de", "8"))
+    assert folder.write_folder(both.build(), tmp_path / "h") == 4
+    again = folder.read_folder(tmp_path / "h")
     assert again.passages["id"].to_pylist() == ["de:7", "en:7", "p2"]
-    assert again.questions["id"].to_pylist() == ["de:1", "en:1"]
+    assert again.queries["id"].to_pylist() == ["de:1", "en:1"]
 
 
 def test_rows_to_encode_have_ids_that_differ_and_groups_of_one_type(tmp_path, chain, run):
@@ -383,12 +383,12 @@ def test_rows_to_encode_have_ids_that_differ_and_groups_of_one_type(tmp_path, ch
         {"text": "dog", "group": "b", "_id": math.nan},
     ]
     path.write_text(lines(some[:1]) + "\r\n\n" + lines(some[1:]) + "\n")
-    ids, texts, more = text_file(path, 9).read(0)
+    ids, texts, more = open_text_file(path, 9).read(0)
     assert ids == ["0", "3"] and texts == ["cat", "dog"]
     assert more == {"language": ["en", None], "group": ["0", "b"]}
     path.write_text(lines([{"_id": 0, "text": "cat"}, {"text": "dog"}]))
     with pytest.raises(BadRow, match=r"a.jsonl:2: field '_id'"):
-        text_file(path, 9).read(0)
+        open_text_file(path, 9).read(0)
     path.write_text(lines([{"_id": 0, "text": "cat"}, {"_id": 0, "text": "dog"}]))
     status, out, _ = run("encode", chain, path, "-o", tmp_path / "v", "--precision", "fp32")
     assert status == 0 and "1 rows have the id of another row" in out
@@ -414,7 +414,7 @@ def test_an_mteb_task_with_titles_alone_numbers_and_gaps():
     }
     metadata = SimpleNamespace(name="Mine", eval_langs=["eng-Latn"])
     one = read_mteb(SimpleNamespace(metadata=metadata, dataset={"default": {"test": data}}))
-    assert one.titled() == ["Owls", "Cranes."] and one.relevant.tolist() == [[0, 0]] and one.grades.tolist() == [2]
+    assert one.titled_passages() == ["Owls", "Cranes."] and one.relevant.tolist() == [[0, 0]] and one.grades.tolist() == [2]
     data["relevant_docs"]["0"]["0"] = math.nan
     with pytest.raises(BadRow, match="'score'"):
         read_mteb(SimpleNamespace(metadata=metadata, dataset={"default": {"test": data}}))

@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 import pytest
 
 from mixling.errors import MixlingError
-from mixling.evaluation.result import Result
+from mixling.evaluation.result import EvaluationResult
 from mixling.reports.compare import compare
 from mixling.reports.evaluate import evaluate
 
@@ -49,7 +49,7 @@ def test_a_comparison_shows_both_and_their_difference(folders, run):
 
 
 def test_results_of_different_data_are_not_compared(folders, tmp_path):
-    result = Result.load(folders / "a")
+    result = EvaluationResult.load(folders / "a")
     result.summary["tasks"]["sample"]["data"] = "other"
     result.save(tmp_path / "c")
     with pytest.raises(MixlingError, match="different data"):
@@ -79,7 +79,7 @@ def test_the_report_has_every_measure_with_its_sentence_and_interval(folders):
 
     text = (folders / "a" / "report.html").read_text()
     for name, measure in ALL.items():
-        assert f"<b>{name}</b>" in text and measure.says in text.replace("&#39;", "'"), name
+        assert f"<b>{name}</b>" in text and measure.meaning in text.replace("&#39;", "'"), name
     assert text.count('class="between"') > 20 and "By question language" in text and "pieces a word" in text
     assert text.count('<details class="example">') >= 24
 
@@ -145,30 +145,30 @@ def test_a_leaderboard(moved, run):
 
 
 def test_many_languages_are_a_map(folders):
-    from mixling.reports.html import render
+    from mixling.reports.html import render_report
 
-    result = Result.load(folders / "a")
+    result = EvaluationResult.load(folders / "a")
     entry = result.summary["tasks"]["sample"]
     names = ["sw", "en", "zh", "am", "bem", "ckb", "ti", "my", "nqo", "taq-Tfng"] * 3
     entry["languages"] = [*entry["languages"], *names]
     entry["pool"]["by_language"] = dict.fromkeys(dict.fromkeys(names), entry["pool"]["by_language"]["sw"])
-    text = render([result])
+    text = render_report([result])
     assert "Languages by script and resource level" in text and "unseen: " in text and "not seen" in text
     assert "Question language against passage language" not in text
 
 
 def test_the_terminal_shows_names_as_they_are(folders, tmp_path, capsys):
     """`own:train: name` became a picture of a tram, `[x]` was taken for markup and lost, `[/x]` ended in a traceback."""
-    from mixling.reports.terminal import show, show_comparison
+    from mixling.reports.terminal import print_results, print_comparison
 
-    result = Result.load(folders / "a")
+    result = EvaluationResult.load(folders / "a")
     entries = result.summary["tasks"]
     result.summary["tasks"] = {"own:train": entries["sample"]}
     result.summary["name"] = result.summary["model"] = "m[red][/dim]:bell:"
     result.summary.pop("label", None)
     for k in (1, 2):
         result.save(tmp_path / f"{k}")
-    show([result])
+    print_results([result])
     assert "own:train: m[red][/dim]:bell:" in capsys.readouterr().out
-    show_comparison(compare([f"[/x]:tram:={tmp_path / '1'}", f"b={tmp_path / '2'}"]))
+    print_comparison(compare([f"[/x]:tram:={tmp_path / '1'}", f"b={tmp_path / '2'}"]))
     assert "[/x]:tram:" in capsys.readouterr().out

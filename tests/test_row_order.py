@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from mixling import evaluate
 from mixling.errors import MixlingError
-from mixling.evaluation.baselines import ranker
-from mixling.evaluation.benchmarks import task, tasks
-from mixling.evaluation.lexical import Fused, Lexical, reciprocal
+from mixling.evaluation.baselines import make_ranker
+from mixling.evaluation.benchmarks import load_task, tasks
+from mixling.evaluation.lexical import FusedRanker, Bm25Ranker, reciprocal_rank_scores
 from mixling.evaluation.measure import measure
-from mixling.evaluation.noise import noisy
-from mixling.evaluation.ranks import Rows, best_first, by_ids
-from mixling.preparation.mine import pick
+from mixling.evaluation.noise import add_noise
+from mixling.evaluation.ranks import ScoreRows, best_first, by_ids
+from mixling.preparation.mine import pick_negatives
 from mixling.reports.compare import compare
 from mixling.reports.evaluate import evaluate_all
 from mixling.reports.leaderboard import leaderboard
 from mixling.reports.words import distinct
-from mixling.studies.study import planned
+from mixling.studies.study import read_study
 
 FIGURES = ("monolingual", "cross-lingual", "pool", "bias")
 
@@ -41,7 +41,7 @@ class Coarse:
         if self.wrong is not None:
             scores[3, 5] = self.wrong
 
-        class Given(Rows):
+        class Given(ScoreRows):
             def __call__(self, begin, end):
                 return scores[begin:end]
 
@@ -51,7 +51,7 @@ class Coarse:
 @pytest.fixture(scope="module")
 def small():
     """A part of the sample in three languages, with questions that share no word with any passage."""
-    one = task("sample@en,de,sw")
+    one = load_task("sample@en,de,sw")
     queries = [x if i % 3 else "xyzzy" for i, x in enumerate(one.queries)]
     return replace(one, queries=queries)
 
@@ -86,7 +86,7 @@ def flat(entry, path=()):
 @pytest.mark.parametrize("name", ["bm25", "coarse", "coarse+bm25", "coarse+bm25:rrf", "random", "oracle"])
 def test_rows_in_another_order_give_the_same_figures(name, small):
     one = Coarse()
-    made = {"coarse": one, "coarse+bm25": Fused(one, "mean"), "coarse+bm25:rrf": Fused(one, "rrf")}
+    made = {"coarse": one, "coarse+bm25": FusedRanker(one, "mean"), "coarse+bm25:rrf": FusedRanker(one, "rrf")}
 
     def figures(given):
         entry = measure(made.get(name, name), [given]).summary["tasks"][given.name]
@@ -101,9 +101,9 @@ def test_rows_in_another_order_give_the_same_figures(name, small):
 
 def test_what_bm25_has_not_found_has_no_rank_in_fusion(small):
     """Where it found nothing the encoder's order stands, ties and all."""
-    encoder, fused = Coarse(), Fused(Coarse(), "rrf")
+    encoder, fused = Coarse(), FusedRanker(Coarse(), "rrf")
     found = {x.name: measure(x, [small]).scores.to_pandas() for x in (encoder, fused)}
-    lexical = Lexical().scorer(small)[0](0, len(small.queries))
+    lexical = Bm25Ranker().scorer(small)[0](0, len(small.queries))
     lost = {f"{x}" for x, row in zip(small.query_ids, lexical, strict=True) if not row.any()}
     assert len(lost) > 5
     for a, b in zip(*(f[f["query"].isin(lost)]["mAP"] for f in found.values()), strict=True):
@@ -120,8 +120,8 @@ def test_ties_stand_by_id(data):
     wanted = sorted(range(n), key=lambda i: (scores[0, i], ids[i]), reverse=True)
     assert best_first(scores, by_ids(ids)[1], k)[0].tolist() == wanted[:k]
     order = np.array(data.draw(st.permutations(range(n))))
-    moved = reciprocal(scores[:, order], by_ids([ids[i] for i in order])[1], depth=k)
-    assert moved.tolist() == reciprocal(scores, by_ids(ids)[1], depth=k)[:, order].tolist()
+    moved = reciprocal_rank_scores(scores[:, order], by_ids([ids[i] for i in order])[1], depth=k)
+    assert moved.tolist() == reciprocal_rank_scores(scores, by_ids(ids)[1], depth=k)[:, order].tolist()
 
 
 @settings(max_examples=50, deadline=None)
@@ -132,8 +132,8 @@ def test_mined_negatives_are_the_same_whatever_the_order(order, levels):
     right[0, 4] = True
     place = by_ids([f"p{i}" for i in range(12)])[1]
     asked = np.array([0])
-    plain = pick(scores, right, asked, language, 4, 0.95, True, place, 0.0)
-    moved = pick(scores[:, order], right[:, order], asked, language[order], 4, 0.95, True, place[order], 0.0)
+    plain = pick_negatives(scores, right, asked, language, 4, 0.95, True, place, 0.0)
+    moved = pick_negatives(scores[:, order], right[:, order], asked, language[order], 4, 0.95, True, place[order], 0.0)
     assert order[moved[:, 1]].tolist() == plain[:, 1].tolist()
     assert (scores[0, plain[:, 1]] > 0).all()  # what BM25 has not found is no negative of its
 
@@ -142,7 +142,7 @@ def test_words_are_switched_the_same_whatever_the_order(small):
     some = [i for i, x in enumerate(small.queries) if x != "xyzzy"]
     rng = np.random.default_rng(0)
     moved = permuted(small, rng.permutation(len(small.queries)), np.arange(len(small.candidates)))
-    one, two = (noisy(x, "switch", 1.0) for x in (small, moved))
+    one, two = (add_noise(x, "switch", 1.0) for x in (small, moved))
     assert dict(zip(one.query_ids, one.queries, strict=True)) == dict(
         zip(two.query_ids, two.queries, strict=True)
     )
@@ -194,7 +194,7 @@ def test_lines_of_a_folder_in_another_order_give_the_same_figures(form, tmp_path
         (place / "qrels/test.tsv").write_text(
             "query-id\tcorpus-id\tscore\n" + "".join(judged[i] for i in mixed[2])
         )
-        model = Coarse() if not form else Fused(Coarse(), "rrf" if "rrf" in form else "mean")
+        model = Coarse() if not form else FusedRanker(Coarse(), "rrf" if "rrf" in form else "mean")
         entry = measure(model, [str(place)]).summary["tasks"]["lake"]
         figures.append(flat({k: entry[k] for k in FIGURES if k in entry}))
     for other in figures[1:]:
@@ -228,7 +228,7 @@ def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path, monkeypatch
     assert set(result.scores["task"].to_pylist()) == {"a/shop/test", "b/shop/test", "c/test"}
     with pytest.raises(MixlingError, match="a/shop/test"):
         result.with_tasks_of(result)
-    assert ranker("random").scorer(one)[0](0, 1).shape == (1, 3)
+    assert make_ranker("random").scorer(one)[0](0, 1).shape == (1, 3)
 
 
 WRONG = {
@@ -311,7 +311,7 @@ name = "x y"
 """
     (tmp_path / "s.toml").write_text(text)
     with pytest.raises(MixlingError, match="x-y-0"):
-        planned(tmp_path / "s.toml")
+        read_study(tmp_path / "s.toml")
     (tmp_path / "s.toml").write_text(text.replace("x y", "z").replace("[base]", "seeds = [1, 1]\n[base]"))
     with pytest.raises(MixlingError, match="x-y-1"):
-        planned(tmp_path / "s.toml")
+        read_study(tmp_path / "s.toml")

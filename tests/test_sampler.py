@@ -13,7 +13,7 @@ import mixling
 from mixling.corpora import sample
 from mixling.errors import MixlingError
 
-TRAIN, HELD_OUT = sample.read("train"), sample.read("test")
+TRAIN, HELD_OUT = sample.read_sample("train"), sample.read_sample("test")
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +35,14 @@ def trainer(model, folder, corpus=TRAIN, data=None, held_out=None, **arguments):
     made = SentenceTransformerTrainingArguments(
         output_dir=str(folder), batch_sampler=partial(mixling.HybridBatchSampler, corpus=corpus), **arguments
     )
-    data = mixling.pairs(TRAIN) if data is None else data
+    data = mixling.training_pairs(TRAIN) if data is None else data
     loss = MultipleNegativesRankingLoss(model)
     return SentenceTransformerTrainer(model, made, train_dataset=data, eval_dataset=held_out, loss=loss)
 
 
 def planned(epochs, corpus=TRAIN, seed=3):
     """Our batches of so many epochs."""
-    ours, found = mixling.HybridBatchSampler(mixling.pairs(corpus), 8, corpus=corpus, seed=seed), []
+    ours, found = mixling.HybridBatchSampler(mixling.training_pairs(corpus), 8, corpus=corpus, seed=seed), []
     for epoch in range(epochs):
         ours.set_epoch(epoch)
         found += list(ours)
@@ -64,14 +64,14 @@ def taken(monkeypatch):
 
 
 def wrong_sets():
-    right = mixling.pairs(TRAIN)
+    right = mixling.training_pairs(TRAIN)
     yield "shuffled", right.shuffle(seed=0)
     yield "two rows exchanged", right.select([1, 0, *range(2, len(right))])
     yield "filtered", right.select(range(len(right) - 1))
     yield "a row twice, one missing", right.select([0, 0, *range(2, len(right))])
     yield (
         "of another corpus, cut to the same length",
-        mixling.pairs(sample.read("all")).select(range(len(right))),
+        mixling.training_pairs(sample.read_sample("all")).select(range(len(right))),
     )
     yield "without questions", right.remove_columns("question")
     yield (
@@ -87,7 +87,7 @@ def test_rows_that_are_not_the_corpus_pairs_in_their_order_are_refused(what, dat
 
 
 def test_columns_may_be_renamed_prompted_and_of_any_width():
-    right = mixling.pairs(TRAIN)
+    right = mixling.training_pairs(TRAIN)
     wanted = list(mixling.HybridBatchSampler(right, 8, corpus=TRAIN))
     prompted = right.map(
         lambda r: {"question": f"query: {r['question']}", "passage": f"passage: {r['passage']}"}
@@ -96,15 +96,15 @@ def test_columns_may_be_renamed_prompted_and_of_any_width():
         right.rename_columns({"question": "anchor", "passage": "positive"}),
         right.select_columns(["passage", "question"]).add_column("label", [1] * len(right)),
         prompted,
-        mixling.pairs(TRAIN, 60),
-        mixling.pairs(TRAIN, None),
+        mixling.training_pairs(TRAIN, 60),
+        mixling.training_pairs(TRAIN, None),
         right.with_format("torch"),
     ):
         assert list(mixling.HybridBatchSampler(data, 8, corpus=TRAIN)) == wanted
 
 
 def test_an_evaluation_set_of_another_corpus_comes_once_row_by_row(model, tmp_path, capsys):
-    dev = mixling.pairs(HELD_OUT)
+    dev = mixling.training_pairs(HELD_OUT)
     one = trainer(model, tmp_path, held_out={"dev": dev, "part": dev.shuffle(seed=1).select(range(25))})
     for name, rows in (("dev", len(dev)), ("part", 25)):
         batches = list(one.get_eval_dataloader(name).batch_sampler)
@@ -118,9 +118,9 @@ def test_an_evaluation_set_of_another_corpus_comes_once_row_by_row(model, tmp_pa
 
 def test_an_evaluation_set_whose_corpus_is_given_is_planned(model, tmp_path, capsys):
     one = trainer(
-        model, tmp_path, [TRAIN, HELD_OUT], held_out=mixling.pairs(HELD_OUT), per_device_eval_batch_size=8
+        model, tmp_path, [TRAIN, HELD_OUT], held_out=mixling.training_pairs(HELD_OUT), per_device_eval_batch_size=8
     )
-    batches, data = list(one.get_eval_dataloader().batch_sampler), mixling.pairs(HELD_OUT)
+    batches, data = list(one.get_eval_dataloader().batch_sampler), mixling.training_pairs(HELD_OUT)
     group = dict(zip(*(HELD_OUT.passages[c].to_pylist() for c in ("text", "group")), strict=True))
     assert batches == planned(1, HELD_OUT)
     assert all(len({group[p] for p in data[rows]["passage"]}) == 8 for rows in batches)
@@ -129,7 +129,7 @@ def test_an_evaluation_set_whose_corpus_is_given_is_planned(model, tmp_path, cap
 
 def test_training_on_a_set_of_another_corpus_is_refused_though_evaluating_is_not(model, tmp_path):
     one = trainer(
-        model, tmp_path, data=mixling.pairs(HELD_OUT), held_out=mixling.pairs(HELD_OUT), max_steps=1
+        model, tmp_path, data=mixling.training_pairs(HELD_OUT), held_out=mixling.training_pairs(HELD_OUT), max_steps=1
     )
     assert len(one.get_eval_dataloader())
     with pytest.raises(MixlingError, match=r"mixling\.pairs"):
@@ -138,7 +138,7 @@ def test_training_on_a_set_of_another_corpus_is_refused_though_evaluating_is_not
 
 def test_several_data_sets_have_each_their_corpus(model, tmp_path):
     parts = [TRAIN.select(languages=x) for x in (["en", "sw", "de"], ["hi", "zh", "en"])]
-    data = DatasetDict({"a": mixling.pairs(parts[0]), "b": mixling.pairs(parts[1])})
+    data = DatasetDict({"a": mixling.training_pairs(parts[0]), "b": mixling.training_pairs(parts[1])})
     loader = trainer(model, tmp_path, parts, data).get_train_dataloader()
     found, edge = list(loader.batch_sampler), len(data["a"])
     first = [b for b in found if max(b) < edge]
@@ -171,7 +171,7 @@ def test_a_run_goes_on_at_the_batch_where_it_was_cut(model, tmp_path, taken):
 
 @pytest.mark.parametrize("processes, drop_last", [(2, True), (3, True), (2, False)])
 def test_every_process_gets_its_share_and_none_gets_anothers(processes, drop_last):
-    ours = mixling.HybridBatchSampler(mixling.pairs(TRAIN), 8, drop_last, corpus=TRAIN, seed=3)
+    ours = mixling.HybridBatchSampler(mixling.training_pairs(TRAIN), 8, drop_last, corpus=TRAIN, seed=3)
     shards = [BatchSamplerShard(ours, processes, i, even_batches=False) for i in range(processes)]
     whole, seen = planned(3), []
     for epoch in range(3):
@@ -188,7 +188,7 @@ def test_every_process_gets_its_share_and_none_gets_anothers(processes, drop_las
 @pytest.mark.parametrize("process", [0, 1])
 def test_a_run_of_two_processes_goes_on_in_the_epoch_where_it_was_cut(process):
     """As transformers' trainer does: the first batches of a process are skipped, then the epoch is set."""
-    data = mixling.pairs(TRAIN)
+    data = mixling.training_pairs(TRAIN)
     ours = mixling.HybridBatchSampler(data, 8, corpus=TRAIN, seed=3)
     shard = BatchSamplerShard(ours, 2, process, even_batches=False)
     loader = skip_first_batches(DataLoaderShard(data, batch_sampler=shard), 2)
@@ -198,7 +198,7 @@ def test_a_run_of_two_processes_goes_on_in_the_epoch_where_it_was_cut(process):
 
 
 def test_the_batches_of_an_evaluation_stay_the_same(model, tmp_path):
-    one = trainer(model, tmp_path, held_out=mixling.pairs(TRAIN), dataloader_persistent_workers=True,
+    one = trainer(model, tmp_path, held_out=mixling.training_pairs(TRAIN), dataloader_persistent_workers=True,
                   dataloader_num_workers=1)  # fmt: skip
     twice = [[b["question_input_ids"].tolist() for b in one.get_eval_dataloader()] for _ in range(2)]
     assert twice[0] == twice[1]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixling.batches.schedule import Schedule
-from mixling.batches.units import Units, units
+from mixling.batches.units import TranslationGroups, translation_groups
 from mixling.corpora import sample
 from mixling.errors import MixlingError
 
@@ -21,7 +21,7 @@ def sources(draw):
     rng = np.random.default_rng(seed)
     questions, passages = rng.random((2, n, languages)) < 0.7
     questions[:8] = passages[:8] = True
-    return Units(
+    return TranslationGroups(
         "made",
         np.array([f"g{i}" for i in range(n)]),
         np.concatenate([np.arange(8), rng.integers(8, n, n - 8)]),
@@ -34,18 +34,18 @@ def sources(draw):
 @given(sources(), st.sampled_from(["x-x", "x-x-mono", "x-y", "hybrid"]), st.integers(0, 99), st.booleans())
 @settings(deadline=None, max_examples=60)
 def test_batches_hold_what_their_strategy_promises(source, strategy, seed, tosses):
-    schedule = Schedule([source], strategy, alpha=0.3, size=8, seed=seed, tosses=tosses)
+    schedule = Schedule([source], strategy, alpha=0.3, size=8, seed=seed, random_interleave=tosses)
     kinds = Counter()
     for step in range(40):
         plan = schedule.plan(step)
-        kinds[plan.kind] += 1
+        kinds[plan.batch_type] += 1
         assert len(plan.groups) == 8 == len(np.unique(source.block[plan.groups]))
-        assert source.questions[plan.groups, plan.question_languages].all()
+        assert source.questions[plan.groups, plan.query_languages].all()
         assert source.passages[plan.groups, plan.passage_languages].all()
-        same = plan.question_languages == plan.passage_languages
-        assert same.all() if plan.kind == "mono" else not same.any()
-        if plan.kind == "mono" and strategy != "x-x":
-            assert len(set(plan.question_languages)) == 1
+        same = plan.query_languages == plan.passage_languages
+        assert same.all() if plan.batch_type == "mono" else not same.any()
+        if plan.batch_type == "mono" and strategy != "x-x":
+            assert len(set(plan.query_languages)) == 1
         if strategy == "hybrid" and not tosses:
             assert abs(kinds["mono"] - 0.3 * (step + 1)) <= 1
 
@@ -61,7 +61,7 @@ def test_parts_of_processes_are_the_whole_batch(source, step):
 
 
 def test_a_step_is_the_same_whether_or_not_others_were_asked_for():
-    source = units(sample.read("train"))
+    source = translation_groups(sample.read_sample("train"))
     a, b = (Schedule([source], "hybrid", size=16, seed=5) for _ in range(2))
     walked = [a.describe(s) for s in range(60)]
     assert b.describe(59) == walked[59]
@@ -73,7 +73,7 @@ def test_another_process_computes_the_same_plan():
         "from mixling.batches.schedule import Schedule; from mixling.batches.units import units; "
         "from mixling.corpora import sample; print(Schedule([units(sample.read('train'))], size=16).fingerprint(50))"
     )
-    mine = Schedule([units(sample.read("train"))], size=16).fingerprint(50)
+    mine = Schedule([translation_groups(sample.read_sample("train"))], size=16).fingerprint(50)
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -84,14 +84,14 @@ def test_another_process_computes_the_same_plan():
 
 def test_the_plan_of_a_seed_never_changes():
     """Frozen: a change of this value means that runs can no longer be repeated. Say so in the changelog."""
-    assert Schedule([units(sample.read("train"))], size=16, seed=0).fingerprint(10) == FROZEN
+    assert Schedule([translation_groups(sample.read_sample("train"))], size=16, seed=0).fingerprint(10) == FROZEN
 
 
 FROZEN = "1a64a20f07ccddcb9f77aa5d95fccb5feb6a67ef9913efe541d4275ddf3dc91b"
 
 
 def test_each_language_has_its_groups_once_before_any_twice():
-    schedule, seen = Schedule([units(sample.read("train"))], "x-x-mono", size=16), {}
+    schedule, seen = Schedule([translation_groups(sample.read_sample("train"))], "x-x-mono", size=16), {}
     for step in range(64):
         for language, _, group in schedule.describe(step)["pairs"]:
             count = seen.setdefault(language, Counter())
@@ -104,13 +104,13 @@ def test_a_batch_that_cannot_be_filled_says_how_many_groups_there_are():
     with pytest.raises(
         MixlingError, match="language 'ar' of source 'sample' has 64 question groups on 32 passage groups"
     ):
-        Schedule([units(sample.read("train"))], "x-x-mono", size=33)
+        Schedule([translation_groups(sample.read_sample("train"))], "x-x-mono", size=33)
 
 
 def test_sources_are_drawn_by_size_and_weight():
     full = np.ones((400, 2), bool)
     two = [
-        Units(n, np.arange(k).astype(str), np.arange(k), ("a", "b"), full[:k], full[:k])
+        TranslationGroups(n, np.arange(k).astype(str), np.arange(k), ("a", "b"), full[:k], full[:k])
         for n, k in (("big", 300), ("small", 100))
     ]
 
@@ -126,12 +126,12 @@ def test_languages_by_size_exponent():
     questions = np.zeros((90, 2), bool)
     questions[:, 0] = True
     questions[:30, 1] = True
-    source = Units("s", np.arange(90).astype(str), np.arange(90), ("a", "b"), questions, questions)
+    source = TranslationGroups("s", np.arange(90).astype(str), np.arange(90), ("a", "b"), questions, questions)
 
     def share(exponent):
         return np.mean(
             [
-                Schedule([source], "x-x-mono", size=4, languages=exponent).plan(s).question_languages[0]
+                Schedule([source], "x-x-mono", size=4, languages=exponent).plan(s).query_languages[0]
                 for s in range(400)
             ]
         )

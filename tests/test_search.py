@@ -20,10 +20,10 @@ from mixling.debiasing.debias import debias
 from mixling.errors import BadRow, MixlingError, Skipped
 from mixling.models.retriever import Retriever
 from mixling.searching import lance
-from mixling.searching.documents import documents
-from mixling.searching.fairness import MODES, order, shrunk
+from mixling.searching.documents import open_documents
+from mixling.searching.fairness import ORDERS, order_passages, shrunk
 from mixling.searching.index import index
-from mixling.searching.passages import passages, sentences
+from mixling.searching.passages import split_passages, split_sentences
 from mixling.searching.query import Searcher, search
 from mixling.searching.stores import make_store, open_store
 
@@ -31,7 +31,7 @@ from mixling.searching.stores import make_store, open_store
 @pytest.fixture(scope="module")
 def beir(tmp_path_factory):
     where = tmp_path_factory.mktemp("documents") / "sample"
-    folder.write(sample.read("all"), where)
+    folder.write_folder(sample.read_sample("all"), where)
     return where
 
 
@@ -48,9 +48,9 @@ def rows_of(where):
 def test_passages_hold_the_whole_text_and_find_it_again(chain, store):
     where, report = store
     rows = rows_of(where)
-    assert report["passages"] == rows.num_rows > report["documents"] == sample.read("all").passages.num_rows
-    assert report["languages"] == {x: report["languages"][x] for x in sample.read("all").languages()}
-    searcher, corpus = Searcher(where), sample.read("all").passages.to_pylist()
+    assert report["passages"] == rows.num_rows > report["documents"] == sample.read_sample("all").passages.num_rows
+    assert report["languages"] == {x: report["languages"][x] for x in sample.read_sample("all").languages()}
+    searcher, corpus = Searcher(where), sample.read_sample("all").passages.to_pylist()
     assert np.allclose(
         np.linalg.norm(rows["vector"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1), axis=1),
         1,
@@ -79,17 +79,17 @@ def test_a_search_is_exact_and_filters(store):
     ids = rows["id"].to_pylist()
     assert [r["id"] for r in found] == [ids[i] for i in np.argsort(-scores)[:5]]
     assert [r["score"] for r in found] == pytest.approx(sorted(scores, reverse=True)[:5], abs=1e-5)
-    for mode in MODES:
+    for mode in ORDERS:
         some = searcher.search(question, 8, languages=["sw", "de"], fairness=mode)
         assert {r["language"] for r in some} <= {"sw", "de"} and len(some) == 8
     for row in found:
         begin, end = row["sentence"]
-        assert row["text"][begin:end].strip() and (begin, end) in sentences(row["text"], row["language"])
+        assert row["text"][begin:end].strip() and (begin, end) in split_sentences(row["text"], row["language"])
 
 
 def test_ways_fairness_and_quotas(store):
     searcher = Searcher(store[0])
-    row = sample.read("all").passages.to_pylist()[0]
+    row = sample.read_sample("all").passages.to_pylist()[0]
     word = max(row["text"].split(), key=len).strip(".,")
     found = searcher.search(word, 3, way="text")
     assert any(word in r["text"] for r in found) and found[0]["score"] >= found[-1]["score"]
@@ -114,7 +114,7 @@ def test_one_list_for_all_languages_finds_what_a_list_each_does(store, mode, mon
     vectors = rows["vector"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1)
     languages, ids = rows["language"].to_pylist(), rows["id"].to_pylist()
     more = 0
-    for row in sample.read("all").questions.to_pylist()[::40]:
+    for row in sample.read_sample("all").queries.to_pylist()[::40]:
         asked = _unit(searcher, [row["text"]])
         # a bias towards one language makes lists of their own needed for the others
         for tilt in (np.zeros(32, np.float32), 2 * searcher.means["ar"]):
@@ -122,7 +122,7 @@ def test_one_list_for_all_languages_finds_what_a_list_each_does(store, mode, mon
             levels = {x: float(v @ m) for x, m in searcher.means.items()}
             scores = vectors @ v
             best = np.argsort(-scores, kind="stable")
-            expected = best[order([languages[i] for i in best], scores[best], levels, mode, "sw")[:3]]
+            expected = best[order_passages([languages[i] for i in best], scores[best], levels, mode, "sw")[:3]]
             calls = []
             monkeypatch.setattr(searcher.store, "nearest", _counted(searcher.store, calls))
             found = searcher._dense(v, list(searcher.means), 3, mode, "sw", None)[:3]
@@ -158,11 +158,11 @@ def _unit(searcher, questions):
     return v / np.linalg.norm(v, axis=1, keepdims=True)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(-1, 1)), max_size=20), st.sampled_from(MODES))
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(-1, 1)), max_size=20), st.sampled_from(ORDERS))
 def test_an_order_loses_and_doubles_nothing(rows, mode):
     languages, scores = [x for x, _ in rows], np.array([s for _, s in rows])
     levels = {"a": 0.2, "b": -0.1}
-    found = order(languages, scores, levels, mode, own="a")
+    found = order_passages(languages, scores, levels, mode, own="a")
     assert sorted(found.tolist()) == list(range(len(rows)))
     centred = scores - np.array([levels.get(x, 0) for x in languages]) if rows else scores
     if mode == "none" and rows:
@@ -178,9 +178,9 @@ def test_an_order_loses_and_doubles_nothing(rows, mode):
 
 def test_own_language_first_among_equally_good_answers():
     languages, scores = ["en", "en", "sw", "sw", "de"], np.array([0.9, 0.5, 0.89, 0.2, 0.88])
-    found = order(languages, scores, {}, "own-first", own="sw")
+    found = order_passages(languages, scores, {}, "own-first", own="sw")
     assert [languages[i] for i in found] == ["sw", "en", "de", "en", "sw"]
-    assert [languages[i] for i in order(languages, scores, {}, "none")] == ["en", "sw", "de", "en", "sw"]
+    assert [languages[i] for i in order_passages(languages, scores, {}, "none")] == ["en", "sw", "de", "en", "sw"]
 
 
 def test_the_mean_of_a_small_language_is_shrunk_towards_all():
@@ -217,15 +217,15 @@ def test_a_document_of_emoji_does_not_come_first_for_another_question():
                 {x: float(v[i] @ m) for x, m in kind.items()} for kind in (means, shrunk(means, sizes))
             )
             assert np.allclose(v @ v[i] - [own[x] for x in languages], 0, atol=1e-6)
-            assert order(languages, v @ v[i], better, mode, languages[i])[0] == i
-            assert order(languages, v @ v[i], better, mode, "fr")[0] == i
+            assert order_passages(languages, v @ v[i], better, mode, languages[i])[0] == i
+            assert order_passages(languages, v @ v[i], better, mode, "fr")[0] == i
     # beside well-populated languages too, for a question that no passage answers
     sizes = {"en": 60, "sw": 60, "zxx": 1}
     languages, v, means = _pool(sizes)
     for seed in range(20):
         q = v[:60].mean(0) + 0.2 * np.random.default_rng(seed).normal(size=v.shape[1])
         levels = {x: float(q @ m) for x, m in shrunk(means, sizes).items()}
-        assert languages[order(languages, v @ q, levels, "own-first", "en")[0]] != "zxx"
+        assert languages[order_passages(languages, v @ q, levels, "own-first", "en")[0]] != "zxx"
 
 
 def test_pools_of_nine_to_one_are_unharmed():
@@ -235,7 +235,7 @@ def test_pools_of_nine_to_one_are_unharmed():
     for i in range(0, 1000, 25):
         q = v[i] + 0.05 * np.random.default_rng(i).normal(size=v.shape[1])
         a, b = (
-            order(languages, v @ q, {x: float(q @ m) for x, m in kind.items()}, "own-first", languages[i])[
+            order_passages(languages, v @ q, {x: float(q @ m) for x, m in kind.items()}, "own-first", languages[i])[
                 :10
             ]
             for kind in (means, some)
@@ -249,7 +249,7 @@ def test_pools_of_nine_to_one_are_unharmed():
 def test_three_emoji_among_documents_in_a_store(chain, tmp_path):
     rows = [
         {"_id": r["id"], "text": r["text"], "language": r["language"]}
-        for r in sample.read("all").passages.to_pylist()[:60]
+        for r in sample.read_sample("all").passages.to_pylist()[:60]
     ]
     rows.append({"_id": "emoji", "text": "😀 😀 😀"})
     source = tmp_path / "d.jsonl"
@@ -268,7 +268,7 @@ def test_passages_cover_every_word_within_their_size(text, size, overlap):
     def count(texts):
         return [len(t.split()) for t in texts]
 
-    found = passages(text, "en", count, size, min(overlap, size - 1))
+    found = split_passages(text, "en", count, size, min(overlap, size - 1))
     words = {i for i, c in enumerate(text) if not c.isspace()}
     covered = set().union(*(range(a, b) for a, b in found)) if found else set()
     assert words <= covered
@@ -297,7 +297,7 @@ def test_folders_of_every_kind(chain, tmp_path):
     (root / "e.txt").write_bytes("Größe".encode("latin-1"))
     (root / "f.md").write_text("  \n")
     skipped = Skipped(True)
-    total, found = documents(root, skipped)
+    total, found = open_documents(root, skipped)
     made = {d.id: d for d in found}
     assert total == 7 and set(made) == {"a.txt", "sub/b.md", "c.html", "d.pdf"} and len(skipped.rows) == 3
     assert made["sub/b.md"].title == "Mito" and made["c.html"].title == "Birds"
@@ -336,7 +336,7 @@ def test_every_file_of_a_folder_that_is_not_read_is_counted_and_named(tmp_path, 
     left = {".csv": 2, ".docx": 1, ".gz": 1, ".jsonl": 1, "hidden": 4, "without suffix": 1}
     bad = ["broken.txt", "circle.txt", "empty.txt", "loop", "out", "pipe.txt", "utf16.txt"]
     skipped = Skipped(True)
-    total, found = documents(root, skipped)
+    total, found = open_documents(root, skipped)
     assert sorted(d.id for d in found) == read and skipped.left_out == left
     assert sorted(Path(x.file).name for x in skipped.rows) == bad
     assert total + sum(left.values()) == sum(len(files) for _, _, files in os.walk(root))
@@ -347,13 +347,13 @@ def test_every_file_of_a_folder_that_is_not_read_is_counted_and_named(tmp_path, 
     assert all(name in said for name in bad) and all(f"{n} {what}" in said for what, n in left.items())
     # strict, a bad file is an error and another kind is not
     with pytest.raises(BadRow, match=r"loop|out"):
-        documents(root, Skipped(False))
+        open_documents(root, Skipped(False))
 
 
 def test_a_folder_without_documents_says_what_it_has(tmp_path):
     (tmp_path / "a.docx").write_text("x")
     with pytest.raises(MixlingError, match=r"1 \.docx"):
-        documents(tmp_path, Skipped(True))
+        open_documents(tmp_path, Skipped(True))
 
 
 def test_files_beside_a_collection_are_counted(tmp_path):
@@ -362,7 +362,7 @@ def test_files_beside_a_collection_are_counted(tmp_path):
         (tmp_path / name).write_text("x")
     (tmp_path / "corpus.jsonl").write_text('{"_id": "a", "text": "One."}\n')
     skipped = Skipped(True)
-    assert [d.id for d in documents(tmp_path, skipped)[1]] == ["a"]
+    assert [d.id for d in open_documents(tmp_path, skipped)[1]] == ["a"]
     assert skipped.left_out == {".txt": 1, ".jsonl": 1} and not skipped.rows
 
 

@@ -22,7 +22,7 @@ from mixling.errors import MixlingError, finite
 from mixling.models.retriever import Retriever
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
-from mixling.serving.app import Settings, application
+from mixling.serving.app import ServerConfig, application
 from mixling.serving.batching import Batcher, Overloaded
 from mixling.serving.keys import Rate, name_of, new_key, read_keys
 from mixling.serving.serve import serve
@@ -31,7 +31,7 @@ from mixling.serving.serve import serve
 @pytest.fixture(scope="module")
 def store(chain, tmp_path_factory):
     root = tmp_path_factory.mktemp("served")
-    folder.write(sample.read("all"), root / "sample")
+    folder.write_folder(sample.read_sample("all"), root / "sample")
     with (root / "sample" / "corpus.jsonl").open("a") as out:
         out.write(
             json.dumps({"_id": "évil/../x y", "text": "<script>alert(1)</script> words", "language": "en"})
@@ -121,7 +121,7 @@ def test_a_wrong_question_is_told_what_is_wrong(client, body, status, says):
 
 
 def test_bodies_that_are_too_large_or_no_json(store):
-    with TestClient(application(Searcher(store), Settings(body=2000))) as client:
+    with TestClient(application(Searcher(store), ServerConfig(body=2000))) as client:
         assert client.post("/v1/search", content=b"{" * 3000).status_code == 413
         # without a length, as chunks
         assert client.post("/v1/search", content=iter([b"x" * 1500] * 4)).status_code == 413
@@ -142,7 +142,7 @@ def test_keys_are_wanted_and_compared_as_hashes(store, tmp_path, monkeypatch):
         and name_of(key, keys) == "reader"
         and name_of(key + "x", keys) is None
     )
-    with TestClient(application(Searcher(store), Settings(keys=keys))) as client:
+    with TestClient(application(Searcher(store), ServerConfig(keys=keys))) as client:
         ask = {"question": "a", "k": 1}
         for headers in (
             {},
@@ -171,7 +171,7 @@ def test_rates(store):
     assert [rate.wait("a") == 0 for _ in range(4)] == [True, True, True, False] and rate.wait("b") == 0
     clock[0] = 0.5
     assert rate.wait("a") == 0 and rate.wait("a") == pytest.approx(0.5)
-    with TestClient(application(Searcher(store), Settings(rate=0.01, burst=2))) as client:
+    with TestClient(application(Searcher(store), ServerConfig(rate=0.01, burst=2))) as client:
         found = [client.post("/v1/search", json={"question": "a", "k": 1}) for _ in range(3)]
         assert [r.status_code for r in found] == [200, 200, 429] and int(found[2].headers["Retry-After"]) > 1
 
@@ -226,7 +226,7 @@ def test_overload_is_429_and_goes_over(store, monkeypatch):
         return encode(*given, **more)
 
     monkeypatch.setattr(searcher.retriever, "encode", waiting)
-    with TestClient(application(searcher, Settings(waiting=3, batch=1))) as client:
+    with TestClient(application(searcher, ServerConfig(waiting=3, batch=1))) as client:
         slow.set()
         codes: list[int] = []
         ask = {"question": "a", "k": 1}

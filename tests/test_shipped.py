@@ -42,7 +42,7 @@ def test_balanced_is_the_default_encoder_behind_the_map(wide, tmp_path, monkeypa
     fair = Retriever("balanced")
     assert fair.name == "balanced" and fair.prompt("query") == "query: "
     texts = ["a bridge", "daraja", "мост"]
-    matrix, bias, _ = shipped.read()
+    matrix, bias, _ = shipped.read_shipped()
     expected = Retriever(wide).encode(texts, "query") @ matrix.T + bias
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     assert np.allclose(fair.encode(texts, "query"), expected, atol=1e-5)
@@ -52,7 +52,7 @@ def test_balanced_is_the_default_encoder_behind_the_map(wide, tmp_path, monkeypa
 
 
 def test_the_map_is_small_and_says_how_it_was_made():
-    matrix, bias, made = shipped.read()
+    matrix, bias, made = shipped.read_shipped()
     assert matrix.shape == (384, 384) and bias.shape == (384,) and shipped.path().stat().st_size < 1 << 20
     assert (
         made["fit"] == ["sib-200", "mlqa:train"]

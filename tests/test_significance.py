@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mixling.evaluation.significance import compare, contributions, holm, interval, mark, permutation, sums
+from mixling.evaluation.significance import compare_scores, contributions, holm, interval, significance_mark, permutation_test, group_sums
 
 
 @given(st.integers(0, 10**6), st.integers(1, 9))
@@ -16,14 +16,14 @@ from mixling.evaluation.significance import compare, contributions, holm, interv
 def test_the_permutation_test_equals_exact_enumeration(seed, n):
     d = np.random.default_rng(seed).normal(0.3, 1, n).round(2)
     exact = np.mean([abs(np.dot(s, d)) >= abs(d.sum()) - 1e-9 for s in product((-1, 1), repeat=n)])
-    assert permutation(d) == pytest.approx(exact)
+    assert permutation_test(d) == pytest.approx(exact)
 
 
 def test_it_equals_scipy_where_scipy_is_exact_and_comes_near_where_it_draws():
     d = np.random.default_rng(1).normal(0.4, 1, 10)
     theirs = stats.permutation_test((d,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
-    assert permutation(d) == pytest.approx(theirs)
-    assert permutation(d, permutations=1000) == pytest.approx(theirs, abs=0.05)
+    assert permutation_test(d) == pytest.approx(theirs)
+    assert permutation_test(d, permutations=1000) == pytest.approx(theirs, abs=0.05)
 
 
 def grouped(rng, groups=40, translations=11, within=0.05):
@@ -39,9 +39,9 @@ def test_false_positives_stay_at_the_level_with_groups_and_do_not_with_queries()
     trials = 1000
     for trial in range(trials):
         difference, group, cell = grouped(rng)
-        d = contributions(sums(difference, group, cell))
-        by_group += permutation(d, 999, trial) < 0.05
-        by_query += permutation(difference, 999, trial) < 0.05
+        d = contributions(group_sums(difference, group, cell))
+        by_group += permutation_test(d, 999, trial) < 0.05
+        by_query += permutation_test(difference, 999, trial) < 0.05
     assert by_group / trials <= 0.055
     assert by_query / trials > 0.4
 
@@ -49,13 +49,13 @@ def test_false_positives_stay_at_the_level_with_groups_and_do_not_with_queries()
 def test_macro_means_weigh_cells_alike_and_contributions_add_up_to_the_difference():
     values = np.array([1.0, 1, 1, 0, 0.5])
     group, cell = np.array([0, 1, 2, 0, 1]), np.array(["en", "en", "en", "sw", "sw"])
-    assert sums(values, group, cell).mean() == pytest.approx((1 + 0.25) / 2)
-    assert contributions(sums(values, group, cell)).sum() == pytest.approx((1 + 0.25) / 2)
+    assert group_sums(values, group, cell).mean() == pytest.approx((1 + 0.25) / 2)
+    assert contributions(group_sums(values, group, cell)).sum() == pytest.approx((1 + 0.25) / 2)
 
 
 def test_the_interval_of_one_cell_is_scipys():
     values = np.random.default_rng(3).random(200)
-    low, high = interval(sums(values, np.arange(200), np.zeros(200)), 5000)
+    low, high = interval(group_sums(values, np.arange(200), np.zeros(200)), 5000)
     theirs = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=5000, rng=1)
     assert (low, high) == pytest.approx(tuple(theirs.confidence_interval), abs=0.004)
 
@@ -67,7 +67,7 @@ def test_intervals_cover():
         shared = np.repeat(rng.normal(0.5, 0.2, 60), 4)
         values = shared + rng.normal(0, 0.02, 240)
         low, high = interval(
-            sums(values, np.repeat(np.arange(60), 4), np.tile(np.arange(4), 60)), 400, seed=trial
+            group_sums(values, np.repeat(np.arange(60), 4), np.tile(np.arange(4), 60)), 400, seed=trial
         )
         held += low <= 0.5 <= high
     assert 0.9 < held / 300 < 0.98
@@ -77,20 +77,20 @@ def test_a_comparison_of_runs_and_of_seeds():
     rng = np.random.default_rng(2)
     group, cell = np.repeat(np.arange(50), 3), np.tile(np.arange(3), 50)
     first = rng.random(150)
-    found = compare(first, first + 0.1, group, cell)
+    found = compare_scores(first, first + 0.1, group, cell)
     assert found.difference == pytest.approx(0.1) and found.p < 0.001 and found.p_seeds is None
     assert found.low == pytest.approx(0.1) and found.groups == 50
     noise = rng.normal(0, 0.01, (6, 1))
-    found = compare(first + noise[:3], first + 0.1 + noise[3:], group, cell)
+    found = compare_scores(first + noise[:3], first + 0.1 + noise[3:], group, cell)
     assert found.p_seeds == pytest.approx(2 / 20)
 
 
 def test_undefined_scores_are_left_out_of_both():
     first, second = np.array([np.nan, 0.2, 0.4]), np.array([0.9, 0.3, np.nan])
-    found = compare(first, second, np.arange(3), np.zeros(3))
+    found = compare_scores(first, second, np.arange(3), np.zeros(3))
     assert found.first == pytest.approx(0.2) and found.second == pytest.approx(0.3)
 
 
 def test_holm():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert [mark(p) for p in (0.2, 0.04, 0.005, 0.0001)] == ["", "*", "**", "***"]
+    assert [significance_mark(p) for p in (0.2, 0.04, 0.005, 0.0001)] == ["", "*", "**", "***"]

@@ -14,7 +14,7 @@ from tests.test_training import config, weights
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.average import average_with
-from mixling.training.reading import ingredients, read
+from mixling.training.reading import ingredients, load_config
 from mixling.training.train import train
 
 RUNS = [
@@ -36,7 +36,7 @@ def test_a_soup_is_the_mean_of_its_runs_and_the_bases_share(chain, tmp_path):
     settings = souped(chain, average_with_base=0.2)
     found = weights(train(settings, tmp_path / "soup"))
     alone = []
-    for n, one in enumerate(ingredients(read(settings)), 1):
+    for n, one in enumerate(ingredients(load_config(settings)), 1):
         alone.append(weights(train(one, tmp_path / f"alone-{n}")))
         near(
             alone[-1], weights(tmp_path / "soup" / f"run-{n}" / "model"), 0
@@ -148,23 +148,23 @@ def test_what_cannot_be_averaged_is_named(chain, tmp_path, run, said):
 
 def test_a_recipes_soup_gives_way_to_what_a_configuration_settles(chain):
     mine = {"data": {"sources": ["sample"]}, "training": {"steps": 3}}
-    runs = ingredients(read(mine, "balanced"))
+    runs = ingredients(load_config(mine, "balanced"))
     assert [r.batches.strategy for r in runs] == ["x-y", "hybrid"] and {r.training.steps for r in runs} == {3}
     assert all(not r.soup and r.training.average_with_base == 0 for r in runs)
-    one = read({**mine, "batches": {"strategy": "x-x"}}, "balanced")
+    one = load_config({**mine, "batches": {"strategy": "x-x"}}, "balanced")
     assert not one.soup and one.batches.strategy == "x-x" and one.batches.negatives == 2
-    assert len(read({**mine, "batches": {"size": 8}}, "balanced").soup) == 2
-    assert not read({**mine, "soup": []}, "balanced").soup
+    assert len(load_config({**mine, "batches": {"size": 8}}, "balanced").soup) == 2
+    assert not load_config({**mine, "soup": []}, "balanced").soup
 
 
 def test_the_balanced_recipe_is_what_the_search_chose():
     from studies.located import CHOSEN, SOUPS, TRIALS, settings
 
     trial, share = CHOSEN["balanced"]
-    recipe = read(None, "balanced")
+    recipe = load_config(None, "balanced")
     assert recipe.training.average_with_base == share
     for run, name in zip(ingredients(recipe), SOUPS[trial][0], strict=True):
-        tried = read(settings(TRIALS[name][0], Path("mlqa")))
+        tried = load_config(settings(TRIALS[name][0], Path("mlqa")))
         assert [s.name for s in tried.data.sources] == ["mlqa", "mlqa-sentences"]
         mine, theirs = (x.model_dump(exclude={"data": {"sources"}}) for x in (run, tried))
         assert mine == theirs

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mixling.corpora.catalogue import SOURCES, load, located
+from mixling.corpora.catalogue import SOURCES, load, find_source
 from mixling.errors import MixlingError
-from mixling.evaluation.benchmarks import default_split, task
+from mixling.evaluation.benchmarks import default_split, load_task
 
 
 def put(path, content):
@@ -55,20 +55,20 @@ CASES = [(s.name, split) for s in SOURCES.values() for split in s.counts if spli
 
 @pytest.mark.parametrize("name, split", CASES)
 def test_counts_of_the_published_sets(name, split):
-    if located(name) is None:
+    if find_source(name) is None:
         pytest.skip(f"{name} is not on this machine")
     corpus = load(name, split)
-    assert (corpus.questions.num_rows, corpus.passages.num_rows) == SOURCES[name].counts[split]
+    assert (corpus.queries.num_rows, corpus.passages.num_rows) == SOURCES[name].counts[split]
     assert set(corpus.languages()) <= set(SOURCES[name].languages)
 
 
-@pytest.mark.skipif(located("afriqa") is None, reason="AfriQA is not on this machine")
+@pytest.mark.skipif(find_source("afriqa") is None, reason="AfriQA is not on this machine")
 def test_afriqa_counts_the_rows_that_it_leaves_out():
     corpus = load("afriqa", "test")
     assert len(corpus.skipped) == 4 and all("fill" in line for line in corpus.skipped)
     human = load("afriqa-human", "test")
-    assert set(human.questions["language"].to_pylist()) == {"en", "fr"}
-    assert human.questions["group"].to_pylist() == corpus.questions["group"].to_pylist()
+    assert set(human.queries["language"].to_pylist()) == {"en", "fr"}
+    assert human.queries["group"].to_pylist() == corpus.queries["group"].to_pylist()
 
 
 def test_miracl(data):
@@ -90,9 +90,9 @@ def test_miracl(data):
     judged, full = load("miracl", "dev"), load("miracl", "dev-full")
     assert judged.passages.num_rows == 3 and full.passages.num_rows == 6
     assert pairs(judged) == {("Nani aliandika?", "Maandishi 10 0", 1), ("Lini ilianza?", "Maandishi 11 0", 1)}
-    one = task("miracl")
-    assert one.titles[0] == "Kichwa" and one.settings() == ["monolingual"] and one.name == "miracl"
-    assert len(task("miracl:dev-full").candidates) == 6
+    one = load_task("miracl")
+    assert one.titles[0] == "Kichwa" and one.scenarios() == ["monolingual"] and one.name == "miracl"
+    assert len(load_task("miracl:dev-full").passages) == 6
 
 
 def test_a_set_that_is_not_here_is_fetched_as_its_files(data, tmp_path, monkeypatch):
@@ -142,9 +142,9 @@ def test_mr_tydi(data):
             [passage(n, language) for n in (0, 1, 50, 51, 90)],
         )
     judged, full = load("mr-tydi", "test"), load("mr-tydi", "test-full")
-    assert (judged.questions.num_rows, judged.passages.num_rows, full.passages.num_rows) == (4, 8, 10)
+    assert (judged.queries.num_rows, judged.passages.num_rows, full.passages.num_rows) == (4, 8, 10)
     assert ("thai question 1", "thai text 1", 1) in pairs(full) and len(pairs(full)) == 4
-    assert set(task("mr-tydi").languages) == {"sw", "th"}
+    assert set(load_task("mr-tydi").languages) == {"sw", "th"}
 
 
 def test_ciral(data):
@@ -158,7 +158,7 @@ def test_ciral(data):
     put(root / "passages-v1.0/hausa_passages.jsonl.gz", rows)
     assert load("ciral", "dev").passages.num_rows == 2 and load("ciral", "dev-full").passages.num_rows == 3
     assert pairs(load("ciral")) == {("Where do herders live?", "labari 1", 1)}
-    assert task("ciral").settings() == ["cross-lingual"]
+    assert load_task("ciral").scenarios() == ["cross-lingual"]
 
 
 def test_neuclir_keeps_grades(data):
@@ -174,8 +174,8 @@ def test_neuclir_keeps_grades(data):
         root / "zho.jsonl", [{"id": "b", "title": "", "text": "水坝"}, {"id": "c", "title": "", "text": "桥"}]
     )
     assert pairs(load("neuclir")) == {("Dams Find dams.", "плотина", 3), ("Dams Find dams.", "水坝", 1)}
-    one = task("neuclir:test-full")
-    assert len(one.candidates) == 4 and sorted(one.grades.tolist()) == [1, 3]
+    one = load_task("neuclir:test-full")
+    assert len(one.passages) == 4 and sorted(one.grades.tolist()) == [1, 3]
 
 
 def test_mmarco(data):
@@ -236,7 +236,7 @@ def test_belebele(data):
         ]
         put(data / f"belebele/data/{code}.jsonl", rows)
     corpus = load("belebele")
-    assert (corpus.questions.num_rows, corpus.passages.num_rows) == (6, 4)
+    assert (corpus.queries.num_rows, corpus.passages.num_rows) == (6, 4)
     assert ("Mto 1?", "The river 1", 1) in pairs(corpus) and ("Mto 1?", "The river 0", 1) not in pairs(corpus)
 
 
@@ -250,7 +250,7 @@ def test_the_benchmarks_of_mimo(data):
     corpus = load("xquad-mlir")
     assert corpus.languages() == ["de", "en", "nl"]
     assert pairs(corpus) == {("Who?", "He.", 1), ("Who?", "Hij.", 1), ("Wer?", "Hij.", 1)}
-    assert task(str(root)).name == "XQuAD_test"
+    assert load_task(str(root)).name == "XQuAD_test"
     (root / "qrels.jsonl").unlink()
     with pytest.raises(MixlingError, match=r"no qrels\.jsonl"):
         load("xquad-mlir")
@@ -260,10 +260,10 @@ def test_beir_with_grades_and_one_language(tmp_path):
     put(tmp_path / "nf/corpus.jsonl", [{"_id": f"d{n}", "title": "", "text": f"text {n}"} for n in range(3)])
     put(tmp_path / "nf/queries.jsonl", [{"_id": "q", "text": "what?"}])
     put(tmp_path / "nf/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq\td0\t2\nq\td1\t1\nq\td2\t0\n")
-    one = task(str(tmp_path / "nf"), language="en")
-    assert one.grades.tolist() == [2, 1] and one.settings() == ["monolingual"]
+    one = load_task(str(tmp_path / "nf"), language="en")
+    assert one.grades.tolist() == [2, 1] and one.scenarios() == ["monolingual"]
     with pytest.raises(MixlingError, match="language"):
-        task(str(tmp_path / "nf"))
+        load_task(str(tmp_path / "nf"))
 
 
 def test_trec_topics_qrels_and_corpus(tmp_path):
@@ -273,10 +273,10 @@ def test_trec_topics_qrels_and_corpus(tmp_path):
         tmp_path / "t/corpus.jsonl",
         [{"docid": "a", "text": "one"}, {"id": "b", "contents": "zwei", "language": "de"}],
     )
-    one = task(str(tmp_path / "t"), language="en")
+    one = load_task(str(tmp_path / "t"), language="en")
     assert one.languages == ("de", "en") and one.grades.tolist() == [2, 1]
     with pytest.raises(MixlingError, match="--language"):
-        task(str(tmp_path / "t"))
+        load_task(str(tmp_path / "t"))
 
 
 @pytest.fixture
@@ -292,10 +292,10 @@ def bitext(data):
 
 
 def test_a_sentence_looks_for_its_translations_and_not_for_itself(bitext):
-    one = task("sib-200")
-    assert len(one.queries) == len(one.candidates) == 12 and len(one.relevant) == 24
-    assert all(one.candidates[c] == one.queries[q] for q, c in enumerate(one.excluded))
-    assert one.settings() == ["cross-lingual", "pool"] and one.pivot == "en"
+    one = load_task("sib-200")
+    assert len(one.queries) == len(one.passages) == 12 and len(one.relevant) == 24
+    assert all(one.passages[c] == one.queries[q] for q, c in enumerate(one.excluded))
+    assert one.scenarios() == ["cross-lingual", "pool"] and one.pivot == "en"
 
 
 def test_pairs_of_two_languages_are_those_with_the_pivot(bitext, chain):
@@ -344,14 +344,14 @@ def test_an_mteb_task_is_read(chain):
     )
     one = read_mteb(found)
     assert one.name == "mteb:Tiny" and one.languages == ("de", "en", "sw") and one.grades.tolist() == [2, 2]
-    assert one.settings() == ["monolingual", "cross-lingual", "pool"]
+    assert one.scenarios() == ["monolingual", "cross-lingual", "pool"]
 
 
 def test_names_that_other_tools_do_not_know():
     with pytest.raises(MixlingError, match="mteb task 'Nothing'"):
-        task("mteb:Nothing")
+        load_task("mteb:Nothing")
     with pytest.raises(MixlingError, match="ir_datasets has no 'nothing'"):
-        task("ir_datasets:nothing")
+        load_task("ir_datasets:nothing")
 
 
 def test_an_ir_datasets_set_is_read(monkeypatch):
@@ -381,9 +381,9 @@ def test_an_ir_datasets_set_is_read(monkeypatch):
             return [GenericQrel("1", "b", 3), GenericQrel("1", "a", 0)]
 
     monkeypatch.setattr(ir_datasets, "load", lambda name: Small())
-    one = task("ir_datasets:small")
-    assert one.candidates == ["ein Haus", "ein Baum"] and one.relevant.tolist() == [[0, 1]]
-    assert (one.grades.tolist() == [3] and one.settings() == ["cross-lingual", "pool"]) or one.settings() == [
+    one = load_task("ir_datasets:small")
+    assert one.passages == ["ein Haus", "ein Baum"] and one.relevant.tolist() == [[0, 1]]
+    assert (one.grades.tolist() == [3] and one.scenarios() == ["cross-lingual", "pool"]) or one.scenarios() == [
         "cross-lingual"
     ]
 
@@ -434,9 +434,9 @@ def test_a_published_archive_is_fetched_once_and_read(data, tmp_path, monkeypatc
 
     at("1.zip", "sib-200-1/data/annotated")
     found = load("sib-200", "train")
-    assert found.questions["text"].to_pylist() == ['She said "no".', 'Alisema "hapana".']
-    assert found.questions["group"].to_pylist() == ["0", "0"] and found.languages() == ["en", "sw"]
-    assert load("sib-200", "all").questions.num_rows == 4
+    assert found.queries["text"].to_pylist() == ['She said "no".', 'Alisema "hapana".']
+    assert found.queries["group"].to_pylist() == ["0", "0"] and found.languages() == ["en", "sw"]
+    assert load("sib-200", "all").queries.num_rows == 4
     at("1.zip", "elsewhere")
     with pytest.raises(MixlingError, match=r"no folder 'elsewhere' any more; get .* MIXLING_DATA"):
         load("sib-200")

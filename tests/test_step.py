@@ -17,24 +17,24 @@ from mixling.models.retriever import Retriever
 from mixling.training.lighter import checkpoint_layers
 from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
-from mixling.training.processes import shares
-from mixling.training.reading import read
-from mixling.training.step import backward, tokens_of
+from mixling.training.processes import partition_by_tokens
+from mixling.training.reading import load_config
+from mixling.training.step import backward, tokenize_batch
 from mixling.training.train import train
-from mixling.training.word_table import word_table
+from mixling.training.word_table import sparse_embedding_gradient
 
 
 def gradients(chain, *, table=False, dropout=False, temperature=0.05, size=16, prepare_model=None, **options):
     """Loss and gradients of the first batch."""
-    settings = read({**config(chain), "batches": {"size": size}, "objective": {"temperature": temperature}})
+    settings = load_config({**config(chain), "batches": {"size": size}, "objective": {"temperature": temperature}})
     _, _, pairs = prepare(settings)
     retriever = Retriever(str(chain), packed=options.pop("packed", True))
     retriever.model.double().train(dropout)
     if prepare_model is not None:
         prepare_model(retriever)
-    rows = word_table(retriever.model) if table else None
+    rows = sparse_embedding_gradient(retriever.model) if table else None
     objective = Objective(settings, retriever)
-    turn = tokens_of(settings, retriever, objective, pairs, 0)
+    turn = tokenize_batch(settings, retriever, objective, pairs, 0)
     loss = backward(retriever, turn.tokens, objective.loss_of(turn.batch), seed=7, **options)
     found = {n: p.grad.clone() for n, p in retriever.model.named_parameters() if p.grad is not None}
     if rows is not None:
@@ -65,21 +65,21 @@ def test_cached_sees_the_same_dropout_in_both_passes(chain):
     again = gradients(chain, dropout=True, at_once=200, packed=False)
     near(one, again, 1e-9)
     # the gradient is that of the loss under those very masks: a small step down it lowers the loss as it says
-    settings = read({**config(chain), "batches": {"size": 16}, "objective": {"temperature": 0.05}})
+    settings = load_config({**config(chain), "batches": {"size": 16}, "objective": {"temperature": 0.05}})
     _, _, pairs = prepare(settings)
     retriever = Retriever(str(chain))
     retriever.model.train(True)
     objective = Objective(settings, retriever)
-    turn = tokens_of(settings, retriever, objective, pairs, 0)
+    turn = tokenize_batch(settings, retriever, objective, pairs, 0)
     loss = objective.loss_of(turn.batch)
-    before = backward(retriever, turn.tokens, loss, seed=7, at_once=200)
+    before = backward(retriever, turn.tokens, loss, seed=7, max_cached_tokens=200)
     squares = sum(float(p.grad.pow(2).sum()) for p in retriever.model.parameters() if p.grad is not None)
     rate = 1e-3 / squares
     with torch.no_grad():
         for p in retriever.model.parameters():
             if p.grad is not None:
                 p -= rate * p.grad
-    after = backward(retriever, turn.tokens, loss, seed=7, at_once=200)
+    after = backward(retriever, turn.tokens, loss, seed=7, max_cached_tokens=200)
     assert before - after == pytest.approx(rate * squares, rel=0.1)
 
 
@@ -138,7 +138,7 @@ def test_adapters_begin_alike_and_go_on_after_a_cut(chain, tmp_path):
 
 @given(st.lists(st.integers(1, 256), min_size=0, max_size=60), st.integers(1, 5))
 def test_shares_hold_every_text_once_and_are_balanced(lengths, n):
-    found = shares(lengths, n)
+    found = partition_by_tokens(lengths, n)
     assert sorted(i for part in found for i in part) == list(range(len(lengths)))
     loads = [sum(lengths[i] for i in part) for part in found]
     assert max(loads) - min(loads) <= max(lengths, default=0)

@@ -26,10 +26,10 @@ from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.searching.folding import FORM
 from mixling.searching.index import index
-from mixling.searching.lance import Lance
-from mixling.searching.parquet import unload
+from mixling.searching.lance import LanceStore
+from mixling.searching.parquet import export_store
 from mixling.searching.query import Searcher
-from mixling.searching.store import SHOWN, schema
+from mixling.searching.store import RESULT_COLUMNS, passage_schema
 from mixling.searching.stores import make_store, open_store
 
 
@@ -114,7 +114,7 @@ def table(documents, parts=2, seed=0, digest="a", d=8):
         "text": [f"text of {x}, part {p}" for x, p in zip(names, part, strict=True)], "metadata": ['{"a": 1}'] * n,
         "title": ["T"] * n, "address": [""] * n, "begin": [0] * n, "end": [5] * n,
     }  # fmt: skip
-    form = schema(d)
+    form = passage_schema(d)
     arrays = [
         pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), d)
         if f.name == "vector"
@@ -171,7 +171,7 @@ def test_a_store_holds_replaces_filters_and_deletes(address):
             found = store.nearest(q, 5, some)
             assert found["id"].to_pylist() == [rows["id"][int(i)].as_py() for i in best]
             assert found["score"].to_pylist() == pytest.approx(scores[best].tolist(), abs=1e-5)
-            assert found.column_names == [*SHOWN, "score"]
+            assert found.column_names == [*RESULT_COLUMNS, "score"]
     # fewer passages than before: those that are too many go
     new, _ = table(["d3", "d4"], parts=1, seed=1, digest="b")
     store.replace(["d3", "d4"], new)
@@ -322,7 +322,7 @@ def test_vectors_that_were_encoded_before_are_loaded(chain, address, tmp_path, m
 
 
 def test_a_store_goes_to_parquet_and_back(chain, address, tmp_path, run):
-    some = sample.read("all").select(languages=["en", "sw"]).passages.to_pylist()[::4][:20]
+    some = sample.read_sample("all").select(languages=["en", "sw"]).passages.to_pylist()[::4][:20]
     rows = [{"_id": f"d{i}", "text": r["text"], "language": r["language"]} for i, r in enumerate(some)]
     source, kept = tmp_path / "d.jsonl", tmp_path / "kept.parquet"
     source.write_text("".join(json.dumps(r) + "\n" for r in rows))
@@ -343,7 +343,7 @@ def test_a_store_goes_to_parquet_and_back(chain, address, tmp_path, run):
             assert [r["id"] for r in a] == [r["id"] for r in b]
             assert np.allclose([r["score"] for r in a], [r["score"] for r in b], atol=1e-5)
     with pytest.raises(MixlingError, match="exists already"):
-        unload(address, kept)
+        export_store(address, kept)
     # beside other documents, which stay and are counted; into a store that was made otherwise not at all
     source.write_text(json.dumps({"_id": "other", "text": "Neno moja.", "language": "sw"}) + "\n")
     beside, otherwise = str(tmp_path / "beside"), str(tmp_path / "otherwise")
@@ -366,7 +366,7 @@ def test_an_index_that_exists_is_mended_by_a_map_and_nothing_is_encoded(chain, t
     source.write_text("".join(json.dumps(r) + "\n" for r in rows))
     debias(str(chain), method, ["sample"], fair, languages=["en", "sw"])
     index(str(chain), source, str(tmp_path / "before"), size=60, precision="fp32")
-    unload(str(tmp_path / "before"), kept)
+    export_store(str(tmp_path / "before"), kept)
     encode(str(chain), source, tmp_path / "v", precision="fp32")
     index(fair, source, str(tmp_path / "afresh"), size=60, precision="fp32")
     expected = Searcher(str(tmp_path / "afresh"))
@@ -387,7 +387,7 @@ def test_an_index_that_exists_is_mended_by_a_map_and_nothing_is_encoded(chain, t
             assert [r["id"] for r in a] == [r["id"] for r in b]
             assert np.allclose([r["score"] for r in a], [r["score"] for r in b], atol=1e-5)
     # the bare model cannot take what went through a map
-    unload(str(tmp_path / "moved"), tmp_path / "moved.parquet")
+    export_store(str(tmp_path / "moved"), tmp_path / "moved.parquet")
     with pytest.raises(MixlingError, match="was made with"):
         index(str(chain), tmp_path / "moved.parquet", str(tmp_path / "back"))
 
@@ -527,7 +527,7 @@ def test_a_reader_does_not_follow_to_another_model(chain, plain, tmp_path, monke
 def test_a_store_that_is_written_while_it_is_unloaded_is_said(chain, tmp_path, monkeypatch):
     source, store = tmp_path / "d.jsonl", str(tmp_path / "store")
     _written_again(str(chain), source, store, monkeypatch, "of old")
-    whole = Lance.whole
+    whole = LanceStore.whole
     written = []
 
     def slow(self, documents):
@@ -535,9 +535,9 @@ def test_a_store_that_is_written_while_it_is_unloaded_is_said(chain, tmp_path, m
             written.append(_written_again(str(chain), source, store, monkeypatch, "of new"))
         return whole(self, documents)
 
-    monkeypatch.setattr(Lance, "whole", slow)
+    monkeypatch.setattr(LanceStore, "whole", slow)
     with pytest.raises(MixlingError, match="written while it was read"):
-        unload(store, tmp_path / "out.parquet")
+        export_store(store, tmp_path / "out.parquet")
     assert not list(tmp_path.glob("*.parquet"))
 
 
@@ -547,10 +547,10 @@ def test_a_read_only_disk_is_not_called_damage(chain, small_disk, tmp_path):
     index(str(chain), source, store, precision="fp32")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     assert Searcher(store).search("Text", 1)[0]["document"] == "a"
-    assert unload(store, tmp_path / "out.parquet") == 1
+    assert export_store(store, tmp_path / "out.parquet") == 1
     with pytest.raises(MixlingError, match="read-only"):
         index(str(chain), source, store, precision="fp32")
-    made = Lance.open(store)
+    made = LanceStore.open(store)
 
     def refused(_):
         raise RuntimeError("lance error: Read-only file system (os error 30), lance-io/src/local.rs:1")

@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from mixling.corpora import sample
-from mixling.corpora.folder import write
-from mixling.debiasing.debias import check, debias
+from mixling.corpora.folder import write_folder
+from mixling.debiasing.debias import check_options, debias
 from mixling.errors import MixlingError
 from mixling.evaluation.measure import measure
 from mixling.studies import study as study_module
-from mixling.studies.study import StudyConfig, configured, one_run, study
-from mixling.training.reading import checked, toml_of
+from mixling.studies.study import StudyConfig, variant_config, one_run, study
+from mixling.training.reading import validate_config, read_toml
 
 TEXT = """
 [study]
@@ -54,7 +54,7 @@ def test_a_study_makes_its_table_and_goes_on_where_it_was(chain, tmp_path, monke
 
 
 def test_a_task_that_is_added_is_measured_on_every_run(chain, tmp_path, monkeypatch):
-    write(sample.read("test"), tmp_path / "own")
+    write_folder(sample.read_sample("test"), tmp_path / "own")
     file = tmp_path / "s.toml"
     text = TEXT.format(model=chain).replace("seeds = [0, 1]", "seeds = [0]")
     file.write_text(text)
@@ -111,14 +111,14 @@ STUDIES = [
 
 @pytest.mark.parametrize("file", STUDIES, ids=lambda f: f.stem)
 def test_every_study_that_is_here_can_be_read(file):
-    plan = checked(StudyConfig, toml_of(file), str(file))
+    plan = validate_config(StudyConfig, read_toml(file), str(file))
     for variant in plan.variants:
-        assert (configured(plan, variant, 0, file) is None) == (not variant.train)
+        assert (variant_config(plan, variant, 0, file) is None) == (not variant.train)
         settings = {
             k: v for k, v in variant.debias.items() if k not in ("method", "fit", "languages", "texts")
         }
         if variant.debias:
-            check(variant.debias["method"], settings)
+            check_options(variant.debias["method"], settings)
     assert plan.study.against in (None, *(v.name for v in plan.variants))
 
 

@@ -12,8 +12,8 @@ from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
-from mixling.training.reading import read
-from mixling.training.step import backward, tokens_of
+from mixling.training.reading import load_config
+from mixling.training.step import backward, tokenize_batch
 from mixling.training.terms.registry import TERMS
 from mixling.training.train import train
 
@@ -25,9 +25,9 @@ def with_terms(chain, *names, **training):
 
 
 def test_translations_are_the_same_question_in_another_language(chain):
-    settings = read(with_terms(chain, "lakda"))
+    settings = load_config(with_terms(chain, "lakda"))
     corpora, schedule, pairs = prepare(settings)
-    rows = corpora[0].questions.to_pylist()
+    rows = corpora[0].queries.to_pylist()
     where = {(r["group"], r["language"]): r["text"] for r in rows}
     seen = set()
     for step in range(20):
@@ -36,7 +36,7 @@ def test_translations_are_the_same_question_in_another_language(chain):
         source = schedule.sources[plan.source]
         for text, i in zip(batch.translations, batch.translated, strict=True):
             group = source.groups[plan.groups[i]]
-            asked = source.languages[plan.question_languages[i]]
+            asked = source.languages[plan.query_languages[i]]
             found = [x for (g, x), t in where.items() if g == group and t == text]
             assert found and asked not in found
             seen.update(found)
@@ -61,13 +61,13 @@ def test_each_term_joins_hybrid_batches_and_changes_what_is_learnt(chain, tmp_pa
 def test_a_teacher_that_says_what_the_student_says_is_no_distance_away(chain):
     """The base model is its own teacher before the first step: every distillation is at its least."""
     terms = [{"name": "distil-scores"}, {"name": "margin-mse"}]
-    base, more = (read({**config(chain), "objective": {"terms": x}}) for x in ([], terms))
+    base, more = (load_config({**config(chain), "objective": {"terms": x}}) for x in ([], terms))
     _, schedule, pairs = prepare(base)
     retriever = Retriever(str(chain))
     batch = pairs.batch(schedule.plan(0))
     vectors = torch.from_numpy(
         np.concatenate(
-            [retriever.encode(batch.questions, "query"), retriever.encode(batch.passages, "passage")]
+            [retriever.encode(batch.queries, "query"), retriever.encode(batch.passages, "passage")]
         )
     )
     alone, taught = (Objective(s, retriever).loss_of(batch)(vectors).item() for s in (base, more))
@@ -77,13 +77,13 @@ def test_a_teacher_that_says_what_the_student_says_is_no_distance_away(chain):
 @pytest.mark.parametrize("name", WITHOUT_PASSAGES)
 def test_nothing_encodes_passages_that_nothing_reads(chain, tmp_path, name):
     """The same gradient as when they are encoded and count for nothing."""
-    settings = read({**config(chain, steps=2), "objective": {"weight": 0.0, "terms": [{"name": name}]}})
+    settings = load_config({**config(chain, steps=2), "objective": {"weight": 0.0, "terms": [{"name": name}]}})
     retriever, found = Retriever(str(chain)), []
     objective = Objective(settings, retriever)
     _, _, pairs = prepare(settings)
     for passages in (False, True):
         objective.needs_passages = passages
-        turn = tokens_of(settings, retriever, objective, pairs, 1)
+        turn = tokenize_batch(settings, retriever, objective, pairs, 1)
         retriever.model.zero_grad()
         loss = backward(retriever, turn.tokens, objective.loss_of(turn.batch), local=objective.token_loss_of(turn.batch))
         found.append(
@@ -102,7 +102,7 @@ def test_nothing_encodes_passages_that_nothing_reads(chain, tmp_path, name):
 def test_teachers_read_one_language(chain):
     terms = [{"name": "distil-cosine", "pivot": x} for x in ("en", "de")]
     with pytest.raises(MixlingError, match="one language in a run, not de and en"):
-        Objective(read({**config(chain), "objective": {"terms": terms}}), Retriever(str(chain)))
+        Objective(load_config({**config(chain), "objective": {"terms": terms}}), Retriever(str(chain)))
 
 
 @pytest.mark.parametrize(
@@ -143,9 +143,9 @@ def test_a_term_from_outside_joins_the_objective_by_its_name(chain, monkeypatch)
 
     monkeypatch.setitem(TERMS, "query-norm", QueryNorm)
     objective = {"weight": 0.0, "terms": [{"name": "query-norm", "weight": 2.0}]}
-    settings = read({**config(chain), "objective": objective})
+    settings = load_config({**config(chain), "objective": objective})
     _, schedule, pairs = prepare(settings)
     objective, batch = Objective(settings, Retriever(str(chain))), pairs.batch(schedule.plan(0))
     assert [role for role, _ in objective.columns(batch)] == ["query"]
-    vectors = 3 * torch.nn.functional.normalize(torch.randn(len(batch.questions), 32), dim=1)
+    vectors = 3 * torch.nn.functional.normalize(torch.randn(len(batch.queries), 32), dim=1)
     assert objective.loss_of(batch)(vectors).item() == pytest.approx(2 * 4, rel=1e-5)

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from mixling.corpora.windows import window
+from mixling.corpora.windows import cut_window
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.config import Config
-from mixling.training.optimiser import rate_at
+from mixling.training.optimiser import learning_rate_factor
 from mixling.training.prepare import prepare
-from mixling.training.reading import read
+from mixling.training.reading import load_config
 from mixling.training.train import train
 
 
@@ -220,32 +220,32 @@ def test_runs_of_two_precisions_in_one_process(chain, tmp_path, monkeypatch):
 
 
 def test_the_rate_rises_then_falls():
-    rates = [rate_at(s, 100, 0.1, "linear") for s in range(100)]
+    rates = [learning_rate_factor(s, 100, 0.1, "linear") for s in range(100)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == 1.0 and rates[-1] == pytest.approx(1 / 90)
-    assert rate_at(50, 100, 0.1, "constant") == 1 and 0.5 < rate_at(50, 100, 0.1, "cosine") < 0.7
+    assert learning_rate_factor(50, 100, 0.1, "constant") == 1 and 0.5 < learning_rate_factor(50, 100, 0.1, "cosine") < 0.7
 
 
 def test_only_sources_must_be_given():
-    assert isinstance(read({"data": {"sources": ["sample"]}}), Config)
+    assert isinstance(load_config({"data": {"sources": ["sample"]}}), Config)
 
 
 def test_a_window_holds_the_answer():
     text = " ".join(f"word{i}" for i in range(200))
     start = text.index("word150")
-    part = window(text, start, start + 7, 100)
+    part = cut_window(text, start, start + 7, 100)
     assert "word150" in part and len(part) <= 100 and part in text
-    assert window(text, -1, -1, 100).startswith("word0") and window("short", 0, 2, 100) == "short"
+    assert cut_window(text, -1, -1, 100).startswith("word0") and cut_window("short", 0, 2, 100) == "short"
 
 
 def test_texts_are_those_of_the_plan():
-    _, schedule, pairs = prepare(read({"data": {"sources": ["sample"]}, "batches": {"size": 16}}))
+    _, schedule, pairs = prepare(load_config({"data": {"sources": ["sample"]}, "batches": {"size": 16}}))
     from mixling.corpora import sample
 
-    corpus = sample.read("train")
-    question = {(r["group"], r["language"]): r["text"] for r in corpus.questions.to_pylist()}
+    corpus = sample.read_sample("train")
+    question = {(r["group"], r["language"]): r["text"] for r in corpus.queries.to_pylist()}
     passage = {(r["group"], r["language"]): r["text"] for r in corpus.passages.to_pylist()}
     for step in range(6):
         batch, row = pairs.batch(schedule.plan(step)), schedule.describe(step)
         for i, (q, p, group) in enumerate(row["pairs"]):
-            assert batch.questions[i] == question[group, q]
+            assert batch.queries[i] == question[group, q]
             assert passage[group.rpartition(".")[0], p].startswith(batch.passages[i][:80])

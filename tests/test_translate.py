@@ -15,11 +15,11 @@ from tests.conftest import tiny_tokenizer
 
 from mixling.corpora import folder, sample
 from mixling.corpora.catalogue import load
-from mixling.corpora.corpus import Builder
+from mixling.corpora.corpus import CorpusBuilder
 from mixling.errors import MixlingError
-from mixling.preparation.seq2seq import Command, Seq2Seq, named
-from mixling.preparation.similarity import margin
-from mixling.preparation.translate import Wanted, check, joined, missing, translate
+from mixling.preparation.seq2seq import CommandTranslator, Seq2SeqTranslator, language_tokens
+from mixling.preparation.similarity import ratio_margin
+from mixling.preparation.translate import MissingText, check_translations, add_translations, missing_texts, translate
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +58,14 @@ def translator(tmp_path_factory):
 
 
 def _questions(language):
-    corpus = sample.read("all")
-    return {r["group"]: r["text"] for r in corpus.questions.to_pylist() if r["language"] == language}
+    corpus = sample.read_sample("all")
+    return {r["group"]: r["text"] for r in corpus.queries.to_pylist() if r["language"] == language}
 
 
 @pytest.fixture
 def without_german(tmp_path):
-    corpus = sample.read("all")
-    folder.write(corpus.select(languages=[x for x in corpus.languages() if x != "de"]), tmp_path / "less")
+    corpus = sample.read_sample("all")
+    folder.write_folder(corpus.select(languages=[x for x in corpus.languages() if x != "de"]), tmp_path / "less")
     return tmp_path / "less"
 
 
@@ -80,8 +80,8 @@ def test_a_tiny_model_fills_in_a_language(translator, without_german, tmp_path, 
     assert 0 < report["kept"] < report["asked"] and f"{report['kept']:,} of {report['asked']:,}" in said
     # what it learnt by heart is there, word for word; what it babbles is for the most part dropped
     texts = _questions("de")
-    corpus = folder.read(out)
-    german = [r for r in corpus.questions.to_pylist() if r["language"] == "de"]
+    corpus = folder.read_folder(out)
+    german = [r for r in corpus.queries.to_pylist() if r["language"] == "de"]
     # (the tiny tokeniser has no question mark)
     assert sum(texts[r["group"]].rstrip("?").split() == r["text"].split() for r in german) > 10
     assert all(r["dropped"] in (None, "empty", "copied", "length", "language") for r in rows)
@@ -106,21 +106,21 @@ def test_a_command_translates_line_by_line(without_german, tmp_path):
     report = translate(
         corpus, out, ["de"], command=f"{sys.executable} {tmp_path / 't.py'} {{source}} {{target}}", ratio=50
     )
-    assert report["asked"] == len(corpus.questions["group"].unique()) + len(corpus.passages["group"].unique())
+    assert report["asked"] == len(corpus.queries["group"].unique()) + len(corpus.passages["group"].unique())
     rows = [json.loads(x) for x in (out / "translations.jsonl").read_text().splitlines()]
-    english = {r["text"] for r in corpus.questions.to_pylist() if r["language"] == "en"}
+    english = {r["text"] for r in corpus.queries.to_pylist() if r["language"] == "en"}
     assert {r["text"].removeprefix("wort ")[::-1] for r in rows if r["what"] == "question"} == english
 
 
 def test_a_translated_passage_answers_with_its_sentence():
-    builder = Builder("own")
+    builder = CorpusBuilder("own")
     text = "Rain fell. The bridge was closed at noon. Nobody came."
-    builder.question("q", "When was it closed?", "en", "g")
-    builder.link("g", builder.passage("p", text, "en", "P"), text.index("noon"), text.index("noon") + 4)
+    builder.add_query("q", "When was it closed?", "en", "g")
+    builder.add_link("g", builder.add_passage("p", text, "en", "P"), text.index("noon"), text.index("noon") + 4)
     corpus = builder.build()
-    wanted = [w for w in missing(corpus, ["sw"], "en") if w.side == "passage"]
+    wanted = [w for w in missing_texts(corpus, ["sw"], "en") if w.side == "passage"]
     made = [[f"S{k} {len(s)}." for k, s in enumerate(w.sentences)] for w in wanted]
-    whole = joined(corpus, wanted, made, [True] * len(wanted))
+    whole = add_translations(corpus, wanted, made, [True] * len(wanted))
     passages, links = whole.passages.to_pylist(), whole.links.to_pylist()
     new = [x for x in links if passages[x["passage"]]["language"] == "sw"]
     assert len(new) == sum(passages[x["passage"]]["language"] == "en" for x in links)
@@ -142,8 +142,8 @@ def test_what_is_dropped_and_why():
             "language",
         ),
     }
-    wanted = [Wanted("question", i, "en", "de", (x,)) for i, x in enumerate(texts)]
-    rows = check(wanted, [[t] for t, _ in texts.values()], ["en", "fr"], 2.5, None, 1.0)
+    wanted = [MissingText("question", i, "en", "de", (x,)) for i, x in enumerate(texts)]
+    rows = check_translations(wanted, [[t] for t, _ in texts.values()], ["en", "fr"], 2.5, None, 1.0)
     assert [r["dropped"] for r in rows] == [why for _, why in texts.values()]
 
 
@@ -153,7 +153,7 @@ def test_margin_by_its_formula(x):
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     y = np.roll(x, 1, axis=1)
     scores = x @ y.T
-    for i, found in enumerate(margin(x, y, 2)):
+    for i, found in enumerate(ratio_margin(x, y, 2)):
         near = [np.sort(np.delete(s, i))[-2:].mean() for s in (scores[i], scores[:, i])]
         assert found == pytest.approx(scores[i, i] / max(np.mean(near), 1e-6), rel=1e-4)
 
@@ -161,18 +161,18 @@ def test_margin_by_its_formula(x):
 def test_similarity_drops_what_is_no_translation(chain, tmp_path):
     english, german = _questions("en"), _questions("de")
     groups = sorted(english)
-    wanted = [Wanted("question", i, "en", "de", (english[g],)) for i, g in enumerate(groups)]
+    wanted = [MissingText("question", i, "en", "de", (english[g],)) for i, g in enumerate(groups)]
     made = [[german[g]] for g in groups]
     made[0], made[1] = made[1], made[0]
     from mixling.models.retriever import Retriever
 
-    rows = check(wanted, made, ["en"], 9, Retriever(str(chain)), 1.0)
+    rows = check_translations(wanted, made, ["en"], 9, Retriever(str(chain)), 1.0)
     assert all(r["margin"] is not None for r in rows if r["dropped"] not in ("empty", "copied"))
     assert {r["dropped"] for r in rows} >= {"similarity"}
 
 
 def test_names_of_languages_of_every_kind():
-    found = named(
+    found = language_tokens(
         {
             "<s>": 0,
             "swh_Latn": 1,
@@ -208,8 +208,8 @@ def test_a_mistake_is_one_sentence(tmp_path, more, says):
 
 def test_a_language_that_the_model_does_not_know(translator):
     with pytest.raises(MixlingError, match="does not know 'sw'; it knows de, en"):
-        Seq2Seq(str(translator))(["a"], "en", "sw")
-    assert Command("cat")(["a\nb", "c"], "en", "de") == ["a b", "c"]
+        Seq2SeqTranslator(str(translator))(["a"], "en", "sw")
+    assert CommandTranslator("cat")(["a\nb", "c"], "en", "de") == ["a b", "c"]
 
 
 CODE = """

@@ -9,15 +9,15 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from mixling.errors import MixlingError
-from mixling.models.language_map import LanguageMap
-from mixling.models.quiet import hush
+from mixling.models.language_map import LanguageTransformModule
+from mixling.models.quiet import quiet_libraries
 from mixling.models.reranker import Reranker, is_reranker
 from mixling.models.retriever import Retriever
-from mixling.preparation.seq2seq import Seq2Seq
+from mixling.preparation.seq2seq import Seq2SeqTranslator
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
-from mixling.training.begin import begin
-from mixling.training.reading import read
+from mixling.training.begin import load_base_model
+from mixling.training.reading import load_config
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +48,10 @@ AUTO = {"AutoConfig": "stranger.C", "AutoModel": "stranger.M"}
 
 @pytest.mark.parametrize("form", ["chain", "plain", "with our module"])
 def test_auto_map_is_refused_by_class_and_file_and_runs_when_allowed(form, stranger, tmp_path):
-    hush()
+    quiet_libraries()
     if form == "with our module":
         model = SentenceTransformer(str(stranger), device="cpu")
-        model.append(LanguageMap(["de", "en"], 1, 32))
+        model.append(LanguageTransformModule(["de", "en"], 1, 32))
         model.save(str(stranger), create_model_card=False)
     if form == "plain":
         (stranger / "modules.json").unlink()
@@ -61,7 +61,7 @@ def test_auto_map_is_refused_by_class_and_file_and_runs_when_allowed(form, stran
     assert not (tmp_path / "RAN").exists()
     allowed = Retriever(str(stranger), device="cpu", trust_remote_code=True)
     assert (tmp_path / "RAN").exists() and type(allowed.encoder).__name__ == "M"
-    assert (allowed.by_language() is not None) == (form == "with our module")
+    assert (allowed.language_transform() is not None) == (form == "with our module")
 
 
 def test_a_known_architecture_loads_without_the_code_that_it_mentions(stranger, chain, tmp_path):
@@ -138,7 +138,7 @@ def test_rerankers_and_translators_are_models_too(stranger, tmp_path):
         auto_map={**AUTO, "AutoModelForSeq2SeqLM": "stranger.M"},
     )
     assert not is_reranker(str(stranger))
-    for load in (Reranker, Seq2Seq):
+    for load in (Reranker, Seq2SeqTranslator):
         with pytest.raises(MixlingError, match=r"class M in stranger\.py"):
             load(str(stranger))
     assert not (tmp_path / "RAN").exists()
@@ -148,9 +148,9 @@ def test_a_configuration_allows_for_the_model_that_it_trains(stranger, tmp_path)
     change(stranger / "config.json", model_type="stranger", auto_map=AUTO)
     given = {"model": {"name": str(stranger)}, "data": {"sources": ["sample"]}}
     with pytest.raises(MixlingError, match="trust_remote_code = true under"):
-        begin(read(given).model, "cpu")
+        load_base_model(load_config(given).model, "cpu")
     given["model"]["trust_remote_code"] = True
-    assert type(begin(read(given).model, "cpu").encoder).__name__ == "M"
+    assert type(load_base_model(load_config(given).model, "cpu").encoder).__name__ == "M"
 
 
 def test_a_store_gives_its_model_no_rights(stranger, tmp_path):
@@ -205,8 +205,8 @@ def test_a_configuration_far_larger_than_its_weights_is_refused(stranger):
 
 
 def test_pictures_of_a_report_escape_what_results_say():
-    from mixling.reports.figures import grid
+    from mixling.reports.figures import heat_grid
 
     hostile = "<b>x</b>"
-    drawn = grid([hostile], [hostile], {}, str, 1.0, hostile)
+    drawn = heat_grid([hostile], [hostile], {}, str, 1.0, hostile)
     assert "<b>" not in drawn and drawn.count("&lt;b&gt;") == 3

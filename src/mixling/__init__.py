@@ -16,12 +16,12 @@ if TYPE_CHECKING:  # so that editors and type checkers know what is loaded later
     from mixling.debiasing.debias import debias
     from mixling.encoding.shards import encode
     from mixling.errors import MixlingError
-    from mixling.evaluation.result import Result
+    from mixling.evaluation.result import EvaluationResult
     from mixling.evaluation.tasks import Task
     from mixling.health import doctor
     from mixling.models.retriever import Retriever
-    from mixling.preparation.locate import locate
-    from mixling.preparation.mine import mine
+    from mixling.preparation.locate import locate_answers
+    from mixling.preparation.mine import mine_negatives
     from mixling.preparation.translate import translate
     from mixling.reports.compare import compare
     from mixling.reports.evaluate import evaluate
@@ -32,9 +32,9 @@ if TYPE_CHECKING:  # so that editors and type checkers know what is loaded later
     from mixling.serving.serve import serve
     from mixling.studies.demo import demo
     from mixling.studies.study import study
-    from mixling.training.adapt import adapt
+    from mixling.training.adapt import adapt_language
     from mixling.training.config import Config
-    from mixling.training.sampler import HybridBatchSampler, pairs
+    from mixling.training.sampler import HybridBatchSampler, training_pairs
     from mixling.training.train import train
 
 __version__ = "0.1.0"
@@ -75,13 +75,13 @@ __all__ = [
     "Corpus",
     "HybridBatchSampler",
     "MixlingError",
-    "Result",
+    "EvaluationResult",
     "Retriever",
     "Schedule",
     "Searcher",
     "Task",
     "__version__",
-    "adapt",
+    "adapt_language",
     "compare",
     "debias",
     "demo",
@@ -92,9 +92,9 @@ __all__ = [
     "index",
     "leaderboard",
     "load",
-    "locate",
-    "mine",
-    "pairs",
+    "locate_answers",
+    "mine_negatives",
+    "training_pairs",
     "search",
     "serve",
     "study",

@@ -7,9 +7,9 @@ from importlib import metadata
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
-from mixling.corpora.catalogue import SOURCES, located, roots
+from mixling.corpora.catalogue import SOURCES, find_source, data_folders
 from mixling.machine import cache_folder, has_bf16, machine, matrix_rate, versions
-from mixling.models.weights import DEFAULT, in_hub_cache, unpacked
+from mixling.models.weights import DEFAULT, in_hub_cache, wheel_model_folder
 
 # what each optional part of the installation is for
 PURPOSE = {
@@ -40,9 +40,9 @@ def doctor() -> list[str]:
         f"matrix rate    fp32 {rate['fp32']:.0f} GFLOP/s, bf16 {rate['bf16']:.0f} GFLOP/s",
         f"GPU            {m['gpu'] or 'none'}",
         f"versions       {', '.join(f'{k} {v}' for k, v in versions().items())}",
-        f"cache          {cache_folder()} ({'holds' if unpacked().is_dir() else 'without'} "
+        f"cache          {cache_folder()} ({'holds' if wheel_model_folder().is_dir() else 'without'} "
         f"the wheel's {DEFAULT}); hub's cache {'has' if in_hub_cache(DEFAULT) else 'lacks'} it",
-        f"data           in {', '.join(str(r) for r in roots())}: {', '.join(n for n in SOURCES if located(n))}; "
+        f"data           in {', '.join(str(r) for r in data_folders())}: {', '.join(n for n in SOURCES if find_source(n))}; "
         "the rest: mixling data list",
     ]
     return lines + missing()

@@ -21,7 +21,7 @@ class Interleaving(Protocol):
     def at(self, n: int) -> tuple[int, int]: ...
 
 
-class Even:
+class EvenInterleaving:
     """Even interleaving: choices are halved by weight, and each half takes step n when floor(n p + 1/2) grows."""
 
     def __init__(self, shares: list[float]):
@@ -41,7 +41,7 @@ class Even:
         return low, n
 
 
-class Tosses:
+class RandomInterleaving:
     """Independent draws with given shares (arXiv:2408.10536: mono with probability alpha)."""
 
     depth = 40

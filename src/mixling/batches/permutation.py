@@ -30,12 +30,12 @@ def _mixed(h: np.ndarray, part: np.ndarray) -> np.ndarray:
     return h ^ (h >> np.uint64(31))
 
 
-def unit(*parts: int | np.ndarray) -> np.ndarray:
+def uniform(*parts: int | np.ndarray) -> np.ndarray:
     """A hash as a float64 in [0, 1)."""
     return (mix(*parts) >> np.uint64(11)).astype(np.float64) / float(1 << 53)
 
 
-def one_of(there: np.ndarray, key: np.ndarray) -> np.ndarray:
+def pick_column(there: np.ndarray, key: np.ndarray) -> np.ndarray:
     """One of the true places of each row, by hash: int64 [n] from bool [n, l], each with one at least, and uint64 [n]."""
     nth = (key % there.sum(1).astype(np.uint64)).astype(np.int64)
     return (there.cumsum(1) > nth[:, None]).argmax(1)

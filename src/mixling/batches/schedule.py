@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixling.batches.interleave import Even, Interleaving, Tosses
+from mixling.batches.interleave import EvenInterleaving, Interleaving, RandomInterleaving
 from mixling.batches.permutation import mix
-from mixling.batches.strategies import STRATEGIES, Kind
+from mixling.batches.strategies import STRATEGIES, BatchType
 from mixling.batches.stream import Stream
-from mixling.batches.units import Units
+from mixling.batches.units import TranslationGroups
 from mixling.errors import MixlingError, choose
 
 
@@ -26,10 +26,10 @@ class BatchPlan:
     """One batch. groups: int64 [size], rows of the source's groups; languages: rows of its languages."""
 
     step: int
-    kind: str
+    batch_type: str
     source: int
     groups: np.ndarray
-    question_languages: np.ndarray
+    query_languages: np.ndarray
     passage_languages: np.ndarray
     visits: np.ndarray
 
@@ -38,17 +38,17 @@ class BatchPlan:
         cut = slice(len(self.groups) * process // processes, len(self.groups) * (process + 1) // processes)
         return BatchPlan(
             self.step,
-            self.kind,
+            self.batch_type,
             self.source,
             self.groups[cut],
-            self.question_languages[cut],
+            self.query_languages[cut],
             self.passage_languages[cut],
             self.visits[cut],
         )
 
 
 @dataclass(frozen=True)
-class _Cell:
+class _Stratum:
     source: int
     language: int | None
     groups: np.ndarray
@@ -66,7 +66,7 @@ class Schedule:
 
     def __init__(
         self,
-        sources: Sequence[Units],
+        sources: Sequence[TranslationGroups],
         strategy: str = "hybrid",
         *,
         alpha: float = 0.5,
@@ -76,53 +76,53 @@ class Schedule:
         languages: str | float = "uniform",
         corpora: float = 1.0,
         weights: Sequence[float] | None = None,
-        tosses: bool = False,
+        random_interleave: bool = False,
     ):
         self.sources, self.size, self.seed = list(sources), size, seed
-        self.kinds = STRATEGIES[choose(strategy, STRATEGIES, "strategy")](alpha=alpha, language=language)
+        self.batch_types = STRATEGIES[choose(strategy, STRATEGIES, "strategy")](alpha=alpha, language=language)
         self.exponent = 0.0 if languages == "uniform" else float(languages)
         self.corpora = corpora
         self.weights = list(weights) if weights is not None else [1.0] * len(self.sources)
         self.language_weight = [
-            np.maximum(u.questions.sum(0) + u.passages.sum(0), 1.0) ** self.exponent for u in self.sources
+            np.maximum(u.has_query.sum(0) + u.has_passage.sum(0), 1.0) ** self.exponent for u in self.sources
         ]
-        self.cells: list[list[_Cell]] = []
-        self.cell_order: list[Interleaving] = []
-        for number, kind in enumerate(self.kinds):
-            cells, shares = self._cells(kind, number)
-            self.cells.append(cells)
-            self.cell_order.append(self._interleaving(shares, tosses, number + 1))
-        self.kind_order = self._interleaving([k.share for k in self.kinds], tosses, 0)
+        self.strata: list[list[_Stratum]] = []
+        self.stratum_order: list[Interleaving] = []
+        for number, kind in enumerate(self.batch_types):
+            cells, shares = self._strata(kind, number)
+            self.strata.append(cells)
+            self.stratum_order.append(self._interleaving(shares, random_interleave, number + 1))
+        self.batch_type_order = self._interleaving([k.share for k in self.batch_types], random_interleave, 0)
 
-    def _interleaving(self, shares: list[float], tosses: bool, salt: int) -> Interleaving:
-        return Tosses(shares, int(mix(self.seed, salt, 77))) if tosses else Even(shares)
+    def _interleaving(self, shares: list[float], random_interleave: bool, salt: int) -> Interleaving:
+        return RandomInterleaving(shares, int(mix(self.seed, salt, 77))) if random_interleave else EvenInterleaving(shares)
 
-    def _cells(self, kind: Kind, number: int) -> tuple[list[_Cell], list[float]]:
+    def _strata(self, kind: BatchType, number: int) -> tuple[list[_Stratum], list[float]]:
         drawn: list[tuple[int, int | None, np.ndarray]] = []
         for s, source in enumerate(self.sources):
-            same = source.questions & source.passages
+            same = source.has_query & source.has_passage
             if kind.one_language:
                 for i, code in enumerate(source.languages):
-                    if same[:, i].any() and kind.only in (None, code):
+                    if same[:, i].any() and kind.language in (None, code):
                         drawn.append((s, i, np.flatnonzero(same[:, i])))
             else:
                 groups = np.flatnonzero(_has_pair(source, kind.name))
                 if len(groups):
                     drawn.append((s, None, groups))
         if not drawn:
-            wanted = f" in '{kind.only}'" if kind.only else ""
+            wanted = f" in '{kind.language}'" if kind.language else ""
             raise MixlingError(
                 f"no source has {kind.name} pairs{wanted}: "
                 f"{', '.join(f'{u.name} ({chr(32).join(u.languages)})' for u in self.sources)}; "
                 "choose another strategy or add a source"
             )
-        cells = [_Cell(s, i, groups, self._stream(s, i, groups, number, kind)) for s, i, groups in drawn]
+        cells = [_Stratum(s, i, groups, self._stream(s, i, groups, number, kind)) for s, i, groups in drawn]
         return cells, self._shares(cells)
 
-    def _stream(self, s: int, language: int | None, groups: np.ndarray, number: int, kind: Kind) -> Stream:
+    def _stream(self, s: int, language: int | None, groups: np.ndarray, number: int, kind: BatchType) -> Stream:
         source = self.sources[s]
         code = "" if language is None else source.languages[language]
-        block = source.block[groups]
+        block = source.conflict_group[groups]
         name = int.from_bytes(
             hashlib.sha256(f"{source.name}/{code}/{kind.name}".encode()).digest()[:7], "big"
         )
@@ -137,10 +137,10 @@ class Schedule:
                 f"batches.size to {have} or less, or leave it out with the source's `languages`"
             ) from None
 
-    def _shares(self, cells: list[_Cell]) -> list[float]:
+    def _shares(self, cells: list[_Stratum]) -> list[float]:
         """Language first (uniform or by size), then the source that has it (by size and weight)."""
 
-        def code(cell: _Cell) -> str | None:
+        def code(cell: _Stratum) -> str | None:
             return None if cell.language is None else self.sources[cell.source].languages[cell.language]
 
         size = {c: sum(len(x.groups) for x in cells if code(x) == c) for c in {code(x) for x in cells}}
@@ -158,9 +158,9 @@ class Schedule:
 
     def plan(self, step: int) -> BatchPlan:
         """The batch of a step, in O(batch size): no other step is visited."""
-        number, nth = self.kind_order.at(step)
-        which, nth = self.cell_order[number].at(nth)
-        cell, kind = self.cells[number][which], self.kinds[number]
+        number, nth = self.batch_type_order.at(step)
+        which, nth = self.stratum_order[number].at(nth)
+        cell, kind = self.strata[number][which], self.batch_types[number]
         local, visits = cell.stream.batch(nth)
         groups = cell.groups[local]
         if cell.language is not None:
@@ -170,13 +170,13 @@ class Schedule:
         return BatchPlan(step, kind.name, cell.source, groups, ql, pl, visits)
 
     def _pairs(
-        self, cell: _Cell, kind: str, groups: np.ndarray, number: np.ndarray
+        self, cell: _Stratum, kind: str, groups: np.ndarray, number: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """A (question, passage) language pair for each group, among those that it has, by weight."""
         source = self.sources[cell.source]
         n = len(source.languages)
         weight = self.language_weight[cell.source]
-        table = (source.questions[groups] * weight)[:, :, None] * (source.passages[groups] * weight)[
+        table = (source.has_query[groups] * weight)[:, :, None] * (source.has_passage[groups] * weight)[
             :, None, :
         ]
         table = table * (np.eye(n) if kind == "mono" else 1 - np.eye(n))
@@ -189,10 +189,10 @@ class Schedule:
         plan = self.plan(step)
         source = self.sources[plan.source]
         prefix = f"{source.name}/" if len(self.sources) > 1 else ""
-        rows = zip(plan.question_languages, plan.passage_languages, plan.groups, strict=True)
+        rows = zip(plan.query_languages, plan.passage_languages, plan.groups, strict=True)
         return {
             "step": step,
-            "kind": plan.kind,
+            "kind": plan.batch_type,
             "pairs": [
                 [source.languages[q], source.languages[p], f"{prefix}{source.groups[g]}"] for q, p, g in rows
             ],
@@ -205,20 +205,20 @@ class Schedule:
             digest.update(repr(self.describe(step)).encode())
         return digest.hexdigest()
 
-    def collisions_expected(self, plan: BatchPlan) -> float:
+    def expected_conflicts(self, plan: BatchPlan) -> float:
         """How many pairs of one block a blind draw of this batch would have had on average."""
-        number = next(i for i, k in enumerate(self.kinds) if k.name == plan.kind)
+        number = next(i for i, k in enumerate(self.batch_types) if k.name == plan.batch_type)
         cell = next(
             c
-            for c in self.cells[number]
-            if c.source == plan.source and c.language in (None, plan.question_languages[0])
+            for c in self.strata[number]
+            if c.source == plan.source and c.language in (None, plan.query_languages[0])
         )
         return cell.stream.collisions
 
 
-def _has_pair(source: Units, kind: str) -> np.ndarray:
+def _has_pair(source: TranslationGroups, kind: str) -> np.ndarray:
     """bool [n]: the group has a question and a passage in one language (mono) or in two (cross)."""
-    same = (source.questions & source.passages).sum(1)
+    same = (source.has_query & source.has_passage).sum(1)
     if kind == "mono":
         return same > 0
-    return source.questions.sum(1) * source.passages.sum(1) > same
+    return source.has_query.sum(1) * source.has_passage.sum(1) > same

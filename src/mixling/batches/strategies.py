@@ -10,51 +10,51 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mixling.corpora.languages import tag
+from mixling.corpora.languages import language_tag
 from mixling.errors import MixlingError
 
 
 @dataclass(frozen=True)
-class Kind:
+class BatchType:
     """name: "mono" or "cross"; one_language: the whole batch in one language; only: that language."""
 
     name: str
     share: float
     one_language: bool = False
-    only: str | None = None
+    language: str | None = None
 
 
-def x_x(**_: object) -> list[Kind]:
+def x_x(**_: object) -> list[BatchType]:
     """Every pair in one language, languages mixed over the batch."""
-    return [Kind("mono", 1.0)]
+    return [BatchType("mono", 1.0)]
 
 
-def x_x_mono(**_: object) -> list[Kind]:
+def x_x_mono(**_: object) -> list[BatchType]:
     """A batch has one language, for questions and passages."""
-    return [Kind("mono", 1.0, one_language=True)]
+    return [BatchType("mono", 1.0, one_language=True)]
 
 
-def x_y(**_: object) -> list[Kind]:
+def x_y(**_: object) -> list[BatchType]:
     """Question and passage of every pair in two languages, languages mixed over the batch."""
-    return [Kind("cross", 1.0)]
+    return [BatchType("cross", 1.0)]
 
 
-def hybrid(alpha: float = 0.5, **_: object) -> list[Kind]:
+def hybrid(alpha: float = 0.5, **_: object) -> list[BatchType]:
     """x-x-mono for a share alpha of the batches, x-y for the rest (arXiv:2408.10536, alpha = 0.5)."""
     if not 0 <= alpha <= 1:
         raise MixlingError(f"batches.alpha is {alpha}; expected a share from 0 (all x-y) to 1 (all x-x-mono)")
-    kinds = [Kind("mono", alpha, one_language=True), Kind("cross", 1 - alpha)]
+    kinds = [BatchType("mono", alpha, one_language=True), BatchType("cross", 1 - alpha)]
     return [k for k in kinds if k.share > 0]
 
 
-def single(language: str | None = None, **_: object) -> list[Kind]:
+def single(language: str | None = None, **_: object) -> list[BatchType]:
     """Everything in one language."""
     if language is None:
         raise MixlingError("strategy 'single' needs its language: write batches.language = \"en\"")
-    return [Kind("mono", 1.0, one_language=True, only=tag(language))]
+    return [BatchType("mono", 1.0, one_language=True, language=language_tag(language))]
 
 
-STRATEGIES: dict[str, Callable[..., list[Kind]]] = {
+STRATEGIES: dict[str, Callable[..., list[BatchType]]] = {
     "x-x": x_x,
     "x-x-mono": x_x_mono,
     "x-y": x_y,

@@ -20,7 +20,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mixling.batches.permutation import mix, permute, unit
+from mixling.batches.permutation import mix, permute, uniform
 
 _GOLDEN = (5**0.5 - 1) / 2
 
@@ -116,7 +116,7 @@ class Stream:
 
     def pick(self, groups: np.ndarray, round_: np.ndarray, salt: int) -> np.ndarray:
         """A number in [0, 1) for each visit: by hash over groups, evenly spread over a group's visits."""
-        return (unit(self.key, salt, groups) + round_ * _GOLDEN) % 1.0
+        return (uniform(self.key, salt, groups) + round_ * _GOLDEN) % 1.0
 
 
 def _cap(count: np.ndarray, size: int) -> int:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixling.corpora.corpus import Corpus, connected
+from mixling.corpora.corpus import Corpus, connected_components
 
 
 @dataclass(frozen=True)
-class Units:
+class TranslationGroups:
     """Question groups of one source.
 
     groups: names, [n]; block: int64 [n], groups of one block share passages and never meet in a batch;
@@ -19,25 +19,25 @@ class Units:
 
     name: str
     groups: np.ndarray
-    block: np.ndarray
+    conflict_group: np.ndarray
     languages: tuple[str, ...]
-    questions: np.ndarray
-    passages: np.ndarray
+    has_query: np.ndarray
+    has_passage: np.ndarray
 
 
-def units(corpus: Corpus) -> Units:
+def translation_groups(corpus: Corpus) -> TranslationGroups:
     """The question groups of a corpus, in order of their names."""
     languages = tuple(corpus.languages())
     code = {x: i for i, x in enumerate(languages)}
     groups, q_group = np.unique(
-        corpus.questions["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True
+        corpus.queries["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True
     )
     index = {g: i for i, g in enumerate(groups)}
     l_group = np.array([index.get(g, -1) for g in corpus.links["group"].to_pylist()])
     l_passage = corpus.links["passage"].to_numpy()[l_group >= 0]
     l_group = l_group[l_group >= 0]
     q_language, p_language = (
-        np.array([code[x] for x in t["language"].to_pylist()]) for t in (corpus.questions, corpus.passages)
+        np.array([code[x] for x in t["language"].to_pylist()]) for t in (corpus.queries, corpus.passages)
     )
     p_names, p_group = np.unique(
         corpus.passages["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True
@@ -45,14 +45,14 @@ def units(corpus: Corpus) -> Units:
     questions, passages = np.zeros((2, len(groups), len(languages)), bool)
     questions[q_group, q_language] = True
     passages[l_group, p_language[l_passage]] = True
-    block = connected(l_group, p_group[l_passage], len(groups), len(p_names))[: len(groups)]
-    return Units(corpus.name, groups, block.astype(np.int64), languages, questions, passages)
+    block = connected_components(l_group, p_group[l_passage], len(groups), len(p_names))[: len(groups)]
+    return TranslationGroups(corpus.name, groups, block.astype(np.int64), languages, questions, passages)
 
 
-class Rows:
+class PairRows:
     """Finds the rows of a corpus that a planned pair means."""
 
-    def __init__(self, corpus: Corpus, units: Units):
+    def __init__(self, corpus: Corpus, units: TranslationGroups):
         self.n_languages = len(units.languages)
         code = {x: i for i, x in enumerate(units.languages)}
         index = {g: i for i, g in enumerate(units.groups)}
@@ -60,13 +60,13 @@ class Rows:
             [
                 index[g] * self.n_languages + code[x]
                 for g, x in zip(
-                    corpus.questions["group"].to_pylist(),
-                    corpus.questions["language"].to_pylist(),
+                    corpus.queries["group"].to_pylist(),
+                    corpus.queries["language"].to_pylist(),
                     strict=True,
                 )
             ]
         )
-        self.question = Lookup(key)
+        self.query_lookup = RowLookup(key)
         language = corpus.passages["language"].to_pylist()
         key = np.array(
             [
@@ -76,27 +76,27 @@ class Rows:
                 )
             ]
         )
-        self.link = Lookup(key)
+        self.link_lookup = RowLookup(key)
 
-    def find(
+    def pair_rows(
         self,
         groups: np.ndarray,
-        question_language: np.ndarray,
+        query_language: np.ndarray,
         passage_language: np.ndarray,
         visit: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Rows of `questions` and of `links` of each pair, int64 [n]; of several, the visits take turns."""
         return (
-            self.questions(groups, question_language, visit),
-            self.link(groups * self.n_languages + passage_language, visit),
+            self.query_rows(groups, query_language, visit),
+            self.link_lookup(groups * self.n_languages + passage_language, visit),
         )
 
-    def questions(self, groups: np.ndarray, language: np.ndarray, visit: np.ndarray) -> np.ndarray:
+    def query_rows(self, groups: np.ndarray, language: np.ndarray, visit: np.ndarray) -> np.ndarray:
         """Rows of `questions` of groups in a language that each of them has, int64 [n]."""
-        return self.question(groups * self.n_languages + language, visit)
+        return self.query_lookup(groups * self.n_languages + language, visit)
 
 
-class Lookup:
+class RowLookup:
     """Rows by key, int64; of several under one key the visits take turns."""
 
     def __init__(self, key: np.ndarray):

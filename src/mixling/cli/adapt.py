@@ -41,12 +41,12 @@ def run(
 ) -> None:
     """Teach an encoder a language from bitext: new pieces, masked and translation modelling, distillation."""
     from mixling.errors import MixlingError
-    from mixling.training.adapt import adapt
+    from mixling.training.adapt import adapt_language
 
     beside = dict(x.partition("=")[::2] for x in related or [])
     if not all(beside.values()):
         raise MixlingError("--related: write LANGUAGE=RELATED, for instance am=ar")
-    made = adapt(
+    made = adapt_language(
         model,
         bitext,
         [x for part in languages for x in part.split(",")],

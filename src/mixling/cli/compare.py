@@ -23,8 +23,8 @@ def run(
 ) -> None:
     """Compare results with the first one: differences, intervals, tests over translation groups."""
     from mixling.reports.compare import compare
-    from mixling.reports.terminal import show_comparison
+    from mixling.reports.terminal import print_comparison
 
-    show_comparison(compare(results, out, permutations))
+    print_comparison(compare(results, out, permutations))
     if out is not None:
         typer.echo(f"{out}")

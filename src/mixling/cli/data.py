@@ -32,8 +32,8 @@ def list_() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from mixling.corpora.catalogue import SOURCES, located
-    from mixling.evaluation.benchmarks import MADE
+    from mixling.corpora.catalogue import SOURCES, find_source
+    from mixling.evaluation.benchmarks import DERIVED
 
     table = Table(show_edge=False)
     table.add_column("name", no_wrap=True)
@@ -43,22 +43,22 @@ def list_() -> None:
     table.add_column("what it is", overflow="fold")
     missing = []
     for source in SOURCES.values():
-        here = "yes" if located(source.name) is not None else "on demand" if source.fetched else "no"
+        here = "yes" if find_source(source.name) is not None else "on demand" if source.fetched else "no"
         counts = next((f"{q:,} /\n{p:,}" for q, p in source.counts.values()), "")
         table.add_row(
             source.name,
             here,
             str(len(source.languages)) if len(source.languages) > 1 else source.languages[0].split()[0],
             counts,
-            source.about,
+            source.description,
         )
         if here == "on demand":
-            missing.append(f"{source.name}: fetched when first asked for ({source.get})")
+            missing.append(f"{source.name}: fetched when first asked for ({source.how_to_get})")
         elif here == "no":
-            missing.append(f"{source.name}: {source.get}; into a folder '{source.where}' below MIXLING_DATA")
+            missing.append(f"{source.name}: {source.how_to_get}; into a folder '{source.where}' below MIXLING_DATA")
     console = Console(emoji=False)
     console.print(table)
-    console.print(f"Tasks made of them: {', '.join(MADE)}", soft_wrap=True, highlight=False)
+    console.print(f"Tasks made of them: {', '.join(DERIVED)}", soft_wrap=True, highlight=False)
     console.print(
         "Also mteb:NAME, ir_datasets:ID, or a folder of your own (mixling data --help)", highlight=False
     )
@@ -79,24 +79,24 @@ def show(
     from rich.text import Text
 
     from mixling.corpora.catalogue import SOURCES, load
-    from mixling.corpora.languages import name as language_name
+    from mixling.corpora.languages import language_name as language_name
 
     corpus = load(name, split, path=path, skip_bad=skip_bad)
     console = Console(emoji=False)
     if name in SOURCES:
         source = SOURCES[name]
         for what, text in (
-            ("what", source.about),
+            ("what", source.description),
             ("splits", ", ".join(source.splits)),
-            ("licence", source.licence),
+            ("licence", source.license),
             ("cite", source.citation),
         ):
             console.print(f"{what}: {text}", soft_wrap=True, highlight=False)
     table = Table(
         show_edge=False,
         title=Text(
-            f"{corpus.name}: {corpus.questions.num_rows} questions in "
-            f"{len(corpus.questions['group'].unique())} groups, {corpus.passages.num_rows} passages in "
+            f"{corpus.name}: {corpus.queries.num_rows} questions in "
+            f"{len(corpus.queries['group'].unique())} groups, {corpus.passages.num_rows} passages in "
             f"{len(corpus.passages['group'].unique())} groups",
             "table.title",
         ),
@@ -106,12 +106,12 @@ def show(
         table.add_column(column, justify="right" if column in ("questions", "passages") else "left")
     counts = [
         {v["values"]: v["counts"] for v in t["language"].value_counts().to_pylist()}
-        for t in (corpus.questions, corpus.passages)
+        for t in (corpus.queries, corpus.passages)
     ]
     for code in corpus.languages():
         table.add_row(code, language_name(code), str(counts[0].get(code, 0)), str(counts[1].get(code, 0)))
     console.print(table)
-    for question in corpus.questions.slice(0, 3).to_pylist():
+    for question in corpus.queries.slice(0, 3).to_pylist():
         text = printable(question["text"])
         console.print(f"[{question['language']}] {text}", markup=False, highlight=False)
     for line in corpus.skipped:
@@ -132,14 +132,14 @@ def convert(
 ) -> None:
     """Write a corpus as a folder of Mixling's own form (BEIR with language and group)."""
     from mixling.corpora.catalogue import load
-    from mixling.corpora.folder import write
+    from mixling.corpora.folder import write_folder
 
     corpus = load(name, split, path=path, skip_bad=skip_bad)
-    several = write(corpus, out, split or "train", parquet)
+    several = write_folder(corpus, out, split or "train", parquet)
     for line in corpus.skipped[:20]:
         typer.echo(f"skipped: {line}")
     typer.echo(
-        f"{out}: {corpus.questions.num_rows} questions, {corpus.passages.num_rows} passages"
+        f"{out}: {corpus.queries.num_rows} questions, {corpus.passages.num_rows} passages"
         + (f", {len(corpus.skipped)} bad rows skipped" if corpus.skipped else "")
     )
     if several:

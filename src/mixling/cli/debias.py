@@ -61,7 +61,7 @@ def run(
 ) -> None:
     """Take the language out of a retriever's vectors: fit a map, write the model with it. No training of the encoder."""
     from mixling.debiasing.debias import debias
-    from mixling.debiasing.files import debias_vectors, move_vectors
+    from mixling.debiasing.files import debias_vectors, transform_vectors
     from mixling.errors import MixlingError
 
     settings = {
@@ -87,7 +87,7 @@ def run(
         elif any(v is not None for v in settings.values()):
             raise MixlingError("--map takes a map as it is: leave out the settings of a method")
         else:
-            move_vectors(vectors, map_, out)
+            transform_vectors(vectors, map_, out)
         typer.echo(f"{out}: the map and the transformed vectors")
         return
     assert model is not None

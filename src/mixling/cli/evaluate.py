@@ -54,7 +54,7 @@ def run(
     """Measure retrievers in one language, across languages and in the pool."""
     from mixling.errors import MixlingError
     from mixling.reports.evaluate import evaluate_all
-    from mixling.reports.terminal import show
+    from mixling.reports.terminal import print_results
 
     if trec and out is None:
         raise MixlingError("--trec writes files: say where with --out DIR")
@@ -72,6 +72,6 @@ def run(
         trust_remote_code=trust_remote_code,
         skip_bad=skip_bad,
     )
-    show(results)
+    print_results(results)
     if out is not None:
         typer.echo(f"{out / 'report.html'}")

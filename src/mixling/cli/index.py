@@ -51,7 +51,7 @@ def run(
 ) -> None:
     """Put documents into a store; what is there and unchanged is not encoded again."""
     from mixling.corpora.values import TITLES
-    from mixling.searching.documents import KINDS, named
+    from mixling.searching.documents import SUFFIXES, named
     from mixling.searching.index import index
 
     among = [x for part in languages or [] for x in part.split(",")] or None
@@ -71,7 +71,7 @@ def run(
     for line in made["skipped"][:20]:
         typer.echo(f"skipped: {line}")
     if made["left_out"]:
-        typer.echo(f"left out: {named(made['left_out'])} ({', '.join(KINDS)} are read)")
+        typer.echo(f"left out: {named(made['left_out'])} ({', '.join(SUFFIXES)} are read)")
     typer.echo(
         f"{made['documents']:,} documents ({made['unchanged']:,} unchanged, {made['gone']:,} gone, "
         f"{len(made['skipped']):,} skipped, {sum(made['left_out'].values()):,} left out), {made['passages']:,} passages in {len(made['languages'])} languages: {store}"

@@ -35,9 +35,9 @@ def run(
     trust_remote_code: Trust = False,
 ) -> None:
     """Cut passages into sentences, find the one that answers, and write the source so: a folder that training reads."""
-    from mixling.preparation.locate import locate
+    from mixling.preparation.locate import locate_answers
 
-    made = locate(
+    made = locate_answers(
         model,
         source,
         out,
@@ -45,7 +45,7 @@ def run(
         path=path,
         languages=language,
         negatives=negatives,
-        keep=keep,
+        max_relative_score=keep,
         margin=margin,
         precision=precision,
         trust_remote_code=trust_remote_code,

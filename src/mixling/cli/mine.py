@@ -31,9 +31,9 @@ def run(
     trust_remote_code: Trust = False,
 ) -> None:
     """Find hard negatives across languages and write the source with them: a folder that training reads."""
-    from mixling.preparation.mine import mine
+    from mixling.preparation.mine import mine_negatives
 
-    made = mine(
+    made = mine_negatives(
         model,
         source,
         out,
@@ -41,7 +41,7 @@ def run(
         path=path,
         languages=language,
         negatives=negatives,
-        keep=keep,
+        max_relative_score=keep,
         window=window or None,
         intruders=intruders,
         precision=precision,

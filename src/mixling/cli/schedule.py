@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from mixling.batches.schedule import Schedule
-    from mixling.training.pairs import Pairs
+    from mixling.training.pairs import PairTexts
 
 
 def run(
@@ -21,9 +21,9 @@ def run(
     import json
 
     from mixling.training.prepare import prepare
-    from mixling.training.reading import ingredients, read
+    from mixling.training.reading import ingredients, load_config
 
-    settings = read(config)
+    settings = load_config(config)
     runs = ingredients(settings) or [settings]
     for n, run in enumerate(runs, 1):
         _, schedule, pairs = prepare(run)
@@ -37,24 +37,24 @@ def run(
         _show(schedule, pairs, steps)
 
 
-def _show(schedule: Schedule, pairs: Pairs, steps: int) -> None:
+def _show(schedule: Schedule, pairs: PairTexts, steps: int) -> None:
     from collections import Counter
 
     kinds, languages, avoided = Counter[str](), Counter[tuple[str, str]](), 0.0
     real = padded = 0
     for step in range(steps):
         plan, row = schedule.plan(step), schedule.describe(step)
-        kinds[plan.kind] += 1
+        kinds[plan.batch_type] += 1
         languages.update((q, p) for q, p, _ in row["pairs"])
-        avoided += schedule.collisions_expected(plan)
+        avoided += schedule.expected_conflicts(plan)
         if step < 3:
             typer.echo(
-                f"step {step}, {plan.kind}: "
+                f"step {step}, {plan.batch_type}: "
                 + "  ".join(f"{q}-{p}" for q, p, _ in row["pairs"][:16])
                 + (" …" if len(row["pairs"]) > 16 else "")
             )
         batch = pairs.batch(plan)
-        for texts in (batch.questions, batch.passages):
+        for texts in (batch.queries, batch.passages):
             real += sum(map(len, texts))
             padded += max(map(len, texts)) * len(texts)
     for kind, n in sorted(kinds.items()):

@@ -54,9 +54,9 @@ def run(
             "say what to train and where to: mixling train CONFIG.toml --out DIR (--explain lists the settings), or "
             "mixling train --recipe balanced --out DIR"
         )
-    from mixling.training.processes import processes
+    from mixling.training.processes import rank_and_world_size
     from mixling.training.train import train
 
     model = train(settings, out, recipe=recipe, trust_remote_code=trust_remote_code)
-    if processes()[0] == 0:
+    if rank_and_world_size()[0] == 0:
         typer.echo(f"{model}")

@@ -13,7 +13,7 @@ from typing import Any
 from mixling.corpora import folder as own
 from mixling.corpora import hub, sample, squad
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.languages import tag
+from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source
 from mixling.corpora.sources.afriqa import AFRIQA, AFRIQA_HUMAN
 from mixling.corpora.sources.belebele import BELEBELE
@@ -40,7 +40,7 @@ SAMPLE = Source(
     "CC0-1.0",
     "this project",
     "always there",
-    lambda folder, split, skip_bad: sample.read(split),
+    lambda folder, split, skip_bad: sample.read_sample(split),
 )
 SOURCES = {
     s.name: s
@@ -70,18 +70,18 @@ SOURCES = {
 }
 
 
-def roots(given: str | Path | None = None) -> list[Path]:
+def data_folders(given: str | Path | None = None) -> list[Path]:
     """Folders in which named sets are looked for, in order."""
     folders = [given, os.environ.get("MIXLING_DATA"), "data", "../shared/data"]
     return [Path(f) for f in folders if f]
 
 
-def located(name: str, root: str | Path | None = None) -> Path | None:
+def find_source(name: str, root: str | Path | None = None) -> Path | None:
     """Where a named set lies on this machine, or None."""
     source = SOURCES[name]
     if source.where is None:
         return sample.FOLDER
-    return next((r / source.where for r in roots(root) if (r / source.where).is_dir()), None)
+    return next((r / source.where for r in data_folders(root) if (r / source.where).is_dir()), None)
 
 
 def load(
@@ -90,7 +90,7 @@ def load(
     *,
     path: str | Path | None = None,
     languages: list[str] | None = None,
-    question_languages: list[str] | None = None,
+    query_languages: list[str] | None = None,
     language: str | None = None,
     hub_name: str | None = None,
     columns: dict[str, str] | None = None,
@@ -103,7 +103,7 @@ def load(
     `hub_name` and `columns`) a Hugging Face data set. Raises MixlingError saying what is missing.
     """
     if hub_name is not None:
-        corpus = hub.read(
+        corpus = hub.read_hub(
             hub_name,
             columns or {},
             name,
@@ -119,9 +119,9 @@ def load(
     else:
         choose(name, SOURCES, "source")
         raise AssertionError
-    if languages is None and question_languages is None:
+    if languages is None and query_languages is None:
         return corpus
-    return _only(corpus, languages, question_languages)
+    return _only(corpus, languages, query_languages)
 
 
 def _own(path: Path) -> bool:
@@ -131,20 +131,20 @@ def _own(path: Path) -> bool:
 
 def _named(source: Source, split: str | None, path: Any, skip_bad: bool, root: Any) -> Corpus:
     split = choose(split or source.splits[0], source.splits, f"split of {source.name}")
-    folder = Path(path) if path is not None else located(source.name, root)
+    folder = Path(path) if path is not None else find_source(source.name, root)
     if folder is not None:
         if not folder.is_dir():
             raise MixlingError(f"{folder}: no such folder (source {source.name}); check `path`")
         if _own(folder):
-            return own.read(folder, source.name, split, None, skip_bad)
+            return own.read_folder(folder, source.name, split, None, skip_bad)
         return source.read(folder, split, skip_bad)
     if source.hub is not None:
         return _from_hub(source, split, skip_bad)
-    by_hand = f"get {source.get}, put it into a folder '{source.where}', and set MIXLING_DATA to the folder above it"
+    by_hand = f"get {source.how_to_get}, put it into a folder '{source.where}', and set MIXLING_DATA to the folder above it"
     if source.repositories:
-        return source.read(hub.fetch(source.repositories, source.name), split, skip_bad)
+        return source.read(hub.fetch_repositories(source.repositories, source.name), split, skip_bad)
     if source.archive:
-        return source.read(hub.unpacked(*source.archive, source.name, by_hand), split, skip_bad)
+        return source.read(hub.fetch_archive(*source.archive, source.name, by_hand), split, skip_bad)
     raise MixlingError(f"source '{source.name}' is not on this machine: {by_hand}")
 
 
@@ -153,7 +153,7 @@ def _from_hub(source: Source, split: str, skip_bad: bool) -> Corpus:
     assert source.hub is not None
     rows = {"id": "id", "question": "question", "passage": "context", "question_group": "id"}
     names = {"dev": "validation"}
-    return hub.read(
+    return hub.read_hub(
         source.hub, rows, source.name, names.get(split, split), source.languages[0], skip_bad=skip_bad
     )
 
@@ -162,16 +162,16 @@ def _path(name: str, path: Path, split: str | None, language: str | None, skip_b
     if path.is_file():
         if language is None:
             raise MixlingError(f'{path}: say its language (language = "en" in the source\'s table)')
-        return squad.read([(path, language, language)], name, skip_bad)
+        return squad.read_squad([(path, language, language)], name, skip_bad)
     if not path.is_dir():
         raise MixlingError(f"{path}: no such file or folder (source {name}); check `path`")
-    return own.read(path, Path(name).name, split, language, skip_bad)
+    return own.read_folder(path, Path(name).name, split, language, skip_bad)
 
 
 def _only(corpus: Corpus, languages: list[str] | None, asked: list[str] | None) -> Corpus:
     there = corpus.languages()
-    both = [None if x is None else [tag(one) for one in x] for x in (languages, asked)]
+    both = [None if x is None else [language_tag(one) for one in x] for x in (languages, asked)]
     for code in [*(both[0] or []), *(both[1] or [])]:
         if code not in there:
             raise MixlingError(f"source '{corpus.name}' has no language '{code}'; it has {', '.join(there)}")
-    return corpus.select(languages=both[0], question_languages=both[1])
+    return corpus.select(languages=both[0], query_languages=both[1])

@@ -20,7 +20,7 @@ from mixling.corpora.values import titled
 from mixling.errors import MixlingError
 
 SPAN = pa.list_(pa.struct([("start", pa.int32()), ("end", pa.int32())]))
-QUESTIONS = pa.schema([(n, pa.string()) for n in ("id", "text", "language", "group")])
+QUERIES = pa.schema([(n, pa.string()) for n in ("id", "text", "language", "group")])
 PASSAGES = pa.schema(
     [*[(n, pa.string()) for n in ("id", "text", "language", "group", "title")], ("sentences", SPAN)]
 )
@@ -48,7 +48,7 @@ class Corpus:
     """
 
     name: str
-    questions: pa.Table
+    queries: pa.Table
     passages: pa.Table
     links: pa.Table
     skipped: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class Corpus:
 
     def languages(self) -> list[str]:
         """Languages of questions and passages together, sorted."""
-        both = set(self.questions["language"].unique().to_pylist())
+        both = set(self.queries["language"].unique().to_pylist())
         return sorted(both | set(self.passages["language"].unique().to_pylist()))
 
     def fingerprint(self) -> str:
@@ -65,7 +65,7 @@ class Corpus:
         graded = bool(pc.any(pc.not_equal(self.links["grade"], 1)).as_py())
         links = self.links if graded else self.links.drop_columns(["grade"])
         more = [self.negatives] if self.negatives.num_rows else []
-        for table in (self.questions, self.passages, links, *more):
+        for table in (self.queries, self.passages, links, *more):
             for row in table.to_batches(max_chunksize=65536):
                 digest.update(repr(row.to_pydict()).encode())
         return digest.hexdigest()
@@ -74,36 +74,36 @@ class Corpus:
         self,
         languages: Iterable[str] | None = None,
         passage_groups: Iterable[str] | None = None,
-        question_languages: Iterable[str] | None = None,
+        query_languages: Iterable[str] | None = None,
     ) -> Corpus:
         """The part in some languages, or on some passage groups (with the questions linked to them); of the questions
         those in `question_languages` alone."""
         keep_p = np.ones(self.passages.num_rows, bool)
-        keep_q = np.ones(self.questions.num_rows, bool)
+        keep_q = np.ones(self.queries.num_rows, bool)
         if languages is not None:
             wanted = pa.array(sorted(set(languages)), pa.string())
             keep_p &= pc.is_in(self.passages["language"], wanted).to_numpy()
-            keep_q &= pc.is_in(self.questions["language"], wanted).to_numpy()
-        if question_languages is not None:
-            wanted = pa.array(sorted(set(question_languages)), pa.string())
-            keep_q &= pc.is_in(self.questions["language"], wanted).to_numpy()
+            keep_q &= pc.is_in(self.queries["language"], wanted).to_numpy()
+        if query_languages is not None:
+            wanted = pa.array(sorted(set(query_languages)), pa.string())
+            keep_q &= pc.is_in(self.queries["language"], wanted).to_numpy()
         if passage_groups is not None:
             wanted = pa.array(sorted(set(passage_groups)), pa.string())
             keep_p &= pc.is_in(self.passages["group"], wanted).to_numpy()
         links = self.links.filter(pa.array(keep_p[self.links["passage"].to_numpy()]))
-        keep_q &= pc.is_in(self.questions["group"], links["group"].unique()).to_numpy()
+        keep_q &= pc.is_in(self.queries["group"], links["group"].unique()).to_numpy()
         row = np.cumsum(keep_p) - 1
         links = links.set_column(1, "passage", pa.array(row[links["passage"].to_numpy()], pa.int64()))
         return replace(
             self,
-            questions=self.questions.filter(pa.array(keep_q)),
+            questions=self.queries.filter(pa.array(keep_q)),
             passages=self.passages.filter(pa.array(keep_p)),
             links=links,
-            negatives=_kept(self.negatives, keep_q, keep_p),
+            negatives=_remap_negatives(self.negatives, keep_q, keep_p),
         )
 
 
-def _kept(negatives: pa.Table, questions: np.ndarray, passages: np.ndarray) -> pa.Table:
+def _remap_negatives(negatives: pa.Table, questions: np.ndarray, passages: np.ndarray) -> pa.Table:
     """Negatives between rows that stay, by their new numbers. questions, passages: bool, which rows stay."""
     q, p = (negatives[c].to_numpy() for c in ("question", "passage"))
     both = questions[q] & passages[p]
@@ -128,7 +128,7 @@ def own_ids(texts: pa.Table, letter: str) -> list[str]:
     return found
 
 
-class Builder:
+class CorpusBuilder:
     """Takes rows one by one from a reader; the same text given twice is kept once."""
 
     def __init__(self, name: str):
@@ -140,7 +140,7 @@ class Builder:
         self.links: dict[tuple[str, int], tuple[int | None, int | None, int]] = {}
         self.negatives: dict[tuple[int, int], None] = {}
 
-    def question(self, key: str, text: str, language: str, group: str) -> None:
+    def add_query(self, key: str, text: str, language: str, group: str) -> None:
         """A question of a group in a language; a second one under the same key and language is the first. Raises MixlingError
         where it says something else: which of the two a pair means cannot be known."""
         row = self.q.setdefault((key, language), len(self.questions))
@@ -149,7 +149,7 @@ class Builder:
         elif self.questions[row][1] != text:
             raise self._twice("questions", key, self.questions[row][1], text)
 
-    def passage(
+    def add_passage(
         self,
         key: str,
         text: str,
@@ -175,7 +175,7 @@ class Builder:
             f"{self.name}: two {what} have the id '{key}': '{one[:40]}' and '{other[:40]}'; give each its own"
         )
 
-    def link(
+    def add_link(
         self, group: str, passage: int, start: int | None = None, end: int | None = None, grade: int = 1
     ) -> None:
         """Join a question group to a passage; the answer's place is kept if any file knows it, and the highest grade."""
@@ -185,7 +185,7 @@ class Builder:
             known, most = known if before[0] is None else before[:2], max(grade, before[2])
         self.links[group, passage] = (*known, most)
 
-    def negative(self, key: str, language: str, passage: int) -> None:
+    def add_negative(self, key: str, language: str, passage: int) -> None:
         """A passage that looks right for a question (its key and language) and is not."""
         self.negatives[self.q[key, language], passage] = None
 
@@ -204,7 +204,7 @@ class Builder:
         ln = list(zip(*n, strict=True))
         return Corpus(
             self.name,
-            pa.table([pa.array(c, f.type) for c, f in zip(q, QUESTIONS, strict=True)], schema=QUESTIONS),
+            pa.table([pa.array(c, f.type) for c, f in zip(q, QUERIES, strict=True)], schema=QUERIES),
             pa.table([pa.array(c, f.type) for c, f in zip(p, PASSAGES, strict=True)], schema=PASSAGES),
             pa.table([pa.array(c, f.type) for c, f in zip(ln, LINKS, strict=True)], schema=LINKS),
             tuple(str(s) for s in skipped),
@@ -217,7 +217,7 @@ class Builder:
         """Passages that share a question are one group, named after its smallest question group."""
         names = sorted({g for g, _ in self.links})
         of = {g: i for i, g in enumerate(names)}
-        label = connected(
+        label = connected_components(
             np.array([of[g] for g, _ in self.links]),
             np.array([i for _, i in self.links]),
             len(names),
@@ -229,7 +229,7 @@ class Builder:
         return [first.get(int(c), f"alone-{i}") for i, c in enumerate(label[len(names) :])]
 
 
-def connected(left: np.ndarray, right: np.ndarray, n_left: int, n_right: int) -> np.ndarray:
+def connected_components(left: np.ndarray, right: np.ndarray, n_left: int, n_right: int) -> np.ndarray:
     """Connected components of a bipartite graph. left, right: int [edges]; returns int32 [n_left + n_right]."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components

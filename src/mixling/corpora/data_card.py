@@ -24,7 +24,7 @@ corpus = load_dataset("path/to/this/folder", "corpus", split="train")
 """
 
 
-def card(corpus: Corpus, files: dict[str, str]) -> str:
+def data_card(corpus: Corpus, files: dict[str, str]) -> str:
     """README.md of a folder. files: of corpus and queries their file; `datasets` reads one format a folder, so the tables of
     links beside them are not named."""
     from huggingface_hub import DatasetCardData
@@ -36,7 +36,7 @@ def card(corpus: Corpus, files: dict[str, str]) -> str:
         tags=["mixling"],
         configs=[{"config_name": part, "data_files": path} for part, path in files.items()],
     )
-    asked, read = (Counter(t["language"].to_pylist()) for t in (corpus.questions, corpus.passages))
+    asked, read = (Counter(t["language"].to_pylist()) for t in (corpus.queries, corpus.passages))
     rows = [f"| {x} | {asked[x]:,} | {read[x]:,} |" for x in languages]
     body = _BODY.format(name=corpus.name, n=len(languages), rows="\n".join(rows))
     return f"---\n{data.to_yaml()}\n---\n\n{body}"

@@ -25,7 +25,7 @@ ALWAYS, RATIO = 8 << 20, 50  # bytes that packed data may become, and each byte 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def text_of(path: Path) -> str:
+def read_text(path: Path) -> str:
     """The whole of a UTF-8 file, unpacked if it is gzipped."""
     if not path.exists():
         raise MixlingError(
@@ -60,7 +60,7 @@ def decoded(raw: bytes, path: Path, line: int = 1) -> str:
 
 def lines_of(path: Path) -> Iterator[tuple[int, str]]:
     """Number and text of each line of a table that is not empty, without its line break (LF or CRLF)."""
-    for number, text in enumerate(io.StringIO(text_of(path)), 1):
+    for number, text in enumerate(io.StringIO(read_text(path)), 1):
         if text.strip():
             yield number, text.rstrip("\r\n")
 
@@ -73,7 +73,7 @@ def _bounded(path: Path, size: int, most: int) -> None:
         )
 
 
-def halved(text: str, content: Any) -> bool:
+def has_lone_surrogate(text: str, content: Any) -> bool:
     """Whether JSON holds half a character: a lone surrogate as \\ud83d, which no UTF-8 text can hold."""
     if _SURROGATE.search(text) is None:
         return False
@@ -84,7 +84,7 @@ def halved(text: str, content: Any) -> bool:
     return False
 
 
-def whole(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """A text without half characters, which some PDFs and names of files have: they become question marks."""
     return text.encode("utf-8", "replace").decode()
 
@@ -94,12 +94,12 @@ def _half(path: Path, line: int, found: Any) -> BadRow:
     return BadRow(path, line, "text", found, expected, "write the text anew as UTF-8")
 
 
-def json_of(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     """A JSON file's content."""
-    text = text_of(path)
+    text = read_text(path)
     try:
         content = json.loads(text)
-        if halved(text, content):
+        if has_lone_surrogate(text, content):
             raise _half(path, 1, text[:20])
         return content
     except RecursionError:
@@ -115,7 +115,7 @@ def json_of(path: Path) -> Any:
         ) from None
 
 
-def raw_lines(path: Path) -> Iterator[bytes]:
+def read_lines(path: Path) -> Iterator[bytes]:
     """The lines of a file, unpacked if it is gzipped, in the memory of one: no line is longer than LONGEST."""
     if not path.exists():
         raise MixlingError(
@@ -138,9 +138,9 @@ def raw_lines(path: Path) -> Iterator[bytes]:
             raise MixlingError(f"{path}: cannot be read ({error}); fetch it again") from None
 
 
-def json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
+def read_json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
     """Line number and object of each line that is not empty."""
-    for number, raw in enumerate(raw_lines(path), 1):
+    for number, raw in enumerate(read_lines(path), 1):
         if not raw.strip():
             continue
         try:
@@ -159,7 +159,7 @@ def json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
         if not isinstance(row, dict):
             skipped(BadRow(path, number, "json", row, "a JSON object", 'write {"_id": …, "text": …}'))
             continue
-        if halved(text, row):
+        if has_lone_surrogate(text, row):
             skipped(_half(path, number, text[:40]))
             continue
         yield number, row
@@ -203,7 +203,7 @@ def facts(raw: bytes, where: Path | str, needed: Mapping[str, type | tuple[type,
     return content
 
 
-def parquet_file(path: Path) -> pq.ParquetFile:
+def open_parquet(path: Path) -> pq.ParquetFile:
     """A Parquet file to be read by parts. Raises MixlingError."""
     if not path.is_file():
         raise MixlingError(
@@ -215,10 +215,10 @@ def parquet_file(path: Path) -> pq.ParquetFile:
         raise MixlingError(f"{path}: not a Parquet file ({error}); fetch or write it again") from None
 
 
-def parquet(path: Path, columns: Iterable[str] = ()) -> pa.Table:
+def read_parquet(path: Path, columns: Iterable[str] = ()) -> pa.Table:
     """A Parquet file that has some columns (and maybe others). Raises MixlingError."""
     with readable(path):
-        table = parquet_file(path).read()
+        table = open_parquet(path).read()
     wanted = list(columns)
     for column in wanted:
         if column not in table.column_names:
@@ -241,7 +241,7 @@ def text_field(row: Any, field: str, path: Path | str, line: int | str) -> str:
     return value
 
 
-def objects(
+def iter_objects(
     found: Any, field: str, path: Path | str, line: int | str, skipped: Skipped
 ) -> Iterator[tuple[int, dict]]:
     """Number, from 0, and object of each entry of a list that stands at a field; what is no object is skipped."""
@@ -273,17 +273,17 @@ def read_array(path: Path) -> np.ndarray:
         return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
-def claim(
-    folder: Path, job: dict[str, Any], name: str = "job.json", older: Callable[[dict], dict] | None = None
+def open_run_dir(
+    folder: Path, job: dict[str, Any], name: str = "job.json", migrate: Callable[[dict], dict] | None = None
 ) -> bool:
     """Begin a job in a folder, or see that the folder holds this very job, which then goes on: whether it begins. older: reads a
     job that an earlier version wrote, with what it lacks. Raises MixlingError."""
     path, job = folder / name, json.loads(json.dumps(job))
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
-        before = before if older is None else older(before)
+        before = before if migrate is None else migrate(before)
         # a job that nobody has migrated may lack what newer versions keep
-        known = before if older is None else {**before, **job}
+        known = before if migrate is None else {**before, **job}
         wrong = [k for k in known if before.get(k) != job.get(k)]
         if wrong:
             raise MixlingError(
@@ -307,7 +307,7 @@ def _not_known(folder: Path, before: dict[str, Any], job: dict[str, Any]) -> Non
         )
 
 
-def finished(report: Path, job: dict[str, Any], what: str) -> dict[str, Any] | None:
+def finished_report(report: Path, job: dict[str, Any], what: str) -> dict[str, Any] | None:
     """The report of a job that is done, None where its folder is not there yet. Raises MixlingError where the folder holds
     something else. what: "mined", "translated"."""
     folder = report.parent
@@ -325,7 +325,7 @@ def finished(report: Path, job: dict[str, Any], what: str) -> dict[str, Any] | N
     return None
 
 
-def find(folder: Path, *names: str) -> Path | None:
+def find_file(folder: Path, *names: str) -> Path | None:
     """The first of `names` in `folder`, plain or with .gz, in upper or lower case."""
     there = {p.name.lower(): p for p in sorted(folder.iterdir(), reverse=True)} if folder.is_dir() else {}
     for name in names:

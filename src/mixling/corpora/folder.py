@@ -18,10 +18,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixling.corpora.corpus import Builder, Corpus, own_ids
-from mixling.corpora.data_card import card
-from mixling.corpora.files import find, lines_of, text_field
-from mixling.corpora.languages import said, tag, tag_field
+from mixling.corpora.corpus import CorpusBuilder, Corpus, own_ids
+from mixling.corpora.data_card import data_card
+from mixling.corpora.files import find_file, lines_of, text_field
+from mixling.corpora.languages import said, language_tag, language_field
 from mixling.corpora.tables import ROWS, find_rows, rows, suffix
 from mixling.corpora.values import grade, id_text, passage_text, value_text
 from mixling.disk import new_folder
@@ -33,7 +33,7 @@ _IDS = ("query-id", "corpus-id")
 _HEADERS = ("query-id", "queryid", "query", "qid")
 
 
-def read(
+def read_folder(
     folder: Path,
     name: str | None = None,
     split: str | None = None,
@@ -41,8 +41,8 @@ def read(
     skip_bad: bool = False,
 ) -> Corpus:
     """The corpus of a folder; `split` names the qrels file (default: the only one, or train)."""
-    builder, skipped = Builder(name or folder.name), Skipped(skip_bad)
-    fallback = tag(language) if language else None
+    builder, skipped = CorpusBuilder(name or folder.name), Skipped(skip_bad)
+    fallback = language_tag(language) if language else None
     passages: dict[str, int] = {}
     groups: dict[str, str] = {}
     languages: dict[str, str] = {}
@@ -54,7 +54,7 @@ def read(
             code = _language(row, fallback, path, line)
             text, title = passage_text(row, path, line)
             group = value_text(row.get("group"), "group", path, line) or key
-            passages[key] = builder.passage(key, text, code, group, title)
+            passages[key] = builder.add_passage(key, text, code, group, title)
         except BadRow as bad:
             skipped(bad)
     passages = {key: row for key, row in passages.items() if key not in twice}
@@ -64,7 +64,7 @@ def read(
             key = _id(row, path, line, groups, twice)
             code = _language(row, fallback, path, line)
             group = value_text(row.get("group"), "group", path, line) or key
-            builder.question(key, text_field(row, "text", path, line), code, group)
+            builder.add_query(key, text_field(row, "text", path, line), code, group)
             groups[key], languages[key] = group, code
         except BadRow as bad:
             skipped(bad)
@@ -91,15 +91,15 @@ def read(
         if score > 0 and known(path, line, query, passage):
             pair = (groups[query], passages[passage])
             start, end = spans.get(pair, (None, None))
-            builder.link(*pair, start, end, score)
+            builder.add_link(*pair, start, end, score)
     for path, line, (query, passage) in _lines(folder, "negatives", wanted, (), skipped):
         if known(path, line, query, passage):
-            builder.negative(query, languages[query], passages[passage])
+            builder.add_negative(query, languages[query], passages[passage])
     several = len(splits(folder)) > 1
     return (_linked(builder) if several else builder).build(skipped.rows)
 
 
-def write(
+def write_folder(
     corpus: Corpus,
     folder: Path,
     split: str = "train",
@@ -111,7 +111,7 @@ def write(
     their language before them."""
     if folder.exists():
         raise MixlingError(f"{folder}: exists already; choose another folder or remove it")
-    ids, qids = (own_ids(t, letter) for t, letter in ((corpus.passages, "p"), (corpus.questions, "q")))
+    ids, qids = (own_ids(t, letter) for t, letter in ((corpus.passages, "p"), (corpus.queries, "q")))
     for key in (*ids, *qids):
         if any(c in key for c in "\t\r\n"):
             raise MixlingError(
@@ -121,7 +121,7 @@ def write(
         _write_into(temporary, corpus, ids, qids, split, parquet, more or {})
     return sum(
         new == f"{language}:{old}"
-        for table, names in ((corpus.passages, ids), (corpus.questions, qids))
+        for table, names in ((corpus.passages, ids), (corpus.queries, qids))
         for new, old, language in zip(
             names, table["id"].to_pylist(), table["language"].to_pylist(), strict=True
         )
@@ -144,7 +144,7 @@ def _write_into(
         "corpus": corpus.passages.select(["text", "language", "group", "title"]).add_column(
             0, "_id", pa.array(ids)
         ),
-        "queries": corpus.questions.select(["text", "language", "group"]).add_column(
+        "queries": corpus.queries.select(["text", "language", "group"]).add_column(
             0, "_id", pa.array(qids)
         ),
     }
@@ -157,7 +157,7 @@ def _write_into(
             lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             (temporary / files[kind]).write_text(lines, encoding="utf-8")
     members: dict[str, list[str]] = {}
-    for key, group in zip(qids, corpus.questions["group"].to_pylist(), strict=True):
+    for key, group in zip(qids, corpus.queries["group"].to_pylist(), strict=True):
         members.setdefault(group, []).append(key)
     links = corpus.links.to_pylist()
     _table(
@@ -178,7 +178,7 @@ def _write_into(
     if corpus.negatives.num_rows:
         wrong = zip(*(corpus.negatives[c].to_pylist() for c in ("question", "passage")), strict=True)
         _table(temporary / "negatives" / f"{split}.tsv", (), ((qids[q], ids[p]) for q, p in wrong))
-    for name, text in {"README.md": card(corpus, files), **more}.items():
+    for name, text in {"README.md": data_card(corpus, files), **more}.items():
         (temporary / name).write_text(text, encoding="utf-8")
 
 
@@ -217,7 +217,7 @@ def _language(row: dict, fallback: str | None, path: Path, line: int) -> str:
             "a BCP-47 tag",
             "add the column, or give `language` for all rows",
         )
-    return tag_field(written, "language", path, line)
+    return language_field(written, "language", path, line)
 
 
 def splits(folder: Path) -> dict[str, Path]:
@@ -252,7 +252,7 @@ def _split(folder: Path, split: str | None) -> str:
 
 
 def _table_of(folder: Path, kind: str, split: str) -> Path | None:
-    return find(folder / kind, *(f"{split}{end}" for end in _TABLES))
+    return find_file(folder / kind, *(f"{split}{end}" for end in _TABLES))
 
 
 def qrels(path: Path | None, skipped: Skipped) -> Iterator[tuple[Path, int, str, str, int]]:
@@ -314,7 +314,7 @@ def _lines(
         yield path, line, (parts[0], parts[1], *numbers)
 
 
-def _linked(builder: Builder) -> Builder:
+def _linked(builder: CorpusBuilder) -> CorpusBuilder:
     """Leave out questions of other splits: those whose group has no passage in this one."""
     linked = {group for group, _ in builder.links}
     kept = [i for i, q in enumerate(builder.questions) if q[3] in linked]

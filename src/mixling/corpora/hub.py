@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.corpus import CorpusBuilder, Corpus
 from mixling.corpora.files import text_field
-from mixling.corpora.languages import said, tag_field
+from mixling.corpora.languages import said, language_field
 from mixling.corpora.values import id_text, missing, passage_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 from mixling.machine import cache_folder
@@ -39,7 +39,7 @@ COLUMNS = (
 )
 
 
-def read(
+def read_hub(
     hub: str,
     columns: dict[str, str],
     name: str | None = None,
@@ -56,7 +56,7 @@ def read(
     for key in ("question", "passage"):
         if key not in columns:
             raise MixlingError(f"{name}: columns.{key} is missing; say which column holds the {key}")
-    rows = rows_of(hub, name, split, path)
+    rows = hub_rows(hub, name, split, path)
     for key, column in columns.items():
         if column not in rows.column_names:
             raise MixlingError(
@@ -65,7 +65,7 @@ def read(
     return _build(rows, columns, name, language, Skipped(skip_bad))
 
 
-def rows_of(hub: str, name: str, split: str, path: str | None = None, config: str | None = None) -> Any:
+def hub_rows(hub: str, name: str, split: str, path: str | None = None, config: str | None = None) -> Any:
     """A split of a data set, through the `datasets` library."""
     import datasets
 
@@ -80,7 +80,7 @@ def rows_of(hub: str, name: str, split: str, path: str | None = None, config: st
         ) from None
 
 
-def fetch(repositories: Sequence[str], name: str) -> Path:
+def fetch_repositories(repositories: Sequence[str], name: str) -> Path:
     """The files of data sets of the hub, in one folder of the cache; what is there already is not fetched again."""
     from huggingface_hub import snapshot_download
 
@@ -99,7 +99,7 @@ def fetch(repositories: Sequence[str], name: str) -> Path:
     return folder
 
 
-def unpacked(address: str, inside: str, name: str, by_hand: str) -> Path:
+def fetch_archive(address: str, inside: str, name: str, by_hand: str) -> Path:
     """A folder of a published archive, fetched and unpacked once into the cache. by_hand: what to do where it cannot be had."""
     import datasets
 
@@ -118,14 +118,14 @@ def unpacked(address: str, inside: str, name: str, by_hand: str) -> Path:
 
 
 def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, skipped: Skipped) -> Corpus:
-    builder = Builder(name)
+    builder = CorpusBuilder(name)
     for number, row in enumerate(rows, 1):
         got = {key: row[column] for key, column in columns.items()}
         try:
             asked = text_field(row, columns["question"], name, number)
             text, title = passage_text(row, name, number, columns["passage"], columns.get("title"))
             ql, pl = (
-                tag_field(
+                language_field(
                     said(got.get(f"{side}_language"), got.get("language"), language),
                     f"{side}_language",
                     name,
@@ -141,10 +141,10 @@ def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, 
         except BadRow as bad:
             skipped(bad)
             continue
-        builder.question(key, asked, ql, group)
-        builder.link(group, builder.passage(text, text, pl, group_p, title))
+        builder.add_query(key, asked, ql, group)
+        builder.add_link(group, builder.add_passage(text, text, pl, group_p, title))
         for other in wrong:
-            builder.negative(key, ql, builder.passage(other, other, pl))
+            builder.add_negative(key, ql, builder.add_passage(other, other, pl))
     return builder.build(skipped.rows)
 
 

@@ -34,7 +34,7 @@ _LOCALE = re.compile(r"([A-Za-z]{2,3}(?:[_-][A-Za-z0-9]+)*)(?:\.[\w-]+)?(?:@(\w+
 _NAME = re.compile(r"([^(（\[-]+?)\s*[(（\[-]([^)）\]-]+)[)）\]]?")
 
 
-def tag(written: str) -> str:
+def language_tag(written: str) -> str:
     """The BCP-47 tag of a language as people write it. Raises MixlingError when it is none."""
     try:
         if not isinstance(written, str) or len(written) > LONGEST_NAME:
@@ -158,24 +158,24 @@ def said(*fields: Any) -> Any:
 
 def base(code: str) -> str:
     """The language of a tag without script and territory: zh-Hant -> zh."""
-    return tag(code).partition("-")[0]
+    return language_tag(code).partition("-")[0]
 
 
 def script(code: str) -> str:
     """The script of a tag, ISO 15924: sw -> Latn, zh -> Hans, sr-Latn -> Latn."""
-    return _script(tag(code)) or "Zyyy"
+    return _script(language_tag(code)) or "Zyyy"
 
 
 def nearest(code: str, known: Iterable[str]) -> str | None:
     """Which of some tags, as they stand there, a language is: the same tag, else one of its language, its script first."""
     known = list(known)
-    same = [x for x in known if tag(x) == tag(code)]
+    same = [x for x in known if language_tag(x) == language_tag(code)]
     near = [x for x in known if base(x) == base(code)]
     near.sort(key=lambda x: (script(x) != script(code), x))
     return next(iter([*same, *near]), None)
 
 
-def tag_field(
+def language_field(
     written: Any,
     field: str,
     path: Path | str,
@@ -184,13 +184,13 @@ def tag_field(
 ) -> str:
     """The tag of what stands in a field. Raises BadRow."""
     try:
-        return tag(written)
+        return language_tag(written)
     except MixlingError:
         raise BadRow(path, line, field, written, "a BCP-47 tag", fix) from None
 
 
 @cache
-def name(code: str) -> str:
+def language_name(code: str) -> str:
     """The English name of a language, for people: `sw` -> Swahili."""
     from langcodes import Language
 

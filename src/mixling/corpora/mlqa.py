@@ -16,7 +16,7 @@ from mixling.errors import MixlingError
 _NAME = re.compile(r"context-([a-z]+)-question-([a-z]+)\.json")
 
 
-def read(folder: Path, name: str = "mlqa", skip_bad: bool = False) -> Corpus:
+def read_mlqa(folder: Path, name: str = "mlqa", skip_bad: bool = False) -> Corpus:
     """A corpus from every file of a folder that is named so."""
     files = []
     for path in sorted(folder.glob("*context-*-question-*.json*")):
@@ -25,4 +25,4 @@ def read(folder: Path, name: str = "mlqa", skip_bad: bool = False) -> Corpus:
             files.append((path, match[2], match[1]))
     if not files:
         raise MixlingError(f"{folder}: no file named …-context-X-question-Y.json; unpack MLQA there")
-    return squad.read(files, name, skip_bad)
+    return squad.read_squad(files, name, skip_bad)

@@ -9,25 +9,25 @@ from __future__ import annotations
 
 from functools import cache
 
-from mixling.corpora.source import codes
+from mixling.corpora.source import parse_languages
 
 LEVELS = {
-    "high": codes(
+    "high": parse_languages(
         "ar bg ca cs da de el en es fa fi fr he hi hr hu id it ja ko lt nb nl no pl pt ro ru sk sl sv ta th tr uk vi zh "
         "zh-Hant"
     ),
-    "middle": codes(
+    "middle": parse_languages(
         "af az be bn et eu fil gl gu hy is ka kk km kn ky la lv mk ml mn mr ms ne si sq sr sw te tl ur"
     ),
-    "low": codes("am as br bs cy eo fy ga gd ha jv ku lo mg my om or pa ps sa sd so su ug uz xh yi"),
+    "low": parse_languages("am as br bs cy eo fy ga gd ha jv ku lo mg my om or pa ps sa sd so su ug uz xh yi"),
 }
-ORDER = (*LEVELS, "unseen")
+LEVEL_ORDER = (*LEVELS, "unseen")
 # written with the macrolanguage's tag, or as a variant of a language that is there
 _SAME = {"pt-BR": "pt", "es-419": "es", "nn": "no", "pbt-Arab": "ps", "fa-AF": "fa"}
 
 
 @cache
-def level(code: str) -> str:
+def resource_level(code: str) -> str:
     """One of ORDER."""
     code = _SAME.get(code, code)
     return next((name for name, there in LEVELS.items() if code in there), "unseen")

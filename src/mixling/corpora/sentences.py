@@ -11,7 +11,7 @@ import re
 _END = re.compile(r"[。！？।።]+[」』）]*\s*|[.!?؟…]+[\"'»”)\]]*(?:\s+(?![a-z0-9])|$)|\n+")
 
 
-def spans(text: str) -> list[tuple[int, int]]:
+def sentence_spans(text: str) -> list[tuple[int, int]]:
     """[start, end) of each sentence, without the space round it; together they hold every word."""
     found, start = [], 0
     for match in [*_END.finditer(text), None]:

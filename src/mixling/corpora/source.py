@@ -21,12 +21,12 @@ class Source:
     """
 
     name: str
-    about: str
+    description: str
     languages: tuple[str, ...]
     splits: tuple[str, ...]
-    licence: str
+    license: str
     citation: str
-    get: str
+    how_to_get: str
     read: Callable[[Path, str, bool], Corpus]
     where: str | None = None
     hub: str | None = None
@@ -43,6 +43,6 @@ class Source:
         return bool(self.hub or self.repositories or self.archive)
 
 
-def codes(text: str) -> tuple[str, ...]:
+def parse_languages(text: str) -> tuple[str, ...]:
     """Language codes with spaces between, as a tuple: for sets of many languages."""
     return tuple(text.split())

@@ -12,23 +12,23 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_of, objects
-from mixling.corpora.languages import tag
+from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.files import read_json, iter_objects
+from mixling.corpora.languages import language_tag
 from mixling.corpora.values import id_text
 from mixling.errors import BadRow, Skipped
 
 
-def read(files: Iterable[tuple[Path, str, str]], name: str, skip_bad: bool = False) -> Corpus:
+def read_squad(files: Iterable[tuple[Path, str, str]], name: str, skip_bad: bool = False) -> Corpus:
     """A corpus from files of (path, question language, passage language)."""
-    skipped, builder = Skipped(skip_bad), Builder(name)
+    skipped, builder = Skipped(skip_bad), CorpusBuilder(name)
     for path, question_language, passage_language in files:
-        add(builder, json_of(path), path, tag(question_language), tag(passage_language), skipped)
+        add_squad(builder, read_json(path), path, language_tag(question_language), language_tag(passage_language), skipped)
     return builder.build(skipped.rows)
 
 
-def add(
-    builder: Builder,
+def add_squad(
+    builder: CorpusBuilder,
     content: Any,
     path: Path | str,
     question_language: str,
@@ -45,8 +45,8 @@ def add(
             'SQuAD JSON: {"data": [{"paragraphs": […]}]}',
             "give another reader or file",
         )
-    for a, article in objects(content["data"], "data", path, 1, skipped):
-        for p, paragraph in objects(article.get("paragraphs", []), "paragraphs", path, f"data[{a}]", skipped):
+    for a, article in iter_objects(content["data"], "data", path, 1, skipped):
+        for p, paragraph in iter_objects(article.get("paragraphs", []), "paragraphs", path, f"data[{a}]", skipped):
             where = f"data[{a}].paragraphs[{p}]"
             context = paragraph.get("context")
             if not isinstance(context, str) or not context.strip():
@@ -67,13 +67,13 @@ def add(
                     )
                 )
                 continue
-            row = builder.passage(
+            row = builder.add_passage(
                 context,
                 context,
                 passage_language,
                 sentences=None if breaks is None else [(s, e) for s, e in breaks],
             )
-            for q, qa in objects(paragraph.get("qas", []), "qas", path, where, skipped):
+            for q, qa in iter_objects(paragraph.get("qas", []), "qas", path, where, skipped):
                 _question(builder, qa, context, row, question_language, path, f"{where}.qas[{q}]", skipped)
 
 
@@ -89,14 +89,14 @@ def questions(content: Any) -> Iterator[dict]:
     """The objects of a SQuAD document that hold its questions; `add` says what is no such object."""
     quiet = Skipped(True)
     found = content.get("data") if isinstance(content, dict) else None
-    for _, article in objects(found, "data", "", 1, quiet):
-        for _, paragraph in objects(article.get("paragraphs"), "paragraphs", "", 1, quiet):
-            for _, qa in objects(paragraph.get("qas"), "qas", "", 1, quiet):
+    for _, article in iter_objects(found, "data", "", 1, quiet):
+        for _, paragraph in iter_objects(article.get("paragraphs"), "paragraphs", "", 1, quiet):
+            for _, qa in iter_objects(paragraph.get("qas"), "qas", "", 1, quiet):
                 yield qa
 
 
 def _question(
-    builder: Builder,
+    builder: CorpusBuilder,
     qa: dict,
     context: str,
     row: int,
@@ -115,7 +115,7 @@ def _question(
         skipped(BadRow(path, where, "question", text, "the question's text", "fill it or leave it out"))
         return
     start = end = None
-    _, answer = next(objects(qa.get("answers") or [], "answers", path, where, skipped), (0, {}))
+    _, answer = next(iter_objects(qa.get("answers") or [], "answers", path, where, skipped), (0, {}))
     if answer.get("text"):
         start = answer.get("answer_start")
         if type(start) is not int or not 0 <= start < len(context):
@@ -124,5 +124,5 @@ def _question(
             )
             return
         end = min(start + len(str(answer["text"])), len(context))
-    builder.question(key, text, language, key)
-    builder.link(key, row, start, end)
+    builder.add_query(key, text, language, key)
+    builder.add_link(key, row, start, end)

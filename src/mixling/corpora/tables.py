@@ -10,14 +10,14 @@ from typing import Any
 from mixling.corpora.files import (
     LONGEST,
     decoded,
-    find,
-    json_lines,
-    json_of,
-    objects,
-    parquet_file,
-    raw_lines,
+    find_file,
+    read_json_lines,
+    read_json,
+    iter_objects,
+    open_parquet,
+    read_lines,
     readable,
-    text_of,
+    read_text,
 )
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -35,7 +35,7 @@ def suffix(path: Path) -> str:
 
 def find_rows(folder: Path, name: str) -> Path | None:
     """The file of rows that is called so in a folder. Raises MixlingError where there are two."""
-    found = [p for p in (find(folder, name + kind) for kind in ROWS) if p is not None]
+    found = [p for p in (find_file(folder, name + kind) for kind in ROWS) if p is not None]
     if len(found) > 1:
         raise MixlingError(
             f"{folder}: has {' and '.join(p.name for p in found)}; keep the one that is meant and remove the others"
@@ -47,7 +47,7 @@ def rows(path: Path, skipped: Skipped) -> Iterator[Row]:
     """Number and content of each row of a file: its line, its place in a list or table. Raises MixlingError."""
     kind = suffix(path)
     if kind in LINES:
-        yield from json_lines(path, skipped)
+        yield from read_json_lines(path, skipped)
     elif kind == ".parquet":
         yield from _parquet(path)
     elif kind == ".json":
@@ -59,7 +59,7 @@ def rows(path: Path, skipped: Skipped) -> Iterator[Row]:
 
 
 def _parquet(path: Path) -> Iterator[Row]:
-    number, batches = 0, parquet_file(path).iter_batches(1024)
+    number, batches = 0, open_parquet(path).iter_batches(1024)
     while True:
         with readable(path):
             batch = next(batches, None)
@@ -73,22 +73,22 @@ def _parquet(path: Path) -> Iterator[Row]:
 
 def _json(path: Path, skipped: Skipped) -> Iterator[Row]:
     """A list of objects, one in the field `data`, one object, or objects line by line (as many tools call JSON lines)."""
-    text = text_of(path).strip()
+    text = read_text(path).strip()
     first, _, rest = text.partition("\n")
     if rest.strip() and first.startswith("{") and first.rstrip().endswith("}"):
-        yield from json_lines(path, skipped)
+        yield from read_json_lines(path, skipped)
         return
-    content = json_of(path)
+    content = read_json(path)
     if isinstance(content, dict) and "data" not in content:
         content = [content]
     found = content["data"] if isinstance(content, dict) else content
-    yield from ((n + 1, row) for n, row in objects(found, "data", path, 1, skipped))
+    yield from ((n + 1, row) for n, row in iter_objects(found, "data", path, 1, skipped))
 
 
 def _csv(path: Path, delimiter: str, skipped: Skipped) -> Iterator[Row]:
     """The first line names the columns; a text with the delimiter, quotes or line breaks in it stands in quotes."""
     csv.field_size_limit(LONGEST)
-    lines = (decoded(raw, path, number) for number, raw in enumerate(raw_lines(path), 1))
+    lines = (decoded(raw, path, number) for number, raw in enumerate(read_lines(path), 1))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header: list[str] = []
     try:

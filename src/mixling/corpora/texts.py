@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.files import decoded, halved, parquet_file, readable
-from mixling.corpora.languages import said, tag_field
+from mixling.corpora.files import decoded, has_lone_surrogate, open_parquet, readable
+from mixling.corpora.languages import said, language_field
 from mixling.corpora.tables import LINES, Row, find_rows
 from mixling.corpora.values import first_text, passage_text, titled, value_text
 from mixling.errors import BadRow, MixlingError
@@ -56,7 +56,7 @@ class TextFile:
             ids.append(str(line - 1) if key is None else key)
             texts.append(titled(title, text))
             more["language"].append(
-                None if language is None else tag_field(language, "language", self.path, line)
+                None if language is None else language_field(language, "language", self.path, line)
             )
             more["group"].append(value_text(row.get("group"), "group", self.path, line))
             more["titled"].append(bool(title))
@@ -78,7 +78,7 @@ class TextFile:
             return {"text": text}
         try:
             row = json.loads(text)
-            if halved(text, row):
+            if has_lone_surrogate(text, row):
                 raise ValueError("a lone surrogate")
         except (ValueError, RecursionError) as error:
             fix = "mend the line, or save the file as UTF-8"
@@ -90,7 +90,7 @@ class TextFile:
         return row
 
 
-def text_file(path: str | Path, shard: int) -> TextFile:
+def open_text_file(path: str | Path, shard: int) -> TextFile:
     """Find the shards of a file, in one pass over its lines. Raises MixlingError."""
     path = Path(path)
     if path.is_dir():
@@ -106,7 +106,7 @@ def text_file(path: str | Path, shard: int) -> TextFile:
             f"{path}: found {kind}, expected .jsonl, .parquet, or .txt with a text a line; {fix}"
         )
     if kind == ".parquet":
-        count = parquet_file(path).metadata.num_rows
+        count = open_parquet(path).metadata.num_rows
         found = TextFile(path, count, shard, (*range(0, count, shard), count))
     else:
         found = _by_lines(path, shard)
@@ -130,7 +130,7 @@ def _by_lines(path: Path, shard: int) -> TextFile:
 
 
 def _parquet_rows(path: Path, begin: int, end: int) -> list[dict[str, Any]]:
-    file = parquet_file(path)
+    file = open_parquet(path)
     wanted = [n for n in ("_id", "id", "text", "title", "language", "group") if n in file.schema_arrow.names]
     groups, at = [], 0
     first = None

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mixling.corpora import folder as beir
-from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import find, json_lines, lines_of
-from mixling.corpora.languages import said, tag, tag_field
+from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.files import find_file, read_json_lines, lines_of
+from mixling.corpora.languages import said, language_tag, language_field
 from mixling.corpora.values import id_text, missing, passage_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -21,7 +21,7 @@ IDS = ("docid", "id", "_id", "doc_id")
 Document = tuple[str, str, str | None, str]  # id, text, title, language
 
 
-def topics(path: Path, skipped: Skipped) -> dict[str, str]:
+def read_topics(path: Path, skipped: Skipped) -> dict[str, str]:
     """Query id -> text; without those that two lines claim."""
     found: dict[str, str] = {}
     twice: set[str] = set()
@@ -39,7 +39,7 @@ def topics(path: Path, skipped: Skipped) -> dict[str, str]:
     return {key: question for key, question in found.items() if key not in twice}
 
 
-def qrels(path: Path, skipped: Skipped) -> dict[tuple[str, str], int]:
+def read_qrels(path: Path, skipped: Skipped) -> dict[tuple[str, str], int]:
     """(query id, document id) -> grade."""
     found: dict[tuple[str, str], int] = {}
     for _, _, query, document, judged in beir.qrels(path, skipped):
@@ -47,7 +47,7 @@ def qrels(path: Path, skipped: Skipped) -> dict[tuple[str, str], int]:
     return found
 
 
-def documents(
+def read_documents(
     paths: Iterable[Path],
     skipped: Skipped,
     language: str,
@@ -57,7 +57,7 @@ def documents(
     """The documents of some files; `wanted` leaves the others out. language: of all of them, or (own) of those that do not
     say theirs."""
     for path in paths:
-        for line, row in json_lines(path, skipped):
+        for line, row in read_json_lines(path, skipped):
             try:
                 key = id_text(row, IDS, path, line)
                 if wanted is not None and key not in wanted:
@@ -67,7 +67,7 @@ def documents(
                 found = (
                     key,
                     *passage_text(row, path, line, field),
-                    tag_field(written, "language", path, line),
+                    language_field(written, "language", path, line),
                 )
             except BadRow as bad:
                 skipped(bad)
@@ -75,8 +75,8 @@ def documents(
             yield found
 
 
-def add(
-    builder: Builder,
+def add_judged(
+    builder: CorpusBuilder,
     asked: dict[str, str],
     judged: dict[tuple[str, str], int],
     found: Iterable[Document],
@@ -88,36 +88,36 @@ def add(
     for (query, document), grade in judged.items():
         if grade > 0 and query in asked:
             grades.setdefault(document, []).append((query, grade))
-    code = tag(language)
+    code = language_tag(language)
     for query, text in asked.items():
-        builder.question(query, text, code, group(query))
+        builder.add_query(query, text, code, group(query))
     for key, text, title, answered in found:
-        number = builder.passage(key, text, answered, group=f"{answered}:{key}", title=title)
+        number = builder.add_passage(key, text, answered, group=f"{answered}:{key}", title=title)
         for query, grade in grades.get(key, []):
-            builder.link(group(query), number, grade=grade)
+            builder.add_link(group(query), number, grade=grade)
 
 
-def read(
+def read_trec(
     folder: Path, language: str | None = None, name: str | None = None, skip_bad: bool = False
 ) -> Corpus:
     """A folder with topics.tsv, qrels.txt and corpus.jsonl; a document may carry its own `language`."""
-    builder, skipped = Builder(name or folder.name), Skipped(skip_bad)
+    builder, skipped = CorpusBuilder(name or folder.name), Skipped(skip_bad)
     parts = {}
     for what, names in (
         ("topics", ("topics.tsv", "topics.txt")),
         ("qrels", ("qrels.txt", "qrels.tsv")),
         ("corpus", ("corpus.jsonl", "docs.jsonl")),
     ):
-        parts[what] = find(folder, *names)
+        parts[what] = find_file(folder, *names)
         if parts[what] is None:
             raise MixlingError(f"{folder}: no {names[0]} (topics.tsv, qrels.txt and corpus.jsonl are needed)")
     if language is None:
         raise MixlingError(f"{folder}: say in which language its questions are (--language en)")
-    add(
+    add_judged(
         builder,
-        topics(parts["topics"], skipped),  # type: ignore[arg-type]
-        qrels(parts["qrels"], skipped),  # type: ignore[arg-type]
-        documents([parts["corpus"]], skipped, language, own=True),  # type: ignore[list-item]
+        read_topics(parts["topics"], skipped),  # type: ignore[arg-type]
+        read_qrels(parts["qrels"], skipped),  # type: ignore[arg-type]
+        read_documents([parts["corpus"]], skipped, language, own=True),  # type: ignore[list-item]
         language,
     )
     return builder.build(skipped.rows)

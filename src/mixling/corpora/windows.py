@@ -8,12 +8,12 @@ from mixling.corpora.corpus import Corpus
 from mixling.corpora.values import titled
 
 
-def windows(corpus: Corpus, width: int, titles: bool = False) -> list[str]:
+def link_windows(corpus: Corpus, width: int, titles: bool = False) -> list[str]:
     """For each link of a corpus, the window of its passage round the answer; titles: with the passage's title before it."""
     passages, links = corpus.passages["text"].to_pylist(), corpus.links.to_pydict()
     heads = corpus.passages["title"].to_pylist() if titles else [None] * len(passages)
     return [
-        titled(heads[p], window(passages[p], -1 if a is None else a, -1 if b is None else b, width))
+        titled(heads[p], cut_window(passages[p], -1 if a is None else a, -1 if b is None else b, width))
         for p, a, b in zip(links["passage"], links["start"], links["end"], strict=True)
     ]
 
@@ -36,12 +36,12 @@ def passage_windows(corpus: Corpus, width: int | None) -> list[str]:
     link = first_links(corpus)
     spans = [(int(start[i]), int(end[i])) if i >= 0 else (-1, -1) for i in link]
     return [
-        titled(title, window(text, *span, width))
+        titled(title, cut_window(text, *span, width))
         for title, text, span in zip(titles, texts, spans, strict=True)
     ]
 
 
-def window(text: str, start: int, end: int, width: int) -> str:
+def cut_window(text: str, start: int, end: int, width: int) -> str:
     """`width` characters of text round [start, end) (from the beginning if start < 0), cut at spaces if there are."""
     if len(text) <= width:
         return text

@@ -12,18 +12,18 @@ import numpy as np
 
 from mixling.corpora.catalogue import SOURCES, load
 from mixling.corpora.files import write_text
-from mixling.corpora.languages import tag
-from mixling.corpora.resources import level
-from mixling.debiasing.centring import centring
-from mixling.debiasing.leace import leace
-from mixling.debiasing.lir import lir
-from mixling.debiasing.lsar import lsar
-from mixling.debiasing.maps import Affine, ByLanguage
-from mixling.debiasing.scores import calibration
-from mixling.debiasing.sharpen import sharpen
-from mixling.debiasing.shift import shift
-from mixling.debiasing.stock import Stock, joined, of_corpus, parallel_part
-from mixling.debiasing.trained import Recipe, train
+from mixling.corpora.languages import language_tag
+from mixling.corpora.resources import resource_level
+from mixling.debiasing.centring import fit_centering
+from mixling.debiasing.leace import fit_leace
+from mixling.debiasing.lir import fit_lir
+from mixling.debiasing.lsar import fit_lsar
+from mixling.debiasing.maps import AffineTransform, LanguageTransform
+from mixling.debiasing.scores import fit_score_calibration
+from mixling.debiasing.sharpen import sharpen_spectrum
+from mixling.debiasing.shift import fit_shift
+from mixling.debiasing.stock import EmbeddedCorpus, concatenate, embed_corpus, parallel_subset
+from mixling.debiasing.trained import TransformConfig, train_transform
 from mixling.disk import new_folder
 from mixling.errors import MixlingError, choose, finite_numbers
 from mixling.machine import versions
@@ -51,7 +51,7 @@ def debias(
     precision: str = "fp32",
     trust_remote_code: bool = False,
     **settings: Any,
-) -> Affine | ByLanguage | dict[str, Any]:
+) -> AffineTransform | LanguageTransform | dict[str, Any]:
     """Fit a map on what a model makes of some sources, and write the model with it to `out`.
 
     fit: named sources (`sib-200`, `mlqa:train`) or folders of one's own (None: sib-200, and mlqa for "map"); languages: of the fitted texts (None: all
@@ -60,11 +60,11 @@ def debias(
     source, keep_mean, sharpen (True or a power), and those of `Recipe` for "map". Returns the map. Raises
     MixlingError.
     """
-    from mixling.encoding.vectors import vectors
+    from mixling.encoding.vectors import encode_cached
     from mixling.models.retriever import Retriever
 
     choose(method, METHODS, "method")
-    check(method, settings)
+    check_options(method, settings)
     if texts is not None and texts < 1:
         raise MixlingError(f"texts {texts}: expected 1 question group or more")
     if out is not None and Path(out).exists() and (Path(out).is_file() or any(Path(out).iterdir())):
@@ -81,7 +81,7 @@ def debias(
 
         def encode(batch: list[str], role: str, name: str = name) -> np.ndarray:
             with Progress(f"{name}: {'questions' if role == 'query' else 'passages'}") as bar:
-                return vectors(
+                return encode_cached(
                     retriever,
                     batch,
                     role,
@@ -91,8 +91,8 @@ def debias(
                     progress=bar,
                 )[0]
 
-        stocks.append(of_corpus(corpus, encode, bitext, texts=some if bitext else None))
-    found = fitted(method, stocks, **settings)
+        stocks.append(embed_corpus(corpus, encode, bitext, texts=some if bitext else None))
+    found = fit_transform(method, stocks, **settings)
     if out is not None:
         made = {
             "model": retriever.name,
@@ -104,41 +104,41 @@ def debias(
     return found
 
 
-def fitted(method: str, stocks: Sequence[Stock], **settings: Any) -> Affine | ByLanguage | dict[str, Any]:
+def fit_transform(method: str, stocks: Sequence[EmbeddedCorpus], **settings: Any) -> AffineTransform | LanguageTransform | dict[str, Any]:
     """The map of a method on stored vectors: the part of `debias` that needs no encoder."""
     bitext = [s for s in stocks if s.bitext]
-    first = joined(bitext) if bitext else parallel_part(joined(stocks))
+    first = concatenate(bitext) if bitext else parallel_subset(concatenate(stocks))
     if method == "centring":
-        return centring(first, settings.get("keep_mean", False))
+        return fit_centering(first, settings.get("keep_mean", False))
     if method == "lir":
-        return lir(first, settings.get("rank", 1))
+        return fit_lir(first, settings.get("rank", 1))
     if method == "shift":
-        return shift(first, settings.get("alpha", 0.6), tag(settings.get("source", "en")))
+        return fit_shift(first, settings.get("alpha", 0.6), language_tag(settings.get("source", "en")))
     if method == "scores":
-        return calibration(first)
+        return fit_score_calibration(first)
     if method == "leace":
-        return _sharpened(leace(first), stocks, settings.get("sharpen", False))
+        return _sharpened(fit_leace(first), stocks, settings.get("sharpen", False))
     power = settings.get("sharpen", method == "map")
     if method == "map" and power is True:
         power = START_POWER
-    start = _sharpened(lsar(first, settings.get("rank")), stocks, power)
+    start = _sharpened(fit_lsar(first, settings.get("rank")), stocks, power)
     if method == "lsar":
         return start
-    names = {f.name for f in fields(Recipe)}
-    recipe = Recipe(**{k: v for k, v in settings.items() if k in names})
+    names = {f.name for f in fields(TransformConfig)}
+    recipe = TransformConfig(**{k: v for k, v in settings.items() if k in names})
     with Progress("map") as bar:
-        return train(start, stocks, recipe, bar)
+        return train_transform(start, stocks, recipe, bar)
 
 
-def _sharpened(first: Affine, stocks: Sequence[Stock], power: bool | float) -> Affine:
+def _sharpened(first: AffineTransform, stocks: Sequence[EmbeddedCorpus], power: bool | float) -> AffineTransform:
     """Stretched by the spectrum of questions and passages where there are any, else of the bitext."""
     if not power:
         return first
     texts = [s for s in stocks if not s.bitext] or stocks
-    return sharpen(first, texts) if power is True else sharpen(first, texts, float(power))
+    return sharpen_spectrum(first, texts) if power is True else sharpen_spectrum(first, texts, float(power))
 
 
-def check(method: str, settings: dict[str, Any]) -> None:
+def check_options(method: str, settings: dict[str, Any]) -> None:
     """Refuse a setting that the method does not have; drop those that are None."""
     known = {
         "centring": {"keep_mean"},
@@ -146,7 +146,7 @@ def check(method: str, settings: dict[str, Any]) -> None:
         "lsar": {"rank", "sharpen"},
         "leace": {"sharpen"},
         "shift": {"alpha", "source"},
-        "map": {"rank", "sharpen", *(f.name for f in fields(Recipe))},
+        "map": {"rank", "sharpen", *(f.name for f in fields(TransformConfig))},
         "scores": set(),
     }[method]
     for name in [k for k, v in settings.items() if v is not None]:
@@ -175,9 +175,9 @@ def read_source(name: str, languages: Sequence[str] | None) -> tuple[Any, bool]:
         split = split or ("train" if "train" in source.splits else source.splits[0])
         corpus, parallel = load(kind, split), source.parallel
     if languages is None and len(corpus.languages()) > MANY:
-        languages = [x for x in corpus.languages() if level(x) == "high"] or None
+        languages = [x for x in corpus.languages() if resource_level(x) == "high"] or None
     if languages is not None and list(languages) != ["all"]:
-        wanted = [tag(x) for x in languages]
+        wanted = [language_tag(x) for x in languages]
         there = [x for x in wanted if x in corpus.languages()]
         if not there:
             raise MixlingError(f"source '{name}' has none of the languages {', '.join(languages)}")
@@ -186,32 +186,32 @@ def read_source(name: str, languages: Sequence[str] | None) -> tuple[Any, bool]:
 
 
 def _write(
-    retriever: Retriever, found: Affine | ByLanguage | dict[str, Any], method: str, out: Path, made: dict
+    retriever: Retriever, found: AffineTransform | LanguageTransform | dict[str, Any], method: str, out: Path, made: dict
 ) -> None:
     from sentence_transformers.sentence_transformer.modules import Normalize
 
-    from mixling.models.affine import affine
-    from mixling.models.card import debiased
-    from mixling.models.language_map import LanguageMap
+    from mixling.models.affine import affine_modules
+    from mixling.models.card import debiased_card
+    from mixling.models.language_map import LanguageTransformModule
 
-    settings = {"method": method} if isinstance(found, dict) else found.made
+    settings = {"method": method} if isinstance(found, dict) else found.settings
     origin = {**retriever.origin, "debiased": {**settings, **made}}
     before = list(retriever.model)
-    if isinstance(found, Affine):
-        _chain(retriever, [*before, *affine(found.matrix, found.bias)])
-    elif isinstance(found, ByLanguage):
+    if isinstance(found, AffineTransform):
+        _chain(retriever, [*before, *affine_modules(found.matrix, found.bias)])
+    elif isinstance(found, LanguageTransform):
         size = found.offset.shape[2]
-        module = LanguageMap(found.languages, found.basis.shape[1], size).tensors(found.offset, found.basis)
-        head = len(retriever.head())
+        module = LanguageTransformModule(found.languages, found.basis.shape[1], size).tensors(found.offset, found.basis)
+        head = len(retriever.head_modules())
         _chain(
             retriever, [*before[:head], module, Normalize()] if found.raw else [*before, module, Normalize()]
         )
     try:
-        written = debiased(
+        written = debiased_card(
             origin["debiased"],
             versions()["mixling"],
             origin.get("license"),
-            isinstance(found, ByLanguage),
+            isinstance(found, LanguageTransform),
         )
         with new_folder(out) as folder:
             retriever.save(folder, written, origin)

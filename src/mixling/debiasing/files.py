@@ -20,10 +20,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from mixling.corpora.files import facts
-from mixling.corpora.languages import tag_field
-from mixling.debiasing.debias import METHODS, check, fitted
-from mixling.debiasing.maps import Affine, ByLanguage
-from mixling.debiasing.stock import of_files, parquet_files, read
+from mixling.corpora.languages import language_field
+from mixling.debiasing.debias import METHODS, check_options, fit_transform
+from mixling.debiasing.maps import AffineTransform, LanguageTransform
+from mixling.debiasing.stock import read_embedded, parquet_files, read_vectors
 from mixling.disk import new_folder
 from mixling.errors import MixlingError, choose
 
@@ -40,42 +40,42 @@ np.save(sys.argv[2], (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1
 '''
 
 
-def debias_vectors(folder: str | Path, method: str, out: str | Path, **settings: Any) -> Affine | ByLanguage:
+def debias_vectors(folder: str | Path, method: str, out: str | Path, **settings: Any) -> AffineTransform | LanguageTransform:
     """Fit a map on stored vectors and transform them.
 
     folder: *.parquet with columns vector, language, group and role ("query" or "passage"). Settings as in
     `debias`. Raises MixlingError.
     """
     choose(method, [m for m in METHODS if m != "scores"], "method on vectors")
-    check(method, settings)
+    check_options(method, settings)
     _free(out)
-    stock, files = of_files(Path(folder))
-    found = fitted(method, [stock], **settings)
-    assert isinstance(found, Affine | ByLanguage)
+    stock, files = read_embedded(Path(folder))
+    found = fit_transform(method, [stock], **settings)
+    assert isinstance(found, AffineTransform | LanguageTransform)
     _write(found, files, Path(out))
     return found
 
 
-def move_vectors(folder: str | Path, name: str, out: str | Path) -> Affine | ByLanguage:
+def transform_vectors(folder: str | Path, name: str, out: str | Path) -> AffineTransform | LanguageTransform:
     """Transform stored vectors by a map that is there already.
 
     folder: as in `debias_vectors`; a map for all texts needs the column vector alone, one by language also language and role.
     name: see `known`. The vectors must be of the model that the map was made for. Raises MixlingError.
     """
     _free(out)
-    found = known(name)
+    found = load_transform(name)
     _write(found, parquet_files(Path(folder)), Path(out))
     return found
 
 
-def known(name: str) -> Affine | ByLanguage:
+def load_transform(name: str) -> AffineTransform | LanguageTransform:
     """A map: "balanced" (multilingual-e5-small's, which comes with the package), or what a folder holds that `debias` wrote,
     for a model or for vectors."""
     from mixling.models import shipped
 
     if name == shipped.NAME:
-        matrix, bias, made = shipped.read()
-        return Affine(matrix, bias, made)
+        matrix, bias, made = shipped.read_shipped()
+        return AffineTransform(matrix, bias, made)
     try:
         return _of_folder(Path(name), name)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
@@ -84,9 +84,9 @@ def known(name: str) -> Affine | ByLanguage:
         ) from None
 
 
-def _of_folder(folder: Path, name: str) -> Affine | ByLanguage:
+def _of_folder(folder: Path, name: str) -> AffineTransform | LanguageTransform:
     from mixling.models import shipped, trust
-    from mixling.models.language_map import LanguageMap
+    from mixling.models.language_map import LanguageTransformModule
 
     trust.plain_files(folder, name)
     if (folder / "map.safetensors").exists():
@@ -95,8 +95,8 @@ def _of_folder(folder: Path, name: str) -> Affine | ByLanguage:
         tensors = _numbers(folder / "map.safetensors")
         languages = made.pop("languages_of_offset")
         if languages is None:
-            return Affine(tensors["matrix"], tensors["bias"], made)
-        return ByLanguage(tuple(languages), tensors["offset"], tensors["basis"], made=made)
+            return AffineTransform(tensors["matrix"], tensors["bias"], made)
+        return LanguageTransform(tuple(languages), tensors["offset"], tensors["basis"], settings=made)
     origin = folder / "origin.json"
     found = (facts(origin.read_bytes(), origin, {}) if origin.exists() else {}).get("debiased")
     made = found if isinstance(found, dict) else {}
@@ -107,10 +107,10 @@ def _of_folder(folder: Path, name: str) -> Affine | ByLanguage:
         kind = str(module["type"])
         if kind.endswith(".Dense"):
             tensors = _numbers(folder / module["path"] / "model.safetensors")
-            return Affine(tensors["linear.weight"], tensors["linear.bias"], made)
+            return AffineTransform(tensors["linear.weight"], tensors["linear.bias"], made)
         if kind.endswith(".LanguageMap"):
-            moved = LanguageMap.load(str(folder), module["path"])
-            return ByLanguage(tuple(moved.languages), moved.offset.numpy(), moved.basis.numpy(), made=made)
+            moved = LanguageTransformModule.load(str(folder), module["path"])
+            return LanguageTransform(tuple(moved.languages), moved.offset.numpy(), moved.basis.numpy(), settings=made)
     raise MixlingError(
         f"{name}: no map; give {shipped.NAME}, or a folder that `mixling debias` wrote for a model or for vectors"
     )
@@ -129,24 +129,24 @@ def _free(out: str | Path) -> None:
         raise MixlingError(f"{out}: exists already; choose another folder or remove it")
 
 
-def _write(found: Affine | ByLanguage, files: Sequence[Path], out: Path) -> None:
+def _write(found: AffineTransform | LanguageTransform, files: Sequence[Path], out: Path) -> None:
     """The map and the files with their vectors moved, complete or not at all."""
     with new_folder(out) as temporary:
         _write_into(found, files, temporary)
 
 
-def _write_into(found: Affine | ByLanguage, files: Sequence[Path], temporary: Path) -> None:
+def _write_into(found: AffineTransform | LanguageTransform, files: Sequence[Path], temporary: Path) -> None:
     (temporary / "vectors").mkdir()
-    size = len(found.bias) if isinstance(found, Affine) else found.offset.shape[2]
-    columns = ("vector",) if isinstance(found, Affine) else ("vector", "language", "role")
+    size = len(found.bias) if isinstance(found, AffineTransform) else found.offset.shape[2]
+    columns = ("vector",) if isinstance(found, AffineTransform) else ("vector", "language", "role")
     for path in files:
-        table, vector = read(path, columns)
+        table, vector = read_vectors(path, columns)
         if vector.shape[1] != size:
             raise MixlingError(
                 f"{path}: vectors of {vector.shape[1]} numbers, the map is for {size}: it was made for another model"
             )
-        if isinstance(found, Affine):
-            moved = found.apply(vector)
+        if isinstance(found, AffineTransform):
+            moved = found.transform(vector)
         else:
             moved = np.empty_like(vector)
             roles = np.array(table["role"].to_pylist())
@@ -154,18 +154,18 @@ def _write_into(found: Affine | ByLanguage, files: Sequence[Path], temporary: Pa
             if other:
                 raise MixlingError(f"{path}: field 'role': found {other.pop()!r}, expected query or passage")
             languages = np.array(
-                [tag_field(x, "language", path, i) for i, x in enumerate(table["language"].to_pylist(), 1)]
+                [language_field(x, "language", path, i) for i, x in enumerate(table["language"].to_pylist(), 1)]
             )
             for role in ("query", "passage"):
                 rows = roles == role
-                moved[rows] = found.apply(vector[rows], languages[rows].tolist(), role)
+                moved[rows] = found.transform(vector[rows], languages[rows].tolist(), role)
         column = pa.FixedSizeListArray.from_arrays(pa.array(moved.ravel()), vector.shape[1])
         pq.write_table(table.append_column("vector", column), temporary / "vectors" / path.name)
     _save(found, temporary)
 
 
-def _save(found: Affine | ByLanguage, folder: Path) -> None:
-    if isinstance(found, Affine):
+def _save(found: AffineTransform | LanguageTransform, folder: Path) -> None:
+    if isinstance(found, AffineTransform):
         np.save(folder / "matrix.npy", found.matrix)
         np.save(folder / "bias.npy", found.bias)
         (folder / "apply.py").write_text(SNIPPET)
@@ -173,5 +173,5 @@ def _save(found: Affine | ByLanguage, folder: Path) -> None:
     else:
         tensors = {"offset": found.offset, "basis": found.basis}
     save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / "map.safetensors")
-    languages = list(found.languages) if isinstance(found, ByLanguage) else None
-    (folder / "map.json").write_text(json.dumps({**found.made, "languages_of_offset": languages}, indent=1))
+    languages = list(found.languages) if isinstance(found, LanguageTransform) else None
+    (folder / "map.json").write_text(json.dumps({**found.settings, "languages_of_offset": languages}, indent=1))

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixling.debiasing.maps import Affine
-from mixling.debiasing.stock import Stock, everything
+from mixling.debiasing.maps import AffineTransform
+from mixling.debiasing.stock import EmbeddedCorpus, all_vectors
 
 
-def leace(stock: Stock) -> Affine:
+def fit_leace(stock: EmbeddedCorpus) -> AffineTransform:
     """One affine map."""
-    vectors, of = everything([stock])
+    vectors, of = all_vectors([stock])
     matrix, bias = erase(vectors.astype(np.float64), np.unique(of, return_inverse=True)[1])
-    return Affine(matrix.astype(np.float32), bias.astype(np.float32), {"method": "leace"})
+    return AffineTransform(matrix.astype(np.float32), bias.astype(np.float32), {"method": "leace"})
 
 
 def erase(x: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixling.debiasing.maps import ByLanguage
-from mixling.debiasing.stock import Stock, everything
+from mixling.debiasing.maps import LanguageTransform
+from mixling.debiasing.stock import EmbeddedCorpus, all_vectors
 
 
-def lir(stock: Stock, rank: int = 1) -> ByLanguage:
+def fit_lir(stock: EmbeddedCorpus, rank: int = 1) -> LanguageTransform:
     """A subspace for each language."""
-    vectors, of = everything([stock])
+    vectors, of = all_vectors([stock])
     languages = stock.languages()
     size = vectors.shape[1]
     basis = np.zeros((len(languages), rank, size), np.float32)
@@ -22,4 +22,4 @@ def lir(stock: Stock, rank: int = 1) -> ByLanguage:
         value, direction = np.linalg.eigh(mine.T @ mine)
         basis[i] = direction[:, np.argsort(-value)[:rank]].T
     none = np.zeros((2, len(languages), size), np.float32)
-    return ByLanguage(tuple(languages), none, basis, made={"method": "lir", "rank": rank})
+    return LanguageTransform(tuple(languages), none, basis, settings={"method": "lir", "rank": rank})

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixling.debiasing.maps import Affine
-from mixling.debiasing.stock import Stock, means
+from mixling.debiasing.maps import AffineTransform
+from mixling.debiasing.stock import EmbeddedCorpus, language_means
 from mixling.errors import MixlingError
 
 
-def spread(stock: Stock) -> tuple[np.ndarray, np.ndarray, int]:
+def language_variation(stock: EmbeddedCorpus) -> tuple[np.ndarray, np.ndarray, int]:
     """Directions between languages, float64 [k, d], their singular values, and how many languages there are."""
-    languages, mean = means(stock)
+    languages, mean = language_means(stock)
     if len(languages) < 2:
         raise MixlingError("debiasing needs texts in two languages at least")
     centred = mean - np.nanmean(mean, axis=1, keepdims=True)
@@ -33,12 +33,12 @@ def default_rank(size: int, languages: int) -> int:
     return max(1, min(languages - 1, size // 24))
 
 
-def lsar(stock: Stock, rank: int | None = None) -> Affine:
+def fit_lsar(stock: EmbeddedCorpus, rank: int | None = None) -> AffineTransform:
     """One projection. rank: directions removed (None: `default_rank`)."""
-    direction, _, languages = spread(stock)
+    direction, _, languages = language_variation(stock)
     size = direction.shape[1]
     v = direction[: default_rank(size, languages) if rank is None else rank]
-    return Affine(
+    return AffineTransform(
         (np.eye(size) - v.T @ v).astype(np.float32),
         np.zeros(size, np.float32),
         {"method": "lsar", "rank": len(v), "languages": languages},

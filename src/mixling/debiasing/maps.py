@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mixling.corpora.languages import tag
+from mixling.corpora.languages import language_tag
 from mixling.errors import MixlingError
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
+def normalize(vectors: np.ndarray) -> np.ndarray:
     """Rows brought to length one."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
@@ -32,25 +32,25 @@ def _finite(made: dict, *parts: np.ndarray) -> None:
 
 
 @dataclass(frozen=True)
-class Affine:
+class AffineTransform:
     """matrix: float32 [d, d]; bias: float32 [d]; made: method and settings."""
 
     matrix: np.ndarray
     bias: np.ndarray
-    made: dict = field(default_factory=dict)
+    settings: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _finite(self.made, self.matrix, self.bias)
+        _finite(self.settings, self.matrix, self.bias)
 
-    def apply(
+    def transform(
         self, vectors: np.ndarray, languages: Sequence[str] | None = None, role: str = "passage"
     ) -> np.ndarray:
         """float32 [n, d], rows of length one."""
-        return unit(vectors @ self.matrix.T + self.bias).astype(np.float32)
+        return normalize(vectors @ self.matrix.T + self.bias).astype(np.float32)
 
 
 @dataclass(frozen=True)
-class ByLanguage:
+class LanguageTransform:
     """languages: [l]; offset: float32 [2 (query, passage), l, d]; basis: float32 [l, r, d], directions removed
     (r may be 0). raw: on vectors as the encoder pools them, not yet of length one. A text in a language that is
     not here stays as it is."""
@@ -59,24 +59,24 @@ class ByLanguage:
     offset: np.ndarray
     basis: np.ndarray
     raw: bool = False
-    made: dict = field(default_factory=dict)
+    settings: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _finite(self.made, self.offset, self.basis)
+        _finite(self.settings, self.offset, self.basis)
 
-    def apply(
+    def transform(
         self, vectors: np.ndarray, languages: Sequence[str] | None, role: str = "passage"
     ) -> np.ndarray:
         """float32 [n, d], rows of length one."""
         if languages is None:
             raise ValueError("languages are needed")
-        return unit(self.moved(vectors, languages, role)).astype(np.float32)
+        return normalize(self.transform_raw(vectors, languages, role)).astype(np.float32)
 
-    def moved(self, vectors: np.ndarray, languages: Sequence[str], role: str) -> np.ndarray:
+    def transform_raw(self, vectors: np.ndarray, languages: Sequence[str], role: str) -> np.ndarray:
         """The map alone, lengths as they come."""
         vectors = np.array(vectors, np.float32)
-        known = {tag(x): i for i, x in enumerate(self.languages)}
-        code = np.array([known.get(tag(x), -1) for x in languages])
+        known = {language_tag(x): i for i, x in enumerate(self.languages)}
+        code = np.array([known.get(language_tag(x), -1) for x in languages])
         for i in np.unique(code[code >= 0]):
             rows = np.flatnonzero(code == i)
             z = vectors[rows] - self.offset[0 if role == "query" else 1, i]

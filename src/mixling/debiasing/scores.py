@@ -12,21 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from mixling.debiasing.maps import unit
-from mixling.debiasing.stock import Stock
+from mixling.debiasing.maps import normalize
+from mixling.debiasing.stock import EmbeddedCorpus
 
 
-def calibration(stock: Stock, most: int = 500, seed: int = 0) -> dict[str, Any]:
+def fit_score_calibration(stock: EmbeddedCorpus, most: int = 500, seed: int = 0) -> dict[str, Any]:
     """{"pairs": {"ar-en": [mean, deviation], …}, "all": [mean, deviation]}. most: texts a language and role."""
     rng = np.random.default_rng(seed)
     sides = []
     for vectors, of, group in (
-        (stock.questions, stock.question_language(), stock.corpus.questions["group"].to_pylist()),
+        (stock.queries, stock.query_language(), stock.corpus.queries["group"].to_pylist()),
         (stock.passages, stock.passage_language(), stock.corpus.links["group"].to_pylist()),
     ):
         groups = np.array(group)
         rows = {code: rng.permutation(np.flatnonzero(of == code))[:most] for code in stock.languages()}
-        sides.append({code: (unit(vectors[r]), groups[r]) for code, r in rows.items() if len(r)})
+        sides.append({code: (normalize(vectors[r]), groups[r]) for code, r in rows.items() if len(r)})
     pairs, values = {}, []
     for a, (q, q_group) in sides[0].items():
         for b, (p, p_group) in sides[1].items():

@@ -9,24 +9,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mixling.debiasing.maps import Affine
-from mixling.debiasing.stock import Stock, everything
+from mixling.debiasing.maps import AffineTransform
+from mixling.debiasing.stock import EmbeddedCorpus, all_vectors
 
 # chosen on development data: docs/decisions.md
 POWER = 0.05
 
 
-def sharpen(first: Affine, stocks: Sequence[Stock], power: float = POWER) -> Affine:
+def sharpen_spectrum(first: AffineTransform, stocks: Sequence[EmbeddedCorpus], power: float = POWER) -> AffineTransform:
     """`first`, then the stretch."""
-    vectors, _ = everything(stocks)
-    x = first.apply(vectors).astype(np.float64)
+    vectors, _ = all_vectors(stocks)
+    x = first.transform(vectors).astype(np.float64)
     value, direction = np.linalg.eigh(np.cov(x.T, bias=True))
     value = np.maximum(value, 0)
     stretch = (direction * value**power) @ direction.T
     matrix = stretch @ first.matrix
     scale = float(np.linalg.norm(first.matrix)) / max(float(np.linalg.norm(matrix)), 1e-12)
-    return Affine(
+    return AffineTransform(
         (scale * matrix).astype(np.float32),
         (scale * (stretch @ first.bias)).astype(np.float32),
-        {**first.made, "sharpen": power},
+        {**first.settings, "sharpen": power},
     )

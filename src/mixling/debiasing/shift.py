@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixling.debiasing.maps import ByLanguage
-from mixling.debiasing.stock import Stock
+from mixling.debiasing.maps import LanguageTransform
+from mixling.debiasing.stock import EmbeddedCorpus
 from mixling.errors import MixlingError
 
 
-def shift(stock: Stock, alpha: float = 0.6, source: str = "en") -> ByLanguage:
+def fit_shift(stock: EmbeddedCorpus, alpha: float = 0.6, source: str = "en") -> LanguageTransform:
     """A vector for each language but the source. stock: parallel texts, vectors as pooled."""
     languages = stock.languages()
     if source not in languages:
@@ -35,4 +35,4 @@ def shift(stock: Stock, alpha: float = 0.6, source: str = "en") -> ByLanguage:
         offset[1, number] = alpha * (stock.passages[rows] - there).mean(0, dtype=np.float64)
     none = np.zeros((len(languages), 0, size), np.float32)
     made = {"method": "shift", "alpha": alpha, "source": source}
-    return ByLanguage(tuple(languages), offset, none, raw=True, made=made)
+    return LanguageTransform(tuple(languages), offset, none, raw=True, settings=made)

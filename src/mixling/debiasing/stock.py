@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import parquet
-from mixling.corpora.languages import tag_field
-from mixling.corpora.windows import windows
+from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.files import read_parquet
+from mixling.corpora.languages import language_field
+from mixling.corpora.windows import link_windows
 from mixling.errors import MixlingError, finite
 
 Encode = Callable[[list[str], str], np.ndarray]
@@ -27,18 +27,18 @@ COLUMNS = ("vector", "language", "group", "role")
 
 
 @dataclass(frozen=True)
-class Stock:
+class EmbeddedCorpus:
     """questions: float32 [questions of the corpus, d]; passages: float32 [links of the corpus, d], the linked
     passage's vector (of a window round the answer); bitext: questions and passages are the same texts."""
 
     corpus: Corpus
-    questions: np.ndarray
+    queries: np.ndarray
     passages: np.ndarray
     bitext: bool = False
 
-    def question_language(self) -> np.ndarray:
+    def query_language(self) -> np.ndarray:
         """Language of each question, str [n]."""
-        return np.array(self.corpus.questions["language"].to_pylist())
+        return np.array(self.corpus.queries["language"].to_pylist())
 
     def passage_language(self) -> np.ndarray:
         """Language of each linked passage, str [n]."""
@@ -50,26 +50,26 @@ class Stock:
         return self.corpus.languages()
 
 
-def of_corpus(
+def embed_corpus(
     corpus: Corpus, encode: Encode, bitext: bool, width: int = 600, texts: int | None = None
-) -> Stock:
+) -> EmbeddedCorpus:
     """Encode a corpus. encode(texts, role) -> float32 [n, d]; width: characters of a passage's window.
 
     texts: so many question groups only, the first of those that most languages have.
     """
     if texts is not None:
         corpus = first_groups(corpus, texts)
-    return Stock(
+    return EmbeddedCorpus(
         corpus,
-        encode(corpus.questions["text"].to_pylist(), "query"),
-        encode(windows(corpus, width, titles=True), "passage"),
+        encode(corpus.queries["text"].to_pylist(), "query"),
+        encode(link_windows(corpus, width, titles=True), "passage"),
         bitext,
     )
 
 
 def first_groups(corpus: Corpus, groups: int) -> Corpus:
     """The part of a corpus on its first `groups` question groups, those in most languages before others."""
-    counts = corpus.questions.group_by("group", use_threads=False).aggregate([("language", "count_distinct")])
+    counts = corpus.queries.group_by("group", use_threads=False).aggregate([("language", "count_distinct")])
     order = np.argsort(-counts["language_count_distinct"].to_numpy(), kind="stable")[:groups]
     names = set(np.array(counts["group"].to_pylist())[order].tolist())
     linked = pc.is_in(corpus.links["group"], pa.array(sorted(names)))
@@ -78,30 +78,30 @@ def first_groups(corpus: Corpus, groups: int) -> Corpus:
     return corpus.select(passage_groups=group)
 
 
-def of_files(folder: Path) -> tuple[Stock, list[Path]]:
+def read_embedded(folder: Path) -> tuple[EmbeddedCorpus, list[Path]]:
     """The stock of all *.parquet in a folder, and the files."""
     files = parquet_files(folder)
-    builder, rows = Builder(folder.name), {"query": [], "passage": []}  # type: ignore[var-annotated]
+    builder, rows = CorpusBuilder(folder.name), {"query": [], "passage": []}  # type: ignore[var-annotated]
     size = 0
     for path in files:
-        table, vector = read(path)
+        table, vector = read_vectors(path)
         size = size or vector.shape[1]
         if vector.shape[1] != size:
             raise MixlingError(f"{path}: vectors of {vector.shape[1]} numbers, those before have {size}")
         for i, row in enumerate(table.to_pylist()):
             role, group = row["role"], str(row["group"])
-            language = tag_field(row["language"], "language", path, i + 1)
+            language = language_field(row["language"], "language", path, i + 1)
             key = f"{path.name}#{i}"
             if role == "query":
-                builder.question(key, key, language, group)
+                builder.add_query(key, key, language, group)
             elif role == "passage":
-                builder.link(group, builder.passage(key, key, language, group))
+                builder.add_link(group, builder.add_passage(key, key, language, group))
             else:
                 raise MixlingError(f"{path}:{i + 1}: field 'role': found {role!r}, expected query or passage")
             rows[role].append(vector[i])
     if not rows["query"] or not rows["passage"]:
         raise MixlingError(f"{folder}: needs rows of both roles, query and passage")
-    return Stock(builder.build(), np.stack(rows["query"]), np.stack(rows["passage"])), files
+    return EmbeddedCorpus(builder.build(), np.stack(rows["query"]), np.stack(rows["passage"])), files
 
 
 def parquet_files(folder: Path) -> list[Path]:
@@ -114,9 +114,9 @@ def parquet_files(folder: Path) -> list[Path]:
     return files
 
 
-def read(path: Path, needed: Sequence[str] = COLUMNS) -> tuple[pa.Table, np.ndarray]:
+def read_vectors(path: Path, needed: Sequence[str] = COLUMNS) -> tuple[pa.Table, np.ndarray]:
     """One file: its columns but the vector, and the vectors, float32 [n, d]. needed: columns that must be there."""
-    table = parquet(path, needed)
+    table = read_parquet(path, needed)
     values = table["vector"].combine_chunks()
     lengths = pc.unique(pc.list_value_length(values)).to_pylist()
     if len(lengths) != 1 or not lengths[0]:
@@ -133,11 +133,11 @@ def read(path: Path, needed: Sequence[str] = COLUMNS) -> tuple[pa.Table, np.ndar
     return table.drop_columns(["vector"]), made
 
 
-def means(stock: Stock) -> tuple[list[str], np.ndarray]:
+def language_means(stock: EmbeddedCorpus) -> tuple[list[str], np.ndarray]:
     """Mean vector of each language in each role: float64 [2 roles, languages, d]; NaN where there is no text."""
     languages = stock.languages()
-    found = np.full((2, len(languages), stock.questions.shape[1]), np.nan)
-    pairs = ((stock.questions, stock.question_language()), (stock.passages, stock.passage_language()))
+    found = np.full((2, len(languages), stock.queries.shape[1]), np.nan)
+    pairs = ((stock.queries, stock.query_language()), (stock.passages, stock.passage_language()))
     for role, (vectors, of) in enumerate(pairs):
         for i, code in enumerate(languages):
             mine = vectors[of == code]
@@ -146,20 +146,20 @@ def means(stock: Stock) -> tuple[list[str], np.ndarray]:
     return languages, found
 
 
-def everything(stocks: Sequence[Stock]) -> tuple[np.ndarray, np.ndarray]:
+def all_vectors(stocks: Sequence[EmbeddedCorpus]) -> tuple[np.ndarray, np.ndarray]:
     """All vectors, float32 [n, d], and their languages."""
-    vectors = [v for s in stocks for v in (s.questions, s.passages)]
-    languages = [x for s in stocks for x in (s.question_language(), s.passage_language())]
+    vectors = [v for s in stocks for v in (s.queries, s.passages)]
+    languages = [x for s in stocks for x in (s.query_language(), s.passage_language())]
     return np.concatenate(vectors), np.concatenate(languages)
 
 
-def joined(stocks: Sequence[Stock]) -> Stock:
+def concatenate(stocks: Sequence[EmbeddedCorpus]) -> EmbeddedCorpus:
     """Several stocks as one; groups of different stocks stay apart."""
     if len(stocks) == 1:
         return stocks[0]
     questions, passages, links, rows = [], [], [], 0
     for number, s in enumerate(stocks):
-        tables = [s.corpus.questions, s.corpus.passages, s.corpus.links]
+        tables = [s.corpus.queries, s.corpus.passages, s.corpus.links]
         for i, table in enumerate(tables):
             column = table.column_names.index("group")
             names = pc.binary_join_element_wise(str(number), pc.cast(table["group"], pa.string()), ":")
@@ -176,21 +176,21 @@ def joined(stocks: Sequence[Stock]) -> Stock:
         pa.concat_tables(passages),
         pa.concat_tables(links),
     )
-    return Stock(
+    return EmbeddedCorpus(
         corpus,
-        np.concatenate([s.questions for s in stocks]),
+        np.concatenate([s.queries for s in stocks]),
         np.concatenate([s.passages for s in stocks]),
         all(s.bitext for s in stocks),
     )
 
 
-def parallel_part(stock: Stock, least: int = 20) -> Stock:
+def parallel_subset(stock: EmbeddedCorpus, least: int = 20) -> EmbeddedCorpus:
     """The texts of groups that stand in every language, if there are `least` such groups; else all texts.
 
     Where subjects differ by language, the means of languages differ by subject as well, and a map would take that
     out too. What says the same in all languages has no such trouble.
     """
-    asked, answered = (np.array(stock.corpus.questions[c].to_pylist()) for c in ("group", "language"))
+    asked, answered = (np.array(stock.corpus.queries[c].to_pylist()) for c in ("group", "language"))
     group = np.concatenate([asked, np.array(stock.corpus.links["group"].to_pylist())])
     language = np.concatenate([answered, stock.passage_language()])
     seen = set(zip(group.tolist(), language.tolist(), strict=True))
@@ -202,8 +202,8 @@ def parallel_part(stock: Stock, least: int = 20) -> Stock:
     links = np.isin(np.array(stock.corpus.links["group"].to_pylist()), whole)
     corpus = Corpus(
         stock.corpus.name,
-        stock.corpus.questions.filter(pa.array(questions)),
+        stock.corpus.queries.filter(pa.array(questions)),
         stock.corpus.passages,
         stock.corpus.links.filter(pa.array(links)),
     )
-    return Stock(corpus, stock.questions[questions], stock.passages[links], stock.bitext)
+    return EmbeddedCorpus(corpus, stock.queries[questions], stock.passages[links], stock.bitext)

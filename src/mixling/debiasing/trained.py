@@ -15,15 +15,15 @@ import numpy as np
 import torch
 
 from mixling.batches.schedule import Schedule
-from mixling.batches.units import Rows, Units, units
-from mixling.debiasing.maps import Affine
-from mixling.debiasing.stock import Stock
+from mixling.batches.units import PairRows, TranslationGroups, translation_groups
+from mixling.debiasing.maps import AffineTransform
+from mixling.debiasing.stock import EmbeddedCorpus
 from mixling.errors import MixlingError
 from mixling.losses.info_nce import allowed, info_nce
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TransformConfig:
     """Settings of the training; chosen on development data (docs/decisions.md)."""
 
     strategy: str = "hybrid"
@@ -37,12 +37,12 @@ class Recipe:
     seed: int = 0
 
 
-def train(
-    start: Affine,
-    stocks: Sequence[Stock],
-    recipe: Recipe = Recipe(),
+def train_transform(
+    start: AffineTransform,
+    stocks: Sequence[EmbeddedCorpus],
+    recipe: TransformConfig = TransformConfig(),
     progress: Callable[[int, int], None] | None = None,
-) -> Affine:
+) -> AffineTransform:
     """The trained map. start: where it begins and what it is pulled to; stocks: with questions and answers, and
     bitext. progress(steps done, steps)."""
     asked = [s for s in stocks if not s.bitext]
@@ -52,7 +52,7 @@ def train(
             "translations only; add such a source, for instance --fit mlqa"
         )
     schedule, rows = _schedule(asked, recipe)
-    sides = [(torch.from_numpy(s.questions), torch.from_numpy(s.passages)) for s in asked]
+    sides = [(torch.from_numpy(s.queries), torch.from_numpy(s.passages)) for s in asked]
     pairs = _Bitext([s for s in stocks if s.bitext], recipe) if recipe.bitext else None
     base = torch.from_numpy(start.matrix.copy())
     bias = torch.from_numpy(start.bias)
@@ -61,11 +61,11 @@ def train(
     decay = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=recipe.steps)
     for step in range(recipe.steps):
         plan = schedule.plan(step)
-        question, link = rows[plan.source].find(
-            plan.groups, plan.question_languages, plan.passage_languages, plan.visits
+        question, link = rows[plan.source].pair_rows(
+            plan.groups, plan.query_languages, plan.passage_languages, plan.visits
         )
         q, p = (side[i] for side, i in zip(sides[plan.source], (question, link), strict=True))
-        block = torch.from_numpy(schedule.sources[plan.source].block[plan.groups])
+        block = torch.from_numpy(schedule.sources[plan.source].conflict_group[plan.groups])
         loss = _contrast(q @ weight.T + bias, p @ weight.T + bias, block, recipe.temperature)
         if pairs is not None and pairs.there:
             a, b, group = pairs.batch(step)
@@ -81,13 +81,13 @@ def train(
         decay.step()
         if progress is not None:
             progress(step + 1, recipe.steps)
-    made = {**start.made, "method": "map", **vars(recipe)}
-    return Affine(weight.detach().numpy(), start.bias, made)
+    made = {**start.settings, "method": "map", **vars(recipe)}
+    return AffineTransform(weight.detach().numpy(), start.bias, made)
 
 
-def _schedule(stocks: Sequence[Stock], recipe: Recipe) -> tuple[Schedule, list[Rows]]:
+def _schedule(stocks: Sequence[EmbeddedCorpus], recipe: TransformConfig) -> tuple[Schedule, list[PairRows]]:
     """The schedule over stocks, its batch as large as they can fill."""
-    all_units: list[Units] = [units(s.corpus) for s in stocks]
+    all_units: list[TranslationGroups] = [translation_groups(s.corpus) for s in stocks]
     size = recipe.size
     while True:
         try:
@@ -97,7 +97,7 @@ def _schedule(stocks: Sequence[Stock], recipe: Recipe) -> tuple[Schedule, list[R
                 raise
             size //= 2
         else:
-            return schedule, [Rows(s.corpus, u) for s, u in zip(stocks, all_units, strict=True)]
+            return schedule, [PairRows(s.corpus, u) for s, u in zip(stocks, all_units, strict=True)]
 
 
 def _contrast(
@@ -110,11 +110,11 @@ def _contrast(
 class _Bitext:
     """Pairs of a sentence in two random languages, each in its role."""
 
-    def __init__(self, stocks: Sequence[Stock], recipe: Recipe):
+    def __init__(self, stocks: Sequence[EmbeddedCorpus], recipe: TransformConfig):
         self.size, self.seed = recipe.size, recipe.seed
         self.parts = []
         for s in stocks:
-            names, number = np.unique(np.array(s.corpus.questions["group"].to_pylist()), return_inverse=True)
+            names, number = np.unique(np.array(s.corpus.queries["group"].to_pylist()), return_inverse=True)
             order = np.argsort(number, kind="stable")
             edges = np.searchsorted(number[order], np.arange(len(names) + 1))
             self.parts.append((s, order, edges))

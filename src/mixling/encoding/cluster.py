@@ -25,14 +25,14 @@ class Worker:
     ):
         self.retriever = Retriever(model, device=device, trust_remote_code=trust)
         self.out, self.job = Path(out), job
-        self.source = shards.text_file(texts, job["shard"])
+        self.source = shards.open_text_file(texts, job["shard"])
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Make the shards of these numbers, those that are not there yet."""
         for number in batch["id"].tolist():
             if not shards.shard_path(self.out, number).exists():
                 ready = shards.read_tokens(self.source, self.retriever, self.job["role"], number)
-                shards.make_shard(self.retriever, self.job, self.out, number, ready)
+                shards.encode_shard(self.retriever, self.job, self.out, number, ready)
         return {"id": batch["id"]}
 
 
@@ -62,7 +62,7 @@ def encode_on_ray(
     out = Path(out).absolute()
     texts = Path(texts).absolute()
     retriever = Retriever(model, trust_remote_code=trust_remote_code)
-    source, job = shards.prepare(retriever, texts, out, role, precision, dtype, shard)
+    source, job = shards.prepare_encoding(retriever, texts, out, role, precision, dtype, shard)
     if not ray.is_initialized():
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     left = [i for i in range(source.shards) if not shards.shard_path(out, i).exists()]
@@ -83,4 +83,4 @@ def encode_on_ray(
                 trust_remote_code,
             ),
         ).materialize()
-    return shards.finish(out)
+    return shards.write_manifest(out)

@@ -18,7 +18,7 @@ import torch
 from mixling.corpora.files import readable
 from mixling.disk import new_file
 from mixling.errors import MixlingError, finite
-from mixling.models.forward import calls
+from mixling.models.forward import batches_by_tokens
 from mixling.models.retriever import Retriever
 
 SCORES = 1 << 25  # of a block: 128 MB
@@ -45,7 +45,7 @@ def token_vectors(
     device = next(retriever.model.parameters()).device.type
     done = 0
     with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-        for indices in calls(lengths, 4096 if device == "cpu" else 65536, True):
+        for indices in batches_by_tokens(lengths, 4096 if device == "cpu" else 65536, True):
             states: list[torch.Tensor] = []
             retriever.embed([tokens[i] for i in indices], None, states)
             for i, x in zip(indices, states, strict=True):

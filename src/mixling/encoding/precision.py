@@ -14,7 +14,7 @@ from mixling.models.retriever import PRECISIONS, Retriever
 CHOICES = ("auto", *PRECISIONS)
 
 
-def precision(retriever: Retriever, wanted: str = "auto") -> str:
+def choose_precision(retriever: Retriever, wanted: str = "auto") -> str:
     """ "fp32" or "bf16": as wanted, or what encodes faster here, said in one line."""
     choose(wanted, CHOICES, "precision")
     if wanted != "auto":

@@ -24,13 +24,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixling.corpora.files import facts, parquet, write_text
+from mixling.corpora.files import facts, read_parquet, write_text
 from mixling.corpora.inputs import digest
-from mixling.corpora.texts import TextFile, text_file
+from mixling.corpora.texts import TextFile, open_text_file
 from mixling.corpora.values import TITLES
 from mixling.disk import new_file
-from mixling.encoding.precision import precision as chosen
-from mixling.encoding.vectors import fingerprint, reading
+from mixling.encoding.precision import choose_precision as chosen
+from mixling.encoding.vectors import model_fingerprint, reading
 from mixling.errors import MixlingError, choose, finite
 from mixling.machine import keep_memory, machine, versions
 from mixling.models.retriever import Retriever
@@ -64,7 +64,7 @@ def encode(
         model if isinstance(model, Retriever) else Retriever(model, trust_remote_code=trust_remote_code)
     )
     out = Path(out)
-    source, job = prepare(retriever, texts, out, role, precision, dtype, shard)
+    source, job = prepare_encoding(retriever, texts, out, role, precision, dtype, shard)
     wanted = [i for i in range(source.shards) if i % part[1] == part[0] and not shard_path(out, i).exists()]
     with Progress("encoding") as bar, ThreadPoolExecutor(1) as thread:
         coming = None
@@ -75,13 +75,13 @@ def encode(
                 if nth + 1 < len(wanted)
                 else None
             )
-            make_shard(retriever, job, out, number, ready, partial(_tell, bar, nth, len(wanted)))
+            encode_shard(retriever, job, out, number, ready, partial(_tell, bar, nth, len(wanted)))
             if on_shard is not None:
                 on_shard(number)
-    return finish(out)
+    return write_manifest(out)
 
 
-def prepare(
+def prepare_encoding(
     retriever: Retriever,
     texts: str | Path,
     out: Path,
@@ -99,10 +99,10 @@ def prepare(
         raise MixlingError(f"{out}: is not empty and holds no vectors of ours; choose another --out")
     else:
         job = {}
-    source = text_file(texts, shard)
+    source = open_text_file(texts, shard)
     asked = {
         "model": retriever.name,
-        "encoder": fingerprint(retriever),
+        "encoder": model_fingerprint(retriever),
         "role": role,
         "prompt": retriever.prompt(role),
         "max_length": retriever.max_length,
@@ -155,7 +155,7 @@ def read_tokens(source: TextFile, retriever: Retriever, role: str | None, number
     return ids, texts, more, retriever.tokenize(texts, role)
 
 
-def make_shard(
+def encode_shard(
     retriever: Retriever,
     job: dict[str, Any],
     out: Path,
@@ -166,7 +166,7 @@ def make_shard(
     """Encode one shard and write it, whole or not at all."""
     ids, texts, more, tokens = ready
     made = retriever.encode_head(tokens, precision=job["precision"], progress=progress, names=ids)
-    vectors = retriever.apply_tail(made, texts, job["role"], more.get("language"))
+    vectors = retriever.encode_tail(made, texts, job["role"], more.get("language"))
     largest = np.finfo(job["dtype"]).max
     beyond = np.flatnonzero((np.abs(vectors) > largest).any(1))
     if len(beyond):
@@ -187,7 +187,7 @@ def _tell(bar: Progress, shards_done: int, wanted: int, tokens: int, of: int) ->
     bar(shards_done + tokens / max(of, 1), wanted)
 
 
-def finish(out: Path) -> Path:
+def write_manifest(out: Path) -> Path:
     """Write the manifest if every shard is there. Returns its path."""
     path, job = out / "manifest.json", json.loads((out / "job.json").read_text())
     paths = [shard_path(out, i) for i in range(-(-job["rows"] // job["shard"]))]
@@ -215,7 +215,7 @@ def finish(out: Path) -> Path:
     return path
 
 
-def shards(folder: str | Path) -> Iterator[pa.Table]:
+def list_shards(folder: str | Path) -> Iterator[pa.Table]:
     """The tables of a finished folder, in the file's order. Raises MixlingError if it is not finished."""
     path = Path(folder) / "manifest.json"
     if not path.exists():
@@ -224,23 +224,23 @@ def shards(folder: str | Path) -> Iterator[pa.Table]:
         name = one.get("file") if isinstance(one, dict) else None
         if not isinstance(name, str) or Path(name).name != name:
             raise MixlingError(f"{path}: {name!r} is no file of this folder; encode again")
-        table = parquet(path.parent / name, ("id", "vector"))
+        table = read_parquet(path.parent / name, ("id", "vector"))
         if not pa.types.is_fixed_size_list(table.schema.field("vector").type):
             raise MixlingError(f"{path.parent / name}: column 'vector' holds no vectors; encode again")
         yield table
 
 
-def load(folder: str | Path) -> tuple[list[str], np.ndarray]:
+def load_vectors(folder: str | Path) -> tuple[list[str], np.ndarray]:
     """Ids and vectors, float32 [rows, d], of a finished folder."""
     ids: list[str] = []
     parts: list[np.ndarray] = []
-    for table in shards(folder):
+    for table in list_shards(folder):
         ids.extend(table["id"].to_pylist())
-        parts.extend(matrix(table))
+        parts.extend(table_matrix(table))
     return ids, np.concatenate(parts)
 
 
-def matrix(table: pa.Table, whose: str = "stored vectors") -> Sequence[np.ndarray]:
+def table_matrix(table: pa.Table, whose: str = "stored vectors") -> Sequence[np.ndarray]:
     """The vectors of a shard's table, a float32 [rows, d] for each chunk. Raises MixlingError where one is not finite."""
     made = [
         c.flatten().to_numpy(zero_copy_only=False).reshape(len(c), -1).astype(np.float32)

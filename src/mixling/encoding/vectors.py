@@ -34,7 +34,7 @@ SHAPE = (
 )  # fmt: skip
 
 
-def vectors(
+def encode_cached(
     retriever: Retriever,
     texts: Sequence[str],
     role: str | None,
@@ -75,10 +75,10 @@ def vectors(
             _keep(shelf, keys[begin : begin + SHARD], made)
         kept.update(zip(keys[begin : begin + SHARD], made, strict=True))
     made = np.stack([kept[n] for n in names])
-    return (made if raw else retriever.apply_tail(made, texts, role, languages)), total
+    return (made if raw else retriever.encode_tail(made, texts, role, languages)), total
 
 
-def compared(
+def similarity_vectors(
     retriever: Retriever,
     texts: Sequence[str],
     role: str,
@@ -90,13 +90,13 @@ def compared(
 ) -> tuple[np.ndarray, int]:
     """`vectors` as `comparable` has them, with progress under a label; and how many tokens were encoded."""
     with Progress(label) as bar:
-        made, tokens = vectors(
+        made, tokens = encode_cached(
             retriever, texts, role, languages=languages, precision=precision, folder=folder, progress=bar
         )
-    return comparable(retriever, made), tokens
+    return normalize_for_similarity(retriever, made), tokens
 
 
-def comparable(retriever: Retriever, made: np.ndarray) -> np.ndarray:
+def normalize_for_similarity(retriever: Retriever, made: np.ndarray) -> np.ndarray:
     """Vectors [n, d] of which dot products are the model's scores: of length one if it compares by cosine."""
     if retriever.similarity != "cosine":
         return made
@@ -116,15 +116,15 @@ def _zero(model: str) -> None:
 
 
 def _key(retriever: Retriever, role: str | None, precision: str) -> str:
-    digest = hashlib.sha256(fingerprints(retriever)[len(retriever.head())].encode())
+    digest = hashlib.sha256(chain_fingerprints(retriever)[len(retriever.head_modules())].encode())
     digest.update(reading(retriever).encode())
     digest.update(repr((retriever.prompt(role), retriever.max_length, precision)).encode())
     return digest.hexdigest()[:24]
 
 
-def fingerprint(retriever: Retriever) -> str:
+def model_fingerprint(retriever: Retriever) -> str:
     """SHA-256 of a model: weights and settings of its chain, and its vocabulary."""
-    return fingerprints(retriever)[len(list(retriever.model))]
+    return chain_fingerprints(retriever)[len(list(retriever.model))]
 
 
 def reading(retriever: Retriever) -> str:
@@ -142,14 +142,14 @@ def reading(retriever: Retriever) -> str:
 def identity(retriever: Retriever) -> str:
     """SHA-256 of all that makes a model's vectors: `fingerprint`, `reading`, its prompts and its longest text."""
     prompts = {r: retriever.prompt(r) for r in ("query", "passage")}
-    whole = [fingerprint(retriever), reading(retriever), prompts, retriever.max_length, retriever.similarity]
+    whole = [model_fingerprint(retriever), reading(retriever), prompts, retriever.max_length, retriever.similarity]
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 
-def fingerprints(retriever: Retriever) -> dict[int, str]:
+def chain_fingerprints(retriever: Retriever) -> dict[int, str]:
     """The fingerprint of each beginning of a model's chain that makes vectors, by how many modules it has: from `head`, whose
     vectors are kept, to the whole. One pass over the weights."""
-    digest, found, least = hashlib.sha256(), {}, len(retriever.head())
+    digest, found, least = hashlib.sha256(), {}, len(retriever.head_modules())
     words = repr(sorted(retriever.tokenizer.get_vocab().items())).encode()
     for number, module in enumerate(retriever.model, 1):
         config: dict = getattr(module, "get_config_dict", dict)()

@@ -17,18 +17,18 @@ from typing import Any
 import numpy as np
 
 from mixling.encoding.late import maxsim, token_vectors
-from mixling.encoding.vectors import compared
+from mixling.encoding.vectors import similarity_vectors
 from mixling.errors import MixlingError
-from mixling.evaluation.ranks import Dot, Ranker, Rows, Scorer, by_ids
+from mixling.evaluation.ranks import DotScorer, Ranker, ScoreRows, Scorer, by_ids
 from mixling.evaluation.tasks import Task
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
 
-def ranker(
+def make_ranker(
     model: str | Retriever | Ranker,
     precision: str = "fp32",
-    keep: Path | None = None,
+    vector_cache: Path | None = None,
     documents: str | Retriever | None = None,
     trust_remote_code: bool = False,
 ) -> Ranker:
@@ -40,8 +40,8 @@ def ranker(
 
     if documents is not None:
         other = documents if isinstance(documents, Retriever) else loaded(documents)
-        made = ranker(model, precision, keep, trust_remote_code=trust_remote_code)
-        if not isinstance(made, (Dense, Late)):
+        made = make_ranker(model, precision, vector_cache, trust_remote_code=trust_remote_code)
+        if not isinstance(made, (DenseRanker, LateInteractionRanker)):
             raise MixlingError(f"{made.name} encodes nothing, so no other model can encode its documents")
         if made.retriever.dimensions != other.dimensions:
             raise MixlingError(
@@ -51,25 +51,25 @@ def ranker(
         made.documents, made.name = other, f"{made.name} (documents: {other.name})"
         return made
     if isinstance(model, Retriever):
-        return Dense(model, precision, keep)
+        return DenseRanker(model, precision, vector_cache)
     if not isinstance(model, str):
         return model
     if model in ("random", "oracle"):
-        return Check(model)
+        return SanityRanker(model)
     if model.startswith("late:"):
-        return Late(loaded(model.removeprefix("late:")), precision)
+        return LateInteractionRanker(loaded(model.removeprefix("late:")), precision)
     name, plus, form = model.rpartition("+bm25")
     if model == "bm25" or (plus and form in ("", ":rrf")):
         from mixling.evaluation import lexical
 
         if model == "bm25":
-            return lexical.Lexical()
-        inner = ranker(name, precision, keep, trust_remote_code=trust_remote_code)
-        return lexical.Fused(inner, "rrf" if form else "mean")
-    return Dense(loaded(model), precision, keep)
+            return lexical.Bm25Ranker()
+        inner = make_ranker(name, precision, vector_cache, trust_remote_code=trust_remote_code)
+        return lexical.FusedRanker(inner, "rrf" if form else "mean")
+    return DenseRanker(loaded(model), precision, vector_cache)
 
 
-class Dense:
+class DenseRanker:
     """An encoder: dot products of unit vectors, or of raw ones where the model says so."""
 
     def __init__(self, retriever: Retriever, precision: str = "fp32", keep: Path | None = None):
@@ -81,9 +81,9 @@ class Dense:
         queries, candidates, counted = unit_vectors(
             self.retriever, one, self.precision, self.keep, self.documents
         )
-        scorer: Scorer = Dot(queries, candidates)
+        scorer: Scorer = DotScorer(queries, candidates)
         if self.retriever.calibration:
-            scorer = Calibrated(scorer, one, self.retriever.calibration)
+            scorer = CalibratedScorer(scorer, one, self.retriever.calibration)
         # without ICU there is no coverage, and nothing else is missing
         with contextlib.suppress(MixlingError):
             from mixling.evaluation.coverage import coverage
@@ -104,21 +104,21 @@ def unit_vectors(
     documents: another model that encodes the candidates.
     """
     documents = documents or retriever
-    texts = one.titled()
+    texts = one.titled_passages()
     made, counted = [], 0
     for encoder, role, batch, of in (
         (retriever, "query", one.queries, one.query_language),
-        (documents, "passage", texts, one.candidate_language),
+        (documents, "passage", texts, one.passage_language),
     ):
         languages = [one.languages[i] for i in of]
         label = f"{one.name}: {'questions' if role == 'query' else 'candidates'}"
-        v, tokens = compared(encoder, batch, role, languages, label=label, precision=precision, folder=folder)
+        v, tokens = similarity_vectors(encoder, batch, role, languages, label=label, precision=precision, folder=folder)
         counted += tokens
         made.append(v)
     return made[0], made[1], {"texts": len(one.queries) + len(texts), "tokens_encoded": counted}
 
 
-class Late:
+class LateInteractionRanker:
     """Late interaction: token vectors of an encoder, MaxSim."""
 
     def __init__(self, retriever: Retriever, precision: str = "fp32"):
@@ -127,7 +127,7 @@ class Late:
         self.stored = retriever.stored
 
     def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
-        texts = one.titled()
+        texts = one.titled_passages()
         made = []
         for encoder, role, batch in (
             (self.retriever, "query", one.queries),
@@ -138,7 +138,7 @@ class Late:
         return _MaxSim(*made[0], *made[1]), {"texts": len(one.queries) + len(texts)}
 
 
-class _MaxSim(Rows):
+class _MaxSim(ScoreRows):
     def __init__(self, queries: np.ndarray, begins: np.ndarray, documents: np.ndarray, d_begins: np.ndarray):
         self.queries, self.begins = queries, begins
         self.documents, self.d_begins = documents, d_begins
@@ -149,7 +149,7 @@ class _MaxSim(Rows):
         return maxsim(self.queries[rows], begins, self.documents, self.d_begins)
 
 
-class Calibrated:
+class CalibratedScorer:
     """Scores of another scorer, brought to one scale for every pair of languages: (s - mean) / deviation.
 
     calibration: {"pairs": {"ar-en": [mean, deviation], …}, "all": [mean, deviation]} of a model's scores.json.
@@ -165,7 +165,7 @@ class Calibrated:
                     self.mean[i, j], self.deviation[i, j] = calibration["pairs"][f"{a}-{b}"]
 
     def _adjust(self, scores: np.ndarray, queries: Any, candidates: Any) -> np.ndarray:
-        cell = np.ix_(self.one.query_language[queries], self.one.candidate_language[candidates])
+        cell = np.ix_(self.one.query_language[queries], self.one.passage_language[candidates])
         return (scores - self.mean[cell]) / self.deviation[cell]
 
     def __call__(self, begin: int, end: int) -> np.ndarray:
@@ -175,7 +175,7 @@ class Calibrated:
         return self._adjust(self.inner.at(queries, candidates), queries, candidates)
 
 
-class Check:
+class SanityRanker:
     """Rows that show the scale: `random` and `oracle`."""
 
     def __init__(self, name: str):
@@ -187,10 +187,10 @@ class Check:
         return (_Random(one) if self.name == "random" else _Oracle(one)), {}
 
 
-class _Random(Rows):
+class _Random(ScoreRows):
     def __init__(self, one: Task, seed: int = 0):
         self.seed = seed
-        self.queries, self.candidates = (by_ids(x)[1] for x in (one.query_ids, one.candidate_ids))
+        self.queries, self.candidates = (by_ids(x)[1] for x in (one.query_ids, one.passage_ids))
 
     def __call__(self, begin: int, end: int) -> np.ndarray:
         n = len(self.candidates)
@@ -200,9 +200,9 @@ class _Random(Rows):
         return np.stack(draws)[:, self.candidates]
 
 
-class _Oracle(Rows):
+class _Oracle(ScoreRows):
     def __init__(self, one: Task):
-        self.n, self.one = len(one.candidates), one
+        self.n, self.one = len(one.passages), one
         self.first = np.searchsorted(one.relevant[:, 0], np.arange(len(one.queries) + 1))
 
     def __call__(self, begin: int, end: int) -> np.ndarray:

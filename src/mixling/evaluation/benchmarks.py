@@ -19,30 +19,30 @@ from mixling.corpora.sources import mlir
 from mixling.errors import MixlingError, choose
 from mixling.evaluation import elsewhere
 from mixling.evaluation.result import file_name
-from mixling.evaluation.tasks import Task, from_corpus
+from mixling.evaluation.tasks import Task, task_from_corpus
 
 EIGHT = ["ar", "de", "en", "es", "hi", "ru", "vi", "zh"]
 
 
 def _of(source: str, split: str, unit: str, name: str) -> Callable[[bool, bool], Task]:
-    return lambda context, skip_bad: from_corpus(load(source, split, skip_bad=skip_bad), unit, context, name)
+    return lambda context, skip_bad: task_from_corpus(load(source, split, skip_bad=skip_bad), unit, context, name)
 
 
 def _paragraphs(context: bool, skip_bad: bool) -> Task:
     """MIMO's and SHIFT's benchmark: XQuAD-R's paragraphs in eight languages, questions in all of them."""
     corpus = load("xquad-r", languages=EIGHT, skip_bad=skip_bad)
-    return from_corpus(corpus, "passage", name="xquad-paragraphs")
+    return task_from_corpus(corpus, "passage", name="xquad-paragraphs")
 
 
-MADE: dict[str, Callable[[bool, bool], Task]] = {
+DERIVED: dict[str, Callable[[bool, bool], Task]] = {
     "mlqa-held-out": _of("mlqa", "held-out", "passage", "mlqa-held-out"),
     "arcd-sentences": _of("arcd", "train", "sentence", "arcd-sentences"),
     "jaquad-sentences": _of("jaquad", "dev", "sentence", "jaquad-sentences"),
     "xquad-paragraphs": _paragraphs,
-    "xquad-paragraphs-en": lambda *how: _paragraphs(*how).asking(["en"], "xquad-paragraphs-en"),
+    "xquad-paragraphs-en": lambda *how: _paragraphs(*how).with_query_languages(["en"], "xquad-paragraphs-en"),
 }
 DEVELOPMENT = ("mlqa-held-out", "arcd-sentences", "jaquad-sentences", "sib-200:dev")
-TASKS = (*SOURCES, *MADE)
+TASKS = (*SOURCES, *DERIVED)
 
 
 def default_split(source: Source) -> str:
@@ -52,7 +52,7 @@ def default_split(source: Source) -> str:
     )
 
 
-def task(
+def load_task(
     name: str | Task, context: bool = False, language: str | None = None, skip_bad: bool = False
 ) -> Task:
     """A task by name, or of a folder of one's own (`mixling data --help` has its form), `FOLDER:SPLIT` for a split of it; else
@@ -64,19 +64,19 @@ def task(
     """
     if isinstance(name, Task):
         return name
-    if name in MADE:
-        return MADE[name](context, skip_bad)
+    if name in DERIVED:
+        return DERIVED[name](context, skip_bad)
     kind, _, rest = name.partition(":")
     if kind == "mteb" and rest:
-        return elsewhere.from_mteb(rest)
+        return elsewhere.mteb_task(rest)
     if kind == "ir_datasets" and rest:
-        return elsewhere.from_ir_datasets(rest, language)
+        return elsewhere.ir_datasets_task(rest, language)
     if kind.partition("@")[0] in SOURCES:
         plain, _, only = name.partition("@")
         kind, _, rest = plain.partition(":")
         source = SOURCES[kind]
         split = rest or default_split(source)
-        return from_corpus(
+        return task_from_corpus(
             load(kind, split, languages=only.split(",") if only else None, skip_bad=skip_bad),
             source.unit,
             context,
@@ -98,7 +98,7 @@ def _folder(folder: Path, split: str | None, language: str | None, skip_bad: boo
     name = folder.resolve().name
     if (folder / "qrels").is_dir():
         chosen = split or _measured(folder)
-        corpus = own.read(folder, None, chosen, language, skip_bad)
+        corpus = own.read_folder(folder, None, chosen, language, skip_bad)
         # what is measured is said where it is not what everybody expects
         if split is not None or (chosen != "test" and len(own.splits(folder)) > 1):
             name = f"{name}:{chosen}"
@@ -107,13 +107,13 @@ def _folder(folder: Path, split: str | None, language: str | None, skip_bad: boo
     elif (folder / "qrels.jsonl").exists():
         corpus = mlir.read(folder, skip_bad=skip_bad)
     elif any(folder.glob("topics.t*")):
-        corpus = trec.read(folder, language, skip_bad=skip_bad)
+        corpus = trec.read_trec(folder, language, skip_bad=skip_bad)
     else:
         raise MixlingError(
             f"{folder}: no task: needs corpus.jsonl, queries.jsonl and qrels/test.tsv (or topics.tsv, qrels.txt and "
             "corpus.jsonl); `mixling data --help` has the form"
         )
-    return from_corpus(corpus, name=name)
+    return task_from_corpus(corpus, name=name)
 
 
 def _measured(folder: Path) -> str | None:
@@ -138,7 +138,7 @@ def tasks(given: Sequence[str | Task], *how: Any, **more: Any) -> list[Task]:
     found: list[Task] = []
     places: list[Path | None] = []
     for written in given:
-        one, place = task(written, *how, **more), _place(written)
+        one, place = load_task(written, *how, **more), _place(written)
         same = [x for x in found if x.name == one.name and x.fingerprint() == one.fingerprint()]
         if any(place is None or places[found.index(x)] in (None, place) for x in same):
             continue
@@ -179,7 +179,7 @@ def _place(written: str | Task) -> Path | None:
     """The folder that a task's name means, if it means one."""
     if (
         not isinstance(written, str)
-        or written in MADE
+        or written in DERIVED
         or written.partition(":")[0].partition("@")[0] in SOURCES
     ):
         return None

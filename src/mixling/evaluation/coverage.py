@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mixling.evaluation.lexical import words
+from mixling.evaluation.lexical import tokenize_words
 from mixling.evaluation.tasks import Task
 from mixling.models.retriever import Retriever
 
@@ -22,16 +22,16 @@ SAMPLE = 200
 
 def coverage(retriever: Retriever, one: Task, sample: int = SAMPLE) -> dict[str, dict[str, float]]:
     """The figures above by language, over up to `sample` texts of each, candidates before questions."""
-    return pieces(retriever, {name: _texts(one, code, sample) for code, name in enumerate(one.languages)})
+    return count_subwords(retriever, {name: _texts(one, code, sample) for code, name in enumerate(one.languages)})
 
 
-def pieces(retriever: Retriever, texts_of: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
+def count_subwords(retriever: Retriever, texts_of: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
     """The figures above of some texts of each language."""
     tokenizer = retriever.tokenizer
     found = {}
     for name, some in texts_of.items():
         texts = list(some)
-        listed = [w for t in texts for w in words(t, name)]
+        listed = [w for t in texts for w in tokenize_words(t, name)]
         if not listed:
             continue
         cut = tokenizer(listed, add_special_tokens=False, return_attention_mask=False)["input_ids"]
@@ -52,7 +52,7 @@ def pieces(retriever: Retriever, texts_of: Mapping[str, Sequence[str]]) -> dict[
 
 def _texts(one: Task, code: int, sample: int) -> list[str]:
     """Evenly drawn candidates of a language, or its questions where it has no candidate."""
-    rows, texts = np.flatnonzero(one.candidate_language == code), one.titled()
+    rows, texts = np.flatnonzero(one.passage_language == code), one.titled_passages()
     if not len(rows):
         rows, texts = np.flatnonzero(one.query_language == code), one.queries
     chosen = rows if len(rows) <= sample else rows[np.linspace(0, len(rows) - 1, sample).astype(int)]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from mixling.corpora.corpus import Builder
-from mixling.corpora.languages import tag
+from mixling.corpora.corpus import CorpusBuilder
+from mixling.corpora.languages import language_tag
 from mixling.corpora.values import grade, id_text, missing, passage_text
 from mixling.errors import MixlingError
-from mixling.evaluation.tasks import Task, from_corpus
+from mixling.evaluation.tasks import Task, task_from_corpus
 
 
-def from_mteb(name: str, splits: tuple[str, ...] = ("test", "dev", "validation")) -> Task:
+def mteb_task(name: str, splits: tuple[str, ...] = ("test", "dev", "validation")) -> Task:
     """A retrieval task of mteb (2.x), its subsets in one pool; a subset `de-en` has German questions or passages.
 
     Which side of a subset has which language is not the same in all tasks: where its metadata names two
@@ -35,7 +35,7 @@ def from_mteb(name: str, splits: tuple[str, ...] = ("test", "dev", "validation")
 def read_mteb(found: Any, splits: tuple[str, ...] = ("test", "dev", "validation")) -> Task:
     """A loaded mteb retrieval task as a Task."""
     name = found.metadata.name
-    builder = Builder(name)
+    builder = CorpusBuilder(name)
     for subset, parts in found.dataset.items():
         split = next((s for s in splits if s in parts), None)
         if split is None:
@@ -49,25 +49,25 @@ def read_mteb(found: Any, splits: tuple[str, ...] = ("test", "dev", "validation"
             if missing(row.get("text")) and missing(row.get("title")):
                 continue
             text, title = passage_text(row, name, key)
-            rows[key] = builder.passage(f"{subset}:{key}", text, answered, f"{subset}:{key}", title)
+            rows[key] = builder.add_passage(f"{subset}:{key}", text, answered, f"{subset}:{key}", title)
         for row in data["queries"]:
             key = f"{subset}:{row['id']}"
-            builder.question(key, str(row["text"]), asked, key)
+            builder.add_query(key, str(row["text"]), asked, key)
             for document, judged in data["relevant_docs"].get(str(row["id"]), {}).items():
                 value = grade(judged, "score", name, key)
                 if value > 0 and document in rows:
-                    builder.link(key, rows[document], grade=value)
-    return from_corpus(builder.build(), name=f"mteb:{found.metadata.name}")
+                    builder.add_link(key, rows[document], grade=value)
+    return task_from_corpus(builder.build(), name=f"mteb:{found.metadata.name}")
 
 
 def _languages(metadata: Any, subset: str) -> tuple[str, str]:
     spoken = metadata.eval_langs
     codes = spoken[subset] if isinstance(spoken, dict) else spoken
-    tags = [tag(c) for c in codes]
+    tags = [language_tag(c) for c in codes]
     return tags[0], tags[-1]
 
 
-def from_ir_datasets(name: str, language: str | None = None) -> Task:
+def ir_datasets_task(name: str, language: str | None = None) -> Task:
     """A data set of ir_datasets with docs, queries and qrels; language: of the questions, else of the documents."""
     try:
         import ir_datasets
@@ -86,16 +86,16 @@ def from_ir_datasets(name: str, language: str | None = None) -> Task:
     asked = language or data.queries_lang() or answered
     if not answered or not asked:
         raise MixlingError(f"ir_datasets '{name}' does not say its language; give --language")
-    builder, rows = Builder(name), {}
+    builder, rows = CorpusBuilder(name), {}
     for document in data.docs_iter():
         text = document.default_text() if hasattr(document, "default_text") else document.text
         if text.strip():
-            rows[document.doc_id] = builder.passage(document.doc_id, text, tag(answered), document.doc_id)
+            rows[document.doc_id] = builder.add_passage(document.doc_id, text, language_tag(answered), document.doc_id)
     for query in data.queries_iter():
         text = query.default_text() if hasattr(query, "default_text") else query.text
-        builder.question(query.query_id, text, tag(asked), query.query_id)
+        builder.add_query(query.query_id, text, language_tag(asked), query.query_id)
     for judged in data.qrels_iter():
         value = grade(judged.relevance, "relevance", name, judged.query_id)
         if value > 0 and judged.doc_id in rows:
-            builder.link(judged.query_id, rows[judged.doc_id], grade=value)
-    return from_corpus(builder.build(), name=f"ir_datasets:{name}")
+            builder.add_link(judged.query_id, rows[judged.doc_id], grade=value)
+    return task_from_corpus(builder.build(), name=f"ir_datasets:{name}")

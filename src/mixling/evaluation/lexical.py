@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from mixling.errors import MixlingError
-from mixling.evaluation.ranks import Ranker, Rows, Scorer, best_first, by_ids
+from mixling.evaluation.ranks import Ranker, ScoreRows, Scorer, best_first, by_ids
 from mixling.evaluation.tasks import Task
 from mixling.progress import Progress
 
 K1, B = 0.9, 0.4
 
 
-def words(text: str, language: str = "en") -> list[str]:
+def tokenize_words(text: str, language: str = "en") -> list[str]:
     """The words of a text: segments of ICU's word breaker that hold a letter or a digit, folded."""
     try:
         from icu4py.breakers import WordBreaker
@@ -31,27 +31,27 @@ def words(text: str, language: str = "en") -> list[str]:
     return [w for w in map(str, WordBreaker(folded, language)) if any(c.isalnum() for c in w)]
 
 
-class Lexical:
+class Bm25Ranker:
     """BM25 as a ranker."""
 
     name, origin = "bm25", {"k1": K1, "b": B, "words": "ICU, NFKC, case folded"}
 
     def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
-        texts = one.titled()
+        texts = one.titled_passages()
         names = one.languages
         with Progress(f"{one.name}: words") as bar:
             total = len(texts) + len(one.queries)
             made: list[list[list[str]]] = []
-            for all_texts, of in ((texts, one.candidate_language), (one.queries, one.query_language)):
+            for all_texts, of in ((texts, one.passage_language), (one.queries, one.query_language)):
                 rows = []
                 for text, code in zip(all_texts, of, strict=True):
-                    rows.append(words(text, names[code]))
+                    rows.append(tokenize_words(text, names[code]))
                     bar(len(made) * len(texts) + len(rows), total)
                 made.append(rows)
         return Bm25(made[0], made[1]), {"texts": len(texts) + len(one.queries)}
 
 
-class Bm25(Rows):
+class Bm25(ScoreRows):
     """Scores of word lists. documents, queries: words of each."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Bm25(Rows):
         return scores
 
 
-class Fused:
+class FusedRanker:
     """An encoder and BM25 together. form: "mean" of scores brought to 0 … 1, or "rrf".
 
     A passage that shares no word with the question has no rank of BM25's and gets nothing from it, so that the encoder's order
@@ -89,11 +89,11 @@ class Fused:
 
     def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
         dense, counted = self.other.scorer(one)
-        lexical, _ = Lexical().scorer(one)
-        return _Both(dense, lexical, self.form, by_ids(one.candidate_ids)[1]), counted
+        lexical, _ = Bm25Ranker().scorer(one)
+        return _Both(dense, lexical, self.form, by_ids(one.passage_ids)[1]), counted
 
 
-class _Both(Rows):
+class _Both(ScoreRows):
     """place: uint64 [candidates], of each one's id among all."""
 
     def __init__(self, dense: Scorer, lexical: Scorer, form: str, place: np.ndarray):
@@ -102,13 +102,13 @@ class _Both(Rows):
     def __call__(self, begin: int, end: int) -> np.ndarray:
         first, second = self.dense(begin, end), self.lexical(begin, end)
         if self.form == "rrf":
-            first, second = reciprocal(first, self.place), reciprocal(second, self.place, found=second > 0)
+            first, second = reciprocal_rank_scores(first, self.place), reciprocal_rank_scores(second, self.place, found=second > 0)
         else:
-            first, second = normalised(first), normalised(second)
+            first, second = minmax_normalize(first), minmax_normalize(second)
         return (first + second) / np.float32(2)
 
 
-def normalised(scores: np.ndarray, depth: int = 1000) -> np.ndarray:
+def minmax_normalize(scores: np.ndarray, depth: int = 1000) -> np.ndarray:
     """Scores of a query brought to 0 … 1 over its first `depth`; a document beyond takes the least: 0."""
     depth = min(depth, scores.shape[1])
     least = np.partition(scores, -depth, axis=1)[:, -depth][:, None]
@@ -116,7 +116,7 @@ def normalised(scores: np.ndarray, depth: int = 1000) -> np.ndarray:
     return np.maximum(scores - least, 0) / np.maximum(most - least, 1e-9)
 
 
-def reciprocal(
+def reciprocal_rank_scores(
     scores: np.ndarray,
     place: np.ndarray | None = None,
     depth: int = 1000,

@@ -16,15 +16,15 @@ from mixling.evaluation import baselines
 from mixling.evaluation.benchmarks import tasks as named
 from mixling.evaluation.bias.consistency import mean_rank_correlation
 from mixling.evaluation.bias.gap import gaps
-from mixling.evaluation.bias.pool import Pool
+from mixling.evaluation.bias.pool import MultilingualPool
 from mixling.evaluation.bias.table import bias
-from mixling.evaluation.metrics import METRICS, MORE
-from mixling.evaluation.ranks import Dot, Ranks, Scorer, ranks
-from mixling.evaluation.result import Result
+from mixling.evaluation.metrics import METRICS, MULTILINGUAL_METRICS
+from mixling.evaluation.ranks import DotScorer, Ranks, Scorer, compute_ranks
+from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.rows import task_intervals
 from mixling.evaluation.soundness import sound
 from mixling.evaluation.tasks import Task
-from mixling.evaluation.trec import write
+from mixling.evaluation.trec import write_trec
 from mixling.machine import machine, versions
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
@@ -42,12 +42,12 @@ def measure(
     context: bool = False,
     precision: str = "fp32",
     trec: Path | None = None,
-    keep: Path | None = None,
+    vector_cache: Path | None = None,
     language: str | None = None,
-    documents: str | Retriever | None = None,
+    passage_model: str | Retriever | None = None,
     trust_remote_code: bool = False,
     skip_bad: bool = False,
-) -> Result:
+) -> EvaluationResult:
     """Measure a model on tasks: monolingual, cross-lingual and pool, with language bias.
 
     model: a name, a Retriever, or a baseline (evaluation/baselines.py lists them); documents: another model that encodes
@@ -61,7 +61,7 @@ def measure(
     if not tasks:
         raise MixlingError("nothing to measure: name a task, for instance --task sample")
     loaded = named(tasks, context, language, skip_bad)
-    ranker = baselines.ranker(model, precision, keep, documents, trust_remote_code)
+    ranker = baselines.make_ranker(model, precision, vector_cache, passage_model, trust_remote_code)
     summary: dict[str, Any] = {
         "model": ranker.name,
         "origin": ranker.origin,
@@ -77,7 +77,7 @@ def measure(
         scorer, counted = ranker.scorer(one)
         encoded = time.perf_counter()
         found = rank_task(one, scorer, 1000 if trec is not None else DEPTH, ranker.name)
-        entry, table, wrong = score(one, found, scorer)
+        entry, table, wrong = score_task(one, found, scorer)
         entry.update(
             counted,
             data=one.fingerprint(),
@@ -88,9 +88,9 @@ def measure(
         tables.append(table)
         examples[one.name] = wrong
         if trec is not None:
-            write(one, found, trec)
+            write_trec(one, found, trec)
     summary.update(versions=versions(), machine=machine())
-    return Result(summary, pa.concat_tables(tables, promote_options="default"), examples)
+    return EvaluationResult(summary, pa.concat_tables(tables, promote_options="default"), examples)
 
 
 def rank_task(one: Task, scorer: Scorer, depth: int = DEPTH, model: str = "the model") -> Ranks:
@@ -103,26 +103,26 @@ def rank_task(one: Task, scorer: Scorer, depth: int = DEPTH, model: str = "the m
             row, column = np.argwhere(np.isnan(scores) | np.isposinf(scores))[0]
             raise MixlingError(
                 f"{model}, task '{one.name}': the score of question '{one.query_ids[begin + row]}' and candidate "
-                f"'{one.candidate_ids[column]}' is {scores[row, column]}, not a number; nothing was measured. Check the model's "
+                f"'{one.passage_ids[column]}' is {scores[row, column]}, not a number; nothing was measured. Check the model's "
                 "weights (a training that diverged leaves such), or measure with --precision fp32"
             )
         return scores
 
     sound(one)
     with Progress(f"{one.name}: ranks") as bar:
-        return ranks(
+        return compute_ranks(
             numbers,
             len(one.queries),
-            one.candidate_language,
+            one.passage_language,
             one.relevant,
-            one.candidate_ids,
+            one.passage_ids,
             depth=depth,
             excluded=one.excluded,
             progress=bar,
         )
 
 
-def score(
+def score_task(
     one: Task, found: Ranks, scorer: Scorer | None = None
 ) -> tuple[dict[str, Any], pa.Table, list[dict]]:
     """Summary entry, scores per query, and example questions of a task. scorer: for MRC, where there is a pool."""
@@ -131,7 +131,7 @@ def score(
     entry: dict[str, Any] = {
         "languages": list(one.languages),
         "queries": n,
-        "candidates": len(one.candidates),
+        "candidates": len(one.passages),
         "titles": {"form": TITLES, "candidates": sum(map(bool, one.titles))},
         "skipped": dict(one.skipped),
         "bad_rows": list(one.bad_rows[:NAMED]),
@@ -142,14 +142,14 @@ def score(
     if missing:
         entry["skipped"]["pairs of question and corpus language without an answer"] = missing
     examples: list[dict] = []
-    if "pool" in one.settings():
-        pool = Pool(
+    if "pool" in one.scenarios():
+        pool = MultilingualPool(
             query,
             found.pool,
             candidate,
             one.grades,
             one.query_language,
-            one.candidate_language,
+            one.passage_language,
             found.top,
             len(one.languages),
         )
@@ -168,29 +168,29 @@ def score(
     return entry, table, examples
 
 
-def means(retriever: Retriever, one: Task, precision: str = "fp32") -> dict[str, dict[str, Any]]:
+def scenario_means(retriever: Retriever, one: Task, precision: str = "fp32") -> dict[str, dict[str, Any]]:
     """Every setting's means and nothing else (no bias, no intervals): what validation reads while training goes on."""
     queries, candidates, _ = baselines.unit_vectors(retriever, one, precision)
-    found = rank_task(one, Dot(queries, candidates), 10, retriever.name)
+    found = rank_task(one, DotScorer(queries, candidates), 10, retriever.name)
     entry, _, _ = _alone(one, found)
-    if "pool" in one.settings():
+    if "pool" in one.scenarios():
         entry["pool"] = _macro(one, _pool_values(one, found))
     return entry
 
 
 def _pool_values(one: Task, found: Ranks) -> dict[str, np.ndarray]:
     query, n = one.relevant[:, 0], len(one.queries)
-    return {k: f(found.pool, query, n, one.grades) for k, f in {**METRICS, **MORE}.items()}
+    return {k: f(found.pool, query, n, one.grades) for k, f in {**METRICS, **MULTILINGUAL_METRICS}.items()}
 
 
 def _alone(one: Task, found: Ranks) -> tuple[dict[str, dict[str, Any]], list[pa.Table], int]:
     """The settings where passages of one language stand alone: their means; tables; questions without an answer."""
     query, candidate = one.relevant.T
-    tables, per_cell, missing = _cells(one, found, query, one.candidate_language[candidate])
+    tables, per_cell, missing = _cells(one, found, query, one.passage_language[candidate])
     entry: dict[str, dict[str, Any]] = {}
     for setting, same in (("monolingual", True), ("cross-lingual", False)):
         cells = {k: v for k, v in per_cell.items() if (k[0] == k[1]) == same}
-        if setting in one.settings() and cells:
+        if setting in one.scenarios() and cells:
             entry[setting] = {m: float(np.mean([v[m] for v in cells.values()])) for m in METRICS}
             entry[setting]["by_language"] = {
                 one.languages[a] if same else f"{one.languages[a]}-{one.languages[b]}": v
@@ -241,7 +241,7 @@ def _macro(one: Task, values: dict[str, np.ndarray]) -> dict[str, Any]:
     return found
 
 
-def _pool(one: Task, pool: Pool, values: dict[str, np.ndarray]) -> dict[str, Any]:
+def _pool(one: Task, pool: MultilingualPool, values: dict[str, np.ndarray]) -> dict[str, Any]:
     entry = _macro(one, values)
     n, names = len(one.languages), one.languages
     top, of = pool.top_language[:, :10], one.query_language[pool.query]
@@ -283,8 +283,8 @@ def _table(
     }
     columns.update({k: pa.array(v, from_pandas=True) for k, v in values.items()})
     if first is not None and right is not None:
-        columns["first"] = pa.array([one.candidate_ids[i] for i in first])
-        columns["first_language"] = pa.array(names[one.candidate_language[first]])
+        columns["first"] = pa.array([one.passage_ids[i] for i in first])
+        columns["first_language"] = pa.array(names[one.passage_language[first]])
         columns["first_is_relevant"] = pa.array(right)
     return pa.table(columns)
 
@@ -306,15 +306,15 @@ def _examples(one: Task, found: Ranks, right: np.ndarray, most: int = 24, shown:
                 "question_language": one.languages[one.query_language[q]],
                 "first_is_right": bool(right[q]),
                 "first": [
-                    [one.candidates[c][:240], one.languages[one.candidate_language[c]], int(c) in mine]
+                    [one.passages[c][:240], one.languages[one.passage_language[c]], int(c) in mine]
                     for c in found.top[q, :shown]
                 ],
                 "right": [
-                    one.candidates[answers[0]][:240],
-                    one.languages[one.candidate_language[answers[0]]],
+                    one.passages[answers[0]][:240],
+                    one.languages[one.passage_language[answers[0]]],
                 ],
                 "right_ranks": [
-                    [one.languages[one.candidate_language[c]], int(r)]
+                    [one.languages[one.passage_language[c]], int(r)]
                     for c, r in list(zip(answers, places, strict=True))[:20]
                 ],
             }

@@ -71,4 +71,4 @@ METRICS = {
     "MRR@10": reciprocal_rank(10),
 }
 # shown beside the measures of bias, where a benchmark is reported so
-MORE = {"nDCG@20": ndcg(20), "R@20": recall(20), "R@100": recall(100)}
+MULTILINGUAL_METRICS = {"nDCG@20": ndcg(20), "R@20": recall(20), "R@100": recall(100)}

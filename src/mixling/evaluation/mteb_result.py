@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.files import write_text
-from mixling.evaluation.result import Result, file_name, pair_of
-from mixling.evaluation.tasks import SETTINGS
+from mixling.evaluation.result import EvaluationResult, file_name, split_pair
+from mixling.evaluation.tasks import SCENARIOS
 
 NAMES = {
     "mAP": "map",
@@ -25,11 +25,11 @@ NAMES = {
 }
 
 
-def as_mteb(result: Result, task: str) -> dict[str, Any]:
+def to_mteb(result: EvaluationResult, task: str) -> dict[str, Any]:
     """The content of one task's file."""
     entry = result.summary["tasks"][task]
     rows = []
-    for setting in SETTINGS:
+    for setting in SCENARIOS:
         for subset, values in entry.get(setting, {}).get("by_language", {}).items():
             rows.append(
                 {
@@ -49,10 +49,10 @@ def as_mteb(result: Result, task: str) -> dict[str, Any]:
     }
 
 
-def write(result: Result, folder: Path) -> None:
+def write_mteb(result: EvaluationResult, folder: Path) -> None:
     """A file for each task."""
     for task in result.summary["tasks"]:
-        write_text(folder / f"{file_name(task)}.json", json.dumps(as_mteb(result, task), indent=1))
+        write_text(folder / f"{file_name(task)}.json", json.dumps(to_mteb(result, task), indent=1))
 
 
 def _version() -> str:
@@ -69,7 +69,7 @@ def _languages(subset: str, known: list[str]) -> list[str]:
     """Codes as mteb writes them, language and script: `swh-Latn` style with ISO 639-3."""
     from langcodes import Language
 
-    parts = [subset] if subset in known else pair_of(subset, known)
+    parts = [subset] if subset in known else split_pair(subset, known)
     found = []
     for code in dict.fromkeys(parts):
         language = Language.get(code)

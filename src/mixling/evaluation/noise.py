@@ -23,10 +23,10 @@ import numpy as np
 
 from mixling.corpora.resources import script
 from mixling.errors import MixlingError, choose
-from mixling.evaluation.lexical import words
+from mixling.evaluation.lexical import tokenize_words
 from mixling.evaluation.tasks import Task
 
-KINDS = ("typos", "diacritics", "romanise", "switch")
+NOISE_TYPES = ("typos", "diacritics", "romanise", "switch")
 RATES = (0.05, 0.1, 0.2)
 KEYBOARDS = {
     "Latn": ("qwertyuiop", "asdfghjkl", "zxcvbnm"),
@@ -40,29 +40,29 @@ KEYBOARDS = {
 OPTIONAL_MARKS = ("Latn", "Grek", "Arab", "Hebr")
 
 
-def noisy(one: Task, kind: str, rate: float, seed: int = 0) -> Task:
+def add_noise(one: Task, noise_type: str, rate: float, seed: int = 0) -> Task:
     """The task with noise in its queries; its name says which. rate: 0 to 1. Raises MixlingError."""
-    choose(kind, KINDS, "noise")
+    choose(noise_type, NOISE_TYPES, "noise")
     if not 0 < rate <= 1:
-        raise MixlingError(f"noise {kind}:{rate}: expected a rate over 0, up to 1")
-    lexicons = _lexicons(one) if kind == "switch" else {}
+        raise MixlingError(f"noise {noise_type}:{rate}: expected a rate over 0, up to 1")
+    lexicons = _lexicons(one) if noise_type == "switch" else {}
     queries = []
     for text, key, code in zip(one.queries, one.query_ids, one.query_language, strict=True):
         rng = np.random.default_rng(
-            int.from_bytes(hashlib.blake2b(f"{seed}/{kind}/{key}".encode(), digest_size=8).digest(), "big")
+            int.from_bytes(hashlib.blake2b(f"{seed}/{noise_type}/{key}".encode(), digest_size=8).digest(), "big")
         )
         language = one.languages[code]
         queries.append(
-            switch(text, language, rate, rng, lexicons.get(int(code), {}))
-            if kind == "switch"
-            else {"typos": typos, "diacritics": diacritics, "romanise": romanise}[kind](
+            switch_code(text, language, rate, rng, lexicons.get(int(code), {}))
+            if noise_type == "switch"
+            else {"typos": typos, "diacritics": diacritics, "romanise": romanize}[noise_type](
                 text, language, rate, rng
             )
         )
     changed = sum(a != b for a, b in zip(queries, one.queries, strict=True))
     if not changed:
-        raise MixlingError(f"noise {kind} changes no question of task '{one.name}'; leave it out")
-    return replace(one, name=f"{one.name}~{kind}:{rate:g}", queries=queries)
+        raise MixlingError(f"noise {noise_type} changes no question of task '{one.name}'; leave it out")
+    return replace(one, name=f"{one.name}~{noise_type}:{rate:g}", queries=queries)
 
 
 def typos(text: str, language: str, rate: float, rng: np.random.Generator) -> str:
@@ -118,7 +118,7 @@ def diacritics(text: str, language: str, rate: float, rng: np.random.Generator) 
     return _by_word(text, rate, rng, bare)
 
 
-def romanise(text: str, language: str, rate: float, rng: np.random.Generator) -> str:
+def romanize(text: str, language: str, rate: float, rng: np.random.Generator) -> str:
     """Latin letters in place of others, word by word."""
     try:
         from anyascii import anyascii
@@ -127,9 +127,9 @@ def romanise(text: str, language: str, rate: float, rng: np.random.Generator) ->
     return text if script(language) == "Latn" else _by_word(text, rate, rng, anyascii)
 
 
-def switch(text: str, language: str, rate: float, rng: np.random.Generator, lexicon: dict[str, str]) -> str:
+def switch_code(text: str, language: str, rate: float, rng: np.random.Generator, lexicon: dict[str, str]) -> str:
     """Words of a lexicon (folded word -> translation) replaced, in place."""
-    listed = [w for w in words(text, language) if w in lexicon]
+    listed = [w for w in tokenize_words(text, language) if w in lexicon]
     folded = text.casefold()
     for word in dict.fromkeys(listed):
         at = folded.find(word)
@@ -148,7 +148,7 @@ def _lexicons(one: Task, pivot: str = "en", least: float = 0.5) -> dict[int, dic
     most questions beside it): the partner with the largest Dice coefficient over parallel questions, if over `least`."""
     by_group: dict[str, dict[int, list[str]]] = {}
     for text, group, code in zip(one.queries, one.query_group, one.query_language, strict=True):
-        by_group.setdefault(group, {})[int(code)] = words(text, one.languages[code])
+        by_group.setdefault(group, {})[int(code)] = tokenize_words(text, one.languages[code])
     counts = Counter(c for members in by_group.values() for c in members)
     if len(counts) < 2 or not any(len(m) > 1 for m in by_group.values()):
         raise MixlingError(f"noise switch needs parallel questions, and task '{one.name}' has none")

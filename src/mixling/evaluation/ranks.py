@@ -64,7 +64,7 @@ class Ranker(Protocol):
         """Scores of the task, and what was counted on the way."""
 
 
-class Rows:
+class ScoreRows:
     """A scorer that can only make whole rows: `at` takes its candidates from them."""
 
     def __call__(self, begin: int, end: int) -> np.ndarray:
@@ -74,7 +74,7 @@ class Rows:
         return np.stack([self(int(q), int(q) + 1)[0, candidates] for q in queries])
 
 
-class Dot:
+class DotScorer:
     """Scores by dot product. queries, candidates: float32 [n, d]."""
 
     def __init__(self, queries: np.ndarray, candidates: np.ndarray):
@@ -89,7 +89,7 @@ class Dot:
         return (self.queries[queries] @ self.candidates[candidates].T).numpy()
 
 
-def ranks(
+def compute_ranks(
     score: Callable[[int, int], np.ndarray],
     queries: int,
     language: np.ndarray,

@@ -20,7 +20,7 @@ from mixling.errors import MixlingError
 
 
 @dataclass
-class Result:
+class EvaluationResult:
     """summary: as in summary.json. scores: one row a query and setting (and passage language)."""
 
     summary: dict[str, Any]
@@ -31,14 +31,14 @@ class Result:
         """One figure, for instance value("xquad-r", "pool", "mAP"); NaN where the task cannot have it."""
         return self.summary["tasks"][task].get(setting, {}).get(metric, float("nan"))
 
-    def with_tasks_of(self, other: Result) -> Result:
+    def with_tasks_of(self, other: EvaluationResult) -> EvaluationResult:
         """This result with further tasks, measured of the same model. Raises MixlingError where both have one."""
         both = [t for t in other.summary["tasks"] if t in self.summary["tasks"]]
         if both:
             raise MixlingError(f"both results have the task '{both[0]}'; rename one or leave it out")
         summary = {**self.summary, "tasks": {**self.summary["tasks"], **other.summary["tasks"]}}
         scores = pa.concat_tables([self.scores, other.scores], promote_options="default")
-        return Result(summary, scores, {**self.examples, **other.examples})
+        return EvaluationResult(summary, scores, {**self.examples, **other.examples})
 
     def save(self, folder: str | Path) -> None:
         """Write summary.json last: where it is, the result is whole."""
@@ -50,7 +50,7 @@ class Result:
         write_text(folder / "summary.json", json.dumps(whole, indent=1, ensure_ascii=False))
 
     @classmethod
-    def load(cls, folder: str | Path) -> Result:
+    def load(cls, folder: str | Path) -> EvaluationResult:
         """Read a folder that `save` wrote."""
         folder = Path(folder)
         path = folder / "summary.json"
@@ -77,7 +77,7 @@ def file_name(task: str) -> str:
     return task.replace("/", "-").replace(":", "-")
 
 
-def pair_of(text: str, languages: Sequence[str]) -> tuple[str, str]:
+def split_pair(text: str, languages: Sequence[str]) -> tuple[str, str]:
     """`es-419-en` -> (es-419, en): tags may hold hyphens themselves."""
     return next(
         (a, text[len(a) + 1 :])

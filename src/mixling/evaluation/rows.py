@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from mixling.errors import MixlingError
 from mixling.evaluation.bias.table import ALL
-from mixling.evaluation.metrics import METRICS, MORE
-from mixling.evaluation.significance import Comparison, compare, holm, intervals, sums
+from mixling.evaluation.metrics import METRICS, MULTILINGUAL_METRICS
+from mixling.evaluation.significance import Comparison, compare_scores, holm, intervals, group_sums
 
 KEYS = ("setting", "query", "question_language", "passage_language")
 # what two runs are tested on in every setting, and in the pool beside
@@ -20,7 +20,7 @@ TESTED = ("mAP", "R@1", "R@10", "nDCG@10")
 TESTED_IN_POOL = ("nDCG@20", "rank_distance", "TLR@20", "intrusion@10", "LPR", "Lang-nDCG@10", "MRC@20")
 
 
-def of_task(table: pa.Table, task: str) -> pa.Table:
+def task_rows(table: pa.Table, task: str) -> pa.Table:
     """The rows of one task."""
     return table.filter(pc.equal(pc.cast(table["task"], pa.string()), task))
 
@@ -53,9 +53,9 @@ def task_intervals(table: pa.Table, resamples: int | None = None) -> dict[str, d
     found: dict[str, dict[str, list[float]]] = {}
     for name in dict.fromkeys(setting.tolist()):
         rows = setting == name
-        measures = [*METRICS, *(MORE if name == "pool" else ()), *(ALL if name == "pool" else ())]
+        measures = [*METRICS, *(MULTILINGUAL_METRICS if name == "pool" else ()), *(ALL if name == "pool" else ())]
         there = [m for m in measures if not np.isnan(column(table, m)[rows]).all()]
-        parts = [sums(column(table, m)[rows], group[rows], cell[rows], groups) for m in there]
+        parts = [group_sums(column(table, m)[rows], group[rows], cell[rows], groups) for m in there]
         more = {} if resamples is None else {"resamples": resamples}
         for m, (low, high) in zip(there, intervals(parts, **more), strict=True):
             found.setdefault("bias" if m in ALL else name, {})[m] = [low, high]
@@ -92,7 +92,7 @@ def task_comparison(
         one, two = (np.stack([column(t, m)[rows] for t in side]) for side in (first, second))
         if np.isnan(one).all() or np.isnan(two).all():
             continue
-        found.append((name, m, compare(one, two, group[rows], cell[rows], **more)))
+        found.append((name, m, compare_scores(one, two, group[rows], cell[rows], **more)))
     adjusted = holm([c.p for _, _, c in found])
     out: dict[str, dict[str, tuple[Comparison, float]]] = {}
     for (name, m, c), p in zip(found, adjusted, strict=True):

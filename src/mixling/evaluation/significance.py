@@ -27,7 +27,7 @@ PERMUTATIONS, RESAMPLES = 10_000, 1_000
 
 
 @dataclass(frozen=True)
-class Sums:
+class GroupSums:
     """Scores by group and cell. total: float64 [groups, cells], sums; count: int64 [groups, cells]."""
 
     total: np.ndarray
@@ -55,7 +55,7 @@ class Comparison:
     p_seeds: float | None = None
 
 
-def sums(values: np.ndarray, group: np.ndarray, cell: np.ndarray, groups: np.ndarray | None = None) -> Sums:
+def group_sums(values: np.ndarray, group: np.ndarray, cell: np.ndarray, groups: np.ndarray | None = None) -> GroupSums:
     """Scores put together. values: float64 [n], NaN left out; group, cell: labels [n]; groups: labels of all
     groups, sorted (None: those that have a score)."""
     kept = ~np.isnan(values)
@@ -65,28 +65,28 @@ def sums(values: np.ndarray, group: np.ndarray, cell: np.ndarray, groups: np.nda
     cells, c = np.unique(cell, return_inverse=True)
     shape = (len(groups), len(cells))
     key = g * shape[1] + c
-    return Sums(
+    return GroupSums(
         np.bincount(key, values, shape[0] * shape[1]).reshape(shape),
         np.bincount(key, minlength=shape[0] * shape[1]).reshape(shape),
     )
 
 
 def interval(
-    scores: Sums, resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0
+    scores: GroupSums, resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
     """Percentile bootstrap of a figure; NaN for fewer than two groups."""
     return intervals([scores], resamples, level, seed)[0]
 
 
 def intervals(
-    scores: Sequence[Sums], resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0
+    scores: Sequence[GroupSums], resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0
 ) -> list[tuple[float, float]]:
     """Intervals of several figures over the same groups: one resampling serves all of them."""
     edge = (1 - level) / 2
     return [(_quantile(x, edge), _quantile(x, 1 - edge)) for x in resampled(scores, resamples, seed)]
 
 
-def resampled(scores: Sequence[Sums], resamples: int = RESAMPLES, seed: int = 0) -> list[np.ndarray]:
+def resampled(scores: Sequence[GroupSums], resamples: int = RESAMPLES, seed: int = 0) -> list[np.ndarray]:
     """Several figures over the same groups in every resample: float64 [resamples] each; NaN for fewer than two groups."""
     groups = len(scores[0].total)
     drawn = [np.full(resamples, np.nan) for _ in scores]
@@ -101,7 +101,7 @@ def resampled(scores: Sequence[Sums], resamples: int = RESAMPLES, seed: int = 0)
     return drawn
 
 
-def _figures(weight: np.ndarray, scores: Sums) -> np.ndarray:
+def _figures(weight: np.ndarray, scores: GroupSums) -> np.ndarray:
     """The macro mean under each weighting of the groups. weight: float64 [n, groups]."""
     total, count = weight @ scores.total, weight @ scores.count
     there = count > 0
@@ -115,13 +115,13 @@ def _quantile(values: np.ndarray, q: float) -> float:
     return float(np.quantile(kept, q)) if len(kept) else float("nan")
 
 
-def contributions(difference: Sums) -> np.ndarray:
+def contributions(difference: GroupSums) -> np.ndarray:
     """D_g of a difference per query: float64 [groups], their sum is the macro difference."""
     n = difference.count.sum(0)
     return (difference.total[:, n > 0] / n[n > 0]).mean(1)
 
 
-def permutation(d: np.ndarray, permutations: int = PERMUTATIONS, seed: int = 0) -> float:
+def permutation_test(d: np.ndarray, permutations: int = PERMUTATIONS, seed: int = 0) -> float:
     """Two-sided p of sum(d) under random signs; all 2^G sign patterns where those are no more. d: float64 [groups]."""
     d = d[d != 0]
     observed = abs(d.sum())
@@ -140,7 +140,7 @@ def permutation(d: np.ndarray, permutations: int = PERMUTATIONS, seed: int = 0) 
     return (1 + beyond) / (1 + permutations)
 
 
-def compare(
+def compare_scores(
     first: np.ndarray,
     second: np.ndarray,
     group: np.ndarray,
@@ -159,20 +159,20 @@ def compare(
     a, b = one.mean(0), two.mean(0)
     kept = ~(np.isnan(a) | np.isnan(b))
     a, b, group, cell = a[kept], b[kept], group[kept], cell[kept]
-    difference = sums(b - a, group, cell)
+    difference = group_sums(b - a, group, cell)
     d = contributions(difference)
     low, high = interval(difference, resamples, seed=seed)
     spread = d.std(ddof=1) if len(d) > 1 else 0.0
     by_seed = [
-        [sums(x[kept], group, cell).mean() for x in side] if len(side) > 1 else [] for side in (one, two)
+        [group_sums(x[kept], group, cell).mean() for x in side] if len(side) > 1 else [] for side in (one, two)
     ]
     return Comparison(
-        sums(a, group, cell).mean(),
-        sums(b, group, cell).mean(),
+        group_sums(a, group, cell).mean(),
+        group_sums(b, group, cell).mean(),
         float(d.sum()),
         low,
         high,
-        permutation(d, permutations, seed),
+        permutation_test(d, permutations, seed),
         float(d.mean() / spread) if spread > 0 else float("nan"),
         len(d),
         _seeds(*by_seed) if all(by_seed) else None,
@@ -209,6 +209,6 @@ def holm(p: list[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def mark(p: float) -> str:
+def significance_mark(p: float) -> str:
     """Stars of a p-value: *** below .001, ** below .01, * below .05."""
     return "***" if p < 0.001 else "**" if p < 0.01 else "*" if p < 0.05 else ""

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixling.corpora.corpus import Corpus, own_ids
-from mixling.corpora.sentences import spans as sentences
+from mixling.corpora.sentences import sentence_spans as sentences
 from mixling.corpora.values import titled
 from mixling.errors import MixlingError
 
-SETTINGS = ("monolingual", "cross-lingual", "pool")
+SCENARIOS = ("monolingual", "cross-lingual", "pool")
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Task:
     query_ids: list[str]
     query_language: np.ndarray
     query_group: list[str]
-    candidates: list[str]
-    candidate_ids: list[str]
-    candidate_language: np.ndarray
+    passages: list[str]
+    passage_ids: list[str]
+    passage_language: np.ndarray
     titles: list[str]
     relevant: np.ndarray
     skipped: dict[str, int]
@@ -50,19 +50,19 @@ class Task:
     pivot: str | None = None
     bad_rows: tuple[str, ...] = ()
 
-    def titled(self) -> list[str]:
+    def titled_passages(self) -> list[str]:
         """What a model reads of each candidate: its title before it, where it has one (`mixling.corpora.values.titled`)."""
-        return [titled(t, x) for t, x in zip(self.titles, self.candidates, strict=True)]
+        return [titled(t, x) for t, x in zip(self.titles, self.passages, strict=True)]
 
-    def settings(self) -> list[str]:
+    def scenarios(self) -> list[str]:
         """Those of SETTINGS that the task's languages make possible."""
-        same = self.query_language[self.relevant[:, 0]] == self.candidate_language[self.relevant[:, 1]]
+        same = self.query_language[self.relevant[:, 0]] == self.passage_language[self.relevant[:, 1]]
         there = {
             "monolingual": bool(same.any()),
             "cross-lingual": bool((~same).any()),
-            "pool": len(np.unique(self.candidate_language)) > 1,
+            "pool": len(np.unique(self.passage_language)) > 1,
         }
-        return [s for s in SETTINGS if there[s]]
+        return [s for s in SCENARIOS if there[s]]
 
     def left_out(self) -> dict[str, str]:
         """Settings that the data cannot have, each with its reason."""
@@ -71,17 +71,17 @@ class Task:
             "cross-lingual": "no question has an answer in another language",
             "pool": "the candidates are in one language",
         }
-        return {s: reasons[s] for s in SETTINGS if s not in self.settings()}
+        return {s: reasons[s] for s in SCENARIOS if s not in self.scenarios()}
 
     def fingerprint(self) -> str:
         """SHA-256 of texts, titles, languages and relevance."""
         digest = hashlib.sha256()
         for part in (
             self.queries,
-            self.candidates,
+            self.passages,
             self.languages,
             self.query_language.tolist(),
-            self.candidate_language.tolist(),
+            self.passage_language.tolist(),
             # written out, millions of pairs would take gigabytes
             self.relevant.tolist() if len(self.relevant) < 10**6 else self.relevant.astype("<i8").tobytes(),
         ):
@@ -92,7 +92,7 @@ class Task:
             digest.update(repr(self.titles).encode())
         return digest.hexdigest()
 
-    def asking(self, languages: Sequence[str], name: str) -> Task:
+    def with_query_languages(self, languages: Sequence[str], name: str) -> Task:
         """The same candidates with the queries of some languages only."""
         codes = [self.languages.index(x) for x in languages]
         kept = np.flatnonzero(np.isin(self.query_language, codes))
@@ -112,7 +112,7 @@ class Task:
         )
 
 
-def from_corpus(
+def task_from_corpus(
     corpus: Corpus,
     unit: str = "passage",
     context: bool = False,
@@ -171,7 +171,7 @@ def from_corpus(
         rows.append(mine)
         edges.append(whole)
     answers = _answers(corpus, unit, rows, edges, skipped)
-    questions = corpus.questions.to_pydict()
+    questions = corpus.queries.to_pydict()
     kept = [i for i, g in enumerate(questions["group"]) if g in answers]
     skipped["questions without an answer"] = len(questions["group"]) - len(kept)
     if not kept:

@@ -12,13 +12,13 @@ from mixling.evaluation.result import file_name
 from mixling.evaluation.tasks import Task
 
 
-def write(one: Task, found: Ranks, folder: Path) -> None:
+def write_trec(one: Task, found: Ranks, folder: Path) -> None:
     """Run and qrels of the pool. Ids are the source's; a question's that stands in several languages keeps its language before
     it (`sw:12`). Space in ids, which would part columns, becomes _. Raises MixlingError where two ids are then the same."""
     plain = [x.partition(":")[2] for x in one.query_ids]
     count = Counter(plain)
     asked = [p if count[p] == 1 else x for p, x in zip(plain, one.query_ids, strict=True)]
-    qids, ids = (["_".join(x.split()) for x in some] for some in (asked, one.candidate_ids))
+    qids, ids = (["_".join(x.split()) for x in some] for some in (asked, one.passage_ids))
     for written in (qids, ids):
         if len(set(written)) < len(written):
             twice = next(x for x, n in Counter(written).items() if n > 1)

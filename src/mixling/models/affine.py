@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 
-def affine(matrix: np.ndarray, bias: np.ndarray) -> list[Any]:
+def affine_modules(matrix: np.ndarray, bias: np.ndarray) -> list[Any]:
     """[Dense, Normalize] for x -> x matrix^T + bias, brought to length one. matrix: float32 [d, d]; bias: float32 [d]."""
     import torch
     from sentence_transformers.sentence_transformer.modules import Dense, Normalize

@@ -43,7 +43,7 @@ passages = model.encode_document(["…"])
 """
 
 
-def head(base: str, languages: Iterable[str], license: str | None = None) -> str:
+def card_header(base: str, languages: Iterable[str], license: str | None = None) -> str:
     """The YAML before a card. base: a folder's name is not told, a hub's is; languages: BCP-47."""
     from huggingface_hub import ModelCardData
 
@@ -58,12 +58,12 @@ def head(base: str, languages: Iterable[str], license: str | None = None) -> str
     return f"---\n{data.to_yaml()}\n---\n\n"
 
 
-def shown(base: str) -> str:
+def shown_name(base: str) -> str:
     """A model's name for people: a folder's without the way to it."""
     return base if _on_hub(base) else Path(base).name
 
 
-def trained(run: dict[str, Any]) -> str:
+def trained_card(run: dict[str, Any]) -> str:
     """The card of a trained retriever, from the facts of its run (run.json)."""
     c = run["config"]
     base, runs = c["model"]["name"], run.get("runs") or [run]
@@ -80,8 +80,8 @@ def trained(run: dict[str, Any]) -> str:
         ),
     ]
     languages = {x for d in run["data"].values() for x in d["languages"]}
-    return head(base, languages, run.get("license")) + _TRAINED.format(
-        base=shown(base),
+    return card_header(base, languages, run.get("license")) + _TRAINED.format(
+        base=shown_name(base),
         strategy=" and ".join(_strategy(r) for r in runs),
         version=run["versions"]["mixling"],
         usage=_USAGE,
@@ -90,7 +90,7 @@ def trained(run: dict[str, Any]) -> str:
     )
 
 
-def debiased(made: dict[str, Any], version: str, license: str | None, by_language: bool) -> str:
+def debiased_card(made: dict[str, Any], version: str, license: str | None, by_language: bool) -> str:
     """The card of a model with a map, from what `mixling debias` did. by_language: the map needs each text's language."""
     use = (
         "It needs each text's language: load it with `mixling.Retriever`, which names or takes it."
@@ -103,16 +103,16 @@ def debiased(made: dict[str, Any], version: str, license: str | None, by_languag
         if k != "model"
     ]
     base = made["model"]
-    return head(base, made["languages"], license) + _DEBIASED.format(
-        base=shown(base), version=version, use=use, rows="\n".join(rows)
+    return card_header(base, made["languages"], license) + _DEBIASED.format(
+        base=shown_name(base), version=version, use=use, rows="\n".join(rows)
     )
 
 
-def adapted(facts: dict[str, Any], license: str | None) -> str:
+def adapted_card(facts: dict[str, Any], license: str | None) -> str:
     """The card of an adapted model, from the facts of its run (run.json)."""
     base = facts["model"]
-    return head(base, {*facts["languages"], facts["pivot"]}, license) + (
-        f"# {shown(base)}, adapted to {', '.join(facts['languages'])}\n\nMade by `mixling adapt` from bitext "
+    return card_header(base, {*facts["languages"], facts["pivot"]}, license) + (
+        f"# {shown_name(base)}, adapted to {', '.join(facts['languages'])}\n\nMade by `mixling adapt` from bitext "
         f"({', '.join(facts['bitext'])}): {facts['new_pieces']} new pieces, {facts['steps']} steps of "
         f"{', '.join(facts['objectives'])}. The folder loads in sentence-transformers and transformers as it is.\n\n{_USAGE}"
     )

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from mixling.errors import MixlingError, NotFinite
-from mixling.models.forward import forward
+from mixling.models.forward import forward_tokens
 
 if TYPE_CHECKING:
     from mixling.models.retriever import Retriever
@@ -123,11 +123,11 @@ def agree(retriever: Retriever) -> None:
             language = {"text_language": ["und"] * len(texts), "text_role": role}
             with torch.inference_mode():
                 tokens = retriever.tokenize(texts, role)
-                head = torch.nn.Sequential(*retriever.head())
+                head = torch.nn.Sequential(*retriever.head_modules())
                 alone = 1  # a budget of one token: each text in a call of its own, never padded
-                pooled = forward(head, tokens, retriever.pad, alone).cpu().numpy()
+                pooled = forward_tokens(head, tokens, retriever.pad, alone).cpu().numpy()
                 try:
-                    mine = retriever.apply_tail(pooled, texts, role, language["text_language"])
+                    mine = retriever.encode_tail(pooled, texts, role, language["text_language"])
                 except NotFinite:  # encoding the user's texts names those that it happens to
                     continue
                 if retriever.tokenizer.pad_token_id is None:

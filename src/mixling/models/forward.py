@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mixling.models.packed import row
+from mixling.models.packed import packed_row
 
 
-def calls(lengths: Sequence[int], budget: int, packed: bool = False) -> Iterator[list[int]]:
+def batches_by_tokens(lengths: Sequence[int], budget: int, packed: bool = False) -> Iterator[list[int]]:
     """Groups of indices, by falling length, of at most `budget` tokens (one text at least): padded ones, or packed."""
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     start = 0
@@ -30,7 +30,7 @@ def calls(lengths: Sequence[int], budget: int, packed: bool = False) -> Iterator
         start = end
 
 
-def forward(
+def forward_tokens(
     model: torch.nn.Module,
     tokens: Sequence[Sequence[int]],
     pad: int,
@@ -49,9 +49,9 @@ def forward(
         first = None
     outputs, order = [], []
     kept: list[Tensor] = []
-    for indices in calls([len(t) for t in tokens], budget, first is not None):
+    for indices in batches_by_tokens([len(t) for t in tokens], budget, first is not None):
         some = [tokens[i] for i in indices]
-        features = _padded(some, pad, device) if first is None else row(some, first, device)
+        features = _padded(some, pad, device) if first is None else packed_row(some, first, device)
         features = model(features)
         made = features["sentence_embedding"]
         outputs.append(made.float() if made.dtype.itemsize < 4 else made)

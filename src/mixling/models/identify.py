@@ -13,7 +13,7 @@ from typing import Any
 
 import regex
 
-from mixling.corpora.languages import base, script, tag
+from mixling.corpora.languages import base, script, language_tag
 from mixling.errors import MixlingError
 
 READ = 4000  # characters of a text that are looked at
@@ -29,7 +29,7 @@ _MIXED = {
 }
 
 
-def identify(texts: Sequence[str], among: Sequence[str]) -> list[str]:
+def identify_languages(texts: Sequence[str], among: Sequence[str]) -> list[str]:
     """The language of each text: one of `among`, as it stands there. Raises MixlingError where py3langid is not installed."""
     try:
         return [identified(t, tuple(among))[0] for t in texts]
@@ -46,8 +46,8 @@ def identified(text: str, among: tuple[str, ...] = ()) -> tuple[str, float]:
     if not among:
         if not any(c.isalpha() for c in text):
             return "zxx", 1.0
-        found, probability = identifier().classify(text)
-        code = tag(found)
+        found, probability = language_identifier().classify(text)
+        code = language_tag(found)
         return _by_script(text, BOTH.get(code, (code,))), float(probability)
     labels = _labels(among)
     here = among
@@ -61,7 +61,7 @@ def identified(text: str, among: tuple[str, ...] = ()) -> tuple[str, float]:
     known = {y: x for x in here for y in labels[x]}
     if not known:
         return _by_script(text, here), 0.0
-    inner = identifier(tuple(sorted({y for x in among for y in labels[x]})))
+    inner = language_identifier(tuple(sorted({y for x in among for y in labels[x]})))
     ranked = [(y, p) for y, p in inner.rank(text) if y in known]
     best, probability = max(ranked, key=lambda x: x[1])
     meant = tuple(x for x in here if best in labels[x])
@@ -86,7 +86,7 @@ def unknown(among: Sequence[str]) -> list[str]:
 
 
 @lru_cache(maxsize=8)
-def identifier(among: tuple[str, ...] = ()) -> Any:
+def language_identifier(among: tuple[str, ...] = ()) -> Any:
     """py3langid's identifier, which gives language and probability, among some of its own labels (none: all)."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
@@ -99,14 +99,14 @@ def identifier(among: tuple[str, ...] = ()) -> Any:
 @cache
 def _labels(among: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """py3langid's labels of each language that may be; none where it does not know it, or not in this script."""
-    every = [(str(x), tag(str(x))) for x in identifier().labels]
-    exact = {x: tuple(y for y, t in every if t == tag(x)) for x in among}
+    every = [(str(x), language_tag(str(x))) for x in language_identifier().labels]
+    exact = {x: tuple(y for y, t in every if t == language_tag(x)) for x in among}
     return {
         x: exact[x]
         or tuple(
             y
             for y, t in every
-            if base(t) == base(x) and (script(t) == script(x) or tag(x) in BOTH.get(t, ()))
+            if base(t) == base(x) and (script(t) == script(x) or language_tag(x) in BOTH.get(t, ()))
         )
         for x in among
     }

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from sentence_transformers.base.modules.module import Module
 
-from mixling.corpora.languages import tag
+from mixling.corpora.languages import language_tag
 
 
-class LanguageMap(Module):
+class LanguageTransformModule(Module):
     """languages: [l]; offset: float32 [2 (query, passage), l, d]; basis: float32 [l, r, d]."""
 
     config_keys = ["languages", "directions", "size"]  # noqa: RUF012
@@ -35,9 +35,9 @@ class LanguageMap(Module):
             )
         x = features["sentence_embedding"]
         offset, basis = self.offset.to(x), self.basis.to(x)
-        known = {tag(code): i for i, code in enumerate(self.languages)}
+        known = {language_tag(code): i for i, code in enumerate(self.languages)}
         codes = torch.tensor(
-            [known.get(tag(code), -1) if code else -1 for code in features["text_language"]], device=x.device
+            [known.get(language_tag(code), -1) if code else -1 for code in features["text_language"]], device=x.device
         )
         role = 0 if features.get("text_role") == "query" else 1
         out = x.clone()
@@ -57,14 +57,14 @@ class LanguageMap(Module):
         self.save_torch_weights(output_path, safe_serialization=safe_serialization)
 
     @classmethod
-    def load(cls, model_name_or_path: str, subfolder: str = "", **kwargs: Any) -> LanguageMap:  # type: ignore[override]
+    def load(cls, model_name_or_path: str, subfolder: str = "", **kwargs: Any) -> LanguageTransformModule:  # type: ignore[override]
         """Read what `save` wrote."""
         names = ("token", "cache_folder", "revision", "local_files_only")
         hub: dict[str, Any] = {k: kwargs[k] for k in names if k in kwargs}
         config = cls.load_config(model_name_or_path, subfolder, **hub)
         return cls.load_torch_weights(model_name_or_path, subfolder, model=cls(**config), **hub)
 
-    def tensors(self, offset: Any, basis: Any) -> LanguageMap:
+    def tensors(self, offset: Any, basis: Any) -> LanguageTransformModule:
         """Put numbers in."""
         self.offset, self.basis = (torch.as_tensor(x, dtype=torch.float32) for x in (offset, basis))
         return self

@@ -52,7 +52,7 @@ class _Whole(torch.nn.Module):
         return states, features["sentence_embedding"]
 
 
-def export(
+def export_onnx(
     model: str | Retriever, out: str | Path, *, openvino: bool = False, trust_remote_code: bool = False
 ) -> dict[str, float]:
     """Write a model as ONNX (fp32) and see that onnxruntime says the same.
@@ -74,7 +74,7 @@ def export(
         if isinstance(model, Retriever)
         else Retriever(model, device="cpu", trust_remote_code=trust_remote_code)
     )
-    if retriever.by_language() is not None:
+    if retriever.language_transform() is not None:
         raise MixlingError(
             f"{retriever.name}: its map needs each text's language, which an ONNX server does not know; export a model with one "
             "map for all (`mixling debias -m lsar` or `-m map`)"

@@ -35,7 +35,7 @@ class Unpackable(Exception):
     """The encoder's attention looks at more than what stands in the text: it must be padded."""
 
 
-class Group(NamedTuple):
+class LengthGroup(NamedTuple):
     """Neighbouring texts whose attention is one batched product.
 
     start: first row; shape: texts, tokens of the longest. Where lengths differ also take: int64 [texts * tokens],
@@ -52,7 +52,7 @@ class Group(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def groups(lengths: tuple[int, ...], heads: int) -> tuple[Group, ...]:
+def length_groups(lengths: tuple[int, ...], heads: int) -> tuple[LengthGroup, ...]:
     """Texts in their order, put together while lengths differ by at most 15 % (or 4 tokens)."""
     found, i, start = [], 0, 0
     while i < len(lengths):
@@ -66,20 +66,20 @@ def groups(lengths: tuple[int, ...], heads: int) -> tuple[Group, ...]:
         some = torch.tensor(lengths[i:j])
         rows = int(some.sum())
         if least == most:
-            found.append(Group(start, rows, (j - i, most), None, None, None))
+            found.append(LengthGroup(start, rows, (j - i, most), None, None, None))
         else:
             place = torch.arange(most)
             take = (some.cumsum(0) - some)[:, None] + torch.minimum(place, some[:, None] - 1)
             mask = place < some[:, None]
             found.append(
-                Group(start, rows, (j - i, most), take.reshape(-1), mask[:, None, None],
+                LengthGroup(start, rows, (j - i, most), take.reshape(-1), mask[:, None, None],
                       mask.reshape(-1).nonzero()[:, 0])
             )  # fmt: skip
         i, start = j, start + rows
     return tuple(found)
 
 
-def _in(x: Tensor, g: Group) -> Tensor:
+def _in(x: Tensor, g: LengthGroup) -> Tensor:
     """Rows of a group: [T, heads, d] -> [texts, heads, tokens, d]."""
     part = x[g.start : g.start + g.rows]
     if g.take is not None:
@@ -87,7 +87,7 @@ def _in(x: Tensor, g: Group) -> Tensor:
     return part.view(*g.shape, *x.shape[1:]).transpose(1, 2)
 
 
-def _out(y: Tensor, g: Group, into: Tensor) -> None:
+def _out(y: Tensor, g: LengthGroup, into: Tensor) -> None:
     """The reverse, without the stand-ins."""
     y = y.transpose(1, 2).reshape(-1, *into.shape[1:])
     into[g.start : g.start + g.rows] = y if g.keep is None else y.index_select(0, g.keep)
@@ -116,7 +116,7 @@ class _Attention(torch.autograd.Function):
         out = q.new_empty(q.shape)
         weights, dropped = [], []
         with torch.autocast(q.device.type, enabled=False):
-            for g in groups(lengths, q.shape[1]):
+            for g in length_groups(lengths, q.shape[1]):
                 qs, ks, vs = (_in(x, g) for x in (q, k, v))
                 texts, heads, n, d = qs.shape
                 flat = qs.reshape(texts * heads, n, d), ks.reshape(texts * heads, n, d).transpose(1, 2)
@@ -138,7 +138,7 @@ class _Attention(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, *rest = ctx.saved_tensors
         dq, dk, dv = q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape)
-        parts = groups(ctx.lengths, q.shape[1])
+        parts = length_groups(ctx.lengths, q.shape[1])
         with torch.autocast(q.device.type, enabled=False):
             for i, g in enumerate(parts):
                 p, drop = rest[i], rest[len(parts) + i] if len(rest) > len(parts) else None
@@ -155,14 +155,14 @@ class _Attention(torch.autograd.Function):
         return dq, dk, dv, None, None, None
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, lengths: tuple[int, ...], scale: float, dropout: float = 0.0) -> Tensor:  # fmt: skip
+def packed_attention(q: Tensor, k: Tensor, v: Tensor, lengths: tuple[int, ...], scale: float, dropout: float = 0.0) -> Tensor:  # fmt: skip
     """Attention inside each text on a CPU. q, k, v: [T, heads, d], texts one after the other; [T, heads, d]."""
     long = next((i for i, n in enumerate(lengths) if n <= LONGEST), len(lengths))
     learning = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
     if max(lengths[long:], default=0) > LONGEST or (q.dtype == torch.float32 and not learning):
         long = len(lengths)
     made, at = [], sum(lengths[:long])
-    for g in groups(lengths[:long], q.shape[1]):
+    for g in length_groups(lengths[:long], q.shape[1]):
         qs, ks, vs = (_in(x, g) for x in (q, k, v))
         y = scaled_dot_product_attention(qs, ks, vs, g.mask, dropout, scale=scale).transpose(1, 2)
         y = y.reshape(-1, *q.shape[1:])
@@ -211,7 +211,7 @@ def attention(
         made: Any = varlen_attn(q, k, v, cu_seq_lens_q, cu_seq_lens_q, longest, longest, scale=scale)
         return made.unsqueeze(0), None
     lengths = tuple(cu_seq_lens_q.diff().tolist())
-    return attend(q, k, v, lengths, scale, dropout).unsqueeze(0), None
+    return packed_attention(q, k, v, lengths, scale, dropout).unsqueeze(0), None
 
 
 def _varlen(q: Tensor) -> bool:
@@ -219,7 +219,7 @@ def _varlen(q: Tensor) -> bool:
     return q.is_cuda
 
 
-def row(tokens: Sequence[Sequence[int]], first: int, device: torch.device) -> dict[str, Any]:
+def packed_row(tokens: Sequence[Sequence[int]], first: int, device: torch.device) -> dict[str, Any]:
     """What a sentence-transformers chain takes for packed texts. first: position of a text's first token."""
     lengths = torch.tensor([len(t) for t in tokens])
     ends = lengths.cumsum(0)
@@ -297,7 +297,7 @@ def _agreeing(model: Any, pad: int, head: torch.nn.Module) -> int:
         if half:  # by as much as bf16 alone moves these vectors
             exact = vectors({"input_ids": ids, "attention_mask": mask}, False)
             tolerance = max(TOLERANCE[stored], 4 * _off(padded, exact))
-        off = {first: _off(vectors(row(texts, first, device), half), padded) for first in (0, pad + 1)}
+        off = {first: _off(vectors(packed_row(texts, first, device), half), padded) for first in (0, pad + 1)}
     finally:
         for module, flag in training:
             module.training = flag

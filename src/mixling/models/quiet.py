@@ -7,7 +7,7 @@ import os
 import warnings
 
 
-def hush() -> None:
+def quiet_libraries() -> None:
     """Errors only, no progress bars, from transformers, sentence-transformers and the hub."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     warnings.filterwarnings(

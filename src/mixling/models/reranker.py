@@ -8,8 +8,8 @@ import numpy as np
 
 from mixling.errors import MixlingError
 from mixling.models import stored, trust
-from mixling.models.quiet import hush
-from mixling.models.weights import locate
+from mixling.models.quiet import quiet_libraries
+from mixling.models.weights import locate_model
 
 
 class Reranker:
@@ -19,11 +19,11 @@ class Reranker:
     """
 
     def __init__(self, name: str, device: str | None = None, trust_remote_code: bool = False):
-        hush()
+        quiet_libraries()
         import torch
         from sentence_transformers import CrossEncoder
 
-        folder, self.name = locate(name)
+        folder, self.name = locate_model(name)
         report: list[tuple[str, str]] = []
         try:
             trust.examine(folder, name, trust_remote_code)
@@ -58,10 +58,10 @@ class Reranker:
 
 def is_reranker(name: str, trust_remote_code: bool = False) -> bool:
     """Whether a model's configuration is that of a sequence classifier."""
-    hush()
+    quiet_libraries()
     from transformers import AutoConfig
 
-    folder, _ = locate(name)
+    folder, _ = locate_model(name)
     try:
         named = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code).architectures or []
     except (OSError, ValueError, TypeError, AttributeError):  # whoever loads it says what is wrong

@@ -15,12 +15,12 @@ import torch
 from mixling.disk import new_folder
 from mixling.errors import MixlingError, choose, finite
 from mixling.models import chain, shipped, stored, trust
-from mixling.models.forward import calls, forward
-from mixling.models.identify import identify
-from mixling.models.language_map import LanguageMap
+from mixling.models.forward import batches_by_tokens, forward_tokens
+from mixling.models.identify import identify_languages
+from mixling.models.language_map import LanguageTransformModule
 from mixling.models.packed import first_position
-from mixling.models.quiet import hush
-from mixling.models.weights import DEFAULT, Conventions, conventions, in_hub_cache, locate
+from mixling.models.quiet import quiet_libraries
+from mixling.models.weights import DEFAULT, Conventions, conventions, in_hub_cache, locate_model
 
 POOLINGS = ("mean", "cls", "max", "lasttoken")
 PRECISIONS = ("fp32", "bf16")
@@ -57,8 +57,8 @@ class Retriever:
         similarity: str | None = None,
         trust_remote_code: bool = False,
     ):
-        hush()
-        folder, found_name = locate(DEFAULT if name == shipped.NAME else name)
+        quiet_libraries()
+        folder, found_name = locate_model(DEFAULT if name == shipped.NAME else name)
         self.name = shipped.NAME if name == shipped.NAME else found_name
         known = conventions(found_name) or Conventions()
         report: list[tuple[str, str]] = []
@@ -95,7 +95,7 @@ class Retriever:
                 "a folder needs config.json, weights and a tokeniser, as save_pretrained or sentence-transformers write them",
             ) from None
         if name == shipped.NAME:
-            for module in shipped.modules():
+            for module in shipped.shipped_modules():
                 self.model.append(module)
         own = {k: v for k, v in (self.model.prompts or {}).items() if v}
         self.prompts = dict(prompts if prompts is not None else own or known.prompts)
@@ -169,7 +169,7 @@ class Retriever:
 
     @cached_property
     def _first_position(self) -> int | None:
-        return first_position(self.model, self.pad, self.head())
+        return first_position(self.model, self.pad, self.head_modules())
 
     @property
     def first_position(self) -> int | None:
@@ -219,15 +219,15 @@ class Retriever:
     def embed(
         self,
         tokens: Sequence[Sequence[int]],
-        budget: int | None = None,
+        max_tokens: int | None = None,
         states: list[torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """Vectors of tokenised texts, with gradients if they are on: float32 [n, dimensions].
 
         budget: tokens a call; states: a list that is filled with the states of each text's tokens, [tokens, d] each.
         """
-        budget = self._tokens_a_call(budget)
-        return forward(self.model, tokens, self.pad, budget, self.first_position, states)
+        max_tokens = self._tokens_a_call(max_tokens)
+        return forward_tokens(self.model, tokens, self.pad, max_tokens, self.first_position, states)
 
     def encode(
         self,
@@ -236,7 +236,7 @@ class Retriever:
         *,
         languages: Sequence[str] | None = None,
         precision: str = "fp32",
-        budget: int | None = None,
+        max_tokens: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> np.ndarray:
         """Vectors of texts: float32 [n, dimensions].
@@ -250,14 +250,14 @@ class Retriever:
         if not texts:
             return np.zeros((0, self.dimensions), np.float32)
         tokens = self.tokenize(texts, role)
-        made = self.encode_head(tokens, precision=precision, budget=budget, progress=progress, names=texts)
-        return self.apply_tail(made, texts, role, languages)
+        made = self.encode_head(tokens, precision=precision, max_tokens=max_tokens, progress=progress, names=texts)
+        return self.encode_tail(made, texts, role, languages)
 
-    def by_language(self) -> LanguageMap | None:
+    def language_transform(self) -> LanguageTransformModule | None:
         """The module that needs a text's language, if there is one."""
-        return next((m for m in self.model if isinstance(m, LanguageMap)), None)
+        return next((m for m in self.model if isinstance(m, LanguageTransformModule)), None)
 
-    def head(self) -> list[torch.nn.Module]:
+    def head_modules(self) -> list[torch.nn.Module]:
         """The chain up to its last module that is neither a normalisation nor a linear layer: what is costly."""
         modules = list(self.model)
         while len(modules) > 1 and type(modules[-1]).__name__ in ("Normalize", "Dense", "LanguageMap"):
@@ -269,7 +269,7 @@ class Retriever:
         tokens: Sequence[Sequence[int]],
         *,
         precision: str = "fp32",
-        budget: int | None = None,
+        max_tokens: int | None = None,
         progress: Callable[[int, int], None] | None = None,
         names: Sequence[str] | None = None,
     ) -> np.ndarray:
@@ -278,13 +278,13 @@ class Retriever:
         choose(precision, PRECISIONS, "precision")
         lengths = [len(t) for t in tokens]
         done, total = 0, sum(lengths)
-        head = torch.nn.Sequential(*self.head())
+        head = torch.nn.Sequential(*self.head_modules())
         device = next(self.model.parameters()).device.type
         out = np.empty((len(tokens), 0), np.float32)
         with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-            first, budget = self.first_position, self._tokens_a_call(budget)
-            for indices in calls(lengths, budget, first is not None):
-                part = forward(head, [tokens[i] for i in indices], self.pad, budget, first).cpu().numpy()
+            first, max_tokens = self.first_position, self._tokens_a_call(max_tokens)
+            for indices in batches_by_tokens(lengths, max_tokens, first is not None):
+                part = forward_tokens(head, [tokens[i] for i in indices], self.pad, max_tokens, first).cpu().numpy()
                 if not out.shape[1]:
                     out = np.empty((len(tokens), part.shape[1]), np.float32)
                 out[indices] = finite(part, lambda i, of=indices: _named(names, of[i]), self.name)  # type: ignore[misc]
@@ -293,7 +293,7 @@ class Retriever:
                     progress(done, total)
         return out
 
-    def apply_tail(
+    def encode_tail(
         self,
         vectors: np.ndarray,
         texts: Sequence[str] | None = None,
@@ -305,15 +305,15 @@ class Retriever:
 
         texts or their languages: for a model that needs a text's language. modules: the rest, where vectors have come further.
         """
-        modules = list(self.model)[len(self.head()) :] if modules is None else modules
+        modules = list(self.model)[len(self.head_modules()) :] if modules is None else modules
         device = next(self.model.parameters()).device
         with torch.inference_mode():
             features: dict[str, Any] = {
                 "sentence_embedding": torch.from_numpy(vectors).to(device, torch.float32)
             }
-            needs = self.by_language()
+            needs = self.language_transform()
             if needs is not None and (languages is not None or texts is not None):
-                named = languages if languages is not None else identify(texts or [], needs.languages)
+                named = languages if languages is not None else identify_languages(texts or [], needs.languages)
                 features.update(text_language=list(named), text_role=role)
             for module in modules:
                 features = module(features)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mixling.models.affine import affine
+from mixling.models.affine import affine_modules
 from mixling.models.weights import DEFAULT
 
 NAME = "balanced"
@@ -24,7 +24,7 @@ def path(model: str = DEFAULT) -> Path:
     return MAPS / f"{model.rpartition('/')[2]}.safetensors"
 
 
-def read() -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+def read_shipped() -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Matrix, float32 [d, d], bias, float32 [d], and how they were made."""
     from safetensors import safe_open
 
@@ -32,7 +32,7 @@ def read() -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
         return file.get_tensor("matrix"), file.get_tensor("bias"), json.loads(file.metadata()["made"])
 
 
-def write(matrix: np.ndarray, bias: np.ndarray, made: dict[str, Any]) -> Path:
+def write_shipped(matrix: np.ndarray, bias: np.ndarray, made: dict[str, Any]) -> Path:
     """Keep a map with the package."""
     from safetensors.numpy import save_file
 
@@ -41,7 +41,7 @@ def write(matrix: np.ndarray, bias: np.ndarray, made: dict[str, Any]) -> Path:
     return path()
 
 
-def modules() -> list[Any]:
+def shipped_modules() -> list[Any]:
     """What stands behind the encoder's own chain."""
-    matrix, bias, _ = read()
-    return affine(matrix, bias)
+    matrix, bias, _ = read_shipped()
+    return affine_modules(matrix, bias)

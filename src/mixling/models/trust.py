@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixling.errors import MixlingError
-from mixling.models.language_map import LanguageMap
+from mixling.models.language_map import LanguageTransformModule
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-OURS = {f"{c.__module__}.{c.__name__}": c for c in (LanguageMap,)}
+OURS = {f"{c.__module__}.{c.__name__}": c for c in (LanguageTransformModule,)}
 # what transformers reads for a model, its tokenizer and its processor
 CONFIGURATIONS = (
     "config.json",

@@ -21,7 +21,7 @@ from mixling.models.retriever import Retriever
 _HAIR = 1e-3
 
 
-def learn(tokenizer: Any, texts: Sequence[str], count: int) -> list[str]:
+def learn_subwords(tokenizer: Any, texts: Sequence[str], count: int) -> list[str]:
     """Up to `count` pieces that the tokeniser lacks, by how many pieces they save in `texts`.
 
     Raises MixlingError for a tokeniser that is neither Unigram nor WordPiece.
@@ -63,7 +63,7 @@ def _pieces(tokenizer: Any, piece: str, kind: str) -> list[str]:
     return [t.value for t in tokenizer.model.tokenize(piece)]
 
 
-def extend(retriever: Retriever, pieces: Sequence[str]) -> None:
+def extend_vocabulary(retriever: Retriever, pieces: Sequence[str]) -> None:
     """Put pieces into a retriever's tokeniser and their vectors into its word table, both in place."""
     tokenizer = retriever.tokenizer
     content = json.loads(tokenizer.backend_tokenizer.to_str())
@@ -111,7 +111,7 @@ def mask_token(tokenizer: Any) -> int:
     return int(found)
 
 
-def hide(
+def mask_words(
     ids: Sequence[int], special: frozenset[int], mask: int, words: np.ndarray, random: np.random.Generator
 ) -> tuple[list[int], np.ndarray]:
     """BERT's masking: (ids with some hidden, their places). 15 % of the tokens that are not special, at least one: of

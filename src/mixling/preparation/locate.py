@@ -19,12 +19,12 @@ import numpy as np
 
 from mixling.corpora import folder
 from mixling.corpora.catalogue import load
-from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import claim, finished
-from mixling.corpora.sentences import spans
+from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.files import open_run_dir, finished_report
+from mixling.corpora.sentences import sentence_spans
 from mixling.disk import one_writer
-from mixling.encoding.precision import precision as chosen
-from mixling.encoding.vectors import compared, fingerprint, identity
+from mixling.encoding.precision import choose_precision as chosen
+from mixling.encoding.vectors import similarity_vectors, model_fingerprint, identity
 from mixling.errors import MixlingError, finite_numbers
 from mixling.models.retriever import Retriever
 
@@ -41,7 +41,7 @@ class Sentences:
     edges: np.ndarray
 
 
-def locate(
+def locate_answers(
     model: str | Retriever,
     source: str | Corpus,
     out: str | Path,
@@ -50,7 +50,7 @@ def locate(
     path: str | Path | None = None,
     languages: list[str] | None = None,
     negatives: int = 4,
-    keep: float = KEEP,
+    max_relative_score: float = KEEP,
     margin: float = MARGIN,
     precision: str = "auto",
     trust_remote_code: bool = False,
@@ -64,7 +64,7 @@ def locate(
     answer (it may be right too). Work lies in OUT.part until the folder is whole; a killed call goes on there. Returns what
     was counted (also in OUT/locate.json); "agreement" is the share of known places that the model finds. trust_remote_code: as of Retriever. Raises MixlingError.
     """
-    finite_numbers(keep=keep, margin=margin)
+    finite_numbers(keep=max_relative_score, margin=margin)
     out = Path(out)
     corpus = source if isinstance(source, Corpus) else load(source, split, path=path, languages=languages)
     retriever = (
@@ -72,25 +72,25 @@ def locate(
     )
     job = {
         "model": retriever.name,
-        "encoder": fingerprint(retriever),
+        "encoder": model_fingerprint(retriever),
         "identity": identity(retriever),
         "precision": precision,
         "corpus": corpus.fingerprint(),
         "negatives": negatives,
-        "keep": keep,
+        "keep": max_relative_score,
         "margin": margin,
     }
-    done = finished(out / "locate.json", job, "located")
+    done = finished_report(out / "locate.json", job, "located")
     if done is not None:
         return done
     part = out.with_name(out.name + ".part")
     with one_writer(part):
-        claim(part, job)
-        sentences = cut(corpus)
-        spoken = corpus.questions["language"].to_pylist()
+        open_run_dir(part, job)
+        sentences = cut_sentences(corpus)
+        spoken = corpus.queries["language"].to_pylist()
         written = np.repeat(corpus.passages["language"].to_pylist(), np.diff(sentences.edges)).tolist()
         asked, read = (
-            compared(
+            similarity_vectors(
                 retriever,
                 texts,
                 role,
@@ -100,32 +100,32 @@ def locate(
                 folder=part / "vectors",
             )[0]
             for texts, role, of, label in (
-                (corpus.questions["text"].to_pylist(), "query", spoken, "questions"),
+                (corpus.queries["text"].to_pylist(), "query", spoken, "questions"),
                 (sentences.texts, "passage", written, "sentences"),
             )
         )
-        made, counted = _rebuilt(corpus, sentences, asked, read, negatives, keep, margin)
+        made, counted = _rebuilt(corpus, sentences, asked, read, negatives, max_relative_score, margin)
         report = {**job, **counted}
         text = json.dumps(report, indent=1, ensure_ascii=False)
-        folder.write(made, out, split or "train", more={"locate.json": text})
+        folder.write_folder(made, out, split or "train", more={"locate.json": text})
         shutil.rmtree(part)
         return report
 
 
-def cut(corpus: Corpus) -> Sentences:
+def cut_sentences(corpus: Corpus) -> Sentences:
     """The sentences of all passages: the corpus' own, or cut after full stops and their kin."""
     texts, start, edges = [], [], [0]
     for text, own in zip(
         corpus.passages["text"].to_pylist(), corpus.passages["sentences"].to_pylist(), strict=True
     ):
-        places = spans(text) if own is None else [(s["start"], s["end"]) for s in own]
+        places = sentence_spans(text) if own is None else [(s["start"], s["end"]) for s in own]
         texts += [text[a:b] for a, b in places]
         start += [a for a, _ in places]
         edges.append(len(texts))
     return Sentences(texts, np.array(start, np.int64), np.array(edges, np.int64))
 
 
-def holding(sentences: Sentences, passage: int, start: int) -> int:
+def sentence_at(sentences: Sentences, passage: int, start: int) -> int:
     """The sentence of a passage that holds a character of it: a row of `sentences`."""
     first, last = sentences.edges[passage : passage + 2]
     return int(first) + max(bisect_right(sentences.start[first:last], start) - 1, 0)
@@ -157,20 +157,20 @@ def _rebuilt(
     margin: float,
 ) -> tuple[Corpus, dict[str, Any]]:
     """The corpus of sentences, and what was counted. asked: [questions, d], read: [sentences, d]."""
-    builder = Builder(corpus.name)
-    questions = corpus.questions.to_pydict()
+    builder = CorpusBuilder(corpus.name)
+    questions = corpus.queries.to_pydict()
     members: dict[str, list[int]] = {}
     for i, (key, text, language, group) in enumerate(
         zip(*(questions[c] for c in ("id", "text", "language", "group")), strict=True)
     ):
-        builder.question(key, text, language, group)
+        builder.add_query(key, text, language, group)
         members.setdefault(group, []).append(i)
     language = corpus.passages["language"].to_pylist()
     titles = corpus.passages["title"].to_pylist()
     row_of = np.zeros(len(sentences.texts), np.int64)
     of_passage = np.repeat(np.arange(len(language)), np.diff(sentences.edges))
     for s, (text, p) in enumerate(zip(sentences.texts, of_passage, strict=True)):
-        row_of[s] = builder.passage(text, text, language[p], None, titles[p])
+        row_of[s] = builder.add_passage(text, text, language[p], None, titles[p])
     mean = {c: read[np.array([language[p] == c for p in of_passage])].mean(0) for c in set(language)}
     spoken = np.array(questions["language"])
     known = agreeing = located = unsure = 0
@@ -188,7 +188,7 @@ def _rebuilt(
         )
         found = first + best
         if start is not None:
-            right = holding(sentences, passage, start)
+            right = sentence_at(sentences, passage, start)
             known += 1
             agreeing += int(right == found)
             found = right
@@ -197,7 +197,7 @@ def _rebuilt(
             continue
         else:
             located += 1
-        builder.link(group, int(row_of[found]))
+        builder.add_link(group, int(row_of[found]))
         answers.setdefault(group, set()).add(int(row_of[found]))
         places.append((group, passage, int(found)))
     if not places:
@@ -216,7 +216,7 @@ def _rebuilt(
     mined = 0
     for q, rows in sorted(wrong.items()):
         for _, _, row in sorted(rows)[:negatives]:
-            builder.negative(questions["id"][q], questions["language"][q], row)
+            builder.add_negative(questions["id"][q], questions["language"][q], row)
             mined += 1
     return builder.build(), {
         "questions": len(spoken),

@@ -19,25 +19,25 @@ import numpy as np
 import pyarrow as pa
 
 from mixling.batches.negatives import Negatives
-from mixling.batches.units import units
+from mixling.batches.units import translation_groups
 from mixling.corpora import folder
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import NEGATIVES, Corpus
-from mixling.corpora.files import claim, finished, read_array, write_array
+from mixling.corpora.files import open_run_dir, finished_report, read_array, write_array
 from mixling.corpora.windows import passage_windows
 from mixling.disk import one_writer
-from mixling.encoding.precision import precision as chosen
-from mixling.encoding.vectors import compared, fingerprint, identity
+from mixling.encoding.precision import choose_precision as chosen
+from mixling.encoding.vectors import similarity_vectors, model_fingerprint, identity
 from mixling.errors import finite_numbers
-from mixling.evaluation.lexical import Bm25, words
-from mixling.evaluation.ranks import Dot, Scorer, best_first, by_ids
+from mixling.evaluation.lexical import Bm25, tokenize_words
+from mixling.evaluation.ranks import DotScorer, Scorer, best_first, by_ids
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
 SCORES = 1 << 26  # of a block of questions: 256 MB
 
 
-def mine(
+def mine_negatives(
     model: str | Retriever,
     source: str | Corpus,
     out: str | Path,
@@ -46,7 +46,7 @@ def mine(
     path: str | Path | None = None,
     languages: list[str] | None = None,
     negatives: int = 8,
-    keep: float = 0.95,
+    max_relative_score: float = 0.95,
     window: int | None = 600,
     intruders: bool = True,
     precision: str = "auto",
@@ -59,7 +59,7 @@ def mine(
     Work lies in OUT.part until the folder is whole; a killed call goes on there. Returns what was counted (also in
     OUT/mine.json). trust_remote_code: as of Retriever. Raises MixlingError.
     """
-    finite_numbers(keep=keep)
+    finite_numbers(keep=max_relative_score)
     out = Path(out)
     corpus = source if isinstance(source, Corpus) else load(source, split, path=path, languages=languages)
     retriever = (
@@ -71,26 +71,26 @@ def mine(
     )
     job = {
         "model": "bm25" if retriever is None else retriever.name,
-        "encoder": None if retriever is None else fingerprint(retriever),
+        "encoder": None if retriever is None else model_fingerprint(retriever),
         "identity": None if retriever is None else identity(retriever),
         "precision": precision,
         "corpus": corpus.fingerprint(),
         "negatives": negatives,
-        "keep": keep,
+        "keep": max_relative_score,
         "window": window,
         "intruders": intruders,
     }
-    done = finished(out / "mine.json", job, "mined")
+    done = finished_report(out / "mine.json", job, "mined")
     if done is not None:
         return done
     part = out.with_name(out.name + ".part")
     with one_writer(part):
-        claim(part, job)
+        open_run_dir(part, job)
         scorer = _scorer(corpus, retriever, window, precision, part)
-        found, counted = _pick(corpus, scorer, negatives, keep, intruders, part)
+        found, counted = _pick(corpus, scorer, negatives, max_relative_score, intruders, part)
         report = {**job, **counted}
         text = json.dumps(report, indent=1, ensure_ascii=False)
-        folder.write(replace(corpus, negatives=found), out, split or "train", more={"mine.json": text})
+        folder.write_folder(replace(corpus, negatives=found), out, split or "train", more={"mine.json": text})
         shutil.rmtree(part)
         return report
 
@@ -99,16 +99,16 @@ def _scorer(
     corpus: Corpus, retriever: Retriever | None, window: int | None, precision: str, part: Path
 ) -> Scorer:
     """Scores of all questions against all passages."""
-    texts = {"query": corpus.questions["text"].to_pylist(), "passage": passage_windows(corpus, window)}
+    texts = {"query": corpus.queries["text"].to_pylist(), "passage": passage_windows(corpus, window)}
     of = {
-        "query": corpus.questions["language"].to_pylist(),
+        "query": corpus.queries["language"].to_pylist(),
         "passage": corpus.passages["language"].to_pylist(),
     }
     if retriever is None:
-        split = {r: [words(t, x) for t, x in zip(texts[r], of[r], strict=True)] for r in texts}
+        split = {r: [tokenize_words(t, x) for t, x in zip(texts[r], of[r], strict=True)] for r in texts}
         return Bm25(split["passage"], split["query"])
     asked, read = (
-        compared(
+        similarity_vectors(
             retriever,
             texts[role],
             role,
@@ -119,20 +119,20 @@ def _scorer(
         )[0]
         for role, label in (("query", "questions"), ("passage", "passages"))
     )
-    return Dot(asked, read)
+    return DotScorer(asked, read)
 
 
 def _pick(
     corpus: Corpus, scorer: Scorer, negatives: int, keep: float, intruders: bool, part: Path
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The negatives of each question, a block of questions at a time; a block's are kept in `part` as they come."""
-    source = units(corpus)
+    source = translation_groups(corpus)
     code = {x: i for i, x in enumerate(source.languages)}
     language = np.array([code[x] for x in corpus.passages["language"].to_pylist()])
-    asked = np.array([code[x] for x in corpus.questions["language"].to_pylist()])
+    asked = np.array([code[x] for x in corpus.queries["language"].to_pylist()])
     index = {g: i for i, g in enumerate(source.groups)}
-    group = np.array([index[g] for g in corpus.questions["group"].to_pylist()])
-    block = Negatives(corpus, source).block
+    group = np.array([index[g] for g in corpus.queries["group"].to_pylist()])
+    block = Negatives(corpus, source).conflict_group
     # ids stand in one language each
     ids = [
         f"{x}:{y}" for x, y in zip(*(corpus.passages[c].to_pylist() for c in ("language", "id")), strict=True)
@@ -146,9 +146,9 @@ def _pick(
             end = min(begin + size, n)
             kept = part / f"picked-{begin:09d}.npy"
             if not kept.exists():
-                right = block[None, :] == source.block[group[begin:end], None]
+                right = block[None, :] == source.conflict_group[group[begin:end], None]
                 scores = scorer(begin, end)
-                made = pick(
+                made = pick_negatives(
                     scores, right, asked[begin:end], language, negatives, keep, intruders, place, floor
                 )
                 made[:, 0] += begin
@@ -169,7 +169,7 @@ def _pick(
     }
 
 
-def pick(
+def pick_negatives(
     scores: np.ndarray,
     right: np.ndarray,
     asked: np.ndarray,

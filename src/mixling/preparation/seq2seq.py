@@ -8,10 +8,10 @@ import subprocess
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mixling.corpora.languages import tag
+from mixling.corpora.languages import language_tag
 from mixling.errors import MixlingError
 from mixling.models import trust
-from mixling.models.quiet import hush
+from mixling.models.quiet import quiet_libraries
 
 # translates texts from one language (BCP-47) into another, one for one
 Translator = Callable[[Sequence[str], str, str], list[str]]
@@ -22,7 +22,7 @@ _TOKEN = re.compile(
 )
 
 
-class Seq2Seq:
+class Seq2SeqTranslator:
     """NLLB, M2M-100, mBART-50, opus-mt and their kin: how the target is named is read from the tokeniser.
 
     A model without names of languages (a bilingual opus-mt) translates as it does, whatever is asked for. beams: 1 is
@@ -37,7 +37,7 @@ class Seq2Seq:
         budget: int = 2048,
         trust_remote_code: bool = False,
     ):
-        hush()
+        quiet_libraries()
         import torch
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
@@ -61,7 +61,7 @@ class Seq2Seq:
                 "give a folder or hub name of NLLB, M2M-100, mBART-50 or opus-mt (the last needs pip install "
                 "'mixling[translate]')",
             ) from None
-        self.languages = named(self.tokenizer.get_vocab())
+        self.languages = language_tokens(self.tokenizer.get_vocab())
         most = getattr(self.model.config, "max_position_embeddings", None) or 1024
         self.longest = min(most - 2, self.tokenizer.model_max_length)
 
@@ -113,7 +113,7 @@ class Seq2Seq:
         return self.languages[language]
 
 
-def named(vocabulary: dict[str, int]) -> dict[str, str]:
+def language_tokens(vocabulary: dict[str, int]) -> dict[str, str]:
     """BCP-47 tag -> token, of the tokens that are names of languages. Several of one language: the first in the vocabulary."""
     found: dict[str, str] = {}
     for token in sorted(vocabulary, key=lambda t: vocabulary[t]):
@@ -122,13 +122,13 @@ def named(vocabulary: dict[str, int]) -> dict[str, str]:
             continue
         written = next(x for x in match.groups() if x)
         try:
-            found.setdefault(tag(written.split("_")[0] if match["mbart"] else written), token)
+            found.setdefault(language_tag(written.split("_")[0] if match["mbart"] else written), token)
         except MixlingError:
             continue
     return found
 
 
-class Command:
+class CommandTranslator:
     """A command that reads texts on standard input, one a line, and writes as many lines.
 
     command: with {source} and {target} where the languages go, for instance "trans -b {source}:{target}".

@@ -15,7 +15,7 @@ import numpy as np
 from mixling.models.retriever import Retriever
 
 
-def margins(
+def margin_scores(
     retriever: Retriever, first: Sequence[str], second: Sequence[str], neighbours: int = 4
 ) -> np.ndarray:
     """The margin of each pair of texts, float32 [n]; neighbours are looked for among these texts, at most 4,096 of them
@@ -24,11 +24,11 @@ def margins(
         return np.ones(len(first), np.float32)
     a, b = (retriever.encode(list(x), "query") for x in (first, second))
     a, b = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (a, b))
-    found = [margin(a[i : i + 4096], b[i : i + 4096], neighbours) for i in range(0, len(a), 4096)]
+    found = [ratio_margin(a[i : i + 4096], b[i : i + 4096], neighbours) for i in range(0, len(a), 4096)]
     return np.concatenate(found)
 
 
-def margin(a: np.ndarray, b: np.ndarray, neighbours: int = 4) -> np.ndarray:
+def ratio_margin(a: np.ndarray, b: np.ndarray, neighbours: int = 4) -> np.ndarray:
     """The margin of each pair of unit vectors, float32 [n] from [n, d] both."""
     scores = a @ b.T
     own = scores.diagonal().copy()

@@ -22,25 +22,25 @@ import pyarrow as pa
 
 from mixling.corpora import folder
 from mixling.corpora.catalogue import load
-from mixling.corpora.corpus import LINKS, PASSAGES, QUESTIONS, Corpus
-from mixling.corpora.files import claim, finished, write_text
+from mixling.corpora.corpus import LINKS, PASSAGES, QUERIES, Corpus
+from mixling.corpora.files import open_run_dir, finished_report, write_text
 from mixling.corpora.inputs import files_hash
-from mixling.corpora.languages import base, script, tag
-from mixling.corpora.sentences import spans
+from mixling.corpora.languages import base, script, language_tag
+from mixling.corpora.sentences import sentence_spans
 from mixling.disk import one_writer
 from mixling.errors import MixlingError, finite_numbers
-from mixling.models.identify import identify, knows
+from mixling.models.identify import identify_languages, knows
 from mixling.models.retriever import Retriever
 from mixling.models.weights import in_hub_cache
-from mixling.preparation.seq2seq import Command, Seq2Seq, Translator
-from mixling.preparation.similarity import margins
+from mixling.preparation.seq2seq import CommandTranslator, Seq2SeqTranslator, Translator
+from mixling.preparation.similarity import margin_scores
 from mixling.progress import Progress
 
 BLOCK = 64
 
 
 @dataclass(frozen=True)
-class Wanted:
+class MissingText:
     """A text to translate: row of `questions` or `passages`, its sentences, from and to which language."""
 
     side: str
@@ -77,7 +77,7 @@ def translate(
     on. trust_remote_code: as of Retriever. Returns the counts. Raises MixlingError.
     """
     finite_numbers(ratio=ratio, margin=margin)
-    out, targets = Path(out), [tag(x) for x in to]
+    out, targets = Path(out), [language_tag(x) for x in to]
     if (model is None) == (command is None):
         raise MixlingError("say who translates: either a model or a command")
     if find_spec("py3langid") is None:  # it checks what was translated, which may take hours before
@@ -86,7 +86,7 @@ def translate(
     job = {
         "by": model or command,
         "to": targets,
-        "pivot": tag(pivot),
+        "pivot": language_tag(pivot),
         "corpus": corpus.fingerprint(),
         "ratio": ratio,
         "similarity": similarity,
@@ -95,24 +95,24 @@ def translate(
         "model_files": _files(model),
         "similarity_files": _files(similarity),
     }
-    done = finished(out / "translate.json", job, "translated")
+    done = finished_report(out / "translate.json", job, "translated")
     if done is not None:
         return done
-    wanted = missing(corpus, targets, tag(pivot))
+    wanted = missing_texts(corpus, targets, language_tag(pivot))
     if not wanted:
         raise MixlingError(f"{corpus.name}: every text is there in {', '.join(targets)} already")
     part = out.with_name(out.name + ".part")
     with one_writer(part):
-        claim(part, job)
+        open_run_dir(part, job)
         by: Translator = (
-            Command(command)
+            CommandTranslator(command)
             if command
-            else Seq2Seq(str(model), beams=beams, trust_remote_code=trust_remote_code)
+            else Seq2SeqTranslator(str(model), beams=beams, trust_remote_code=trust_remote_code)
         )
         made = _translated(wanted, by, part)
         judge = Retriever(similarity, trust_remote_code=trust_remote_code) if similarity else None
-        rows = check(wanted, made, corpus.languages(), ratio, judge, margin)
-        whole = joined(corpus, wanted, made, [r["dropped"] is None for r in rows])
+        rows = check_translations(wanted, made, corpus.languages(), ratio, judge, margin)
+        whole = add_translations(corpus, wanted, made, [r["dropped"] is None for r in rows])
         counts = Counter((r["what"], r["dropped"] or "kept") for r in rows)
         report = {
             **job,
@@ -126,7 +126,7 @@ def translate(
             "translations.jsonl": lines,
             "translate.json": json.dumps(report, indent=1, ensure_ascii=False),
         }
-        folder.write(whole, out, split or "train", more=more)
+        folder.write_folder(whole, out, split or "train", more=more)
         shutil.rmtree(part)
         return report
 
@@ -137,10 +137,10 @@ def _files(name: str | None) -> str | None:
     return None if folder is None else files_hash(folder)
 
 
-def missing(corpus: Corpus, targets: Sequence[str], pivot: str) -> list[Wanted]:
+def missing_texts(corpus: Corpus, targets: Sequence[str], pivot: str) -> list[MissingText]:
     """The texts that a corpus lacks: for each group without a target language, its text in `pivot` or its first."""
     found = []
-    for side, table in (("question", corpus.questions), ("passage", corpus.passages)):
+    for side, table in (("question", corpus.queries), ("passage", corpus.passages)):
         first: dict[str, dict[str, int]] = {}
         columns = [table[c].to_pylist() for c in ("group", "language", "text")]
         for row, (group, language, _) in enumerate(zip(*columns, strict=True)):
@@ -148,13 +148,13 @@ def missing(corpus: Corpus, targets: Sequence[str], pivot: str) -> list[Wanted]:
         for there in first.values():
             row = there.get(pivot, next(iter(there.values())))
             text = columns[2][row]
-            cut = tuple(text[a:b] for a, b in spans(text)) if side == "passage" else (" ".join(text.split()),)
-            found += [Wanted(side, row, columns[1][row], x, cut) for x in targets if x not in there]
+            cut = tuple(text[a:b] for a, b in sentence_spans(text)) if side == "passage" else (" ".join(text.split()),)
+            found += [MissingText(side, row, columns[1][row], x, cut) for x in targets if x not in there]
     order = {x: i for i, x in enumerate(targets)}
     return sorted(found, key=lambda w: (w.source, order[w.target]))
 
 
-def _translated(wanted: list[Wanted], by: Translator, part: Path) -> list[list[str]]:
+def _translated(wanted: list[MissingText], by: Translator, part: Path) -> list[list[str]]:
     """The sentences of each text translated; a block's are kept in `part` as they come."""
     made: list[list[str]] = []
     begin = 0
@@ -177,8 +177,8 @@ def _translated(wanted: list[Wanted], by: Translator, part: Path) -> list[list[s
     return made
 
 
-def check(
-    wanted: Sequence[Wanted],
+def check_translations(
+    wanted: Sequence[MissingText],
     made: Sequence[Sequence[str]],
     languages: Sequence[str],
     ratio: float,
@@ -198,7 +198,7 @@ def check(
     if retriever is not None:
         for p in set(pair):
             mine = np.flatnonzero((pair == p) & (ratios > 0))
-            near[mine] = margins(retriever, [before[i] for i in mine], [after[i] for i in mine])
+            near[mine] = margin_scores(retriever, [before[i] for i in mine], [after[i] for i in mine])
     rows = []
     for i, w in enumerate(wanted):
         off = ratios[i] / usual[pair[i]]
@@ -223,7 +223,7 @@ def check(
     return rows
 
 
-def _languages(wanted: Sequence[Wanted], texts: Sequence[str], languages: Sequence[str]) -> list[str | None]:
+def _languages(wanted: Sequence[MissingText], texts: Sequence[str], languages: Sequence[str]) -> list[str | None]:
     """The language of each translation, among the source's and the target; None where the identifier does not know it."""
     found: list[str | None] = [None] * len(wanted)
     for target in {w.target for w in wanted}:
@@ -233,16 +233,16 @@ def _languages(wanted: Sequence[Wanted], texts: Sequence[str], languages: Sequen
         among = sorted({target, *(x for x in languages if (base(x), script(x)) != like)})
         if not knows(target):
             continue
-        for i, one in zip(mine, identify([texts[i] for i in mine], among), strict=True):
+        for i, one in zip(mine, identify_languages([texts[i] for i in mine], among), strict=True):
             found[i] = one
     return found
 
 
-def joined(
-    corpus: Corpus, wanted: Sequence[Wanted], made: Sequence[Sequence[str]], kept: Sequence[bool]
+def add_translations(
+    corpus: Corpus, wanted: Sequence[MissingText], made: Sequence[Sequence[str]], kept: Sequence[bool]
 ) -> Corpus:
     """The corpus with the translations that were kept; a translated passage answers what its original answers."""
-    tables = {"question": corpus.questions.to_pylist(), "passage": corpus.passages.to_pylist()}
+    tables = {"question": corpus.queries.to_pylist(), "passage": corpus.passages.to_pylist()}
     links = corpus.links.to_pylist()
     of: dict[int, list[dict]] = {}
     for link in links:
@@ -258,7 +258,7 @@ def joined(
             edges = np.cumsum([0, *(len(s) + 1 for s in sentences)])
             places = [(int(a), int(b) - 1) for a, b in pairwise(edges)]
             new["sentences"] = [{"start": a, "end": b} for a, b in places]
-            before = spans(row["text"])
+            before = sentence_spans(row["text"])
             for link in of.get(w.row, []):
                 place = _holding(before, link["start"])
                 span = (None, None) if place is None else places[place]
@@ -266,7 +266,7 @@ def joined(
         tables[w.side].append(new)
     return replace(
         corpus,
-        questions=pa.Table.from_pylist(tables["question"], QUESTIONS),
+        questions=pa.Table.from_pylist(tables["question"], QUERIES),
         passages=pa.Table.from_pylist(tables["passage"], PASSAGES),
         links=pa.Table.from_pylist(links, LINKS),
     )

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mixling.errors import MixlingError, choose
-from mixling.evaluation.result import Result
-from mixling.evaluation.rows import of_task, task_comparison
-from mixling.reports.runs import Run
+from mixling.evaluation.result import EvaluationResult
+from mixling.evaluation.rows import task_rows, task_comparison
+from mixling.reports.runs import ReportRun
 from mixling.reports.words import display_names
 
 
 def compare(
     folders: Sequence[str | Path], out: str | Path | None = None, permutations: int = 10_000
-) -> list[Run]:
+) -> list[ReportRun]:
     """Load results, test each against the first, and (if `out` is given) write the comparison.
 
     folders: what `mixling evaluate --out` wrote; `NAME=FOLDER` names a run, and folders of one name are its seeds.
@@ -25,13 +25,13 @@ def compare(
         raise MixlingError("nothing to compare: name the folders that `mixling evaluate --out` wrote")
     if out is not None:
         choose(Path(out).suffix, (".html", ".md", ".tex", ".csv"), "form of --out")
-    named: dict[str, list[Result]] = {}
+    named: dict[str, list[EvaluationResult]] = {}
     for number, given in enumerate(map(str, folders)):
         name, equals, folder = given.partition("=")
         # a path may hold "=" itself
         if not equals or Path(given).exists():
             name, folder = "", given
-        named.setdefault(name or f"#{number}", []).append(Result.load(folder))
+        named.setdefault(name or f"#{number}", []).append(EvaluationResult.load(folder))
     results = [r for seeds in named.values() for r in seeds]
     shared = _shared(results, folders)
     labels = display_names([s[0] for s in named.values()])
@@ -42,20 +42,20 @@ def compare(
         for i, (n, label) in enumerate(zip(named, labels, strict=True), 1)
     ]
     sides = list(named.values())
-    runs = [Run(names[0], sides[0], {}, {})]
+    runs = [ReportRun(names[0], sides[0], {}, {})]
     for name, seeds in zip(names[1:], sides[1:], strict=True):
         tested, by_language = {}, {}
         for task in shared:
-            first, second = ([of_task(r.scores, task) for r in side] for side in (sides[0], seeds))
+            first, second = ([task_rows(r.scores, task) for r in side] for side in (sides[0], seeds))
             tested[task] = task_comparison(first, second, permutations=permutations)
             by_language[task] = task_comparison(first, second, True, permutations=permutations)
-        runs.append(Run(name, seeds, tested, by_language))
+        runs.append(ReportRun(name, seeds, tested, by_language))
     if out is not None:
         _write(runs, shared, Path(out))
     return runs
 
 
-def _shared(results: list[Result], folders: Sequence[str | Path]) -> list[str]:
+def _shared(results: list[EvaluationResult], folders: Sequence[str | Path]) -> list[str]:
     shared = [t for t in results[0].summary["tasks"] if all(t in r.summary["tasks"] for r in results)]
     if not shared:
         raise MixlingError(
@@ -72,7 +72,7 @@ def _shared(results: list[Result], folders: Sequence[str | Path]) -> list[str]:
     return shared
 
 
-def _write(runs: list[Run], tasks: list[str], path: Path) -> None:
+def _write(runs: list[ReportRun], tasks: list[str], path: Path) -> None:
     from mixling.corpora.files import write_text
     from mixling.reports import tables
     from mixling.reports.html import write_report

@@ -11,9 +11,9 @@ from mixling.errors import MixlingError
 from mixling.evaluation import mteb_result
 from mixling.evaluation.benchmarks import tasks as named
 from mixling.evaluation.measure import measure
-from mixling.evaluation.noise import RATES, noisy
-from mixling.evaluation.result import Result
-from mixling.evaluation.tasks import SETTINGS, Task
+from mixling.evaluation.noise import RATES, add_noise
+from mixling.evaluation.result import EvaluationResult
+from mixling.evaluation.tasks import SCENARIOS, Task
 from mixling.reports.compare import compare
 from mixling.reports.html import write_report
 from mixling.reports.words import distinct
@@ -30,13 +30,13 @@ def evaluate(
     context: bool = False,
     precision: str = "fp32",
     trec: bool = False,
-    keep: str | Path | None = None,
+    vector_cache: str | Path | None = None,
     language: str | None = None,
     noise: Sequence[str] = (),
-    documents: str | Retriever | None = None,
+    passage_model: str | Retriever | None = None,
     trust_remote_code: bool = False,
     skip_bad: bool = False,
-) -> Result:
+) -> EvaluationResult:
     """Measure a model on tasks in one language, across languages and in the pool (see `measure`).
 
     out: a folder for summary.json, scores.parquet, report.html and mteb/*.json (as mteb writes results); trec: run and qrels files in out/trec too.
@@ -53,27 +53,27 @@ def evaluate(
         context=context,
         precision=precision,
         trec=folder / "trec" if trec and folder is not None else None,
-        keep=None if keep is None else Path(keep),
-        documents=documents,
+        vector_cache=None if vector_cache is None else Path(vector_cache),
+        passage_model=passage_model,
         trust_remote_code=trust_remote_code,
     )
     if noise:
         result.summary["noise"] = {one.name: _robustness(result, one.name) for one in loaded}
     if folder is not None:
-        write(result, folder)
+        write_result(result, folder)
     return result
 
 
-def write(result: Result, folder: Path) -> None:
+def write_result(result: EvaluationResult, folder: Path) -> None:
     """A result's folder: summary.json, scores.parquet, report.html and mteb/*.json."""
     result.save(folder)
-    mteb_result.write(result, folder / "mteb")
+    mteb_result.write_mteb(result, folder / "mteb")
     write_report([result], folder / "report.html")
 
 
 def evaluate_all(
     models: Sequence[str], tasks: Sequence[str], out: str | Path | None = None, **more: Any
-) -> list[Result]:
+) -> list[EvaluationResult]:
     """Measure several models on the same tasks; with more than one, `out` has a folder for each and a comparison."""
     if len(models) == 1:
         return [evaluate(models[0], tasks, out, **more)]
@@ -99,11 +99,11 @@ def _noisy(one: Task, noise: Sequence[str]) -> list[Task]:
             rates = (float(rate),) if rate else (1.0,) if kind in ("diacritics", "romanise") else RATES
         except ValueError:
             raise MixlingError(f"noise '{given}': write kind or kind:rate, for instance typos:0.1") from None
-        made += [noisy(one, kind, r) for r in rates]
+        made += [add_noise(one, kind, r) for r in rates]
     return made
 
 
-def _robustness(result: Result, name: str) -> dict[str, Any]:
+def _robustness(result: EvaluationResult, name: str) -> dict[str, Any]:
     """mAP under noise: {kind: {setting: {"clean", "scores": {rate: mAP}, "ratio": {rate: to clean}, "slope"}}};
     slope: change of the ratio for each tenth of rate, least squares through the clean score."""
     found: dict[str, Any] = {}
@@ -113,7 +113,7 @@ def _robustness(result: Result, name: str) -> dict[str, Any]:
         if base != name or not spec:
             continue
         kind, _, rate = spec.rpartition(":")
-        for setting in SETTINGS:
+        for setting in SCENARIOS:
             if setting in entry:
                 mine = found.setdefault(kind, {}).setdefault(
                     setting, {"clean": clean[setting]["mAP"], "scores": {}, "ratio": {}}

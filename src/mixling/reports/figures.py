@@ -6,15 +6,15 @@ import html
 import math
 from collections.abc import Callable
 
-from mixling.corpora.languages import name as language_name
-from mixling.corpora.resources import ORDER, level, script
-from mixling.evaluation.result import pair_of
+from mixling.corpora.languages import language_name as language_name
+from mixling.corpora.resources import LEVEL_ORDER, resource_level, script
+from mixling.evaluation.result import split_pair
 
 # more languages than this are drawn as a map of tiles, not as a matrix or as bars
 MOST = 24
 
 
-def ink(value: float) -> tuple[str, str]:
+def heat_color(value: float) -> tuple[str, str]:
     """Background and text of a cell, 0 … 1."""
     v = min(max(value, 0.0), 1.0)
     low, high = (244, 247, 251), (13, 71, 121)
@@ -22,7 +22,7 @@ def ink(value: float) -> tuple[str, str]:
     return f"rgb{rgb}".replace(" ", ""), "#fff" if v > 0.5 else "#123"
 
 
-def grid(
+def heat_grid(
     rows: list[str],
     columns: list[str],
     value: dict[tuple[str, str], float],
@@ -52,7 +52,7 @@ def grid(
             if (r, c) not in value:
                 continue
             v = value[r, c]
-            back, fore = ink(v / top if top else 0)
+            back, fore = heat_color(v / top if top else 0)
             own = ' class="own"' if r == c else ""
             title = f"question {language_name(r)}, passages {language_name(c)}: {form(v)}"
             out.append(
@@ -71,11 +71,11 @@ def heat_map(entry: dict) -> str:
     for code, v in entry.get("monolingual", {}).get("by_language", {}).items():
         value[code, code] = v["mAP"]
     for pair, v in entry["cross-lingual"]["by_language"].items():
-        a, b = pair_of(pair, entry["languages"])
+        a, b = split_pair(pair, entry["languages"])
         value[a, b] = v["mAP"]
     rows = [x for x in entry["languages"] if any(a == x for a, _ in value)]
     columns = [x for x in entry["languages"] if any(b == x for _, b in value)]
-    return grid(
+    return heat_grid(
         rows,
         columns,
         value,
@@ -92,7 +92,7 @@ def share_map(entry: dict) -> str:
     columns = [x for x in entry["languages"] if any(x in s for s in shares.values())]
     value = {(a, b): shares[a].get(b, 0.0) for a in rows for b in columns}
     top = max(value.values(), default=1.0)
-    return grid(
+    return heat_grid(
         rows, columns, value, lambda v: f"{100 * v:.0f}", top, "share of languages in the first ten, per cent"
     )
 
@@ -137,8 +137,8 @@ def language_map(value: dict[str, float], label: str) -> str:
     wide, tall, left, right = 58, 30, 62, 940
     each = (right - left) // wide
     out, y = [], 6
-    for band in ORDER:
-        mine = [c for c in value if level(c) == band]
+    for band in LEVEL_ORDER:
+        mine = [c for c in value if resource_level(c) == band]
         if not mine:
             continue
         mean = sum(value[c] for c in mine) / len(mine)
@@ -153,7 +153,7 @@ def language_map(value: dict[str, float], label: str) -> str:
             out.append(f'<text class="axis small" x="0" y="{y + 19}">{html.escape(s)}</text>')
             for i, code in enumerate(row):
                 x, line = left + wide * (i % each), y + tall * (i // each)
-                back, fore = ink(value[code])
+                back, fore = heat_color(value[code])
                 title = f"{language_name(code)} ({code}), {s}: {value[code]:.3f}"
                 out.append(
                     f'<g><title>{html.escape(title)}</title><rect x="{x}" y="{line}" width="{wide - 3}" '

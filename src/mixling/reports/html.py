@@ -8,29 +8,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixling.corpora.files import write_text
-from mixling.corpora.languages import name as language_name
+from mixling.corpora.languages import language_name as language_name
 from mixling.corpora.languages import right_to_left
-from mixling.corpora.resources import ORDER, level, script_seen
+from mixling.corpora.resources import LEVEL_ORDER, resource_level, script_seen
 from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.metrics import METRICS
-from mixling.evaluation.result import Result
-from mixling.evaluation.significance import mark
-from mixling.evaluation.tasks import SETTINGS
+from mixling.evaluation.result import EvaluationResult
+from mixling.evaluation.significance import significance_mark
+from mixling.evaluation.tasks import SCENARIOS
 from mixling.reports.figures import MOST, bars, heat_map, language_map, share_map
-from mixling.reports.tables import LEGEND, shown
-from mixling.reports.words import display_names, finding, own_share, reading
+from mixling.reports.tables import LEGEND, format_cell
+from mixling.reports.words import display_names, describe_result, same_language_share, describe_comparison
 
 if TYPE_CHECKING:
-    from mixling.reports.runs import Run
+    from mixling.reports.runs import ReportRun
 
 
-def write_report(results: Sequence[Result], path: Path, runs: Sequence[Run] | None = None) -> None:
+def write_report(results: Sequence[EvaluationResult], path: Path, runs: Sequence[ReportRun] | None = None) -> None:
     """Write the report of one run, or of several side by side (complete or not at all). runs: as `compare` made
     them, for marks."""
-    write_text(path, render(list(results), runs))
+    write_text(path, render_report(list(results), runs))
 
 
-def render(results: list[Result], runs: Sequence[Run] | None = None) -> str:
+def render_report(results: list[EvaluationResult], runs: Sequence[ReportRun] | None = None) -> str:
     """The report as a string."""
     names = [r.name for r in runs] if runs else display_names(results)
     tasks = [t for t in results[0].summary["tasks"] if all(t in r.summary["tasks"] for r in results)]
@@ -59,14 +59,14 @@ def environment() -> Any:
     )
 
 
-def _task(results: list[Result], names: list[str], task: str, runs: Sequence[Run] | None) -> dict[str, Any]:
+def _task(results: list[EvaluationResult], names: list[str], task: str, runs: Sequence[ReportRun] | None) -> dict[str, Any]:
     entries = [r.summary["tasks"][task] for r in results]
     pooled = all("pool" in e for e in entries)
     few = len(entries[0]["languages"]) <= MOST
     tested = [{}, *(r.tested.get(task, {}) for r in runs[1:])] if runs else [{} for _ in entries]
-    said = finding(results[-1], names[-1], task)
+    said = describe_result(results[-1], names[-1], task)
     for i in range(1, len(results)):
-        said += reading(tested[i], names[i], names[0]) if tested[i] else []
+        said += describe_comparison(tested[i], names[i], names[0]) if tested[i] else []
     return {
         "name": task,
         "finding": said,
@@ -89,7 +89,7 @@ def _task(results: list[Result], names: list[str], task: str, runs: Sequence[Run
         if pooled and not few
         else [],
         "shares": [
-            {"name": n, "svg": share_map(e) if few else "", "own": own_share(e)}
+            {"name": n, "svg": share_map(e) if few else "", "own": same_language_share(e)}
             for n, e in zip(names, entries, strict=True)
         ]
         if pooled
@@ -108,7 +108,7 @@ def _task(results: list[Result], names: list[str], task: str, runs: Sequence[Run
 
 def _figures(entries: list[dict], names: list[str], tested: list[dict]) -> list[dict]:
     rows = []
-    for setting in SETTINGS:
+    for setting in SCENARIOS:
         for i, (entry, label) in enumerate(zip(entries, names, strict=True)):
             if setting not in entry:
                 continue
@@ -135,11 +135,11 @@ def _cell(got: float, before: float, measure: str, between: Any, tested: Any) ->
     digits = 0 if measure in ("rank_distance", "Max@R") else 3
     real = abs(moved) > 0.0005 and better
     return {
-        "text": "–" if math.isnan(got) else shown(got, measure),
+        "text": "–" if math.isnan(got) else format_cell(got, measure),
         "between": ""
         if between is None or math.isnan(between[0])
         else f"{between[0]:.{digits}f} to {between[1]:.{digits}f}",
-        "moved": "" if math.isnan(moved) else f"{moved:+.{digits}f}{mark(tested[1]) if tested else ''}",
+        "moved": "" if math.isnan(moved) else f"{moved:+.{digits}f}{significance_mark(tested[1]) if tested else ''}",
         "better": bool(real) and (moved > 0) == (better == "high"),
         "worse": bool(real) and (moved > 0) != (better == "high"),
     }
@@ -184,7 +184,7 @@ def _gaps(entries: list[dict]) -> list[dict]:
     return rows
 
 
-def _noise(results: list[Result], names: list[str], task: str) -> list[dict]:
+def _noise(results: list[EvaluationResult], names: list[str], task: str) -> list[dict]:
     """Rows of mAP under noise: kind, setting, run, clean, then each rate's score and ratio, slope."""
     rows = []
     for result, name in zip(results, names, strict=True):
@@ -207,7 +207,7 @@ def _noise(results: list[Result], names: list[str], task: str) -> list[dict]:
     return rows
 
 
-def _each(entries: list[dict], runs: Sequence[Run], task: str) -> dict[str, list[dict]]:
+def _each(entries: list[dict], runs: Sequence[ReportRun], task: str) -> dict[str, list[dict]]:
     """mAP by question language of every run, with its difference to the first and the mark of the test."""
     found: dict[str, list[dict]] = {}
     for setting in ("monolingual", "pool"):
@@ -237,9 +237,9 @@ def _levels(entry: dict) -> list[dict]:
     """Mean pool mAP by how much text encoders have seen, and by whether they know the script."""
     value = _pool_map(entry)
     rows = []
-    for band in ORDER:
+    for band in LEVEL_ORDER:
         for known in (True, False):
-            mine = [v for c, v in value.items() if level(c) == band and script_seen(c) == known]
+            mine = [v for c, v in value.items() if resource_level(c) == band and script_seen(c) == known]
             if mine:
                 rows.append(
                     {

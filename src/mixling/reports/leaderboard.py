@@ -9,9 +9,9 @@ from typing import Any
 from mixling.corpora.files import write_text
 from mixling.errors import MixlingError
 from mixling.evaluation.bias.table import ALL
-from mixling.evaluation.result import Result
+from mixling.evaluation.result import EvaluationResult
 from mixling.reports.html import environment
-from mixling.reports.tables import shown
+from mixling.reports.tables import format_cell
 
 COLUMNS = (
     ("monolingual", "mAP"),
@@ -35,7 +35,7 @@ def leaderboard(folder: str | Path, out: str | Path) -> Path:
     tasks: dict[str, list[dict[str, Any]]] = {}
     about: dict[str, dict[str, Any]] = {}
     for place in found:
-        result = Result.load(place)
+        result = EvaluationResult.load(place)
         for name, entry in result.summary["tasks"].items():
             if "~" in name:
                 continue
@@ -51,7 +51,7 @@ def leaderboard(folder: str | Path, out: str | Path) -> Path:
     return out
 
 
-def _row(result: Result, entry: dict[str, Any], place: Path, folder: Path) -> dict[str, Any]:
+def _row(result: EvaluationResult, entry: dict[str, Any], place: Path, folder: Path) -> dict[str, Any]:
     values = [entry.get(setting, {}).get(measure, math.nan) for setting, measure in COLUMNS]
     between = [entry.get("intervals", {}).get(s, {}).get(m) for s, m in COLUMNS]
     made = result.summary.get("origin", {}).get("debiased", {})
@@ -93,11 +93,11 @@ def _table(rows: list[dict[str, Any]]) -> dict[str, Any]:
             v, between = r["values"][i], r["between"][i]
             r.setdefault("cells", []).append(
                 {
-                    "text": "–" if math.isnan(v) else shown(v, measure),
+                    "text": "–" if math.isnan(v) else format_cell(v, measure),
                     "best": v == best,
                     "between": ""
                     if between is None or math.isnan(between[0])
-                    else f"{shown(between[0], measure)} to {shown(between[1], measure)}",
+                    else f"{format_cell(between[0], measure)} to {format_cell(between[1], measure)}",
                 }
             )
     return {"rows": rows, "head": [COLUMNS[i] for i in kept]}

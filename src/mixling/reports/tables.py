@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mixling.evaluation.rows import TESTED, TESTED_IN_POOL
-from mixling.evaluation.significance import mark
-from mixling.evaluation.tasks import SETTINGS
+from mixling.evaluation.significance import significance_mark
+from mixling.evaluation.tasks import SCENARIOS
 
 if TYPE_CHECKING:
-    from mixling.reports.runs import Run
+    from mixling.reports.runs import ReportRun
 
 LEGEND = "* p < .05, ** p < .01, *** p < .001 against the first run: permutation of translation groups, Holm."
 
 
-def value(run: Run, task: str, setting: str, measure: str) -> float:
+def value(run: ReportRun, task: str, setting: str, measure: str) -> float:
     """Mean over a run's seeds; NaN where the task cannot have it."""
     found = []
     for r in run.results:
@@ -29,37 +29,37 @@ def value(run: Run, task: str, setting: str, measure: str) -> float:
     return sum(found) / len(found)
 
 
-def cells(runs: list[Run], task: str) -> Iterator[tuple[Run, str, str, float, str]]:
+def table_cells(runs: list[ReportRun], task: str) -> Iterator[tuple[ReportRun, str, str, float, str]]:
     """(run, setting, measure, value, mark) of all that a task has."""
     for run in runs:
-        for setting in SETTINGS:
+        for setting in SCENARIOS:
             for measure in (*TESTED, *(TESTED_IN_POOL if setting == "pool" else ())):
                 got = value(run, task, setting, measure)
                 if math.isnan(got):
                     continue
                 tested = run.tested.get(task, {}).get(setting, {}).get(measure)
-                yield run, setting, measure, got, "" if tested is None else mark(tested[1])
+                yield run, setting, measure, got, "" if tested is None else significance_mark(tested[1])
 
 
-def shown(got: float, measure: str) -> str:
+def format_cell(got: float, measure: str) -> str:
     """A figure as the field writes it: three digits, ranks with one."""
     return f"{got:.1f}" if measure in ("rank_distance", "Max@R") else f"{got:.3f}"
 
 
-def _grid(runs: list[Run], task: str) -> tuple[list[tuple[str, str]], dict[str, dict[tuple[str, str], str]]]:
+def _grid(runs: list[ReportRun], task: str) -> tuple[list[tuple[str, str]], dict[str, dict[tuple[str, str], str]]]:
     rows: dict[str, dict[tuple[str, str], str]] = {}
     columns: list[tuple[str, str]] = []
     main = {("monolingual", "mAP"), ("cross-lingual", "mAP"), ("pool", "mAP"), ("pool", "nDCG@10")}
     wanted = main | {("pool", m) for m in ("rank_distance", "TLR@20", "intrusion@10", "LPR")}
-    for run, setting, measure, got, stars in cells(runs, task):
+    for run, setting, measure, got, stars in table_cells(runs, task):
         if (setting, measure) in wanted:
-            rows.setdefault(run.name, {})[setting, measure] = shown(got, measure) + stars
+            rows.setdefault(run.name, {})[setting, measure] = format_cell(got, measure) + stars
             if (setting, measure) not in columns:
                 columns.append((setting, measure))
     return columns, rows
 
 
-def markdown(runs: list[Run], tasks: list[str]) -> str:
+def markdown(runs: list[ReportRun], tasks: list[str]) -> str:
     """One table a task."""
     out = []
     for task in tasks:
@@ -75,7 +75,7 @@ def markdown(runs: list[Run], tasks: list[str]) -> str:
     return "\n".join([*out, LEGEND, ""])
 
 
-def latex(runs: list[Run], tasks: list[str]) -> str:
+def latex(runs: list[ReportRun], tasks: list[str]) -> str:
     """One tabular a task, for booktabs."""
     out = []
     for task in tasks:
@@ -99,7 +99,7 @@ def _tex(text: str) -> str:
     return "".join(special.get(x, x) for x in text)
 
 
-def csv(runs: list[Run], tasks: list[str]) -> str:
+def csv(runs: list[ReportRun], tasks: list[str]) -> str:
     """Everything that was tested, one figure a line; setting `pool ar`: questions in Arabic alone."""
     import csv as writer
 
@@ -123,7 +123,7 @@ def csv(runs: list[Run], tasks: list[str]) -> str:
         ]
     )
     for task in tasks:
-        for run, setting, measure, got, _ in cells(runs, task):
+        for run, setting, measure, got, _ in table_cells(runs, task):
             found = run.tested.get(task, {}).get(setting, {}).get(measure)
             row = [task, run.name, setting, measure, f"{got:.6f}"]
             if found is None:

@@ -12,14 +12,14 @@ from rich.text import Text
 
 from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.metrics import METRICS
-from mixling.evaluation.result import Result
-from mixling.evaluation.significance import mark
-from mixling.evaluation.tasks import SETTINGS
-from mixling.reports.tables import LEGEND, shown, value
-from mixling.reports.words import display_names, finding, reading
+from mixling.evaluation.result import EvaluationResult
+from mixling.evaluation.significance import significance_mark
+from mixling.evaluation.tasks import SCENARIOS
+from mixling.reports.tables import LEGEND, format_cell, value
+from mixling.reports.words import display_names, describe_result, describe_comparison
 
 if TYPE_CHECKING:
-    from mixling.reports.runs import Run
+    from mixling.reports.runs import ReportRun
 
 BIAS = ("rank_distance", "TLR@20", "intrusion@10", "LPR", "Lang-nDCG@10", "MRC@20", "PEER@100", "Complete@20")
 
@@ -28,7 +28,7 @@ SHORT = {"monolingual": "own", "cross-lingual": "cross", "pool": "pool"}
 MEASURE = {"rank_distance": "distance", "intrusion@10": "intr@10"}
 
 
-def show(results: Sequence[Result], console: Console | None = None, bias: bool = True) -> None:
+def print_results(results: Sequence[EvaluationResult], console: Console | None = None, bias: bool = True) -> None:
     """Print the finding and the figures of each task, with 95 % intervals of mAP."""
     console = console or Console(emoji=False)
     for result, name in zip(results, display_names(list(results)), strict=True):
@@ -40,7 +40,7 @@ def show(results: Sequence[Result], console: Console | None = None, bias: bool =
             table.add_column("setting", no_wrap=True)
             for m in (*METRICS, "mAP, 95 %"):
                 table.add_column(m, justify="right")
-            for setting in SETTINGS:
+            for setting in SCENARIOS:
                 if setting in entry:
                     low, high = entry.get("intervals", {}).get(setting, {}).get("mAP", (math.nan, math.nan))
                     table.add_row(
@@ -56,7 +56,7 @@ def show(results: Sequence[Result], console: Console | None = None, bias: bool =
                         f"{kind}, {setting}: clean {v['clean']:.3f}; {scores}; slope {v['slope']:+.3f}",
                         highlight=False,
                     )
-            for sentence in finding(result, name, task):
+            for sentence in describe_result(result, name, task):
                 console.print(sentence, soft_wrap=True, markup=False, highlight=False)
             for setting, reason in entry.get("left_out", {}).items():
                 console.print(f"[dim]no {setting}: {reason}[/dim]", soft_wrap=True, highlight=False)
@@ -88,16 +88,16 @@ def _bias(entry: dict) -> Table:
             continue
         low, high = entry.get("intervals", {}).get("bias", {}).get(name, (math.nan, math.nan))
         digits = 1 if name == "rank_distance" else 3
-        table.add_row(name, f"{got:.{digits}f}", _between(low, high, digits), f"[dim]{ALL[name].says}[/dim]")
+        table.add_row(name, f"{got:.{digits}f}", _between(low, high, digits), f"[dim]{ALL[name].meaning}[/dim]")
     return table
 
 
-def show_comparison(runs: Sequence[Run], console: Console | None = None) -> None:
+def print_comparison(runs: Sequence[ReportRun], console: Console | None = None) -> None:
     """Print every run's figures with marks against the first, and a sentence of reading."""
     console = console or Console(emoji=False)
     tasks = [t for t in runs[0].result.summary["tasks"] if all(t in r.result.summary["tasks"] for r in runs)]
     # what fits eighty columns; the files have more
-    columns = [*((s, "mAP") for s in SETTINGS)]
+    columns = [*((s, "mAP") for s in SCENARIOS)]
     columns += [("pool", m) for m in ("rank_distance", "TLR@20", "intrusion@10")]
     for task in tasks:
         there = [c for c in columns if not math.isnan(value(runs[0], task, *c))]
@@ -111,14 +111,14 @@ def show_comparison(runs: Sequence[Run], console: Console | None = None) -> None
             row = []
             for setting, measure in there:
                 got = value(run, task, setting, measure)
-                text = f"{got:.0f}" if measure == "rank_distance" else shown(got, measure)
+                text = f"{got:.0f}" if measure == "rank_distance" else format_cell(got, measure)
                 tested = run.tested.get(task, {}).get(setting, {}).get(measure)
-                row.append(text if tested is None else f"{text}{mark(tested[1]):3}")
+                row.append(text if tested is None else f"{text}{significance_mark(tested[1]):3}")
             seeds = f" x{len(run.results)}" if len(run.results) > 1 else ""
             table.add_row(Text(run.name + seeds), *row)
         console.print(table)
         for run in runs[1:]:
-            for sentence in reading(run.tested[task], run.name, runs[0].name):
+            for sentence in describe_comparison(run.tested[task], run.name, runs[0].name):
                 console.print(sentence, soft_wrap=True, markup=False, highlight=False)
         console.print()
     if any(len(r.results) > 1 for r in runs):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mixling.evaluation.result import Result
+from mixling.evaluation.result import EvaluationResult
 
 if TYPE_CHECKING:
     from mixling.evaluation.significance import Comparison
 
 
-def own_share(entry: dict) -> tuple[float, float]:
+def same_language_share(entry: dict) -> tuple[float, float]:
     """(share of the pool's top ten in the question's language, its fair share), means over question languages."""
     pool = entry["pool"]
     own = [s.get(x, 0.0) for x, s in pool["top10_share"].items()]
@@ -19,7 +19,7 @@ def own_share(entry: dict) -> tuple[float, float]:
     return sum(own) / len(own), sum(fair) / len(fair)
 
 
-def finding(result: Result, name: str, task: str) -> list[str]:
+def describe_result(result: EvaluationResult, name: str, task: str) -> list[str]:
     """A few sentences about one run on one task."""
     entry = result.summary["tasks"][task]
     parts = []
@@ -34,7 +34,7 @@ def finding(result: Result, name: str, task: str) -> list[str]:
         parts.append(f"in one pool of {n} languages with {entry['pool']['mAP']:.3f}")
     said = [f"{name}: {'; '.join(parts)}."]
     if "pool" in entry:
-        own, fair = own_share(entry)
+        own, fair = same_language_share(entry)
         said.append(
             f"Of the first ten answers in the pool {own:.0%} are in the question's own language; "
             f"{fair:.0%} would be fair, for that is its share of the right answers."
@@ -48,7 +48,7 @@ def finding(result: Result, name: str, task: str) -> list[str]:
     return said
 
 
-def reading(tested: dict[str, dict[str, tuple[Comparison, float]]], name: str, yardstick: str) -> list[str]:
+def describe_comparison(tested: dict[str, dict[str, tuple[Comparison, float]]], name: str, yardstick: str) -> list[str]:
     """A comparison in words: what rose, what fell, what cannot be told apart."""
     rose: list[str] = []
     fell: list[str] = []
@@ -80,7 +80,7 @@ def reading(tested: dict[str, dict[str, tuple[Comparison, float]]], name: str, y
     return said
 
 
-def display_names(results: list[Result]) -> list[str]:
+def display_names(results: list[EvaluationResult]) -> list[str]:
     """Short names of the runs, told apart where two have the same."""
     names = [r.summary.get("label") or str(r.summary["model"]).rstrip("/") for r in results]
     names = [n if len(n) < 60 else "…" + n[-58:] for n in names]

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from mixling.corpora.files import facts
-from mixling.encoding.shards import matrix, shards
+from mixling.encoding.shards import table_matrix, list_shards
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.searching.stores import behind
+from mixling.searching.stores import remaining_modules
 
 
-class Encoded:
+class EncodedDocuments:
     """The vectors of a finished folder in its order, found by id in one pass. rest: the modules that they have still to go
     through, where the model is the one that made them and a map behind it.
 
@@ -29,7 +29,7 @@ class Encoded:
                 f"{folder}: holds no finished vectors (no manifest.json); make them with `mixling encode MODEL DOCUMENTS --out {folder}`"
             )
         job = facts(manifest.read_bytes(), manifest, {"encoder": str, "prompt": str, "model": str})
-        rest = behind(retriever, {"encoder": job["encoder"], "prompts": {"passage": job["prompt"]}})
+        rest = remaining_modules(retriever, {"encoder": job["encoder"], "prompts": {"passage": job["prompt"]}})
         if rest is None or job.get("role") != "passage":
             raise MixlingError(
                 f"{folder}: was made with {job['model']} for the role '{job.get('role')}', not with {retriever.name} for passages; "
@@ -39,8 +39,8 @@ class Encoded:
         self._rows = self._all()
 
     def _all(self) -> Iterator[tuple[str, np.ndarray]]:
-        for table in shards(self.folder):
-            vectors = np.concatenate(matrix(table)) if table.num_rows else np.zeros((0, 0), np.float32)
+        for table in list_shards(self.folder):
+            vectors = np.concatenate(table_matrix(table)) if table.num_rows else np.zeros((0, 0), np.float32)
             yield from zip(table["id"].to_pylist(), vectors, strict=True)
 
     def find(self, ids: Sequence[str]) -> np.ndarray:

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.files import decoded, parquet_file, raw_lines, whole
-from mixling.corpora.languages import said, tag_field
+from mixling.corpora.files import decoded, open_parquet, read_lines, replace_surrogates
+from mixling.corpora.languages import said, language_field
 from mixling.corpora.tables import ROWS, find_rows, rows, suffix
 from mixling.corpora.values import first_text, missing, passage_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
-KINDS = (".txt", ".md", ".markdown", ".rst", ".html", ".htm", ".pdf")
+SUFFIXES = (".txt", ".md", ".markdown", ".rst", ".html", ".htm", ".pdf")
 HIDDEN = "hidden"
 LARGEST = 64 << 20  # bytes of one file
 
@@ -53,7 +53,7 @@ class Document:
         return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
 
 
-def documents(path: Path, skipped: Skipped, language: str | None = None) -> tuple[int, Iterator[Document]]:
+def open_documents(path: Path, skipped: Skipped, language: str | None = None) -> tuple[int, Iterator[Document]]:
     """How many there are, and each. language: of those that do not say theirs. Raises MixlingError."""
     if path.is_dir():
         found = find_rows(path, "corpus")
@@ -67,13 +67,13 @@ def documents(path: Path, skipped: Skipped, language: str | None = None) -> tupl
         )
     kind = suffix(path)
     if kind == ".parquet":
-        return parquet_file(path).metadata.num_rows, _rows(path, rows(path, skipped), skipped, language)
+        return open_parquet(path).metadata.num_rows, _rows(path, rows(path, skipped), skipped, language)
     if kind in ROWS:
-        return sum(1 for _ in raw_lines(path)), _rows(path, rows(path, skipped), skipped, language)
-    if path.suffix.lower() in KINDS:
+        return sum(1 for _ in read_lines(path)), _rows(path, rows(path, skipped), skipped, language)
+    if path.suffix.lower() in SUFFIXES:
         return 1, _files([path], path.parent, skipped, language)
     raise MixlingError(
-        f"{path}: not a kind that is read; there are {', '.join((*ROWS, *KINDS))}, and folders"
+        f"{path}: not a kind that is read; there are {', '.join((*ROWS, *SUFFIXES))}, and folders"
     )
 
 
@@ -85,7 +85,7 @@ def _rows(
         try:
             text, title = passage_text(row, path, line)
             written = said(row.get("language"), row.get("lang"), language)
-            code = None if written is None else tag_field(written, "language", path, line)
+            code = None if written is None else language_field(written, "language", path, line)
             key = first_text(row, ("_id", "id"), path, line) or f"{path.name}:{line}"
             address = first_text(row, ("url", "address"), path, line) or ""
             group = value_text(row.get("group"), "group", path, line)
@@ -100,7 +100,7 @@ def _folder(path: Path, skipped: Skipped, language: str | None) -> tuple[int, It
     paths = [p for p in _walk(path, skipped) if _wanted(p, skipped)]
     if not paths:
         there = f" (it has {named(skipped.left_out)})" if skipped.left_out else ""
-        raise MixlingError(f"{path}: holds no corpus.jsonl and no files of {', '.join(KINDS)}{there}")
+        raise MixlingError(f"{path}: holds no corpus.jsonl and no files of {', '.join(SUFFIXES)}{there}")
     return len(paths), _files(paths, path, skipped, language)
 
 
@@ -139,7 +139,7 @@ def _walk(folder: Path, skipped: Skipped) -> list[Path]:
 
 def _wanted(path: Path, skipped: Skipped) -> bool:
     """Whether a file is of a kind that is read; else it is counted."""
-    if path.suffix.lower() in KINDS:
+    if path.suffix.lower() in SUFFIXES:
         return True
     skipped.leave_out(_suffix(path))
     return False
@@ -183,7 +183,7 @@ def _files(paths: list[Path], root: Path, skipped: Skipped, language: str | None
             skipped(_not_read(path, error))
             continue
         address = path.resolve().as_uri()
-        yield Document(whole(name), whole(text), whole(title), language, address, said=whole(said))
+        yield Document(replace_surrogates(name), replace_surrogates(text), replace_surrogates(title), language, address, said=replace_surrogates(said))
 
 
 def _read(path: Path) -> tuple[str, str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.errors import MixlingError
-from mixling.searching.parquet import unload
+from mixling.searching.parquet import export_store
 
 
 def export(
@@ -20,7 +20,7 @@ def export(
     if what.startswith("milvus://") or (Path(what) / "mixling.json").exists():
         if openvino:
             raise MixlingError(f"{what}: is a store; --openvino is for a model")
-        return {"passages": unload(what, out)}
-    from mixling.models.onnx import export as as_onnx
+        return {"passages": export_store(what, out)}
+    from mixling.models.onnx import export_onnx as as_onnx
 
     return as_onnx(what, out, openvino=openvino, trust_remote_code=trust_remote_code)

@@ -22,7 +22,7 @@ from mixling.errors import choose
 
 SHRINKAGE = 20  # passages at which a language's own mean and that of all have the same weight
 NO_LANGUAGE = ("zxx", "und", "mis", "mul")
-MODES = ("own-first", "centred", "balanced", "none")
+ORDERS = ("own-first", "centred", "balanced", "none")
 EQUAL = 0.1
 
 
@@ -49,7 +49,7 @@ def shrunk(
     return {x: (weight[x] * m + (1 - weight[x]) * everything).astype(np.float32) for x, m in own.items()}
 
 
-def order(
+def order_passages(
     languages: Sequence[str],
     scores: np.ndarray,
     levels: Mapping[str, float],
@@ -63,7 +63,7 @@ def order(
     languages, scores: [n], best first within each language; levels: of each language; own: the question's language;
     equal: see above; quotas: at most so many of a language, after which the others go on.
     """
-    choose(mode, MODES, "fairness")
+    choose(mode, ORDERS, "fairness")
     scores = np.asarray(scores, np.float64)
     centred = scores - np.array([levels.get(x, 0.0) for x in languages])
     if mode == "none":

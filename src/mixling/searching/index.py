@@ -20,22 +20,22 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from mixling.corpora.languages import said, tag
+from mixling.corpora.languages import said, language_tag
 from mixling.corpora.values import TITLES, titled
 from mixling.disk import disk_message
-from mixling.encoding.precision import precision as chosen
-from mixling.encoding.vectors import comparable, fingerprint, reading
+from mixling.encoding.precision import choose_precision as chosen
+from mixling.encoding.vectors import normalize_for_similarity, model_fingerprint, reading
 from mixling.errors import MixlingError, Skipped
 from mixling.machine import keep_memory, versions
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
-from mixling.searching.bulk import Encoded
-from mixling.searching.documents import Document, documents
-from mixling.searching.languages import Identifier, wanted
-from mixling.searching.parquet import facts, load
-from mixling.searching.passages import passages
-from mixling.searching.store import Store, schema
-from mixling.searching.stores import behind, make_store, one_writer_of
+from mixling.searching.bulk import EncodedDocuments
+from mixling.searching.documents import Document, open_documents
+from mixling.searching.languages import LanguageIdentifier, wanted
+from mixling.searching.parquet import stored_info, import_store
+from mixling.searching.passages import split_passages
+from mixling.searching.store import Store, passage_schema
+from mixling.searching.stores import remaining_modules, make_store, one_writer_of
 
 # documents looked up together; passages encoded and written together, and written together where they are encoded already
 LOOKED_UP, WRITTEN, LOADED = 256, 512, 16384
@@ -72,10 +72,10 @@ def index(
     suffix. Raises MixlingError.
     """
     keep_memory()
-    source, unloaded, skipped = Path(source), facts(Path(source)), Skipped(skip_bad)
+    source, unloaded, skipped = Path(source), stored_info(Path(source)), Skipped(skip_bad)
     # opened first: what is not there is said before a model is loaded or a store made
-    code, among = None if said(language) is None else tag(str(language)), wanted(languages)
-    opened = documents(source, skipped, code) if unloaded is None else None
+    code, among = None if said(language) is None else language_tag(str(language)), wanted(languages)
+    opened = open_documents(source, skipped, code) if unloaded is None else None
     retriever = (
         model if isinstance(model, Retriever) else Retriever(model, trust_remote_code=trust_remote_code)
     )
@@ -87,11 +87,11 @@ def index(
             f"--size {size}, --overlap {overlap}: a passage has at most {most} tokens with this model, and overlaps by less "
             "than its size"
         )
-    encoded = None if vectors is None else Encoded(vectors, retriever)
+    encoded = None if vectors is None else EncodedDocuments(vectors, retriever)
     info = _info(retriever, 0 if encoded else size, 0 if encoded else overlap)
     moved = None
     if unloaded is not None:
-        rest = behind(retriever, unloaded)
+        rest = remaining_modules(retriever, unloaded)
         if rest is None:
             raise MixlingError(
                 f"{source}: was made with {unloaded['model']}, whose weights or prompts {retriever.name} has not"
@@ -105,9 +105,9 @@ def index(
         made = make_store(store, retriever.dimensions, info)
         _same(made, info)
         if opened is None:
-            counts = load(source, made, moved)
+            counts = import_store(source, made, moved)
         else:
-            identifier = Identifier(among)
+            identifier = LanguageIdentifier(among)
             if encoded is None:  # else nothing is encoded, and a trial would take seconds
                 precision = chosen(retriever, precision)
             writer = _Writer(made, retriever, precision, identifier, size, overlap, encoded, on_write)
@@ -174,7 +174,7 @@ def _through(
     retriever: Retriever, rest: Sequence[torch.nn.Module], vectors: np.ndarray, languages: list[str]
 ) -> np.ndarray:
     """Stored passages' vectors, float32 [n, d], through what stands behind the model that made them."""
-    return comparable(retriever, retriever.apply_tail(vectors, None, "passage", languages, rest))
+    return normalize_for_similarity(retriever, retriever.encode_tail(vectors, None, "passage", languages, rest))
 
 
 def _key(document: str) -> int:
@@ -186,7 +186,7 @@ def _info(retriever: Retriever, size: int, overlap: int) -> dict[str, Any]:
     name = Path(retriever.name)
     return {
         "model": str(name.resolve()) if name.is_dir() else retriever.name,
-        "encoder": fingerprint(retriever),
+        "encoder": model_fingerprint(retriever),
         "reading": reading(retriever),
         "prompts": {r: retriever.prompt(r) for r in ("query", "passage")},
         "dimensions": retriever.dimensions,
@@ -219,10 +219,10 @@ class _Writer:
         store: Store,
         retriever: Retriever,
         precision: str,
-        identifier: Identifier,
+        identifier: LanguageIdentifier,
         size: int,
         overlap: int,
-        encoded: Encoded | None,
+        encoded: EncodedDocuments | None,
         on_write: Callable[[int], None] | None,
     ):
         self.store, self.retriever, self.precision, self.identifier = store, retriever, precision, identifier
@@ -259,7 +259,7 @@ class _Writer:
             size = min(
                 self.size, max(self.retriever.max_length - 8 - (sum(count([one.said])) if one.said else 0), 8)
             )
-            found = passages(one.text, language, count, size, min(self.overlap, size - 1)) or found
+            found = split_passages(one.text, language, count, size, min(self.overlap, size - 1)) or found
         return [
             {
                 "id": f"{one.id}#{part}", "document": one.id, "digest": digest, "title": one.title,
@@ -274,8 +274,8 @@ class _Writer:
         """Encode what waits and put it into the store: one commit."""
         if not self.waiting:
             return
-        v = comparable(self.retriever, self._vectors())
-        form = schema(v.shape[1])
+        v = normalize_for_similarity(self.retriever, self._vectors())
+        form = passage_schema(v.shape[1])
         columns = [
             pa.FixedSizeListArray.from_arrays(pa.array(v.ravel(), pa.float32()), v.shape[1])
             if field.name == "vector"
@@ -295,7 +295,7 @@ class _Writer:
         languages = [r["language"] for r in self.rows]
         if self.made is not None:
             found = self.made.find(self.waiting)
-            return self.retriever.apply_tail(found, None, "passage", languages, self.made.rest)
+            return self.retriever.encode_tail(found, None, "passage", languages, self.made.rest)
         texts = [titled(r["said"], r["text"]) for r in self.rows]
         return self.retriever.encode(texts, "passage", languages=languages, precision=self.precision)
 

@@ -27,7 +27,7 @@ from mixling.corpora.values import titled
 from mixling.disk import LOCK, disk_message
 from mixling.errors import MixlingError
 from mixling.searching.folding import FORM, asked, terms
-from mixling.searching.store import SHOWN, about, breadth, schema, shown
+from mixling.searching.store import RESULT_COLUMNS, about, search_ef, passage_schema, shown
 
 EXACT = 50_000
 TABLE, INFO, TERMS = "passages", "mixling.json", "terms"
@@ -45,7 +45,7 @@ def _intact(method: Any) -> Any:
     the newest version and reads again.
     """
 
-    def said(store: Lance, error: Exception) -> Exception:
+    def said(store: LanceStore, error: Exception) -> Exception:
         if isinstance(error, MixlingError):
             return error
         message = disk_message(error)
@@ -60,13 +60,13 @@ def _intact(method: Any) -> Any:
             f"{store.folder}: the store's files are damaged ({first[:300]}); remove the folder and index the documents again"
         )
 
-    def each(store: Lance, *given: Any, **more: Any) -> Iterator[Any]:
+    def each(store: LanceStore, *given: Any, **more: Any) -> Iterator[Any]:
         try:
             yield from method(store, *given, **more)
         except (OSError, RuntimeError, ValueError) as error:
             raise said(store, error) from None
 
-    def one(store: Lance, *given: Any, **more: Any) -> Any:
+    def one(store: LanceStore, *given: Any, **more: Any) -> Any:
         try:
             try:
                 return method(store, *given, **more)
@@ -85,7 +85,7 @@ def _gone(error: Exception) -> bool:
     return "Not found" in str(error)
 
 
-class Lance:
+class LanceStore:
     """See `mixling.searching.store.Store`."""
 
     def __init__(self, folder: Path, info: dict[str, Any]):
@@ -108,7 +108,7 @@ class Lance:
 
     def follow(self) -> None:
         """Open the newest version. Raises MixlingError where another model has made it."""
-        newest = Lance.open(str(self.folder))
+        newest = LanceStore.open(str(self.folder))
         for key in ("encoder", "prompts", "dimensions", "reading"):
             if newest.info.get(key) != self.info.get(key):
                 raise MixlingError(
@@ -118,21 +118,21 @@ class Lance:
         self.table, self.info = newest.table, newest.info
 
     @staticmethod
-    def open(address: str) -> Lance:
+    def open(address: str) -> LanceStore:
         """A store that is there."""
         folder = Path(address)
         if not (folder / INFO).exists():
             raise MixlingError(
                 f"{folder}: is no store; make one with `mixling index MODEL DOCUMENTS --store {folder}`"
             )
-        return Lance(folder, about((folder / INFO).read_bytes(), folder / INFO))
+        return LanceStore(folder, about((folder / INFO).read_bytes(), folder / INFO))
 
     @staticmethod
-    def make(address: str, dimensions: int, info: dict[str, Any]) -> Lance:
+    def make(address: str, dimensions: int, info: dict[str, Any]) -> LanceStore:
         """A store that is there, or a new one."""
         folder = Path(address)
         if (folder / INFO).exists():
-            return Lance.open(address)
+            return LanceStore.open(address)
         if folder.exists() and any(p.name not in (f"{TABLE}.lance", LOCK) for p in folder.iterdir()):
             raise MixlingError(f"{folder}: is not empty and is no store; choose another --store")
         folder.mkdir(parents=True, exist_ok=True)
@@ -140,10 +140,10 @@ class Lance:
         left = (folder / f"{TABLE}.lance").exists()
         _database(folder).create_table(
             TABLE,
-            schema=schema(dimensions).append(pa.field(TERMS, pa.string())),
+            schema=passage_schema(dimensions).append(pa.field(TERMS, pa.string())),
             mode="overwrite" if left else "create",
         )
-        made = Lance(folder, info)
+        made = LanceStore(folder, info)
         made.write_info({**info, "full_text": FORM})
         return made
 
@@ -203,8 +203,8 @@ class Lance:
         if passing <= EXACT and 10 * passing >= whole:
             query = query.bypass_vector_index()
         else:
-            query = query.ef(breadth(k)).refine_factor(3)
-        rows = query.select([*SHOWN, "_distance"]).limit(k).to_arrow()
+            query = query.ef(search_ef(k)).refine_factor(3)
+        rows = query.select([*RESULT_COLUMNS, "_distance"]).limit(k).to_arrow()
         score = 1 - rows["_distance"].to_numpy(zero_copy_only=False)
         return rows.drop_columns(["_distance"]).append_column("score", pa.array(score, pa.float32()))
 
@@ -222,12 +222,12 @@ class Lance:
             query = self.table.search(what, query_type="fts", fts_columns=column)
             if where is not None:
                 query = query.where(where, prefilter=True)
-            rows = query.select([*SHOWN, "_score"]).limit(many + 1).to_arrow()
+            rows = query.select([*RESULT_COLUMNS, "_score"]).limit(many + 1).to_arrow()
             score = rows["_score"].to_pylist()
             if len(score) <= many or score[k - 1] > score[-1]:
                 break
             many *= 4  # which of equal ones come is not the store's to say
-        rows = rows.rename_columns([*SHOWN, "score"])
+        rows = rows.rename_columns([*RESULT_COLUMNS, "score"])
         return rows.sort_by([("score", "descending"), ("id", "ascending")]).slice(0, k)
 
     @_intact
@@ -235,7 +235,7 @@ class Lance:
         rows = (
             self.table.search()
             .where(_among("document", [name]))
-            .select(list(SHOWN))
+            .select(list(RESULT_COLUMNS))
             .limit(100_000)
             .to_arrow()
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mixling.corpora.languages import tag
+from mixling.corpora.languages import language_tag
 from mixling.errors import MixlingError
-from mixling.models.identify import identified, identifier, unknown
+from mixling.models.identify import identified, language_identifier, unknown
 
 
 def wanted(languages: Sequence[str] | None) -> list[str] | None:
@@ -14,7 +14,7 @@ def wanted(languages: Sequence[str] | None) -> list[str] | None:
     if languages is None:
         return None
     _installed()
-    found = list(dict.fromkeys(tag(x) for x in languages))
+    found = list(dict.fromkeys(language_tag(x) for x in languages))
     lost = unknown(found)
     if lost:
         raise MixlingError(
@@ -25,7 +25,7 @@ def wanted(languages: Sequence[str] | None) -> list[str] | None:
     return found
 
 
-class Identifier:
+class LanguageIdentifier:
     """among: the languages that it may be, as they stand there; None: all that the identifier knows (140)."""
 
     def __init__(self, among: Sequence[str] | None = None):
@@ -40,6 +40,6 @@ class Identifier:
 def _installed() -> None:
     """Raises MixlingError where py3langid is not installed."""
     try:
-        identifier()
+        language_identifier()
     except ImportError:
         raise MixlingError("py3langid is not installed: pip install 'mixling[search]'") from None

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from mixling.errors import MixlingError
 from mixling.progress import Progress
-from mixling.searching.store import SHOWN, breadth, schema, shown
+from mixling.searching.store import RESULT_COLUMNS, search_ef, passage_schema, shown
 
 _ADDRESS = re.compile(r"^milvus://(?P<host>[^/:\s]+)(?::(?P<port>\d+))?(?:/(?P<name>[A-Za-z_]\w*))?$")
 _TEXT = 65535  # bytes of a string, the server's limit
@@ -33,14 +33,14 @@ _WAIT = 60.0  # seconds in which the server may index nothing
 _EF = 32768  # the server's limit of a search's breadth
 
 
-class Milvus:
+class MilvusStore:
     """See `mixling.searching.store.Store`."""
 
     def __init__(self, client: Any, name: str, info: dict[str, Any]):
         self.client, self.name, self.info = client, name, info
 
     @staticmethod
-    def open(address: str) -> Milvus:
+    def open(address: str) -> MilvusStore:
         """A store that is there."""
         client, name = _client(address)
         if not client.has_collection(name) or not client.has_collection(f"{name}_info"):
@@ -56,20 +56,20 @@ class Milvus:
                 info.setdefault(key, {})[language] = json.loads(row["value"])
             else:
                 info[key] = json.loads(row["value"])
-        return Milvus(client, name, info)
+        return MilvusStore(client, name, info)
 
     @staticmethod
-    def make(address: str, dimensions: int, info: dict[str, Any]) -> Milvus:
+    def make(address: str, dimensions: int, info: dict[str, Any]) -> MilvusStore:
         """A store that is there, or a new one."""
         client, name = _client(address)
         if client.has_collection(f"{name}_info"):
-            return Milvus.open(address)
+            return MilvusStore.open(address)
         if client.has_collection(name):
             client.drop_collection(name)  # without its facts it was never finished
         from pymilvus import DataType
 
         made = client.create_schema(auto_id=False, enable_dynamic_field=False)
-        for field in schema(dimensions):
+        for field in passage_schema(dimensions):
             if field.name == "vector":
                 made.add_field("vector", DataType.FLOAT_VECTOR, dim=dimensions)
             elif pa.types.is_string(field.type):
@@ -89,7 +89,7 @@ class Milvus:
         facts.add_field("value", DataType.VARCHAR, max_length=_TEXT)
         facts.add_field("vector", DataType.FLOAT_VECTOR, dim=2)  # a collection must have one
         _create(client, f"{name}_info", facts, {"index_type": "FLAT", "params": {}})
-        store = Milvus(client, name, info)
+        store = MilvusStore(client, name, info)
         store.write_info({k: v for k, v in info.items() if k != "full_text"})  # a folder's, which has terms
         return store
 
@@ -162,8 +162,8 @@ class Milvus:
             anns_field="vector",
             limit=k,
             filter=_where(languages) or "",
-            output_fields=list(SHOWN),
-            search_params={"metric_type": "IP", "params": {"ef": min(breadth(k), _EF)}},
+            output_fields=list(RESULT_COLUMNS),
+            search_params={"metric_type": "IP", "params": {"ef": min(search_ef(k), _EF)}},
             consistency_level="Bounded",  # a strong one waits a fifth of a second for the server's clock
         )[0]
         rows = [_got(hit["entity"]) for hit in found]
@@ -177,11 +177,11 @@ class Milvus:
 
     def document(self, name: str) -> pa.Table:
         where = f"document == {json.dumps(name, ensure_ascii=False)}"
-        rows = [_got(r) for r in _pages(self.client, self.name, where, list(SHOWN), "id")]
+        rows = [_got(r) for r in _pages(self.client, self.name, where, list(RESULT_COLUMNS), "id")]
         return pa.Table.from_pylist(sorted(rows, key=lambda r: r["part"]), shown())
 
     def whole(self, documents: Sequence[str]) -> pa.Table:
-        form = schema(self.info["dimensions"])
+        form = passage_schema(self.info["dimensions"])
         where = f"document in {json.dumps(list(documents), ensure_ascii=False)}"
         found = _pages(self.client, self.name, where, form.names, "id")
         rows = sorted(({**r, **_got(r)} for r in found), key=lambda r: (r["document"], r["part"]))
@@ -253,7 +253,7 @@ def _put(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _got(row: dict[str, Any]) -> dict[str, Any]:
-    found = {name: row[name] for name in SHOWN}
+    found = {name: row[name] for name in RESULT_COLUMNS}
     return {
         **found,
         "group": found["group"] or None,

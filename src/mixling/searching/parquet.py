@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mixling.corpora.files import parquet_file, readable
+from mixling.corpora.files import open_parquet, readable
 from mixling.disk import new_file
-from mixling.encoding.shards import matrix
+from mixling.encoding.shards import table_matrix
 from mixling.errors import MixlingError
 from mixling.progress import Progress
-from mixling.searching.store import FACTS, Store, about, schema
+from mixling.searching.store import FACTS, Store, about, passage_schema
 from mixling.searching.stores import open_whole
 
 # documents of a row group
@@ -29,14 +29,14 @@ TOGETHER = 500
 KEY = b"mixling"
 
 
-def unload(store: str, out: str | Path) -> int:
+def export_store(store: str, out: str | Path) -> int:
     """Write a store's passages to a Parquet file, whole or not at all; returns how many. Raises MixlingError."""
     found, out = open_whole(store), Path(out)
     if "means" not in found.info:
         raise MixlingError(f"{store}: indexing was not finished; run the same `mixling index` again first")
     if out.exists():
         raise MixlingError(f"{out}: exists already; choose another name or remove it")
-    form = schema(found.info["dimensions"]).with_metadata(
+    form = passage_schema(found.info["dimensions"]).with_metadata(
         {KEY: json.dumps(found.info, ensure_ascii=False).encode()}
     )
     done, before = 0, found.info
@@ -56,11 +56,11 @@ def unload(store: str, out: str | Path) -> int:
     return done
 
 
-def facts(path: Path) -> dict[str, Any] | None:
+def stored_info(path: Path) -> dict[str, Any] | None:
     """The facts of the store that a Parquet file was unloaded from; None: it is of another kind."""
     if path.suffix != ".parquet" or not path.is_file():
         return None
-    said = (parquet_file(path).schema_arrow.metadata or {}).get(KEY)
+    said = (open_parquet(path).schema_arrow.metadata or {}).get(KEY)
     if said is None:
         return None
     info = about(said, path)
@@ -69,20 +69,20 @@ def facts(path: Path) -> dict[str, Any] | None:
     return info
 
 
-def load(
+def import_store(
     path: Path, store: Store, moved: Callable[[np.ndarray, list[str]], np.ndarray] | None = None
 ) -> dict[str, Any]:
     """Put an unloaded file's documents into a store, but those that are there unchanged; counts as `index` gives them.
 
     moved(vectors, float32 [n, d], and their languages): what becomes of the vectors on the way; None: they stay.
     """
-    file = parquet_file(path)
+    file = open_parquet(path)
     documents = unchanged = 0
     with Progress("loading") as bar:
         for number in range(file.num_row_groups):
             # a file calls the numbers of a list otherwise than a store does
             with readable(path):
-                form = schema(file.schema_arrow.field("vector").type.list_size)
+                form = passage_schema(file.schema_arrow.field("vector").type.list_size)
                 rows = file.read_row_group(number).cast(form)
             digests = dict(zip(rows["document"].to_pylist(), rows["digest"].to_pylist(), strict=True))
             there = store.digests(list(digests))
@@ -104,7 +104,7 @@ def load(
 
 
 def _moved(rows: pa.Table, moved: Callable[[np.ndarray, list[str]], np.ndarray]) -> pa.Table:
-    made = moved(np.concatenate(matrix(rows)), rows["language"].to_pylist())
+    made = moved(np.concatenate(table_matrix(rows)), rows["language"].to_pylist())
     column = pa.FixedSizeListArray.from_arrays(pa.array(made.ravel(), pa.float32()), made.shape[1])
     place = rows.column_names.index("vector")
     return rows.set_column(place, pa.field("vector", column.type), column)

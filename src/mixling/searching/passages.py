@@ -8,7 +8,7 @@ from itertools import pairwise
 from mixling.errors import MixlingError
 
 
-def sentences(text: str, language: str) -> list[tuple[int, int]]:
+def split_sentences(text: str, language: str) -> list[tuple[int, int]]:
     """[start, end) of each sentence without the space round it; paragraphs end sentences too."""
     try:
         from icu4py.breakers import SentenceBreaker
@@ -27,7 +27,7 @@ def sentences(text: str, language: str) -> list[tuple[int, int]]:
     return found
 
 
-def passages(
+def split_passages(
     text: str,
     language: str,
     count: Callable[[Sequence[str]], Sequence[int]],
@@ -38,7 +38,7 @@ def passages(
     the one before where they have up to `overlap` tokens. count: tokens of texts. A longer sentence is cut at words.
     """
     pieces = []
-    found = sentences(text, language)
+    found = split_sentences(text, language)
     for (begin, end), tokens in zip(found, count([text[a:b] for a, b in found]), strict=True):
         pieces += [(begin, end, tokens)] if tokens <= size else _cut(text, begin, end, tokens, size)
     out: list[tuple[int, int]] = []

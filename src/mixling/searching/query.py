@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from mixling.corpora.files import whole
-from mixling.corpora.languages import base, nearest, tag
-from mixling.encoding.vectors import comparable
+from mixling.corpora.files import replace_surrogates
+from mixling.corpora.languages import base, nearest, language_tag
+from mixling.encoding.vectors import normalize_for_similarity
 from mixling.errors import MixlingError, choose
 from mixling.models.retriever import Retriever
-from mixling.searching.fairness import EQUAL, order, shrunk
-from mixling.searching.languages import Identifier
-from mixling.searching.passages import sentences
+from mixling.searching.fairness import EQUAL, order_passages, shrunk
+from mixling.searching.languages import LanguageIdentifier
+from mixling.searching.passages import split_sentences
 from mixling.searching.store import Store
-from mixling.searching.stores import makes, open_whole
+from mixling.searching.stores import made_by, open_whole
 
-WAYS = ("dense", "text", "both")
+MODES = ("dense", "text", "both")
 # languages up to which each has a list of its own; candidates of lists that are fused; candidates a result in one list of all
 LISTS, DEPTH, FIRST = 48, 50, 10
 OUTSIDE = 0.5  # how likely a language that the store has not must be
@@ -43,7 +43,7 @@ class Searcher:
         self.retriever = (
             model if isinstance(model, Retriever) else _load(store, self.store, model, trust_remote_code)
         )
-        if not makes(self.retriever, self.store.info):
+        if not made_by(self.retriever, self.store.info):
             raise MixlingError(
                 f"{store}: was made with {self.store.info['model']}, whose weights or prompts {self.retriever.name} has not; "
                 "search with that model, or index again into another store"
@@ -63,32 +63,32 @@ class Searcher:
         self.__dict__.pop("identifiers", None)
 
     @cached_property
-    def identifiers(self) -> tuple[Identifier, Identifier]:
+    def identifiers(self) -> tuple[LanguageIdentifier, LanguageIdentifier]:
         """They tell a question's language: among all, and among those of the store."""
-        return Identifier(), Identifier(list(self.means))
+        return LanguageIdentifier(), LanguageIdentifier(list(self.means))
 
-    def search(self, question: str | Sequence[str], k: int = 10, **more: Any) -> list[dict[str, Any]]:
+    def search(self, query: str | Sequence[str], k: int = 10, **more: Any) -> list[dict[str, Any]]:
         """The best k passages for a question, or for a question and its translations. more: as in `answer`."""
-        asked = [question] if isinstance(question, str) else list(question)
+        asked = [query] if isinstance(query, str) else list(query)
         if not asked or not all(q.strip() for q in asked):
             raise MixlingError("the question is empty; ask something")
-        if any(whole(q) != q for q in asked):
+        if any(replace_surrogates(q) != q for q in asked):
             raise MixlingError("the question is not UTF-8; write it as text")
-        return self.answer(asked, self.retriever.encode(asked, "query"), k, **more)
+        return self.search_vectors(asked, self.retriever.encode(asked, "query"), k, **more)
 
-    def answer(
+    def search_vectors(
         self,
-        asked: Sequence[str],
+        queries: Sequence[str],
         vectors: np.ndarray,
         k: int = 10,
         *,
         languages: Sequence[str] | None = None,
-        way: str = "dense",
-        fairness: str = "own-first",
-        asked_in: str | None = None,
+        mode: str = "dense",
+        order: str = "own-first",
+        query_language: str | None = None,
         quotas: Mapping[str, int] | None = None,
         weights: tuple[float, float] = (1.0, 1.0),
-        mark: bool = True,
+        highlight: bool = True,
     ) -> list[dict[str, Any]]:
         """The best k passages.
 
@@ -98,44 +98,44 @@ class Searcher:
         language. mark: name the sentence that answers. Each found passage is a dictionary: rank, score, language, title,
         address, text, sentence ([begin, end) in text), level (its language's, where fairness reads it), the store's other columns.
         """
-        choose(way, WAYS, "way")
+        choose(mode, MODES, "way")
         if self.store.info is not self.facts:  # it has been indexed again, and the store follows
             self._read()
         facts = self.facts
-        wanted = None if languages is None else [tag(x) for x in languages]
-        known = [x for x in self.means if wanted is None or tag(x) in wanted]
-        lacking = sorted({*(wanted or ())} - {tag(x) for x in known})
+        wanted = None if languages is None else [language_tag(x) for x in languages]
+        known = [x for x in self.means if wanted is None or language_tag(x) in wanted]
+        lacking = sorted({*(wanted or ())} - {language_tag(x) for x in known})
         if lacking:
             raise MixlingError(
                 f"the store has no passages in {', '.join(lacking)}; it has {', '.join(self.means)}"
             )
-        limits = {tag(x): n for x, n in (quotas or {}).items()}
-        at_most = {x: limits[tag(x)] for x in self.means if tag(x) in limits}
-        own = self.language(asked, asked_in)
+        limits = {language_tag(x): n for x, n in (quotas or {}).items()}
+        at_most = {x: limits[language_tag(x)] for x in self.means if language_tag(x) in limits}
+        own = self.language(queries, query_language)
         vector = self.mean(vectors)
-        lists, depth = [], k if way == "dense" else max(k, DEPTH)
-        if way in ("dense", "both"):
-            lists.append(self._dense(vector, known, depth, fairness, own, at_most))
-        if way in ("text", "both"):
+        lists, depth = [], k if mode == "dense" else max(k, DEPTH)
+        if mode in ("dense", "both"):
+            lists.append(self._dense(vector, known, depth, order, own, at_most))
+        if mode in ("text", "both"):
             some = None if wanted is None else known
-            lists.append(self.store.lexical(" ".join(asked), depth, some).to_pylist())
+            lists.append(self.store.lexical(" ".join(queries), depth, some).to_pylist())
         if self.store.info is not facts:
-            return self.answer(
-                asked, vectors, k, languages=languages, way=way, fairness=fairness, asked_in=asked_in,
-                quotas=quotas, weights=weights, mark=mark,
+            return self.search_vectors(
+                queries, vectors, k, languages=languages, mode=mode, order=order, query_language=query_language,
+                quotas=quotas, weights=weights, highlight=highlight,
             )  # fmt: skip
         found = lists[0] if len(lists) == 1 else _fused(lists, weights)
         rows = [
             {"rank": rank, **row, "metadata": json.loads(row["metadata"] or "{}")}
             for rank, row in enumerate(found[:k], 1)
         ]
-        return self._marked(rows, vector) if mark else rows
+        return self._marked(rows, vector) if highlight else rows
 
     def language(self, asked: Sequence[str], given: str | None = None) -> str:
         """The language of a question, as given or identified: among the store's, unless it is rather one that the store
         has not (decisions.md, 18)."""
         if given:
-            return nearest(given, self.means) or tag(given)
+            return nearest(given, self.means) or language_tag(given)
         among_all, among_stored = self.identifiers
         found, probability = among_all(asked[0])
         found = WRITTEN_AS.get(found, found)
@@ -144,7 +144,7 @@ class Searcher:
 
     def mean(self, v: np.ndarray) -> np.ndarray:
         """The mean of the vectors of a question and its translations: float32 [d]."""
-        return comparable(self.retriever, v).mean(0)
+        return normalize_for_similarity(self.retriever, v).mean(0)
 
     def _dense(
         self,
@@ -198,7 +198,7 @@ class Searcher:
 
 def sentences_of(rows: Sequence[Mapping[str, Any]]) -> list[list[tuple[int, int]]]:
     """The sentences of found passages: [begin, end) in the text of each."""
-    return [sentences(r["text"], r["language"]) for r in rows]
+    return [split_sentences(r["text"], r["language"]) for r in rows]
 
 
 def mark(
@@ -229,7 +229,7 @@ def _load(address: str, store: Store, model: str | None, trust_remote_code: bool
 
 def _ordered(rows: Sequence[dict[str, Any]], levels: Mapping[str, float], **more: Any) -> np.ndarray:
     """The places of found passages in the order of `fairness.order`."""
-    return order([r["language"] for r in rows], np.array([r["score"] for r in rows]), levels, **more)
+    return order_passages([r["language"] for r in rows], np.array([r["score"] for r in rows]), levels, **more)
 
 
 def _by_score(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -251,7 +251,7 @@ def _fused(
     return [{**rows[i], "score": total[i]} for i in best]
 
 
-def search(store: str, question: str | Sequence[str], k: int = 10, **more: Any) -> list[dict[str, Any]]:
+def search(store: str, query: str | Sequence[str], k: int = 10, **more: Any) -> list[dict[str, Any]]:
     """Ask a store one question; see `Searcher.search`. For many, keep a Searcher."""
     searcher = Searcher(store, more.pop("model", None), more.pop("trust_remote_code", False))
-    return searcher.search(question, k, **more)
+    return searcher.search(query, k, **more)

@@ -13,7 +13,7 @@ from mixling.corpora.files import facts
 from mixling.errors import MixlingError
 
 
-def schema(dimensions: int) -> pa.Schema:
+def passage_schema(dimensions: int) -> pa.Schema:
     """Columns of a passage. digest: of its document; begin, end: its characters in the document's text; confidence: of the
     language where it was identified, null where it was given."""
     text = ("id", "document", "digest", "title", "address", "language", "group", "text", "metadata")
@@ -29,7 +29,7 @@ def schema(dimensions: int) -> pa.Schema:
     )
 
 
-def breadth(k: int) -> int:
+def search_ef(k: int) -> int:
     """How many candidates a graph (HNSW) keeps on the way to k neighbours, its `ef` (set by recall: benchmarks/search.py)."""
     return max(12 * k, 800)
 
@@ -57,7 +57,7 @@ def about(raw: bytes, where: Path | str) -> dict[str, Any]:
 
 
 # what a search gives, beside `score`
-SHOWN = (
+RESULT_COLUMNS = (
     "id",
     "document",
     "title",
@@ -75,8 +75,8 @@ SHOWN = (
 
 def shown() -> pa.Schema:
     """The columns that a search gives, beside `score`."""
-    whole = schema(1)
-    return pa.schema([whole.field(name) for name in SHOWN])
+    whole = passage_schema(1)
+    return pa.schema([whole.field(name) for name in RESULT_COLUMNS])
 
 
 class Store(Protocol):

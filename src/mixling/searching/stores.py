@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from mixling.disk import one_writer
-from mixling.encoding.vectors import fingerprints, reading
+from mixling.encoding.vectors import chain_fingerprints, reading
 from mixling.errors import MixlingError
 from mixling.machine import cache_folder
 from mixling.models.retriever import Retriever
@@ -45,29 +45,29 @@ def one_writer_of(address: str) -> AbstractContextManager[None]:
     return one_writer(address, wait=True)
 
 
-def makes(retriever: Retriever, info: dict[str, Any]) -> bool:
+def made_by(retriever: Retriever, info: dict[str, Any]) -> bool:
     """Whether a model makes the vectors of a store with these facts: its weights, map and prompts are the same."""
-    return behind(retriever, info) == []
+    return remaining_modules(retriever, info) == []
 
 
-def behind(retriever: Retriever, info: dict[str, Any]) -> list[torch.nn.Module] | None:
+def remaining_modules(retriever: Retriever, info: dict[str, Any]) -> list[torch.nn.Module] | None:
     """What a model has behind the one that made the vectors of a store with these facts, as a map behind an encoder: no module
     where it is that very model, None where it is another."""
     if info.get("reading", reading(retriever)) != reading(retriever):
         return None
     if any(retriever.prompt(r) != p for r, p in info["prompts"].items()):
         return None
-    end = next((n for n, name in fingerprints(retriever).items() if name == info["encoder"]), None)
+    end = next((n for n, name in chain_fingerprints(retriever).items() if name == info["encoder"]), None)
     return None if end is None else list(retriever.model)[end:]
 
 
 def _kind(address: str) -> Any:
     if address.startswith("milvus://"):
-        from mixling.searching.milvus import Milvus
+        from mixling.searching.milvus import MilvusStore
 
-        return Milvus
+        return MilvusStore
     if "://" in address:
         raise MixlingError(f"{address}: no such kind of store; give a folder, or milvus://host:port")
-    from mixling.searching.lance import Lance
+    from mixling.searching.lance import LanceStore
 
-    return Lance
+    return LanceStore

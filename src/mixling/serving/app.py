@@ -22,9 +22,9 @@ from starlette.exceptions import HTTPException as Refused
 from mixling import __version__
 from mixling.searching.query import Searcher, mark, sentences_of
 from mixling.serving.batching import BULK, Batcher
-from mixling.serving.embeddings import Embed, check_dimensions, texts_of, written
+from mixling.serving.embeddings import EmbeddingRequest, check_dimensions, texts_of, written
 from mixling.serving.errors import Refusal, error
-from mixling.serving.guard import EMBEDDINGS, Settings, guard
+from mixling.serving.guard import EMBEDDINGS, ServerConfig, guard
 
 PAGE = Path(__file__).parent / "page"
 FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js", "/words.json": "words.json"}
@@ -66,7 +66,7 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Question(_Asked):
+class SearchRequest(_Asked):
     """A question, or it and its translations."""
 
     question: Texts
@@ -81,9 +81,9 @@ class Question(_Asked):
     )
 
 
-def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI:
+def application(searcher: Searcher, settings: ServerConfig | None = None) -> FastAPI:
     """The application of a store."""
-    s = settings or Settings()
+    s = settings or ServerConfig()
     batcher = Batcher(searcher.retriever, s.batch, s.waiting, s.precision, s.bulk)
     model = Path(searcher.store.info["model"]).name
     begun = int(time.time())
@@ -162,7 +162,7 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
         return {k: about[k] for k in ("passages", "languages", "dimensions")} | {"model": model}
 
     @app.post("/v1/search")
-    async def search(question: Question, request: Request) -> dict[str, Any]:
+    async def search(question: SearchRequest, request: Request) -> dict[str, Any]:
         """The best passages for a question."""
         begun = time.perf_counter()
         texts = question.question
@@ -170,7 +170,7 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
         own = searcher.language(texts, question.asked_in)
         vectors = await batcher(texts, "query")
         found = await asyncio.to_thread(
-            searcher.answer,
+            searcher.search_vectors,
             texts,
             vectors,
             question.k,
@@ -199,7 +199,7 @@ def application(searcher: Searcher, settings: Settings | None = None) -> FastAPI
         }
 
     @app.post(EMBEDDINGS, response_model=None)
-    async def embeddings(body: Embed) -> Response:
+    async def embeddings(body: EmbeddingRequest) -> Response:
         """Vectors of texts, as OpenAI's API gives them."""
         texts = texts_of(body.input)
         check_dimensions(body.dimensions, searcher.retriever.dimensions)

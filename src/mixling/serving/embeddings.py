@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, WithJsonSchema
 
-from mixling.corpora.files import whole
+from mixling.corpora.files import replace_surrogates
 from mixling.serving.errors import Refusal
 
 INPUTS = 2048  # of a request, as OpenAI takes
@@ -23,7 +23,7 @@ _TEXT = {"type": "string", "minLength": 1, "maxLength": CHARACTERS}
 _INPUT = {"oneOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": INPUTS}]}
 
 
-class Embed(BaseModel):
+class EmbeddingRequest(BaseModel):
     """OpenAI's request, and `input_type`: "query" or "passage" puts the model's prompt before the texts.
 
     Every name of a model is taken, for there is one; the answer says which. A field that is null is a field that is not there;
@@ -59,7 +59,7 @@ def texts_of(given: Any) -> list[str]:
             raise Refusal(
                 f"{place}: {len(text):,} characters; a text has at most {CHARACTERS:,}. Split it.", "input"
             )
-        if whole(text) != text:
+        if replace_surrogates(text) != text:
             raise Refusal(f"{place}: half a character (a lone surrogate). Send whole characters.", "input")
     return texts
 

@@ -26,7 +26,7 @@ AGAIN = {"Retry-After": "1"}
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServerConfig:
     """keys: name -> hash, none: anybody may ask; rate: requests a second of each key (or address), 0: as many as it wants;
     body: bytes of a request; seconds: a request's time; waiting: texts of searches that may wait for the encoder; log_questions:
     write questions into the log. embeddings_body, embeddings_seconds, bulk: the same of /v1/embeddings, whose requests are large
@@ -52,7 +52,7 @@ class _Gone(Exception):
 
 def guard(
     app: ASGIApp,
-    settings: Settings,
+    settings: ServerConfig,
     open_paths: tuple[str, ...],
     label: Callable[[str], str],
     headers: Callable[[str], Mapping[str, str]],
@@ -102,7 +102,7 @@ def guard(
 
 
 async def _answered(
-    app: ASGIApp, scope: Scope, receive: Receive, send: Send, settings: Settings
+    app: ASGIApp, scope: Scope, receive: Receive, send: Send, settings: ServerConfig
 ) -> Response | None:
     """Let the application answer. Returns an error to be sent where it could not; None where it has, or nobody waits."""
     large = scope["path"].rstrip("/") == EMBEDDINGS
@@ -183,7 +183,7 @@ async def _while_there(work: Awaitable[None], receive: Receive) -> None:
 
 
 def _who(
-    request: Request, s: Settings, rate: Rate | None, open_paths: tuple[str, ...]
+    request: Request, s: ServerConfig, rate: Rate | None, open_paths: tuple[str, ...]
 ) -> tuple[str, Response | None]:
     """Who asks, and a refusal where they may not."""
     who = request.client.host if request.client else "unknown"

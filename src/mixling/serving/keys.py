@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mixling.corpora.files import text_of
+from mixling.corpora.files import read_text
 from mixling.errors import BadRow, MixlingError
 
 _LINE = re.compile(r"^(?P<name>[\w.-]{1,64}):(?P<hash>[0-9a-f]{64})$")
@@ -36,7 +36,7 @@ def read_keys(file: Path | None) -> dict[str, bytes]:
         raise MixlingError(
             f"{file}: no such file; `mixling serve --new-key NAME` prints a key and the line for it"
         )
-    texts = [(str(file), text_of(file))] if file is not None else []
+    texts = [(str(file), read_text(file))] if file is not None else []
     if os.environ.get("MIXLING_KEYS"):
         texts.append(("MIXLING_KEYS", os.environ["MIXLING_KEYS"].replace(",", "\n")))
     for where, text in texts:

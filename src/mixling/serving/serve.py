@@ -30,10 +30,10 @@ def serve(
     try:
         import uvicorn
 
-        from mixling.serving.app import Settings, application
+        from mixling.serving.app import ServerConfig, application
     except ImportError as error:
         raise MixlingError(f"{error.name} is not installed: pip install 'mixling[serve]'") from None
-    from mixling.encoding.precision import precision as chosen
+    from mixling.encoding.precision import choose_precision as chosen
     from mixling.searching.query import Searcher
     from mixling.serving.keys import read_keys
 
@@ -50,7 +50,7 @@ def serve(
         ["warm up"], "query", precision=precision
     )  # a broken model is said before it serves
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    settings = Settings(keys=known, rate=rate, precision=precision, log_questions=log_questions)
+    settings = ServerConfig(keys=known, rate=rate, precision=precision, log_questions=log_questions)
     uvicorn.run(
         application(searcher, settings),
         host=host,

@@ -14,21 +14,21 @@ from pathlib import Path
 
 import numpy as np
 
-from mixling.corpora.catalogue import load, located
+from mixling.corpora.catalogue import load, find_source
 from mixling.corpora.files import write_text
 from mixling.corpora.inputs import unchanged
-from mixling.corpora.languages import name as language_name
+from mixling.corpora.languages import language_name as language_name
 from mixling.disk import LOCK, one_writer
-from mixling.evaluation.benchmarks import task
+from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import measure
-from mixling.evaluation.result import Result
-from mixling.evaluation.tasks import Task, from_corpus
+from mixling.evaluation.result import EvaluationResult
+from mixling.evaluation.tasks import Task, task_from_corpus
 from mixling.machine import has_bf16, matrix_rate
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 from mixling.progress import clock
 from mixling.reports.compare import compare
-from mixling.reports.terminal import show
+from mixling.reports.terminal import print_results
 from mixling.studies.inputs import of_variant
 from mixling.training.train import train
 
@@ -61,10 +61,10 @@ def _demo(out: Path, minutes: float, say: Callable[[str], None], model: str, new
     )
     say(
         f"1. Audit of {model} as it is, on {', '.join(t.name for t in tasks)}: "
-        f"{sum(len(t.queries) + len(t.candidates) for t in tasks)} texts, each encoded once."
+        f"{sum(len(t.queries) + len(t.passages) for t in tasks)} texts, each encoded once."
     )
     before = _audit(model, tasks, out / "before", precision, "as it comes")
-    source = "mlqa" if located("mlqa") else "sample"
+    source = "mlqa" if find_source("mlqa") else "sample"
     steps = _steps(out, source, model, minutes, say)
     say(
         f"2. Training {steps} steps of hybrid batches on {source}: half of the batches in one language, half across two."
@@ -74,27 +74,27 @@ def _demo(out: Path, minutes: float, say: Callable[[str], None], model: str, new
     after = _audit(str(trained), tasks, out / "after", precision, f"after {steps} hybrid steps")
     report = out / "report.html"
     compare([out / "before", out / "after"], report)
-    show([before, after], bias=False)
+    print_results([before, after], bias=False)
     _answer(model, str(trained), say)
     say(f"Report: {report} (model: {trained}; {clock(time.monotonic() - begun)} in all)")
     return report
 
 
 def _tasks() -> list[Task]:
-    tasks = [task("sample")]
-    if located("xquad-r"):
+    tasks = [load_task("sample")]
+    if find_source("xquad-r"):
         corpus = load("xquad-r")
         groups = sorted(corpus.passages["group"].unique().to_pylist())[::4]
-        tasks.append(from_corpus(corpus.select(passage_groups=groups), "sentence", name="xquad-r, a quarter"))
+        tasks.append(task_from_corpus(corpus.select(passage_groups=groups), "sentence", name="xquad-r, a quarter"))
     return tasks
 
 
-def _audit(model: str, tasks: list[Task], folder: Path, precision: str, label: str) -> Result:
+def _audit(model: str, tasks: list[Task], folder: Path, precision: str, label: str) -> EvaluationResult:
     if not (folder / "summary.json").exists():
         result = measure(model, tasks, precision=precision)
         result.summary["label"] = label
         result.save(folder)
-    return Result.load(folder)
+    return EvaluationResult.load(folder)
 
 
 def _config(source: str, model: str, steps: int) -> dict:
@@ -132,7 +132,7 @@ def _steps(out: Path, source: str, model: str, minutes: float, say: Callable[[st
 def _answer(base: str, trained: str, say: Callable[[str], None]) -> None:
     """One question in Swahili against passages in five languages, before and after."""
     corpus = load("sample", "test")
-    questions, passages = corpus.questions.to_pylist(), corpus.passages.to_pylist()
+    questions, passages = corpus.queries.to_pylist(), corpus.passages.to_pylist()
     asked = next(q["text"] for q in questions if q["id"] == f"{QUESTION}-{ASKED_IN}")
     english = next(q["text"] for q in questions if q["id"] == f"{QUESTION}-en")
     group = QUESTION.rpartition(".")[0]

@@ -47,12 +47,12 @@ from mixling.disk import one_writer
 from mixling.errors import MixlingError, choose
 from mixling.evaluation.benchmarks import DEVELOPMENT, TASKS
 from mixling.evaluation.benchmarks import tasks as named
-from mixling.evaluation.result import Result
-from mixling.evaluation.rows import of_task, task_comparison
+from mixling.evaluation.result import EvaluationResult
+from mixling.evaluation.rows import task_rows, task_comparison
 from mixling.machine import machine, versions
-from mixling.reports.evaluate import evaluate, write
+from mixling.reports.evaluate import evaluate, write_result
 from mixling.studies.inputs import of_variant
-from mixling.training.reading import checked, read, toml_of
+from mixling.training.reading import validate_config, load_config, read_toml
 from mixling.training.train import train
 
 COLUMNS = (("monolingual", "mAP"), ("cross-lingual", "mAP"), ("pool", "mAP"), ("pool", "rank_distance"))
@@ -108,12 +108,12 @@ def study(
     process runs the study.
     """
     file = Path(file)
-    plan = planned(file)
+    plan = read_study(file)
     against = choose(plan.study.against or plan.variants[0].name, [v.name for v in plan.variants], "variant")
-    folder = kept_in(file, out)
-    trust = trust_remote_code or read(plan.base).model.trust_remote_code
+    folder = runs_folder(file, out)
+    trust = trust_remote_code or load_config(plan.base).model.trust_remote_code
     configs = {
-        (v.name, s): configured(plan, v, s, file)
+        (v.name, s): variant_config(plan, v, s, file)
         for nth in range(len(plan.study.seeds))
         for v in plan.variants
         for s in seeds_of(plan, v)[nth : nth + 1]
@@ -137,13 +137,13 @@ def _study(
     plan.study.tasks = [t.name for t in tasks]  # a folder of one's own is called otherwise in results
     known: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
-    measured: dict[str, list[Result]] = {}
+    measured: dict[str, list[EvaluationResult]] = {}
     for number, ((name, seed), config) in enumerate(configs.items(), 1):
         place = run_folder(folder, name, seed)
         log(f"[{number}/{len(configs)}] {name}, seed {seed}")
-        kept = Result.load(place / "results") if (place / "results" / "summary.json").exists() else None
+        kept = EvaluationResult.load(place / "results") if (place / "results" / "summary.json").exists() else None
         variant = next(v for v in plan.variants if v.name == name)
-        model = None if config is not None else variant.model or read(plan.base).model.name
+        model = None if config is not None else variant.model or load_config(plan.base).model.name
         now = of_variant(config, model, variant.debias, tasks, plan.study.precision, known)
         before = {} if kept is None else {f"task '{t}'": e["data"] for t, e in kept.summary["tasks"].items()}
         unchanged(place, now, kept is None, before, f"remove {place}, or choose another --out")
@@ -152,13 +152,13 @@ def _study(
             shelf = folder / "vectors" if config is None else None  # one encoding for all that is not trained
             measures = _model(plan, variant, config, place / "run", shelf, trust)
             made = evaluate(
-                measures, lacking, precision=plan.study.precision, keep=shelf, trust_remote_code=trust
+                measures, lacking, precision=plan.study.precision, vector_cache=shelf, trust_remote_code=trust
             )
-            write(made if kept is None else kept.with_tasks_of(made), place / "results")
+            write_result(made if kept is None else kept.with_tasks_of(made), place / "results")
             if not keep_models:
                 for heavy in ("model", "debiased", "checkpoints"):
                     shutil.rmtree(place / "run" / heavy, ignore_errors=True)
-        measured.setdefault(name, []).append(Result.load(place / "results"))
+        measured.setdefault(name, []).append(EvaluationResult.load(place / "results"))
         rows.append(_row(name, seed, measured[name][-1], place))
         results = {
             "study": file.stem,
@@ -177,9 +177,9 @@ def _study(
     return results
 
 
-def planned(file: Path) -> StudyConfig:
+def read_study(file: Path) -> StudyConfig:
     """A study's file. Raises MixlingError: also where its settings were chosen on what it measures, or on a test set."""
-    plan = checked(StudyConfig, toml_of(file), str(file))
+    plan = validate_config(StudyConfig, read_toml(file), str(file))
     chosen_on = plan.study.development
     test_set = chosen_on not in DEVELOPMENT and chosen_on.partition(":")[0] in TASKS
     if chosen_on in plan.study.tasks or test_set:
@@ -208,16 +208,16 @@ def planned(file: Path) -> StudyConfig:
 def one_run(file: Path, variant: str, seed: int | None = None) -> tuple[Any, Path]:
     """The training configuration of one of a study's variants, and where the study looks for its run: trained there, on a
     cluster for instance, it is measured by the study and not trained again. Raises MixlingError."""
-    plan = planned(file)
+    plan = read_study(file)
     mine = {v.name: v for v in plan.variants if v.train}
     found = mine[choose(variant, mine, "variant that is trained")]
     number = seeds_of(plan, found)[0] if seed is None else seed
     if number not in seeds_of(plan, found):
         raise MixlingError(f"{file}: variant '{variant}' has the seeds {seeds_of(plan, found)}, not {number}")
-    return configured(plan, found, number, file), run_folder(kept_in(file), variant, number) / "run"
+    return variant_config(plan, found, number, file), run_folder(runs_folder(file), variant, number) / "run"
 
 
-def kept_in(file: Path, out: str | Path | None = None) -> Path:
+def runs_folder(file: Path, out: str | Path | None = None) -> Path:
     """Where a study keeps its runs."""
     return Path(out) if out is not None else Path("runs") / file.stem
 
@@ -229,7 +229,7 @@ def _model(
     if (place / "run.json").exists() and not (place / "model").exists():
         shutil.rmtree(place)  # measured already, and its model was not kept
     if config is None:
-        model = variant.model or read(plan.base).model.name
+        model = variant.model or load_config(plan.base).model.name
     else:
         model = str(train(config, place, trust_remote_code=trust))
     if not variant.debias:
@@ -241,14 +241,14 @@ def _model(
     return str(out)
 
 
-def _tested(plan: StudyConfig, measured: dict[str, list[Result]], against: str) -> dict[str, Any]:
+def _tested(plan: StudyConfig, measured: dict[str, list[EvaluationResult]], against: str) -> dict[str, Any]:
     """{task: {variant: {setting.measure: difference to `against`, its 95 % interval, p}}}; Holm over a task's variant."""
     found: dict[str, Any] = {}
     for name in plan.study.tasks:
         for variant, results in measured.items():
             if variant == against:
                 continue
-            first, second = ([of_task(r.scores, name) for r in side] for side in (measured[against], results))
+            first, second = ([task_rows(r.scores, name) for r in side] for side in (measured[against], results))
             tested = task_comparison(first, second)
             found.setdefault(name, {})[variant] = {
                 f"{setting}.{metric}": {"difference": c.difference, "low": c.low, "high": c.high, "p": p}
@@ -259,7 +259,7 @@ def _tested(plan: StudyConfig, measured: dict[str, list[Result]], against: str) 
     return found
 
 
-def changed(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+def override(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """A configuration with settings over it, by dotted names (`training.lr`), or a whole part (`soup`); base stays as it is."""
     config = copy.deepcopy(base)
     for dotted, value in settings.items():
@@ -281,18 +281,18 @@ def run_folder(folder: Path, variant: str, seed: int) -> Path:
     return folder / f"{variant}-{seed}".replace("/", "-").replace(" ", "-")
 
 
-def configured(plan: StudyConfig, variant: Variant, seed: int, file: Path) -> Any:
+def variant_config(plan: StudyConfig, variant: Variant, seed: int, file: Path) -> Any:
     """A variant's training configuration with a seed; None where nothing is trained."""
     if not variant.train:
         return None
-    config = changed(plan.base, {**variant.set, "batches.seed": seed, "training.seed": seed})
+    config = override(plan.base, {**variant.set, "batches.seed": seed, "training.seed": seed})
     try:
-        return read(config)
+        return load_config(config)
     except MixlingError as error:
         raise MixlingError(f"{file}: variant '{variant.name}': {error}") from None
 
 
-def _row(name: str, seed: int, result: Result, place: Path) -> dict[str, Any]:
+def _row(name: str, seed: int, result: EvaluationResult, place: Path) -> dict[str, Any]:
     run = place / "run" / "run.json"
     facts = json.loads(run.read_text()) if run.exists() else {}
     return {

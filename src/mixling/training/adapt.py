@@ -26,20 +26,20 @@ from torch import Tensor, nn
 
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.files import claim, read_array, write_array, write_text
-from mixling.corpora.languages import tag
+from mixling.corpora.files import open_run_dir, read_array, write_array, write_text
+from mixling.corpora.languages import language_tag
 from mixling.disk import one_writer
 from mixling.encoding.vectors import identity
 from mixling.errors import MixlingError, choose, finite_numbers
-from mixling.evaluation.coverage import pieces
+from mixling.evaluation.coverage import count_subwords
 from mixling.machine import has_bf16, keep_memory, machine, versions
-from mixling.models.card import adapted
+from mixling.models.card import adapted_card
 from mixling.models.retriever import Retriever
-from mixling.models.vocabulary import extend, hide, learn, mask_token
-from mixling.preparation.similarity import margins
+from mixling.models.vocabulary import extend_vocabulary, mask_words, learn_subwords, mask_token
+from mixling.preparation.similarity import margin_scores
 from mixling.progress import Progress
 from mixling.training import checkpoint
-from mixling.training.optimiser import decayed, rate_at
+from mixling.training.optimiser import param_groups, learning_rate_factor
 
 OBJECTIVES = ("mlm", "tlm", "distil")
 
@@ -56,7 +56,7 @@ class Bitext:
     pivot: bool
 
 
-class Words(nn.Module):
+class MLMHead(nn.Module):
     """Scores of hidden words: BERT's head, tied to the word table, over some of its rows."""
 
     def __init__(self, size: int, candidates: np.ndarray):
@@ -72,7 +72,7 @@ class Words(nn.Module):
         return made @ table[self.candidates].T + self.bias
 
 
-def adapt(
+def adapt_language(
     model: str,
     bitext: Sequence[str | Corpus],
     languages: Sequence[str],
@@ -102,8 +102,8 @@ def adapt(
     when called again; trust_remote_code: as of Retriever. Returns what was done (also in out/run.json). Raises MixlingError.
     """
     finite_numbers(distil=distil, margin=margin, lr=lr)
-    out, targets = Path(out), [tag(x) for x in languages]
-    beside = {tag(a): tag(b) for a, b in (related or {}).items()}
+    out, targets = Path(out), [language_tag(x) for x in languages]
+    beside = {language_tag(a): language_tag(b) for a, b in (related or {}).items()}
     for name in objectives:
         choose(name, OBJECTIVES, "objective")
     sources = [b if isinstance(b, Corpus) else _source(b) for b in bitext]
@@ -114,7 +114,7 @@ def adapt(
         "bitext": {c.name: c.fingerprint() for c in sources},
         "languages": targets,
         "related": beside,
-        "pivot": tag(pivot),
+        "pivot": language_tag(pivot),
         "vocabulary": vocabulary,
         "objectives": list(objectives),
         "distil": distil,
@@ -126,12 +126,12 @@ def adapt(
         "precision": precision,
     }
     with one_writer(out):
-        claim(out, job, "config.json")
+        open_run_dir(out, job, "config.json")
         if (out / "run.json").exists():
             return json.loads((out / "run.json").read_text())
         keep_memory()
         begun = time.perf_counter()
-        rows = [p for c in sources for p in pairs(c, targets, beside, tag(pivot))]
+        rows = [p for c in sources for p in pairs(c, targets, beside, language_tag(pivot))]
         for language in targets:
             if not any(p.language == language for p in rows):
                 have = ", ".join(f"{c.name} ({' '.join(c.languages()[:12])} …)" for c in sources)
@@ -141,7 +141,7 @@ def adapt(
         kept = rows if margin is None else _near(base, rows, margin, out)
         student = _extended(model, kept, targets, vocabulary, out, trust_remote_code)
         texts = {x: [p.text for p in kept if p.language == x][:500] for x in targets}
-        cut = {"before": pieces(base, texts), "after": pieces(student, texts)}
+        cut = {"before": count_subwords(base, texts), "after": count_subwords(student, texts)}
         last = _loop(base, student, kept, job, out, checkpoint_every, on_step)
         facts = {
             **job,
@@ -157,7 +157,7 @@ def adapt(
         license = base.origin.get("license")
         student.save(
             out / "model",
-            adapted(facts, license),
+            adapted_card(facts, license),
             {"base": base.name, "license": license, "adapted": targets},
         )
         write_text(out / "run.json", json.dumps(facts, indent=1, ensure_ascii=False))
@@ -172,7 +172,7 @@ def _source(name: str) -> Corpus:
 def pairs(corpus: Corpus, targets: Sequence[str], beside: dict[str, str], pivot: str) -> list[Bitext]:
     """All pairs of a corpus' groups: each target with the pivot, and with its related language."""
     groups: dict[str, dict[str, str]] = {}
-    for table in (corpus.questions, corpus.passages):
+    for table in (corpus.queries, corpus.passages):
         columns = (table[c].to_pylist() for c in ("group", "language", "text"))
         for group, language, text in zip(*columns, strict=True):
             groups.setdefault(group, {}).setdefault(language, text)
@@ -194,7 +194,7 @@ def _near(base: Retriever, rows: list[Bitext], least: float, out: Path) -> list[
         with Progress("margins") as bar:
             for number, kind in enumerate(kinds, 1):
                 mine = [i for i, p in enumerate(rows) if (p.language, p.other_language) == kind]
-                found[mine] = margins(base, [rows[i].text for i in mine], [rows[i].other for i in mine])
+                found[mine] = margin_scores(base, [rows[i].text for i in mine], [rows[i].other for i in mine])
                 bar(number, len(kinds))
         write_array(path, found)
     return [p for p, value in zip(rows, read_array(path), strict=True) if value >= least]
@@ -215,9 +215,9 @@ def _extended(
         found: list[str] = []
         for language in targets if vocabulary else ():
             texts = list(dict.fromkeys(p.text for p in rows if p.language == language))
-            found += [p for p in learn(student.tokenizer, texts, vocabulary) if p not in found]
+            found += [p for p in learn_subwords(student.tokenizer, texts, vocabulary) if p not in found]
         write_text(path, json.dumps(found, ensure_ascii=False))
-    extend(student, json.loads(path.read_text(encoding="utf-8")))
+    extend_vocabulary(student, json.loads(path.read_text(encoding="utf-8")))
     return student
 
 
@@ -241,17 +241,17 @@ def _loop(
     masked = [x for x in job["objectives"] if x != "distil"]
     mask = mask_token(tokenizer) if masked else 0
     torch.manual_seed(job["seed"])
-    head = Words(student.encoder.config.hidden_size, words).to(device)
+    head = MLMHead(student.encoder.config.hidden_size, words).to(device)
     weights = [*student.model.parameters(), *head.parameters()]
-    optimizer = torch.optim.AdamW(decayed(weights, 0.01), lr=job["lr"], fused=True)
+    optimizer = torch.optim.AdamW(param_groups(weights, 0.01), lr=job["lr"], fused=True)
     begin = _resume(out, student, head, optimizer)
     by_language = [[p for p in rows if p.language == x] for x in job["languages"]]
     log: dict[str, float] = {}
-    checkpoint.cut(out / "log.jsonl", begin)
+    checkpoint.truncate_log(out / "log.jsonl", begin)
     with Progress("adapting") as bar, (out / "log.jsonl").open("a", encoding="utf-8") as lines:
         for step in range(begin, job["steps"]):
             for part in optimizer.param_groups:
-                part["lr"] = job["lr"] * rate_at(step, job["steps"], 0.1, "linear")
+                part["lr"] = job["lr"] * learning_rate_factor(step, job["steps"], 0.1, "linear")
             some = _batch(by_language, step, job["batch"], job["seed"])
             random = np.random.default_rng((job["seed"], step))
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
@@ -289,8 +289,8 @@ def _loop(
     return log
 
 
-def _resume(out: Path, student: Retriever, head: Words, optimizer: torch.optim.Optimizer) -> int:
-    found = checkpoint.newest(out / "checkpoints")
+def _resume(out: Path, student: Retriever, head: MLMHead, optimizer: torch.optim.Optimizer) -> int:
+    found = checkpoint.newest_checkpoint(out / "checkpoints")
     if found is None:
         return 0
     step, state = found
@@ -313,7 +313,7 @@ def _batch(by_language: Sequence[Sequence[Bitext]], step: int, size: int, seed: 
 
 def _masked(
     student: Retriever,
-    head: Words,
+    head: MLMHead,
     some: Sequence[Bitext],
     kind: str,
     mask: int,
@@ -327,7 +327,7 @@ def _masked(
     if kind == "tlm":
         second = student.tokenize([p.other for p in some], None, half)
         first = [a + b[1:] for a, b in zip(first, second, strict=True)]
-    hidden = [hide(ids, special, mask, words, random) for ids in first]
+    hidden = [mask_words(ids, special, mask, words, random) for ids in first]
     states: list[Tensor] = []
     student.embed([ids for ids, _ in hidden], 4096, states)
     device = states[0].device

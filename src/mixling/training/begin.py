@@ -13,7 +13,7 @@ def on_cpu(training: TrainingConfig) -> bool:
     return training.device == "cpu" or not torch.cuda.is_available()
 
 
-def begin(model: ModelConfig, device: str | None = None) -> Retriever:
+def load_base_model(model: ModelConfig, device: str | None = None) -> Retriever:
     """The model that is to be trained, as its settings name it. device: default, the best there is."""
     return Retriever(
         model.name,

@@ -16,7 +16,7 @@ from mixling.disk import new_file
 _NAME = re.compile(r"step-(\d+)\.pt$")
 
 
-def write(path: Path, state: dict[str, Any]) -> None:
+def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Save a state; the file is complete or absent."""
     with new_file(path) as temporary, temporary.open("wb") as out:
         torch.save(state, out)
@@ -24,13 +24,13 @@ def write(path: Path, state: dict[str, Any]) -> None:
 
 def write_step(folder: Path, step: int, state: dict[str, Any]) -> None:
     """Save the state after `step` steps and remove older ones."""
-    write(folder / f"step-{step:08d}.pt", state)
+    write_checkpoint(folder / f"step-{step:08d}.pt", state)
     for number, path in _steps(folder):
         if number != step:
             path.unlink()
 
 
-def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
+def newest_checkpoint(folder: Path) -> tuple[int, dict[str, Any]] | None:
     """(step, state) of the newest checkpoint, or None."""
     found = _steps(folder)
     if not found:
@@ -45,7 +45,7 @@ def _steps(folder: Path) -> list[tuple[int, Path]]:
     return [(int(m[1]), p) for p in folder.iterdir() if (m := _NAME.search(p.name))]
 
 
-def cut(log: Path, step: int) -> None:
+def truncate_log(log: Path, step: int) -> None:
     """Keep the log's lines of steps before `step`: later ones are taken again."""
     if not log.exists():
         return

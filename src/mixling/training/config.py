@@ -30,7 +30,7 @@ class SourceConfig(_Part):
     )
     language: str | None = Field(None, description="of all rows, where no column says it")
     languages: list[str] | None = Field(None, description="only these; default: all")
-    question_languages: list[str] | None = Field(
+    query_languages: list[str] | None = Field(
         None, description='of the questions only these, for instance ["en"]; default: all'
     )
     sentences: bool = Field(
@@ -77,7 +77,7 @@ class LoraConfig(_Part):
     )
 
 
-class MapConfig(_Part):
+class TransformConfig(_Part):
     """A linear map (`mixling debias`)."""
 
     method: Literal["map", "lsar"] = Field(
@@ -115,7 +115,7 @@ class ModelConfig(_Part):
         64, description="tokens; questions are rarely longer (LAReQA, mDPR: 64)"
     )
     max_passage_length: _POSITIVE = Field(256, description="tokens; mDPR's 256")
-    map: MapConfig | None = Field(
+    transform: TransformConfig | None = Field(
         None, description="table with when, fit, languages: a linear map behind the encoder; default: none"
     )
     lora: LoraConfig | None = Field(
@@ -137,7 +137,7 @@ class BatchesConfig(_Part):
         "uniform", description="or the exponent of a language's size"
     )
     corpora: float = Field(1.0, description="exponent of a source's size (1: by size, as the paper)")
-    tosses: bool = Field(False, description="kinds by coin, as the paper, and not evenly interleaved")
+    random_interleave: bool = Field(False, description="kinds by coin, as the paper, and not evenly interleaved")
     negatives: int = Field(
         0, ge=0, description="hard negatives a pair, where the source has them (`mixling mine`)"
     )
@@ -235,8 +235,8 @@ class TrainingConfig(_Part):
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="AdamW's (arXiv:2408.10536)")
     warmup: Annotated[float, Field(ge=0, le=1)] = Field(0.1, description="share of the steps")
     schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="after the warm-up")
-    clip: Annotated[float, Field(ge=0)] = Field(1.0, description="norm of the gradient; 0: none")
-    accumulate: _POSITIVE = Field(1, description="batches whose gradients are averaged before a step")
+    max_grad_norm: Annotated[float, Field(ge=0)] = Field(1.0, description="norm of the gradient; 0: none")
+    gradient_accumulation_steps: _POSITIVE = Field(1, description="batches whose gradients are averaged before a step")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the processor or GPU has it"
     )
@@ -251,7 +251,7 @@ class TrainingConfig(_Part):
         0.0, description="share of the base model's weights in the final ones"
     )
     seed: int = Field(0, ge=0, description="of dropout, adapters and projections")
-    tokens_at_once: _POSITIVE | None = Field(
+    max_cached_tokens: _POSITIVE | None = Field(
         None,
         description="tokens whose states are kept for the backward pass; a larger batch goes through twice, a part at a "
         "time (GradCache), with the same gradients. Default: 16,384 on a CPU, 32,768 on a GPU",

@@ -8,22 +8,22 @@ from typing import Any
 
 from mixling.corpora.files import write_text
 from mixling.machine import machine, versions
-from mixling.models.card import trained
+from mixling.models.card import trained_card
 from mixling.models.retriever import Retriever
 from mixling.training.average import average_with
-from mixling.training.begin import begin
+from mixling.training.begin import load_base_model
 from mixling.training.config import Config
-from mixling.training.mapped import map_after
+from mixling.training.mapped import fit_after_training
 
 
-def finish(settings: Config, out: Path, retriever: Retriever, facts: dict[str, Any]) -> None:
+def save_run(settings: Config, out: Path, retriever: Retriever, facts: dict[str, Any]) -> None:
     """Write `out`/model and then `out`/run.json, which says that the run is done. facts: steps, best, seconds, plan, precision,
     data, and of a soup its runs."""
     share = settings.training.average_with_base
     if share:
-        average_with(retriever, begin(settings.model), share)
-    if settings.model.map is not None:
-        map_after(settings, retriever, out, facts["precision"])
+        average_with(retriever, load_base_model(settings.model), share)
+    if settings.model.transform is not None:
+        fit_after_training(settings, retriever, out, facts["precision"])
     run = {
         **facts,
         "base_stored": retriever.stored,
@@ -32,5 +32,5 @@ def finish(settings: Config, out: Path, retriever: Retriever, facts: dict[str, A
         "machine": machine(),
     }
     origin = {"base": retriever.name, "license": retriever.origin.get("license"), "plan": facts["plan"]}
-    retriever.save(out / "model", trained({**run, "license": origin["license"]}), origin)
+    retriever.save(out / "model", trained_card({**run, "license": origin["license"]}), origin)
     write_text(out / "run.json", json.dumps(run, indent=1, ensure_ascii=False))

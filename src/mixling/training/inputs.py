@@ -12,9 +12,9 @@ from mixling.corpora.inputs import NAME, files_hash, unchanged
 from mixling.debiasing.debias import read_source
 from mixling.encoding.vectors import identity
 from mixling.errors import MixlingError
-from mixling.evaluation.benchmarks import task
-from mixling.models.weights import locate
-from mixling.training.begin import begin
+from mixling.evaluation.benchmarks import load_task
+from mixling.models.weights import locate_model
+from mixling.training.begin import load_base_model
 from mixling.training.config import Config
 from mixling.training.mapped import fitted_on
 from mixling.training.prepare import corpus_of
@@ -35,11 +35,11 @@ def inputs(settings: Config, known: dict[str, str] | None = None) -> dict[str, s
         f"source '{s.name}'": once((s, skip), lambda s=s: corpus_of(s, skip).fingerprint())  # type: ignore[misc]
         for s in settings.data.sources
     }
-    found[f"model '{m.name}'"] = once(m, lambda: identity(begin(m, "cpu")))
+    found[f"model '{m.name}'"] = once(m, lambda: identity(load_base_model(m, "cpu")))
     for term in settings.objective.terms:
         if term.teacher is not None:
             found[f"teacher '{term.teacher}'"] = once(term.teacher, partial(_teacher, term.teacher))
-    languages = m.map.languages if m.map else None
+    languages = m.transform.languages if m.transform else None
     for name in fitted_on(settings):
         found[f"map's source '{name}'"] = once(
             (name, languages),
@@ -47,12 +47,12 @@ def inputs(settings: Config, known: dict[str, str] | None = None) -> dict[str, s
         )
     if settings.training.validation:
         name = settings.training.validation.task
-        found[f"task '{name}'"] = once(("task", name), lambda: task(name).fingerprint())
+        found[f"task '{name}'"] = once(("task", name), lambda: load_task(name).fingerprint())
     return found
 
 
 def _teacher(name: str) -> str:
-    return files_hash(locate(name)[0])
+    return files_hash(locate_model(name)[0])
 
 
 def same_inputs(settings: Config, out: Path, new: bool) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 
-def adapt(retriever: Retriever, settings: LoraConfig) -> PeftModel:
+def add_lora(retriever: Retriever, settings: LoraConfig) -> PeftModel:
     """Put low-rank adapters into the encoder; they alone are trained. `merge_and_unload` makes it ordinary again."""
     try:
         import peft

@@ -5,25 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.debiasing.debias import debias
-from mixling.debiasing.maps import Affine
-from mixling.models.affine import affine
+from mixling.debiasing.maps import AffineTransform
+from mixling.models.affine import affine_modules
 from mixling.models.retriever import Retriever
-from mixling.training.begin import begin
+from mixling.training.begin import load_base_model
 from mixling.training.config import Config
 from mixling.training.located import SENTENCES
 
 BITEXT = ["sib-200"]
 
 
-def before(settings: Config, out: Path) -> Config:
+def fit_before_training(settings: Config, out: Path) -> Config:
     """The settings with the model behind its map where it has one before training, an ordinary folder `out`/map that is made where
     it is not there yet."""
     m, folder = settings.model, out / "map"
-    if m.map is None or m.map.when == "after":
+    if m.transform is None or m.transform.when == "after":
         return settings
     if not folder.exists():
         fit = fitted_on(settings)
-        debias(begin(m), m.map.method, fit, folder, languages=m.map.languages, keep=out / "map-vectors")
+        debias(load_base_model(m), m.transform.method, fit, folder, languages=m.transform.languages, keep=out / "map-vectors")
     model = m.model_copy(
         update={"name": str(folder), "map": None, "pooling": None, "prompts": None, "similarity": None}
     )
@@ -32,7 +32,7 @@ def before(settings: Config, out: Path) -> Config:
 
 def fitted_on(settings: Config) -> list[str]:
     """The sources that a run's map is fitted on beside its own; none where it has no map."""
-    m = settings.model.map
+    m = settings.model.transform
     if m is None:
         return []
     if m.fit:
@@ -40,9 +40,9 @@ def fitted_on(settings: Config) -> list[str]:
     return BITEXT if m.method == "lsar" or m.when == "after" else [*BITEXT, "mlqa"]
 
 
-def map_after(settings: Config, retriever: Retriever, out: Path, precision: str) -> None:
+def fit_after_training(settings: Config, retriever: Retriever, out: Path, precision: str) -> None:
     """Fit a map on a trained retriever and put it behind it, in place."""
-    wanted = settings.model.map
+    wanted = settings.model.transform
     assert wanted is not None
     own = {s.name: s.path or s.name for s in settings.data.sources}
     cut = [name for name in own if name.endswith(SENTENCES)]
@@ -55,6 +55,6 @@ def map_after(settings: Config, retriever: Retriever, out: Path, precision: str)
         keep=out / "map-vectors",
         precision=precision,
     )
-    assert isinstance(found, Affine)
-    for module in affine(found.matrix, found.bias):
+    assert isinstance(found, AffineTransform)
+    for module in affine_modules(found.matrix, found.bias):
         retriever.model.append(module)

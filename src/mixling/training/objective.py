@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from mixling.corpora.languages import tag
+from mixling.corpora.languages import language_tag
 from mixling.errors import MixlingError
 from mixling.losses.eq1 import eq1
 from mixling.losses.info_nce import allowed, info_nce
 from mixling.models.reranker import Reranker, is_reranker
 from mixling.models.retriever import Retriever
 from mixling.training.config import Config
-from mixling.training.pairs import Batch, Pairs
+from mixling.training.pairs import Batch, PairTexts
 from mixling.training.terms.distillation import listed
 from mixling.training.terms.registry import TERMS
 from mixling.training.terms.term import BatchVectors, Teacher, Term, TokenTerm
@@ -88,7 +88,7 @@ class Objective(nn.Module):
             assert isinstance(term, Term)
             yield term
 
-    def check(self, pairs: Pairs) -> None:
+    def check(self, pairs: PairTexts) -> None:
         """Check that the sources hold what the terms read.
 
         Raises:
@@ -97,7 +97,7 @@ class Objective(nn.Module):
         sources = pairs.schedule.sources
         known = ", ".join(f"{s.name} ({' '.join(s.languages)})" for s in sources)
         if self.pivot is not None and not any(
-            (s.questions & s.passages)[:, s.languages.index(self.pivot)].any()
+            (s.has_query & s.has_passage)[:, s.languages.index(self.pivot)].any()
             for s in sources
             if self.pivot in s.languages
         ):
@@ -110,7 +110,7 @@ class Objective(nn.Module):
                 "objective.terms: a teacher of lists scores hard negatives, and there are none. Set "
                 "batches.negatives (arXiv:2404.08118 has 5) and take a source that has them (`mixling mine`)"
             )
-        if self.needs_translations and not any((s.questions.sum(1) > 1).any() for s in sources):
+        if self.needs_translations and not any((s.has_query.sum(1) > 1).any() for s in sources):
             names = ", ".join(t.config.name for t in self._terms() if t.needs_translations)
             raise MixlingError(
                 f"objective.terms: {names} read a query in two languages, and no source has one: {known}. Add a "
@@ -119,7 +119,7 @@ class Objective(nn.Module):
 
     def columns(self, batch: Batch) -> list[tuple[str, list[str]]]:
         """The (role, texts) that the model encodes, in order; no passages where nothing reads them."""
-        columns = [("query", batch.questions)]
+        columns = [("query", batch.queries)]
         if self.needs_passages:
             columns += [("passage", batch.passages), ("passage", list(batch.negatives))]
         if self.needs_translations:
@@ -128,7 +128,7 @@ class Objective(nn.Module):
 
     def _first_translation(self, batch: Batch) -> int:
         """How many texts stand before the translations."""
-        n = len(batch.questions)
+        n = len(batch.queries)
         return 2 * n + len(batch.negatives) if self.needs_passages else n
 
     def loss_of(self, batch: Batch) -> Callable[[Tensor], Tensor]:
@@ -148,10 +148,10 @@ class Objective(nn.Module):
         return loss
 
     def _batch_vectors(self, batch: Batch, vectors: Tensor) -> BatchVectors:
-        n, end, device = len(batch.questions), self._first_translation(batch), vectors.device
+        n, end, device = len(batch.queries), self._first_translation(batch), vectors.device
         group, conflict_group, negative_conflict_group = (
             torch.from_numpy(x)
-            for x in (batch.group, batch.block, batch.negative_block)
+            for x in (batch.group, batch.conflict_group, batch.negative_conflict_group)
         )
         # a hard negative is masked for every query of a conflict group that it would answer
         hard = conflict_group[:, None] != negative_conflict_group[None, :]
@@ -212,7 +212,7 @@ def _single_language(languages: Iterable[str | None]) -> str | None:
     Raises:
         MixlingError: They read several.
     """
-    names = sorted({tag(x) for x in languages if x is not None})
+    names = sorted({language_tag(x) for x in languages if x is not None})
     if len(names) > 1:
         raise MixlingError(
             f"objective.terms: teachers read one language in a run, not {' and '.join(names)}. Give all terms one pivot"

@@ -6,10 +6,10 @@ import math
 
 import torch
 
-from mixling.training.word_table import WordTable, others
+from mixling.training.word_table import EmbeddingGradient, others
 
 
-def decayed(some: list[torch.nn.Parameter], decay: float) -> list[dict]:
+def param_groups(some: list[torch.nn.Parameter], decay: float) -> list[dict]:
     """Weight decay on matrices only, as usual: not on biases and layer norms."""
     return [
         {"params": [p for p in some if p.ndim > 1], "weight_decay": decay},
@@ -17,7 +17,7 @@ def decayed(some: list[torch.nn.Parameter], decay: float) -> list[dict]:
     ]
 
 
-def clip(weights: list[torch.nn.Parameter], table: WordTable | None, most: float) -> float:
+def clip_gradients(weights: list[torch.nn.Parameter], table: EmbeddingGradient | None, most: float) -> float:
     """Scale the gradients so that their norm is `most` at most (0: leave them); the norm before."""
     own = [w.grad for w in others(weights, table) if w.grad is not None]
     some = [] if table is None else [table.gradient[table.rows()]]
@@ -30,7 +30,7 @@ def clip(weights: list[torch.nn.Parameter], table: WordTable | None, most: float
     return float(norm)
 
 
-def rate_at(step: int, steps: int, warmup: float, schedule: str) -> float:
+def learning_rate_factor(step: int, steps: int, warmup: float, schedule: str) -> float:
     """The learning rate of a step as a share of its peak: linear warm-up, then constant, linear or cosine to 0."""
     rise = math.ceil(warmup * steps)
     if step < rise:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mixling.batches.negatives import Negatives
-from mixling.batches.permutation import mix, one_of
+from mixling.batches.permutation import mix, pick_column
 from mixling.batches.schedule import BatchPlan, Schedule
-from mixling.batches.units import Rows
+from mixling.batches.units import PairRows
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.values import titled
-from mixling.corpora.windows import first_links, window
+from mixling.corpora.windows import first_links, cut_window
 
 
 @dataclass(frozen=True)
@@ -27,21 +27,21 @@ class Batch:
     its passage and its negatives, in the teacher's language where they are there.
     """
 
-    questions: list[str]
+    queries: list[str]
     passages: list[str]
     group: np.ndarray
-    block: np.ndarray
+    conflict_group: np.ndarray
     translations: Sequence[str] = ()
     translated: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     pivots: Sequence[tuple[str, str]] = ()
     pivoted: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     negatives: Sequence[str] = ()
     negative_of: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    negative_block: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    negative_conflict_group: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     lists: Sequence[tuple[str, list[str]]] = ()
 
 
-class Pairs:
+class PairTexts:
     """Turns plans of a schedule into texts.
 
     window: characters of a passage (None: all of it). negatives: hard ones a pair, and negatives_in whose language
@@ -60,11 +60,11 @@ class Pairs:
     ):
         self.schedule, self.window = schedule, window
         self.count, self.negatives_in, self.every_language = negatives, negatives_in, every_language
-        self.rows = [Rows(c, u) for c, u in zip(corpora, schedule.sources, strict=True)]
+        self.rows = [PairRows(c, u) for c, u in zip(corpora, schedule.sources, strict=True)]
         self.negatives = (
             [Negatives(c, u) for c, u in zip(corpora, schedule.sources, strict=True)] if negatives else []
         )
-        self.question_text = [c.questions["text"] for c in corpora]
+        self.question_text = [c.queries["text"] for c in corpora]
         self.passage_text = [c.passages["text"] for c in corpora]
         self.title = [c.passages["title"] for c in corpora] if titles else []
         self.link_passage = [c.links["passage"].to_numpy() for c in corpora]
@@ -81,37 +81,37 @@ class Pairs:
         source = self.schedule.sources[plan.source]
         if self.every_language:
             plan = self._everywhere(plan)
-        question, link = self.rows[plan.source].find(
-            plan.groups, plan.question_languages, plan.passage_languages, plan.visits
+        question, link = self.rows[plan.source].pair_rows(
+            plan.groups, plan.query_languages, plan.passage_languages, plan.visits
         )
         batch = Batch(
             self._questions(plan.source, question),
             self._passages(plan.source, link),
             plan.groups,
-            source.block[plan.groups],
+            source.conflict_group[plan.groups],
         )
         if self.count:
             batch = self._with_negatives(batch, plan, question, link, lists)
         if translations:
             other, language = self._others(plan)
-            rows = self.rows[plan.source].questions(plan.groups[other], language, plan.visits[other])
+            rows = self.rows[plan.source].query_rows(plan.groups[other], language, plan.visits[other])
             batch = replace(batch, translations=self._questions(plan.source, rows), translated=other)
         if pivot is not None and pivot in source.languages:
             code = source.languages.index(pivot)
-            have = np.flatnonzero((source.questions & source.passages)[plan.groups, code])
+            have = np.flatnonzero((source.has_query & source.has_passage)[plan.groups, code])
             all_pivot = np.full(len(have), code)
-            q, p = self.rows[plan.source].find(plan.groups[have], all_pivot, all_pivot, plan.visits[have])
+            q, p = self.rows[plan.source].pair_rows(plan.groups[have], all_pivot, all_pivot, plan.visits[have])
             both = zip(self._questions(plan.source, q), self._passages(plan.source, p), strict=True)
             batch = replace(batch, pivots=list(both), pivoted=have)
         return batch
 
     def _everywhere(self, plan: BatchPlan) -> BatchPlan:
         """Each group of a plan once for every language that its passages are in (arXiv:2404.08118: round robin entries)."""
-        nth, code = np.nonzero(self.schedule.sources[plan.source].passages[plan.groups])
+        nth, code = np.nonzero(self.schedule.sources[plan.source].has_passage[plan.groups])
         return replace(
             plan,
             groups=plan.groups[nth],
-            question_languages=plan.question_languages[nth],
+            question_languages=plan.query_languages[nth],
             passage_languages=code,
             visits=plan.visits[nth],
         )
@@ -121,9 +121,9 @@ class Pairs:
     ) -> Batch:
         s = plan.source
         known = self.negatives[s]
-        of, passage = known.find(
+        of, passage = known.negatives_of(
             question,
-            batch.block,
+            batch.conflict_group,
             plan.passage_languages,
             plan.visits,
             self.count,
@@ -134,7 +134,7 @@ class Pairs:
             batch,
             negatives=self._alone(s, passage),
             negative_of=of,
-            negative_block=known.block[passage],
+            negative_block=known.conflict_group[passage],
         )
         if lists is None:
             return batch
@@ -143,10 +143,10 @@ class Pairs:
         asked, read = question, passage
         if lists in languages:
             code = languages.index(lists)
-            has = self.schedule.sources[s].questions[plan.groups, code]
-            wanted = np.where(has, code, plan.question_languages)
-            asked = self.rows[s].questions(plan.groups, wanted, plan.visits)
-            right, read = known.translated(right, code), known.translated(passage, code)
+            has = self.schedule.sources[s].has_query[plan.groups, code]
+            wanted = np.where(has, code, plan.query_languages)
+            asked = self.rows[s].query_rows(plan.groups, wanted, plan.visits)
+            right, read = known.in_language(right, code), known.in_language(passage, code)
         first, others = self._alone(s, right), self._alone(s, read)
         mine = [[text] for text in first]
         for i, text in zip(of, others, strict=True):
@@ -155,11 +155,11 @@ class Pairs:
 
     def _others(self, plan: BatchPlan) -> tuple[np.ndarray, np.ndarray]:
         """Pairs whose question there is in another language, and which: by hash of group, language and visit."""
-        have = self.schedule.sources[plan.source].questions[plan.groups].copy()
-        have[np.arange(len(have)), plan.question_languages] = False
+        have = self.schedule.sources[plan.source].has_query[plan.groups].copy()
+        have[np.arange(len(have)), plan.query_languages] = False
         rows = np.flatnonzero(have.any(1))
-        key = mix(self.schedule.seed, plan.groups[rows], plan.question_languages[rows], plan.visits[rows])
-        return rows, one_of(have[rows], key)
+        key = mix(self.schedule.seed, plan.groups[rows], plan.query_languages[rows], plan.visits[rows])
+        return rows, pick_column(have[rows], key)
 
     def _questions(self, s: int, rows: np.ndarray) -> list[str]:
         return [self.question_text[s][int(i)].as_py() for i in rows]
@@ -178,6 +178,6 @@ class Pairs:
     def _cut(self, s: int, passage: int, span: np.ndarray) -> str:
         text = self.passage_text[s][passage].as_py()
         if self.window is not None:
-            text = window(text, int(span[0]), int(span[1]), self.window)
+            text = cut_window(text, int(span[0]), int(span[1]), self.window)
         title = self.title[s][passage].as_py() if self.title else None
         return titled(title, text)

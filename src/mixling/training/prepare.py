@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from mixling.batches.schedule import Schedule
-from mixling.batches.units import units
+from mixling.batches.units import translation_groups
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import Corpus
 from mixling.errors import MixlingError
 from mixling.training.config import Config, SourceConfig
-from mixling.training.pairs import Pairs
+from mixling.training.pairs import PairTexts
 
 
 def corpus_of(source: SourceConfig, skip_bad: bool) -> Corpus:
@@ -18,7 +18,7 @@ def corpus_of(source: SourceConfig, skip_bad: bool) -> Corpus:
         source.split,
         path=source.path,
         languages=source.languages,
-        question_languages=source.question_languages,
+        query_languages=source.query_languages,
         language=source.language,
         hub_name=source.hub,
         columns=source.columns,
@@ -26,7 +26,7 @@ def corpus_of(source: SourceConfig, skip_bad: bool) -> Corpus:
     )
 
 
-def prepare(config: Config) -> tuple[list[Corpus], Schedule, Pairs]:
+def prepare(config: Config) -> tuple[list[Corpus], Schedule, PairTexts]:
     """Corpora, schedule and texts of a configuration."""
     for s in config.data.sources:
         if s.sentences:
@@ -43,7 +43,7 @@ def prepare(config: Config) -> tuple[list[Corpus], Schedule, Pairs]:
             "`mixling mine` writes a source with hard negatives, and one with `sentences = true` has some"
         )
     schedule = Schedule(
-        [units(c) for c in corpora],
+        [translation_groups(c) for c in corpora],
         b.strategy,
         alpha=b.alpha,
         size=b.size,
@@ -51,13 +51,13 @@ def prepare(config: Config) -> tuple[list[Corpus], Schedule, Pairs]:
         language=b.language,
         languages=b.languages,
         corpora=b.corpora,
-        tosses=b.tosses,
+        random_interleave=b.random_interleave,
         weights=[s.weight for s in config.data.sources],
     )
     return (
         corpora,
         schedule,
-        Pairs(
+        PairTexts(
             corpora,
             schedule,
             config.data.window if config.data.passage == "window" else None,

@@ -13,17 +13,17 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from mixling.training.word_table import WordTable, others
+from mixling.training.word_table import EmbeddingGradient, others
 
 
-def processes() -> tuple[int, int]:
+def rank_and_world_size() -> tuple[int, int]:
     """This process's number and how many there are."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
 
 
-def shares(lengths: Sequence[int], processes: int) -> list[list[int]]:
+def partition_by_tokens(lengths: Sequence[int], processes: int) -> list[list[int]]:
     """Indices of texts for each process, so that all have about as many tokens: longest first, to whom has least."""
     found: list[list[int]] = [[] for _ in range(processes)]
     loads = [(0, p) for p in range(processes)]
@@ -34,21 +34,21 @@ def shares(lengths: Sequence[int], processes: int) -> list[list[int]]:
     return found
 
 
-def together(own: Tensor, indices: Sequence[int], n: int) -> Tensor:
+def all_gather_vectors(own: Tensor, indices: Sequence[int], n: int) -> Tensor:
     """All processes' vectors, [n, d], from each one's own, [len(indices), d]."""
-    if processes()[1] == 1 and len(indices) == n:
+    if rank_and_world_size()[1] == 1 and len(indices) == n:
         whole = torch.empty_like(own)
     else:
         whole = own.new_zeros(n, own.shape[1])
     whole[torch.tensor(indices, dtype=torch.long, device=own.device)] = own
-    if processes()[1] > 1:
+    if rank_and_world_size()[1] > 1:
         dist.all_reduce(whole)
     return whole
 
 
-def summed(value: float, device: torch.device) -> float:
+def all_reduce_sum(value: float, device: torch.device) -> float:
     """A number's sum over processes."""
-    if processes()[1] == 1:
+    if rank_and_world_size()[1] == 1:
         return value
     total = torch.tensor(
         [value], device=device, dtype=torch.float64 if device.type == "cpu" else torch.float32
@@ -57,9 +57,9 @@ def summed(value: float, device: torch.device) -> float:
     return float(total)
 
 
-def add_up(parameters: Sequence[torch.nn.Parameter], table: WordTable | None) -> None:
+def all_reduce_gradients(parameters: Sequence[torch.nn.Parameter], table: EmbeddingGradient | None) -> None:
     """Sum the gradients over processes, in the same order and so to the same bits on each."""
-    if processes()[1] == 1:
+    if rank_and_world_size()[1] == 1:
         return
     rest = others(parameters, table)
     device = parameters[0].device
@@ -71,7 +71,7 @@ def add_up(parameters: Sequence[torch.nn.Parameter], table: WordTable | None) ->
             dist.all_reduce(p.grad)
     if table is not None:
         rows = table.rows()
-        counts = [torch.zeros(1, dtype=torch.long, device=device) for _ in range(processes()[1])]
+        counts = [torch.zeros(1, dtype=torch.long, device=device) for _ in range(rank_and_world_size()[1])]
         dist.all_gather(counts, torch.tensor([len(rows)], device=device))
         most = int(max(counts))
         ids = torch.full((most,), -1, dtype=torch.long, device=device)

@@ -20,7 +20,7 @@ def recipes() -> list[str]:
     return sorted(p.stem for p in RECIPES.glob("*.toml"))
 
 
-def read(config: str | Path | dict | Config | None, recipe: str | None = None) -> Config:
+def load_config(config: str | Path | dict | Config | None, recipe: str | None = None) -> Config:
     """The settings of a TOML file (or a dictionary), over those of a recipe if one is named; None: the recipe's alone.
     Raises MixlingError naming file, field, what was expected."""
     if isinstance(config, Config):
@@ -29,13 +29,13 @@ def read(config: str | Path | dict | Config | None, recipe: str | None = None) -
     if mine is None:
         where, mine = f"recipe {recipe}", {}
     elif not isinstance(mine, dict):
-        where, mine = str(mine), toml_of(Path(mine))
+        where, mine = str(mine), read_toml(Path(mine))
     if recipe is not None:
-        of_recipe = toml_of(RECIPES / f"{choose(recipe, recipes(), 'recipe')}.toml")
+        of_recipe = read_toml(RECIPES / f"{choose(recipe, recipes(), 'recipe')}.toml")
         if any(_shared(run, mine) for run in of_recipe.get("soup", [])):
             del of_recipe["soup"]  # its runs differ in what this configuration settles
         mine = _over(of_recipe, mine)
-    settings = checked(Config, mine, where)
+    settings = validate_config(Config, mine, where)
     ingredients(settings, where)
     return settings
 
@@ -45,7 +45,7 @@ def ingredients(settings: Config, where: str = "configuration") -> list[Config]:
     fitted afterwards) is none of theirs. Raises MixlingError where they could not be averaged."""
     whole, runs = settings.model_dump(mode="json", exclude={"soup"}), []
     for n, tables in enumerate(settings.soup, 1):
-        run = checked(Config, _over(whole, tables), f"{where}: soup, run {n}")
+        run = validate_config(Config, _over(whole, tables), f"{where}: soup, run {n}")
         same = {"soup": "soup" not in tables, "data": run.data == settings.data, "training.average_with_base": run.training.average_with_base == settings.training.average_with_base,
                 "model": run.model.model_copy(update={"lora": None}) == settings.model.model_copy(update={"lora": None})}  # fmt: skip
         if not all(same.values()):
@@ -55,13 +55,13 @@ def ingredients(settings: Config, where: str = "configuration") -> list[Config]:
             )
         training = run.training.model_copy(update={"average_with_base": 0.0})
         model = run.model
-        if model.map is not None and model.map.when == "after":
+        if model.transform is not None and model.transform.when == "after":
             model = model.model_copy(update={"map": None})
         runs.append(run.model_copy(update={"training": training, "model": model}))
     return runs
 
 
-def older(run: dict[str, Any]) -> dict[str, Any]:
+def migrate_config(run: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run as an earlier version wrote them, with those that have been added since at their defaults."""
     try:
         return Config.model_validate(run).model_dump(mode="json")
@@ -83,7 +83,7 @@ def _shared(one: Any, other: Any) -> bool:
     return True
 
 
-def checked(model: type[Model], content: dict, where: str) -> Model:
+def validate_config(model: type[Model], content: dict, where: str) -> Model:
     """`content` as a model; else a MixlingError with a line for each wrong field."""
     try:
         return model.model_validate(content)
@@ -91,7 +91,7 @@ def checked(model: type[Model], content: dict, where: str) -> Model:
         raise MixlingError("\n".join(_sentence(model, where, e) for e in error.errors())) from None
 
 
-def toml_of(path: Path) -> dict:
+def read_toml(path: Path) -> dict:
     """A TOML file's content."""
     if not path.is_file():
         raise MixlingError(f'{path}: no such file; write at least: [data] sources = ["sample"]')

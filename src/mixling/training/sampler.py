@@ -22,9 +22,9 @@ from accelerate.data_loader import BatchSamplerShard, SkipBatchSampler
 from sentence_transformers.base.sampler import DefaultBatchSampler
 
 from mixling.batches.schedule import Schedule
-from mixling.batches.units import Rows, units
+from mixling.batches.units import PairRows, translation_groups
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.windows import windows
+from mixling.corpora.windows import link_windows
 from mixling.errors import MixlingError
 
 
@@ -40,7 +40,7 @@ for _wrapper in (BatchSamplerShard, SkipBatchSampler):
         _wrapper.set_epoch = _pass_on
 
 
-def pairs(corpus: Corpus, width: int | None = 600) -> Any:
+def training_pairs(corpus: Corpus, width: int | None = 600) -> Any:
     """A `datasets.Dataset` with columns question and passage, one row a question and link of its group.
 
     width: characters of the window round the answer (None: whole passages).
@@ -48,17 +48,17 @@ def pairs(corpus: Corpus, width: int | None = 600) -> Any:
     from datasets import Dataset
 
     question, link = _rows(corpus)
-    texts, passages = corpus.questions["text"].to_pylist(), corpus.passages["text"].to_pylist()
+    texts, passages = corpus.queries["text"].to_pylist(), corpus.passages["text"].to_pylist()
     if width is None:
         cut = [passages[p] for p in corpus.links["passage"].to_pylist()]
     else:
-        cut = windows(corpus, width)
+        cut = link_windows(corpus, width)
     return Dataset.from_dict({"question": [texts[i] for i in question], "passage": [cut[i] for i in link]})
 
 
 def _rows(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
     """Question and link of each row of `pairs`, int64 [n] both."""
-    groups = np.array(corpus.questions["group"].to_pylist())
+    groups = np.array(corpus.queries["group"].to_pylist())
     names, of = np.unique(groups, return_inverse=True)
     order = np.argsort(of, kind="stable")
     edges = np.searchsorted(of[order], np.arange(len(names) + 1))
@@ -134,9 +134,9 @@ class HybridBatchSampler(DefaultBatchSampler):
             self.batches = self.rows // batch_size if drop_last else -(-self.rows // batch_size)
             return
         question, link = _rows(found)
-        mine = units(found)
+        mine = translation_groups(found)
         self.schedule = Schedule([mine], strategy, alpha=alpha, size=batch_size, seed=seed, language=language)
-        self.find = Rows(found, mine)
+        self.find = PairRows(found, mine)
         self.links = found.links.num_rows
         key = question * self.links + link
         self.order = np.argsort(key, kind="stable")
@@ -150,8 +150,8 @@ class HybridBatchSampler(DefaultBatchSampler):
             return
         for step in range(self.epoch * self.batches, (self.epoch + 1) * self.batches):
             plan = self.schedule.plan(step)
-            question, link = self.find.find(
-                plan.groups, plan.question_languages, plan.passage_languages, plan.visits
+            question, link = self.find.pair_rows(
+                plan.groups, plan.query_languages, plan.passage_languages, plan.visits
             )
             yield self.order[np.searchsorted(self.key, question * self.links + link)].tolist()
 
@@ -172,8 +172,8 @@ def holds_pairs(dataset: Any, corpus: Corpus) -> bool:
     question, link = _rows(corpus)
     if len(dataset) != len(question):
         return False
-    asked, whole = corpus.questions["text"].to_pylist(), corpus.passages["text"].to_pylist()
-    of, cut = corpus.links["passage"].to_numpy(), windows(corpus, 600)
+    asked, whole = corpus.queries["text"].to_pylist(), corpus.passages["text"].to_pylist()
+    of, cut = corpus.links["passage"].to_numpy(), link_windows(corpus, 600)
     texts = [
         n for n, f in dataset.features.items() if getattr(f, "dtype", None) in ("string", "large_string")
     ]

@@ -9,25 +9,25 @@ from pathlib import Path
 
 from accelerate import PartialState
 
-from mixling.corpora.files import claim
+from mixling.corpora.files import open_run_dir
 from mixling.training.average import average
-from mixling.training.begin import begin, on_cpu
+from mixling.training.begin import load_base_model, on_cpu
 from mixling.training.config import Config
-from mixling.training.finish import finish
+from mixling.training.finish import save_run
 from mixling.training.inputs import same_inputs
-from mixling.training.located import with_sentences
-from mixling.training.mapped import before
-from mixling.training.reading import ingredients, older
+from mixling.training.located import locate_sentences
+from mixling.training.mapped import fit_before_training
+from mixling.training.reading import ingredients, migrate_config
 
 OF_A_RUN = ("config", "steps", "best", "seconds", "plan")
 
 
-def soup(settings: Config, out: Path, run: Callable[[Config, Path, Path], Path]) -> Path:
+def train_soup(settings: Config, out: Path, run: Callable[[Config, Path, Path], Path]) -> Path:
     """Train each run in `out`/run-1, run-2, …, by `run` (its settings, its folder, where sentences and map are kept), and write
     the average to `out`/model. Cut off, it goes on. Returns the model folder."""
     runs, state = ingredients(settings), PartialState(cpu=on_cpu(settings.training))
     if state.is_main_process:
-        new = claim(out, settings.model_dump(mode="json"), "config.json", older)
+        new = open_run_dir(out, settings.model_dump(mode="json"), "config.json", migrate_config)
         same_inputs(settings, out, new)
     state.wait_for_everyone()
     if (out / "run.json").exists():
@@ -44,8 +44,8 @@ def soup(settings: Config, out: Path, run: Callable[[Config, Path, Path], Path])
 
 
 def _average(settings: Config, out: Path, folders: list[Path]) -> None:
-    settings = before(with_sentences(settings, out), out)  # made by the runs
-    retriever = begin(settings.model)
+    settings = fit_before_training(locate_sentences(settings, out), out)  # made by the runs
+    retriever = load_base_model(settings.model)
     average(retriever, [folder / "model" for folder in folders], settings.model.trust_remote_code)
     done = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in folders]
     facts = {
@@ -55,4 +55,4 @@ def _average(settings: Config, out: Path, folders: list[Path]) -> None:
         "plan": "+".join(r["plan"] for r in done),
         "runs": [{k: r[k] for k in OF_A_RUN} for r in done],
     }
-    finish(settings, out, retriever, {**{k: done[0][k] for k in ("precision", "processes", "data")}, **facts})
+    save_run(settings, out, retriever, {**{k: done[0][k] for k in ("precision", "processes", "data")}, **facts})

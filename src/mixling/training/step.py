@@ -15,28 +15,28 @@ import torch
 from torch import Tensor
 
 from mixling.batches.permutation import mix
-from mixling.models.forward import calls
+from mixling.models.forward import batches_by_tokens
 from mixling.models.retriever import Retriever
 from mixling.training.config import Config
 from mixling.training.objective import Objective
-from mixling.training.pairs import Batch, Pairs
-from mixling.training.processes import processes, shares, summed, together
+from mixling.training.pairs import Batch, PairTexts
+from mixling.training.processes import rank_and_world_size, partition_by_tokens, all_reduce_sum, all_gather_vectors
 
 
 @dataclass(frozen=True)
-class Tokens:
+class TokenizedBatch:
     """A batch as token ids, in the order of the objective's columns; kind of the batch."""
 
     batch: Batch
     tokens: list[list[int]]
-    kind: str
+    batch_type: str
 
 
-def tokens_of(
-    settings: Config, retriever: Retriever, objective: Objective, pairs: Pairs, turn: int
-) -> Tokens:
+def tokenize_batch(
+    settings: Config, retriever: Retriever, objective: Objective, pairs: PairTexts, micro_batch: int
+) -> TokenizedBatch:
     """The batch of a turn (a step has `accumulate` of them) as tokens."""
-    m, plan = settings.model, pairs.schedule.plan(turn)
+    m, plan = settings.model, pairs.schedule.plan(micro_batch)
     batch = pairs.batch(plan, objective.needs_translations, objective.pivot, objective.list_language)
     longest = {"query": m.max_query_length, "passage": m.max_passage_length}
     tokens = [
@@ -45,17 +45,17 @@ def tokens_of(
         if texts
         for t in retriever.tokenize(texts, role, longest[role])
     ]
-    return Tokens(batch, tokens, plan.kind)
+    return TokenizedBatch(batch, tokens, plan.batch_type)
 
 
-def ahead(
-    settings: Config, retriever: Retriever, objective: Objective, pairs: Pairs, begin: int
-) -> Generator[list[Tokens], None, None]:
+def prefetch_batches(
+    settings: Config, retriever: Retriever, objective: Objective, pairs: PairTexts, begin: int
+) -> Generator[list[TokenizedBatch], None, None]:
     """Batches of the steps from `begin` on; the next step's are made while this one is computed."""
-    every = settings.training.accumulate
+    every = settings.training.gradient_accumulation_steps
 
-    def make(step: int) -> list[Tokens]:
-        return [tokens_of(settings, retriever, objective, pairs, step * every + i) for i in range(every)]
+    def make(step: int) -> list[TokenizedBatch]:
+        return [tokenize_batch(settings, retriever, objective, pairs, step * every + i) for i in range(every)]
 
     with ThreadPoolExecutor(1) as thread:
         coming: Future | None = thread.submit(make, begin)
@@ -66,7 +66,7 @@ def ahead(
             yield ready
 
 
-def tokens_a_call(device: str, at_once: int | None) -> tuple[int, int]:
+def token_budgets(device: str, at_once: int | None) -> tuple[int, int]:
     """(tokens of one call of the encoder, tokens whose states are kept at once)."""
     call, kept = (4096, 16384) if device == "cpu" else (32768, 32768)
     return min(call, at_once or kept), at_once or kept
@@ -78,8 +78,8 @@ def backward(
     loss: Callable[[Tensor], Tensor],
     *,
     local: Callable[[list[int], list[Tensor]], Tensor] | None = None,
-    share: float = 1.0,
-    at_once: int | None = None,
+    loss_scale: float = 1.0,
+    max_cached_tokens: int | None = None,
     seed: int = 0,
     precision: str = "fp32",
 ) -> float:
@@ -90,12 +90,12 @@ def backward(
     their tokens; seed: of dropout; precision: "fp32" or "bf16" (autocast). With several processes
     each adds the gradients of its own texts.
     """
-    rank, n = processes()
+    rank, n = rank_and_world_size()
     device = next(retriever.model.parameters()).device
-    call, kept = tokens_a_call(device.type, at_once)
-    own = shares([len(t) for t in tokens], n)[rank]
+    call, kept = token_budgets(device.type, max_cached_tokens)
+    own = partition_by_tokens([len(t) for t in tokens], n)[rank]
     lengths = [len(tokens[i]) for i in own]
-    parts = [[own[i] for i in c] for c in calls(lengths, call, retriever.first_position is not None)]
+    parts = [[own[i] for i in c] for c in batches_by_tokens(lengths, call, retriever.first_position is not None)]
     cached = sum(lengths) > kept
 
     def encode(number: int) -> tuple[Tensor, Tensor | None]:
@@ -111,19 +111,19 @@ def backward(
     alone = [value for _, value in both]
     order = [i for part in parts for i in part]
     own_vectors = torch.cat(made).detach() if made else torch.zeros(0, retriever.dimensions, device=device)
-    whole = together(own_vectors, order, len(tokens)).requires_grad_()
+    whole = all_gather_vectors(own_vectors, order, len(tokens)).requires_grad_()
     value = loss(whole)
-    (value * share).backward()
+    (value * loss_scale).backward()
     assert whole.grad is not None
     del both
     for i, part in enumerate(parts):
         vectors, further = encode(i) if cached else (made[i], alone[i])
         roots, gradients = [vectors], [whole.grad[torch.tensor(part, device=device)]]
         if further is not None and further.requires_grad:
-            roots, gradients = [vectors, further], [*gradients, torch.full_like(further, share)]
+            roots, gradients = [vectors, further], [*gradients, torch.full_like(further, loss_scale)]
         torch.autograd.backward(roots, gradients)
         made[i], alone[i] = (
             vectors.detach(),
             None if further is None else further.detach(),
         )  # frees this call's states
-    return float(value.detach()) + summed(sum(float(x) for x in alone if x is not None), device)
+    return float(value.detach()) + all_reduce_sum(sum(float(x) for x in alone if x is not None), device)

@@ -21,31 +21,31 @@ import torch
 from accelerate.utils import broadcast_object_list
 
 from mixling.batches.permutation import mix
-from mixling.corpora.files import claim
+from mixling.corpora.files import open_run_dir
 from mixling.disk import one_writer
 from mixling.errors import MixlingError
-from mixling.evaluation.benchmarks import task
+from mixling.evaluation.benchmarks import load_task
 from mixling.machine import flags, has_bf16, keep_memory
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 from mixling.training import checkpoint
-from mixling.training.begin import begin, on_cpu
+from mixling.training.begin import load_base_model, on_cpu
 from mixling.training.config import Config, TrainingConfig
-from mixling.training.finish import finish
+from mixling.training.finish import save_run
 from mixling.training.inputs import same_inputs
-from mixling.training.lighter import adapt, checkpoint_layers, freeze_layers
-from mixling.training.located import with_sentences
-from mixling.training.mapped import before
+from mixling.training.lighter import add_lora, checkpoint_layers, freeze_layers
+from mixling.training.located import locate_sentences
+from mixling.training.mapped import fit_before_training
 from mixling.training.objective import Objective
-from mixling.training.optimiser import clip, decayed, rate_at
-from mixling.training.pairs import Pairs
+from mixling.training.optimiser import clip_gradients, param_groups, learning_rate_factor
+from mixling.training.pairs import PairTexts
 from mixling.training.prepare import prepare
-from mixling.training.processes import add_up
-from mixling.training.reading import older, read
-from mixling.training.soup import soup
-from mixling.training.step import Tokens, ahead, backward
+from mixling.training.processes import all_reduce_gradients
+from mixling.training.reading import migrate_config, load_config
+from mixling.training.soup import train_soup
+from mixling.training.step import TokenizedBatch, prefetch_batches, backward
 from mixling.training.validate import validate
-from mixling.training.word_table import WordTable, forget, word_table
+from mixling.training.word_table import EmbeddingGradient, zero_grad, sparse_embedding_gradient
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -67,7 +67,7 @@ def train(
     model, run.json (of a soup run-1, run-2, …, each with these). If it holds a run of the same configuration that was cut off, that run goes on, and ends
     in the same bits. trust_remote_code: as of Retriever, whatever config says. Returns the model folder. Raises MixlingError when configuration or data are wrong.
     """
-    settings, out = read(config, recipe), Path(out)
+    settings, out = load_config(config, recipe), Path(out)
     if trust_remote_code:
         model = settings.model.model_copy(update={"trust_remote_code": True})
         settings = settings.model_copy(update={"model": model})
@@ -77,7 +77,7 @@ def train(
 
     first = os.environ.get("RANK", "0") == "0"  # under torchrun the first process alone writes
     with one_writer(out) if first else contextlib.nullcontext():
-        return soup(settings, out, run) if settings.soup else run(settings, out, out)
+        return train_soup(settings, out, run) if settings.soup else run(settings, out, out)
 
 
 def _run(settings: Config, out: Path, made: Path, on_step: Callable[[dict], None] | None) -> Path:
@@ -85,7 +85,7 @@ def _run(settings: Config, out: Path, made: Path, on_step: Callable[[dict], None
     accelerator = _accelerator(settings.training, out)
     main = accelerator.is_main_process
     if main:
-        new = claim(out, settings.model_dump(mode="json"), "config.json", older)
+        new = open_run_dir(out, settings.model_dump(mode="json"), "config.json", migrate_config)
         same_inputs(settings, out, new)
     accelerator.wait_for_everyone()
     model_folder = out / "model"
@@ -95,16 +95,16 @@ def _run(settings: Config, out: Path, made: Path, on_step: Callable[[dict], None
         accelerator.init_trackers("mixling")
     keep_memory()
     with accelerator.main_process_first():
-        settings = before(with_sentences(settings, made), made)
+        settings = fit_before_training(locate_sentences(settings, made), made)
         corpora, schedule, pairs = prepare(settings)
-        retriever = begin(settings.model, str(accelerator.device))
+        retriever = load_base_model(settings.model, str(accelerator.device))
     for corpus in corpora:
         if corpus.skipped and main:
             print(f"mixling: {corpus.name}: {len(corpus.skipped)} bad rows skipped, the first: {corpus.skipped[0]}",
                   file=sys.stderr)  # fmt: skip
     best, last = _loop(settings, out, accelerator, retriever, pairs, on_step)
     if main:
-        finish(
+        save_run(
             settings,
             out,
             retriever,
@@ -157,7 +157,7 @@ def _loop(
     out: Path,
     accelerator: Accelerator,
     retriever: Retriever,
-    pairs: Pairs,
+    pairs: PairTexts,
     on_step: Callable[[dict], None] | None,
 ) -> tuple[dict | None, int]:
     t, main = settings.training, accelerator.is_main_process
@@ -167,7 +167,7 @@ def _loop(
     if t.freeze_embeddings:
         retriever.encoder.get_input_embeddings().requires_grad_(False)
     torch.manual_seed(t.seed)  # adapters and projections begin at random
-    adapted = adapt(retriever, settings.model.lora) if settings.model.lora else None
+    adapted = add_lora(retriever, settings.model.lora) if settings.model.lora else None
     if t.freeze_layers:
         freeze_layers(retriever, t.freeze_layers)
     if t.gradient_checkpointing:
@@ -176,17 +176,17 @@ def _loop(
     objective.check(pairs)
     weights = [p for p in model.parameters() if p.requires_grad]
     own = list(objective.parameters())
-    optimizer = torch.optim.AdamW(decayed([*weights, *own], t.weight_decay), lr=t.lr, fused=True)
+    optimizer = torch.optim.AdamW(param_groups([*weights, *own], t.weight_decay), lr=t.lr, fused=True)
     begin, best = _resume(out, model, objective, optimizer)
-    table = word_table(model)
-    development = task(t.validation.task) if t.validation and main else None
+    table = sparse_embedding_gradient(model)
+    development = load_task(t.validation.task) if t.validation and main else None
     log = out / "log.jsonl"
     if main:
-        checkpoint.cut(log, begin)
+        checkpoint.truncate_log(log, begin)
     with contextlib.ExitStack() as stack:
         lines = stack.enter_context(log.open("a", encoding="utf-8")) if main else None
         bar = stack.enter_context(Progress("training")) if main else None
-        batches = stack.enter_context(contextlib.closing(ahead(settings, retriever, objective, pairs, begin)))
+        batches = stack.enter_context(contextlib.closing(prefetch_batches(settings, retriever, objective, pairs, begin)))
         last = begin
         while last < t.steps and not (best and best.get("stopped")):
             row = _step(
@@ -236,7 +236,7 @@ def _loop(
 def _resume(
     out: Path, model: torch.nn.Module, objective: Objective, optimizer: torch.optim.Optimizer
 ) -> tuple[int, dict | None]:
-    found = checkpoint.newest(out / "checkpoints")
+    found = checkpoint.newest_checkpoint(out / "checkpoints")
     if found is None:
         return 0, None
     step, state = found
@@ -253,12 +253,12 @@ def _step(
     objective: Objective,
     optimizer: torch.optim.Optimizer,
     weights: list[torch.nn.Parameter],
-    table: WordTable | None,
-    turns: list[Tokens],
+    table: EmbeddingGradient | None,
+    turns: list[TokenizedBatch],
     step: int,
 ) -> dict[str, Any]:
     t, begun = settings.training, time.perf_counter()
-    rate = t.lr * rate_at(step, t.steps, t.warmup, t.schedule)
+    rate = t.lr * learning_rate_factor(step, t.steps, t.warmup, t.schedule)
     for part in optimizer.param_groups:
         part["lr"] = rate
     total = 0.0
@@ -268,30 +268,30 @@ def _step(
             turn.tokens,
             objective.loss_of(turn.batch),
             local=objective.token_loss_of(turn.batch),
-            share=1 / len(turns),
-            at_once=t.tokens_at_once,
+            loss_scale=1 / len(turns),
+            max_cached_tokens=t.max_cached_tokens,
             seed=int(mix(t.seed, step, number) >> 1),
             precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32",
         ) / len(turns)
     if not math.isfinite(total):
         raise MixlingError(_stopped(t, f"the loss is {total}", step, rate))
-    add_up(weights, table)  # the objective's own weights see the whole batch on every process
+    all_reduce_gradients(weights, table)  # the objective's own weights see the whole batch on every process
     weights = [*weights, *objective.parameters()]
-    norm = clip(weights, table, t.clip)
+    norm = clip_gradients(weights, table, t.max_grad_norm)
     if not math.isfinite(norm):  # before the weights take it
         raise MixlingError(_stopped(t, f"the gradient's norm is {norm}", step, rate))
     optimizer.step()
-    forget(weights, table)
+    zero_grad(weights, table)
     seconds = time.perf_counter() - begun
     return {
         "step": step,
-        "kind": turns[-1].kind,
+        "kind": turns[-1].batch_type,
         "loss": total,
         "lr": rate,
         "gradient": norm,
         "tokens": sum(len(t) for turn in turns for t in turn.tokens),
         "seconds": round(seconds, 3),
-        "pairs_per_second": sum(len(turn.batch.questions) for turn in turns) / seconds,
+        "pairs_per_second": sum(len(turn.batch.queries) for turn in turns) / seconds,
     }
 
 
@@ -312,7 +312,7 @@ def _seconds(log: Path) -> float:
 def _facts(corpus: Corpus) -> dict[str, Any]:
     return {
         "sha256": corpus.fingerprint(),
-        "questions": corpus.questions.num_rows,
+        "questions": corpus.queries.num_rows,
         "passages": corpus.passages.num_rows,
         "languages": corpus.languages(),
         "skipped": list(corpus.skipped),

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from mixling.errors import MixlingError
-from mixling.evaluation.measure import means
+from mixling.evaluation.measure import scenario_means
 from mixling.evaluation.tasks import Task
 from mixling.models.retriever import Retriever
 from mixling.training import checkpoint
@@ -24,14 +24,14 @@ def validate(
 ) -> dict:
     retriever.model.eval()
     setting, _, metric = v.metric.partition(".")
-    value = means(retriever, one, precision).get(setting, {}).get(metric, math.nan)
+    value = scenario_means(retriever, one, precision).get(setting, {}).get(metric, math.nan)
     if math.isnan(value):
         raise MixlingError(
             f"training.validation.metric '{v.metric}' is not among the results of {one.name}; "
             "write for instance pool.mAP or monolingual.nDCG@10"
         )
     if best is None or value > best["value"]:
-        checkpoint.write(out / "checkpoints" / "best.pt", {"model": retriever.model.state_dict()})
+        checkpoint.write_checkpoint(out / "checkpoints" / "best.pt", {"model": retriever.model.state_dict()})
         return {
             "step": step,
             "value": value,

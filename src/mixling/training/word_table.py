@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 class _Lookup(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, ids: Tensor, table: WordTable) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, ids: Tensor, table: EmbeddingGradient) -> Tensor:
         ctx.save_for_backward(ids)
         ctx.table = table
         return weight[ids]
@@ -27,7 +27,7 @@ class _Lookup(torch.autograd.Function):
         return None, None, None
 
 
-class WordTable:
+class EmbeddingGradient:
     """An embedding whose gradient is kept by rows. It takes the embedding's `forward` over until `close`."""
 
     def __init__(self, embedding: nn.Embedding):
@@ -77,12 +77,12 @@ class WordTable:
         self.weight.grad = None
 
 
-def others(weights: Iterable[nn.Parameter], table: WordTable | None) -> list[nn.Parameter]:
+def others(weights: Iterable[nn.Parameter], table: EmbeddingGradient | None) -> list[nn.Parameter]:
     """The weights whose gradient is made anew in each step: all but the table's."""
     return [w for w in weights if table is None or w is not table.weight]
 
 
-def forget(weights: Iterable[nn.Parameter], table: WordTable | None) -> None:
+def zero_grad(weights: Iterable[nn.Parameter], table: EmbeddingGradient | None) -> None:
     """Drop a step's gradients."""
     for weight in others(weights, table):
         weight.grad = None
@@ -90,7 +90,7 @@ def forget(weights: Iterable[nn.Parameter], table: WordTable | None) -> None:
         table.clear()
 
 
-def word_table(model: Any) -> WordTable | None:
+def sparse_embedding_gradient(model: Any) -> EmbeddingGradient | None:
     """The word table of a sentence-transformers chain by rows, if it is trained and an ordinary embedding."""
     encoder: Any = getattr(model[0], "model", None)
     found = encoder.get_input_embeddings() if hasattr(encoder, "get_input_embeddings") else None
@@ -99,4 +99,4 @@ def word_table(model: Any) -> WordTable | None:
     if found.sparse or found.scale_grad_by_freq:
         return None
     shared = sum(p is found.weight for m in model.modules() for p in m.parameters(recurse=False))
-    return WordTable(found) if shared == 1 else None
+    return EmbeddingGradient(found) if shared == 1 else None

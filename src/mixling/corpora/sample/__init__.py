@@ -9,26 +9,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.corpus import CorpusBuilder, Corpus
 from mixling.errors import choose
 
 LANGUAGES = ("ar", "de", "en", "es", "hi", "ru", "sw", "zh")
 FOLDER = Path(__file__).parent
 
 
-def read(split: str = "train") -> Corpus:
+def read_sample(split: str = "train") -> Corpus:
     """The sample's `train`, `test` or `all` passages with their questions."""
     choose(split, ("train", "test", "all"), "split of sample")
     kept = [g for g, _, s in _lines("groups") if split in (s, "all")]
-    builder = Builder("sample")
+    builder = CorpusBuilder("sample")
     for language in LANGUAGES:
         rows = {group: texts for group, *texts in _lines(language)}
         for group in kept:
             passage, *questions = rows[group]
-            row = builder.passage(f"{group}-{language}", passage, language, group)
+            row = builder.add_passage(f"{group}-{language}", passage, language, group)
             for number, question in enumerate(questions, 1):
-                builder.question(f"{group}.{number}-{language}", question, language, f"{group}.{number}")
-                builder.link(f"{group}.{number}", row)
+                builder.add_query(f"{group}.{number}-{language}", question, language, f"{group}.{number}")
+                builder.add_link(f"{group}.{number}", row)
     return builder.build()
 
 

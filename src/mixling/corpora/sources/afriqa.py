@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_lines, json_of, objects, text_field, text_of
-from mixling.corpora.languages import tag
+from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.files import read_json_lines, read_json, iter_objects, text_field, read_text
+from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -30,21 +30,21 @@ def reader(human: bool) -> Callable[[Path, str, bool], Corpus]:
                 f"{folder}: no file gold_passages/<language>/gold_span_passages.afriqa.<language>.<pivot>."
                 f"{split}.json; fetch the set again"
             )
-        builder, incomplete = Builder("afriqa-human" if human else "afriqa"), Skipped(True)
+        builder, incomplete = CorpusBuilder("afriqa-human" if human else "afriqa"), Skipped(True)
         for path in paths:
             asked, pivot = path.name.split(".")[2:4]
             for line, row in _rows(path, Skipped(skip_bad)):
                 key = f"{asked}-{line}"
                 try:
                     context = text_field(row, "context", path, line)
-                    passage = builder.passage(context, context, tag(pivot))
+                    passage = builder.add_passage(context, context, language_tag(pivot))
                     question = text_field(row, "question_lang", path, line)
                     translated = text_field(row, "question_translated", path, line)
                 except BadRow as bad:
                     incomplete(bad)
                     continue
-                builder.question(key, translated if human else question, tag(pivot if human else asked), key)
-                builder.link(key, passage)
+                builder.add_query(key, translated if human else question, language_tag(pivot if human else asked), key)
+                builder.add_link(key, passage)
         return builder.build(incomplete.rows)
 
     return read
@@ -52,10 +52,10 @@ def reader(human: bool) -> Callable[[Path, str, bool], Corpus]:
 
 def _rows(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
     """Some files are a JSON array, some JSON lines."""
-    if text_of(path).lstrip()[:1] == "[":
-        yield from ((n + 1, row) for n, row in objects(json_of(path), "rows", path, 1, skipped))
+    if read_text(path).lstrip()[:1] == "[":
+        yield from ((n + 1, row) for n, row in iter_objects(read_json(path), "rows", path, 1, skipped))
     else:
-        yield from json_lines(path, skipped)
+        yield from read_json_lines(path, skipped)
 
 
 def _source(name: str, about: str, human: bool) -> Source:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_lines, text_field
-from mixling.corpora.languages import tag
+from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.files import read_json_lines, text_field
+from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source
 from mixling.corpora.values import id_text
 from mixling.errors import BadRow, MixlingError, Skipped
@@ -17,13 +17,13 @@ from mixling.errors import BadRow, MixlingError, Skipped
 
 def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     """Fields link, question_number, flores_passage, question; the link names the passage."""
-    builder, skipped = Builder("belebele"), Skipped(skip_bad)
+    builder, skipped = CorpusBuilder("belebele"), Skipped(skip_bad)
     paths = sorted(folder.glob("**/*_*.jsonl*"))
     if not paths:
         raise MixlingError(f"{folder}: no file like eng_Latn.jsonl; see `mixling data list`")
     for path in paths:
-        code = tag(path.name.split(".")[0])
-        rows = list(json_lines(path, skipped))
+        code = language_tag(path.name.split(".")[0])
+        rows = list(read_json_lines(path, skipped))
         order: dict[tuple[str, str], int] = {}
         for line, row in rows:
             try:
@@ -37,10 +37,10 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
             # several passages share a link: their order in the file, the same in every language, tells them apart
             place = order.setdefault((link, passage), sum(k[0] == link for k in order))
             group = f"{link}#{place}"
-            number = builder.passage(passage, passage, code, group)
+            number = builder.add_passage(passage, passage, code, group)
             key = f"{group}#{asked}"
-            builder.question(key, question, code, key)
-            builder.link(key, number)
+            builder.add_query(key, question, code, key)
+            builder.add_link(key, number)
     return builder.build(skipped.rows)
 
 

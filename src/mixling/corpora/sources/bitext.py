@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mixling.corpora.corpus import LINKS, PASSAGES, QUESTIONS, Corpus
-from mixling.corpora.files import parquet, text_of
-from mixling.corpora.languages import tag
-from mixling.corpora.source import Source, codes
+from mixling.corpora.corpus import LINKS, PASSAGES, QUERIES, Corpus
+from mixling.corpora.files import read_parquet, read_text
+from mixling.corpora.languages import language_tag
+from mixling.corpora.source import Source, parse_languages
 from mixling.errors import BadRow, MixlingError
 
 SIB_COMMIT = "e7a172159963fd28c65f1ea53a0cea931bd08719"
@@ -25,7 +25,7 @@ def parallel(name: str, groups: Iterable[str], languages: Iterable[str], texts: 
     """A corpus whose every text is a question and a passage; the texts of one group say the same."""
     group, language, text = (pa.array(list(x), pa.string()) for x in (groups, languages, texts))
     n = len(text)
-    questions = pa.table([group, text, language, group], schema=QUESTIONS)
+    questions = pa.table([group, text, language, group], schema=QUERIES)
     passages = pa.table(
         [
             group,
@@ -45,7 +45,7 @@ def parallel(name: str, groups: Iterable[str], languages: Iterable[str], texts: 
 
 
 def _table(path: Path, *columns: str) -> pa.Table:
-    table = parquet(path, columns).select(columns)
+    table = read_parquet(path, columns).select(columns)
     for i, column in enumerate(columns):
         if table[column].null_count:
             raise MixlingError(
@@ -70,7 +70,7 @@ def read_tico(folder: Path, split: str, skip_bad: bool) -> Corpus:
     if split != "all":
         mine = {d: in_test(str(d)) == (split == "test") for d in table["document"].unique()}
         table = table[table["document"].map(mine).astype(bool)]
-    return parallel("tico-19", table["id"], map(tag, table["language"]), table["text"])
+    return parallel("tico-19", table["id"], map(language_tag, table["language"]), table["text"])
 
 
 def read_sib(folder: Path, split: str, skip_bad: bool) -> Corpus:
@@ -80,20 +80,20 @@ def read_sib(folder: Path, split: str, skip_bad: bool) -> Corpus:
     table = _table(folder / "sib-200.parquet", "language", "split", "index_id", "text").to_pandas()
     if split != "all":
         table = table[table["split"] == split]
-    return parallel("sib-200", table["index_id"].astype(str), map(tag, table["language"]), table["text"])
+    return parallel("sib-200", table["index_id"].astype(str), map(language_tag, table["language"]), table["text"])
 
 
 def _published_sib(folder: Path, split: str) -> Corpus:
     """Columns index_id, category, text; a text with quotes in it stands in quotes."""
     groups, languages, texts = list[str](), list[str](), list[str]()
     for path in sorted(folder.glob(f"**/*_*/{'*' if split == 'all' else split}.tsv")):
-        for line, row in enumerate(csv.DictReader(io.StringIO(text_of(path)), delimiter="\t"), 2):
+        for line, row in enumerate(csv.DictReader(io.StringIO(read_text(path)), delimiter="\t"), 2):
             key, text = row.get("index_id"), row.get("text") or ""
             if not key or not text.strip():
                 fix = "fetch the set again"
                 raise BadRow(path, line, "text", row, "columns index_id, category, text, none empty", fix)
             groups.append(key)
-            languages.append(tag(path.parent.name))
+            languages.append(language_tag(path.parent.name))
             texts.append(text)
     if not texts:
         raise MixlingError(f"{folder}: no file like eng_Latn/{split}.tsv; fetch the set again")
@@ -103,7 +103,7 @@ def _published_sib(folder: Path, split: str) -> Corpus:
 TICO = Source(
     "tico-19",
     "medical sentences in 38 languages; a sentence finds its translations",
-    codes(
+    parse_languages(
         "ar bn ckb din en es-419 fa fa-AF fil fr fuv ha hi id km kr ku lg ln mr ms my ne nus om ps pt-BR "
         "ru rw so sw ta ti ti-ER ti-ET ur zh zu"
     ),
@@ -120,7 +120,7 @@ TICO = Source(
 SIB = Source(
     "sib-200",
     "news and wiki sentences in 205 languages; a sentence finds its translations",
-    codes(
+    parse_languages(
         "ace ace-Arab acm-Arab acq-Arab aeb af ajp-Arab ak am apc ar ar-Latn ars ary arz as ast awa ay "
         "az azb-Arab ba ban be bem bg bho bjn bjn-Arab bm bn bo bs bug ca ceb cjk ckb crh-Latn cs cy da "
         "de din dyu dz ee el en eo es et eu fa fa-AF fi fil fj fo fon fr fur fuv ga gd gl gn gu ha he hi "

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mixling.corpora import trec
-from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.corpus import CorpusBuilder, Corpus
 from mixling.errors import MixlingError, Skipped
 
 
@@ -20,7 +20,7 @@ def reader(
 
     def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
         base, full = split.removesuffix("-full"), split.endswith("-full")
-        builder, skipped = Builder(name), Skipped(skip_bad)
+        builder, skipped = CorpusBuilder(name), Skipped(skip_bad)
         for short, (asked, answered) in languages.items():
             found = {
                 what: sorted(folder.glob(pattern.format(language=short, split=base)))
@@ -31,13 +31,13 @@ def reader(
             for what in ("qrels", "corpus"):
                 if not found[what]:
                     raise MixlingError(f"{folder}: {short} has topics but no {what}; fetch the set again")
-            judged = trec.qrels(found["qrels"][0], skipped)
+            judged = trec.read_qrels(found["qrels"][0], skipped)
             wanted = None if full else {d for _, d in judged}
-            trec.add(
+            trec.add_judged(
                 builder,
-                trec.topics(found["topics"][0], skipped),
+                trec.read_topics(found["topics"][0], skipped),
                 judged,
-                trec.documents(found["corpus"], skipped, answered, wanted),
+                trec.read_documents(found["corpus"], skipped, answered, wanted),
                 asked,
                 lambda query, short=short: f"{short}:{query}",  # type: ignore[misc]
             )

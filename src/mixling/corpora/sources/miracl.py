@@ -1,9 +1,9 @@
 """MIRACL (Zhang et al. 2023, TACL): questions of native speakers on the Wikipedia of their language."""
 
-from mixling.corpora.source import Source, codes
+from mixling.corpora.source import Source, parse_languages
 from mixling.corpora.sources.collections import reader
 
-LANGUAGES = codes("ar bn de en es fa fi fr hi id ja ko ru sw te th yo zh")
+LANGUAGES = parse_languages("ar bn de en es fa fi fr hi id ja ko ru sw te th yo zh")
 MIRACL = Source(
     "miracl",
     "questions of native speakers on their Wikipedia, judged by people",

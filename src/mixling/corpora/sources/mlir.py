@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import find, json_lines, text_field
-from mixling.corpora.languages import tag_field
+from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.files import find_file, read_json_lines, text_field
+from mixling.corpora.languages import language_field
 from mixling.corpora.source import Source
 from mixling.corpora.values import grade, id_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
@@ -24,25 +24,25 @@ _ODD = {"dt": "nl"}
 
 def read(folder: Path, split: str = "test", skip_bad: bool = False) -> Corpus:
     """A folder of the three files."""
-    builder, skipped = Builder(folder.name), Skipped(skip_bad)
+    builder, skipped = CorpusBuilder(folder.name), Skipped(skip_bad)
     paths = {}
     for name in ("queries", "corpus", "qrels"):
-        path = find(folder, f"{name}.jsonl")
+        path = find_file(folder, f"{name}.jsonl")
         if path is None:
             raise MixlingError(
                 f"{folder}: no {name}.jsonl; fetch the folder of hub yjoonjang/mlir-benchmarks"
             )
         paths[name] = path
     passages: dict[str, int] = {}
-    for line, row in json_lines(paths["corpus"], skipped):
+    for line, row in read_json_lines(paths["corpus"], skipped):
         for key, value in row.items():
             try:
                 text = text_field(value, "text", paths["corpus"], line)
-                passages[key] = builder.passage(key, text, _language(value, paths["corpus"], line))
+                passages[key] = builder.add_passage(key, text, _language(value, paths["corpus"], line))
             except BadRow as bad:
                 skipped(bad)
     asked = set()
-    for line, row in json_lines(paths["queries"], skipped):
+    for line, row in read_json_lines(paths["queries"], skipped):
         try:
             key, text = (
                 id_text(row, ("_id",), paths["queries"], line),
@@ -53,8 +53,8 @@ def read(folder: Path, split: str = "test", skip_bad: bool = False) -> Corpus:
             skipped(bad)
             continue
         asked.add(key)
-        builder.question(key, text, code, key)
-    for line, row in json_lines(paths["qrels"], skipped):
+        builder.add_query(key, text, code, key)
+    for line, row in read_json_lines(paths["qrels"], skipped):
         for query, judged in row.items():
             try:
                 if not isinstance(judged, dict):
@@ -70,13 +70,13 @@ def read(folder: Path, split: str = "test", skip_bad: bool = False) -> Corpus:
                         BadRow(paths["qrels"], line, "id", missing, "an id of the other files", "mend it")
                     )
                 elif value > 0:
-                    builder.link(query, passages[document], grade=value)
+                    builder.add_link(query, passages[document], grade=value)
     return builder.build(skipped.rows)
 
 
 def _language(row: dict, path: Path, line: int, usual: str | None = None) -> str:
     written = value_text(row.get("lang"), "lang", path, line) or usual
-    return tag_field(_ODD.get(str(written), written), "lang", path, line)
+    return language_field(_ODD.get(str(written), written), "lang", path, line)
 
 
 def _source(name: str, about: str, languages: str) -> Source:

@@ -13,8 +13,8 @@ from mixling.corpora.source import Source
 def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     """dev and test as published; train and held-out share test by passage group."""
     if split == "dev":
-        return mlqa.read(folder / "dev", "mlqa", skip_bad)
-    corpus = mlqa.read(folder / "test", "mlqa", skip_bad)
+        return mlqa.read_mlqa(folder / "dev", "mlqa", skip_bad)
+    corpus = mlqa.read_mlqa(folder / "test", "mlqa", skip_bad)
     if split == "test":
         return corpus
     groups = corpus.passages["group"].unique().to_pylist()

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mixling.corpora.corpus import Builder, Corpus
+from mixling.corpora.corpus import CorpusBuilder, Corpus
 from mixling.corpora.files import lines_of
-from mixling.corpora.languages import tag
+from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -35,7 +35,7 @@ LANGUAGES = [
 def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     """collections/<language>_collection.tsv, queries/<split>/<language>_queries.*.tsv; the pairs of train stand in
     triples.train.ids.small.tsv (query, positive, negative), those of dev in qrels.dev.small.tsv."""
-    builder, skipped = Builder("mmarco"), Skipped(skip_bad)
+    builder, skipped = CorpusBuilder("mmarco"), Skipped(skip_bad)
     source = folder / ("triples.train.ids.small.tsv" if split == "train" else "qrels.dev.small.tsv")
     pairs, passages, negatives = set(), set(), dict[tuple[str, str], None]()
     for _, parts in _rows(source, 3 if split == "train" else 4, skipped):
@@ -47,7 +47,7 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     for path in sorted((folder / "queries" / split).glob("*_queries.*")):
         for _, (key, text) in _rows(path, 2, skipped):
             if key in asked:
-                builder.question(key, text, tag(path.name.split("_")[0]), key)
+                builder.add_query(key, text, language_tag(path.name.split("_")[0]), key)
     asked_in: dict[str, list[str]] = {}
     for _, _, language, key in builder.questions:
         asked_in.setdefault(key, []).append(language)
@@ -56,7 +56,7 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
         for _, (key, text) in _rows(path, 2, skipped):
             if key in passages:
                 of.setdefault(key, []).append(
-                    builder.passage(key, text, tag(path.name.split("_")[0]), f"p{key}")
+                    builder.add_passage(key, text, language_tag(path.name.split("_")[0]), f"p{key}")
                 )
     if not of or not builder.questions:
         raise MixlingError(
@@ -64,14 +64,14 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
         )
     for query, passage in sorted(pairs):
         for number in of.get(passage, []):
-            builder.link(query, number)
+            builder.add_link(query, number)
     for (
         query,
         passage,
     ) in negatives:  # in the question's own language; `batches.negatives_in` may choose another
         for number in of.get(passage, []):
             if builder.passages[number][2] in asked_in.get(query, []):
-                builder.negative(query, builder.passages[number][2], number)
+                builder.add_negative(query, builder.passages[number][2], number)
     return builder.build(skipped.rows)
 
 
@@ -89,7 +89,7 @@ def _rows(path: Path, columns: int, skipped: Skipped) -> Iterator[tuple[int, lis
 MMARCO = Source(
     "mmarco",
     "MS MARCO in 14 languages, translated by machine (candidates: passages that a pair names)",
-    tuple(tag(x) for x in LANGUAGES),
+    tuple(language_tag(x) for x in LANGUAGES),
     ("train", "dev"),
     "Apache-2.0",
     "Bonifacio et al. 2021, arXiv:2108.13897",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.corpora import trec
-from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_lines, objects, text_field
+from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.files import read_json_lines, iter_objects, text_field
 from mixling.corpora.source import Source
 from mixling.corpora.values import id_text, passage_text
 from mixling.errors import BadRow, MixlingError, Skipped
@@ -29,10 +29,10 @@ LANGUAGES = {
 def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     """`*<language>*/<split>.jsonl` with positive and negative passages; `-full`: `*<language>*/corpus.jsonl` too."""
     base, full = split.removesuffix("-full"), split.endswith("-full")
-    builder, skipped = Builder("mr-tydi"), Skipped(skip_bad)
+    builder, skipped = CorpusBuilder("mr-tydi"), Skipped(skip_bad)
     for long, code in LANGUAGES.items():
         for path in sorted(folder.glob(f"**/*{long}*/{base}.jsonl*")):
-            for line, row in json_lines(path, skipped):
+            for line, row in read_json_lines(path, skipped):
                 try:
                     text = text_field(row, "query", path, line)
                     key = id_text(row, ("query_id",), path, line)
@@ -40,27 +40,27 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
                     skipped(bad)
                     continue
                 group = f"{code}:{key}"
-                builder.question(key, text, code, group)
+                builder.add_query(key, text, code, group)
                 for field in ("positive_passages", "negative_passages"):
-                    for _, passage in objects(row.get(field) or [], field, path, line, skipped):
+                    for _, passage in iter_objects(row.get(field) or [], field, path, line, skipped):
                         number = _passage(builder, passage, path, line, code, skipped)
                         if number is None:
                             continue
                         if field == "positive_passages":
-                            builder.link(group, number)
+                            builder.add_link(group, number)
                         else:
-                            builder.negative(key, code, number)
+                            builder.add_negative(key, code, number)
         if full:
             paths = sorted(folder.glob(f"**/*{long}*/corpus.jsonl*"))
-            for key, text, title, _ in trec.documents(paths, skipped, code):
-                builder.passage(key, text, code, f"{code}:{key}", title)
+            for key, text, title, _ in trec.read_documents(paths, skipped, code):
+                builder.add_passage(key, text, code, f"{code}:{key}", title)
     if not builder.questions:
         raise MixlingError(f"{folder}: no file like <language>/{base}.jsonl; see `mixling data list`")
     return builder.build(skipped.rows)
 
 
 def _passage(
-    builder: Builder, passage: dict, path: Path, line: int, code: str, skipped: Skipped
+    builder: CorpusBuilder, passage: dict, path: Path, line: int, code: str, skipped: Skipped
 ) -> int | None:
     """Its row, or None where training rows of the published set leave the text empty."""
     try:
@@ -71,7 +71,7 @@ def _passage(
     except BadRow as bad:
         skipped(bad)
         return None
-    return builder.passage(key, text, code, f"{code}:{key}", title)
+    return builder.add_passage(key, text, code, f"{code}:{key}", title)
 
 
 MR_TYDI = Source(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.corpora import trec
-from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_lines, objects
+from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.files import read_json_lines, iter_objects
 from mixling.corpora.source import Source
 from mixling.corpora.values import id_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
@@ -20,15 +20,15 @@ LANGUAGES = {"fas": "fa", "rus": "ru", "zho": "zh"}
 def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     """topics*.jsonl (topic_id, topics[lang, source, topic_title, topic_description]), qrels*, <language>.jsonl."""
     full = split.endswith("-full")
-    builder, skipped = Builder("neuclir"), Skipped(skip_bad)
+    builder, skipped = CorpusBuilder("neuclir"), Skipped(skip_bad)
     files = sorted(folder.glob("**/*topics*.jsonl*"))
     judgements = sorted(folder.glob("**/*qrels*"))
     if not files or not judgements:
         raise MixlingError(f"{folder}: needs topics*.jsonl and qrels*; see `mixling data list`")
     asked: dict[str, str] = {}
     for path in files:
-        for line, row in json_lines(path, skipped):
-            topics = objects(row.get("topics"), "topics", path, line, skipped)
+        for line, row in read_json_lines(path, skipped):
+            topics = iter_objects(row.get("topics"), "topics", path, line, skipped)
             texts = [t for _, t in topics if t.get("lang") in ("eng", "en")]
             try:
                 key = id_text(row, ("topic_id",), path, line)
@@ -44,11 +44,11 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
             asked[key] = " ".join(x.strip() for x in parts if x)
     judged: dict[tuple[str, str], int] = {}
     for path in judgements:
-        judged.update(trec.qrels(path, skipped))
+        judged.update(trec.read_qrels(path, skipped))
     wanted = None if full else {d for _, d in judged}
     for code in LANGUAGES:
         paths = [p for p in sorted(folder.glob(f"**/{code}*.jsonl*")) if "topics" not in p.name]
-        trec.add(builder, asked, judged, trec.documents(paths, skipped, code, wanted), "en")
+        trec.add_judged(builder, asked, judged, trec.read_documents(paths, skipped, code, wanted), "en")
     return builder.build(skipped.rows)
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import objects, text_field
+from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.files import iter_objects, text_field
 from mixling.corpora.source import Source
 from mixling.corpora.tables import ROWS, rows, suffix
 from mixling.corpora.values import first_text, passage_text, value_text
@@ -20,14 +20,14 @@ from mixling.errors import BadRow, MixlingError, Skipped
 
 Row = dict[str, Any]
 # takes a row and its place, adds it to the builder or says why it is left out; raises BadRow
-Take = Callable[[Builder, Row, Path, int], str | None]
+Take = Callable[[CorpusBuilder, Row, Path, int], str | None]
 
 
 def reader(name: str, take: Take) -> Callable[[Path, str, bool], Corpus]:
     """A reader of all files of a split, as the hub keeps them: parquet, JSON lines, or a JSON array."""
 
     def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
-        builder, skipped, left = Builder(name), Skipped(skip_bad), list[Exception]()
+        builder, skipped, left = CorpusBuilder(name), Skipped(skip_bad), list[Exception]()
         paths = sorted(
             p
             for p in folder.rglob("*")
@@ -54,12 +54,12 @@ def _key(row: Row, fields: tuple[str, ...], path: Path, line: int) -> str:
     return first_text(row, fields, path, line) or f"{path.parent.name}/{path.stem}-{line}"
 
 
-def _pair(builder: Builder, key: str, question: str, passage: str, title: str | None = None) -> int:
-    builder.question(key, question, "en", key)
-    return builder.passage(passage, passage, "en", title=title)
+def _pair(builder: CorpusBuilder, key: str, question: str, passage: str, title: str | None = None) -> int:
+    builder.add_query(key, question, "en", key)
+    return builder.add_passage(passage, passage, "en", title=title)
 
 
-def wikiqa(builder: Builder, row: Row, path: Path, line: int) -> str | None:
+def wikiqa(builder: CorpusBuilder, row: Row, path: Path, line: int) -> str | None:
     """A sentence of an article and whether it answers (label): those that do not are hard negatives."""
     question, answer = (text_field(row, c, path, line) for c in ("question", "answer"))
     key = first_text(row, ("question_id",), path, line) or question
@@ -70,13 +70,13 @@ def wikiqa(builder: Builder, row: Row, path: Path, line: int) -> str | None:
         builder, key, question, answer, value_text(row.get("document_title"), "document_title", path, line)
     )
     if label == 1:
-        builder.link(key, passage)
+        builder.add_link(key, passage)
     else:
-        builder.negative(key, "en", passage)
+        builder.add_negative(key, "en", passage)
     return None
 
 
-def duorc(builder: Builder, row: Row, path: Path, line: int) -> str | None:
+def duorc(builder: CorpusBuilder, row: Row, path: Path, line: int) -> str | None:
     """A question on a film's plot; those that the plot does not answer are left out."""
     question, plot = (text_field(row, c, path, line) for c in ("question", "plot"))
     if row.get("no_answer"):
@@ -87,7 +87,7 @@ def duorc(builder: Builder, row: Row, path: Path, line: int) -> str | None:
     return None
 
 
-def newsqa(builder: Builder, row: Row, path: Path, line: int) -> str | None:
+def newsqa(builder: CorpusBuilder, row: Row, path: Path, line: int) -> str | None:
     """A question on a news article."""
     question, context = (text_field(row, c, path, line) for c in ("question", "context"))
     key = _key(row, ("key",), path, line)
@@ -95,35 +95,35 @@ def newsqa(builder: Builder, row: Row, path: Path, line: int) -> str | None:
     return None
 
 
-def _answered(builder: Builder, key: str, passage: int, text: str, answers: Any) -> None:
+def _answered(builder: CorpusBuilder, key: str, passage: int, text: str, answers: Any) -> None:
     """Link with the place of the first answer that stands in the text word for word."""
     for answer in answers if isinstance(answers, list) else []:
         at = text.find(answer) if isinstance(answer, str) and answer else -1
         if at >= 0:
-            builder.link(key, passage, at, at + len(answer))
+            builder.add_link(key, passage, at, at + len(answer))
             return
-    builder.link(key, passage)
+    builder.add_link(key, passage)
 
 
 def columns(question: tuple[str, ...], answer: str) -> Take:
     """Rows of a question and its answer; the question is in the first of some columns that a row has."""
 
-    def take(builder: Builder, row: Row, path: Path, line: int) -> str | None:
+    def take(builder: CorpusBuilder, row: Row, path: Path, line: int) -> str | None:
         asked = text_field(row, next((c for c in question if c in row), question[0]), path, line)
         key = _key(row, (), path, line)
-        builder.link(key, _pair(builder, key, asked, text_field(row, answer, path, line)))
+        builder.add_link(key, _pair(builder, key, asked, text_field(row, answer, path, line)))
         return None
 
     return take
 
 
-def entities(builder: Builder, row: Row, path: Path, line: int) -> str | None:
+def entities(builder: CorpusBuilder, row: Row, path: Path, line: int) -> str | None:
     """A question on an entity. Where the file names passages as DPR does (positive_ctxs, hard_negative_ctxs) they are taken,
     else the answer itself stands for the passage."""
     question = text_field(row, "question", path, line)
     key = _key(row, (), path, line)
     positive, wrong = (
-        [c for _, c in objects(row.get(name) or [], name, path, line, Skipped())]
+        [c for _, c in iter_objects(row.get(name) or [], name, path, line, Skipped())]
         for name in ("positive_ctxs", "hard_negative_ctxs")
     )
     answers = row.get("answers") or []
@@ -134,10 +134,10 @@ def entities(builder: Builder, row: Row, path: Path, line: int) -> str | None:
         passage = _pair(builder, key, question, text, title)
         _answered(builder, key, passage, text, answers)
     if not positive:
-        builder.link(key, _pair(builder, key, question, str(answers[0])))
+        builder.add_link(key, _pair(builder, key, question, str(answers[0])))
     for context in wrong:
         text, title = passage_text(context, path, line)
-        builder.negative(key, "en", builder.passage(text, text, "en", title=title))
+        builder.add_negative(key, "en", builder.add_passage(text, text, "en", title=title))
     return None
 
 

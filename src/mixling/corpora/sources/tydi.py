@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.corpora import squad
-from mixling.corpora.corpus import Builder, Corpus
-from mixling.corpora.files import json_of
-from mixling.corpora.languages import tag
+from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.files import read_json
+from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source
 from mixling.errors import MixlingError, Skipped
 
@@ -23,13 +23,13 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
         raise MixlingError(
             f"{folder / split}: no file tydiqa.goldp.<language>.{split}.json; fetch the set again"
         )
-    builder, skipped = Builder("tydi"), Skipped(skip_bad)
+    builder, skipped = CorpusBuilder("tydi"), Skipped(skip_bad)
     for path in paths:
         language = path.name.split(".")[2]
-        content = json_of(path)
+        content = read_json(path)
         for number, qa in enumerate(squad.questions(content), 1):
             qa["id"] = f"{language}-{number}"
-        squad.add(builder, content, path, tag(language), tag(language), skipped)
+        squad.add_squad(builder, content, path, language_tag(language), language_tag(language), skipped)
     return builder.build(skipped.rows)
 
 

@@ -4,12 +4,12 @@ from functools import partial
 
 import numpy as np
 
-from mixling.evaluation.bias.pool import Measure, Pool
+from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool
 
 
-def case(right: bool, own: bool, pool: Pool) -> np.ndarray:
+def case(right: bool, own: bool, pool: MultilingualPool) -> np.ndarray:
     """0 or 1: the first answer is of this case. The four add up to 1."""
-    same = ((pool.top_grade[:, 0] > 0) == right) & (pool.top_own[:, 0] == own)
+    same = ((pool.top_grade[:, 0] > 0) == right) & (pool.top_same_language[:, 0] == own)
     return same.astype(float)
 
 
@@ -20,7 +20,7 @@ _SAYS = {
     (False, False): "a wrong answer in another language",
 }
 MEASURES = [
-    Measure(
+    BiasMeasure(
         f"first_{'right' if right else 'wrong'}_{'own' if own else 'other'}",
         partial(case, right, own),
         "0 to 1",

@@ -7,16 +7,16 @@ from functools import partial
 
 import numpy as np
 
-from mixling.evaluation.bias.pool import Measure, Pool
+from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool
 
 
-def complete(k: int, pool: Pool) -> np.ndarray:
+def complete(k: int, pool: MultilingualPool) -> np.ndarray:
     """0 or 1."""
     return (pool.worst() <= k).astype(float)
 
 
 MEASURES = [
-    Measure(
+    BiasMeasure(
         "Max@R",
         lambda pool: pool.worst(),
         "1 to pool size",
@@ -26,7 +26,7 @@ MEASURES = [
         "arXiv:2604.05684",
     ),
     *(
-        Measure(
+        BiasMeasure(
             f"Complete@{k}",
             partial(complete, k),
             "0 to 1",

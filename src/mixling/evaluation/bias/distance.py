@@ -5,21 +5,21 @@ distance(q) = max rank(R(q)) - min rank(R(q)); relative: both ranks divided by t
 
 import numpy as np
 
-from mixling.evaluation.bias.pool import Measure, Pool, where
+from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool, nan_where_not
 
 
-def distance(pool: Pool) -> np.ndarray:
+def distance(pool: MultilingualPool) -> np.ndarray:
     """0 to the pool's size less one; NaN for fewer than two relevant."""
-    return where(pool.count() >= 2, pool.worst() - pool.best(np.ones(len(pool.rank), bool)))
+    return nan_where_not(pool.count() >= 2, pool.worst() - pool.best(np.ones(len(pool.rank), bool)))
 
 
-def relative(pool: Pool) -> np.ndarray:
+def relative(pool: MultilingualPool) -> np.ndarray:
     """0 to 1; comparable over pools of different size."""
     return distance(pool) / pool.size
 
 
 MEASURES = [
-    Measure(
+    BiasMeasure(
         "rank_distance",
         distance,
         "0 to pool size",
@@ -28,7 +28,7 @@ MEASURES = [
         "Grows with the pool and with bad retrieval as such: compare on one pool, beside mAP.",
         "arXiv:2408.10536",
     ),
-    Measure(
+    BiasMeasure(
         "relative_rank_distance",
         relative,
         "0 to 1",

@@ -7,19 +7,19 @@ from functools import partial
 
 import numpy as np
 
-from mixling.evaluation.bias.pool import Measure, Pool, where
+from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool, nan_where_not
 
 
-def foreign_recall(k: int, pool: Pool) -> np.ndarray:
+def other_language_recall(k: int, pool: MultilingualPool) -> np.ndarray:
     """0 to 1; NaN for queries without a relevant candidate in another language."""
-    there = pool.count(~pool.own)
-    return where(there > 0, pool.count(~pool.own & (pool.rank <= k)) / np.maximum(there, 1))
+    there = pool.count(~pool.same_language)
+    return nan_where_not(there > 0, pool.count(~pool.same_language & (pool.rank <= k)) / np.maximum(there, 1))
 
 
 MEASURES = [
-    Measure(
+    BiasMeasure(
         f"TLR@{k}",
-        partial(foreign_recall, k),
+        partial(other_language_recall, k),
         "0 to 1",
         "high",
         f"This share of the right answers in other languages stands among the first {k}.",

@@ -5,20 +5,20 @@ intrusion@k(q) = |{c in top k: c irrelevant, in l_q, rank(c) < max rank of the r
 
 import numpy as np
 
-from mixling.evaluation.bias.pool import Measure, Pool, where
+from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool, nan_where_not
 
 
-def intrusion(pool: Pool, k: int = 10) -> np.ndarray:
+def intrusion(pool: MultilingualPool, k: int = 10) -> np.ndarray:
     """0 to 1; NaN for queries without a relevant candidate in another language."""
-    last = pool.worst(~pool.own)
+    last = pool.worst(~pool.same_language)
     k = min(k, pool.top.shape[1])
     ahead = np.arange(1, k + 1) < last[:, None]
-    taken = pool.top_own[:, :k] & (pool.top_grade[:, :k] == 0) & ahead
-    return where(pool.count(~pool.own) > 0, taken.mean(1))
+    taken = pool.top_same_language[:, :k] & (pool.top_grade[:, :k] == 0) & ahead
+    return nan_where_not(pool.count(~pool.same_language) > 0, taken.mean(1))
 
 
 MEASURES = [
-    Measure(
+    BiasMeasure(
         "intrusion@10",
         intrusion,
         "0 to 1",

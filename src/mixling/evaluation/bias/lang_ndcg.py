@@ -5,17 +5,17 @@ nDCG@k with gain 2 for a relevant candidate in the query's language, 1 for one e
 
 import numpy as np
 
-from mixling.evaluation.bias.pool import Measure, Pool
+from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool
 from mixling.evaluation.metrics import ndcg
 
 
-def lang_ndcg(pool: Pool, k: int = 10) -> np.ndarray:
+def lang_ndcg(pool: MultilingualPool, k: int = 10) -> np.ndarray:
     """0 to 1."""
-    return ndcg(k)(pool.rank, pool.query, pool.queries, np.where(pool.own, 2.0, 1.0))
+    return ndcg(k)(pool.rank, pool.query, pool.n_queries, np.where(pool.same_language, 2.0, 1.0))
 
 
 MEASURES = [
-    Measure(
+    BiasMeasure(
         "Lang-nDCG@10",
         lang_ndcg,
         "0 to 1",

@@ -10,7 +10,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Pool:
+class MultilingualPool:
     """Ranks of a pool.
 
     query, rank, candidate, grade: int64 [n], one row a relevant candidate, sorted by query; own: bool [n], it is
@@ -20,40 +20,40 @@ class Pool:
 
     query: np.ndarray
     rank: np.ndarray
-    candidate: np.ndarray
+    passage: np.ndarray
     grade: np.ndarray
     query_language: np.ndarray
-    candidate_language: np.ndarray
+    passage_language: np.ndarray
     top: np.ndarray
-    languages: int
+    n_languages: int
 
     @property
-    def queries(self) -> int:
+    def n_queries(self) -> int:
         """How many queries there are."""
         return len(self.query_language)
 
     @property
     def size(self) -> int:
         """How many candidates there are."""
-        return len(self.candidate_language)
+        return len(self.passage_language)
 
     @cached_property
     def language(self) -> np.ndarray:
         """int64 [n]: language of each relevant candidate."""
-        return self.candidate_language[self.candidate]
+        return self.passage_language[self.passage]
 
     @cached_property
-    def own(self) -> np.ndarray:
+    def same_language(self) -> np.ndarray:
         """bool [n]: the relevant candidate is in its query's language."""
         return self.language == self.query_language[self.query]
 
     @cached_property
     def top_language(self) -> np.ndarray:
         """int64 [q, k]: languages of the first k."""
-        return self.candidate_language[self.top]
+        return self.passage_language[self.top]
 
     @cached_property
-    def top_own(self) -> np.ndarray:
+    def top_same_language(self) -> np.ndarray:
         """bool [q, k]: which of the first k are in the query's language."""
         return self.top_language == self.query_language[:, None]
 
@@ -67,38 +67,38 @@ class Pool:
 
     def count(self, rows: np.ndarray | None = None) -> np.ndarray:
         """int64 [q]: relevant candidates of each query, of some rows only if given (bool [n])."""
-        return np.bincount(self.query if rows is None else self.query[rows], minlength=self.queries)
+        return np.bincount(self.query if rows is None else self.query[rows], minlength=self.n_queries)
 
     def best(self, rows: np.ndarray) -> np.ndarray:
         """float64 [q]: smallest rank among some rows (bool [n]), infinite where there is none."""
-        low = np.full(self.queries, np.inf)
+        low = np.full(self.n_queries, np.inf)
         np.minimum.at(low, self.query[rows], self.rank[rows].astype(float))
         return low
 
     def worst(self, rows: np.ndarray | None = None) -> np.ndarray:
         """float64 [q]: largest rank among some rows (default: all), minus infinite where there is none."""
-        high = np.full(self.queries, -np.inf)
+        high = np.full(self.n_queries, -np.inf)
         some = slice(None) if rows is None else rows
         np.maximum.at(high, self.query[some], self.rank[some].astype(float))
         return high
 
 
 @dataclass(frozen=True)
-class Measure:
+class BiasMeasure:
     """One measure. of(pool) -> float64 [queries], NaN where it is not defined.
 
     better: "high", "low" or "" (neither is: it describes). says: one sentence for a search engineer.
     """
 
     name: str
-    of: Callable[[Pool], np.ndarray]
+    compute: Callable[[MultilingualPool], np.ndarray]
     range: str
     better: str
-    says: str
+    meaning: str
     misleads: str
     source: str
 
 
-def where(condition: np.ndarray, values: np.ndarray | float) -> np.ndarray:
+def nan_where_not(condition: np.ndarray, values: np.ndarray | float) -> np.ndarray:
     """Values where a condition holds, NaN elsewhere."""
     return np.where(condition, values, np.nan)

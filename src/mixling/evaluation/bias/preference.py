@@ -10,28 +10,28 @@ LPR after MLAIRE (arXiv:2605.07249), whose text states it in words; this formula
 
 import numpy as np
 
-from mixling.evaluation.bias.pool import Measure, Pool, where
+from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool, nan_where_not
 
 
-def eligible(pool: Pool) -> np.ndarray:
+def eligible(pool: MultilingualPool) -> np.ndarray:
     """bool [q]: relevant candidates in the query's language and in another."""
-    return (pool.count(pool.own) > 0) & (pool.count(~pool.own) > 0)
+    return (pool.count(pool.same_language) > 0) & (pool.count(~pool.same_language) > 0)
 
 
-def preference_rate(pool: Pool) -> np.ndarray:
+def preference_rate(pool: MultilingualPool) -> np.ndarray:
     """0 or 1."""
-    return where(eligible(pool), (pool.best(pool.own) < pool.best(~pool.own)).astype(float))
+    return nan_where_not(eligible(pool), (pool.best(pool.same_language) < pool.best(~pool.same_language)).astype(float))
 
 
-def preference(pool: Pool) -> np.ndarray:
+def preference(pool: MultilingualPool) -> np.ndarray:
     """-1 to 1; 0 is chance."""
-    pairs = np.unique(pool.query * pool.languages + pool.language)
-    languages = np.bincount(pairs // pool.languages, minlength=pool.queries)
+    pairs = np.unique(pool.query * pool.n_languages + pool.language)
+    languages = np.bincount(pairs // pool.n_languages, minlength=pool.n_queries)
     return preference_rate(pool) - 1 / np.maximum(languages, 1)
 
 
 MEASURES = [
-    Measure(
+    BiasMeasure(
         "LPR",
         preference_rate,
         "0 to 1",
@@ -40,7 +40,7 @@ MEASURES = [
         "What a reader wants among equals: bias only where intrusion is high too.",
         "arXiv:2605.07249, our formula",
     ),
-    Measure(
+    BiasMeasure(
         "same_language_preference",
         preference,
         "-1 to 1, 0 is chance",

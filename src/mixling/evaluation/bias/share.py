@@ -5,28 +5,28 @@ share@10(q) - fair(q); fair: its share among the relevant, or among all candidat
 
 import numpy as np
 
-from mixling.evaluation.bias.pool import Measure, Pool, where
+from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool, nan_where_not
 
 
-def own(pool: Pool, k: int = 10) -> np.ndarray:
+def same_language_share(pool: MultilingualPool, k: int = 10) -> np.ndarray:
     """Share of the first k in the query's language."""
-    return pool.top_own[:, :k].mean(1)
+    return pool.top_same_language[:, :k].mean(1)
 
 
-def over_relevant(pool: Pool, k: int = 10) -> np.ndarray:
+def over_relevant(pool: MultilingualPool, k: int = 10) -> np.ndarray:
     """Against the language's share among the relevant: -1 to 1."""
-    fair = pool.count(pool.own) / np.maximum(pool.count(), 1)
-    return where(pool.count() > 0, own(pool, k) - fair)
+    fair = pool.count(pool.same_language) / np.maximum(pool.count(), 1)
+    return nan_where_not(pool.count() > 0, same_language_share(pool, k) - fair)
 
 
-def over_pool(pool: Pool, k: int = 10) -> np.ndarray:
+def over_pool(pool: MultilingualPool, k: int = 10) -> np.ndarray:
     """Against the language's share among all candidates: -1 to 1."""
-    there = np.bincount(pool.candidate_language, minlength=pool.languages) / pool.size
-    return own(pool, k) - there[pool.query_language]
+    there = np.bincount(pool.passage_language, minlength=pool.n_languages) / pool.size
+    return same_language_share(pool, k) - there[pool.query_language]
 
 
 MEASURES = [
-    Measure(
+    BiasMeasure(
         "own_share@10_over_relevant",
         over_relevant,
         "-1 to 1, 0 is fair",
@@ -35,7 +35,7 @@ MEASURES = [
         "A fair share of ten wrong answers is still wrong.",
         "Mixling",
     ),
-    Measure(
+    BiasMeasure(
         "own_share@10_over_pool",
         over_pool,
         "-1 to 1, 0 is fair",

@@ -16,18 +16,18 @@ from mixling.evaluation.bias import (
     preference,
     share,
 )
-from mixling.evaluation.bias.pool import Measure, Pool
+from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool
 
-MRC = Measure(
+MRC = BiasMeasure(
     "MRC@20",
-    lambda pool: np.full(pool.queries, np.nan),
+    lambda pool: np.full(pool.n_queries, np.nan),
     "-1 to 1",
     "high",
     "How alike the rankings of a question and of its translation are.",
     "A retriever that is equally bad in all languages scores high.",
     "LaKDA (MRL 2024), arXiv:2605.31171",
 )
-MEASURES: dict[str, Measure] = {
+MEASURES: dict[str, BiasMeasure] = {
     m.name: m
     for module in (
         distance,
@@ -46,6 +46,6 @@ MEASURES: dict[str, Measure] = {
 ALL = {**MEASURES, MRC.name: MRC}
 
 
-def bias(pool: Pool) -> dict[str, np.ndarray]:
+def bias(pool: MultilingualPool) -> dict[str, np.ndarray]:
     """Every measure of a pool, float64 [queries] each. MRC is apart: it needs the scores of translations."""
-    return {name: m.of(pool) for name, m in MEASURES.items()}
+    return {name: m.compute(pool) for name, m in MEASURES.items()}

@@ -23,7 +23,7 @@ class DistilVectors(Term):
 
     def teacher_targets(self, batch: Batch, device: str) -> Tensor:
         """The teacher's vectors of the queries, `[n, dim]`."""
-        return torch.from_numpy(self.retriever.encode(batch.questions, "query")).to(device)
+        return torch.from_numpy(self.retriever.encode(batch.queries, "query")).to(device)
 
     def loss(self, vectors: BatchVectors, targets: Tensor) -> Tensor:
         """Mean squared error over queries and translations."""
@@ -85,7 +85,7 @@ class ScoreTerm(Term):
         """The teacher's scores, `[n, m]`; 0 outside the lists where it scores lists."""
         if self.scores_lists:
             return self._list_scores(batch).to(device)
-        texts = (("query", batch.questions), ("passage", [*batch.passages, *batch.negatives]))
+        texts = (("query", batch.queries), ("passage", [*batch.passages, *batch.negatives]))
         queries, passages = (
             torch.from_numpy(self.retriever.encode(x, role)).to(device) for role, x in texts
         )
@@ -105,7 +105,7 @@ class ScoreTerm(Term):
                     torch.nn.functional.normalize(x, dim=1) for x in (queries, passages)
                 )
             flat = (queries * passages).sum(1)
-        scores = torch.zeros(len(batch.questions), len(batch.questions) + len(batch.negatives))
+        scores = torch.zeros(len(batch.queries), len(batch.queries) + len(batch.negatives))
         # boolean indexing fills row by row: a pair's passage, then its negatives, as the lists have them
         scores[listed(batch)] = flat
         return scores
@@ -142,7 +142,7 @@ class MarginMse(ScoreTerm):
 
 def listed(batch: Batch) -> Tensor:
     """Each pair's own passage and hard negatives: bool `[n, n + negatives]`."""
-    n = len(batch.questions)
+    n = len(batch.queries)
     negatives = torch.from_numpy(batch.negative_of)[None, :] == torch.arange(n)[:, None]
     return torch.cat([torch.eye(n, dtype=torch.bool), negatives], 1)
 

@@ -21,7 +21,7 @@ class Optical(TokenTerm):
     def teacher_targets(self, batch: Batch, device: str) -> list[Tensor]:
         """The teacher's token states of each translated query, `[tokens, dim]` each."""
         states = list[Tensor]()
-        queries = [batch.questions[i] for i in batch.translated]
+        queries = [batch.queries[i] for i in batch.translated]
         with torch.no_grad():
             self.retriever.embed(self.retriever.tokenize(queries, "query"), None, states)
         return states
