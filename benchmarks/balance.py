@@ -17,7 +17,7 @@ from mixling.models.retriever import Retriever
 from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
 from mixling.training.processes import partition_by_tokens
-from mixling.training.reading import load_config
+from mixling.training.load_config import load_config
 from mixling.training.step import tokenize_batch
 
 

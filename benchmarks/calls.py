@@ -20,9 +20,9 @@ from mixling.models.weights import DEFAULT
 from mixling.training import step
 from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
-from mixling.training.reading import load_config
+from mixling.training.load_config import load_config
 from mixling.training.step import tokenize_batch
-from mixling.training.word_table import zero_grad, sparse_embedding_gradient
+from mixling.training.embedding_gradient import zero_grad, sparse_embedding_gradient
 
 
 def encoding(retriever: Retriever) -> list[dict]:
@@ -42,7 +42,7 @@ def encoding(retriever: Retriever) -> list[dict]:
 
 
 def training(retriever: Retriever) -> list[dict]:
-    """Tokens a second of a step's gradients (without the optimiser)."""
+    """Tokens a second of a step's gradients (without the optimizer)."""
     settings = load_config({"data": {"sources": ["mlqa"]}})
     _, _, pairs = prepare(settings)
     objective = Objective(settings, retriever)

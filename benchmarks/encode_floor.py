@@ -41,8 +41,8 @@ def main() -> None:
     floor = 2 * weights * entry["tokens"] / rate / 1e9
     row = {
         "task": one.name, "precision": a.precision, "monolingual mAP": entry["monolingual"]["mAP"],
-        "cross-lingual mAP": entry["cross-lingual"]["mAP"], "pool mAP": entry["pool"]["mAP"],
-        "rank distance": entry["pool"]["rank_distance"], "texts": len(one.queries) + len(one.passages),
+        "cross-lingual mAP": entry["cross-lingual"]["mAP"], "multilingual mAP": entry["multilingual"]["mAP"],
+        "rank distance": entry["multilingual"]["rank_distance"], "texts": len(one.queries) + len(one.passages),
         "texts encoded": entry["texts_encoded"], "tokens": entry["tokens"], "encoder weights": weights,
         "GFLOP/s before, after": [before[a.precision], after[a.precision]], "seconds in all": round(seconds, 1),
         "seconds encoding": entry["seconds_encoding"], "seconds ranking": entry["seconds_ranking"],

@@ -21,7 +21,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 
 
 def model(folder: Path) -> str:
-    """A small random encoder with a tokeniser of a thousand made-up words."""
+    """A small random encoder with a tokenizer of a thousand made-up words."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast

@@ -24,7 +24,7 @@ def side(size: int, at_once: int | None, turns: Turns) -> None:
         turns.wait()
 
     turns.wait()
-    options = {} if at_once is None else {"tokens_at_once": at_once}
+    options = {} if at_once is None else {"max_cached_tokens": at_once}
     settings: dict[str, Any] = {
         "data": {"sources": ["mlqa"]},
         "batches": {"size": size},

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from benchmarks.sides import write
 from mixling.batches.schedule import Schedule
-from mixling.batches.units import TranslationGroups
+from mixling.batches.translation_groups import TranslationGroups
 
 
 def ours(n: int) -> dict[str, Any]:

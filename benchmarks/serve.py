@@ -128,7 +128,7 @@ def main() -> None:
                 else {"question": text, **({"fairness": "none"} if kind == "search, none" else {})}
             )
 
-    paths = {"embeddings": "/v1/embeddings", "search, none": "/v1/search", "search, own-first": "/v1/search"}
+    paths = {"embeddings": "/v1/embeddings", "search, none": "/v1/search", "search, query-language-first": "/v1/search"}
     result = result_path(__file__)
     whole: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {}
 
@@ -159,7 +159,7 @@ def main() -> None:
         found = asyncio.run(
             load_on(
                 server.base,
-                paths["search, own-first"],
+                paths["search, query-language-first"],
                 bodies("search"),
                 8,
                 min(30, end - time.perf_counter()),

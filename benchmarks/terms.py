@@ -3,7 +3,7 @@ under a tenth of its step.
 
     python -m benchmarks.terms
 
-Gradients of hybrid batches of MLQA (e5-small, batch 32, bf16, no optimiser) with each term beside the plain loss, in turns
+Gradients of hybrid batches of MLQA (e5-small, batch 32, bf16, no optimizer) with each term beside the plain loss, in turns
 in one process; teachers are the model itself, encoded anew in every step. Hard negatives are random passages here: what
 they cost does not depend on what they say. `adapt` takes 32 pairs of SIB-200's sentences, which are shorter.
 """
@@ -31,9 +31,9 @@ from mixling.training import objective as objectives
 from mixling.training.objective import Objective
 from mixling.training.pairs import PairTexts
 from mixling.training.prepare import prepare
-from mixling.training.reading import load_config
+from mixling.training.load_config import load_config
 from mixling.training.step import backward, tokenize_batch
-from mixling.training.word_table import zero_grad, sparse_embedding_gradient
+from mixling.training.embedding_gradient import zero_grad, sparse_embedding_gradient
 
 NAMES = ("none", "bitext", "jsd", "lakda", "clear", "optical", "distil-vectors", "distil-cosine", "distil-scores", "margin-mse")  # fmt: skip
 
@@ -49,7 +49,7 @@ def with_negatives(corpus: Corpus, each: int = 5) -> Corpus:
 
 
 def adapting(retriever: Retriever) -> dict[str, Callable[[int], torch.Tensor]]:
-    """The losses of `mixling adapt` as functions of a step."""
+    """The losses of `mixling adapt-language` as functions of a step."""
     rows = adapt.pairs(load("sib-200", "train", languages=["en", "sw"]), ["sw"], {}, "en")
     words = np.array(
         sorted({t for ids in retriever.tokenize([x for p in rows for x in (p.text, p.other)]) for t in ids})

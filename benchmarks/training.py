@@ -63,7 +63,7 @@ def theirs(bf16: bool, dropout: bool, memory: bool, turns: Turns) -> None:
     from mixling.machine import keep_memory
     from mixling.models.retriever import Retriever
     from mixling.training.prepare import prepare
-    from mixling.training.reading import load_config
+    from mixling.training.load_config import load_config
 
     if memory:
         keep_memory()

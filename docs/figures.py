@@ -72,8 +72,8 @@ def instrument() -> list[dict]:
             "model": r["model"],
             "own language": between(r, "monolingual"),
             "across": between(r, "cross-lingual"),
-            "pool": between(r, "pool"),
-            "pool R@10": f"{r['pool']['R@10']:.3f}",
+            "multilingual": between(r, "multilingual"),
+            "pool R@10": f"{r['multilingual']['R@10']:.3f}",
         }
         for r in measured("studies/instrument.json")["rows"]
         if r["model"] in ("e5-small", "bm25")
@@ -98,7 +98,7 @@ def bias() -> list[dict]:
 
 
 def levels() -> list[dict]:
-    """SIB-200's pool by how much text of a language encoders have seen, with the tokeniser's figures."""
+    """SIB-200's pool by how much text of a language encoders have seen, with the tokenizer's figures."""
     row = next(
         r for r in measured("studies/instrument.json")["rows"] if (r["task"], r["model"]) == ("sib-200", "e5-small")
     )
@@ -117,7 +117,7 @@ def levels() -> list[dict]:
                 "text in CC-100": band,
                 "script": "" if seen is None else "seen" if seen else "not seen",
                 "languages": len(mine),
-                "pool mAP": mean([pool[c] for c in mine]),
+                "multilingual mAP": mean([pool[c] for c in mine]),
                 "worst": f"{min(pool[c] for c in mine):.3f}",
                 "best": f"{max(pool[c] for c in mine):.3f}",
             }
@@ -140,7 +140,7 @@ def maps(part: str, task: str, *more: str) -> list[dict]:
             continue
         t = r["tasks"][task]
         row = {"map": r["map"]}
-        for name, key in (("own", "monolingual"), ("cross", "cross-lingual"), ("pool", "pool")):
+        for name, key in (("own", "monolingual"), ("cross", "cross-lingual"), ("multilingual", "multilingual")):
             row[name] = f"{t[key]:.4f}"
         row["distance"], row["LPR"] = f"{t['rank_distance']:.0f}", f"{t['LPR']:.2f}"
         row["intrusion@10"] = f"{t['intrusion@10']:.3f}"
@@ -171,7 +171,7 @@ def unseen() -> list[dict]:
         {
             "map": key[1] + (", the eleven" if key[0] == "methods" and key[1] != "none" else ""),
             "own": f"{rows[key]['tasks']['xquad-r']['monolingual']:.4f}",
-            "pool": f"{rows[key]['tasks']['xquad-r']['pool']:.4f}",
+            "multilingual": f"{rows[key]['tasks']['xquad-r']['multilingual']:.4f}",
             "distance": f"{rows[key]['tasks']['xquad-r']['rank_distance']:.0f}",
             "pool, the seven": mean(rows[key], seven),
             "pool, the four": mean(rows[key], rest),
@@ -184,7 +184,7 @@ def noise() -> list[dict]:
     """mAP of XQuAD-R's questions with noise: score and share of the clean one."""
     rows = []
     for kind, settings in measured("studies/noise.json")["noise"]["xquad-r"].items():
-        for rate in settings["pool"]["scores"]:
+        for rate in settings["multilingual"]["scores"]:
             row = {"noise": kind, "rate": f"{float(rate):.0%}"}
             for setting, v in settings.items():
                 row[setting] = f"{v['scores'][rate]:.3f} ({v['ratio'][rate]:.0%})"
@@ -255,8 +255,8 @@ def fairness() -> list[dict[str, str]]:
     return [
         {
             "model": model,
-            "`--fairness`": mode,
-            "pool mAP": f"{row['pool mAP']:.4f}",
+            "`--order`": mode,
+            "multilingual mAP": f"{row['pool mAP']:.4f}",
             "exact scores: pool mAP": f"{found['exact'][mode]['pool mAP']:.4f}",
             "rank distance": f"{row['rank distance']:.0f}",
             "exact scores: distance": f"{found['exact'][mode]['rank distance']:.0f}",
@@ -288,7 +288,7 @@ def tables() -> dict[str, dict[str, str]]:
                         "languages": len(s.languages) if len(s.languages) > 1 else s.languages[0],
                         "what": s.description,
                         "cite": s.citation,
-                        "licence": s.license,
+                        "license": s.license,
                     }
                     for s in SOURCES.values()
                 ]

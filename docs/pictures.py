@@ -101,7 +101,7 @@ def settings() -> str:
         (
             ("monolingual", "sw", ["sw"] * 4),
             ("cross-lingual", "sw", ["de"] * 4),
-            ("pool", "sw", ["sw", "de", "ar", "zh", "sw", "de", "ar", "zh"]),
+            ("multilingual", "sw", ["sw", "de", "ar", "zh", "sw", "de", "ar", "zh"]),
         )
     ):
         left = 20 + 190 * n + (20 if n == 2 else 0)

@@ -70,12 +70,12 @@ def curve(task: str) -> dict[str, Any]:
     rows = trials.found("located")["rows"]
     untrained = next(r for r in rows if r["trial"] == "untrained")[task]
     rows = [r for r in rows if r["share"] == 0.4 and not r.get("after")]
-    below = [f"{r[task]['pool']:.3f}" for r in rows if "anchored" in r["trial"]]
+    below = [f"{r[task]['multilingual']:.3f}" for r in rows if "anchored" in r["trial"]]
     rows = [r for r in rows if "anchored" not in r["trial"]]
     maps = [r for r in trials.found("balanced")["rows"] if r["trial"] == "untrained, map" and not r["after"]]
     rows = [r for r in maps if task in r] + rows
     names = [r["trial"].replace("untrained, map", "the map alone") for r in rows]
-    points = [(n, r[task]["monolingual"], r[task]["pool"]) for n, r in zip(names, rows, strict=True)]
+    points = [(n, r[task]["monolingual"], r[task]["multilingual"]) for n, r in zip(names, rows, strict=True)]
     ways = (
         ("{} steps, lr 5e-5", "200", "400", "800"),
         ("x-y, {} steps, lr 5e-5", "200", "800"),
@@ -85,8 +85,8 @@ def curve(task: str) -> dict[str, Any]:
     longer = [[names.index("both, 2 negatives, " + way.format(n)) for n in steps] for way, *steps in ways]
     return {
         "svg": scatter(points, f"pool against own language on {task}", untrained["monolingual"], longer),
-        "key": [{"name": n, "own": f"{o:.4f}", "pool": f"{p:.4f}"} for n, o, p in points],
-        "untrained": f"{untrained['pool']:.3f}",
+        "key": [{"name": n, "own": f"{o:.4f}", "multilingual": f"{p:.4f}"} for n, o, p in points],
+        "untrained": f"{untrained['multilingual']:.3f}",
         "below": ", ".join(below),
     }
 
@@ -104,7 +104,7 @@ def tests() -> dict[str, Any]:
         if run["variant"] == "recipe":
             mine = run["tasks"]["xquad-r"]
             points.append(("--recipe balanced", {s: mine[s]["mAP"] for s in trials.SETTINGS.values()}))
-    shown = [(n, p["monolingual"], p["pool"]) for n, p in points]
+    shown = [(n, p["monolingual"], p["multilingual"]) for n, p in points]
     return {
         "svg": scatter(shown, "pool against own language on XQuAD-R", maps["none"]["monolingual"]),
         "key": [
@@ -123,7 +123,7 @@ def low_resource() -> dict[str, Any]:
         "robustness": trials.robustness(),
         "bars": bars([runs[n] for n in SHOWN], list(SHOWN), "mAP", 1.0),
         "names": SHOWN,
-        "languages": ", ".join(f"{c} {language_name(c)}" for c in runs[SHOWN[0]]["pool"]["by_language"]),
+        "languages": ", ".join(f"{c} {language_name(c)}" for c in runs[SHOWN[0]]["multilingual"]["by_language"]),
     }
 
 

@@ -7,11 +7,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-from mixling.reports.words import same_language_share
+from mixling.reports.narrative import same_language_share
 
 ROOT = Path(__file__).parent.parent
 Table = list[dict[str, Any]]
-SETTINGS = {"own": "monolingual", "cross": "cross-lingual", "pool": "pool"}
+SETTINGS = {"own": "monolingual", "cross": "cross-lingual", "multilingual": "multilingual"}
 RECIPE = {
     "none": "untrained",
     "map": "the map that ships (39 languages)",
@@ -45,10 +45,10 @@ def against(name: str, task: str) -> Table:
                     "variant": line["variant"],
                     "own": score(line, "monolingual.mAP"),
                     "cross": score(line, "cross-lingual.mAP"),
-                    "pool": score(line, "pool.mAP"),
-                    "distance": score(line, "pool.rank_distance", 0),
+                    "multilingual": score(line, "multilingual.mAP"),
+                    "distance": score(line, "multilingual.rank_distance", 0),
                     "own, change": change(mine.get("monolingual.mAP")),
-                    "pool, change": change(mine.get("pool.mAP")),
+                    "pool, change": change(mine.get("multilingual.mAP")),
                 }
             )
     return shortened(rows)
@@ -72,13 +72,13 @@ def optical() -> Table:
         for run in study["runs"]:
             mine = run["tasks"][task]
             tested = study["tested"][task].get(run["variant"], {})
-            low, high = mine["intervals"]["pool"]
+            low, high = mine["intervals"]["multilingual"]
             rows.append(
                 {
                     "task": task.partition(":")[0],
                     "trained with": run["variant"],
-                    "pool mAP": f"{mine['pool']['mAP']:.4f} [{low:.4f}, {high:.4f}]",
-                    "change": change(tested.get("pool.mAP")),
+                    "multilingual mAP": f"{mine['multilingual']['mAP']:.4f} [{low:.4f}, {high:.4f}]",
+                    "change": change(tested.get("multilingual.mAP")),
                     "cross": f"{mine['cross-lingual']['mAP']:.4f}",
                 }
             )
@@ -93,8 +93,8 @@ def forms() -> Table:
             "asks": r["asks"],
             "to English: mAP": f"{r['to English']['mAP']:.4f}",
             "to English, change": change(r["to English"] if "p" in r["to English"] else None),
-            "pool mAP": f"{r['pool']['mAP']:.4f}",
-            "pool, change": change(r["pool"] if "p" in r["pool"] else None),
+            "multilingual mAP": f"{r['multilingual']['mAP']:.4f}",
+            "pool, change": change(r["multilingual"] if "p" in r["multilingual"] else None),
         }
         for r in found("late")["rows"]
     ]
@@ -105,7 +105,7 @@ def by_language() -> Table:
     runs, rows = found("optical")["runs"], []
     for task in runs[0]["tasks"]:
         for run in runs:
-            pool = run["tasks"][task]["pool"]["by_language"]
+            pool = run["tasks"][task]["multilingual"]["by_language"]
             rows.append(
                 {"task": task.partition(":")[0], "trained with": run["variant"],
                  "pool mAP by question language": ", ".join(f"{x} {v['mAP']:.3f}" for x, v in sorted(pool.items()))}
@@ -149,7 +149,7 @@ def located() -> Table:
 
 def three(row: dict[str, float]) -> str:
     """Own, across, pool."""
-    return " / ".join(f"{row[s]:.4f}" for s in ("monolingual", "cross-lingual", "pool"))
+    return " / ".join(f"{row[s]:.4f}" for s in ("monolingual", "cross-lingual", "multilingual"))
 
 
 def recipe() -> Table:
@@ -164,10 +164,10 @@ def recipe() -> Table:
                     "task": task,
                     "model": RECIPE[run["variant"]],
                     **{k: f"{mine[s]['mAP']:.4f}" if s in mine else "" for k, s in SETTINGS.items()},
-                    "distance": "" if math.isnan(distance := mine["pool"]["rank_distance"]) else f"{distance:.0f}",
-                    "nDCG@20": f"{mine['pool']['nDCG@20']:.4f}",
+                    "distance": "" if math.isnan(distance := mine["multilingual"]["rank_distance"]) else f"{distance:.0f}",
+                    "nDCG@20": f"{mine['multilingual']['nDCG@20']:.4f}",
                     "own, change": change(moved.get("monolingual.mAP")),
-                    "pool, change": change(moved.get("pool.mAP")),
+                    "pool, change": change(moved.get("multilingual.mAP")),
                 }
             )
     return rows
@@ -196,14 +196,14 @@ def rivals(task: str = "xquad-r") -> Table:
         row = {
             "variant": name,
             **{k: f"{sentences[s]['mAP']:.4f}" for k, s in SETTINGS.items()},
-            "distance": f"{sentences['pool']['rank_distance']:.0f}",
+            "distance": f"{sentences['multilingual']['rank_distance']:.0f}",
             "own share of ten": f"{same_language_share(sentences)[0]:.0%}",
             "own, change": change(moved[task].get("monolingual.mAP")),
-            "pool, change": change(moved[task].get("pool.mAP")),
+            "pool, change": change(moved[task].get("multilingual.mAP")),
         }
         if task == "xquad-r":
-            row["paragraphs: nDCG@20"] = f"{run['tasks']['xquad-paragraphs']['pool']['nDCG@20']:.4f}"
-            row["paragraphs: pool, change"] = change(moved["xquad-paragraphs"].get("pool.mAP"))
+            row["paragraphs: nDCG@20"] = f"{run['tasks']['xquad-paragraphs']['multilingual']['nDCG@20']:.4f}"
+            row["paragraphs: pool, change"] = change(moved["xquad-paragraphs"].get("multilingual.mAP"))
         rows.append(row)
     return rows
 
@@ -232,7 +232,7 @@ def contrasts(study: str = "robustness", bands: bool = False) -> Table:
         for c in cells:
             if (c["band"] == "all") == bands:
                 continue
-            row[where(c["task"], c["setting"]) + (f", {BANDS[c['band']]}" if bands else "")] = change(c, 3)
+            row[where(c["task"], c["scenario"]) + (f", {BANDS[c['band']]}" if bands else "")] = change(c, 3)
         rows.append(row)
     return shortened(rows)
 
@@ -245,7 +245,7 @@ def short(task: str) -> str:
 def where(task: str, setting: str) -> str:
     """A column: task, setting and, if there is, the kind of noise."""
     clean, _, noise = task.partition("~")
-    parts = (short(clean), "own" if setting == "monolingual" else "pool", noise.partition(":")[0])
+    parts = (short(clean), "own" if setting == "monolingual" else "multilingual", noise.partition(":")[0])
     return ", ".join(p for p in parts if p)
 
 
@@ -255,7 +255,7 @@ def robustness() -> Table:
     for name, each in found("robustness")["robustness"].items():
         row = {"variant": name}
         for r in each:
-            row[where(r["task"], r["setting"])] = f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
+            row[where(r["task"], r["scenario"])] = f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
         rows.append(row)
     return rows
 
@@ -265,7 +265,7 @@ def noisy() -> Table:
     rows: dict[str, dict[str, str]] = {}
     for r in found("noisy")["rows"]:
         row = rows.setdefault(r["model"], {"variant": r["model"]})
-        row[where(f"{r['task']}~{r['noise']}", r["setting"])] = f"{r['noisy']:.3f}: {r['ratio']:.0%} [{r['low']:.0%}, {r['high']:.0%}]"
+        row[where(f"{r['task']}~{r['noise']}", r["scenario"])] = f"{r['noisy']:.3f}: {r['ratio']:.0%} [{r['low']:.0%}, {r['high']:.0%}]"
     return list(rows.values())
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mixling.corpora.files import write_text
 from mixling.debiasing.debias import debias
-from mixling.debiasing.maps import AffineTransform
+from mixling.debiasing.transforms import AffineTransform
 from mixling.evaluation.baselines import unit_vectors
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import rank_task, score_task
@@ -59,8 +59,8 @@ def figures(retriever: Retriever, tasks: list[Task], keep: Path, found: AffineTr
             queries, candidates = found.transform(queries), found.transform(candidates)
         entry, _, _ = score_task(one, rank_task(one, DotScorer(queries, candidates), 100))
         row[one.name.partition("@")[0]] = {
-            **{s: entry[s]["mAP"] for s in ("monolingual", "cross-lingual", "pool") if s in entry},
-            **({"rank distance": entry["bias"]["rank_distance"]} if "bias" in entry and "pool" in entry else {}),
+            **{s: entry[s]["mAP"] for s in ("monolingual", "cross-lingual", "multilingual") if s in entry},
+            **({"rank distance": entry["bias"]["rank_distance"]} if "bias" in entry and "multilingual" in entry else {}),
         }
     return row
 
@@ -82,8 +82,8 @@ def line(row: dict) -> str:
     held, sib = row["mlqa-held-out"], row["sib-200:dev"]
     return (
         f"{row['trial']:32} {row['share']:.1f} {row['after']:5} held-out {held['monolingual']:.4f} {held['cross-lingual']:.4f} "
-        f"{held['pool']:.4f} {held['rank distance']:.1f}  ar {row['arcd-sentences']['monolingual']:.4f}  "
-        f"SIB {sib['pool']:.4f}"
+        f"{held['multilingual']:.4f} {held['rank distance']:.1f}  ar {row['arcd-sentences']['monolingual']:.4f}  "
+        f"SIB {sib['multilingual']:.4f}"
     )
 
 

@@ -20,8 +20,8 @@ from mixling.corpora.files import write_text
 from mixling.corpora.resources import resource_level
 from mixling.debiasing.debias import fit_transform, read_source
 from mixling.debiasing.files import debias_vectors
-from mixling.debiasing.maps import AffineTransform
-from mixling.debiasing.stock import EmbeddedCorpus, embed_corpus
+from mixling.debiasing.transforms import AffineTransform
+from mixling.debiasing.embedded_corpus import EmbeddedCorpus, embed_corpus
 from mixling.encoding.vectors import encode_cached
 from mixling.evaluation.baselines import unit_vectors
 from mixling.evaluation.benchmarks import load_task
@@ -79,13 +79,13 @@ class Bench:
             queries = found.apply(queries, asked, "query")
             candidates = found.apply(candidates, answered, "passage")
         entry, _, _ = score_task(one, rank_task(one, DotScorer(queries, candidates), 100))
-        settings = ("monolingual", "cross-lingual", "pool")
+        settings = ("monolingual", "cross-lingual", "multilingual")
         row = {s: entry[s]["mAP"] for s in settings if s in entry}
-        row["nDCG@20"] = entry["pool"]["nDCG@20"]
+        row["nDCG@20"] = entry["multilingual"]["nDCG@20"]
         for measure in ("rank_distance", "TLR@20", "intrusion@10", "LPR"):
             row[measure] = entry["bias"][measure]
         row["intervals"] = {s: entry["intervals"][s]["mAP"] for s in settings if s in entry}
-        row["pool by language"] = {k: v["mAP"] for k, v in entry["pool"]["by_language"].items()}
+        row["pool by language"] = {k: v["mAP"] for k, v in entry["multilingual"]["by_language"].items()}
         return row
 
 
@@ -105,8 +105,8 @@ def maps(bench: Bench) -> dict:
             TESTS,
         )
     for name, method, settings in (
-        ("centring", "centring", {}),
-        ("centring, mean put back", "centring", {"keep_mean": True}),
+        ("centering", "centering", {}),
+        ("centering, mean put back", "centering", {"keep_mean": True}),
         ("LIR, rank 1", "lir", {}),
         ("LEACE", "leace", {}),
         ("LSAR, rank 10", "lsar", {}),

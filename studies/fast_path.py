@@ -20,7 +20,7 @@ from mixling.models.retriever import Retriever
 from mixling.training.train import train
 
 HERE = Path(__file__).parent
-SETTINGS = ("monolingual", "cross-lingual", "pool")
+SETTINGS = ("monolingual", "cross-lingual", "multilingual")
 
 
 def main() -> None:

@@ -41,18 +41,18 @@ def row(result: EvaluationResult, task: str, model: str) -> dict:
         "task": task,
         "model": model,
         "precision": result.summary["precision"],
-        **{k: entry[k] for k in ("queries", "candidates", "skipped", "data")},
+        **{k: entry[k] for k in ("queries", "passages", "skipped", "data")},
         "languages": len(entry["languages"]),
         "intervals": entry["intervals"],
         "gaps": entry["gaps"],
     }
-    for setting in ("monolingual", "cross-lingual", "pool"):
+    for setting in ("monolingual", "cross-lingual", "multilingual"):
         if setting in entry:
             found[setting] = {k: entry[setting][k] for k in ("mAP", *KEPT) if k in entry[setting]}
     if "bias" in entry:
         found["bias"] = {k: entry["bias"][k] for k in ALL if k in entry["bias"]}
-    if "pool" in entry:
-        found["pool by language"] = {k: v["mAP"] for k, v in entry["pool"]["by_language"].items()}
+    if "multilingual" in entry:
+        found["pool by language"] = {k: v["mAP"] for k, v in entry["multilingual"]["by_language"].items()}
     if task == "sib-200" and "coverage" in entry:
         found["coverage"] = {
             code: {k: round(v[k], 4) for k in ("fertility", "characters_per_piece", "unknown")}

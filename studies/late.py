@@ -52,7 +52,7 @@ def row(form: str, name: str, task: str, result: EvaluationResult, before: Evalu
     in the same form."""
     found: dict[str, Any] = {"task": task, "form": form, "asks": name}
     scores = [None if r is None else task_rows(r.scores, task) for r in (before, result)]
-    for what, setting, keep in (("to English", "cross-lingual", "en"), ("pool", "pool", "")):
+    for what, setting, keep in (("to English", "cross-lingual", "en"), ("multilingual", "multilingual", "")):
         first, second = (
             None if s is None else s.filter(pc.equal(pc.cast(s["passage_language"], pa.string()), keep))
             for s in scores

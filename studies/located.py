@@ -1,6 +1,6 @@
 """The search for a balanced recipe on questions and sentences, on development data alone: `python -m studies.located`.
 
-MLQA's answers are located first (`mixling locate`), with e5-small as it is: the training part to train on, the held-out part as
+MLQA's answers are located first (`mixling locate-answers`), with e5-small as it is: the training part to train on, the held-out part as
 a development task of sentences in one pool. Its right answers are what the untrained model finds within a language,
 so the own language there is the untrained model's by construction; what it can tell is who finds the same sentence across
 languages and in the pool. Own language: `mlqa-held-out` (paragraphs) and `arcd-sentences` (answers that people marked).
@@ -21,14 +21,14 @@ from studies.balanced import ELEVEN, figures
 from mixling.corpora.catalogue import load
 from mixling.corpora.files import write_text
 from mixling.debiasing.debias import debias
-from mixling.debiasing.maps import AffineTransform
+from mixling.debiasing.transforms import AffineTransform
 from mixling.encoding.vectors import normalize_for_similarity, encode_cached
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.tasks import Task
 from mixling.machine import machine, versions
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
-from mixling.preparation.locate import KEEP, MARGIN, best_sentence, cut_sentences, sentence_at, locate_answers
+from mixling.preparation.locate_answers import KEEP, MARGIN, best_sentence, cut_sentences, sentence_at, locate_answers
 from mixling.studies.study import override
 from mixling.training.average import average, average_with
 from mixling.training.train import train
@@ -177,9 +177,9 @@ def line(row: dict) -> str:
     """A row for the terminal."""
     held, sentences = row["mlqa-held-out"], row[SENTENCES]
     return (
-        f"{row['trial']:32} {row['share']:.1f} {row.get('after', ''):4} held-out {held['monolingual']:.4f} {held['cross-lingual']:.4f} {held['pool']:.4f} "
+        f"{row['trial']:32} {row['share']:.1f} {row.get('after', ''):4} held-out {held['monolingual']:.4f} {held['cross-lingual']:.4f} {held['multilingual']:.4f} "
         f"{held['rank distance']:.1f}  sentences {sentences['monolingual']:.4f} {sentences['cross-lingual']:.4f} "
-        f"{sentences['pool']:.4f} {sentences['rank distance']:.1f}  ar {row['arcd-sentences']['monolingual']:.4f}"
+        f"{sentences['multilingual']:.4f} {sentences['rank distance']:.1f}  ar {row['arcd-sentences']['monolingual']:.4f}"
     )
 
 

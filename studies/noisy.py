@@ -71,7 +71,7 @@ def main() -> None:
                     mine = kept(result, task, other, setting)
                     if mine is not None:
                         by = result.summary["tasks"][other][setting]["by_language"]
-                        rows.append({"model": name, "task": task, "noise": other.partition("~")[2], "setting": setting, **mine,
+                        rows.append({"model": name, "task": task, "noise": other.partition("~")[2], "scenario": setting, **mine,
                                      "by language": {x: v["mAP"] for x, v in by.items()}})  # fmt: skip
     every = [n for names in noisy.values() for n in names]
     content = {

@@ -53,7 +53,7 @@ def main() -> None:
     plain = {
         "monolingual": float(means.diagonal().mean()),
         "cross-lingual": float(means[~np.eye(n, dtype=bool)].mean()),
-        "pool": float(np.mean([np.mean(x) for x in pool])),
+        "multilingual": float(np.mean([np.mean(x) for x in pool])),
     }
     study = json.loads((HERE / "recipe.json").read_text())
     run = next(r for r in study["runs"] if r["variant"] == "map")["tasks"]["xquad-r"]

@@ -19,9 +19,9 @@ from mixling.evaluation.coverage import count_subwords
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.rows import task_rows, task_comparison
 from mixling.models.retriever import Retriever
-from mixling.preparation.mine import mine_negatives
+from mixling.preparation.mine_negatives import mine_negatives
 from mixling.reports.evaluate import evaluate
-from mixling.training.adapt import adapt_language
+from mixling.training.adapt_language import adapt_language
 
 MODEL, RUNS = "intfloat/multilingual-e5-small", Path("runs")
 TASK = "sib-200:test@en,am,km,ar,th"
@@ -71,7 +71,7 @@ def main() -> None:
         "task": TASK,
         "rows": rows,
         "first ten": {
-            way: {x: r.summary["tasks"][TASK]["pool"]["top10_share"][x] for x in LANGUAGES}
+            way: {x: r.summary["tasks"][TASK]["multilingual"]["top10_share"][x] for x in LANGUAGES}
             for way, r in measured.items()
         },
         "machine": measured["before"].summary["machine"],
@@ -93,16 +93,16 @@ def _fertility(retriever: Retriever, texts: dict[str, list[str]]) -> dict[str, f
 
 def _scores(result: EvaluationResult, before: EvaluationResult | None) -> dict[str, Any]:
     """mAP of each question language in the pool, its difference to before, interval and p."""
-    pool = result.summary["tasks"][TASK]["pool"]
+    pool = result.summary["tasks"][TASK]["multilingual"]
     found: dict[str, Any] = {
-        x: {"pool mAP": pool["by_language"][x]["mAP"]} for x in (*LANGUAGES, "en", "ar", "th")
+        x: {"multilingual mAP": pool["by_language"][x]["mAP"]} for x in (*LANGUAGES, "en", "ar", "th")
     }
     if before is not None:
         first, second = ([task_rows(r.scores, TASK)] for r in (before, result))
         for name, row in task_comparison(first, second, True).items():
             c, p = row["mAP"]
             setting, _, language = name.partition(" ")
-            if setting == "pool":
+            if setting == "multilingual":
                 found[language].update(difference=c.difference, low=c.low, high=c.high, p=p)
     return found
 

@@ -38,13 +38,13 @@ CONTRASTS = (
     (RECIPE_400, RECIPE_800), ("balanced recipe, 200 steps", RECIPE_400), (NONE, "sentence distillation"),
     ("sentence distillation", "hybrid"), (GERMAN, "mDPR's way, English (TyDi)"),
 )  # fmt: skip
-SETTINGS = ("monolingual", "pool")
+SETTINGS = ("monolingual", "multilingual")
 
 
 def cells(table: pa.Table) -> list[tuple[str, str, np.ndarray]]:
     """(setting, band of question languages, its rows): all of a setting, then each band if there are several."""
     setting, _, _ = labels(table)
-    asked = pc.cast(table["question_language"], pa.string()).to_pylist()
+    asked = pc.cast(table["query_language"], pa.string()).to_pylist()
     band = np.array([resource_level(x) for x in asked])
     found = []
     for name in SETTINGS:
@@ -67,7 +67,7 @@ def contrast(first: list[EvaluationResult], second: list[EvaluationResult], task
             a, b = (np.stack([column(t, "mAP")[kept] for t in side]) for side in (one, two))
             c = compare_scores(a, b, group[kept], cell[kept])
             rows.append(
-                {"task": name, "setting": setting, "band": band, "first": c.first, "second": c.second, "difference": c.difference,
+                {"task": name, "scenario": setting, "band": band, "first": c.first, "second": c.second, "difference": c.difference,
                  "low": c.low, "high": c.high, "p raw": c.p, "p seeds": c.p_seeds, "groups": c.groups}
             )  # fmt: skip
     for row, p in zip(rows, holm([r["p raw"] for r in rows]), strict=True):
@@ -96,7 +96,7 @@ def robustness(results: list[EvaluationResult], tasks: list[str]) -> list[dict[s
                 continue
             other = np.random.default_rng(0).permutation(inside[1])  # the two are of different questions
             low, high = np.quantile(outside[1] / other, (0.025, 0.975))
-            rows.append({"task": task, "setting": setting, "score": outside[0], "in domain": inside[0],
+            rows.append({"task": task, "scenario": setting, "score": outside[0], "in domain": inside[0],
                          "ratio": outside[0] / inside[0], "low": float(low), "high": float(high)})  # fmt: skip
     return rows
 
@@ -107,8 +107,8 @@ def gains(before: EvaluationResult, after: list[EvaluationResult]) -> dict[str, 
     for name, entry in before.summary["tasks"].items():
         if name == INSIDE:
             continue
-        for code, value in entry["pool"]["by_language"].items():
-            now = float(np.mean([r.summary["tasks"][name]["pool"]["by_language"][code]["mAP"] for r in after]))
+        for code, value in entry["multilingual"]["by_language"].items():
+            now = float(np.mean([r.summary["tasks"][name]["multilingual"]["by_language"][code]["mAP"] for r in after]))
             rows.append({"task": name, "language": code, "text in CC-100": resource_level(code), "before": value["mAP"], "after": now,
                          "gain": now - value["mAP"], "fertility": entry["coverage"][code]["fertility"]})  # fmt: skip
     mine = {t: [r for r in rows if r["task"] == t] for t in dict.fromkeys(r["task"] for r in rows)}

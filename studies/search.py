@@ -1,7 +1,7 @@
 """What each order of a search costs and gives, through the real index: `python -m studies.search [MODEL]`.
 
 XQuAD-R's sentences in eleven languages are the documents of a store, its questions are asked (60 groups in all languages,
-their own language given), every mode of `mixling search --fairness`, a thousand answers deep. Beside it the same orders of
+their own language given), every mode of `mixling search --order`, a thousand answers deep. Beside it the same orders of
 exact scores, computed by numpy over all candidates. mAP counts what is not among the thousand as not found; the rank
 distance puts it on place 1,001. Rows are kept in search.json, a model each.
 """
@@ -41,7 +41,7 @@ def scores(found: np.ndarray, right: np.ndarray, own: np.ndarray) -> dict[str, f
     ordered = np.sort(rank)
     precision = np.arange(1, len(rank) + 1) / ordered
     return {
-        "pool mAP": float(precision[ordered <= DEEP].sum() / len(rank)),
+        "multilingual mAP": float(precision[ordered <= DEEP].sum() / len(rank)),
         "rank distance": float(rank.max() - rank.min()),
         "first answer right": float(ordered[0] == 1),
         "LPR": float(rank[own].min() == ordered[0]),

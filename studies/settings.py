@@ -39,8 +39,8 @@ def row(retriever: Retriever, tasks: list[Task], settings: dict) -> dict:
     held = found["mlqa-held-out"]
     return {
         **settings,
-        **{s: held[s]["mAP"] for s in ("monolingual", "cross-lingual", "pool")},
-        "rank distance": held["pool"]["rank_distance"],
+        **{s: held[s]["mAP"] for s in ("monolingual", "cross-lingual", "multilingual")},
+        "rank distance": held["multilingual"]["rank_distance"],
         **{t: found[t]["monolingual"]["mAP"] for t in ("arcd-sentences", "jaquad-sentences")},
     }
 
@@ -54,7 +54,7 @@ def markdown(rows: list[dict]) -> str:
             f"{r['temperature']:g} | {r['lr']:g} | {r['share']:g}" if "temperature" in r else "zero-shot | | "
         )
         lines.append(
-            f"| {head} | {r['monolingual']:.4f} / {r['cross-lingual']:.4f} / {r['pool']:.4f} | "
+            f"| {head} | {r['monolingual']:.4f} / {r['cross-lingual']:.4f} / {r['multilingual']:.4f} | "
             f"{r['rank distance']:.1f} | {r['arcd-sentences']:.4f}, {r['jaquad-sentences']:.4f} |"
         )
     return "\n".join(lines)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.debiasing.debias import debias
-from mixling.debiasing.maps import AffineTransform
+from mixling.debiasing.transforms import AffineTransform
 from mixling.models.shipped import write_shipped
 from mixling.models.weights import DEFAULT
 

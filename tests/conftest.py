@@ -20,7 +20,7 @@ os.environ.setdefault(
 
 
 def tiny_tokenizer(kind: str = "unigram"):
-    """A small tokeniser learnt from the sample set: the same in every process, which a trained one is not, since its trainer
+    """A small tokenizer learnt from the sample set: the same in every process, which a trained one is not, since its trainer
     breaks ties by hash."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
@@ -94,7 +94,7 @@ def plain(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def chain(plain, tmp_path_factory) -> Path:
-    """A sentence-transformers folder: mean, normalised, with prompts."""
+    """A sentence-transformers folder: mean, normalized, with prompts."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 

@@ -36,8 +36,8 @@ QUESTION = "Wie alt ist die Brücke?"
 
 
 def test_a_server_is_as_a_store(remote, searcher, chain):
-    ours = searcher.search(QUESTION, 5, fairness="centred", mark=False)
-    theirs = remote.search(QUESTION, 5, fairness="centred")
+    ours = searcher.search(QUESTION, 5, fairness="centered", mark=False)
+    theirs = remote.search(QUESTION, 5, fairness="centered")
     assert [r["id"] for r in theirs] == [r["id"] for r in ours]
     texts = [f"text {i}" for i in range(40)]
     assert np.allclose(

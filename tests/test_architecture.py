@@ -40,7 +40,7 @@ def test_batches_need_no_torch():
     import sys
 
     code = (
-        "import sys, mixling.batches.schedule, mixling.batches.units, mixling; print('torch' in sys.modules)"
+        "import sys, mixling.batches.schedule, mixling.batches.translation_groups, mixling; print('torch' in sys.modules)"
     )
     assert (
         subprocess.run(

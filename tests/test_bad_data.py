@@ -11,8 +11,8 @@ import pytest
 
 from mixling.corpora.catalogue import SOURCES, load
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.texts import open_text_file
-from mixling.debiasing.stock import read_embedded
+from mixling.corpora.text_file import open_text_file
+from mixling.debiasing.embedded_corpus import read_embedded
 from mixling.errors import MixlingError, Skipped
 from mixling.evaluation.benchmarks import load_task
 from mixling.searching.documents import open_documents

@@ -7,7 +7,7 @@ import pytest
 from mixling.corpora import folder, sample
 from mixling.corpora.files import open_run_dir
 from mixling.errors import MixlingError
-from mixling.training.reading import migrate_config, load_config
+from mixling.training.load_config import migrate_config, load_config
 
 CONFIGS = {
     "no sources": ("[data]\n", ["data.sources", "must be given"]),

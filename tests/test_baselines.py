@@ -69,7 +69,7 @@ def test_baselines_by_name(chain, run, tmp_path):
     from mixling.evaluation.result import EvaluationResult
 
     names = ["bm25", "random", "oracle", "model", "model+bm25", "model+bm25-rrf"]
-    value = {n: EvaluationResult.load(tmp_path / n).value("sample", "pool") for n in names}
+    value = {n: EvaluationResult.load(tmp_path / n).value("sample", "multilingual") for n in names}
     assert value["oracle"] == 1 and value["random"] < 0.15 < value["bm25"]
     assert all(0 < value[n] < 1 for n in names[3:])
     report = (tmp_path / "report.html").read_text()
@@ -135,10 +135,10 @@ def test_a_lexicon_is_learnt_from_parallel_questions():
 
 
 def test_robustness_is_reported(chain):
-    result = evaluate(str(chain), ["sample"], noise=["typos", "romanise"])
+    result = evaluate(str(chain), ["sample"], noise=["typos", "romanize"])
     found = result.summary["noise"]["sample"]
-    pool = found["typos"]["pool"]
-    assert set(pool["scores"]) == {"0.05", "0.1", "0.2"} and set(found["romanise"]["pool"]["ratio"]) == {"1"}
+    pool = found["typos"]["multilingual"]
+    assert set(pool["scores"]) == {"0.05", "0.1", "0.2"} and set(found["romanize"]["multilingual"]["ratio"]) == {"1"}
     assert pool["ratio"]["0.2"] == pytest.approx(pool["scores"]["0.2"] / pool["clean"])
     assert pool["slope"] <= 0.05
     from mixling.reports.html import render_report

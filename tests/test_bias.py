@@ -53,12 +53,12 @@ HAND = {
     "LPR": 1,
     "same_language_preference": 1 - 1 / 3,
     "Lang-nDCG@10": (2 * D[0] + D[2] + D[5]) / (2 * D[0] + D[1] + D[2]),
-    "first_right_own": 1,
-    "first_right_other": 0,
-    "first_wrong_own": 0,
-    "first_wrong_other": 0,
-    "own_share@10_over_relevant": 2 / 6 - 1 / 3,
-    "own_share@10_over_pool": 2 / 6 - 2 / 6,
+    "first_right_same_language": 1,
+    "first_right_other_language": 0,
+    "first_wrong_same_language": 0,
+    "first_wrong_other_language": 0,
+    "same_language_share@10_over_relevant": 2 / 6 - 1 / 3,
+    "same_language_share@10_over_pool": 2 / 6 - 2 / 6,
     "exposure@10": 1 - np.abs(EXPOSED - 1 / 3).sum() / 2,
     "Max@R": 6,
     "Complete@20": 1,
@@ -69,9 +69,9 @@ ALONE = {
     "same_language_preference": np.nan,
     "intrusion@10": 1 / 3,
     "TLR@10": 1,
-    "first_wrong_own": 1,
-    "first_right_own": 0,
-    "own_share@10_over_relevant": 1 / 3,
+    "first_wrong_same_language": 1,
+    "first_right_same_language": 0,
+    "same_language_share@10_over_relevant": 1 / 3,
     "Max@R": 2,
     "exposure@10": 1 - (D[0] + abs(D[1] - D[:3].sum()) + D[2]) / D[:3].sum() / 2,
 }
@@ -156,7 +156,7 @@ def test_measures_stay_in_their_range_and_the_cases_add_up(seed):
         "LPR": (0, 1),
         "same_language_preference": (-1, 1),
         "Lang-nDCG@10": (0, 1),
-        "own_share@10_over_relevant": (-1, 1),
+        "same_language_share@10_over_relevant": (-1, 1),
         "exposure@10": (0, 1),
         "PEER@20": (0, 1),
     }.items():
@@ -177,9 +177,9 @@ def test_rank_correlation_of_translations():
 def test_gaps_leave_out_what_a_task_cannot_have():
     entry = {
         "monolingual": {"mAP": 0.8},
-        "pool": {"mAP": 0.3, "by_language": {"en": {"mAP": 0.4}, "de": {"mAP": 0.2}}},
+        "multilingual": {"mAP": 0.3, "by_language": {"en": {"mAP": 0.4}, "de": {"mAP": 0.2}}},
     }
     assert gaps(entry) == pytest.approx(
-        {"own_less_pool": 0.5, "best_less_worst_language": 0.2, "spread_of_languages": 0.1}
+        {"monolingual_less_multilingual": 0.5, "best_less_worst_language": 0.2, "spread_of_languages": 0.1}
     )
     assert gaps({"monolingual": {"mAP": 0.8}}) == {}

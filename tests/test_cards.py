@@ -6,7 +6,7 @@ from huggingface_hub import DatasetCard, ModelCard
 from mixling.corpora import folder, sample
 from mixling.debiasing.debias import debias
 from mixling.models import card
-from mixling.training.adapt import adapt_language
+from mixling.training.adapt_language import adapt_language
 from mixling.training.train import train
 
 

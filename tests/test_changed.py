@@ -14,11 +14,11 @@ from mixling.encoding.shards import encode
 from mixling.encoding.vectors import identity, encode_cached
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.preparation.locate import locate_answers
-from mixling.preparation.mine import mine_negatives
+from mixling.preparation.locate_answers import locate_answers
+from mixling.preparation.mine_negatives import mine_negatives
 from mixling.studies.study import study
 from mixling.training.inputs import inputs
-from mixling.training.reading import load_config
+from mixling.training.load_config import load_config
 
 
 def write_data(folder, word="crane", **changes):

@@ -117,7 +117,7 @@ def test_columns_of_a_data_set_are_mapped(tmp_path):
         columns={
             "question": "q",
             "passage": "a",
-            "question_language": "ql",
+            "query_language": "ql",
             "passage_language": "pl",
             "passage_group": "g",
         },

@@ -17,8 +17,8 @@ from mixling.debiasing.debias import METHODS, debias, fit_transform
 from mixling.debiasing.files import debias_vectors
 from mixling.debiasing.leace import erase
 from mixling.debiasing.lsar import default_rank, fit_lsar, language_variation
-from mixling.debiasing.maps import normalize
-from mixling.debiasing.stock import EmbeddedCorpus, all_vectors, first_groups, concatenate, language_means, read_embedded, parallel_subset
+from mixling.debiasing.transforms import normalize
+from mixling.debiasing.embedded_corpus import EmbeddedCorpus, all_vectors, first_groups, concatenate, language_means, read_embedded, parallel_subset
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 
@@ -56,7 +56,7 @@ def bias_of(stock, found):
     return float(np.mean(apart))
 
 
-@pytest.mark.parametrize("method", ["centring", "lir", "lsar", "leace"])
+@pytest.mark.parametrize("method", ["centering", "lir", "lsar", "leace"])
 def test_languages_come_together(method):
     stock = made()
     # LIR removes each language's first direction, which is its mean only where the mean is most of it
@@ -95,8 +95,8 @@ def test_lsar_is_a_projection_that_takes_the_span_of_the_means():
     found = fit_lsar(stock, rank=6)
     assert found.matrix @ found.matrix == pytest.approx(found.matrix, abs=1e-5)
     _, mean = language_means(stock)
-    centred = (mean - mean.mean(1, keepdims=True)).reshape(-1, SIZE)
-    assert centred @ found.matrix.T == pytest.approx(np.zeros_like(centred), abs=1e-5)
+    centered = (mean - mean.mean(1, keepdims=True)).reshape(-1, SIZE)
+    assert centered @ found.matrix.T == pytest.approx(np.zeros_like(centered), abs=1e-5)
 
 
 def test_the_default_rank_is_languages_less_one_at_most_a_twenty_fourth_of_the_size():
@@ -120,7 +120,7 @@ def test_shift_moves_documents_to_the_source_and_leaves_questions():
 
 def test_a_text_of_an_unknown_language_stays_as_it_is():
     stock = made(5)
-    found = fit_transform("centring", [stock])
+    found = fit_transform("centering", [stock])
     assert found.transform_raw(stock.passages[:3], ["fi"] * 3, "passage") == pytest.approx(stock.passages[:3])
 
 
@@ -239,7 +239,7 @@ def test_one_dense_layer_in_plain_sentence_transformers(method, chain, texts, ru
     assert not np.allclose(mine.encode(words, "query"), base, atol=1e-3)
 
 
-@pytest.mark.parametrize("method", ["centring", "lir", "shift"])
+@pytest.mark.parametrize("method", ["centering", "lir", "shift"])
 def test_maps_by_language_name_the_language_or_take_it(method, chain, texts):
     out = texts / "out"
     found = debias(str(chain), method, ["sib-200"], out)
@@ -272,7 +272,7 @@ def test_calibrated_scores_are_used_in_evaluation(chain, texts):
 
     debias(str(chain), "scores", ["sib-200"], texts / "out")
     before, after = (evaluate(str(m), ["sample"]) for m in (chain, texts / "out"))
-    share = [r.summary["tasks"]["sample"]["bias"]["own_share@10_over_pool"] for r in (before, after)]
+    share = [r.summary["tasks"]["sample"]["bias"]["same_language_share@10_over_pool"] for r in (before, after)]
     assert abs(share[1]) < abs(share[0])
     # on one language's passages alone a scale changes nothing
     assert after.value("sample", "monolingual") == pytest.approx(before.value("sample", "monolingual"))
@@ -311,7 +311,7 @@ def test_vectors_alone_are_enough(method, tmp_path, run):
         assert np.load(tmp_path / "y.npy") == pytest.approx(moved.passages, abs=1e-6)
 
 
-@pytest.mark.parametrize("method", ["lsar", "centring"])
+@pytest.mark.parametrize("method", ["lsar", "centering"])
 def test_a_map_that_is_there_moves_other_vectors(method, chain, texts, run):
     """Of a model's folder or of a folder of vectors: as the model encodes, or as the vectors were moved."""
     words, tongues = ["Das Wasser ist kalt.", "The water is cold."], ["de", "en"]
@@ -321,7 +321,7 @@ def test_a_map_that_is_there_moves_other_vectors(method, chain, texts, run):
     )
     (texts / "in").mkdir()
     columns = {"vector": list(base), "note": ["a", "b"]}
-    if method == "centring":
+    if method == "centering":
         columns |= {"language": ["deu_Latn", "english"], "role": ["passage"] * 2}  # as people write them
     pq.write_table(pa.table(columns), texts / "in" / "one.parquet")
     status, _, err = run("debias", "--vectors", texts / "in", "--map", texts / "model", "-o", texts / "out")
@@ -350,10 +350,10 @@ def test_maps_that_cannot_be_put_on_vectors(chain, texts, tmp_path, run):
         assert not (texts / "out").exists()
     status, _, err = run("debias", chain, "--map", "balanced", "-o", texts / "out")
     assert status == 2 and "--map is for --vectors" in err
-    debias(str(chain), "centring", ["sib-200"], texts / "centred")
+    debias(str(chain), "centering", ["sib-200"], texts / "centered")
     rows = {"vector": [[1.0] * 32], "language": ["en"], "role": ["document"]}
     pq.write_table(pa.table(rows), texts / "in" / "one.parquet")
-    status, _, err = run("debias", "--vectors", texts / "in", "--map", texts / "centred", "-o", texts / "out")
+    status, _, err = run("debias", "--vectors", texts / "in", "--map", texts / "centered", "-o", texts / "out")
     assert status == 2 and "found 'document', expected query or passage" in err
     (texts / "in" / "one.parquet").write_text("no table")
     status, _, err = run("debias", "--vectors", texts / "in", "-o", texts / "out")
@@ -371,7 +371,7 @@ def test_vectors_are_fitted_as_texts_are(tmp_path):
     "arguments, expected",
     [
         (["-m", "lasr"], "Did you mean 'lsar'"),
-        (["-m", "centring", "--rank", "3"], "no setting 'rank'"),
+        (["-m", "centering", "--rank", "3"], "no setting 'rank'"),
         (["-m", "lsar", "--fit", "nothing"], "unknown source 'nothing'"),
         (["-m", "lsar", "--languages", "fi"], "none of the languages fi"),
         (["-m", "shift", "--alpha", "9"], "from 0 to 2"),

@@ -42,7 +42,7 @@ def test_the_studys_table_is_its_json(figures):
 
 
 def test_readmes_configuration_is_one(tmp_path):
-    from mixling.training.reading import load_config
+    from mixling.training.load_config import load_config
 
     block = re.search(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
     assert load_config(tomllib.loads(block)).batches.strategy == "hybrid"

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import mixling
-from mixling.corpora.texts import open_text_file
+from mixling.corpora.text_file import open_text_file
 from mixling.encoding.shards import load_vectors, list_shards
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
@@ -157,7 +157,7 @@ def test_the_command_says_what_it_made(run, chain, tmp_path):
 
 def test_a_fitted_map_reads_what_was_encoded(chain, tmp_path):
     """`mixling debias` works on stored vectors: these are such."""
-    from mixling.debiasing.stock import read_embedded
+    from mixling.debiasing.embedded_corpus import read_embedded
 
     some = [{**r, "group": f"g{i // 2}"} for i, r in enumerate(rows(40))]
     path, both = write(tmp_path / "a.jsonl", some), tmp_path / "both"

@@ -37,24 +37,24 @@ def test_every_text_is_encoded_once(chain, monkeypatch):
 def test_summary_has_settings_languages_and_what_made_it(result):
     summary = json.loads((result[1] / "summary.json").read_text())
     entry = summary["tasks"]["sample"]
-    for setting in ("monolingual", "cross-lingual", "pool"):
+    for setting in ("monolingual", "cross-lingual", "multilingual"):
         for metric in ("mAP", "R@1", "R@10", "nDCG@10", "MRR@10"):
             assert 0 <= entry[setting][metric] <= 1
     assert len(entry["cross-lingual"]["by_language"]) == 56 and len(entry["monolingual"]["by_language"]) == 8
-    assert entry["pool"]["rank_distance"] > 0
-    assert sum(entry["pool"]["top10_share"]["sw"].values()) == pytest.approx(1)
-    assert entry["pool"]["fair_share"]["sw"]["zh"] == pytest.approx(1 / 8)
+    assert entry["multilingual"]["rank_distance"] > 0
+    assert sum(entry["multilingual"]["top10_share"]["sw"].values()) == pytest.approx(1)
+    assert entry["multilingual"]["fair_share"]["sw"]["zh"] == pytest.approx(1 / 8)
     assert summary["versions"]["torch"] and summary["machine"]["cores"] and len(entry["data"]) == 64
 
 
 def test_means_are_means_of_the_scores_per_query(result):
     table = pq.read_table(result[1] / "scores.parquet").to_pandas()
     entry = result[0].summary["tasks"]["sample"]
-    pool = table[table.setting == "pool"].groupby("question_language", observed=True)["mAP"].mean()
-    assert entry["pool"]["mAP"] == pytest.approx(pool.mean())
+    pool = table[table.setting == "multilingual"].groupby("query_language", observed=True)["mAP"].mean()
+    assert entry["multilingual"]["mAP"] == pytest.approx(pool.mean())
     cross = (
         table[table.setting == "cross-lingual"]
-        .groupby(["question_language", "passage_language"], observed=True)["mAP"]
+        .groupby(["query_language", "passage_language"], observed=True)["mAP"]
         .mean()
     )
     assert entry["cross-lingual"]["mAP"] == pytest.approx(cross.mean())
@@ -72,7 +72,7 @@ def test_trec_files_give_the_same_figures(result):
         qrel.setdefault(query, {})[document] = int(relevance)
     theirs = pytrec_eval.RelevanceEvaluator(qrel, {"map"}).evaluate(run)
     assert np.mean([v["map"] for v in theirs.values()]) == pytest.approx(
-        result[0].value("sample", "pool"), abs=1e-6
+        result[0].value("sample", "multilingual"), abs=1e-6
     )
 
 
@@ -93,7 +93,7 @@ def test_trec_files_keep_grades_and_give_the_same_ndcg(chain, tmp_path):
         run.setdefault(query, {})[document] = float(score)
     theirs = pytrec_eval.RelevanceEvaluator(qrel, {"ndcg_cut.10"}).evaluate(run)
     mean = np.mean([v["ndcg_cut_10"] for v in theirs.values()])
-    assert mean == pytest.approx(found.value("of/graded", "pool", "nDCG@10"), abs=1e-6)
+    assert mean == pytest.approx(found.value("of/graded", "multilingual", "nDCG@10"), abs=1e-6)
     assert found.summary["tasks"]["of/graded"]["data"] != one.fingerprint()
 
 
@@ -105,14 +105,14 @@ def test_a_result_comes_back(result):
 
 def test_a_folder_of_ones_own_is_a_task(chain, tmp_path):
     folder.write_folder(sample.read_sample("test"), tmp_path / "mine", split="test")
-    a = evaluate(str(chain), [str(tmp_path / "mine")]).value("mine", "pool")
-    assert a == pytest.approx(evaluate(str(chain), ["sample"]).value("sample", "pool"), abs=1e-6)
+    a = evaluate(str(chain), [str(tmp_path / "mine")]).value("mine", "multilingual")
+    assert a == pytest.approx(evaluate(str(chain), ["sample"]).value("sample", "multilingual"), abs=1e-6)
 
 
 def test_settings_that_the_data_cannot_have_are_left_out(chain):
     only = task_from_corpus(sample.read_sample("test").select(languages=["sw"]), name="one")
     entry = evaluate(str(chain), [only]).summary["tasks"]["one"]
-    assert "monolingual" in entry and "cross-lingual" not in entry and "pool" not in entry
+    assert "monolingual" in entry and "cross-lingual" not in entry and "multilingual" not in entry
 
 
 def test_tasks_with_and_without_a_pool_are_measured_together(chain, tmp_path):

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mixling.debiasing.maps import normalize
+from mixling.debiasing.transforms import normalize
 from mixling.models import shipped
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -62,6 +62,6 @@ def test_what_cannot_be_exported_is_said(chain, tmp_path):
     (tmp_path / "full" / "x").write_text("")
     with pytest.raises(MixlingError, match="exists already"):
         export_onnx(str(chain), tmp_path / "full")
-    debias(str(chain), "centring", ["sample"], tmp_path / "centred")
+    debias(str(chain), "centering", ["sample"], tmp_path / "centered")
     with pytest.raises(MixlingError, match="language"):
-        export_onnx(str(tmp_path / "centred"), tmp_path / "out")
+        export_onnx(str(tmp_path / "centered"), tmp_path / "out")

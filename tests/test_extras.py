@@ -37,7 +37,7 @@ def documents(place: Path) -> Path:
 
 
 WORK = {
-    "benchmarks": lambda m, p: command("evaluate", "bm25", "-t", "sample", "--noise", "romanise", "-o", "result"),
+    "benchmarks": lambda m, p: command("evaluate", "bm25", "-t", "sample", "--noise", "romanize", "-o", "result"),
     "language": lambda m, p: "from mixling.searching.languages import Identifier; print(Identifier(None)('Wo ist der Fluss?'))",
     "lora": lambda m, p: TRAIN.format(model=m, more=', "lora": {"rank": 2}', how=""),
     "trackers": lambda m, p: TRAIN.format(model=m, more="", how=', "trackers": ["tensorboard"]'),
@@ -79,7 +79,7 @@ def test_without_extras_it_measures_and_trains_and_says_what_a_verb_needs(chain,
     }  # fmt: skip
     code = f"""
 import mixling
-assert mixling.evaluate({str(chain)!r}, ["sample"]).value("sample", "pool") > 0
+assert mixling.evaluate({str(chain)!r}, ["sample"]).value("sample", "multilingual") > 0
 for extra, verb in {verbs!r}.items():
     try:
         exec(verb)

@@ -38,7 +38,7 @@ from mixling.serving.app import ServerConfig, application
 from mixling.serving.keys import read_keys
 from mixling.studies.study import read_study
 from mixling.training.prepare import prepare
-from mixling.training.reading import load_config
+from mixling.training.load_config import load_config
 
 SECONDS, GROWTH, ADDRESSES = 10, 1 << 30, 8 << 30
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect")
@@ -182,7 +182,7 @@ def auto_map(place, rng, canary):
 def foreign_module(place, rng, canary):
     code_file(place, canary)
     chain = json.loads((place / "modules.json").read_text())
-    kinds = ["stranger.M", "os.system", "builtins.exec", "mixling.models.language_map.LanguageMap", "mixling.errors.MixlingError",
+    kinds = ["stranger.M", "os.system", "builtins.exec", "mixling.models.language_transform.LanguageMap", "mixling.errors.MixlingError",
              "sentence_transformers.base.model.torch", "sentence_transformers.base.sampler.pickle", "..stranger.M"]  # fmt: skip
     chain[rng.randrange(len(chain))]["type"] = rng.choice(kinds)
     if rng.random() < 0.3:
@@ -469,7 +469,7 @@ def client(built):
 
 
 BODIES = (
-    ("/v1/search", {"question": "Which bridge?", "k": 3, "languages": ["en"], "way": "both", "fairness": "own-first",
+    ("/v1/search", {"question": "Which bridge?", "k": 3, "languages": ["en"], "way": "both", "fairness": "query-language-first",
                     "asked_in": "en", "quotas": {"en": 2}, "mark": True}),
     ("/v1/embeddings", {"input": ["one", "two"], "model": "m", "encoding_format": "base64", "input_type": "query",
                         "dimensions": 32, "user": "u"}),

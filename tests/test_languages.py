@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from mixling.batches.strategies import single
 from mixling.corpora import folder
 from mixling.corpora.languages import base, language_name, nearest, right_to_left, script, language_tag
-from mixling.debiasing.maps import LanguageTransform
+from mixling.debiasing.transforms import LanguageTransform
 from mixling.errors import MixlingError
 from mixling.models.identify import identified, identify_languages, unknown
-from mixling.models.language_map import LanguageTransformModule
+from mixling.models.language_transform import LanguageTransformModule
 from mixling.searching.index import index
 from mixling.searching.languages import wanted
 from mixling.searching.query import Searcher

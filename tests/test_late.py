@@ -71,7 +71,7 @@ def test_a_task_is_measured_by_maxsim(chain):
         [np.mean(np.array(first)[one.query_language == x] == 1) for x in np.unique(one.query_language)]
     )
     assert found["tasks"]["sample"]["bias"] and found["model"].startswith("late:")
-    top = found["tasks"]["sample"]["pool"]["R@1"]
+    top = found["tasks"]["sample"]["multilingual"]["R@1"]
     assert top == pytest.approx(share / np.bincount(one.relevant[:, 0]).mean(), abs=0.02)
 
 
@@ -80,9 +80,9 @@ def test_documents_of_another_model(chain, plain, tmp_path):
     one = load_task("sample")
     for name in (str(chain), f"late:{chain}"):
         alone, same = measure(name, [one]), measure(name, [one], passage_model=str(chain))
-        a, b = (r.summary["tasks"]["sample"]["pool"]["mAP"] for r in (alone, same))
+        a, b = (r.summary["tasks"]["sample"]["multilingual"]["mAP"] for r in (alone, same))
         assert a == b and "documents" in same.summary["model"]
         other = measure(name, [one], passage_model=Retriever(str(plain), pooling="cls"))
-        assert other.summary["tasks"]["sample"]["pool"]["mAP"] != a or name.startswith("late:")
+        assert other.summary["tasks"]["sample"]["multilingual"]["mAP"] != a or name.startswith("late:")
     with pytest.raises(MixlingError, match="encodes nothing"):
         measure("bm25", [one], passage_model=str(chain))

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from mixling.debiasing.debias import debias
 from mixling.debiasing.files import debias_vectors
-from mixling.debiasing.maps import AffineTransform
+from mixling.debiasing.transforms import AffineTransform
 from mixling.encoding.late import TokenIndex, token_vectors
 from mixling.encoding.shards import encode, load_vectors
 from mixling.encoding.vectors import normalize_for_similarity, encode_cached
 from mixling.errors import MixlingError, NotFinite, finite
 from mixling.evaluation.ranks import compute_ranks
 from mixling.models.retriever import Retriever
-from mixling.preparation.mine import mine_negatives
-from mixling.training.reading import load_config
+from mixling.preparation.mine_negatives import mine_negatives
+from mixling.training.load_config import load_config
 from mixling.training.train import train
 
 
@@ -131,7 +131,7 @@ def stored(folder, bad, value=np.nan, dtype=pa.float32()):
 def test_given_vectors_are_refused_by_file_and_row(tmp_path, value, dtype, found):
     folder = stored(tmp_path / "v", 5, value, dtype)
     with pytest.raises(NotFinite, match=rf"v\.parquet: the vector of row 6 holds {found} \(1 of 8"):
-        debias_vectors(folder, "centring", tmp_path / "out")
+        debias_vectors(folder, "centering", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -140,7 +140,7 @@ def test_given_vectors_of_zero_are_said(tmp_path, capsys):
     table = pq.read_table(folder / "v.parquet").to_pylist()
     table[3]["vector"] = [0.0] * 4
     pq.write_table(pa.Table.from_pylist(table), folder / "v.parquet")
-    debias_vectors(folder, "centring", tmp_path / "out")
+    debias_vectors(folder, "centering", tmp_path / "out")
     assert "1 vectors are zero, the first in row 4" in capsys.readouterr().err
     moved = pq.read_table(tmp_path / "out" / "vectors" / "v.parquet")["vector"].combine_chunks().flatten()
     assert np.isfinite(np.asarray(moved)).all()

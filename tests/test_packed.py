@@ -24,7 +24,7 @@ UNPACKABLE = {
 
 
 def encoder(folder, kind, **more):
-    """A random encoder of an architecture, with the tests' tokeniser."""
+    """A random encoder of an architecture, with the tests' tokenizer."""
     from tests.conftest import tiny_tokenizer
     from transformers import AutoConfig, AutoModel
 

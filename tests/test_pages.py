@@ -16,7 +16,7 @@ import pytest
 
 from mixling.corpora import folder, sample
 from mixling.studies.study import StudyConfig, variant_config
-from mixling.training.reading import validate_config, load_config
+from mixling.training.load_config import validate_config, load_config
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow

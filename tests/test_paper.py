@@ -169,7 +169,7 @@ def test_the_papers_study_end_to_end(nine, chain, tmp_path):
 
 def test_mdprs_study_end_to_end(chain, tmp_path, run):
     mined = tmp_path / "mined"
-    assert run("mine", "bm25", "sample", "--language", "en", "--out", mined, "--keep", "1")[0] == 0
+    assert run("mine-negatives", "bm25", "sample", "--language", "en", "--out", mined, "--keep", "1")[0] == 0
     data = {"titles": True, "sources": [{"name": "mined", "path": str(mined)}]}
     path = shortened("mdpr", chain, tmp_path, ["sample"], data=data)
     plan = tomllib.loads(path.read_text())

@@ -18,7 +18,7 @@ from mixling.corpora import folder, hub, squad, trec
 from mixling.corpora.catalogue import SOURCES, load
 from mixling.corpora.corpus import CorpusBuilder
 from mixling.corpora.tables import rows
-from mixling.corpora.texts import open_text_file
+from mixling.corpora.text_file import open_text_file
 from mixling.corpora.values import grade, missing, passage_text, value_text
 from mixling.encoding.shards import load_vectors as vectors_of
 from mixling.errors import BadRow, MixlingError, Skipped
@@ -286,7 +286,7 @@ def test_a_title_alone_is_the_text_everywhere(tmp_path, chain):
 def test_a_title_is_read_once_by_encode_index_and_evaluate(tmp_path, chain):
     where = own(tmp_path / "f")
     result = measure(str(chain), [str(where)])
-    assert result.summary["tasks"]["f"]["titles"] == {"form": "title, space, text", "candidates": 1}
+    assert result.summary["tasks"]["f"]["titles"] == {"form": "title, space, text", "passages": 1}
     mixling.encode(str(chain), where, tmp_path / "v", precision="fp32")
     manifest = json.loads((tmp_path / "v" / "manifest.json").read_text())
     assert manifest["titles"] == {"form": "title, space, text", "texts": 1}
@@ -401,7 +401,7 @@ def test_rows_to_encode_have_ids_that_differ_and_groups_of_one_type(tmp_path, ch
 def test_an_mteb_task_with_titles_alone_numbers_and_gaps():
     from types import SimpleNamespace
 
-    from mixling.evaluation.elsewhere import read_mteb
+    from mixling.evaluation.external_tasks import read_mteb
 
     data = {
         "corpus": [

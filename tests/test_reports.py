@@ -97,7 +97,7 @@ def test_a_comparison_in_every_form(suffix, moved, run):
         import csv
 
         rows = list(csv.DictReader(text.splitlines()))
-        tested = [r for r in rows if r["run"] == "weak" and r["setting"] == "pool" and r["measure"] == "mAP"]
+        tested = [r for r in rows if r["run"] == "weak" and r["scenario"] == "multilingual" and r["measure"] == "mAP"]
         assert len(tested) == 1 and int(tested[0]["groups"]) == 24
         assert float(tested[0]["p_holm"]) >= float(tested[0]["p"]) > 0
         assert float(tested[0]["low"]) <= float(tested[0]["difference"]) <= float(tested[0]["high"])
@@ -107,8 +107,8 @@ def test_a_comparison_in_every_form(suffix, moved, run):
 
 def test_marks_are_those_of_the_test(moved):
     runs = compare([moved / "a", moved / "moved"])
-    c, p = runs[1].tested["sample"]["pool"]["mAP"]
-    values = [r.results[0].value("sample", "pool") for r in runs]
+    c, p = runs[1].tested["sample"]["multilingual"]["mAP"]
+    values = [r.results[0].value("sample", "multilingual") for r in runs]
     assert c.difference == pytest.approx(values[1] - values[0]) and p >= c.p
     by_language = runs[1].by_language["sample"]
     assert {"pool sw", "monolingual zh"} <= set(by_language)
@@ -117,14 +117,14 @@ def test_marks_are_those_of_the_test(moved):
 def test_a_task_is_compared_whatever_else_was_measured_beside_it(moved, chain):
     evaluate(str(chain), ["sample:train", "sample"], moved / "two")
     runs = compare([moved / "a", moved / "two"])
-    assert runs[1].tested["sample"]["pool"]["mAP"][0].difference == pytest.approx(0, abs=1e-6)
+    assert runs[1].tested["sample"]["multilingual"]["mAP"][0].difference == pytest.approx(0, abs=1e-6)
 
 
 def test_seeds_are_put_together(moved, run):
     arguments = [f"one={moved / n}" for n in ("a", "b")] + [f"two={moved / 'moved'}"] * 2
     runs = compare(arguments)
     assert [(r.name, len(r.results)) for r in runs] == [("one", 2), ("two", 2)]
-    c, _ = runs[1].tested["sample"]["pool"]["mAP"]
+    c, _ = runs[1].tested["sample"]["multilingual"]["mAP"]
     assert c.p_seeds == pytest.approx(2 / 6)
     status, out, _ = run("compare", *arguments)
     assert (
@@ -151,7 +151,7 @@ def test_many_languages_are_a_map(folders):
     entry = result.summary["tasks"]["sample"]
     names = ["sw", "en", "zh", "am", "bem", "ckb", "ti", "my", "nqo", "taq-Tfng"] * 3
     entry["languages"] = [*entry["languages"], *names]
-    entry["pool"]["by_language"] = dict.fromkeys(dict.fromkeys(names), entry["pool"]["by_language"]["sw"])
+    entry["multilingual"]["by_language"] = dict.fromkeys(dict.fromkeys(names), entry["multilingual"]["by_language"]["sw"])
     text = render_report([result])
     assert "Languages by script and resource level" in text and "unseen: " in text and "not seen" in text
     assert "Question language against passage language" not in text

@@ -16,14 +16,14 @@ from mixling.evaluation.lexical import FusedRanker, Bm25Ranker, reciprocal_rank_
 from mixling.evaluation.measure import measure
 from mixling.evaluation.noise import add_noise
 from mixling.evaluation.ranks import ScoreRows, best_first, by_ids
-from mixling.preparation.mine import pick_negatives
+from mixling.preparation.mine_negatives import pick_negatives
 from mixling.reports.compare import compare
 from mixling.reports.evaluate import evaluate_all
 from mixling.reports.leaderboard import leaderboard
-from mixling.reports.words import distinct
+from mixling.reports.narrative import distinct
 from mixling.studies.study import read_study
 
-FIGURES = ("monolingual", "cross-lingual", "pool", "bias")
+FIGURES = ("monolingual", "cross-lingual", "multilingual", "bias")
 
 
 class Coarse:
@@ -220,7 +220,7 @@ def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path, monkeypatch
     names = [x.name for x in tasks([*given[:2], clash])]
     assert len({x.replace("/", "-") for x in names}) == 3
     result = evaluate("bm25", given, tmp_path / "out", trec=True)
-    assert {k: v["candidates"] for k, v in result.summary["tasks"].items()} == dict.fromkeys(
+    assert {k: v["passages"] for k, v in result.summary["tasks"].items()} == dict.fromkeys(
         ["a/shop/test", "b/shop/test", "c/test"], 3
     )
     for kind in ("mteb/*.json", "trec/*.run", "trec/*.qrels"):
@@ -268,8 +268,8 @@ def test_a_task_that_does_not_fit_together_is_refused(fault, small):
 def test_large_grades_and_pools_smaller_than_any_depth_are_measured(small):
     high = replace(small, grades=np.where(np.arange(len(small.grades)) % 2, 2**40, 1))
     entry = measure(Coarse(), [high]).summary["tasks"][small.name]
-    assert entry["pool"]["mAP"] == measure(Coarse(), [small]).summary["tasks"][small.name]["pool"]["mAP"]
-    assert 0 < entry["pool"]["nDCG@10"] <= 1
+    assert entry["multilingual"]["mAP"] == measure(Coarse(), [small]).summary["tasks"][small.name]["multilingual"]["mAP"]
+    assert 0 < entry["multilingual"]["nDCG@10"] <= 1
     one = replace(
         small.asking(["en"], "one"), candidates=small.candidates[:1], candidate_ids=["a"], titles=[""],
         candidate_language=small.candidate_language[:1],
@@ -277,7 +277,7 @@ def test_large_grades_and_pools_smaller_than_any_depth_are_measured(small):
     n = len(one.queries)
     one = replace(one, relevant=np.stack([np.arange(n), np.zeros(n, int)], 1), grades=np.ones(n, int))
     entry = measure("bm25", [one]).summary["tasks"]["one"]
-    assert "pool" not in entry and entry["cross-lingual"]["R@10"] == 1
+    assert "multilingual" not in entry and entry["cross-lingual"]["R@10"] == 1
 
 
 def test_runs_and_models_of_one_name_keep_one_each(small, tmp_path, monkeypatch):

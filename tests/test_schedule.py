@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixling.batches.schedule import Schedule
-from mixling.batches.units import TranslationGroups, translation_groups
+from mixling.batches.translation_groups import TranslationGroups, translation_groups
 from mixling.corpora import sample
 from mixling.errors import MixlingError
 
@@ -56,7 +56,7 @@ def test_parts_of_processes_are_the_whole_batch(source, step):
     plan = Schedule([source], "hybrid", size=8).plan(step)
     for processes in (1, 2, 4):
         parts = [plan.part(p, processes) for p in range(processes)]
-        for field in ("groups", "question_languages", "passage_languages", "visits"):
+        for field in ("groups", "query_languages", "passage_languages", "visits"):
             assert np.array_equal(np.concatenate([getattr(p, field) for p in parts]), getattr(plan, field))
 
 
@@ -70,7 +70,7 @@ def test_a_step_is_the_same_whether_or_not_others_were_asked_for():
 
 def test_another_process_computes_the_same_plan():
     code = (
-        "from mixling.batches.schedule import Schedule; from mixling.batches.units import units; "
+        "from mixling.batches.schedule import Schedule; from mixling.batches.translation_groups import units; "
         "from mixling.corpora import sample; print(Schedule([units(sample.read('train'))], size=16).fingerprint(50))"
     )
     mine = Schedule([translation_groups(sample.read_sample("train"))], size=16).fingerprint(50)

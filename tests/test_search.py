@@ -95,7 +95,7 @@ def test_ways_fairness_and_quotas(store):
     assert any(word in r["text"] for r in found) and found[0]["score"] >= found[-1]["score"]
     both = searcher.search(word, 3, way="both")
     assert len(both) == 3 and both[0]["score"] <= 2 / 61 + 1e-9
-    few = searcher.search(word, 10, fairness="centred", quotas={"en": 1, "de": 0})
+    few = searcher.search(word, 10, fairness="centered", quotas={"en": 1, "de": 0})
     languages = [r["language"] for r in few]
     assert languages.count("en") <= 1 and "de" not in languages
     turn = [r["language"] for r in searcher.search(word, 8, fairness="balanced")]
@@ -107,7 +107,7 @@ def test_ways_fairness_and_quotas(store):
         assert row["score"] == pytest.approx(float(v @ mean / np.linalg.norm(v)), abs=1e-5)
 
 
-@pytest.mark.parametrize("mode", ["own-first", "centred"])
+@pytest.mark.parametrize("mode", ["query-language-first", "centered"])
 def test_one_list_for_all_languages_finds_what_a_list_each_does(store, mode, monkeypatch):
     searcher = Searcher(store[0])
     rows = rows_of(store[0])
@@ -164,21 +164,21 @@ def test_an_order_loses_and_doubles_nothing(rows, mode):
     levels = {"a": 0.2, "b": -0.1}
     found = order_passages(languages, scores, levels, mode, own="a")
     assert sorted(found.tolist()) == list(range(len(rows)))
-    centred = scores - np.array([levels.get(x, 0) for x in languages]) if rows else scores
+    centered = scores - np.array([levels.get(x, 0) for x in languages]) if rows else scores
     if mode == "none" and rows:
         assert (np.diff(scores[found]) <= 0).all()
-    if mode == "centred" and rows:
-        assert (np.diff(centred[found]) <= 1e-12).all()
-    if mode == "own-first" and rows:
+    if mode == "centered" and rows:
+        assert (np.diff(centered[found]) <= 1e-12).all()
+    if mode == "query-language-first" and rows:
         # a foreign answer stands before one in the own language only where it is better
         for i, x in enumerate(found):
             for y in found[i + 1 :]:
-                assert not (languages[x] != "a" and languages[y] == "a" and centred[x] < centred[y] - 1e-12)
+                assert not (languages[x] != "a" and languages[y] == "a" and centered[x] < centered[y] - 1e-12)
 
 
 def test_own_language_first_among_equally_good_answers():
     languages, scores = ["en", "en", "sw", "sw", "de"], np.array([0.9, 0.5, 0.89, 0.2, 0.88])
-    found = order_passages(languages, scores, {}, "own-first", own="sw")
+    found = order_passages(languages, scores, {}, "query-language-first", own="sw")
     assert [languages[i] for i in found] == ["sw", "en", "de", "en", "sw"]
     assert [languages[i] for i in order_passages(languages, scores, {}, "none")] == ["en", "sw", "de", "en", "sw"]
 
@@ -212,7 +212,7 @@ def test_a_document_of_emoji_does_not_come_first_for_another_question():
     sizes = dict.fromkeys(["zxx", "en", "sw", "de"], 1)
     languages, v, means = _pool(sizes)
     for i in (1, 2, 3):
-        for mode in ("own-first", "centred"):
+        for mode in ("query-language-first", "centered"):
             own, better = (
                 {x: float(v[i] @ m) for x, m in kind.items()} for kind in (means, shrunk(means, sizes))
             )
@@ -225,7 +225,7 @@ def test_a_document_of_emoji_does_not_come_first_for_another_question():
     for seed in range(20):
         q = v[:60].mean(0) + 0.2 * np.random.default_rng(seed).normal(size=v.shape[1])
         levels = {x: float(q @ m) for x, m in shrunk(means, sizes).items()}
-        assert languages[order_passages(languages, v @ q, levels, "own-first", "en")[0]] != "zxx"
+        assert languages[order_passages(languages, v @ q, levels, "query-language-first", "en")[0]] != "zxx"
 
 
 def test_pools_of_nine_to_one_are_unharmed():
@@ -235,7 +235,7 @@ def test_pools_of_nine_to_one_are_unharmed():
     for i in range(0, 1000, 25):
         q = v[i] + 0.05 * np.random.default_rng(i).normal(size=v.shape[1])
         a, b = (
-            order_passages(languages, v @ q, {x: float(q @ m) for x, m in kind.items()}, "own-first", languages[i])[
+            order_passages(languages, v @ q, {x: float(q @ m) for x, m in kind.items()}, "query-language-first", languages[i])[
                 :10
             ]
             for kind in (means, some)
@@ -498,17 +498,17 @@ def test_the_command_line(chain, beir, tmp_path, run, monkeypatch):
     assert status == 0 and len(rows) == 3 and {r["language"] for r in rows} <= {"sw", "de"}
     status, said, note = run("search", where, "How old is the bridge?", "-k", "2")
     assert status == 0 and said.startswith(" 1. ") and " 2. " in said
-    assert re.match(r" 1\. \w\w 0\.\d{3} [+-]0\.\d{3}\n", said) and "--fairness" in note
-    for more in (("--fairness", "none"), ("--way", "both")):
+    assert re.match(r" 1\. \w\w 0\.\d{3} [+-]0\.\d{3}\n", said) and "--order" in note
+    for more in (("--order", "none"), ("--mode", "both")):
         status, said, note = run("search", where, "How old is the bridge?", *more)
-        assert status == 0 and re.match(r" 1\. \w\w 0\.\d{3}\n", said) and "--fairness" not in note
+        assert status == 0 and re.match(r" 1\. \w\w 0\.\d{3}\n", said) and "--order" not in note
     answers = iter(["What?", "", "x"])
     monkeypatch.setattr("builtins.input", lambda _: next(answers, None) or (_ for _ in ()).throw(EOFError))
     assert run("search", where)[0] == 0
     for more, says in (
         (("-l", "yo"), "no passages in yo"),
-        (("--way", "dens"), "Did you mean 'dense'"),
-        (("--fairness", "centered"), "Did you mean 'centred'"),
+        (("--mode", "dens"), "Did you mean 'dense'"),
+        (("--order", "centered"), "Did you mean 'centered'"),
         (("--quota", "en"), "--quota en: write"),
     ):
         status, _, error = run("search", where, "q", *more)

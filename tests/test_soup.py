@@ -14,7 +14,7 @@ from tests.test_training import config, weights
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.average import average_with
-from mixling.training.reading import ingredients, load_config
+from mixling.training.load_config import ingredients, load_config
 from mixling.training.train import train
 
 RUNS = [

@@ -295,7 +295,7 @@ def test_a_sentence_looks_for_its_translations_and_not_for_itself(bitext):
     one = load_task("sib-200")
     assert len(one.queries) == len(one.passages) == 12 and len(one.relevant) == 24
     assert all(one.passages[c] == one.queries[q] for q, c in enumerate(one.excluded))
-    assert one.scenarios() == ["cross-lingual", "pool"] and one.pivot == "en"
+    assert one.scenarios() == ["cross-lingual", "multilingual"] and one.pivot == "en"
 
 
 def test_pairs_of_two_languages_are_those_with_the_pivot(bitext, chain):
@@ -303,7 +303,7 @@ def test_pairs_of_two_languages_are_those_with_the_pivot(bitext, chain):
 
     entry = evaluate(str(chain), ["sib-200"]).summary["tasks"]["sib-200"]
     assert set(entry["cross-lingual"]["by_language"]) == {"de-en", "en-de", "sw-en", "en-sw"}
-    assert entry["pool"]["mAP"] > 0 and "monolingual" not in entry
+    assert entry["multilingual"]["mAP"] > 0 and "monolingual" not in entry
 
 
 def test_a_column_that_is_missing_or_empty_is_named(data):
@@ -325,7 +325,7 @@ def test_the_list_has_every_benchmark_and_says_how_to_get_it(run, data):
 def test_an_mteb_task_is_read(chain):
     from types import SimpleNamespace
 
-    from mixling.evaluation.elsewhere import read_mteb
+    from mixling.evaluation.external_tasks import read_mteb
 
     found = SimpleNamespace(
         metadata=SimpleNamespace(
@@ -344,7 +344,7 @@ def test_an_mteb_task_is_read(chain):
     )
     one = read_mteb(found)
     assert one.name == "mteb:Tiny" and one.languages == ("de", "en", "sw") and one.grades.tolist() == [2, 2]
-    assert one.scenarios() == ["monolingual", "cross-lingual", "pool"]
+    assert one.scenarios() == ["monolingual", "cross-lingual", "multilingual"]
 
 
 def test_names_that_other_tools_do_not_know():
@@ -383,7 +383,7 @@ def test_an_ir_datasets_set_is_read(monkeypatch):
     monkeypatch.setattr(ir_datasets, "load", lambda name: Small())
     one = load_task("ir_datasets:small")
     assert one.passages == ["ein Haus", "ein Baum"] and one.relevant.tolist() == [[0, 1]]
-    assert (one.grades.tolist() == [3] and one.scenarios() == ["cross-lingual", "pool"]) or one.scenarios() == [
+    assert (one.grades.tolist() == [3] and one.scenarios() == ["cross-lingual", "multilingual"]) or one.scenarios() == [
         "cross-lingual"
     ]
 

@@ -14,14 +14,14 @@ from tests.test_training import config, weights
 
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.training.lighter import checkpoint_layers
+from mixling.training.memory import checkpoint_layers
 from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
 from mixling.training.processes import partition_by_tokens
-from mixling.training.reading import load_config
+from mixling.training.load_config import load_config
 from mixling.training.step import backward, tokenize_batch
 from mixling.training.train import train
-from mixling.training.word_table import sparse_embedding_gradient
+from mixling.training.embedding_gradient import sparse_embedding_gradient
 
 
 def gradients(chain, *, table=False, dropout=False, temperature=0.05, size=16, prepare_model=None, **options):
@@ -205,7 +205,7 @@ def test_two_processes_compute_what_one_does_and_resume_on_one(chain, tmp_path):
 
 @pytest.mark.slow
 def test_two_machines_compute_what_one_does(chain, tmp_path):
-    settings = config(chain, steps=6, tokens_at_once=100, lr=1e-5)
+    settings = config(chain, steps=6, max_cached_tokens=100, lr=1e-5)
     train(settings, tmp_path / "one")
     launch(tmp_path, settings, tmp_path / "two", 1, nodes=2)
     alike(tmp_path / "one", tmp_path / "two")

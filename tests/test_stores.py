@@ -338,7 +338,7 @@ def test_a_store_goes_to_parquet_and_back(chain, address, tmp_path, run):
     for question in ("What do contour lines join?", "Sarafu za kwanza zilitengenezwa kwa nini?"):
         apart = -np.diff([r["score"] for r in second.search(question, 11, fairness="none")])
         assert apart.min() > 1e-4  # two stores round differently, by about 1e-6
-        for fairness in ("none", "own-first", "balanced"):
+        for fairness in ("none", "query-language-first", "balanced"):
             a, b = (s.search(question, 10, fairness=fairness) for s in (first, second))
             assert [r["id"] for r in a] == [r["id"] for r in b]
             assert np.allclose([r["score"] for r in a], [r["score"] for r in b], atol=1e-5)
@@ -355,7 +355,7 @@ def test_a_store_goes_to_parquet_and_back(chain, address, tmp_path, run):
         index(str(chain), kept, otherwise)
 
 
-@pytest.mark.parametrize("method", ["lsar", "centring"])
+@pytest.mark.parametrize("method", ["lsar", "centering"])
 def test_an_index_that_exists_is_mended_by_a_map_and_nothing_is_encoded(chain, tmp_path, method, monkeypatch):
     """Unloaded, or as vectors of `mixling encode`, it is the index that the model behind the map makes of the documents."""
     rows = [

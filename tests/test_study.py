@@ -10,7 +10,7 @@ from mixling.errors import MixlingError
 from mixling.evaluation.measure import measure
 from mixling.studies import study as study_module
 from mixling.studies.study import StudyConfig, variant_config, one_run, study
-from mixling.training.reading import validate_config, read_toml
+from mixling.training.load_config import validate_config, read_toml
 
 TEXT = """
 [study]
@@ -38,13 +38,13 @@ def test_a_study_makes_its_table_and_goes_on_where_it_was(chain, tmp_path, monke
     assert results["complete"] and [r["variant"] for r in results["runs"]] == ["none", "x-y", "x-y"]
     assert [t["seeds"] for t in results["table"]] == [1, 2]
     assert json.loads((tmp_path / "s.json").read_text())["table"] == results["table"]
-    tested = results["tested"]["sample"]["x-y"]["pool.mAP"]
-    means = [t["pool.mAP"] for t in results["table"]]
+    tested = results["tested"]["sample"]["x-y"]["multilingual.mAP"]
+    means = [t["multilingual.mAP"] for t in results["table"]]
     assert results["against"] == "none" and tested["difference"] == pytest.approx(
         means[1] - means[0], abs=1e-9
     )
     assert tested["low"] <= tested["difference"] <= tested["high"] and 0 < tested["p"] <= 1
-    low, high = results["runs"][0]["tasks"]["sample"]["intervals"]["pool"]
+    low, high = results["runs"][0]["tasks"]["sample"]["intervals"]["multilingual"]
     assert low <= means[0] <= high
     table = (tmp_path / "s.md").read_text()
     assert "| sample | x-y | 2 |" in table and "Not complete" not in table
@@ -70,7 +70,7 @@ def test_a_task_that_is_added_is_measured_on_every_run(chain, tmp_path, monkeypa
     assert [t["task"] for t in after["table"]] == ["sample", "sample", "own", "own"]
     assert after["table"][:2] == before["table"] and after["tested"]["sample"] == before["tested"]["sample"]
     # the sample's test part is the task "sample": the same model, trained again, gives the same figures
-    mine = [t["pool.mAP"] for t in after["table"]]
+    mine = [t["multilingual.mAP"] for t in after["table"]]
     assert mine[2:] == pytest.approx(mine[:2])
 
 
@@ -91,14 +91,14 @@ model = "random"
 """
     )
     results = study(file, tmp_path / "runs", log=lambda _: None)
-    rows = {t["variant"]: t["pool.mAP"] for t in results["table"]}
+    rows = {t["variant"]: t["multilingual.mAP"] for t in results["table"]}
     out = tmp_path / "by-hand"
     debias(str(chain), "lsar", ["sample"], out)
     assert rows["LSAR"] == pytest.approx(
-        measure(str(out), ["sample"]).summary["tasks"]["sample"]["pool"]["mAP"]
+        measure(str(out), ["sample"]).summary["tasks"]["sample"]["multilingual"]["mAP"]
     )
     assert rows["random"] == pytest.approx(
-        measure("random", ["sample"]).summary["tasks"]["sample"]["pool"]["mAP"]
+        measure("random", ["sample"]).summary["tasks"]["sample"]["multilingual"]["mAP"]
     )
     assert len(set(rows.values())) == 4
     assert not list((tmp_path / "runs").glob("*/run/debiased"))

@@ -12,7 +12,7 @@ from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
-from mixling.training.reading import load_config
+from mixling.training.load_config import load_config
 from mixling.training.step import backward, tokenize_batch
 from mixling.training.terms.registry import TERMS
 from mixling.training.train import train

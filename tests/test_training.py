@@ -14,9 +14,9 @@ from mixling.corpora.windows import cut_window
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.config import Config
-from mixling.training.optimiser import learning_rate_factor
+from mixling.training.optimizer import learning_rate_factor
 from mixling.training.prepare import prepare
-from mixling.training.reading import load_config
+from mixling.training.load_config import load_config
 from mixling.training.train import train
 
 
@@ -171,21 +171,21 @@ def test_validation_keeps_the_best_and_stops_early(chain, tmp_path, monkeypatch)
     def means(retriever, task, precision):
         assert (task.name, precision) == ("sample", "fp32")
         seen.append({k: v.clone() for k, v in retriever.model.state_dict().items()})
-        return {"pool": {"mAP": next(values)}}
+        return {"multilingual": {"mAP": next(values)}}
 
     monkeypatch.setattr("mixling.training.validate.means", means)
-    settings = config(chain, validation={"task": "sample", "every": 2, "patience": 2, "metric": "pool.mAP"})
+    settings = config(chain, validation={"task": "sample", "every": 2, "patience": 2, "metric": "multilingual.mAP"})
     model = train(settings, tmp_path / "run")
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     assert run["best"]["stopped"] and run["steps"] == 8
-    assert (run["best"]["step"], run["best"]["value"], run["best"]["metric"]) == (4, 0.5, "pool.mAP")
+    assert (run["best"]["step"], run["best"]["value"], run["best"]["metric"]) == (4, 0.5, "multilingual.mAP")
     kept = Retriever(str(model)).model.state_dict()
     assert all(torch.equal(kept[k], v) for k, v in seen[1].items())
     assert any(not torch.equal(kept[k], v) for k, v in seen[3].items())
 
 
 def test_validation_measures_a_real_task(chain, tmp_path):
-    train(config(chain, validation={"task": "sample", "every": 6, "metric": "pool.mAP"}), tmp_path / "run")
+    train(config(chain, validation={"task": "sample", "every": 6, "metric": "multilingual.mAP"}), tmp_path / "run")
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     assert run["best"]["step"] in (6, 12) and 0 < run["best"]["value"] <= 1
 

@@ -82,7 +82,7 @@ def test_a_tiny_model_fills_in_a_language(translator, without_german, tmp_path, 
     texts = _questions("de")
     corpus = folder.read_folder(out)
     german = [r for r in corpus.queries.to_pylist() if r["language"] == "de"]
-    # (the tiny tokeniser has no question mark)
+    # (the tiny tokenizer has no question mark)
     assert sum(texts[r["group"]].rstrip("?").split() == r["text"].split() for r in german) > 10
     assert all(r["dropped"] in (None, "empty", "copied", "length", "language") for r in rows)
     kept = [r for r in rows if r["dropped"] is None and r["what"] == "question"]

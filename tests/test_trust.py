@@ -9,15 +9,15 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from mixling.errors import MixlingError
-from mixling.models.language_map import LanguageTransformModule
+from mixling.models.language_transform import LanguageTransformModule
 from mixling.models.quiet import quiet_libraries
 from mixling.models.reranker import Reranker, is_reranker
 from mixling.models.retriever import Retriever
 from mixling.preparation.seq2seq import Seq2SeqTranslator
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
-from mixling.training.begin import load_base_model
-from mixling.training.reading import load_config
+from mixling.training.base_model import load_base_model
+from mixling.training.load_config import load_config
 
 
 @pytest.fixture(autouse=True)

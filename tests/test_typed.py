@@ -13,7 +13,7 @@ import mixling
 
 folder = mixling.train({"data": {"sources": ["sample"]}}, "run")
 result = mixling.evaluate(folder.as_posix(), ["sample"], "result")
-value: float = result.value("sample", "pool", "mAP")
+value: float = result.value("sample", "multilingual", "mAP")
 vectors = mixling.Retriever("model").encode(["text"], role="query")
 corpus = mixling.load("sample")
 reveal_type(folder)

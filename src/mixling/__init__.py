@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # so that editors and type checkers know what is loaded later
     from mixling.evaluation.tasks import Task
     from mixling.health import doctor
     from mixling.models.retriever import Retriever
-    from mixling.preparation.locate import locate_answers
-    from mixling.preparation.mine import mine_negatives
+    from mixling.preparation.locate_answers import locate_answers
+    from mixling.preparation.mine_negatives import mine_negatives
     from mixling.preparation.translate import translate
     from mixling.reports.compare import compare
     from mixling.reports.evaluate import evaluate
@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # so that editors and type checkers know what is loaded later
     from mixling.serving.serve import serve
     from mixling.studies.demo import demo
     from mixling.studies.study import study
-    from mixling.training.adapt import adapt_language
+    from mixling.training.adapt_language import adapt_language
     from mixling.training.config import Config
     from mixling.training.sampler import HybridBatchSampler, training_pairs
     from mixling.training.train import train
@@ -45,14 +45,14 @@ _WHERE = {
     "Schedule": "mixling.batches.schedule",
     "Retriever": "mixling.models.retriever",
     "Task": "mixling.evaluation.tasks",
-    "Result": "mixling.evaluation.result",
+    "EvaluationResult": "mixling.evaluation.result",
     "encode": "mixling.encoding.shards",
     "evaluate": "mixling.reports.evaluate",
     "Config": "mixling.training.config",
     "train": "mixling.training.train",
-    "adapt": "mixling.training.adapt",
-    "locate": "mixling.preparation.locate",
-    "mine": "mixling.preparation.mine",
+    "adapt_language": "mixling.training.adapt_language",
+    "locate_answers": "mixling.preparation.locate_answers",
+    "mine_negatives": "mixling.preparation.mine_negatives",
     "translate": "mixling.preparation.translate",
     "compare": "mixling.reports.compare",
     "leaderboard": "mixling.reports.leaderboard",
@@ -63,7 +63,7 @@ _WHERE = {
     "export": "mixling.searching.export",
     "debias": "mixling.debiasing.debias",
     "HybridBatchSampler": "mixling.training.sampler",
-    "pairs": "mixling.training.sampler",
+    "training_pairs": "mixling.training.sampler",
     "study": "mixling.studies.study",
     "demo": "mixling.studies.demo",
     "doctor": "mixling.health",

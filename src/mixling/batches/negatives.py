@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixling.batches.permutation import mix, pick_column
-from mixling.batches.units import RowLookup, TranslationGroups
+from mixling.batches.translation_groups import RowLookup, TranslationGroups
 from mixling.corpora.corpus import Corpus
 
 LANGUAGES = ("mined", "pair", "any")

@@ -17,7 +17,7 @@ from mixling.batches.interleave import EvenInterleaving, Interleaving, RandomInt
 from mixling.batches.permutation import mix
 from mixling.batches.strategies import STRATEGIES, BatchType
 from mixling.batches.stream import Stream
-from mixling.batches.units import TranslationGroups
+from mixling.batches.translation_groups import TranslationGroups
 from mixling.errors import MixlingError, choose
 
 

@@ -88,7 +88,7 @@ def show(
         for what, text in (
             ("what", source.description),
             ("splits", ", ".join(source.splits)),
-            ("licence", source.license),
+            ("license", source.license),
             ("cite", source.citation),
         ):
             console.print(f"{what}: {text}", soft_wrap=True, highlight=False)

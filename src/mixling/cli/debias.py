@@ -14,7 +14,7 @@ def run(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
     model: Annotated[str | None, typer.Argument(help="A model folder or hub name.")] = None,
     method: Annotated[
-        str, typer.Option("--method", "-m", help="centring, lir, lsar, leace, shift, map, or scores.")
+        str, typer.Option("--method", "-m", help="centering, lir, lsar, leace, shift, map, or scores.")
     ] = "lsar",
     fit: Annotated[
         list[str] | None,

@@ -44,7 +44,7 @@ def run(
     ] = None,
     noise: Annotated[
         list[str] | None,
-        typer.Option("--noise", help="Questions with noise: typos, diacritics, romanise, switch (or :RATE)."),
+        typer.Option("--noise", help="Questions with noise: typos, diacritics, romanize, switch (or :RATE)."),
     ] = None,
     trust_remote_code: Trust = False,
     skip_bad: Annotated[

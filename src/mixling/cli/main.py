@@ -7,7 +7,7 @@ import sys
 import typer
 
 from mixling.cli import (
-    adapt,
+    adapt_language,
     compare,
     data,
     debias,
@@ -18,8 +18,8 @@ from mixling.cli import (
     export,
     index,
     leaderboard,
-    locate,
-    mine,
+    locate_answers,
+    mine_negatives,
     schedule,
     search,
     serve,
@@ -41,13 +41,13 @@ PANELS = {
     "First": (doctor, demo),
     "Measure": (evaluate, compare, leaderboard),
     "Make fair without training": (debias,),
-    "Data": (locate, mine, translate),
-    "Train": (schedule, train, adapt, study),
+    "Data": (locate_answers, mine_negatives, translate),
+    "Train": (schedule, train, adapt_language, study),
     "Search": (encode, index, search, serve, export),
 }
-for panel, verbs in PANELS.items():
-    for verb in verbs:
-        app.command(name=verb.__name__.rpartition(".")[2], rich_help_panel=panel)(verb.run)
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(name=command.__name__.rpartition(".")[2].replace("_", "-"), rich_help_panel=panel)(command.run)
 app.add_typer(data.app, name="data", rich_help_panel="Data")
 
 

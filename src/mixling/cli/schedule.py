@@ -21,7 +21,7 @@ def run(
     import json
 
     from mixling.training.prepare import prepare
-    from mixling.training.reading import ingredients, load_config
+    from mixling.training.load_config import ingredients, load_config
 
     settings = load_config(config)
     runs = ingredients(settings) or [settings]

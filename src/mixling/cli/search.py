@@ -25,8 +25,8 @@ def run(
     ] = None,
     way: Annotated[str, typer.Option(help="dense, text, or both.")] = "dense",
     fairness: Annotated[
-        str, typer.Option(help="own-first (among equally good), centred, balanced, none.")
-    ] = "own-first",
+        str, typer.Option(help="query-language-first (among equally good), centered, balanced, none.")
+    ] = "query-language-first",
     asked_in: Annotated[
         str | None, typer.Option(help="The question's language; else it is identified.")
     ] = None,
@@ -91,6 +91,6 @@ def _show(searcher: Searcher, asked: list[str], k: int, more: dict[str, Any], as
         typer.echo("nothing found")
     if levelled and not as_json:
         said = (
-            "over the score of its language's mean passage, on which --fairness goes (none: by score alone)"
+            "over the score of its language's mean passage, on which --order goes (none: by score alone)"
         )
         typer.echo(f"+: {said}", err=True)

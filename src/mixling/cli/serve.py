@@ -28,7 +28,7 @@ def run(
     model: Annotated[str | None, typer.Option(help="Where the store's model lies now.")] = None,
     precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
     log_questions: Annotated[
-        bool, typer.Option("--log-questions", help="Write questions into the log, which else holds none.")
+        bool, typer.Option("--log-queries", help="Write questions into the log, which else holds none.")
     ] = False,
     new_key: Annotated[
         str | None, typer.Option("--new-key", metavar="NAME", help="Print a new key and its line, and stop.")

@@ -77,7 +77,7 @@ class Corpus:
         query_languages: Iterable[str] | None = None,
     ) -> Corpus:
         """The part in some languages, or on some passage groups (with the questions linked to them); of the questions
-        those in `question_languages` alone."""
+        those in `query_languages` alone."""
         keep_p = np.ones(self.passages.num_rows, bool)
         keep_q = np.ones(self.queries.num_rows, bool)
         if languages is not None:
@@ -96,7 +96,7 @@ class Corpus:
         links = links.set_column(1, "passage", pa.array(row[links["passage"].to_numpy()], pa.int64()))
         return replace(
             self,
-            questions=self.queries.filter(pa.array(keep_q)),
+            queries=self.queries.filter(pa.array(keep_q)),
             passages=self.passages.filter(pa.array(keep_p)),
             links=links,
             negatives=_remap_negatives(self.negatives, keep_q, keep_p),

@@ -9,7 +9,7 @@ from mixling.corpora.corpus import Corpus
 _BODY = """# {name}
 
 Questions and passages in {n} languages, a BEIR folder with languages and groups (texts of one group say the same), written by
-Mixling. Texts keep the licence of where they come from.
+Mixling. Texts keep the license of where they come from.
 
 ```python
 from datasets import load_dataset

@@ -14,15 +14,15 @@ from mixling.corpora.catalogue import SOURCES, load
 from mixling.corpora.files import write_text
 from mixling.corpora.languages import language_tag
 from mixling.corpora.resources import resource_level
-from mixling.debiasing.centring import fit_centering
+from mixling.debiasing.centering import fit_centering
 from mixling.debiasing.leace import fit_leace
 from mixling.debiasing.lir import fit_lir
 from mixling.debiasing.lsar import fit_lsar
-from mixling.debiasing.maps import AffineTransform, LanguageTransform
+from mixling.debiasing.transforms import AffineTransform, LanguageTransform
 from mixling.debiasing.scores import fit_score_calibration
 from mixling.debiasing.sharpen import sharpen_spectrum
 from mixling.debiasing.shift import fit_shift
-from mixling.debiasing.stock import EmbeddedCorpus, concatenate, embed_corpus, parallel_subset
+from mixling.debiasing.embedded_corpus import EmbeddedCorpus, concatenate, embed_corpus, parallel_subset
 from mixling.debiasing.trained import TransformConfig, train_transform
 from mixling.disk import new_folder
 from mixling.errors import MixlingError, choose, finite_numbers
@@ -32,7 +32,7 @@ from mixling.progress import Progress
 if TYPE_CHECKING:
     from mixling.models.retriever import Retriever
 
-METHODS = ("centring", "lir", "lsar", "leace", "shift", "map", "scores")
+METHODS = ("centering", "lir", "lsar", "leace", "shift", "map", "scores")
 # the trained map starts from a spectrum sharpened so
 START_POWER = 0.1
 # of a source of more than MANY languages, so many sentences, and only languages of which encoders have seen much
@@ -98,7 +98,7 @@ def debias(
             "model": retriever.name,
             "fit": list(fit),
             "languages": sorted({x for s in stocks for x in s.languages()}),
-            "texts": int(sum(len(s.questions) + len(s.passages) for s in stocks)),
+            "texts": int(sum(len(s.queries) + len(s.passages) for s in stocks)),
         }
         _write(retriever, found, method, Path(out), made)
     return found
@@ -108,7 +108,7 @@ def fit_transform(method: str, stocks: Sequence[EmbeddedCorpus], **settings: Any
     """The map of a method on stored vectors: the part of `debias` that needs no encoder."""
     bitext = [s for s in stocks if s.bitext]
     first = concatenate(bitext) if bitext else parallel_subset(concatenate(stocks))
-    if method == "centring":
+    if method == "centering":
         return fit_centering(first, settings.get("keep_mean", False))
     if method == "lir":
         return fit_lir(first, settings.get("rank", 1))
@@ -141,7 +141,7 @@ def _sharpened(first: AffineTransform, stocks: Sequence[EmbeddedCorpus], power: 
 def check_options(method: str, settings: dict[str, Any]) -> None:
     """Refuse a setting that the method does not have; drop those that are None."""
     known = {
-        "centring": {"keep_mean"},
+        "centering": {"keep_mean"},
         "lir": {"rank"},
         "lsar": {"rank", "sharpen"},
         "leace": {"sharpen"},
@@ -192,7 +192,7 @@ def _write(
 
     from mixling.models.affine import affine_modules
     from mixling.models.card import debiased_card
-    from mixling.models.language_map import LanguageTransformModule
+    from mixling.models.language_transform import LanguageTransformModule
 
     settings = {"method": method} if isinstance(found, dict) else found.settings
     origin = {**retriever.origin, "debiased": {**settings, **made}}

@@ -22,8 +22,8 @@ from safetensors.numpy import save_file
 from mixling.corpora.files import facts
 from mixling.corpora.languages import language_field
 from mixling.debiasing.debias import METHODS, check_options, fit_transform
-from mixling.debiasing.maps import AffineTransform, LanguageTransform
-from mixling.debiasing.stock import read_embedded, parquet_files, read_vectors
+from mixling.debiasing.transforms import AffineTransform, LanguageTransform
+from mixling.debiasing.embedded_corpus import read_embedded, parquet_files, read_vectors
 from mixling.disk import new_folder
 from mixling.errors import MixlingError, choose
 
@@ -86,7 +86,7 @@ def load_transform(name: str) -> AffineTransform | LanguageTransform:
 
 def _of_folder(folder: Path, name: str) -> AffineTransform | LanguageTransform:
     from mixling.models import shipped, trust
-    from mixling.models.language_map import LanguageTransformModule
+    from mixling.models.language_transform import LanguageTransformModule
 
     trust.plain_files(folder, name)
     if (folder / "map.safetensors").exists():

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixling.debiasing.maps import AffineTransform
-from mixling.debiasing.stock import EmbeddedCorpus, all_vectors
+from mixling.debiasing.transforms import AffineTransform
+from mixling.debiasing.embedded_corpus import EmbeddedCorpus, all_vectors
 
 
 def fit_leace(stock: EmbeddedCorpus) -> AffineTransform:
@@ -24,10 +24,10 @@ def fit_leace(stock: EmbeddedCorpus) -> AffineTransform:
 def erase(x: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Matrix [d, d] and bias [d] for x: float64 [n, d] and label: int64 [n]."""
     mean = x.mean(0)
-    centred = x - mean
+    centered = x - mean
     one_hot = np.eye(label.max() + 1)[label]
-    cross = centred.T @ (one_hot - one_hot.mean(0)) / len(x)
-    value, direction = np.linalg.eigh(centred.T @ centred / len(x))
+    cross = centered.T @ (one_hot - one_hot.mean(0)) / len(x)
+    value, direction = np.linalg.eigh(centered.T @ centered / len(x))
     kept = value > value.max() * 1e-12
     root = np.sqrt(value[kept])
     d = direction[:, kept]

@@ -1,14 +1,14 @@
 """LIR, language information removal (Yang, Yang, Cer and Darve 2021, arXiv:2109.04727).
 
-x' = x - C_l C_l^T x,  C_l: the first r right singular vectors of the texts of language l, not centred
+x' = x - C_l C_l^T x,  C_l: the first r right singular vectors of the texts of language l, not centered
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from mixling.debiasing.maps import LanguageTransform
-from mixling.debiasing.stock import EmbeddedCorpus, all_vectors
+from mixling.debiasing.transforms import LanguageTransform
+from mixling.debiasing.embedded_corpus import EmbeddedCorpus, all_vectors
 
 
 def fit_lir(stock: EmbeddedCorpus, rank: int = 1) -> LanguageTransform:

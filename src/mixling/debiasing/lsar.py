@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixling.debiasing.maps import AffineTransform
-from mixling.debiasing.stock import EmbeddedCorpus, language_means
+from mixling.debiasing.transforms import AffineTransform
+from mixling.debiasing.embedded_corpus import EmbeddedCorpus, language_means
 from mixling.errors import MixlingError
 
 
@@ -22,8 +22,8 @@ def language_variation(stock: EmbeddedCorpus) -> tuple[np.ndarray, np.ndarray, i
     languages, mean = language_means(stock)
     if len(languages) < 2:
         raise MixlingError("debiasing needs texts in two languages at least")
-    centred = mean - np.nanmean(mean, axis=1, keepdims=True)
-    rows = centred.reshape(-1, centred.shape[2])
+    centered = mean - np.nanmean(mean, axis=1, keepdims=True)
+    rows = centered.reshape(-1, centered.shape[2])
     _, value, direction = np.linalg.svd(rows[~np.isnan(rows).any(1)], full_matrices=False)
     return direction, value, len(languages)
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mixling.debiasing.maps import normalize
-from mixling.debiasing.stock import EmbeddedCorpus
+from mixling.debiasing.transforms import normalize
+from mixling.debiasing.embedded_corpus import EmbeddedCorpus
 
 
 def fit_score_calibration(stock: EmbeddedCorpus, most: int = 500, seed: int = 0) -> dict[str, Any]:

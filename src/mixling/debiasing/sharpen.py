@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mixling.debiasing.maps import AffineTransform
-from mixling.debiasing.stock import EmbeddedCorpus, all_vectors
+from mixling.debiasing.transforms import AffineTransform
+from mixling.debiasing.embedded_corpus import EmbeddedCorpus, all_vectors
 
 # chosen on development data: docs/decisions.md
 POWER = 0.05

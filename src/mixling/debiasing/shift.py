@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixling.debiasing.maps import LanguageTransform
-from mixling.debiasing.stock import EmbeddedCorpus
+from mixling.debiasing.transforms import LanguageTransform
+from mixling.debiasing.embedded_corpus import EmbeddedCorpus
 from mixling.errors import MixlingError
 
 

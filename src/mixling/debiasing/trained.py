@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from mixling.batches.schedule import Schedule
-from mixling.batches.units import PairRows, TranslationGroups, translation_groups
-from mixling.debiasing.maps import AffineTransform
-from mixling.debiasing.stock import EmbeddedCorpus
+from mixling.batches.translation_groups import PairRows, TranslationGroups, translation_groups
+from mixling.debiasing.transforms import AffineTransform
+from mixling.debiasing.embedded_corpus import EmbeddedCorpus
 from mixling.errors import MixlingError
 from mixling.losses.info_nce import allowed, info_nce
 
@@ -57,8 +57,8 @@ def train_transform(
     base = torch.from_numpy(start.matrix.copy())
     bias = torch.from_numpy(start.bias)
     weight = base.clone().requires_grad_(True)
-    optimiser = torch.optim.Adam([weight], lr=recipe.rate)
-    decay = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=recipe.steps)
+    optimizer = torch.optim.Adam([weight], lr=recipe.rate)
+    decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=recipe.steps)
     for step in range(recipe.steps):
         plan = schedule.plan(step)
         question, link = rows[plan.source].pair_rows(
@@ -75,9 +75,9 @@ def train_transform(
             )
             loss = loss + recipe.bitext * both / 2
         loss = loss + recipe.pull * ((weight - base) ** 2).sum()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         decay.step()
         if progress is not None:
             progress(step + 1, recipe.steps)
@@ -131,7 +131,7 @@ class _Bitext:
         second = (first + 1 + (rng.random(len(groups)) * (width - 1)).astype(int)) % width
         a, b = order[edges[groups] + first], order[edges[groups] + second]
         return (
-            torch.from_numpy(s.questions[a]),
+            torch.from_numpy(s.queries[a]),
             torch.from_numpy(s.passages[b]),
             torch.from_numpy(groups),
         )

@@ -3,7 +3,7 @@
     s(q, d) = mean over the tokens of q of the largest cosine with a token of d
 
 (ColBERT, arXiv:2004.12832, whose sum is our mean times the question's tokens: the same order.) Tokens that the
-tokeniser puts round a text do not count, nor does the prompt.
+tokenizer puts round a text do not count, nor does the prompt.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from mixling.corpora.files import facts, read_parquet, write_text
 from mixling.corpora.inputs import digest
-from mixling.corpora.texts import TextFile, open_text_file
+from mixling.corpora.text_file import TextFile, open_text_file
 from mixling.corpora.values import TITLES
 from mixling.disk import new_file
 from mixling.encoding.precision import choose_precision as chosen

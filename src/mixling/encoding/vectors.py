@@ -1,7 +1,7 @@
 """Vectors of texts, each text encoded once, kept in a folder if one is given.
 
 What is kept is what the *encoder* gives: the chain of modules up to its last one that is neither a
-normalisation nor a linear layer. Those few that follow (`tail`) are applied to the kept vectors, so a model
+normalization nor a linear layer. Those few that follow (`tail`) are applied to the kept vectors, so a model
 and its debiased variants share one encoding. A folder holds one subfolder an encoder, prompt, length and
 precision, and in it shards named by a hash: NAME.npy with vectors, NAME.ids with 16-byte hashes of the texts.
 """

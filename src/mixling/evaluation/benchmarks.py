@@ -17,7 +17,7 @@ from mixling.corpora.catalogue import SOURCES, load
 from mixling.corpora.source import Source
 from mixling.corpora.sources import mlir
 from mixling.errors import MixlingError, choose
-from mixling.evaluation import elsewhere
+from mixling.evaluation import external_tasks
 from mixling.evaluation.result import file_name
 from mixling.evaluation.tasks import Task, task_from_corpus
 
@@ -68,9 +68,9 @@ def load_task(
         return DERIVED[name](context, skip_bad)
     kind, _, rest = name.partition(":")
     if kind == "mteb" and rest:
-        return elsewhere.mteb_task(rest)
+        return external_tasks.mteb_task(rest)
     if kind == "ir_datasets" and rest:
-        return elsewhere.ir_datasets_task(rest, language)
+        return external_tasks.ir_datasets_task(rest, language)
     if kind.partition("@")[0] in SOURCES:
         plain, _, only = name.partition("@")
         kind, _, rest = plain.partition(":")

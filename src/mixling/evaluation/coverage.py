@@ -1,4 +1,4 @@
-"""How a tokeniser cuts up each language: it explains many gaps, and what is cut off at the end.
+"""How a tokenizer cuts up each language: it explains many gaps, and what is cut off at the end.
 
 fertility               pieces / words (words by ICU, so also for scripts without spaces)
 unknown                 share of pieces that are the unknown piece

@@ -131,8 +131,8 @@ def score_task(
     entry: dict[str, Any] = {
         "languages": list(one.languages),
         "queries": n,
-        "candidates": len(one.passages),
-        "titles": {"form": TITLES, "candidates": sum(map(bool, one.titles))},
+        "passages": len(one.passages),
+        "titles": {"form": TITLES, "passages": sum(map(bool, one.titles))},
         "skipped": dict(one.skipped),
         "bad_rows": list(one.bad_rows[:NAMED]),
         "left_out": one.left_out(),
@@ -142,7 +142,7 @@ def score_task(
     if missing:
         entry["skipped"]["pairs of question and corpus language without an answer"] = missing
     examples: list[dict] = []
-    if "pool" in one.scenarios():
+    if "multilingual" in one.scenarios():
         pool = MultilingualPool(
             query,
             found.pool,
@@ -157,7 +157,7 @@ def score_task(
         measures = bias(pool)
         if scorer is not None and hasattr(scorer, "at"):
             measures["MRC@20"] = mean_rank_correlation(found.top, one.query_group, scorer.at)
-        entry["pool"] = _pool(one, pool, {**values, "rank_distance": measures["rank_distance"]})
+        entry["multilingual"] = _pool(one, pool, {**values, "rank_distance": measures["rank_distance"]})
         entry["bias"] = _macro(one, measures)
         right = pool.top_grade[:, 0] > 0
         tables.append(_table(one, np.arange(n), None, {**values, **measures}, found.top[:, 0], right))
@@ -173,8 +173,8 @@ def scenario_means(retriever: Retriever, one: Task, precision: str = "fp32") -> 
     queries, candidates, _ = baselines.unit_vectors(retriever, one, precision)
     found = rank_task(one, DotScorer(queries, candidates), 10, retriever.name)
     entry, _, _ = _alone(one, found)
-    if "pool" in one.scenarios():
-        entry["pool"] = _macro(one, _pool_values(one, found))
+    if "multilingual" in one.scenarios():
+        entry["multilingual"] = _macro(one, _pool_values(one, found))
     return entry
 
 
@@ -272,13 +272,13 @@ def _table(
     names = np.array(one.languages)
     asked = names[one.query_language[rows]]
     answer = np.full(len(rows), "" if passage_language is None else names[passage_language])
-    setting = np.where(answer == "", "pool", np.where(answer == asked, "monolingual", "cross-lingual"))
+    setting = np.where(answer == "", "multilingual", np.where(answer == asked, "monolingual", "cross-lingual"))
     columns: dict[str, Any] = {
         "task": pa.array([one.name] * len(rows)).dictionary_encode(),
-        "setting": pa.array(setting).dictionary_encode(),
+        "scenario": pa.array(setting).dictionary_encode(),
         "query": pa.array([one.query_ids[i] for i in rows]),
         "group": pa.array([one.query_group[i] for i in rows]),
-        "question_language": pa.array(asked).dictionary_encode(),
+        "query_language": pa.array(asked).dictionary_encode(),
         "passage_language": pa.array(answer).dictionary_encode(),
     }
     columns.update({k: pa.array(v, from_pandas=True) for k, v in values.items()})
@@ -303,7 +303,7 @@ def _examples(one: Task, found: Ranks, right: np.ndarray, most: int = 24, shown:
         rows.append(
             {
                 "question": one.queries[q],
-                "question_language": one.languages[one.query_language[q]],
+                "query_language": one.languages[one.query_language[q]],
                 "first_is_right": bool(right[q]),
                 "first": [
                     [one.passages[c][:240], one.languages[one.passage_language[c]], int(c) in mine]

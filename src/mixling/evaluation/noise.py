@@ -1,10 +1,10 @@
-"""Questions as people type them: slips, missing diacritics, romanised, mixed with another language.
+"""Questions as people type them: slips, missing diacritics, romanized, mixed with another language.
 
     typos       a slip at each letter with probability `rate`: a neighbouring key, a letter left out, doubled, or two
                 swapped; keyboards by script (Han, and scripts without one here: left out, doubled or swapped only)
     diacritics  a word loses its marks with probability `rate` (Latin, Greek, Arabic, Hebrew: where marks are optional
                 in practice; in scripts whose vowels are marks nothing is taken)
-    romanise    a word is written in Latin letters with probability `rate` (anyascii)
+    romanize    a word is written in Latin letters with probability `rate` (anyascii)
     switch      a word is replaced by its translation with probability `rate`; the lexicon is learnt from the task's
                 own parallel questions (Dice's coefficient), so that only words which it knows are switched
 
@@ -26,7 +26,7 @@ from mixling.errors import MixlingError, choose
 from mixling.evaluation.lexical import tokenize_words
 from mixling.evaluation.tasks import Task
 
-NOISE_TYPES = ("typos", "diacritics", "romanise", "switch")
+NOISE_TYPES = ("typos", "diacritics", "romanize", "switch")
 RATES = (0.05, 0.1, 0.2)
 KEYBOARDS = {
     "Latn": ("qwertyuiop", "asdfghjkl", "zxcvbnm"),
@@ -55,7 +55,7 @@ def add_noise(one: Task, noise_type: str, rate: float, seed: int = 0) -> Task:
         queries.append(
             switch_code(text, language, rate, rng, lexicons.get(int(code), {}))
             if noise_type == "switch"
-            else {"typos": typos, "diacritics": diacritics, "romanise": romanize}[noise_type](
+            else {"typos": typos, "diacritics": diacritics, "romanize": romanize}[noise_type](
                 text, language, rate, rng
             )
         )

@@ -28,7 +28,7 @@ class EvaluationResult:
     examples: dict[str, list[dict]] = field(default_factory=dict)
 
     def value(self, task: str, setting: str, metric: str = "mAP") -> float:
-        """One figure, for instance value("xquad-r", "pool", "mAP"); NaN where the task cannot have it."""
+        """One figure, for instance value("xquad-r", "multilingual", "mAP"); NaN where the task cannot have it."""
         return self.summary["tasks"][task].get(setting, {}).get(metric, float("nan"))
 
     def with_tasks_of(self, other: EvaluationResult) -> EvaluationResult:

@@ -14,7 +14,7 @@ from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.metrics import METRICS, MULTILINGUAL_METRICS
 from mixling.evaluation.significance import Comparison, compare_scores, holm, intervals, group_sums
 
-KEYS = ("setting", "query", "question_language", "passage_language")
+KEYS = ("scenario", "query", "query_language", "passage_language")
 # what two runs are tested on in every setting, and in the pool beside
 TESTED = ("mAP", "R@1", "R@10", "nDCG@10")
 TESTED_IN_POOL = ("nDCG@20", "rank_distance", "TLR@20", "intrusion@10", "LPR", "Lang-nDCG@10", "MRC@20")
@@ -29,7 +29,7 @@ def labels(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Setting, group and cell (question and passage language) of each row."""
     setting, group, asked, answered = (
         np.asarray(pc.cast(table[c], pa.string()).to_numpy(zero_copy_only=False)).astype(str)
-        for c in ("setting", "group", "question_language", "passage_language")
+        for c in ("scenario", "group", "query_language", "passage_language")
     )
     return setting, group, np.char.add(np.char.add(asked, "-"), answered)
 
@@ -53,7 +53,7 @@ def task_intervals(table: pa.Table, resamples: int | None = None) -> dict[str, d
     found: dict[str, dict[str, list[float]]] = {}
     for name in dict.fromkeys(setting.tolist()):
         rows = setting == name
-        measures = [*METRICS, *(MULTILINGUAL_METRICS if name == "pool" else ()), *(ALL if name == "pool" else ())]
+        measures = [*METRICS, *(MULTILINGUAL_METRICS if name == "multilingual" else ()), *(ALL if name == "multilingual" else ())]
         there = [m for m in measures if not np.isnan(column(table, m)[rows]).all()]
         parts = [group_sums(column(table, m)[rows], group[rows], cell[rows], groups) for m in there]
         more = {} if resamples is None else {"resamples": resamples}
@@ -77,7 +77,7 @@ def task_comparison(
                 "the runs were measured on different questions; evaluate again on one set of data"
             )
     setting, group, cell = labels(tables[0])
-    asked = pc.cast(tables[0]["question_language"], pa.string()).to_numpy(zero_copy_only=False).astype(str)
+    asked = pc.cast(tables[0]["query_language"], pa.string()).to_numpy(zero_copy_only=False).astype(str)
     jobs: list[tuple[str, str, np.ndarray]] = []
     for name in dict.fromkeys(setting.tolist()):
         rows = setting == name
@@ -85,7 +85,7 @@ def task_comparison(
             if name != "cross-lingual":
                 jobs += [(f"{name} {x}", "mAP", rows & (asked == x)) for x in np.unique(asked[rows])]
         else:
-            measures = [*TESTED, *(TESTED_IN_POOL if name == "pool" else ())]
+            measures = [*TESTED, *(TESTED_IN_POOL if name == "multilingual" else ())]
             jobs += [(name, m, rows) for m in measures]
     found: list[tuple[str, str, Comparison]] = []
     for name, m, rows in jobs:

@@ -17,7 +17,7 @@ def sound(one: Task) -> None:
                          ("candidate_language", m), ("titles", m), ("grades", len(one.relevant))):  # fmt: skip
         if len(getattr(one, name)) != length:
             _refuse(one, f"{name} has {len(getattr(one, name))} rows, expected {length}")
-    for ids, what in ((one.query_ids, "queries"), (one.passage_ids, "candidates")):
+    for ids, what in ((one.query_ids, "queries"), (one.passage_ids, "passages")):
         if len(set(ids)) < len(ids):
             twice = next(x for x, k in Counter(ids).items() if k > 1)
             _refuse(one, f"two {what} have the id '{twice}'; give each its own")

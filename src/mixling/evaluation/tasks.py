@@ -19,7 +19,7 @@ from mixling.corpora.sentences import sentence_spans as sentences
 from mixling.corpora.values import titled
 from mixling.errors import MixlingError
 
-SCENARIOS = ("monolingual", "cross-lingual", "pool")
+SCENARIOS = ("monolingual", "cross-lingual", "multilingual")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Task:
         there = {
             "monolingual": bool(same.any()),
             "cross-lingual": bool((~same).any()),
-            "pool": len(np.unique(self.passage_language)) > 1,
+            "multilingual": len(np.unique(self.passage_language)) > 1,
         }
         return [s for s in SCENARIOS if there[s]]
 
@@ -69,7 +69,7 @@ class Task:
         reasons = {
             "monolingual": "no question has an answer in its own language",
             "cross-lingual": "no question has an answer in another language",
-            "pool": "the candidates are in one language",
+            "multilingual": "the candidates are in one language",
         }
         return {s: reasons[s] for s in SCENARIOS if s not in self.scenarios()}
 

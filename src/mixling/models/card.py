@@ -1,4 +1,4 @@
-"""Model cards as the hub takes them: what a model came from, on what it was trained or fitted, how, under which licence."""
+"""Model cards as the hub takes them: what a model came from, on what it was trained or fitted, how, under which license."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 _TRAINED = """# {base}, trained with {strategy} batches
 
 A multilingual retriever: ask in one language, find the answer in any. Trained by
-Mixling {version} from `{base}` as arXiv:2408.10536 describes; the licence is the base model's, the data sets have
+Mixling {version} from `{base}` as arXiv:2408.10536 describes; the license is the base model's, the data sets have
 their own. Measure it with `mixling evaluate FOLDER --task xquad-r`.
 
 {usage}
@@ -112,7 +112,7 @@ def adapted_card(facts: dict[str, Any], license: str | None) -> str:
     """The card of an adapted model, from the facts of its run (run.json)."""
     base = facts["model"]
     return card_header(base, {*facts["languages"], facts["pivot"]}, license) + (
-        f"# {shown_name(base)}, adapted to {', '.join(facts['languages'])}\n\nMade by `mixling adapt` from bitext "
+        f"# {shown_name(base)}, adapted to {', '.join(facts['languages'])}\n\nMade by `mixling adapt-language` from bitext "
         f"({', '.join(facts['bitext'])}): {facts['new_pieces']} new pieces, {facts['steps']} steps of "
         f"{', '.join(facts['objectives'])}. The folder loads in sentence-transformers and transformers as it is.\n\n{_USAGE}"
     )

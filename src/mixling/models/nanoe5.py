@@ -126,7 +126,7 @@ def _four_bits(data: bytes, elements: int, block: int) -> np.ndarray:
 
 
 def write_folder(raw: bytes, folder: Path) -> None:
-    """The data file as a sentence-transformers folder: BertModel, XLM-R's tokeniser, mean, normalised."""
+    """The data file as a sentence-transformers folder: BertModel, XLM-R's tokenizer, mean, normalized."""
     import shutil
 
     import torch
@@ -204,7 +204,7 @@ def _names(layers: int) -> dict[str, str]:
 
 
 def _tokenizer(pieces: list[tuple[str, float]], positions: int) -> Any:
-    """XLM-RoBERTa's unigram tokeniser. NFKC and Nmt stand in for the file's own, equal, character map."""
+    """XLM-RoBERTa's unigram tokenizer. NFKC and Nmt stand in for the file's own, equal, character map."""
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 

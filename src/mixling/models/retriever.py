@@ -17,7 +17,7 @@ from mixling.errors import MixlingError, choose, finite
 from mixling.models import chain, shipped, stored, trust
 from mixling.models.forward import batches_by_tokens, forward_tokens
 from mixling.models.identify import identify_languages
-from mixling.models.language_map import LanguageTransformModule
+from mixling.models.language_transform import LanguageTransformModule
 from mixling.models.packed import first_position
 from mixling.models.quiet import quiet_libraries
 from mixling.models.weights import DEFAULT, Conventions, conventions, in_hub_cache, locate_model
@@ -92,7 +92,7 @@ class Retriever:
                 name,
                 trust_remote_code,
                 "not a model that can be loaded",
-                "a folder needs config.json, weights and a tokeniser, as save_pretrained or sentence-transformers write them",
+                "a folder needs config.json, weights and a tokenizer, as save_pretrained or sentence-transformers write them",
             ) from None
         if name == shipped.NAME:
             for module in shipped.shipped_modules():
@@ -154,7 +154,7 @@ class Retriever:
 
     @property
     def tokenizer(self) -> Any:
-        """The Hugging Face tokeniser."""
+        """The Hugging Face tokenizer."""
         return self.model.tokenizer
 
     @property
@@ -222,7 +222,7 @@ class Retriever:
         max_tokens: int | None = None,
         states: list[torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """Vectors of tokenised texts, with gradients if they are on: float32 [n, dimensions].
+        """Vectors of tokenized texts, with gradients if they are on: float32 [n, dimensions].
 
         budget: tokens a call; states: a list that is filled with the states of each text's tokens, [tokens, d] each.
         """
@@ -258,7 +258,7 @@ class Retriever:
         return next((m for m in self.model if isinstance(m, LanguageTransformModule)), None)
 
     def head_modules(self) -> list[torch.nn.Module]:
-        """The chain up to its last module that is neither a normalisation nor a linear layer: what is costly."""
+        """The chain up to its last module that is neither a normalization nor a linear layer: what is costly."""
         modules = list(self.model)
         while len(modules) > 1 and type(modules[-1]).__name__ in ("Normalize", "Dense", "LanguageMap"):
             modules.pop()
@@ -273,7 +273,7 @@ class Retriever:
         progress: Callable[[int, int], None] | None = None,
         names: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """What `head` makes of tokenised texts: float32 [n, size]; arguments as in `encode`. names: the texts or their ids, by which
+        """What `head` makes of tokenized texts: float32 [n, size]; arguments as in `encode`. names: the texts or their ids, by which
         NotFinite calls one whose vector holds NaN or infinity."""
         choose(precision, PRECISIONS, "precision")
         lengths = [len(t) for t in tokens]

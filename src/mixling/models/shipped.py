@@ -16,7 +16,7 @@ from mixling.models.affine import affine_modules
 from mixling.models.weights import DEFAULT
 
 NAME = "balanced"
-MAPS = Path(__file__).parent / "maps"
+MAPS = Path(__file__).parent / "transforms"
 
 
 def path(model: str = DEFAULT) -> Path:

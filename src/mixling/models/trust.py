@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixling.errors import MixlingError
-from mixling.models.language_map import LanguageTransformModule
+from mixling.models.language_transform import LanguageTransformModule
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -1,4 +1,4 @@
-"""New pieces for a tokeniser that cuts a language too small: learnt from text, put behind the old ones.
+"""New pieces for a tokenizer that cuts a language too small: learnt from text, put behind the old ones.
 
 Nothing that was cut well is cut otherwise. In a Unigram model a new piece scores a hair more than the old pieces that it
 replaces, so it is taken where those would have been taken; a WordPiece model takes the longest piece that fits anyway.
@@ -22,9 +22,9 @@ _HAIR = 1e-3
 
 
 def learn_subwords(tokenizer: Any, texts: Sequence[str], count: int) -> list[str]:
-    """Up to `count` pieces that the tokeniser lacks, by how many pieces they save in `texts`.
+    """Up to `count` pieces that the tokenizer lacks, by how many pieces they save in `texts`.
 
-    Raises MixlingError for a tokeniser that is neither Unigram nor WordPiece.
+    Raises MixlingError for a tokenizer that is neither Unigram nor WordPiece.
     """
     from tokenizers import Tokenizer, trainers
 
@@ -32,7 +32,7 @@ def learn_subwords(tokenizer: Any, texts: Sequence[str], count: int) -> list[str
     kind = content["model"]["type"]
     if kind not in ("Unigram", "WordPiece"):
         raise MixlingError(
-            f"the tokeniser is a {kind} model, whose vocabulary cannot be added to here; take --vocabulary 0"
+            f"the tokenizer is a {kind} model, whose vocabulary cannot be added to here; take --vocabulary 0"
         )
     old = tokenizer.backend_tokenizer
     new = Tokenizer.from_str(json.dumps(content))
@@ -64,7 +64,7 @@ def _pieces(tokenizer: Any, piece: str, kind: str) -> list[str]:
 
 
 def extend_vocabulary(retriever: Retriever, pieces: Sequence[str]) -> None:
-    """Put pieces into a retriever's tokeniser and their vectors into its word table, both in place."""
+    """Put pieces into a retriever's tokenizer and their vectors into its word table, both in place."""
     tokenizer = retriever.tokenizer
     content = json.loads(tokenizer.backend_tokenizer.to_str())
     kind, vocabulary = content["model"]["type"], tokenizer.get_vocab()
@@ -74,7 +74,7 @@ def extend_vocabulary(retriever: Retriever, pieces: Sequence[str]) -> None:
     first = len(content["model"]["vocab"])
     if first != len(tokenizer):
         raise MixlingError(
-            f"the tokeniser has {len(tokenizer) - first} tokens behind its vocabulary, which new pieces would push away; "
+            f"the tokenizer has {len(tokenizer) - first} tokens behind its vocabulary, which new pieces would push away; "
             "take --vocabulary 0"
         )
     if kind == "Unigram":
@@ -106,7 +106,7 @@ def mask_token(tokenizer: Any) -> int:
     found = next((vocabulary[t] for t in ("<mask>", "[MASK]") if t in vocabulary), None)
     if found is None:
         raise MixlingError(
-            "the tokeniser has no mask token, so nothing can be masked; take --objective distil alone"
+            "the tokenizer has no mask token, so nothing can be masked; take --objective distil alone"
         )
     return int(found)
 

@@ -23,7 +23,7 @@ _TOKEN = re.compile(
 
 
 class Seq2SeqTranslator:
-    """NLLB, M2M-100, mBART-50, opus-mt and their kin: how the target is named is read from the tokeniser.
+    """NLLB, M2M-100, mBART-50, opus-mt and their kin: how the target is named is read from the tokenizer.
 
     A model without names of languages (a bilingual opus-mt) translates as it does, whatever is asked for. beams: 1 is
     greedy; budget: tokens of a batch; trust_remote_code: as of Retriever. Raises MixlingError when the model cannot be had or does not know a language.

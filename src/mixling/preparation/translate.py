@@ -266,7 +266,7 @@ def add_translations(
         tables[w.side].append(new)
     return replace(
         corpus,
-        questions=pa.Table.from_pylist(tables["question"], QUERIES),
+        queries=pa.Table.from_pylist(tables["question"], QUERIES),
         passages=pa.Table.from_pylist(tables["passage"], PASSAGES),
         links=pa.Table.from_pylist(links, LINKS),
     )

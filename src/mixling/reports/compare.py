@@ -9,7 +9,7 @@ from mixling.errors import MixlingError, choose
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.rows import task_rows, task_comparison
 from mixling.reports.runs import ReportRun
-from mixling.reports.words import display_names
+from mixling.reports.narrative import display_names
 
 
 def compare(

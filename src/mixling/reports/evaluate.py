@@ -16,7 +16,7 @@ from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.tasks import SCENARIOS, Task
 from mixling.reports.compare import compare
 from mixling.reports.html import write_report
-from mixling.reports.words import distinct
+from mixling.reports.narrative import distinct
 
 if TYPE_CHECKING:
     from mixling.models.retriever import Retriever
@@ -96,7 +96,7 @@ def _noisy(one: Task, noise: Sequence[str]) -> list[Task]:
     for given in noise:
         kind, _, rate = given.partition(":")
         try:
-            rates = (float(rate),) if rate else (1.0,) if kind in ("diacritics", "romanise") else RATES
+            rates = (float(rate),) if rate else (1.0,) if kind in ("diacritics", "romanize") else RATES
         except ValueError:
             raise MixlingError(f"noise '{given}': write kind or kind:rate, for instance typos:0.1") from None
         made += [add_noise(one, kind, r) for r in rates]

@@ -87,7 +87,7 @@ def heat_map(entry: dict) -> str:
 
 def share_map(entry: dict) -> str:
     """Who answers whom: share of each language in the pool's first ten."""
-    shares = entry["pool"]["top10_share"]
+    shares = entry["multilingual"]["top10_share"]
     rows = list(shares)
     columns = [x for x in entry["languages"] if any(x in s for s in shares.values())]
     value = {(a, b): shares[a].get(b, 0.0) for a in rows for b in columns}
@@ -99,8 +99,8 @@ def share_map(entry: dict) -> str:
 
 def bars(entries: list[dict], names: list[str], metric: str, top: float | None) -> str:
     """A figure of the pool by question language, one bar a run."""
-    codes = list(entries[0]["pool"]["by_language"])
-    series = [[e["pool"]["by_language"][c][metric] for c in codes] for e in entries]
+    codes = list(entries[0]["multilingual"]["by_language"])
+    series = [[e["multilingual"]["by_language"][c][metric] for c in codes] for e in entries]
     top = top or max((v for s in series for v in s if not math.isnan(v)), default=1.0) or 1.0
     thick, gap, left, right = (16 if len(entries) == 1 else 14), 10, 52, 460
     step = thick * len(entries) + gap

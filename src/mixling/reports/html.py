@@ -18,7 +18,7 @@ from mixling.evaluation.significance import significance_mark
 from mixling.evaluation.tasks import SCENARIOS
 from mixling.reports.figures import MOST, bars, heat_map, language_map, share_map
 from mixling.reports.tables import LEGEND, format_cell
-from mixling.reports.words import display_names, describe_result, same_language_share, describe_comparison
+from mixling.reports.narrative import display_names, describe_result, same_language_share, describe_comparison
 
 if TYPE_CHECKING:
     from mixling.reports.runs import ReportRun
@@ -61,7 +61,7 @@ def environment() -> Any:
 
 def _task(results: list[EvaluationResult], names: list[str], task: str, runs: Sequence[ReportRun] | None) -> dict[str, Any]:
     entries = [r.summary["tasks"][task] for r in results]
-    pooled = all("pool" in e for e in entries)
+    pooled = all("multilingual" in e for e in entries)
     few = len(entries[0]["languages"]) <= MOST
     tested = [{}, *(r.tested.get(task, {}) for r in runs[1:])] if runs else [{} for _ in entries]
     said = describe_result(results[-1], names[-1], task)
@@ -80,7 +80,7 @@ def _task(results: list[EvaluationResult], names: list[str], task: str, runs: Se
         else [],
         "bars": bars(entries, names, "mAP", 1.0) if pooled and few else "",
         "distance": bars(entries, names, "rank_distance", None)
-        if pooled and few and not math.isnan(entries[0]["pool"]["rank_distance"])
+        if pooled and few and not math.isnan(entries[0]["multilingual"]["rank_distance"])
         else "",
         "maps": [
             {"name": n, "svg": language_map(_pool_map(e), f"pool mAP by language, {n}"), "levels": _levels(e)}
@@ -101,7 +101,7 @@ def _task(results: list[EvaluationResult], names: list[str], task: str, runs: Se
         "skipped": entries[-1]["skipped"],
         "left_out": entries[-1].get("left_out", {}),
         "queries": entries[0]["queries"],
-        "candidates": entries[0]["candidates"],
+        "passages": entries[0]["passages"],
         "data": entries[0].get("data", ""),
     }
 
@@ -118,13 +118,13 @@ def _figures(entries: list[dict], names: list[str], tested: list[dict]) -> list[
                     entries[0][setting].get(m, math.nan) if i else math.nan,
                     m,
                     entry.get("intervals", {})
-                    .get("bias" if m == "rank_distance" and setting == "pool" else setting, {})
+                    .get("bias" if m == "rank_distance" and setting == "multilingual" else setting, {})
                     .get(m),
                     tested[i].get(setting, {}).get(m),
                 )
                 for m in (*METRICS, "rank_distance")
             ]
-            rows.append({"setting": setting, "name": label, "cells": cells})
+            rows.append({"scenario": setting, "name": label, "cells": cells})
     return rows
 
 
@@ -157,7 +157,7 @@ def _bias(entries: list[dict], tested: list[dict]) -> list[dict]:
                 values[0] if i else math.nan,
                 name,
                 e.get("intervals", {}).get("bias", {}).get(name),
-                tested[i].get("pool", {}).get(name),
+                tested[i].get("multilingual", {}).get(name),
             )
             for i, (v, e) in enumerate(zip(values, entries, strict=True))
         ]
@@ -166,8 +166,8 @@ def _bias(entries: list[dict], tested: list[dict]) -> list[dict]:
 
 
 GAPS = {
-    "own_less_cross": "mAP in the own language less mAP across two.",
-    "own_less_pool": "mAP in the own language less mAP in the pool.",
+    "monolingual_less_cross_lingual": "mAP in the own language less mAP across two.",
+    "monolingual_less_multilingual": "mAP in the own language less mAP in the pool.",
     "best_less_worst_language": "Pool mAP of the best question language less the worst's.",
     "spread_of_languages": "Standard deviation of pool mAP over question languages.",
 }
@@ -197,7 +197,7 @@ def _noise(results: list[EvaluationResult], names: list[str], task: str) -> list
                 rows.append(
                     {
                         "kind": kind,
-                        "setting": setting,
+                        "scenario": setting,
                         "name": name,
                         "clean": f"{v['clean']:.3f}",
                         "scores": scores,
@@ -210,7 +210,7 @@ def _noise(results: list[EvaluationResult], names: list[str], task: str) -> list
 def _each(entries: list[dict], runs: Sequence[ReportRun], task: str) -> dict[str, list[dict]]:
     """mAP by question language of every run, with its difference to the first and the mark of the test."""
     found: dict[str, list[dict]] = {}
-    for setting in ("monolingual", "pool"):
+    for setting in ("monolingual", "multilingual"):
         if any(setting not in e for e in entries):
             continue
         for code in entries[0][setting]["by_language"]:
@@ -230,7 +230,7 @@ def _each(entries: list[dict], runs: Sequence[ReportRun], task: str) -> dict[str
 
 
 def _pool_map(entry: dict) -> dict[str, float]:
-    return {c: v["mAP"] for c, v in entry["pool"]["by_language"].items()}
+    return {c: v["mAP"] for c, v in entry["multilingual"]["by_language"].items()}
 
 
 def _levels(entry: dict) -> list[dict]:
@@ -256,7 +256,7 @@ def _levels(entry: dict) -> list[dict]:
 
 COLUMNS = (
     "own mAP",
-    "pool mAP",
+    "multilingual mAP",
     "rank distance",
     "TLR@20",
     "intrusion@10",
@@ -269,13 +269,13 @@ COLUMNS = (
 
 
 def _languages(entry: dict) -> dict[str, Any]:
-    """The drill-down: a row a language, for questions asked in it, with the tokeniser's figures."""
+    """The drill-down: a row a language, for questions asked in it, with the tokenizer's figures."""
     rows = []
     for code in entry["languages"]:
-        pool = entry.get("pool", {}).get("by_language", {}).get(code, {})
+        pool = entry.get("multilingual", {}).get("by_language", {}).get(code, {})
         bias = entry.get("bias", {}).get("by_language", {}).get(code, {})
         cover = entry.get("coverage", {}).get(code, {})
-        share = entry.get("pool", {}).get("top10_share", {}).get(code, {}).get(code)
+        share = entry.get("multilingual", {}).get("top10_share", {}).get(code, {}).get(code)
         values = [
             entry.get("monolingual", {}).get("by_language", {}).get(code, {}).get("mAP"),
             pool.get("mAP"),
@@ -320,7 +320,7 @@ def _example(row: dict) -> dict:
         }
 
     return {
-        "question": text(row["question"], row["question_language"]),
+        "question": text(row["question"], row["query_language"]),
         "first_is_right": row["first_is_right"],
         "first": [{**text(words, code), "right": right} for words, code, right in row["first"]],
         "right": text(*row["right"]),

@@ -16,8 +16,8 @@ from mixling.reports.tables import format_cell
 COLUMNS = (
     ("monolingual", "mAP"),
     ("cross-lingual", "mAP"),
-    ("pool", "mAP"),
-    ("pool", "nDCG@20"),
+    ("multilingual", "mAP"),
+    ("multilingual", "nDCG@20"),
     ("bias", "rank_distance"),
     ("bias", "TLR@20"),
     ("bias", "intrusion@10"),
@@ -41,7 +41,7 @@ def leaderboard(folder: str | Path, out: str | Path) -> Path:
                 continue
             key = f"{name} · {str(entry.get('data', ''))[:8]}"
             tasks.setdefault(key, []).append(_row(result, entry, place, folder))
-            about.setdefault(key, {"name": name, **{k: entry[k] for k in ("queries", "candidates")}})
+            about.setdefault(key, {"name": name, **{k: entry[k] for k in ("queries", "passages")}})
             about[key]["languages"] = len(entry["languages"])
     sections = [
         {**about[k], "data": k.rpartition(" ")[2], **_table(rows)} for k, rows in sorted(tasks.items())

@@ -23,7 +23,7 @@ def value(run: ReportRun, task: str, setting: str, measure: str) -> float:
     for r in run.results:
         entry = r.summary["tasks"][task]
         got = entry.get(setting, {}).get(measure)
-        if got is None and setting == "pool":
+        if got is None and setting == "multilingual":
             got = entry.get("bias", {}).get(measure)
         found.append(math.nan if got is None else got)
     return sum(found) / len(found)
@@ -33,7 +33,7 @@ def table_cells(runs: list[ReportRun], task: str) -> Iterator[tuple[ReportRun, s
     """(run, setting, measure, value, mark) of all that a task has."""
     for run in runs:
         for setting in SCENARIOS:
-            for measure in (*TESTED, *(TESTED_IN_POOL if setting == "pool" else ())):
+            for measure in (*TESTED, *(TESTED_IN_POOL if setting == "multilingual" else ())):
                 got = value(run, task, setting, measure)
                 if math.isnan(got):
                     continue
@@ -49,8 +49,8 @@ def format_cell(got: float, measure: str) -> str:
 def _grid(runs: list[ReportRun], task: str) -> tuple[list[tuple[str, str]], dict[str, dict[tuple[str, str], str]]]:
     rows: dict[str, dict[tuple[str, str], str]] = {}
     columns: list[tuple[str, str]] = []
-    main = {("monolingual", "mAP"), ("cross-lingual", "mAP"), ("pool", "mAP"), ("pool", "nDCG@10")}
-    wanted = main | {("pool", m) for m in ("rank_distance", "TLR@20", "intrusion@10", "LPR")}
+    main = {("monolingual", "mAP"), ("cross-lingual", "mAP"), ("multilingual", "mAP"), ("multilingual", "nDCG@10")}
+    wanted = main | {("multilingual", m) for m in ("rank_distance", "TLR@20", "intrusion@10", "LPR")}
     for run, setting, measure, got, stars in table_cells(runs, task):
         if (setting, measure) in wanted:
             rows.setdefault(run.name, {})[setting, measure] = format_cell(got, measure) + stars
@@ -109,7 +109,7 @@ def csv(runs: list[ReportRun], tasks: list[str]) -> str:
         [
             "task",
             "run",
-            "setting",
+            "scenario",
             "measure",
             "value",
             "difference",

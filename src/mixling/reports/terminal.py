@@ -16,7 +16,7 @@ from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.significance import significance_mark
 from mixling.evaluation.tasks import SCENARIOS
 from mixling.reports.tables import LEGEND, format_cell, value
-from mixling.reports.words import display_names, describe_result, describe_comparison
+from mixling.reports.narrative import display_names, describe_result, describe_comparison
 
 if TYPE_CHECKING:
     from mixling.reports.runs import ReportRun
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BIAS = ("rank_distance", "TLR@20", "intrusion@10", "LPR", "Lang-nDCG@10", "MRC@20", "PEER@100", "Complete@20")
 
 # headings that fit a terminal of eighty columns
-SHORT = {"monolingual": "own", "cross-lingual": "cross", "pool": "pool"}
+SHORT = {"monolingual": "own", "cross-lingual": "cross", "multilingual": "multilingual"}
 MEASURE = {"rank_distance": "distance", "intrusion@10": "intr@10"}
 
 
@@ -37,7 +37,7 @@ def print_results(results: Sequence[EvaluationResult], console: Console | None =
             if task.partition("~")[0] in noise and "~" in task:
                 continue
             table = Table(title=Text(f"{task}: {name}", "table.title"), title_justify="left", show_edge=False)
-            table.add_column("setting", no_wrap=True)
+            table.add_column("scenario", no_wrap=True)
             for m in (*METRICS, "mAP, 95 %"):
                 table.add_column(m, justify="right")
             for setting in SCENARIOS:
@@ -61,7 +61,7 @@ def print_results(results: Sequence[EvaluationResult], console: Console | None =
             for setting, reason in entry.get("left_out", {}).items():
                 console.print(f"[dim]no {setting}: {reason}[/dim]", soft_wrap=True, highlight=False)
             titles = entry.get("titles", {})
-            if titles.get("candidates"):
+            if titles.get("passages"):
                 console.print(
                     f"[dim]read with their titles ({titles['form']}): {titles['candidates']} of {entry['candidates']} "
                     "candidates[/dim]",
@@ -98,7 +98,7 @@ def print_comparison(runs: Sequence[ReportRun], console: Console | None = None) 
     tasks = [t for t in runs[0].result.summary["tasks"] if all(t in r.result.summary["tasks"] for r in runs)]
     # what fits eighty columns; the files have more
     columns = [*((s, "mAP") for s in SCENARIOS)]
-    columns += [("pool", m) for m in ("rank_distance", "TLR@20", "intrusion@10")]
+    columns += [("multilingual", m) for m in ("rank_distance", "TLR@20", "intrusion@10")]
     for task in tasks:
         there = [c for c in columns if not math.isnan(value(runs[0], task, *c))]
         table = Table(title=Text(task, "table.title"), title_justify="left", show_edge=False)

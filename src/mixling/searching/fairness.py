@@ -5,10 +5,10 @@ has for the question (its level). A retriever that prefers the question's langua
 few passages is shrunk towards that of all (`shrunk`).
 
 none        by score, whatever it prefers
-centred     by score less the language's level
-balanced    the languages in turn, each by its own order; whose best is best by centred score comes first
-own-first   centred, but among equally good answers the question's own language first; equally good: within a share of the
-            best answer's centred score
+centered     by score less the language's level
+balanced    the languages in turn, each by its own order; whose best is best by centered score comes first
+query-language-first   centered, but among equally good answers the question's own language first; equally good: within a share of the
+            best answer's centered score
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mixling.errors import choose
 
 SHRINKAGE = 20  # passages at which a language's own mean and that of all have the same weight
 NO_LANGUAGE = ("zxx", "und", "mis", "mul")
-ORDERS = ("own-first", "centred", "balanced", "none")
+ORDERS = ("query-language-first", "centered", "balanced", "none")
 EQUAL = 0.1
 
 
@@ -53,7 +53,7 @@ def order_passages(
     languages: Sequence[str],
     scores: np.ndarray,
     levels: Mapping[str, float],
-    mode: str = "own-first",
+    mode: str = "query-language-first",
     own: str | None = None,
     equal: float = EQUAL,
     quotas: Mapping[str, int] | None = None,
@@ -65,15 +65,15 @@ def order_passages(
     """
     choose(mode, ORDERS, "fairness")
     scores = np.asarray(scores, np.float64)
-    centred = scores - np.array([levels.get(x, 0.0) for x in languages])
+    centered = scores - np.array([levels.get(x, 0.0) for x in languages])
     if mode == "none":
         found = np.argsort(-scores, kind="stable")
-    elif mode == "centred":
-        found = np.argsort(-centred, kind="stable")
+    elif mode == "centered":
+        found = np.argsort(-centered, kind="stable")
     elif mode == "balanced":
-        found = _in_turn(languages, centred)
+        found = _in_turn(languages, centered)
     else:
-        found = _own_first(languages, centred, own, equal)
+        found = _own_first(languages, centered, own, equal)
     if quotas:
         kept, used = [], dict.fromkeys(quotas, 0)
         for i in found:
@@ -87,26 +87,26 @@ def order_passages(
     return found.astype(np.int64)
 
 
-def _in_turn(languages: Sequence[str], centred: np.ndarray) -> np.ndarray:
-    turn = np.zeros(len(centred), np.int64)
+def _in_turn(languages: Sequence[str], centered: np.ndarray) -> np.ndarray:
+    turn = np.zeros(len(centered), np.int64)
     seen: dict[str, int] = {}
-    for i in np.argsort(-centred, kind="stable"):
+    for i in np.argsort(-centered, kind="stable"):
         turn[i] = seen.get(languages[i], 0)
         seen[languages[i]] = turn[i] + 1
-    return np.lexsort((-centred, turn))
+    return np.lexsort((-centered, turn))
 
 
-def _own_first(languages: Sequence[str], centred: np.ndarray, own: str | None, equal: float) -> np.ndarray:
-    """Bands from the top, each as wide as a share of the best centred score; within a band the own language first."""
-    by_score = np.argsort(-centred, kind="stable")
+def _own_first(languages: Sequence[str], centered: np.ndarray, own: str | None, equal: float) -> np.ndarray:
+    """Bands from the top, each as wide as a share of the best centered score; within a band the own language first."""
+    by_score = np.argsort(-centered, kind="stable")
     if own is None or not len(by_score):
         return by_score
-    width = equal * abs(centred[by_score[0]])
-    band, top = np.zeros(len(centred), np.int64), centred[by_score[0]]
+    width = equal * abs(centered[by_score[0]])
+    band, top = np.zeros(len(centered), np.int64), centered[by_score[0]]
     number = 0
     for i in by_score:
-        if centred[i] < top - width:
-            number, top = number + 1, centred[i]
+        if centered[i] < top - width:
+            number, top = number + 1, centered[i]
         band[i] = number
     foreign = np.array([x != own for x in languages])
-    return np.lexsort((-centred, foreign, band))
+    return np.lexsort((-centered, foreign, band))

@@ -172,7 +172,7 @@ class MilvusStore:
 
     def lexical(self, text: str, k: int, languages: Sequence[str] | None = None) -> pa.Table:
         raise MixlingError(
-            "a store on Milvus has no full text here; ask with --way dense, or index into a folder"
+            "a store on Milvus has no full text here; ask with --mode dense, or index into a folder"
         )
 
     def document(self, name: str) -> pa.Table:

@@ -84,7 +84,7 @@ class Searcher:
         *,
         languages: Sequence[str] | None = None,
         mode: str = "dense",
-        order: str = "own-first",
+        order: str = "query-language-first",
         query_language: str | None = None,
         quotas: Mapping[str, int] | None = None,
         weights: tuple[float, float] = (1.0, 1.0),
@@ -182,9 +182,9 @@ class Searcher:
         """Passages that may belong to the first `depth` and are not among rows, the best of all languages together: of the
         languages whose level is so low that what scores less than the last row can still come that far."""
         levels = taken["levels"]
-        centred = [r["score"] - levels.get(r["language"], 0.0) for r in rows]
+        centered = [r["score"] - levels.get(r["language"], 0.0) for r in rows]
         places = _ordered(rows, **taken)[:depth]
-        floor = min(centred[i] for i in places) - EQUAL * abs(max(centred))
+        floor = min(centered[i] for i in places) - EQUAL * abs(max(centered))
         low = [x for x in levels if rows[-1]["score"] - levels[x] >= floor]
         there = {r["id"] for r in rows}
         return [r for r in self._lists(vector, low, depth) if r["id"] not in there] if low else []

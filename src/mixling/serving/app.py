@@ -73,7 +73,7 @@ class SearchRequest(_Asked):
     k: Annotated[int, Field(ge=1, le=100)] = 10
     languages: Annotated[list[str], Field(min_length=1, max_length=100)] | None = None
     way: Literal["dense", "text", "both"] = "dense"
-    fairness: Literal["own-first", "centred", "balanced", "none"] = "own-first"
+    fairness: Literal["query-language-first", "centered", "balanced", "none"] = "query-language-first"
     asked_in: str | None = None
     quotas: dict[str, Annotated[int, Field(ge=0)]] | None = None
     mark: bool = Field(
@@ -175,9 +175,9 @@ def application(searcher: Searcher, settings: ServerConfig | None = None) -> Fas
             vectors,
             question.k,
             languages=question.languages,
-            way=question.way,
-            fairness=question.fairness,
-            asked_in=own,
+            mode=body.mode,
+            order=body.order,
+            query_language=query_language,
             quotas=question.quotas,
             mark=False,
         )

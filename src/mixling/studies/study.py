@@ -52,10 +52,10 @@ from mixling.evaluation.rows import task_rows, task_comparison
 from mixling.machine import machine, versions
 from mixling.reports.evaluate import evaluate, write_result
 from mixling.studies.inputs import of_variant
-from mixling.training.reading import validate_config, load_config, read_toml
+from mixling.training.load_config import validate_config, load_config, read_toml
 from mixling.training.train import train
 
-COLUMNS = (("monolingual", "mAP"), ("cross-lingual", "mAP"), ("pool", "mAP"), ("pool", "rank_distance"))
+COLUMNS = (("monolingual", "mAP"), ("cross-lingual", "mAP"), ("multilingual", "mAP"), ("multilingual", "rank_distance"))
 
 
 class _Part(BaseModel):
@@ -302,7 +302,7 @@ def _row(name: str, seed: int, result: EvaluationResult, place: Path) -> dict[st
             t: {
                 **{
                     s: {k: v for k, v in e[s].items() if k != "by_language" or s != "cross-lingual"}
-                    for s in ("monolingual", "cross-lingual", "pool")
+                    for s in ("monolingual", "cross-lingual", "multilingual")
                     if s in e
                 },
                 "data": e["data"],

@@ -36,7 +36,7 @@ class SourceConfig(_Part):
     sentences: bool = Field(
         False,
         description="passages cut into sentences before training, the one that answers found by the model where the set does not "
-        "tell it, the others as hard negatives (`mixling locate`)",
+        "tell it, the others as hard negatives (`mixling locate-answers`)",
     )
     weight: Annotated[float, Field(gt=0)] = Field(
         1.0, description="how much more often than its size says it is drawn"
@@ -139,7 +139,7 @@ class BatchesConfig(_Part):
     corpora: float = Field(1.0, description="exponent of a source's size (1: by size, as the paper)")
     random_interleave: bool = Field(False, description="kinds by coin, as the paper, and not evenly interleaved")
     negatives: int = Field(
-        0, ge=0, description="hard negatives a pair, where the source has them (`mixling mine`)"
+        0, ge=0, description="hard negatives a pair, where the source has them (`mixling mine-negatives`)"
     )
     negatives_in: Literal["mined", "pair", "any"] = Field(
         "mined",
@@ -203,7 +203,7 @@ class TermConfig(_Part):
 
 
 class ObjectiveConfig(_Part):
-    """What a step minimises."""
+    """What a step minimizes."""
 
     name: Literal["info-nce", "eq1", "eq1-all-positives"] = Field(
         "info-nce", description="see docs/design.md"
@@ -221,14 +221,14 @@ class ValidationConfig(_Part):
 
     task: str = Field(description="a task that is not a test set, for instance mlqa-held-out")
     every: _POSITIVE = Field(50, description="steps")
-    metric: str = Field("pool.mAP", description="setting.metric")
+    metric: str = Field("multilingual.mAP", description="setting.metric")
     patience: int = Field(0, ge=0, description="stop after so many measurements without a new best; 0: never")
 
 
 class TrainingConfig(_Part):
     """How to train."""
 
-    steps: _POSITIVE = Field(150, description="optimiser steps")
+    steps: _POSITIVE = Field(150, description="optimizer steps")
     lr: Annotated[float, Field(gt=0)] = Field(
         3e-5, description="peak learning rate; measured: docs/decisions.md"
     )

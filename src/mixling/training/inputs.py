@@ -14,9 +14,9 @@ from mixling.encoding.vectors import identity
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import load_task
 from mixling.models.weights import locate_model
-from mixling.training.begin import load_base_model
+from mixling.training.base_model import load_base_model
 from mixling.training.config import Config
-from mixling.training.mapped import fitted_on
+from mixling.training.linear_transform import fitted_on
 from mixling.training.prepare import corpus_of
 
 

@@ -108,7 +108,7 @@ class Objective(nn.Module):
         if self.list_language is not None and not pairs.count:
             raise MixlingError(
                 "objective.terms: a teacher of lists scores hard negatives, and there are none. Set "
-                "batches.negatives (arXiv:2404.08118 has 5) and take a source that has them (`mixling mine`)"
+                "batches.negatives (arXiv:2404.08118 has 5) and take a source that has them (`mixling mine-negatives`)"
             )
         if self.needs_translations and not any((s.has_query.sum(1) > 1).any() for s in sources):
             names = ", ".join(t.config.name for t in self._terms() if t.needs_translations)

@@ -10,7 +10,7 @@ import numpy as np
 from mixling.batches.negatives import Negatives
 from mixling.batches.permutation import mix, pick_column
 from mixling.batches.schedule import BatchPlan, Schedule
-from mixling.batches.units import PairRows
+from mixling.batches.translation_groups import PairRows
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.values import titled
 from mixling.corpora.windows import first_links, cut_window
@@ -111,7 +111,7 @@ class PairTexts:
         return replace(
             plan,
             groups=plan.groups[nth],
-            question_languages=plan.query_languages[nth],
+            query_languages=plan.query_languages[nth],
             passage_languages=code,
             visits=plan.visits[nth],
         )
@@ -134,7 +134,7 @@ class PairTexts:
             batch,
             negatives=self._alone(s, passage),
             negative_of=of,
-            negative_block=known.conflict_group[passage],
+            negative_conflict_group=known.conflict_group[passage],
         )
         if lists is None:
             return batch

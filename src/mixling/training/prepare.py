@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mixling.batches.schedule import Schedule
-from mixling.batches.units import translation_groups
+from mixling.batches.translation_groups import translation_groups
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import Corpus
 from mixling.errors import MixlingError
@@ -32,7 +32,7 @@ def prepare(config: Config) -> tuple[list[Corpus], Schedule, PairTexts]:
         if s.sentences:
             raise MixlingError(
                 f"source '{s.name}' is cut into sentences when training begins; to see its batches before, write it with "
-                f"`mixling locate MODEL {s.name} --out DIR` and name the folder: "
+                f"`mixling locate-answers MODEL {s.name} --out DIR` and name the folder: "
                 f'{{ name = "{s.name}-sentences", path = "DIR" }}'
             )
     corpora = [corpus_of(s, config.data.skip_bad) for s in config.data.sources]
@@ -40,7 +40,7 @@ def prepare(config: Config) -> tuple[list[Corpus], Schedule, PairTexts]:
     if b.negatives and not any(c.negatives.num_rows for c in corpora):
         raise MixlingError(
             f"batches.negatives is {b.negatives}, but no source has any: {', '.join(c.name for c in corpora)}; "
-            "`mixling mine` writes a source with hard negatives, and one with `sentences = true` has some"
+            "`mixling mine-negatives` writes a source with hard negatives, and one with `sentences = true` has some"
         )
     schedule = Schedule(
         [translation_groups(c) for c in corpora],

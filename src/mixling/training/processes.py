@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from mixling.training.word_table import EmbeddingGradient, others
+from mixling.training.embedding_gradient import EmbeddingGradient, others
 
 
 def rank_and_world_size() -> tuple[int, int]:

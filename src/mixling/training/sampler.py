@@ -3,7 +3,7 @@
     corpus = mixling.load("mlqa")
     args = SentenceTransformerTrainingArguments(
         …, batch_sampler=partial(mixling.HybridBatchSampler, corpus=corpus, alpha=0.5))
-    trainer = SentenceTransformerTrainer(model, args, train_dataset=mixling.pairs(corpus), loss=…)
+    trainer = SentenceTransformerTrainer(model, args, train_dataset=mixling.training_pairs(corpus), loss=…)
 
 The data set has a row for every question and passage of a group, in every pair of languages; the sampler says
 which rows a batch takes. Two members of one translation group, or on one passage, never meet in a batch. The trainer asks the
@@ -22,7 +22,7 @@ from accelerate.data_loader import BatchSamplerShard, SkipBatchSampler
 from sentence_transformers.base.sampler import DefaultBatchSampler
 
 from mixling.batches.schedule import Schedule
-from mixling.batches.units import PairRows, translation_groups
+from mixling.batches.translation_groups import PairRows, translation_groups
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.windows import link_windows
 from mixling.errors import MixlingError
@@ -124,7 +124,7 @@ class HybridBatchSampler(DefaultBatchSampler):
             if not self.evaluating:
                 raise MixlingError(
                     f"the data set ({self.rows:,} rows, columns {', '.join(dataset.column_names)}) does not hold the pairs of "
-                    f"{names} in their order: give the trainer mixling.pairs(corpus) as it is, neither shuffled nor filtered; "
+                    f"{names} in their order: give the trainer mixling.training_pairs(corpus) as it is, neither shuffled nor filtered; "
                     "for a part of a corpus, take mixling.pairs of corpus.select(...) and give the sampler that corpus too"
                 )
             _say(

@@ -11,13 +11,13 @@ from accelerate import PartialState
 
 from mixling.corpora.files import open_run_dir
 from mixling.training.average import average
-from mixling.training.begin import load_base_model, on_cpu
+from mixling.training.base_model import load_base_model, on_cpu
 from mixling.training.config import Config
-from mixling.training.finish import save_run
+from mixling.training.save_run import save_run
 from mixling.training.inputs import same_inputs
-from mixling.training.located import locate_sentences
-from mixling.training.mapped import fit_before_training
-from mixling.training.reading import ingredients, migrate_config
+from mixling.training.sentence_sources import locate_sentences
+from mixling.training.linear_transform import fit_before_training
+from mixling.training.load_config import ingredients, migrate_config
 
 OF_A_RUN = ("config", "steps", "best", "seconds", "plan")
 

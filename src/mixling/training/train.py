@@ -1,7 +1,7 @@
 """Training: the loop from a configuration to a model folder, resumable to the bit.
 
 A step's batch is a function of the step, dropout is seeded by the step (adapters and projections once), the learning rate is a function of
-the step: so weights and optimiser state are all that a checkpoint must hold, and a run can go on with another number
+the step: so weights and optimizer state are all that a checkpoint must hold, and a run can go on with another number
 of processes. Under torchrun the first process alone writes; all of them compute.
 """
 
@@ -29,23 +29,23 @@ from mixling.machine import flags, has_bf16, keep_memory
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 from mixling.training import checkpoint
-from mixling.training.begin import load_base_model, on_cpu
+from mixling.training.base_model import load_base_model, on_cpu
 from mixling.training.config import Config, TrainingConfig
-from mixling.training.finish import save_run
+from mixling.training.save_run import save_run
 from mixling.training.inputs import same_inputs
-from mixling.training.lighter import add_lora, checkpoint_layers, freeze_layers
-from mixling.training.located import locate_sentences
-from mixling.training.mapped import fit_before_training
+from mixling.training.memory import add_lora, checkpoint_layers, freeze_layers
+from mixling.training.sentence_sources import locate_sentences
+from mixling.training.linear_transform import fit_before_training
 from mixling.training.objective import Objective
-from mixling.training.optimiser import clip_gradients, param_groups, learning_rate_factor
+from mixling.training.optimizer import clip_gradients, param_groups, learning_rate_factor
 from mixling.training.pairs import PairTexts
 from mixling.training.prepare import prepare
 from mixling.training.processes import all_reduce_gradients
-from mixling.training.reading import migrate_config, load_config
+from mixling.training.load_config import migrate_config, load_config
 from mixling.training.soup import train_soup
 from mixling.training.step import TokenizedBatch, prefetch_batches, backward
 from mixling.training.validate import validate
-from mixling.training.word_table import EmbeddingGradient, zero_grad, sparse_embedding_gradient
+from mixling.training.embedding_gradient import EmbeddingGradient, zero_grad, sparse_embedding_gradient
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -28,7 +28,7 @@ def validate(
     if math.isnan(value):
         raise MixlingError(
             f"training.validation.metric '{v.metric}' is not among the results of {one.name}; "
-            "write for instance pool.mAP or monolingual.nDCG@10"
+            "write for instance multilingual.mAP or monolingual.nDCG@10"
         )
     if best is None or value > best["value"]:
         checkpoint.write_checkpoint(out / "checkpoints" / "best.pt", {"model": retriever.model.state_dict()})

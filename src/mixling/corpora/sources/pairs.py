@@ -142,10 +142,10 @@ def entities(builder: CorpusBuilder, row: Row, path: Path, line: int) -> str | N
 
 
 def _source(
-    name: str, about: str, licence: str, citation: str, repository: str, take: Take, splits: str
+    name: str, about: str, license: str, citation: str, repository: str, take: Take, splits: str
 ) -> Source:
     return Source(
-        name, about, ("en",), tuple(splits.split()), licence, citation, f"hub {repository}", reader(name, take), name,
+        name, about, ("en",), tuple(splits.split()), license, citation, f"hub {repository}", reader(name, take), name,
         repositories=(repository,),
     )  # fmt: skip
 

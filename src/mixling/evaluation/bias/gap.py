@@ -12,14 +12,14 @@ def gaps(entry: dict[str, Any], metric: str = "mAP") -> dict[str, float]:
 
     entry: a task's part of a summary; what the task cannot have is left out. Source: arXiv:2408.10536, table 3.
     """
-    value = {s: entry[s][metric] for s in ("monolingual", "cross-lingual", "pool") if s in entry}
+    value = {s: entry[s][metric] for s in ("monolingual", "cross-lingual", "multilingual") if s in entry}
     found: dict[str, float] = {}
     if "monolingual" in value:
         if "cross-lingual" in value:
-            found["own_less_cross"] = value["monolingual"] - value["cross-lingual"]
-        if "pool" in value:
-            found["own_less_pool"] = value["monolingual"] - value["pool"]
-    per = [v[metric] for v in entry.get("pool", {}).get("by_language", {}).values()]
+            found["monolingual_less_cross_lingual"] = value["monolingual"] - value["cross-lingual"]
+        if "multilingual" in value:
+            found["monolingual_less_multilingual"] = value["monolingual"] - value["multilingual"]
+    per = [v[metric] for v in entry.get("multilingual", {}).get("by_language", {}).values()]
     if len(per) > 1:
         found["best_less_worst_language"] = max(per) - min(per)
         found["spread_of_languages"] = float(np.std(per))

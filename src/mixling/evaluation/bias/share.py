@@ -27,7 +27,7 @@ def over_pool(pool: MultilingualPool, k: int = 10) -> np.ndarray:
 
 MEASURES = [
     BiasMeasure(
-        "own_share@10_over_relevant",
+        "same_language_share@10_over_relevant",
         over_relevant,
         "-1 to 1, 0 is fair",
         "",
@@ -36,7 +36,7 @@ MEASURES = [
         "Mixling",
     ),
     BiasMeasure(
-        "own_share@10_over_pool",
+        "same_language_share@10_over_pool",
         over_pool,
         "-1 to 1, 0 is fair",
         "",

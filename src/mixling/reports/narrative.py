@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def same_language_share(entry: dict) -> tuple[float, float]:
     """(share of the pool's top ten in the question's language, its fair share), means over question languages."""
-    pool = entry["pool"]
+    pool = entry["multilingual"]
     own = [s.get(x, 0.0) for x, s in pool["top10_share"].items()]
     fair = [s.get(x, 0.0) for x, s in pool["fair_share"].items()]
     return sum(own) / len(own), sum(fair) / len(fair)
@@ -29,11 +29,11 @@ def describe_result(result: EvaluationResult, name: str, task: str) -> list[str]
         )
     if "cross-lingual" in entry:
         parts.append(f"across two languages with {entry['cross-lingual']['mAP']:.3f}")
-    if "pool" in entry:
+    if "multilingual" in entry:
         n = len(entry["languages"])
-        parts.append(f"in one pool of {n} languages with {entry['pool']['mAP']:.3f}")
+        parts.append(f"in one pool of {n} languages with {entry['multilingual']['mAP']:.3f}")
     said = [f"{name}: {'; '.join(parts)}."]
-    if "pool" in entry:
+    if "multilingual" in entry:
         own, fair = same_language_share(entry)
         said.append(
             f"Of the first ten answers in the pool {own:.0%} are in the question's own language; "
@@ -54,7 +54,7 @@ def describe_comparison(tested: dict[str, dict[str, tuple[Comparison, float]]], 
     fell: list[str] = []
     same: list[str] = []
     seeds = False
-    labels = {"monolingual": "own language", "cross-lingual": "across languages", "pool": "pool"}
+    labels = {"monolingual": "own language", "cross-lingual": "across languages", "multilingual": "multilingual"}
     for setting, label in labels.items():
         if "mAP" not in tested.get(setting, {}):
             continue
@@ -69,13 +69,13 @@ def describe_comparison(tested: dict[str, dict[str, tuple[Comparison, float]]], 
     ]
     groups = next((c.groups for s in tested.values() for c, _ in s.values()), 0)
     said = [f"{name} against {yardstick}, mAP {'; '.join(parts)} ({groups} translation groups)."]
-    if "rank_distance" in tested.get("pool", {}):
-        c, _ = tested["pool"]["rank_distance"]
+    if "rank_distance" in tested.get("multilingual", {}):
+        c, _ = tested["multilingual"]["rank_distance"]
         said.append(f"Rank distance {c.first:.0f} → {c.second:.0f}.")
     if seeds:
-        c, _ = tested["pool" if "pool" in tested else "monolingual"]["mAP"]
+        c, _ = tested["multilingual" if "multilingual" in tested else "monolingual"]["mAP"]
         said.append(
-            f"With seeds as units (a claim about the method) p = {c.p_seeds:.3f} for {'pool' if 'pool' in tested else 'own language'} mAP."
+            f"With seeds as units (a claim about the method) p = {c.p_seeds:.3f} for {'multilingual' if 'multilingual' in tested else 'own language'} mAP."
         )
     return said
 

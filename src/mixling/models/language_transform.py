@@ -1,4 +1,4 @@
-"""A module of a sentence-transformers chain whose map depends on the text's language (centring, LIR, SHIFT).
+"""A module of a sentence-transformers chain whose map depends on the text's language (centering, LIR, SHIFT).
 
 `mixling.Retriever` names the language of each text, or takes it; plain sentence-transformers cannot, and gets an
 error that says so rather than vectors that are not what the folder promises.

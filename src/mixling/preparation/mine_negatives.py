@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from mixling.batches.negatives import Negatives
-from mixling.batches.units import translation_groups
+from mixling.batches.translation_groups import translation_groups
 from mixling.corpora import folder
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import NEGATIVES, Corpus

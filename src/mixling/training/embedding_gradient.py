@@ -2,7 +2,7 @@
 
 A plain embedding's backward pass makes a dense gradient, 384 MB for multilingual-e5-small, anew in every call of
 every step. Here one dense gradient stays; a call adds to the rows it used, and after the step those alone are zeroed.
-The optimiser sees the dense gradient, so what it computes is what it always computes.
+The optimizer sees the dense gradient, so what it computes is what it always computes.
 """
 
 from __future__ import annotations

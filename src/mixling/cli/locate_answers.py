@@ -1,4 +1,4 @@
-"""`mixling locate`."""
+"""`mixling locate-answers`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(
     trust_remote_code: Trust = False,
 ) -> None:
     """Cut passages into sentences, find the one that answers, and write the source so: a folder that training reads."""
-    from mixling.preparation.locate import locate_answers
+    from mixling.preparation.locate_answers import locate_answers
 
     made = locate_answers(
         model,

@@ -1,11 +1,11 @@
-"""Centring: x' = x - mu_{role, l}, and with `keep` the mean over languages put back."""
+"""Centering: x' = x - mu_{role, l}, and with `keep` the mean over languages put back."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from mixling.debiasing.maps import LanguageTransform
-from mixling.debiasing.stock import EmbeddedCorpus, language_means
+from mixling.debiasing.transforms import LanguageTransform
+from mixling.debiasing.embedded_corpus import EmbeddedCorpus, language_means
 
 
 def fit_centering(stock: EmbeddedCorpus, keep: bool = False) -> LanguageTransform:
@@ -14,4 +14,4 @@ def fit_centering(stock: EmbeddedCorpus, keep: bool = False) -> LanguageTransfor
     offset = mean - np.nanmean(mean, axis=1, keepdims=True) if keep else mean
     offset = np.nan_to_num(offset).astype(np.float32)
     none = np.zeros((len(languages), 0, offset.shape[2]), np.float32)
-    return LanguageTransform(tuple(languages), offset, none, settings={"method": "centring", "keep_mean": keep})
+    return LanguageTransform(tuple(languages), offset, none, settings={"method": "centering", "keep_mean": keep})

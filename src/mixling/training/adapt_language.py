@@ -1,6 +1,6 @@
 """Make an encoder know a language better, from bitext alone, before (or instead of) retrieval training.
 
-New pieces where the tokeniser cuts the language too small (models/vocabulary.py); then masked language modelling (mlm),
+New pieces where the tokenizer cuts the language too small (models/vocabulary.py); then masked language modeling (mlm),
 the same over a sentence and its translation together (tlm, arXiv:1901.07291), and distillation of the base model's
 vectors of the pivot's sentence into both sentences (distil; Reimers and Gurevych 2020), which keeps it a retriever. The
 first two are the way of arXiv:2408.11942 (amBERT, kmBERT): a retriever no longer finds much after them, until it is trained
@@ -39,7 +39,7 @@ from mixling.models.vocabulary import extend_vocabulary, mask_words, learn_subwo
 from mixling.preparation.similarity import margin_scores
 from mixling.progress import Progress
 from mixling.training import checkpoint
-from mixling.training.optimiser import param_groups, learning_rate_factor
+from mixling.training.optimizer import param_groups, learning_rate_factor
 
 OBJECTIVES = ("mlm", "tlm", "distil")
 
@@ -64,7 +64,7 @@ class MLMHead(nn.Module):
         self.dense, self.norm = nn.Linear(size, size), nn.LayerNorm(size)
         self.bias = nn.Parameter(torch.zeros(len(candidates)))
         self.candidates: Tensor
-        self.register_buffer("candidates", torch.from_numpy(candidates))
+        self.register_buffer("passages", torch.from_numpy(candidates))
 
     def forward(self, states: Tensor, table: Tensor) -> Tensor:
         """states: [n, d], of hidden tokens; table: [vocabulary, d]. Returns [n, candidates]."""

@@ -11,9 +11,9 @@ from mixling.machine import machine, versions
 from mixling.models.card import trained_card
 from mixling.models.retriever import Retriever
 from mixling.training.average import average_with
-from mixling.training.begin import load_base_model
+from mixling.training.base_model import load_base_model
 from mixling.training.config import Config
-from mixling.training.mapped import fit_after_training
+from mixling.training.linear_transform import fit_after_training
 
 
 def save_run(settings: Config, out: Path, retriever: Retriever, facts: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from mixling.corpora import folder
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.prepare import prepare
-from mixling.training.reading import load_config, recipes
+from mixling.training.load_config import load_config, recipes
 from mixling.training.train import train
 
 
@@ -27,7 +27,7 @@ def test_a_model_is_trained_behind_its_map(chain, tmp_path, monkeypatch):
     a, b = (m.encode(["a bridge", "daraja"], "query") for m in (trained, mapped))
     assert not np.allclose(a, b, atol=1e-6) and np.allclose(a, b, atol=0.2)
     (tmp_path / "run" / "run.json").unlink()  # as if it had been killed at its end
-    monkeypatch.setattr("mixling.training.mapped.debias", None)  # the map is there and is not fitted again
+    monkeypatch.setattr("mixling.training.linear_transform.debias", None)  # the map is there and is not fitted again
     assert np.allclose(
         Retriever(str(train(config, tmp_path / "run"))).encode(["daraja"], "query"), a[1], atol=1e-6
     )
@@ -74,7 +74,7 @@ def test_a_source_is_cut_into_sentences_before_training(chain, tmp_path):
     rows = [json.loads(x) for x in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     # every second batch is of sentences, with hard negatives: more texts
     assert len(rows) == 4
-    with pytest.raises(MixlingError, match="mixling locate"):
+    with pytest.raises(MixlingError, match="mixling locate-answers"):
         prepare(load_config(config))
 
 

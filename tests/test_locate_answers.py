@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mixling.batches.units import translation_groups
+from mixling.batches.translation_groups import translation_groups
 from mixling.corpora import folder, sample
 from mixling.corpora.corpus import CorpusBuilder, Corpus
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.preparation.locate import best_sentence, cut_sentences, locate_answers
+from mixling.preparation.locate_answers import best_sentence, cut_sentences, locate_answers
 
 
 def without_places(corpus: Corpus) -> Corpus:

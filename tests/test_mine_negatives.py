@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tests.test_training import config
 
-from mixling.batches.units import translation_groups
+from mixling.batches.translation_groups import translation_groups
 from mixling.corpora import folder, sample
 from mixling.corpora.catalogue import load
 from mixling.corpora.windows import passage_windows
 from mixling.errors import MixlingError
 from mixling.losses.info_nce import info_nce, similarity
 from mixling.models.retriever import Retriever
-from mixling.preparation.mine import mine_negatives, pick_negatives
+from mixling.preparation.mine_negatives import mine_negatives, pick_negatives
 from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
-from mixling.training.reading import load_config
+from mixling.training.load_config import load_config
 from mixling.training.train import train
 
 
@@ -236,7 +236,7 @@ def test_a_teacher_of_lists_needs_negatives_and_a_cross_encoder_has_no_vectors(c
         with pytest.raises(MixlingError, match=says):
             _, _, pairs = prepare(settings)
             Objective(settings, Retriever(str(chain))).check(pairs)
-    with pytest.raises(MixlingError, match="mixling mine"):
+    with pytest.raises(MixlingError, match="mixling mine-negatives"):
         prepare(load_config({**config(chain), "batches": {"size": 8, "negatives": 1}}))
 
 
@@ -247,14 +247,14 @@ def test_bm25_mines_within_words_that_are_shared(tmp_path, run):
     assert status == 0 and "negatives of" in said
     corpus = folder.read_folder(tmp_path / "bm25")
     assert corpus.negatives.num_rows and corpus.languages() == ["en"]
-    status, said, error = run("mine", "bm25", "sample", "--out", tmp_path / "bm25", "--negatives", "5")
+    status, said, error = run("mine-negatives", "bm25", "sample", "--out", tmp_path / "bm25", "--negatives", "5")
     assert status == 2 and "another call mined" in error
 
 
 CODE = """
 import sys, os, signal, torch
 torch.set_num_threads(1)  # scores that nearly tie stand in another order on another number of threads
-import mixling.preparation.mine as m
+import mixling.preparation.mine_negatives as m
 m.SCORES = 44 * 8 * 4  # a few questions a block
 model, real, done = sys.argv[1], m.pick, [0]
 for out, kill in zip(sys.argv[2::2], map(int, sys.argv[3::2])):

@@ -16,7 +16,7 @@ from mixling.corpora import sample
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.models.vocabulary import extend_vocabulary, mask_words, learn_subwords
-from mixling.training.adapt import OBJECTIVES, MLMHead, adapt_language, pairs
+from mixling.training.adapt_language import OBJECTIVES, MLMHead, adapt_language, pairs
 
 
 def texts(language):
@@ -29,7 +29,7 @@ TARGET = next(x for x in ("sw", "hi", "ar", "zh", "de") if x in LANGUAGES)
 
 
 def wordpiece(folder, chain):
-    """The tiny chain with a WordPiece tokeniser in place of its own."""
+    """The tiny chain with a WordPiece tokenizer in place of its own."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -177,7 +177,7 @@ def test_it_learns_and_an_ordinary_folder_comes_out(chain, tmp_path, run):
     assert call(chain, tmp_path / "run", steps=60, margin=0.5) == made  # done: nothing is done again
     with pytest.raises(MixlingError, match=r"another configuration \(steps\)"):
         call(chain, tmp_path / "run", steps=61, margin=0.5)
-    status, said, error = run("adapt", chain, "--bitext", "sample:all", "-l", TARGET, "--out", tmp_path / "cli",
+    status, said, error = run("adapt-language", chain, "--bitext", "sample:all", "-l", TARGET, "--out", tmp_path / "cli",
                               "--steps", "2", "--vocabulary", "5", "--related", f"{TARGET}=de")  # fmt: skip
     assert status == 0 and f"  {TARGET} " in said and "5 new pieces" in said, error
 
@@ -206,7 +206,7 @@ def test_a_mistake_is_one_sentence(chain, tmp_path, more, says):
 CODE = """
 import os, signal, sys, torch
 torch.set_num_threads(1)
-from mixling.training.adapt import adapt
+from mixling.training.adapt_language import adapt
 for out, kill in zip(sys.argv[2::2], map(int, sys.argv[3::2])):
     adapt(sys.argv[1], ["sample:all"], ["TARGET"], out, vocabulary=30, steps=12, batch=8, lr=1e-3, checkpoint_every=4,
           precision="fp32", margin=0.5, objectives=("mlm", "tlm", "distil"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mixling.preparation.locate import locate_answers
-from mixling.training.begin import load_base_model
+from mixling.preparation.locate_answers import locate_answers
+from mixling.training.base_model import load_base_model
 from mixling.training.config import Config, SourceConfig
 from mixling.training.prepare import corpus_of
 

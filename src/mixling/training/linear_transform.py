@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.debiasing.debias import debias
-from mixling.debiasing.maps import AffineTransform
+from mixling.debiasing.transforms import AffineTransform
 from mixling.models.affine import affine_modules
 from mixling.models.retriever import Retriever
-from mixling.training.begin import load_base_model
+from mixling.training.base_model import load_base_model
 from mixling.training.config import Config
-from mixling.training.located import SENTENCES
+from mixling.training.sentence_sources import SENTENCES
 
 BITEXT = ["sib-200"]
 

@@ -1,4 +1,4 @@
-"""`mixling adapt`."""
+"""`mixling adapt-language`."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def run(
     precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
     trust_remote_code: Trust = False,
 ) -> None:
-    """Teach an encoder a language from bitext: new pieces, masked and translation modelling, distillation."""
+    """Teach an encoder a language from bitext: new pieces, masked and translation modeling, distillation."""
     from mixling.errors import MixlingError
-    from mixling.training.adapt import adapt_language
+    from mixling.training.adapt_language import adapt_language
 
     beside = dict(x.partition("=")[::2] for x in related or [])
     if not all(beside.values()):

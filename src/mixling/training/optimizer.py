@@ -1,4 +1,4 @@
-"""What the optimiser is told: which weights decay, the rate of a step, gradients of a bounded norm."""
+"""What the optimizer is told: which weights decay, the rate of a step, gradients of a bounded norm."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from mixling.training.word_table import EmbeddingGradient, others
+from mixling.training.embedding_gradient import EmbeddingGradient, others
 
 
 def param_groups(some: list[torch.nn.Parameter], decay: float) -> list[dict]:

@@ -1,4 +1,4 @@
-"""`mixling mine`."""
+"""`mixling mine-negatives`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(
     trust_remote_code: Trust = False,
 ) -> None:
     """Find hard negatives across languages and write the source with them: a folder that training reads."""
-    from mixling.preparation.mine import mine_negatives
+    from mixling.preparation.mine_negatives import mine_negatives
 
     made = mine_negatives(
         model,
