@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks.sides import write
 from mixling.models.retriever import Retriever
+from mixling.training.load_config import load_config
 from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
 from mixling.training.processes import partition_by_tokens
-from mixling.training.load_config import load_config
 from mixling.training.step import tokenize_batch
 
 
@@ -39,7 +39,11 @@ def main() -> None:
                 pair = lengths[:size] + lengths[size:]
                 mean = lengths.sum() / processes
                 by_tokens.append(
-                    max(lengths[part].sum() for part in partition_by_tokens(lengths.tolist(), processes)) / mean
+                    max(
+                        lengths[part].sum()
+                        for part in partition_by_tokens(lengths.tolist(), processes)
+                    )
+                    / mean
                 )
                 by_number.append(max(p.sum() for p in np.array_split(pair, processes)) / mean)
             rows.append({"pairs": size, "processes": processes, "by tokens": round(float(np.mean(by_tokens)), 3),

@@ -18,11 +18,11 @@ from mixling.machine import keep_memory, matrix_rate
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 from mixling.training import step
+from mixling.training.embedding_gradient import sparse_embedding_gradient, zero_grad
+from mixling.training.load_config import load_config
 from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
-from mixling.training.load_config import load_config
 from mixling.training.step import tokenize_batch
-from mixling.training.embedding_gradient import zero_grad, sparse_embedding_gradient
 
 
 def encoding(retriever: Retriever) -> list[dict]:
@@ -58,7 +58,9 @@ def training(retriever: Retriever) -> list[dict]:
             speeds = []
             for turn in turns:
                 begun = time.perf_counter()
-                step.backward(retriever, turn.tokens, objective.loss_of(turn.batch), precision="bf16")
+                step.backward(
+                    retriever, turn.tokens, objective.loss_of(turn.batch), precision="bf16"
+                )
                 speeds.append(sum(map(len, turn.tokens)) / (time.perf_counter() - begun))
                 zero_grad(retriever.model.parameters(), table_rows)
             rows.append({"tokens a call": budget, "word table": "frozen" if frozen else "trained",

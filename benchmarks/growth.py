@@ -51,7 +51,10 @@ def side(n: int, turns: Turns) -> None:
     chance = random.Random(0)
     with (folder / "texts.txt").open("w") as out:
         for _ in range(n):
-            out.write(" ".join(f"w{chance.randrange(1000)}" for _ in range(chance.randrange(5, 20))) + "\n")
+            out.write(
+                " ".join(f"w{chance.randrange(1000)}" for _ in range(chance.randrange(5, 20)))
+                + "\n"
+            )
     name = model(folder / "model")
     turns.wait()
     begun = time.perf_counter()

@@ -67,23 +67,31 @@ def theirs(bf16: bool, turns: Turns) -> None:
         )(model)
         for cell in cells
     ]
-    turns.done(texts=sum(len(c[0]) + len(c[1]) for c in cells), map100=[f["cosine_map@100"] for f in found])
+    turns.done(
+        texts=sum(len(c[0]) + len(c[1]) for c in cells), map100=[f["cosine_map@100"] for f in found]
+    )
 
 
 def main() -> None:
     """Measure, print, write."""
     found = alternate(
-        {"ours": ours, "theirs": partial(theirs, False), "theirs in bf16": partial(theirs, True)}, 1, warm=0
+        {"ours": ours, "theirs": partial(theirs, False), "theirs in bf16": partial(theirs, True)},
+        1,
+        warm=0,
     )
     mine = found["sides"]["ours"][0]
-    rows = json.loads((Path(__file__).parent.parent / "studies" / "instrument.json").read_text())["rows"]
+    rows = json.loads((Path(__file__).parent.parent / "studies" / "instrument.json").read_text())[
+        "rows"
+    ]
     full = next(r for r in rows if (r["task"], r["model"]) == ("xquad-r", "e5-small"))
     before = [full[s]["mAP"] for s in ("monolingual", "cross-lingual", "multilingual")]
     row: dict[str, Any] = {
         "ours, seconds in all": round(mine["seconds"], 1),
         "mAP in bf16": mine["mAP"],
         "mAP in fp32 (studies/instrument.json)": before,
-        "largest change": round(max(abs(a - b) for a, b in zip(before, mine["mAP"], strict=True)), 5),
+        "largest change": round(
+            max(abs(a - b) for a, b in zip(before, mine["mAP"], strict=True)), 5
+        ),
     }
     for name in ("theirs", "theirs in bf16"):
         them = found["sides"][name][0]

@@ -45,7 +45,9 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for _ in range(3):
         begun = time.perf_counter()
-        theirs = pytrec_eval.RelevanceEvaluator(qrels, {"map", "ndcg_cut.10", "recall.10,100"}).evaluate(run)
+        theirs = pytrec_eval.RelevanceEvaluator(
+            qrels, {"map", "ndcg_cut.10", "recall.10,100"}
+        ).evaluate(run)
         middle = time.perf_counter()
         found = compute_ranks(lambda a, b: scores[a:b], QUERIES, language, relevant, ids, depth=10)
         grades = np.ones(len(relevant), np.int64)
@@ -53,7 +55,8 @@ def main() -> None:
         end = time.perf_counter()
         rows.append({"theirs": round(middle - begun, 2), "ours": round(end - middle, 2)})
     largest = max(
-        float(np.abs(ours[k] - [theirs[str(q)][v] for q in range(QUERIES)]).max()) for k, v in shared.items()
+        float(np.abs(ours[k] - [theirs[str(q)][v] for q in range(QUERIES)]).max())
+        for k, v in shared.items()
     )
     row = {"metrics": list(shared), "largest difference": largest, "seconds": rows,
            "times as fast": spread([r["theirs"] / r["ours"] for r in rows])}  # fmt: skip

@@ -31,16 +31,22 @@ def row(n: int, tongue: float) -> dict[str, Any]:
 
     made, language = vectors(n, tongue)
     rng = np.random.default_rng(2)
-    questions = unit(made[rng.integers(0, n, QUESTIONS)] + 0.03 * rng.normal(size=(QUESTIONS, SIZE)))
+    questions = unit(
+        made[rng.integers(0, n, QUESTIONS)] + 0.03 * rng.normal(size=(QUESTIONS, SIZE))
+    )
     exact = np.argsort(-(questions @ made.T), 1)[:, :K]
     partitions = int(n**0.5)
-    label = MiniBatchKMeans(partitions, batch_size=8192, n_init=1, max_iter=20, random_state=0).fit_predict(
-        made
-    )
+    label = MiniBatchKMeans(
+        partitions, batch_size=8192, n_init=1, max_iter=20, random_state=0
+    ).fit_predict(made)
     with TemporaryDirectory() as folder:
         flat = pa.FixedSizeListArray.from_arrays(pa.array(made.ravel()), SIZE)
-        table = lancedb.connect(folder).create_table("t", pa.table({"number": np.arange(n), "vector": flat}))
-        table.create_index("vector", config=IvfSq(distance_type="cosine", num_partitions=partitions))
+        table = lancedb.connect(folder).create_table(
+            "t", pa.table({"number": np.arange(n), "vector": flat})
+        )
+        table.create_index(
+            "vector", config=IvfSq(distance_type="cosine", num_partitions=partitions)
+        )
         hits = 0
         for q, right in zip(questions, exact, strict=True):
             query = table.search(q).distance_type("cosine").nprobes(PROBES).refine_factor(3)
@@ -53,7 +59,9 @@ def row(n: int, tongue: float) -> dict[str, Any]:
         "probed": PROBES,
         "recall@100": hits / exact.size,
         "purity by language": float(sum(largest) / n),
-        "neighbours in the question's language": float(np.mean(language[exact] == language[exact[:, :1]])),
+        "neighbours in the question's language": float(
+            np.mean(language[exact] == language[exact[:, :1]])
+        ),
     }
 
 

@@ -47,7 +47,9 @@ def fused() -> None:
     """torch's fused attention, text by text."""
     from mixling.models import packed
 
-    def attend(q: Any, k: Any, v: Any, lengths: tuple[int, ...], scale: float, dropout: float = 0.0) -> Any:
+    def attend(
+        q: Any, k: Any, v: Any, lengths: tuple[int, ...], scale: float, dropout: float = 0.0
+    ) -> Any:
         parts = zip(*(x.split(lengths) for x in (q, k, v)), strict=True)
         return torch.cat([
             torch.nn.functional.scaled_dot_product_attention(*(x.transpose(0, 1)[None] for x in p), scale=scale)[0]

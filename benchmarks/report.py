@@ -63,20 +63,27 @@ def main() -> None:
 
     one = timed("texts", lambda: load_task("xquad-r"))
     scorer, counted = timed(
-        "model, vectors, coverage", lambda: make_ranker(DEFAULT, vector_cache=Path("vectors")).scorer(one)
+        "model, vectors, coverage",
+        lambda: make_ranker(DEFAULT, vector_cache=Path("vectors")).scorer(one),
     )
     found = timed("ranks", lambda: rank_task(one, scorer, 100))
-    entry, table, examples = timed("measures, 1,000 resamples", lambda: score_task(one, found, scorer))
+    entry, table, examples = timed(
+        "measures, 1,000 resamples", lambda: score_task(one, found, scorer)
+    )
     entry.update(counted, data=one.fingerprint())
     # another run of the same questions: without differences there would be nothing to permute
     rng = np.random.default_rng(0)
     queries = scorer.queries.numpy()
-    moved = DotScorer(queries + rng.normal(0, 0.01, queries.shape).astype(np.float32), scorer.candidates.numpy())
+    moved = DotScorer(
+        queries + rng.normal(0, 0.01, queries.shape).astype(np.float32), scorer.candidates.numpy()
+    )
     other = score_task(one, rank_task(one, moved, 100), moved)[1]
     tested = timed("permutations, 10,000 over all cells", lambda: task_comparison([table], [other]))
     assert any(c.difference for cells in tested.values() for c, _ in cells.values())
     summary = {"model": DEFAULT, "precision": "fp32", "tasks": {one.name: entry}}
-    result = EvaluationResult({**summary, "versions": versions(), "machine": machine()}, table, {one.name: examples})
+    result = EvaluationResult(
+        {**summary, "versions": versions(), "machine": machine()}, table, {one.name: examples}
+    )
     with TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
         timed("report", lambda: write_report([result], page))
@@ -100,7 +107,9 @@ def main() -> None:
         "machine": machine(),
     }
     result_path(__file__).write_text(json.dumps(content, indent=1) + "\n")
-    print(json.dumps({k: v for k, v in content.items() if k not in ("versions", "machine")}, indent=1))
+    print(
+        json.dumps({k: v for k, v in content.items() if k not in ("versions", "machine")}, indent=1)
+    )
 
 
 if __name__ == "__main__":

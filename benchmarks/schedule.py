@@ -25,7 +25,9 @@ from mixling.batches.translation_groups import TranslationGroups
 def ours(n: int) -> dict[str, Any]:
     """Times of the schedule."""
     whole = np.ones((n, 3), bool)
-    units = TranslationGroups("made", np.arange(n), np.arange(n) // 3, ("de", "en", "sw"), whole, whole)
+    units = TranslationGroups(
+        "made", np.arange(n), np.arange(n) // 3, ("de", "en", "sw"), whole, whole
+    )
     begun = time.perf_counter()
     schedule = Schedule([units], "hybrid", size=32)
     built = time.perf_counter()
@@ -89,7 +91,9 @@ def main() -> None:
             them["seconds to the first batch"][1] / ready, 2
         ),
         "times sooner at step 100,000, building counted": round(far / ready, 1),
-        "times sooner at step 100,000, once built": round(1000 * far / mine["ms at step 900,000"]["median"]),
+        "times sooner at step 100,000, once built": round(
+            1000 * far / mine["ms at step 900,000"]["median"]
+        ),
     }
     write(__file__, {"groups": n, **row, "ours": mine, "theirs": them})
 

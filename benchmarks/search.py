@@ -28,7 +28,7 @@ from benchmarks.sides import result_path
 from mixling.corpora.files import write_text
 from mixling.machine import machine, versions
 from mixling.searching.lance import EXACT
-from mixling.searching.store import RESULT_COLUMNS, search_ef, passage_schema
+from mixling.searching.store import RESULT_COLUMNS, passage_schema, search_ef
 from mixling.searching.stores import make_store
 
 SIZE, LANGUAGES, CLUSTERS, QUESTIONS, K, PART = 384, 100, 2000, 200, 100, 16384
@@ -55,7 +55,9 @@ def vectors(n: int, tongue: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
 def tables(made: np.ndarray, language: np.ndarray) -> Iterator[tuple[list[str], pa.Table]]:
     """Passages, one a document, in parts."""
     rng = np.random.default_rng(1)
-    words = np.array(["".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz"), 6)) for _ in range(20_000)])
+    words = np.array(
+        ["".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz"), 6)) for _ in range(20_000)]
+    )
     form = passage_schema(SIZE)
     for begin in range(0, len(made), PART):
         v = made[begin : begin + PART]
@@ -96,7 +98,9 @@ def timed(
 def asked(made: np.ndarray) -> np.ndarray:
     """The questions, float32 [QUESTIONS, SIZE]: passages with noise."""
     rng = np.random.default_rng(2)
-    return unit(made[rng.integers(0, len(made), QUESTIONS)] + 0.03 * rng.normal(size=(QUESTIONS, SIZE)))
+    return unit(
+        made[rng.integers(0, len(made), QUESTIONS)] + 0.03 * rng.normal(size=(QUESTIONS, SIZE))
+    )
 
 
 def best(scores: np.ndarray) -> np.ndarray:
@@ -113,7 +117,9 @@ def direct(table: Any, q: np.ndarray, where: str | None = None, scan: bool = Fal
     return query.select([*RESULT_COLUMNS, "_distance"]).limit(K).to_arrow()
 
 
-def recall(ask: Callable[[np.ndarray], pa.Table], questions: np.ndarray, exact: np.ndarray) -> float:
+def recall(
+    ask: Callable[[np.ndarray], pa.Table], questions: np.ndarray, exact: np.ndarray
+) -> float:
     """Share of the exact K that is found."""
     hits = 0
     for q, right in zip(questions, exact, strict=True):
@@ -137,7 +143,10 @@ def row(n: int, address: str) -> dict[str, Any]:
     some = np.ascontiguousarray(made[mine])
     exact = np.concatenate([best(questions[i : i + 20] @ made.T) for i in range(0, QUESTIONS, 20)])
     exact_some = mine[best(questions @ some.T)]
-    sides: dict[str, Callable] = {"ours": lambda q: store.nearest(q, K), "numpy": lambda q: best(made @ q)}
+    sides: dict[str, Callable] = {
+        "ours": lambda q: store.nearest(q, K),
+        "numpy": lambda q: best(made @ q),
+    }
     filtered: dict[str, Callable] = {"ours": lambda q: store.nearest(q, K, ["l00"]), "numpy": lambda q: mine[best(some @ q)]}  # fmt: skip
     table, where = getattr(store, "table", None), "language = 'l00'"
     if table is not None:
@@ -156,7 +165,10 @@ def row(n: int, address: str) -> dict[str, Any]:
         as_it_is = recall(filtered["lancedb, index as it is"], questions, exact_some)
         found["recall"]["one language, lancedb's index as it is"] = as_it_is
         size = sum(p.stat().st_size for p in Path(address).rglob("*") if p.is_file())
-        found["disk"] = {"MB": round(size / 2**20, 1), "of the vectors": round(size / made.nbytes, 2)}
+        found["disk"] = {
+            "MB": round(size / 2**20, 1),
+            "of the vectors": round(size / made.nbytes, 2),
+        }
     return found
 
 

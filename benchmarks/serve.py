@@ -40,7 +40,9 @@ def run_server(store: str, port: int, batch: int) -> None:
     from mixling.serving.app import ServerConfig, application
 
     searcher = Searcher(store)
-    app = application(searcher, ServerConfig(batch=batch, precision=choose_precision(searcher.retriever, "auto")))
+    app = application(
+        searcher, ServerConfig(batch=batch, precision=choose_precision(searcher.retriever, "auto"))
+    )
     uvicorn.run(app, port=port, log_config=None, access_log=False, timeout_keep_alive=15)
 
 
@@ -125,10 +127,14 @@ def main() -> None:
             yield (
                 {"input": text, "input_type": "query", "model": "m"}
                 if kind == "embeddings"
-                else {"question": text, **({"fairness": "none"} if kind == "search, none" else {})}
+                else {"query": text, **({"order": "score"} if kind == "search, none" else {})}
             )
 
-    paths = {"embeddings": "/v1/embeddings", "search, none": "/v1/search", "search, query-language-first": "/v1/search"}
+    paths = {
+        "embeddings": "/v1/embeddings",
+        "search, none": "/v1/search",
+        "search, query-language-first": "/v1/search",
+    }
     result = result_path(__file__)
     whole: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {}
 
@@ -143,12 +149,18 @@ def main() -> None:
             server = Server(given.store, batch)
             for kind, path in paths.items():
                 for clients in CLIENTS:
-                    found = asyncio.run(load_on(server.base, path, bodies(kind), clients, given.seconds))
+                    found = asyncio.run(
+                        load_on(server.base, path, bodies(kind), clients, given.seconds)
+                    )
                     rows.append({"asked": kind, "largest batch": batch, **found})
                     keep(rows=rows)
             if batch == 64:
-                flood = asyncio.run(load_on(server.base, paths["embeddings"], bodies("embeddings"), 600, 5))
-                after = asyncio.run(load_on(server.base, paths["embeddings"], bodies("embeddings"), 8, 3))
+                flood = asyncio.run(
+                    load_on(server.base, paths["embeddings"], bodies("embeddings"), 600, 5)
+                )
+                after = asyncio.run(
+                    load_on(server.base, paths["embeddings"], bodies("embeddings"), 8, 3)
+                )
                 keep(overload={"during": flood, "after": after})
             server.stop()
         return
@@ -170,7 +182,14 @@ def main() -> None:
             statuses[status] = statuses.get(status, 0) + n
             answers += n
         memory.append(round(server.memory()))
-        keep(soak={"seconds": given.soak, "answers": answers, "statuses": statuses, "memory, MB": memory})
+        keep(
+            soak={
+                "seconds": given.soak,
+                "answers": answers,
+                "statuses": statuses,
+                "memory, MB": memory,
+            }
+        )
     server.stop()
 
 

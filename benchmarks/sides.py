@@ -48,7 +48,9 @@ def _run(side: Callable[[Turns], None], line: Connection) -> None:
     side(Turns(line))
 
 
-def alternate(sides: dict[str, Callable[[Turns], None]], rounds: int, warm: int = 1) -> dict[str, Any]:
+def alternate(
+    sides: dict[str, Callable[[Turns], None]], rounds: int, warm: int = 1
+) -> dict[str, Any]:
     """Let the sides work in turns: {"sides": {name: [facts of each round]}, "matrix rate": [of each round]}."""
     context = multiprocessing.get_context("spawn")
     running, found = {}, {name: [] for name in sides}
@@ -67,7 +69,10 @@ def alternate(sides: dict[str, Callable[[Turns], None]], rounds: int, warm: int 
                 _told(process, line, name)
             line.send(None)
             facts = _told(process, line, name)
-            print(f"round {number}{' (warming up)' if number < warm else ''}: {name}: {facts}", flush=True)
+            print(
+                f"round {number}{' (warming up)' if number < warm else ''}: {name}: {facts}",
+                flush=True,
+            )
             if number >= warm:
                 found[name].append(facts)
     for process, _ in running.values():
@@ -122,7 +127,9 @@ def peaks(sides: dict[str, list[dict]]) -> dict[str, float]:
 
 def ratio(found: dict[str, Any], peer: str, ours: str, key: str = "seconds") -> dict[str, float]:
     """How many times as long the peer takes, round by round: median, least, most."""
-    return spread([a[key] / b[key] for a, b in zip(found["sides"][peer], found["sides"][ours], strict=True)])
+    return spread(
+        [a[key] / b[key] for a, b in zip(found["sides"][peer], found["sides"][ours], strict=True)]
+    )
 
 
 def rate_of(found: dict[str, Any], precision: str) -> float:

@@ -28,12 +28,12 @@ from mixling.models.retriever import Retriever
 from mixling.models.vocabulary import mask_token
 from mixling.training import adapt
 from mixling.training import objective as objectives
+from mixling.training.embedding_gradient import sparse_embedding_gradient, zero_grad
+from mixling.training.load_config import load_config
 from mixling.training.objective import Objective
 from mixling.training.pairs import PairTexts
 from mixling.training.prepare import prepare
-from mixling.training.load_config import load_config
 from mixling.training.step import backward, tokenize_batch
-from mixling.training.embedding_gradient import zero_grad, sparse_embedding_gradient
 
 NAMES = ("none", "bitext", "jsd", "lakda", "clear", "optical", "distil-vectors", "distil-cosine", "distil-scores", "margin-mse")  # fmt: skip
 
@@ -44,7 +44,10 @@ LISTS = ("one hard negative", "five hard negatives, a teacher of lists")
 def with_negatives(corpus: Corpus, each: int = 5) -> Corpus:
     """A corpus with random passages as hard negatives."""
     random, n = np.random.default_rng(0), corpus.queries.num_rows
-    columns = (np.repeat(np.arange(n), each), random.integers(corpus.passages.num_rows, size=n * each))
+    columns = (
+        np.repeat(np.arange(n), each),
+        random.integers(corpus.passages.num_rows, size=n * each),
+    )
     return replace(corpus, negatives=pa.table([pa.array(c) for c in columns], schema=NEGATIVES))
 
 
@@ -52,7 +55,13 @@ def adapting(retriever: Retriever) -> dict[str, Callable[[int], torch.Tensor]]:
     """The losses of `mixling adapt-language` as functions of a step."""
     rows = adapt.pairs(load("sib-200", "train", languages=["en", "sw"]), ["sw"], {}, "en")
     words = np.array(
-        sorted({t for ids in retriever.tokenize([x for p in rows for x in (p.text, p.other)]) for t in ids})
+        sorted(
+            {
+                t
+                for ids in retriever.tokenize([x for p in rows for x in (p.text, p.other)])
+                for t in ids
+            }
+        )
     )
     special = frozenset(retriever.tokenizer.all_special_ids)
     words = words[~np.isin(words, list(special))]

@@ -40,7 +40,9 @@ def ours(precision: str, turns: Turns) -> None:
         if len(seen) % STEPS == 0:
             some = seen[-STEPS:]
             turns.done(
-                losses=[r["loss"] for r in some], tokens=sum(r["tokens"] for r in some), pairs=32 * STEPS
+                losses=[r["loss"] for r in some],
+                tokens=sum(r["tokens"] for r in some),
+                pairs=32 * STEPS,
             )
             turns.wait()
 
@@ -62,8 +64,8 @@ def theirs(bf16: bool, dropout: bool, memory: bool, turns: Turns) -> None:
 
     from mixling.machine import keep_memory
     from mixling.models.retriever import Retriever
-    from mixling.training.prepare import prepare
     from mixling.training.load_config import load_config
+    from mixling.training.prepare import prepare
 
     if memory:
         keep_memory()
@@ -81,7 +83,9 @@ def theirs(bf16: bool, dropout: bool, memory: bool, turns: Turns) -> None:
         rows["positive"] += [retriever.prompt("passage") + t for t in batch.passages]
 
     class InOrder(SentenceTransformerTrainer):
-        def get_batch_sampler(self, dataset: Any, batch_size: int, drop_last: bool, **_: Any) -> Any:
+        def get_batch_sampler(
+            self, dataset: Any, batch_size: int, drop_last: bool, **_: Any
+        ) -> Any:
             return BatchSampler(SequentialSampler(dataset), batch_size, drop_last)
 
     class Stop(TrainerCallback):
@@ -123,7 +127,9 @@ def main() -> None:
         "times as fast as it comes": ratio(first, "theirs", "ours"),
         "times as fast as its best": ratio(found, "theirs at best", "ours"),
         "fp32, times as fast as it comes": ratio(first, "theirs", "ours fp32"),
-        "fp32, times as fast without its dropout": ratio(found, "theirs fp32 without dropout", "ours fp32"),
+        "fp32, times as fast without its dropout": ratio(
+            found, "theirs fp32 without dropout", "ours fp32"
+        ),
         **products(found, 6),
     }
     a, b = (

@@ -83,7 +83,9 @@ def instrument() -> list[dict]:
 def bias() -> list[dict]:
     """Measures of bias of zero-shot and hybrid on the two sentence benchmarks."""
     rows = {(r["task"], r["model"]): r for r in measured("studies/instrument.json")["rows"]}
-    columns = [(t, m) for t in ("xquad-r", "mlqa-r") for m in ("e5-small", "hybrid") if (t, m) in rows]
+    columns = [
+        (t, m) for t in ("xquad-r", "mlqa-r") for m in ("e5-small", "hybrid") if (t, m) in rows
+    ]
 
     def cell(key: tuple[str, str], name: str) -> str:
         low, high = rows[key]["intervals"]["bias"][name]
@@ -100,7 +102,9 @@ def bias() -> list[dict]:
 def levels() -> list[dict]:
     """SIB-200's pool by how much text of a language encoders have seen, with the tokenizer's figures."""
     row = next(
-        r for r in measured("studies/instrument.json")["rows"] if (r["task"], r["model"]) == ("sib-200", "e5-small")
+        r
+        for r in measured("studies/instrument.json")["rows"]
+        if (r["task"], r["model"]) == ("sib-200", "e5-small")
     )
     pool, cover = row["pool by language"], row["coverage"]
 
@@ -110,7 +114,11 @@ def levels() -> list[dict]:
     found = []
     for band in (*LEVEL_ORDER, "all"):
         for seen in (True, False) if band != "all" else (None,):
-            mine = [c for c in pool if band == "all" or (resource_level(c) == band and script_seen(c) == seen)]
+            mine = [
+                c
+                for c in pool
+                if band == "all" or (resource_level(c) == band and script_seen(c) == seen)
+            ]
             if not mine:
                 continue
             line = {
@@ -122,9 +130,13 @@ def levels() -> list[dict]:
                 "best": f"{max(pool[c] for c in mine):.3f}",
             }
             for name in ("fertility", "characters_per_piece"):
-                line[name.replace("_", " ")] = f"{sum(cover[c][name] for c in mine) / len(mine):.2f}"
+                line[name.replace("_", " ")] = (
+                    f"{sum(cover[c][name] for c in mine) / len(mine):.2f}"
+                )
                 if len(mine) > 7:
-                    rho = spearmanr([cover[c][name] for c in mine], [pool[c] for c in mine]).statistic
+                    rho = spearmanr(
+                        [cover[c][name] for c in mine], [pool[c] for c in mine]
+                    ).statistic
                     line[f"rho, {name.replace('_', ' ')}"] = f"{rho:+.2f}"
                 else:
                     line[f"rho, {name.replace('_', ' ')}"] = ""
@@ -140,14 +152,22 @@ def maps(part: str, task: str, *more: str) -> list[dict]:
             continue
         t = r["tasks"][task]
         row = {"map": r["map"]}
-        for name, key in (("own", "monolingual"), ("cross", "cross-lingual"), ("multilingual", "multilingual")):
+        for name, key in (
+            ("own", "monolingual"),
+            ("cross", "cross-lingual"),
+            ("multilingual", "multilingual"),
+        ):
             row[name] = f"{t[key]:.4f}"
         row["distance"], row["LPR"] = f"{t['rank_distance']:.0f}", f"{t['LPR']:.2f}"
         row["intrusion@10"] = f"{t['intrusion@10']:.3f}"
         for other in more:
             o = r["tasks"].get(other)
-            label = {"xquad-paragraphs": "paragraphs", "xquad-paragraphs-en": "English only"}.get(other, other)
-            row[f"{label}: nDCG@20 / TLR@20"] = f"{o['nDCG@20']:.3f} / {o['TLR@20']:.3f}" if o else ""
+            label = {"xquad-paragraphs": "paragraphs", "xquad-paragraphs-en": "English only"}.get(
+                other, other
+            )
+            row[f"{label}: nDCG@20 / TLR@20"] = (
+                f"{o['nDCG@20']:.3f} / {o['TLR@20']:.3f}" if o else ""
+            )
         rows.append(row)
     return rows
 
@@ -196,7 +216,10 @@ def noise() -> list[dict]:
 def audit() -> list[dict]:
     """The parts of an audit from kept vectors, in seconds."""
     found = measured("benchmarks/report.json")
-    ways = {f"ranks by {how}": ", ".join(map(str, t)) for how, t in found["ranks, seconds of three"].items()}
+    ways = {
+        f"ranks by {how}": ", ".join(map(str, t))
+        for how, t in found["ranks, seconds of three"].items()
+    }
     rows = {**found["seconds"], "in all": found["in all"], **ways}
     return [{"part": name, "seconds": value} for name, value in rows.items()]
 
@@ -229,7 +252,14 @@ def filters() -> list[dict[str, str]]:
         {
             "passing, %": str(r["passing, %"]),
             "recall@100": f"{r['recall']['ours']:.4f}",
-            **{name: f"{r['ms'][side]['p50']:.1f}" for name, side in (("ours", "ours"), ("LanceDB's index", "index"), ("a scan", "scan"))},
+            **{
+                name: f"{r['ms'][side]['p50']:.1f}"
+                for name, side in (
+                    ("ours", "ours"),
+                    ("LanceDB's index", "index"),
+                    ("a scan", "scan"),
+                )
+            },
         }
         for r in measured("benchmarks/filters.json")["rows"]
     ]
@@ -273,10 +303,20 @@ def tables() -> dict[str, dict[str, str]]:
     calls = measured("benchmarks/calls.json")
     return {
         "README.md": {
-            "recipe": rows_of([{k: v for k, v in r.items() if k != "task"} for r in trials.recipe() if r["task"] == "xquad-r"]),
+            "recipe": rows_of(
+                [
+                    {k: v for k, v in r.items() if k != "task"}
+                    for r in trials.recipe()
+                    if r["task"] == "xquad-r"
+                ]
+            ),
             "study": table(),
             "map": rows_of(
-                [r for r in maps("methods", "xquad-r") if r["map"] in ("none", "LSAR, rank 10", "trained map")]
+                [
+                    r
+                    for r in maps("methods", "xquad-r")
+                    if r["map"] in ("none", "LSAR, rank 10", "trained map")
+                ]
             ),
         },
         "docs/decisions.md": {"settings": (ROOT / "studies" / "settings.md").read_text().strip()},
@@ -296,7 +336,13 @@ def tables() -> dict[str, dict[str, str]]:
             "instrument": rows_of(instrument()),
             "measures": rows_of(
                 [
-                    {"measure": m.name, "range": m.range, "says": m.meaning, "misleads": m.misleads, "source": m.source}
+                    {
+                        "measure": m.name,
+                        "range": m.range,
+                        "says": m.meaning,
+                        "misleads": m.misleads,
+                        "source": m.source,
+                    }
                     for m in ALL.values()
                 ]
             ),
@@ -305,7 +351,9 @@ def tables() -> dict[str, dict[str, str]]:
             "noise": rows_of(noise()),
         },
         "docs/debiasing.md": {
-            "methods": rows_of(maps("methods", "xquad-r", "xquad-paragraphs", "xquad-paragraphs-en")),
+            "methods": rows_of(
+                maps("methods", "xquad-r", "xquad-paragraphs", "xquad-paragraphs-en")
+            ),
             "mlqa": rows_of(
                 [
                     {"on": task, **row}
@@ -324,7 +372,10 @@ def tables() -> dict[str, dict[str, str]]:
             "fairness": rows_of(fairness()),
             "partitions": rows_of(measured("benchmarks/partitions.json")["rows"]),
             "load": rows_of(
-                [{k: v for k, v in r.items() if k != "statuses"} for r in measured("benchmarks/serve.json")["rows"]]
+                [
+                    {k: v for k, v in r.items() if k != "statuses"}
+                    for r in measured("benchmarks/serve.json")["rows"]
+                ]
             ),
         },
         "docs/performance.md": {
@@ -333,7 +384,9 @@ def tables() -> dict[str, dict[str, str]]:
             "memory": rows_of(speed.memory()),
             "parts": rows_of(speed.parts()),
             "terms": rows_of(measured("benchmarks/terms.json")["rows"]),
-            "balance": rows_of(measured("benchmarks/balance.json")["fullest process over the mean"]),
+            "balance": rows_of(
+                measured("benchmarks/balance.json")["fullest process over the mean"]
+            ),
             "encoding": rows_of(calls["encoding"]),
             "training": rows_of(calls["training"]),
             "report": rows_of(audit()),

@@ -21,7 +21,11 @@ COLOURS = {
     "run0": ("#9fb3c8", "#5d7288"),
     "run1": ("#0d4779", "#6cb2ef"),
 }
-STROKES = {"line": ("#d6dde4", "#33424f"), "arrow": ("#5b6b7b", "#9fb0c2"), "aim": ("#c2410c", "#fb923c")}
+STROKES = {
+    "line": ("#d6dde4", "#33424f"),
+    "arrow": ("#5b6b7b", "#9fb0c2"),
+    "aim": ("#c2410c", "#fb923c"),
+}
 
 
 def carded(svg: str) -> str:
@@ -30,7 +34,9 @@ def carded(svg: str) -> str:
     ways = []
     for n in (0, 1):
         fills = "".join(f".{name}{{fill:{pair[n]}}}" for name, pair in COLOURS.items())
-        ways.append(fills + "".join(f".{name}{{stroke:{pair[n]}}}" for name, pair in STROKES.items()))
+        ways.append(
+            fills + "".join(f".{name}{{stroke:{pair[n]}}}" for name, pair in STROKES.items())
+        )
     x, y, width, height = map(float, re.search(r'viewBox="([^"]+)"', svg)[1].split())
     edge = 12
     head, _, rest = svg.partition(">")
@@ -42,9 +48,7 @@ def carded(svg: str) -> str:
         f"<style>text{{font-family:system-ui,sans-serif}}.axis{{font-size:13px}}.line{{stroke-width:1}}.aim{{stroke-width:3}}"
         f"{ways[0]}@media (prefers-color-scheme:dark){{{ways[1]}}}</style>"
     )
-    card = (
-        f'<rect class="card" x="{x - edge:g}" y="{y - edge:g}" width="{width + 2 * edge:g}" height="{height + 2 * edge:g}" rx="10"/>'
-    )
+    card = f'<rect class="card" x="{x - edge:g}" y="{y - edge:g}" width="{width + 2 * edge:g}" height="{height + 2 * edge:g}" rx="10"/>'
     return f"{head}>{style}{card}{rest}"
 
 
@@ -60,11 +64,19 @@ def ask() -> dict:
         if g.startswith(QUESTION) and one.languages[x] == ASKED
     )
     right = set(one.relevant[one.relevant[:, 0] == asked, 1].tolist())
-    scores = retriever.encode(one.passages, "passage") @ retriever.encode([one.queries[asked]], "query")[0]
+    scores = (
+        retriever.encode(one.passages, "passage")
+        @ retriever.encode([one.queries[asked]], "query")[0]
+    )
     rows: dict[str, list] = {}
     for i, (score, x) in enumerate(zip(scores.tolist(), one.passage_language, strict=True)):
         rows.setdefault(one.languages[x], []).append([round(score, 4), i in right])
-    return {"question": one.queries[asked], "asked in": ASKED, "model": retriever.name, "scores": rows}
+    return {
+        "question": one.queries[asked],
+        "asked in": ASKED,
+        "model": retriever.name,
+        "scores": rows,
+    }
 
 
 def levels(found: dict) -> str:
@@ -96,7 +108,13 @@ def levels(found: dict) -> str:
 
 def settings() -> str:
     """What is asked of what in the three settings."""
-    parts = [_head(660, 190, "Monolingual, cross-lingual and pool: one question, and the candidates that it is ranked against")]
+    parts = [
+        _head(
+            660,
+            190,
+            "Monolingual, cross-lingual and pool: one question, and the candidates that it is ranked against",
+        )
+    ]
     for n, (name, asked, candidates) in enumerate(
         (
             ("monolingual", "sw", ["sw"] * 4),
@@ -105,12 +123,23 @@ def settings() -> str:
         )
     ):
         left = 20 + 190 * n + (20 if n == 2 else 0)
-        parts.append(f'<text x="{left}" y="24" class="axis" style="font-size:14px" font-weight="700">{name}</text>')
+        parts.append(
+            f'<text x="{left}" y="24" class="axis" style="font-size:14px" font-weight="700">{name}</text>'
+        )
         parts.append(_box(left, 80, asked, "axis"))
-        parts.append(f'<path d="M{left + 48} 94 h28 m-7 -6 l7 6 l-7 6" fill="none" class="arrow" stroke-width="2"/>')
+        parts.append(
+            f'<path d="M{left + 48} 94 h28 m-7 -6 l7 6 l-7 6" fill="none" class="arrow" stroke-width="2"/>'
+        )
         for i, language in enumerate(candidates):
             across, down = divmod(i, 4)
-            parts.append(_box(left + 84 + 50 * across, 40 + 34 * down, language, "right" if language == asked else "pale"))
+            parts.append(
+                _box(
+                    left + 84 + 50 * across,
+                    40 + 34 * down,
+                    language,
+                    "right" if language == asked else "pale",
+                )
+            )
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -122,9 +151,7 @@ def _box(x: int, y: int, text: str, colour: str) -> str:
 
 
 def _head(width: int, height: int, said: str) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img"><title>{said}</title>'
-    )
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img"><title>{said}</title>'
 
 
 def pictures() -> dict[str, str]:

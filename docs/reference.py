@@ -25,7 +25,9 @@ def commands() -> str:
     ]
     for path, command in _walk(root, ()):
         parts += ["", f"## mixling {' '.join(path)}", "", " ".join((command.help or "").split())]
-        rows = [_row(p) for p in command.params if not getattr(p, "hidden", False) and p.name != "help"]
+        rows = [
+            _row(p) for p in command.params if not getattr(p, "hidden", False) and p.name != "help"
+        ]
         if rows:
             parts += ["", "| what | default | meaning |", "|---|---|---|", *rows]
     return "\n".join(parts) + "\n"
@@ -44,7 +46,11 @@ def _row(parameter: object) -> str:
     if parameter.param_type_name == "argument":
         names = f"`{parameter.name.upper()}`" + ("" if parameter.required else ", may be left out")
     default = parameter.default
-    shown = "" if default is None or callable(default) or default == [] or parameter.required else f"`{default}`"
+    shown = (
+        ""
+        if default is None or callable(default) or default == [] or parameter.required
+        else f"`{default}`"
+    )
     said = " ".join((parameter.help or "").split()).replace("|", "\\|")
     return f"| {names} | {shown} | {said} |"
 
@@ -68,7 +74,11 @@ def settings() -> str:
 
 def api() -> str:
     """docs/api.md: every public name, for mkdocstrings to fill in."""
-    parts = ["# Python", "", "Every verb is a function of the same name. All names are had from `mixling` itself."]
+    parts = [
+        "# Python",
+        "",
+        "Every verb is a function of the same name. All names are had from `mixling` itself.",
+    ]
     for name in mixling.__all__:
         if name == "__version__":
             continue

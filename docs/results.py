@@ -19,31 +19,53 @@ from mixling.reports.figures import bars, language_map
 from mixling.reports.html import environment
 
 ROOT = Path(__file__).parent.parent
-SHOWN = ("none", "mDPR's way, German", "hybrid", "balanced recipe, 800 steps")  # as many as bars have colours
+SHOWN = (
+    "none",
+    "mDPR's way, German",
+    "hybrid",
+    "balanced recipe, 800 steps",
+)  # as many as bars have colours
 Point = tuple[str, float, float]  # what it is, own language, pool
 
 
-def scatter(points: list[Point], label: str, own: float | None = None, paths: Sequence[Sequence[int]] = ()) -> str:
+def scatter(
+    points: list[Point], label: str, own: float | None = None, paths: Sequence[Sequence[int]] = ()
+) -> str:
     """Pool against own language, points numbered from 1. own: the untrained model's own language, as a line; paths: points joined."""
     wide, tall, left, top = 520, 400, 52, 12
     right, low = wide - 16, tall - 42
-    (x0, x1, across), (y0, y1, up) = span([p[1] for p in points] + [own] * (own is not None)), span([p[2] for p in points])
+    (x0, x1, across), (y0, y1, up) = (
+        span([p[1] for p in points] + [own] * (own is not None)),
+        span([p[2] for p in points]),
+    )
 
     def at(mine: float, pool: float) -> tuple[float, float]:
-        return left + (mine - x0) / (x1 - x0) * (right - left), low - (pool - y0) / (y1 - y0) * (low - top)
+        return left + (mine - x0) / (x1 - x0) * (right - left), low - (pool - y0) / (y1 - y0) * (
+            low - top
+        )
 
-    out = [f'<svg viewBox="0 0 {wide} {tall}" role="img" aria-label="{html.escape(label)}" style="max-width:{wide}px">']
+    out = [
+        f'<svg viewBox="0 0 {wide} {tall}" role="img" aria-label="{html.escape(label)}" style="max-width:{wide}px">'
+    ]
     for pool in up:
         y = at(x0, pool)[1]
         out.append(f'<line class="rule" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        out.append(f'<text class="axis small" x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{pool:.3f}</text>')
+        out.append(
+            f'<text class="axis small" x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{pool:.3f}</text>'
+        )
     for mine in across:
-        out.append(f'<text class="axis small" x="{at(mine, y0)[0]:.1f}" y="{low + 16}" text-anchor="middle">{mine:.3f}</text>')
-    out.append(f'<text class="axis small" x="{(left + right) / 2}" y="{tall - 6}" text-anchor="middle">own language, mAP</text>')
+        out.append(
+            f'<text class="axis small" x="{at(mine, y0)[0]:.1f}" y="{low + 16}" text-anchor="middle">{mine:.3f}</text>'
+        )
+    out.append(
+        f'<text class="axis small" x="{(left + right) / 2}" y="{tall - 6}" text-anchor="middle">own language, mAP</text>'
+    )
     out.append(f'<text class="axis small" x="{left + 6}" y="{top + 10}">pool, mAP</text>')
     if own is not None:
         x = at(own, y0)[0]
-        out.append(f'<path class="beat" d="M{x:.1f} {top}V{low}"><title>untrained, own language {own:.4f}</title></path>')
+        out.append(
+            f'<path class="beat" d="M{x:.1f} {top}V{low}"><title>untrained, own language {own:.4f}</title></path>'
+        )
     for path in paths:
         line = "L".join(f"{x:.1f} {y:.1f}" for x, y in (at(*points[i][1:]) for i in path))
         out.append(f'<path class="path" d="M{line}"/>')
@@ -60,7 +82,9 @@ def span(values: list[float]) -> tuple[float, float, list[float]]:
     """Ends of an axis and its ticks, at steps of 1, 2 or 5."""
     edge = max(0.08 * (max(values) - min(values)), 0.002)
     low, high = min(values) - edge, max(values) + edge
-    step = next(s for s in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if (high - low) / s <= 6)
+    step = next(
+        s for s in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if (high - low) / s <= 6
+    )
     first = math.ceil(low / step)
     return low, high, [k * step for k in range(first, math.floor(high / step) + 1)]
 
@@ -72,19 +96,30 @@ def curve(task: str) -> dict[str, Any]:
     rows = [r for r in rows if r["share"] == 0.4 and not r.get("after")]
     below = [f"{r[task]['multilingual']:.3f}" for r in rows if "anchored" in r["trial"]]
     rows = [r for r in rows if "anchored" not in r["trial"]]
-    maps = [r for r in trials.found("balanced")["rows"] if r["trial"] == "untrained, map" and not r["after"]]
+    maps = [
+        r
+        for r in trials.found("balanced")["rows"]
+        if r["trial"] == "untrained, map" and not r["after"]
+    ]
     rows = [r for r in maps if task in r] + rows
     names = [r["trial"].replace("untrained, map", "the map alone") for r in rows]
-    points = [(n, r[task]["monolingual"], r[task]["multilingual"]) for n, r in zip(names, rows, strict=True)]
+    points = [
+        (n, r[task]["monolingual"], r[task]["multilingual"])
+        for n, r in zip(names, rows, strict=True)
+    ]
     ways = (
         ("{} steps, lr 5e-5", "200", "400", "800"),
         ("x-y, {} steps, lr 5e-5", "200", "800"),
         ("128 a batch, {} steps, lr 1e-4", "50", "200"),
         ("{} steps, lr 5e-4, LoRA", "200", "800"),
     )
-    longer = [[names.index("both, 2 negatives, " + way.format(n)) for n in steps] for way, *steps in ways]
+    longer = [
+        [names.index("both, 2 negatives, " + way.format(n)) for n in steps] for way, *steps in ways
+    ]
     return {
-        "svg": scatter(points, f"pool against own language on {task}", untrained["monolingual"], longer),
+        "svg": scatter(
+            points, f"pool against own language on {task}", untrained["monolingual"], longer
+        ),
         "key": [{"name": n, "own": f"{o:.4f}", "multilingual": f"{p:.4f}"} for n, o, p in points],
         "untrained": f"{untrained['multilingual']:.3f}",
         "below": ", ".join(below),
@@ -95,15 +130,30 @@ def tests() -> dict[str, Any]:
     """XQuAD-R, each way once, with what it was measured by."""
     points: list[tuple[str, dict[str, Any]]] = []
     rows = trials.found("debias")["rows"]
-    maps = {r["map"]: r["tasks"]["xquad-r"] for r in rows if r["part"] == "methods" and "xquad-r" in r["tasks"]}
-    points += [(n, maps[n]) for n in ("none", "SHIFT, alpha 0.6", "LSAR, rank 10", "trained map") if n in maps]
+    maps = {
+        r["map"]: r["tasks"]["xquad-r"]
+        for r in rows
+        if r["part"] == "methods" and "xquad-r" in r["tasks"]
+    }
+    points += [
+        (n, maps[n])
+        for n in ("none", "SHIFT, alpha 0.6", "LSAR, rank 10", "trained map")
+        if n in maps
+    ]
     for line in trials.found("xquad-strategies")["table"]:
         if line["variant"] != "none":
-            points.append((f"{line['variant']}, 150 steps", {s: line[f"{s}.mAP"] for s in trials.SETTINGS.values()}))
+            points.append(
+                (
+                    f"{line['variant']}, 150 steps",
+                    {s: line[f"{s}.mAP"] for s in trials.SETTINGS.values()},
+                )
+            )
     for run in trials.found("recipe")["runs"]:
         if run["variant"] == "recipe":
             mine = run["tasks"]["xquad-r"]
-            points.append(("--recipe balanced", {s: mine[s]["mAP"] for s in trials.SETTINGS.values()}))
+            points.append(
+                ("--recipe balanced", {s: mine[s]["mAP"] for s in trials.SETTINGS.values()})
+            )
     shown = [(n, p["monolingual"], p["multilingual"]) for n, p in points]
     return {
         "svg": scatter(shown, "pool against own language on XQuAD-R", maps["none"]["monolingual"]),
@@ -115,7 +165,11 @@ def tests() -> dict[str, Any]:
 
 def low_resource() -> dict[str, Any]:
     """What carries out of the domain."""
-    runs = {r["variant"]: r["tasks"]["afriqa"] for r in trials.found("low-resource")["runs"] if r["seed"] == 0}
+    runs = {
+        r["variant"]: r["tasks"]["afriqa"]
+        for r in trials.found("low-resource")["runs"]
+        if r["seed"] == 0
+    }
     return {
         "scores": trials.low_resource(),
         "contrasts": trials.contrasts(),
@@ -123,7 +177,9 @@ def low_resource() -> dict[str, Any]:
         "robustness": trials.robustness(),
         "bars": bars([runs[n] for n in SHOWN], list(SHOWN), "mAP", 1.0),
         "names": SHOWN,
-        "languages": ", ".join(f"{c} {language_name(c)}" for c in runs[SHOWN[0]]["multilingual"]["by_language"]),
+        "languages": ", ".join(
+            f"{c} {language_name(c)}" for c in runs[SHOWN[0]]["multilingual"]["by_language"]
+        ),
     }
 
 

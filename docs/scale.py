@@ -11,12 +11,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 TOKENS = 100  # of a passage, with its prompt
-ENCODER = json.loads((ROOT / "benchmarks" / "encode_floor.json").read_text())["encoder weights"]  # e5-small's layers
+ENCODER = json.loads((ROOT / "benchmarks" / "encode_floor.json").read_text())[
+    "encoder weights"
+]  # e5-small's layers
 DIMENSIONS = 384
 # assumptions, each to be replaced by a reader's own
 PRICE_CPU = 0.08  # dollars an hour of such a machine (two cores)
 PRICE_GPU = 3.0  # dollars an hour of an H100
-GPU_FLOPS = 989e12 * 0.15  # its dense bf16 rate, and the share that a model of this size is taken to reach
+GPU_FLOPS = (
+    989e12 * 0.15
+)  # its dense bf16 rate, and the share that a model of this size is taken to reach
 QUESTIONS = 20  # tokens of a question, for training pairs
 SIZES = (10**6, 10**8, 10**9)
 
@@ -24,7 +28,9 @@ SIZES = (10**6, 10**8, 10**9)
 def rates() -> dict[str, float]:
     """Tokens a second on the measured machine."""
     encoding = json.loads((ROOT / "benchmarks" / "encoding.json").read_text())["sides"]["ours"]
-    training = json.loads((ROOT / "benchmarks" / "training.json").read_text())["second"]["sides"]["ours"]
+    training = json.loads((ROOT / "benchmarks" / "training.json").read_text())["second"]["sides"][
+        "ours"
+    ]
     return {
         "encoding": statistics.median(r["tokens"] / r["seconds"] for r in encoding),
         "training": statistics.median(r["tokens"] / r["seconds"] for r in training),

@@ -54,7 +54,10 @@ def compared() -> list[dict[str, str]]:
 def shares() -> list[dict[str, Any]]:
     """How near to the machine's matrix rate."""
     rows = []
-    for what, name, goes in (("training step", "training", ("first", "second")), ("encoding", "encoding", (None,))):
+    for what, name, goes in (
+        ("training step", "training", ("first", "second")),
+        ("encoding", "encoding", (None,)),
+    ):
         row = found(name)
         rates = [r for go in goes for r in (row[go] if go else row)["matrix rate"]]
         for side, precision in (("ours", "bf16"), ("ours fp32", "fp32")):
@@ -82,7 +85,10 @@ def memory() -> list[dict[str, Any]]:
 def parts() -> list[dict[str, str]]:
     """What a step takes with a part taken out."""
     return [
-        {"taken out": k, "times as long, median (least to most)": f"{v['median']} ({v['least']} to {v['most']})"}
+        {
+            "taken out": k,
+            "times as long, median (least to most)": f"{v['median']} ({v['least']} to {v['most']})",
+        }
         for k, v in found("parts")["times as long without"].items()
     ]
 
@@ -95,26 +101,40 @@ def picture() -> str:
     most = max(max(c["ratio"]["most"], c["aim"] or 0) for c in rows)
 
     def place(value: float) -> float:
-        return left + (width - left - 70) * math.log2(max(value, 1)) / math.log2(most)  # slower than a peer: no bar
+        return left + (width - left - 70) * math.log2(max(value, 1)) / math.log2(
+            most
+        )  # slower than a peer: no bar
 
     height = 30 + 28 * len(rows)
     lines = []
     for tick in (1, 2, 5, 10, 20, 50, 100, 1000, 10000):
         if tick <= most:
             x = place(tick)
-            lines.append(f'<line class="line" x1="{x:.0f}" x2="{x:.0f}" y1="6" y2="{height - 20}"/>')
-            lines.append(f'<text class="axis" x="{x:.0f}" y="{height - 5}" text-anchor="middle">{tick:,}</text>')
+            lines.append(
+                f'<line class="line" x1="{x:.0f}" x2="{x:.0f}" y1="6" y2="{height - 20}"/>'
+            )
+            lines.append(
+                f'<text class="axis" x="{x:.0f}" y="{height - 5}" text-anchor="middle">{tick:,}</text>'
+            )
     for i, c in enumerate(rows):
         y = 10 + 28 * i
         end = place(c["ratio"]["median"])
-        lines.append(f'<text class="axis" x="{left - 8}" y="{y + 14}" text-anchor="end">{c["what"]}: {c["against"]}</text>')
-        lines.append(f'<rect class="right" x="{left}" y="{y}" width="{max(end - left, 1):.0f}" height="18"/>')
+        lines.append(
+            f'<text class="axis" x="{left - 8}" y="{y + 14}" text-anchor="end">{c["what"]}: {c["against"]}</text>'
+        )
+        lines.append(
+            f'<rect class="right" x="{left}" y="{y}" width="{max(end - left, 1):.0f}" height="18"/>'
+        )
         if c["aim"] and end < place(c["aim"]) < end + 45:  # not under the mark of what was aimed at
             end = place(c["aim"])
-        lines.append(f'<text class="axis" x="{end + 6:.0f}" y="{y + 14}">{c["ratio"]["median"]:,g}</text>')
+        lines.append(
+            f'<text class="axis" x="{end + 6:.0f}" y="{y + 14}">{c["ratio"]["median"]:,g}</text>'
+        )
         if c["aim"]:
             x = place(c["aim"])
-            lines.append(f'<line class="aim" x1="{x:.0f}" x2="{x:.0f}" y1="{y - 3}" y2="{y + 21}"><title>aimed at {c["aim"]}</title></line>')
+            lines.append(
+                f'<line class="aim" x1="{x:.0f}" x2="{x:.0f}" y1="{y - 3}" y2="{y + 21}"><title>aimed at {c["aim"]}</title></line>'
+            )
     return carded(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
         f'aria-label="How many times as fast as its peers Mixling is, and what was aimed at">{"".join(lines)}</svg>\n'

@@ -163,8 +163,12 @@ def recipe() -> Table:
                 {
                     "task": task,
                     "model": RECIPE[run["variant"]],
-                    **{k: f"{mine[s]['mAP']:.4f}" if s in mine else "" for k, s in SETTINGS.items()},
-                    "distance": "" if math.isnan(distance := mine["multilingual"]["rank_distance"]) else f"{distance:.0f}",
+                    **{
+                        k: f"{mine[s]['mAP']:.4f}" if s in mine else "" for k, s in SETTINGS.items()
+                    },
+                    "distance": ""
+                    if math.isnan(distance := mine["multilingual"]["rank_distance"])
+                    else f"{distance:.0f}",
                     "nDCG@20": f"{mine['multilingual']['nDCG@20']:.4f}",
                     "own, change": change(moved.get("monolingual.mAP")),
                     "pool, change": change(moved.get("multilingual.mAP")),
@@ -180,7 +184,10 @@ def agreement() -> Table:
             "set": row["set"],
             "answers": f"{row['answers']:,}",
             "by chance": f"{row['chance']:.0%}",
-            **{f"margin {float(m):g}": f"{a:.0%} of {k:.0%}" for m, (a, k) in row["margins"].items()},
+            **{
+                f"margin {float(m):g}": f"{a:.0%} of {k:.0%}"
+                for m, (a, k) in row["margins"].items()
+            },
             "wrong negatives": f"{row['wrong negatives']:.1%}",
         }
         for row in found("located")["agreement"]
@@ -202,20 +209,32 @@ def rivals(task: str = "xquad-r") -> Table:
             "pool, change": change(moved[task].get("multilingual.mAP")),
         }
         if task == "xquad-r":
-            row["paragraphs: nDCG@20"] = f"{run['tasks']['xquad-paragraphs']['multilingual']['nDCG@20']:.4f}"
-            row["paragraphs: pool, change"] = change(moved["xquad-paragraphs"].get("multilingual.mAP"))
+            row["paragraphs: nDCG@20"] = (
+                f"{run['tasks']['xquad-paragraphs']['multilingual']['nDCG@20']:.4f}"
+            )
+            row["paragraphs: pool, change"] = change(
+                moved["xquad-paragraphs"].get("multilingual.mAP")
+            )
         rows.append(row)
     return rows
 
 
-BANDS = {"all": "all", "high": "much", "middle": "some", "low": "little", "unseen": "none"}  # text in CC-100
+BANDS = {
+    "all": "all",
+    "high": "much",
+    "middle": "some",
+    "low": "little",
+    "unseen": "none",
+}  # text in CC-100
 
 
 def low_resource() -> Table:
     """Every variant of the low-resource study, a row each; in brackets the largest less the smallest seed."""
     rows: dict[str, dict[str, str]] = {}
     for line in found("low-resource")["table"]:
-        row = rows.setdefault(line["variant"], {"variant": line["variant"], "seeds": str(line["seeds"])})
+        row = rows.setdefault(
+            line["variant"], {"variant": line["variant"], "seeds": str(line["seeds"])}
+        )
         for name, setting in SETTINGS.items():
             spread = score(line, f"{setting}.mAP.spread", 3) if line["seeds"] > 1 else ""
             value = score(line, f"{setting}.mAP")
@@ -232,7 +251,9 @@ def contrasts(study: str = "robustness", bands: bool = False) -> Table:
         for c in cells:
             if (c["band"] == "all") == bands:
                 continue
-            row[where(c["task"], c["scenario"]) + (f", {BANDS[c['band']]}" if bands else "")] = change(c, 3)
+            row[where(c["task"], c["scenario"]) + (f", {BANDS[c['band']]}" if bands else "")] = (
+                change(c, 3)
+            )
         rows.append(row)
     return shortened(rows)
 
@@ -245,7 +266,11 @@ def short(task: str) -> str:
 def where(task: str, setting: str) -> str:
     """A column: task, setting and, if there is, the kind of noise."""
     clean, _, noise = task.partition("~")
-    parts = (short(clean), "own" if setting == "monolingual" else "multilingual", noise.partition(":")[0])
+    parts = (
+        short(clean),
+        "own" if setting == "monolingual" else "multilingual",
+        noise.partition(":")[0],
+    )
     return ", ".join(p for p in parts if p)
 
 
@@ -255,7 +280,9 @@ def robustness() -> Table:
     for name, each in found("robustness")["robustness"].items():
         row = {"variant": name}
         for r in each:
-            row[where(r["task"], r["scenario"])] = f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
+            row[where(r["task"], r["scenario"])] = (
+                f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
+            )
         rows.append(row)
     return rows
 
@@ -265,7 +292,9 @@ def noisy() -> Table:
     rows: dict[str, dict[str, str]] = {}
     for r in found("noisy")["rows"]:
         row = rows.setdefault(r["model"], {"variant": r["model"]})
-        row[where(f"{r['task']}~{r['noise']}", r["scenario"])] = f"{r['noisy']:.3f}: {r['ratio']:.0%} [{r['low']:.0%}, {r['high']:.0%}]"
+        row[where(f"{r['task']}~{r['noise']}", r["scenario"])] = (
+            f"{r['noisy']:.3f}: {r['ratio']:.0%} [{r['low']:.0%}, {r['high']:.0%}]"
+        )
     return list(rows.values())
 
 

@@ -16,7 +16,11 @@ yardsticks = yardsticks or ["intfloat/multilingual-e5-small", "bm25"]
 
 for result in evaluate_all([*yardsticks, model], [task], "audit", keep="audit/vectors"):
     (entry,) = result.summary["tasks"].values()
-    own, pool, wrong = entry["monolingual"]["mAP"], entry["pool"]["mAP"], entry["bias"]["intrusion@10"]
+    own, pool, wrong = (
+        entry["monolingual"]["mAP"],
+        entry["pool"]["mAP"],
+        entry["bias"]["intrusion@10"],
+    )
     print(
         f"{result.summary['model']}: own language {own:.3f}, pool {pool:.3f}, intruders in the first ten {wrong:.0%}"
     )

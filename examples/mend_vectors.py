@@ -25,7 +25,9 @@ def by_language(folder: str) -> dict[str, float]:
     languages = np.concatenate([t["language"].to_numpy(zero_copy_only=False) for t in tables])
     middle = vectors.mean(0)
     means = {x: vectors[languages == x].mean(0) for x in np.unique(languages)}
-    return {x: float(m @ middle / np.linalg.norm(m) / np.linalg.norm(middle)) for x, m in means.items()}
+    return {
+        x: float(m @ middle / np.linalg.norm(m) / np.linalg.norm(middle)) for x, m in means.items()
+    }
 
 
 folder, out = sys.argv[1:3]

@@ -24,7 +24,9 @@ with Path(table).open(encoding="utf-8", newline="") as file:
 parallel = sum(len(there) > 1 for there in languages.values())
 size = 16
 strategy = "hybrid" if parallel >= size else "x-x-mono"
-print(f"{len(languages)} groups, {parallel} of them in two languages or more: {strategy} batches of {size}")
+print(
+    f"{len(languages)} groups, {parallel} of them in two languages or more: {strategy} batches of {size}"
+)
 
 columns = {"question": "question", "passage": "answer", "language": "language"}
 columns |= {"question_group": "group", "passage_group": "group"}

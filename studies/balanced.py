@@ -33,7 +33,11 @@ TASKS = ("mlqa-held-out", "arcd-sentences", "sib-200:dev@" + ",".join(ELEVEN))
 SHARES = (0.0, 0.4)
 MAP = "map"
 SIB = {"name": "sib-200", "split": "train", "languages": ELEVEN}
-TICO = {"name": "tico-19", "split": "train", "languages": ["ar", "en", "es-419", "fr", "hi", "id", "ru", "sw", "zh"]}
+TICO = {
+    "name": "tico-19",
+    "split": "train",
+    "languages": ["ar", "en", "es-419", "fr", "hi", "id", "ru", "sw", "zh"],
+}
 BITEXT = {"name": "bitext", "weight": 1.0}
 ANCHOR = {"name": "distil-scores", "weight": 1.0}
 BASE = {
@@ -50,7 +54,9 @@ TRIALS: dict[str, dict] = {
 }
 
 
-def figures(retriever: Retriever, tasks: list[Task], keep: Path, found: AffineTransform | None = None) -> dict:
+def figures(
+    retriever: Retriever, tasks: list[Task], keep: Path, found: AffineTransform | None = None
+) -> dict:
     """Own language, across, pool and rank distance on each task, after a map if there is one (bf16)."""
     row: dict = {}
     for one in tasks:
@@ -59,15 +65,27 @@ def figures(retriever: Retriever, tasks: list[Task], keep: Path, found: AffineTr
             queries, candidates = found.transform(queries), found.transform(candidates)
         entry, _, _ = score_task(one, rank_task(one, DotScorer(queries, candidates), 100))
         row[one.name.partition("@")[0]] = {
-            **{s: entry[s]["mAP"] for s in ("monolingual", "cross-lingual", "multilingual") if s in entry},
-            **({"rank distance": entry["bias"]["rank_distance"]} if "bias" in entry and "multilingual" in entry else {}),
+            **{
+                s: entry[s]["mAP"]
+                for s in ("monolingual", "cross-lingual", "multilingual")
+                if s in entry
+            },
+            **(
+                {"rank distance": entry["bias"]["rank_distance"]}
+                if "bias" in entry and "multilingual" in entry
+                else {}
+            ),
         }
     return row
 
 
-def rows_of(name: str, retriever: Retriever, tasks: list[Task], keep: Path, share: float) -> list[dict]:
+def rows_of(
+    name: str, retriever: Retriever, tasks: list[Task], keep: Path, share: float
+) -> list[dict]:
     """A retriever's figures as it is and behind LSAR."""
-    after = debias(retriever, "lsar", ["sib-200"], languages=ELEVEN, texts=100, keep=keep, precision="bf16")
+    after = debias(
+        retriever, "lsar", ["sib-200"], languages=ELEVEN, texts=100, keep=keep, precision="bf16"
+    )
     assert isinstance(after, AffineTransform)
     rows = [
         {"trial": name, "share": share, "after": label, **figures(retriever, tasks, keep, found)}
@@ -97,12 +115,20 @@ def main() -> None:
     mapped = out / "map"
     done = {r["trial"] for r in rows}
     wanted = {name: trial for name, trial in TRIALS.items() if name not in done}
-    if not mapped.exists() and ("untrained, map" not in done or MAP in [v for t in wanted.values() for v in t.values()]):
+    if not mapped.exists() and (
+        "untrained, map" not in done or MAP in [v for t in wanted.values() for v in t.values()]
+    ):
         debias(DEFAULT, "map", out=mapped, languages=ELEVEN, keep=out / "vectors", precision="bf16")
 
     def keep(more: list[dict]) -> None:
         rows.extend(more)
-        whole = {"rows": rows, "base": BASE, "trials": TRIALS, "versions": versions(), "machine": machine()}
+        whole = {
+            "rows": rows,
+            "base": BASE,
+            "trials": TRIALS,
+            "versions": versions(),
+            "machine": machine(),
+        }
         write_text(RESULT, json.dumps(whole, indent=1) + "\n")
         print(*map(line, more), sep="\n", flush=True)
 

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 from mixling.corpora.files import write_text
 from mixling.corpora.resources import resource_level
 from mixling.debiasing.debias import fit_transform, read_source
+from mixling.debiasing.embedded_corpus import EmbeddedCorpus, embed_corpus
 from mixling.debiasing.files import debias_vectors
 from mixling.debiasing.transforms import AffineTransform
-from mixling.debiasing.embedded_corpus import EmbeddedCorpus, embed_corpus
 from mixling.encoding.vectors import encode_cached
 from mixling.evaluation.baselines import unit_vectors
 from mixling.evaluation.benchmarks import load_task
@@ -46,7 +46,9 @@ class Bench:
         self.tests: dict = {}
         self.stocks: dict = {}
 
-    def stock(self, name: str, languages: list[str], texts: int | None = None, raw: bool = False) -> EmbeddedCorpus:
+    def stock(
+        self, name: str, languages: list[str], texts: int | None = None, raw: bool = False
+    ) -> EmbeddedCorpus:
         """A fit's vectors; `name` as for --fit."""
         key = (name, tuple(languages), texts, raw)
         if key not in self.stocks:
@@ -85,7 +87,9 @@ class Bench:
         for measure in ("rank_distance", "TLR@20", "intrusion@10", "LPR"):
             row[measure] = entry["bias"][measure]
         row["intervals"] = {s: entry["intervals"][s]["mAP"] for s in settings if s in entry}
-        row["pool by language"] = {k: v["mAP"] for k, v in entry["multilingual"]["by_language"].items()}
+        row["pool by language"] = {
+            k: v["mAP"] for k, v in entry["multilingual"]["by_language"].items()
+        }
         return row
 
 
@@ -139,7 +143,12 @@ def maps(bench: Bench) -> dict:
         {},
         TESTS,
     )
-    found["languages", "LSAR, seven languages"] = (lambda: [bench.stock("sib-200", SEVEN)], "lsar", {}, TESTS)
+    found["languages", "LSAR, seven languages"] = (
+        lambda: [bench.stock("sib-200", SEVEN)],
+        "lsar",
+        {},
+        TESTS,
+    )
     found["languages", "trained map, default start"] = (
         lambda: [bench.stock("sib-200", high, 100), *mlqa()],
         "map",
@@ -179,7 +188,9 @@ def from_files(method: str, stocks: list[EmbeddedCorpus], **settings) -> AffineT
                 ("passage", s.passages, s.passage_language(), group),
             ):
                 table = {
-                    "vector": pa.FixedSizeListArray.from_arrays(pa.array(vector.ravel()), vector.shape[1]),
+                    "vector": pa.FixedSizeListArray.from_arrays(
+                        pa.array(vector.ravel()), vector.shape[1]
+                    ),
                     "language": language.tolist(),
                     "group": [f"{number}:{g}" for g in groups.to_pylist()],
                     "role": [role] * len(vector),

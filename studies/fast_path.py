@@ -42,8 +42,12 @@ def main() -> None:
         "packed, seed 0": packed,
         "padded, seed 0": padded[0],
         "padded, seed 1": padded[1],
-        "packed less padded, seed 0": [round(a - b, 4) for a, b in zip(packed, padded[0], strict=True)],
-        "seed 1 less seed 0, padded": [round(a - b, 4) for a, b in zip(padded[1], padded[0], strict=True)],
+        "packed less padded, seed 0": [
+            round(a - b, 4) for a, b in zip(packed, padded[0], strict=True)
+        ],
+        "seed 1 less seed 0, padded": [
+            round(a - b, 4) for a, b in zip(padded[1], padded[0], strict=True)
+        ],
         "seconds of training": json.loads((run / "run.json").read_text())["seconds"],
         "machine": machine(),
         "versions": versions(),

@@ -52,7 +52,9 @@ def row(result: EvaluationResult, task: str, model: str) -> dict:
     if "bias" in entry:
         found["bias"] = {k: entry["bias"][k] for k in ALL if k in entry["bias"]}
     if "multilingual" in entry:
-        found["pool by language"] = {k: v["mAP"] for k, v in entry["multilingual"]["by_language"].items()}
+        found["pool by language"] = {
+            k: v["mAP"] for k, v in entry["multilingual"]["by_language"].items()
+        }
     if task == "sib-200" and "coverage" in entry:
         found["coverage"] = {
             code: {k: round(v[k], 4) for k in ("fertility", "characters_per_piece", "unknown")}
@@ -87,7 +89,8 @@ def main() -> None:
             result = evaluate(model, [task], out, precision=TASKS[task], vector_cache="vectors")
             rows[task, name] = row(result, task, name)
             order = sorted(
-                rows.values(), key=lambda r: (list(TASKS).index(r["task"]), r["model"] != "e5-small")
+                rows.values(),
+                key=lambda r: (list(TASKS).index(r["task"]), r["model"] != "e5-small"),
             )
             content = {"rows": order, "versions": versions(), "machine": machine()}
             write_text(RESULT, json.dumps(content, indent=1) + "\n")

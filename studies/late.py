@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from mixling.corpora.files import write_text
 from mixling.evaluation.result import EvaluationResult
-from mixling.evaluation.rows import task_rows, task_comparison
+from mixling.evaluation.rows import task_comparison, task_rows
 from mixling.reports.evaluate import evaluate
 
 TEACHER, RUNS = "intfloat/multilingual-e5-small", Path("runs/optical")
@@ -29,7 +29,10 @@ def main() -> None:
     rows = []
     for form, prefix in (("one vector", ""), ("late interaction", "late:")):
         before: EvaluationResult | None = None
-        for name, model in (("teacher", TEACHER), ("student", str(RUNS / "optical-0" / "run" / "model"))):
+        for name, model in (
+            ("teacher", TEACHER),
+            ("student", str(RUNS / "optical-0" / "run" / "model")),
+        ):
             folder = RUNS / f"{form.replace(' ', '-')}-{name}"
             if not (folder / "summary.json").exists():
                 evaluate(
@@ -42,19 +45,31 @@ def main() -> None:
             result = EvaluationResult.load(folder)
             rows += [row(form, name, task, result, before) for task in TASKS]
             before = result
-    found: dict[str, Any] = {"rows": rows, **{k: result.summary[k] for k in ("machine", "versions")}}
-    write_text(Path(__file__).with_suffix(".json"), json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    found: dict[str, Any] = {
+        "rows": rows,
+        **{k: result.summary[k] for k in ("machine", "versions")},
+    }
+    write_text(
+        Path(__file__).with_suffix(".json"), json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    )
     print(json.dumps(rows, indent=1))
 
 
-def row(form: str, name: str, task: str, result: EvaluationResult, before: EvaluationResult | None) -> dict[str, Any]:
+def row(
+    form: str, name: str, task: str, result: EvaluationResult, before: EvaluationResult | None
+) -> dict[str, Any]:
     """mAP of questions in the other languages among the English documents, and in the pool; with differences to the teacher
     in the same form."""
     found: dict[str, Any] = {"task": task, "form": form, "asks": name}
     scores = [None if r is None else task_rows(r.scores, task) for r in (before, result)]
-    for what, setting, keep in (("to English", "cross-lingual", "en"), ("multilingual", "multilingual", "")):
+    for what, setting, keep in (
+        ("to English", "cross-lingual", "en"),
+        ("multilingual", "multilingual", ""),
+    ):
         first, second = (
-            None if s is None else s.filter(pc.equal(pc.cast(s["passage_language"], pa.string()), keep))
+            None
+            if s is None
+            else s.filter(pc.equal(pc.cast(s["passage_language"], pa.string()), keep))
             for s in scores
         )
         c, p = task_comparison([second if first is None else first], [second])[setting]["mAP"]

@@ -22,13 +22,20 @@ from mixling.corpora.catalogue import load
 from mixling.corpora.files import write_text
 from mixling.debiasing.debias import debias
 from mixling.debiasing.transforms import AffineTransform
-from mixling.encoding.vectors import normalize_for_similarity, encode_cached
+from mixling.encoding.vectors import encode_cached, normalize_for_similarity
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.tasks import Task
 from mixling.machine import machine, versions
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
-from mixling.preparation.locate_answers import KEEP, MARGIN, best_sentence, cut_sentences, sentence_at, locate_answers
+from mixling.preparation.locate_answers import (
+    KEEP,
+    MARGIN,
+    best_sentence,
+    cut_sentences,
+    locate_answers,
+    sentence_at,
+)
 from mixling.studies.study import override
 from mixling.training.average import average, average_with
 from mixling.training.train import train
@@ -55,18 +62,48 @@ TRIALS: dict[str, tuple[dict, tuple[float, ...]]] = {
     "both, 2 negatives, 200 steps, lr 5e-5": (LONG, (0.2, 0.4)),
     "both, 2 negatives, 400 steps, lr 5e-5": ({**LONG, "training.steps": 400}, (0.2, 0.4)),
     # as many pairs as 200 steps of 32, the rate by the root of the batch
-    "both, 2 negatives, 128 a batch, 50 steps, lr 1e-4": ({**LONG, "batches.size": 128, "training.steps": 50, "training.lr": 1e-4}, (0.2, 0.4)),
-    "both, 2 negatives, 128 a batch, 200 steps, lr 1e-4": ({**LONG, "batches.size": 128, "training.lr": 1e-4}, (0.2, 0.3, 0.4)),
+    "both, 2 negatives, 128 a batch, 50 steps, lr 1e-4": (
+        {**LONG, "batches.size": 128, "training.steps": 50, "training.lr": 1e-4},
+        (0.2, 0.4),
+    ),
+    "both, 2 negatives, 128 a batch, 200 steps, lr 1e-4": (
+        {**LONG, "batches.size": 128, "training.lr": 1e-4},
+        (0.2, 0.3, 0.4),
+    ),
     "both, 2 negatives, x-y, 200 steps, lr 5e-5": ({**LONG, "batches.strategy": "x-y"}, (0.2, 0.4)),
     # the untrained model's scores of the batch's passages as an anchor; half of the layers left alone; low-rank adapters, ten times the rate
-    "both, 2 negatives, 200 steps, lr 5e-5, anchored": ({**LONG, "objective.terms": [BITEXT, {"name": "distil-scores", "temperature": 0.02}]}, SHARES),
-    "both, 2 negatives, 200 steps, lr 5e-5, upper 6 layers": ({**LONG, "training.freeze_layers": 6}, SHARES),
+    "both, 2 negatives, 200 steps, lr 5e-5, anchored": (
+        {**LONG, "objective.terms": [BITEXT, {"name": "distil-scores", "temperature": 0.02}]},
+        SHARES,
+    ),
+    "both, 2 negatives, 200 steps, lr 5e-5, upper 6 layers": (
+        {**LONG, "training.freeze_layers": 6},
+        SHARES,
+    ),
     "both, 2 negatives, 200 steps, lr 5e-4, LoRA": ({**LONG, **LORA}, (0.2, 0.4)),
-    "both, 2 negatives, x-y, 200 steps, lr 5e-4, LoRA": ({**LONG, "batches.strategy": "x-y", **LORA}, (0.2, 0.4)),
-    "both, 2 negatives, 800 steps, lr 5e-4, LoRA": ({**LONG, "training.steps": 800, **LORA}, (0.0, 0.2, 0.4)),
+    "both, 2 negatives, x-y, 200 steps, lr 5e-4, LoRA": (
+        {**LONG, "batches.strategy": "x-y", **LORA},
+        (0.2, 0.4),
+    ),
+    "both, 2 negatives, 800 steps, lr 5e-4, LoRA": (
+        {**LONG, "training.steps": 800, **LORA},
+        (0.0, 0.2, 0.4),
+    ),
     "both, 2 negatives, 800 steps, lr 5e-5": ({**LONG, "training.steps": 800}, (0.2, 0.3, 0.4)),
-    "both, 2 negatives, x-y, 800 steps, lr 5e-5": ({**LONG, "batches.strategy": "x-y", "training.steps": 800}, (0.2, 0.3, 0.4)),
-    "both, 2 negatives, x-y, 800 steps, lr 5e-5, seed 1": ({**LONG, "batches.strategy": "x-y", "training.steps": 800, "batches.seed": 1, "training.seed": 1}, (0.2,)),
+    "both, 2 negatives, x-y, 800 steps, lr 5e-5": (
+        {**LONG, "batches.strategy": "x-y", "training.steps": 800},
+        (0.2, 0.3, 0.4),
+    ),
+    "both, 2 negatives, x-y, 800 steps, lr 5e-5, seed 1": (
+        {
+            **LONG,
+            "batches.strategy": "x-y",
+            "training.steps": 800,
+            "batches.seed": 1,
+            "training.seed": 1,
+        },
+        (0.2,),
+    ),
 }
 # trials whose weights are averaged with each other, then with the base's (Wortsman et al. 2022, arXiv:2203.05482)
 SOUPS: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
@@ -87,7 +124,10 @@ SOUPS: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
 
 # what is fitted on them afterwards, on SIB-200's sentences in XQuAD-R's languages and, for the map, on the located pairs
 AFTER = {
-    ("both, 2 negatives, 200 steps, lr 5e-5", 0.4): {"map": ["sib-200", "LOCATED"], "lsar": ["sib-200"]},
+    ("both, 2 negatives, 200 steps, lr 5e-5", 0.4): {
+        "map": ["sib-200", "LOCATED"],
+        "lsar": ["sib-200"],
+    },
     ("both, 2 negatives, 400 steps, lr 5e-5", 0.4): {"lsar": ["sib-200"]},
 }
 
@@ -105,17 +145,28 @@ def agreement(retriever: Retriever, out: Path) -> list[dict]:
     """On sets whose answers are marked: how often the model finds the sentence, of the links that each margin keeps, and how
     many of the negatives that it would take are the marked answer."""
     rows = []
-    for name, split, language in (("arcd", "train", "ar"), ("tydi", "train", "en"), ("tydi", "train", "sw")):
+    for name, split, language in (
+        ("arcd", "train", "ar"),
+        ("tydi", "train", "en"),
+        ("tydi", "train", "sw"),
+    ):
         corpus = load(name, split, languages=[language])
         sentences = cut_sentences(corpus)
         asked, read = (
-            normalize_for_similarity(retriever, encode_cached(retriever, texts, role, precision="bf16", folder=out)[0])
-            for texts, role in ((corpus.queries["text"].to_pylist(), "query"), (sentences.texts, "passage"))
+            normalize_for_similarity(
+                retriever, encode_cached(retriever, texts, role, precision="bf16", folder=out)[0]
+            )
+            for texts, role in (
+                (corpus.queries["text"].to_pylist(), "query"),
+                (sentences.texts, "passage"),
+            )
         )
         mean = read.mean(0)
         of = {g: i for i, g in enumerate(corpus.queries["group"].to_pylist())}
         right, sure, many, wrong, negatives = [], [], [], 0, 0
-        for group, passage, start in zip(*(corpus.links[c].to_pylist() for c in ("group", "passage", "start")), strict=True):
+        for group, passage, start in zip(
+            *(corpus.links[c].to_pylist() for c in ("group", "passage", "start")), strict=True
+        ):
             first, last = sentences.edges[passage], sentences.edges[passage + 1]
             if start is None or last - first < 2:
                 continue
@@ -135,7 +186,10 @@ def agreement(retriever: Retriever, out: Path) -> list[dict]:
                 "set": f"{name}, {language}",
                 "answers": len(right),
                 "chance": float(np.mean(1 / np.array(many))),
-                "margins": {m: [float(found[kept >= m].mean()), float((kept >= m).mean())] for m in (0.0, MARGIN, 0.3, 0.5)},
+                "margins": {
+                    m: [float(found[kept >= m].mean()), float((kept >= m).mean())]
+                    for m in (0.0, MARGIN, 0.3, 0.5)
+                },
                 "wrong negatives": wrong / negatives,
             }
         )
@@ -195,18 +249,31 @@ def main() -> None:
         for split, name in (("train", "mlqa"), ("held-out", SENTENCES))
     }
     agreed = before.get("agreement") or agreement(Retriever(DEFAULT), out / "agreement")
-    tasks: list[Task] = [load_task(t) for t in ("mlqa-held-out", "arcd-sentences", str(out / SENTENCES))]
+    tasks: list[Task] = [
+        load_task(t) for t in ("mlqa-held-out", "arcd-sentences", str(out / SENTENCES))
+    ]
     done = {(r["trial"], r["share"], r.get("after", "")) for r in rows}
 
-    def measure(name: str, retriever: Retriever, share: float, seconds: float | None = None) -> None:
+    def measure(
+        name: str, retriever: Retriever, share: float, seconds: float | None = None
+    ) -> None:
         if (name, share, "") not in done:
             keep(name, share, seconds, "", figures(retriever, tasks, out / "measured"))
         for method, fit in AFTER.get((name, share), {}).items():
             if (name, share, method) not in done:
                 sources = [x if x != "LOCATED" else str(out / "mlqa") for x in fit]
-                found = debias(retriever, method, sources, languages=ELEVEN, keep=out / "measured", precision="bf16")
+                found = debias(
+                    retriever,
+                    method,
+                    sources,
+                    languages=ELEVEN,
+                    keep=out / "measured",
+                    precision="bf16",
+                )
                 assert isinstance(found, AffineTransform)
-                keep(name, share, seconds, method, figures(retriever, tasks, out / "measured", found))
+                keep(
+                    name, share, seconds, method, figures(retriever, tasks, out / "measured", found)
+                )
         shutil.rmtree(out / "measured", ignore_errors=True)
 
     def keep(name: str, share: float, seconds: float | None, after: str, found: dict) -> None:
@@ -219,7 +286,11 @@ def main() -> None:
     if ("untrained", 1.0, "") not in done:
         measure("untrained", Retriever(DEFAULT), 1.0)
     for name, (_, shares) in {**TRIALS, **SOUPS}.items():
-        missing = [s for s in shares if any((name, s, a) not in done for a in ("", *AFTER.get((name, s), {})))]
+        missing = [
+            s
+            for s in shares
+            if any((name, s, a) not in done for a in ("", *AFTER.get((name, s), {})))
+        ]
         if not missing:
             continue
         student, seconds = ready(name, out)

@@ -19,7 +19,7 @@ from studies.robustness import GERMAN, INSIDE, NONE, RECIPE_800, SETTINGS, contr
 from mixling.corpora.files import write_text
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.rows import column, labels, task_rows
-from mixling.evaluation.significance import resampled, group_sums
+from mixling.evaluation.significance import group_sums, resampled
 from mixling.machine import machine, versions
 from mixling.models.weights import DEFAULT
 from mixling.reports.evaluate import evaluate
@@ -36,7 +36,13 @@ MODELS = {
     "x-y": str(run_folder(TRAINED, "x-y", 0) / "run" / "model"),
     RECIPE_800: "runs/located/balanced-800",
 }
-CONTRASTS = ((NONE, GERMAN), (NONE, "hybrid"), (GERMAN, "hybrid"), ("x-y", "hybrid"), (NONE, RECIPE_800))
+CONTRASTS = (
+    (NONE, GERMAN),
+    (NONE, "hybrid"),
+    (GERMAN, "hybrid"),
+    ("x-y", "hybrid"),
+    (NONE, RECIPE_800),
+)
 
 
 def kept(result: EvaluationResult, task: str, noisy: str, setting: str) -> dict[str, float] | None:
@@ -49,18 +55,35 @@ def kept(result: EvaluationResult, task: str, noisy: str, setting: str) -> dict[
     clean, worse = (group_sums(column(t, "mAP")[rows], group[rows], cell[rows]) for t in tables)
     draws = resampled([clean, worse])
     low, high = np.quantile(draws[1] / draws[0], (0.025, 0.975))
-    return {"clean": clean.mean(), "noisy": worse.mean(), "ratio": worse.mean() / clean.mean(), "low": float(low), "high": float(high)}
+    return {
+        "clean": clean.mean(),
+        "noisy": worse.mean(),
+        "ratio": worse.mean() / clean.mean(),
+        "low": float(low),
+        "high": float(high),
+    }
 
 
 def main() -> None:
     """Measure what is not measured yet, and write noisy.json."""
-    missing = {n: m for n, m in MODELS.items() if not (run_folder(OUT, n, 0) / "summary.json").exists()}
+    missing = {
+        n: m for n, m in MODELS.items() if not (run_folder(OUT, n, 0) / "summary.json").exists()
+    }
     lacking = [m for m in missing.values() if m != DEFAULT and not Path(m).exists()]
     if lacking:
-        raise SystemExit(f"{', '.join(lacking)}: no such model; first mixling study studies/low-resource.toml --keep-models")
+        raise SystemExit(
+            f"{', '.join(lacking)}: no such model; first mixling study studies/low-resource.toml --keep-models"
+        )
     for name, model in missing.items():
         print(name, flush=True)
-        evaluate(model, TASKS, run_folder(OUT, name, 0), precision="bf16", noise=NOISE, vector_cache=OUT / "vectors")
+        evaluate(
+            model,
+            TASKS,
+            run_folder(OUT, name, 0),
+            precision="bf16",
+            noise=NOISE,
+            vector_cache=OUT / "vectors",
+        )
     found = {name: EvaluationResult.load(run_folder(OUT, name, 0)) for name in MODELS}
     noisy = {t: [n for n in found[NONE].summary["tasks"] if n.startswith(f"{t}~")] for t in TASKS}
     rows: list[dict[str, Any]] = []
@@ -76,7 +99,9 @@ def main() -> None:
     every = [n for names in noisy.values() for n in names]
     content = {
         "rows": rows,
-        "contrasts": {f"{b} less {a}": contrast([found[a]], [found[b]], every) for a, b in CONTRASTS},
+        "contrasts": {
+            f"{b} less {a}": contrast([found[a]], [found[b]], every) for a, b in CONTRASTS
+        },
         "versions": versions(),
         "machine": machine(),
     }

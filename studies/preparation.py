@@ -17,7 +17,7 @@ from mixling.corpora.files import write_text
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.coverage import count_subwords
 from mixling.evaluation.result import EvaluationResult
-from mixling.evaluation.rows import task_rows, task_comparison
+from mixling.evaluation.rows import task_comparison, task_rows
 from mixling.models.retriever import Retriever
 from mixling.preparation.mine_negatives import mine_negatives
 from mixling.reports.evaluate import evaluate
@@ -41,7 +41,11 @@ def main() -> None:
                 for x in LANGUAGES}  # fmt: skip
     measured = {"before": _measured(MODEL, RUNS / "adapt-before")}
     rows = [
-        {"way": "before", **_scores(measured["before"], None), "pieces a word": _fertility(base, held_out)}
+        {
+            "way": "before",
+            **_scores(measured["before"], None),
+            "pieces a word": _fertility(base, held_out),
+        }
     ]
     facts = {}
     for way, more in WAYS.items():
@@ -56,7 +60,9 @@ def main() -> None:
             steps=150,
             **more,
         )
-        facts[way] = {k: made[k] for k in ("pairs", "kept", "new_pieces", "coverage", "loss", "seconds")}
+        facts[way] = {
+            k: made[k] for k in ("pairs", "kept", "new_pieces", "coverage", "loss", "seconds")
+        }
         measured[way] = _measured(str(out / "model"), out / "results")
         rows.append(
             {
@@ -77,7 +83,9 @@ def main() -> None:
         "machine": measured["before"].summary["machine"],
         "versions": measured["before"].summary["versions"],
     }
-    write_text(Path(__file__).with_suffix(".json"), json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    write_text(
+        Path(__file__).with_suffix(".json"), json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    )
     print(json.dumps(found["rows"], indent=1, ensure_ascii=False))
 
 
@@ -95,7 +103,8 @@ def _scores(result: EvaluationResult, before: EvaluationResult | None) -> dict[s
     """mAP of each question language in the pool, its difference to before, interval and p."""
     pool = result.summary["tasks"][TASK]["multilingual"]
     found: dict[str, Any] = {
-        x: {"multilingual mAP": pool["by_language"][x]["mAP"]} for x in (*LANGUAGES, "en", "ar", "th")
+        x: {"multilingual mAP": pool["by_language"][x]["mAP"]}
+        for x in (*LANGUAGES, "en", "ar", "th")
     }
     if before is not None:
         first, second = ([task_rows(r.scores, TASK)] for r in (before, result))

@@ -22,9 +22,9 @@ from mixling.corpora.files import write_text
 from mixling.corpora.resources import LEVEL_ORDER, resource_level
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.rows import column, labels, task_rows
-from mixling.evaluation.significance import compare_scores, holm, resampled, group_sums
+from mixling.evaluation.significance import compare_scores, group_sums, holm, resampled
 from mixling.machine import machine, versions
-from mixling.studies.study import StudyConfig, validate_config, run_folder, seeds_of, read_toml
+from mixling.studies.study import StudyConfig, read_toml, run_folder, seeds_of, validate_config
 
 HERE = Path(__file__).parent
 STUDY = HERE / "low-resource.toml"
@@ -57,7 +57,9 @@ def cells(table: pa.Table) -> list[tuple[str, str, np.ndarray]]:
     return found
 
 
-def contrast(first: list[EvaluationResult], second: list[EvaluationResult], tasks: list[str]) -> list[dict[str, Any]]:
+def contrast(
+    first: list[EvaluationResult], second: list[EvaluationResult], tasks: list[str]
+) -> list[dict[str, Any]]:
     """Second less first in every cell, with Holm over them."""
     rows = []
     for name in tasks:
@@ -75,14 +77,18 @@ def contrast(first: list[EvaluationResult], second: list[EvaluationResult], task
     return rows
 
 
-def draws(results: list[EvaluationResult], task: str, setting: str) -> tuple[float, np.ndarray] | None:
+def draws(
+    results: list[EvaluationResult], task: str, setting: str
+) -> tuple[float, np.ndarray] | None:
     """A figure (mean over seeds) and its resamples."""
     tables = [task_rows(r.scores, task) for r in results]
     where, group, cell = labels(tables[0])
     rows = where == setting
     if not rows.any():
         return None
-    s = group_sums(np.stack([column(t, "mAP")[rows] for t in tables]).mean(0), group[rows], cell[rows])
+    s = group_sums(
+        np.stack([column(t, "mAP")[rows] for t in tables]).mean(0), group[rows], cell[rows]
+    )
     return s.mean(), resampled([s])[0]
 
 
@@ -94,7 +100,9 @@ def robustness(results: list[EvaluationResult], tasks: list[str]) -> list[dict[s
             outside, inside = (draws(results, t, setting) for t in (task, INSIDE))
             if task == INSIDE or outside is None or inside is None:
                 continue
-            other = np.random.default_rng(0).permutation(inside[1])  # the two are of different questions
+            other = np.random.default_rng(0).permutation(
+                inside[1]
+            )  # the two are of different questions
             low, high = np.quantile(outside[1] / other, (0.025, 0.975))
             rows.append({"task": task, "scenario": setting, "score": outside[0], "in domain": inside[0],
                          "ratio": outside[0] / inside[0], "low": float(low), "high": float(high)})  # fmt: skip
@@ -108,7 +116,14 @@ def gains(before: EvaluationResult, after: list[EvaluationResult]) -> dict[str, 
         if name == INSIDE:
             continue
         for code, value in entry["multilingual"]["by_language"].items():
-            now = float(np.mean([r.summary["tasks"][name]["multilingual"]["by_language"][code]["mAP"] for r in after]))
+            now = float(
+                np.mean(
+                    [
+                        r.summary["tasks"][name]["multilingual"]["by_language"][code]["mAP"]
+                        for r in after
+                    ]
+                )
+            )
             rows.append({"task": name, "language": code, "text in CC-100": resource_level(code), "before": value["mAP"], "after": now,
                          "gain": now - value["mAP"], "fertility": entry["coverage"][code]["fertility"]})  # fmt: skip
     mine = {t: [r for r in rows if r["task"] == t] for t in dict.fromkeys(r["task"] for r in rows)}
@@ -127,14 +142,20 @@ def main() -> None:
     plan = validate_config(StudyConfig, read_toml(STUDY), str(STUDY))
     found: dict[str, list[EvaluationResult]] = {}
     for variant in plan.variants:
-        places = [run_folder(out, variant.name, seed) / "results" for seed in seeds_of(plan, variant)]
-        found[variant.name] = [EvaluationResult.load(p) for p in places if (p / "summary.json").exists()]
+        places = [
+            run_folder(out, variant.name, seed) / "results" for seed in seeds_of(plan, variant)
+        ]
+        found[variant.name] = [
+            EvaluationResult.load(p) for p in places if (p / "summary.json").exists()
+        ]
     found = {k: v for k, v in found.items() if v}
     tasks = plan.study.tasks
     content = {
         "seeds": {k: len(v) for k, v in found.items()},
         "contrasts": {
-            f"{b} less {a}": contrast(found[a], found[b], tasks) for a, b in CONTRASTS if a in found and b in found
+            f"{b} less {a}": contrast(found[a], found[b], tasks)
+            for a, b in CONTRASTS
+            if a in found and b in found
         },
         "robustness": {k: robustness(v, tasks) for k, v in found.items()},
         "gains": {k: gains(found[NONE][0], v) for k, v in found.items() if k not in (NONE, "BM25")},

@@ -63,12 +63,17 @@ def main() -> None:
     table: dict[str, dict[str, list[dict[str, float]]]] = {"index": {}, "exact": {}}
     with TemporaryDirectory() as folder:
         source = Path(folder) / "d.jsonl"
-        rows = ({"_id": str(i), "text": t, "language": x} for i, (t, x) in enumerate(zip(one.passages, names, strict=True)))
+        rows = (
+            {"_id": str(i), "text": t, "language": x}
+            for i, (t, x) in enumerate(zip(one.passages, names, strict=True))
+        )
         source.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
         # as many tokens as the model takes: a candidate stays one passage
         index(retriever, source, f"{folder}/store", size=retriever.max_length - 8, overlap=0)
         searcher = Searcher(f"{folder}/store", retriever)
-        queries = normalize_for_similarity(retriever, retriever.encode([one.queries[i] for i in asked], "query"))
+        queries = normalize_for_similarity(
+            retriever, retriever.encode([one.queries[i] for i in asked], "query")
+        )
         candidates = np.zeros((len(of), queries.shape[1]), np.float32)
         for languages, part in _stored(searcher):
             candidates[languages] = part
@@ -81,7 +86,12 @@ def main() -> None:
                 levels = {x: float(queries[n] @ searcher.means[x]) for x in searcher.means}
                 for mode in ORDERS:
                     found = searcher.search_vectors(
-                        [one.queries[i]], queries[n : n + 1], DEEP, order=mode, query_language=language, highlight=False
+                        [one.queries[i]],
+                        queries[n : n + 1],
+                        DEEP,
+                        order=mode,
+                        query_language=language,
+                        highlight=False,
                     )
                     places = np.array([int(r["document"]) for r in found])
                     table["index"].setdefault(mode, []).append(scores(places, right, own))
@@ -89,7 +99,10 @@ def main() -> None:
                     table["exact"].setdefault(mode, []).append(scores(exact, right, own))
                 bar(n + 1, len(asked))
     means = {
-        side: {mode: {k: float(np.mean([r[k] for r in rows])) for k in rows[0]} for mode, rows in modes.items()}
+        side: {
+            mode: {k: float(np.mean([r[k] for r in rows])) for k in rows[0]}
+            for mode, rows in modes.items()
+        }
         for side, modes in table.items()
     }
     whole: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}

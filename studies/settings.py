@@ -51,7 +51,9 @@ def markdown(rows: list[dict]) -> str:
              "|---|---|---|---|---|---|"]  # fmt: skip
     for r in rows:
         head = (
-            f"{r['temperature']:g} | {r['lr']:g} | {r['share']:g}" if "temperature" in r else "zero-shot | | "
+            f"{r['temperature']:g} | {r['lr']:g} | {r['share']:g}"
+            if "temperature" in r
+            else "zero-shot | | "
         )
         lines.append(
             f"| {head} | {r['monolingual']:.4f} / {r['cross-lingual']:.4f} / {r['multilingual']:.4f} | "
@@ -68,7 +70,9 @@ def main() -> None:
     rows = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
     tasks = [load_task(t) for t in DEVELOPMENT if not t.startswith("sib")]
     wanted: list[dict] = [{}]
-    wanted += [{"temperature": t, "lr": r, "share": s} for (t, r), shares in TRIED.items() for s in shares]
+    wanted += [
+        {"temperature": t, "lr": r, "share": s} for (t, r), shares in TRIED.items() for s in shares
+    ]
     for settings in wanted[len(rows) :]:
         if settings:
             t, lr = settings["temperature"], settings["lr"]

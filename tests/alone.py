@@ -14,7 +14,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 
-def asked_for(name: str, extras: frozenset[str], found: set[tuple[str, frozenset[str]]]) -> set[str]:
+def asked_for(
+    name: str, extras: frozenset[str], found: set[tuple[str, frozenset[str]]]
+) -> set[str]:
     """Names of a distribution and of all that it asks for here."""
     if (name, extras) in found:
         return set()
@@ -27,15 +29,22 @@ def asked_for(name: str, extras: frozenset[str], found: set[tuple[str, frozenset
     for requirement in map(Requirement, requirements):
         marker = requirement.marker
         if marker is None or any(marker.evaluate({"extra": e}) for e in extras or ("",)):
-            names |= asked_for(canonicalize_name(requirement.name), frozenset(requirement.extras), found)
+            names |= asked_for(
+                canonicalize_name(requirement.name), frozenset(requirement.extras), found
+            )
     return names
 
 
 def hide_all_but(extra: str) -> None:
     """Make the imports of this process find what that installation would have."""
-    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())[
+        "project"
+    ]
     there, seen = {"mixling"}, set()
-    for line in [*project["dependencies"], *(project["optional-dependencies"][extra] if extra else ())]:
+    for line in [
+        *project["dependencies"],
+        *(project["optional-dependencies"][extra] if extra else ()),
+    ]:
         requirement = Requirement(line)
         there |= asked_for(canonicalize_name(requirement.name), frozenset(requirement.extras), seen)
     modules = {

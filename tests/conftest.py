@@ -36,7 +36,9 @@ def tiny_tokenizer(kind: str = "unigram"):
             counts.update(
                 word[i:j] for i in range(len(word)) for j in range(i + 1, min(i + 8, len(word)) + 1)
             )
-    pieces = sorted(counts, key=lambda p: (len(p) > 1, -counts[p] * (len(p) - 1), p))[: 1500 - len(special)]
+    pieces = sorted(counts, key=lambda p: (len(p) > 1, -counts[p] * (len(p) - 1), p))[
+        : 1500 - len(special)
+    ]
     total = sum(counts[p] for p in pieces)
     scores = [(p, math.log(counts[p] / total)) for p in pieces]
     tokenizer = Tokenizer(
@@ -117,7 +119,9 @@ class Server:
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
-        self.server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, access_log=False))
+        self.server = uvicorn.Server(
+            uvicorn.Config(app, port=port, log_config=None, access_log=False)
+        )
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
         while not self.server.started:

@@ -15,7 +15,7 @@ from tests.test_training import weights
 from mixling.corpora import sample
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.models.vocabulary import extend_vocabulary, mask_words, learn_subwords
+from mixling.models.vocabulary import extend_vocabulary, learn_subwords, mask_words
 from mixling.training.adapt_language import OBJECTIVES, MLMHead, adapt_language, pairs
 
 
@@ -36,7 +36,9 @@ def wordpiece(folder, chain):
     made = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     made.normalizer, made.pre_tokenizer = normalizers.NFKC(), pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    made.train_from_iterator(texts("en"), trainers.WordPieceTrainer(vocab_size=600, special_tokens=special))
+    made.train_from_iterator(
+        texts("en"), trainers.WordPieceTrainer(vocab_size=600, special_tokens=special)
+    )
     made.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
@@ -59,7 +61,9 @@ def test_new_pieces_save_cuts_and_change_no_other_language(chain, tmp_path, kind
     extend_vocabulary(retriever, found)
     first = len(before.tokenizer)
     assert len(retriever.tokenizer) == first + len(found)
-    assert retriever.tokenizer.convert_tokens_to_ids(found) == list(range(first, first + len(found)))
+    assert retriever.tokenizer.convert_tokens_to_ids(found) == list(
+        range(first, first + len(found))
+    )
     old, new = (r.tokenizer(texts(TARGET))["input_ids"] for r in (before, retriever))
     saved = [len(a) - len(b) for a, b in zip(old, new, strict=True)]
     assert min(saved) >= 0 and sum(saved) > 10
@@ -78,7 +82,9 @@ def test_new_pieces_save_cuts_and_change_no_other_language(chain, tmp_path, kind
     assert torch.equal(now[:first], table[:first])
     if kind == "Unigram":
         old = before.tokenizer.backend_tokenizer.model.tokenize(found[0])
-        assert torch.allclose(now[first], table[torch.tensor([t.id for t in old])].mean(0), atol=1e-6)
+        assert torch.allclose(
+            now[first], table[torch.tensor([t.id for t in old])].mean(0), atol=1e-6
+        )
     # on the disk: plain transformers and sentence-transformers read the same
     retriever.save(tmp_path / "more")
     from transformers import AutoModel, AutoTokenizer
@@ -86,7 +92,10 @@ def test_new_pieces_save_cuts_and_change_no_other_language(chain, tmp_path, kind
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "more")
     plain = [tokenizer(t, truncation=True)["input_ids"] for t in texts(TARGET)[:4]]
     assert plain == retriever.tokenize(texts(TARGET)[:4])
-    assert AutoModel.from_pretrained(tmp_path / "more").get_input_embeddings().weight.shape == now.shape
+    assert (
+        AutoModel.from_pretrained(tmp_path / "more").get_input_embeddings().weight.shape
+        == now.shape
+    )
     again = Retriever(str(tmp_path / "more"))
     assert np.array_equal(again.encode(texts(TARGET)[:4]), retriever.encode(texts(TARGET)[:4]))
 
@@ -109,12 +118,18 @@ def test_hidden_words(ids, seed):
     may = [i for i, t in enumerate(ids) if t not in special]
     assert len(out) == len(ids) and set(places.tolist()) <= set(may)
     assert len(places) == (max(1, round(0.15 * len(may))) if may else 0)
-    assert all(a == b for i, (a, b) in enumerate(zip(ids, out, strict=True)) if i not in set(places.tolist()))
+    assert all(
+        a == b
+        for i, (a, b) in enumerate(zip(ids, out, strict=True))
+        if i not in set(places.tolist())
+    )
     assert set(np.array(out)[places].tolist()) <= {99, *range(3, 41)} if len(places) else True
 
 
 def test_eight_in_ten_hidden_words_are_masked():
-    out, places = mask_words([5] * 4000, frozenset(), 99, np.arange(6, 90), np.random.default_rng(0))
+    out, places = mask_words(
+        [5] * 4000, frozenset(), 99, np.arange(6, 90), np.random.default_rng(0)
+    )
     shares = [(np.array(out)[places] == x).mean() for x in (99, 5)]
     assert len(places) == 600 and abs(shares[0] - 0.8) < 0.05 and abs(shares[1] - 0.1) < 0.04
 
@@ -157,7 +172,9 @@ def call(chain, out, **more):
         "precision": "fp32",
         "objectives": OBJECTIVES,
     }
-    return adapt_language(str(chain), [sample.read_sample("all")], [TARGET], out, **{**settings, **more})
+    return adapt_language(
+        str(chain), [sample.read_sample("all")], [TARGET], out, **{**settings, **more}
+    )
 
 
 def test_it_learns_and_an_ordinary_folder_comes_out(chain, tmp_path, run):
@@ -174,7 +191,9 @@ def test_it_learns_and_an_ordinary_folder_comes_out(chain, tmp_path, run):
     some = texts(TARGET)[:3]
     ours = Retriever(str(tmp_path / "run" / "model")).encode(some, "query")
     assert np.abs(theirs.encode_query(some) - ours).max() < 1e-5
-    assert call(chain, tmp_path / "run", steps=60, margin=0.5) == made  # done: nothing is done again
+    assert (
+        call(chain, tmp_path / "run", steps=60, margin=0.5) == made
+    )  # done: nothing is done again
     with pytest.raises(MixlingError, match=r"another configuration \(steps\)"):
         call(chain, tmp_path / "run", steps=61, margin=0.5)
     status, said, error = run("adapt-language", chain, "--bitext", "sample:all", "-l", TARGET, "--out", tmp_path / "cli",

@@ -36,16 +36,18 @@ QUESTION = "Wie alt ist die Brücke?"
 
 
 def test_a_server_is_as_a_store(remote, searcher, chain):
-    ours = searcher.search(QUESTION, 5, fairness="centered", mark=False)
-    theirs = remote.search(QUESTION, 5, fairness="centered")
+    ours = searcher.search(QUESTION, 5, order="centered", highlight=False)
+    theirs = remote.search(QUESTION, 5, order="centered")
     assert [r["id"] for r in theirs] == [r["id"] for r in ours]
     texts = [f"text {i}" for i in range(40)]
     assert np.allclose(
         remote.encode(texts, "passage"), Retriever(str(chain)).encode(texts, "passage"), atol=1e-5
     )
-    with pytest.raises(MixlingError, match="fairness"):
-        remote.search(QUESTION, 5, fairness="best")
-    with pytest.raises(MixlingError, match=r"input\[2\]: the text is empty.*input\[0\] is text 32 of 40"):
+    with pytest.raises(MixlingError, match="order"):
+        remote.search(QUESTION, 5, order="best")
+    with pytest.raises(
+        MixlingError, match=r"input\[2\]: the text is empty.*input\[0\] is text 32 of 40"
+    ):
         remote.encode([*texts[:34], " ", *texts[35:]])
     with pytest.raises(MixlingError, match="401"):
         Remote(remote.address, "wrong").search(QUESTION)
@@ -57,7 +59,9 @@ def test_langchain(remote, searcher, chain):
     from mixling.adapters.langchain import MixlingEmbeddings, MixlingRetriever
 
     for source in (remote, searcher):
-        found = MixlingRetriever(source=source, k=4, options={"languages": ["sw", "de"]}).invoke(QUESTION)
+        found = MixlingRetriever(source=source, k=4, options={"languages": ["sw", "de"]}).invoke(
+            QUESTION
+        )
         expected = searcher.search(QUESTION, 4, languages=["sw", "de"])
         assert [d.id for d in found] == [r["id"] for r in expected]
         assert (
@@ -67,18 +71,21 @@ def test_langchain(remote, searcher, chain):
     model = Retriever(str(chain))
     made = MixlingEmbeddings(remote)
     assert np.allclose(made.embed_query("a"), model.encode(["a"], "query")[0], atol=1e-5)
-    assert np.allclose(made.embed_documents(["a", "b"]), model.encode(["a", "b"], "passage"), atol=1e-5)
+    assert np.allclose(
+        made.embed_documents(["a", "b"]), model.encode(["a", "b"], "passage"), atol=1e-5
+    )
 
 
 def test_llama_index(remote, searcher, chain):
     from mixling.adapters.llama_index import MixlingEmbedding, MixlingRetriever
 
     for source in (remote, searcher):
-        found = MixlingRetriever(source, 4, fairness="balanced").retrieve(QUESTION)
-        expected = searcher.search(QUESTION, 4, fairness="balanced")
+        found = MixlingRetriever(source, 4, order="round-robin").retrieve(QUESTION)
+        expected = searcher.search(QUESTION, 4, order="round-robin")
         assert [n.node_id for n in found] == [r["id"] for r in expected]
         assert (
-            found[0].text == expected[0]["text"] and found[0].metadata["language"] == expected[0]["language"]
+            found[0].text == expected[0]["text"]
+            and found[0].metadata["language"] == expected[0]["language"]
         )
     model = Retriever(str(chain))
     made = MixlingEmbedding(remote)

@@ -11,7 +11,16 @@ MAY = {
     "models": {"corpora"},
     "losses": set(),
     "encoding": {"models", "corpora"},
-    "training": {"batches", "losses", "models", "corpora", "debiasing", "encoding", "evaluation", "preparation"},
+    "training": {
+        "batches",
+        "losses",
+        "models",
+        "corpora",
+        "debiasing",
+        "encoding",
+        "evaluation",
+        "preparation",
+    },
     "preparation": {"batches", "corpora", "models", "encoding", "evaluation"},
     "debiasing": {"batches", "losses", "corpora", "models", "encoding"},
     "evaluation": {"corpora", "models", "encoding"},
@@ -39,9 +48,7 @@ def test_batches_need_no_torch():
     import subprocess
     import sys
 
-    code = (
-        "import sys, mixling.batches.schedule, mixling.batches.translation_groups, mixling; print('torch' in sys.modules)"
-    )
+    code = "import sys, mixling.batches.schedule, mixling.batches.translation_groups, mixling; print('torch' in sys.modules)"
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

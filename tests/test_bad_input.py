@@ -7,7 +7,7 @@ import pytest
 from mixling.corpora import folder, sample
 from mixling.corpora.files import open_run_dir
 from mixling.errors import MixlingError
-from mixling.training.load_config import migrate_config, load_config
+from mixling.training.load_config import load_config, migrate_config
 
 CONFIGS = {
     "no sources": ("[data]\n", ["data.sources", "must be given"]),
@@ -25,7 +25,10 @@ CONFIGS = {
         '[data]\nsources = ["sample"]\n[training]\nsteps = "many"\n',
         ["training.steps", "integer", "many"],
     ),
-    "negative": ('[data]\nsources = ["sample"]\n[training]\nlr = -1.0\n', ["training.lr", "greater than 0"]),
+    "negative": (
+        '[data]\nsources = ["sample"]\n[training]\nlr = -1.0\n',
+        ["training.lr", "greater than 0"],
+    ),
     "alpha": (
         '[data]\nsources = ["sample"]\n[batches]\nalpha = 1.5\n',
         ["batches.alpha", "less than or equal to 1"],
@@ -59,8 +62,14 @@ CONFIGS = {
         '[data]\nsources = [{name = "sample", languages = ["klingonish"]}]\n',
         ["'klingonish' is no language"],
     ),
-    "unknown split": ('[data]\nsources = [{name = "sample", split = "dev"}]\n', ["split of sample", "train"]),
-    "missing folder": ('[data]\nsources = [{name = "mine", path = "nowhere"}]\n', ["nowhere", "no such"]),
+    "unknown split": (
+        '[data]\nsources = [{name = "sample", split = "dev"}]\n',
+        ["split of sample", "train"],
+    ),
+    "missing folder": (
+        '[data]\nsources = [{name = "mine", path = "nowhere"}]\n',
+        ["nowhere", "no such"],
+    ),
     "hub without columns": (
         '[data]\nsources = [{name = "x", hub = "json", path = "a.jsonl"}]\n',
         ["columns.question is missing"],
@@ -105,13 +114,18 @@ FOLDERS = {
         lambda own: broken(own, "corpus.jsonl", 1, without("text")),
         ["corpus.jsonl:2", "'text'", "None"],
     ),
-    "no id": (lambda own: broken(own, "queries.jsonl", 1, without("_id")), ["queries.jsonl:2", "'_id'"]),
+    "no id": (
+        lambda own: broken(own, "queries.jsonl", 1, without("_id")),
+        ["queries.jsonl:2", "'_id'"],
+    ),
     "no language": (
         lambda own: broken(own, "queries.jsonl", 4, without("language")),
         ["queries.jsonl:5", "'language'", "BCP-47"],
     ),
     "id twice": (
-        lambda own: broken(own, "corpus.jsonl", 1, lambda x: x.replace('"bridges.2-ar"', '"bridges.1-ar"')),
+        lambda own: broken(
+            own, "corpus.jsonl", 1, lambda x: x.replace('"bridges.2-ar"', '"bridges.1-ar"')
+        ),
         ["corpus.jsonl:2", "not used before"],
     ),
     "unknown passage": (
@@ -193,7 +207,14 @@ def test_a_run_that_an_older_version_began_goes_on(tmp_path):
     del begun["training"]["gradient_checkpointing"], begun["batches"]["alpha"]
     begun["training"]["steps"] = 7
     (tmp_path / "config.json").write_text(json.dumps(begun))
-    now = load_config({"data": {"sources": ["sample"]}, "training": {"steps": 7}}).model_dump(mode="json")
+    now = load_config({"data": {"sources": ["sample"]}, "training": {"steps": 7}}).model_dump(
+        mode="json"
+    )
     open_run_dir(tmp_path, now, "config.json", migrate_config)
     with pytest.raises(MixlingError, match=r"another configuration \(batches\)"):
-        open_run_dir(tmp_path, now | {"batches": now["batches"] | {"alpha": 0.25}}, "config.json", migrate_config)
+        open_run_dir(
+            tmp_path,
+            now | {"batches": now["batches"] | {"alpha": 0.25}},
+            "config.json",
+            migrate_config,
+        )

@@ -8,8 +8,14 @@ from hypothesis import strategies as st
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.coverage import coverage
-from mixling.evaluation.lexical import Bm25, Bm25Ranker, minmax_normalize, reciprocal_rank_scores, tokenize_words
-from mixling.evaluation.noise import _lexicons, diacritics, add_noise, romanize, switch_code, typos
+from mixling.evaluation.lexical import (
+    Bm25,
+    Bm25Ranker,
+    minmax_normalize,
+    reciprocal_rank_scores,
+    tokenize_words,
+)
+from mixling.evaluation.noise import _lexicons, add_noise, diacritics, romanize, switch_code, typos
 from mixling.models.retriever import Retriever
 from mixling.reports.evaluate import evaluate
 
@@ -36,8 +42,13 @@ def test_bm25_equals_another_implementation_where_words_have_spaces():
 
     one = load_task("sample")
     english = one.languages.index("en")
-    documents = [tokenize_words(one.passages[i], "en") for i in np.flatnonzero(one.passage_language == english)]
-    queries = [tokenize_words(one.queries[i], "en") for i in np.flatnonzero(one.query_language == english)]
+    documents = [
+        tokenize_words(one.passages[i], "en")
+        for i in np.flatnonzero(one.passage_language == english)
+    ]
+    queries = [
+        tokenize_words(one.queries[i], "en") for i in np.flatnonzero(one.query_language == english)
+    ]
     mine = Bm25(documents, queries, k1=1.2, b=0.75)(0, len(queries))
     theirs = BM25Okapi(documents, k1=1.2, b=0.75)
     # Lucene's idf, which is never negative; Lucene also leaves out the constant factor k1 + 1
@@ -92,7 +103,9 @@ def rng():
 
 def test_noise_of_each_kind():
     assert typos("hello there my friend", "en", 1.0, rng()) != "hello there my friend"
-    assert all(c in "qwertyuiopasdfghjklzxcvbnm " for c in typos("hello there my friend", "en", 1.0, rng()))
+    assert all(
+        c in "qwertyuiopasdfghjklzxcvbnm " for c in typos("hello there my friend", "en", 1.0, rng())
+    )
     assert all("а" <= c <= "я" or c in " ё" for c in typos("привет мир", "ru", 1.0, rng()))
     assert diacritics("Ọjọ́ mélo ni?", "yo", 1.0, rng()) == "Ojo melo ni?"
     assert diacritics("Điều đó", "vi", 1.0, rng()) == "Dieu do"
@@ -119,7 +132,11 @@ def test_noise_is_seeded_by_question():
     one = load_task("sample")
     whole = add_noise(one, "typos", 0.2)
     part = add_noise(one.with_query_languages(["sw"], "part"), "typos", 0.2)
-    mine = [q for q, c in zip(whole.queries, whole.query_language, strict=True) if one.languages[c] == "sw"]
+    mine = [
+        q
+        for q, c in zip(whole.queries, whole.query_language, strict=True)
+        if one.languages[c] == "sw"
+    ]
     assert part.queries == mine and whole.name == "sample~typos:0.2"
     assert add_noise(one, "typos", 0.2, seed=1).queries != whole.queries
     rate = np.mean([a != b for a, b in zip(whole.queries, one.queries, strict=True)])
@@ -130,7 +147,9 @@ def test_a_lexicon_is_learnt_from_parallel_questions():
     one = load_task("sample:all")
     found = _lexicons(one)
     swahili = one.languages.index("sw")
-    assert found[swahili] and all(y in " ".join(one.queries).casefold() for y in found[swahili].values())
+    assert found[swahili] and all(
+        y in " ".join(one.queries).casefold() for y in found[swahili].values()
+    )
     assert add_noise(one, "switch", 1.0).queries != one.queries
 
 
@@ -138,7 +157,9 @@ def test_robustness_is_reported(chain):
     result = evaluate(str(chain), ["sample"], noise=["typos", "romanize"])
     found = result.summary["noise"]["sample"]
     pool = found["typos"]["multilingual"]
-    assert set(pool["scores"]) == {"0.05", "0.1", "0.2"} and set(found["romanize"]["multilingual"]["ratio"]) == {"1"}
+    assert set(pool["scores"]) == {"0.05", "0.1", "0.2"} and set(
+        found["romanize"]["multilingual"]["ratio"]
+    ) == {"1"}
     assert pool["ratio"]["0.2"] == pytest.approx(pool["scores"]["0.2"] / pool["clean"])
     assert pool["slope"] <= 0.05
     from mixling.reports.html import render_report
@@ -161,7 +182,11 @@ def test_coverage(chain):
     found = coverage(Retriever(str(chain)), one)
     assert set(found) == set(one.languages)
     for values in found.values():
-        assert values["fertility"] >= 1 and 0 <= values["unknown"] <= 1 and 0 <= values["truncated"] <= 1
+        assert (
+            values["fertility"] >= 1
+            and 0 <= values["unknown"] <= 1
+            and 0 <= values["truncated"] <= 1
+        )
     short = Retriever(str(chain), max_length=8)
     assert coverage(short, one)["en"]["truncated"] == 1
 

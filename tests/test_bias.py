@@ -103,7 +103,10 @@ def made(seed, grades=2):
     rng = np.random.default_rng(seed)
     queries, size, languages = 8, 40, 3
     order = np.stack([rng.permutation(size) for _ in range(queries)])
-    relevant = [sorted(rng.choice(size, rng.integers(1, 12), replace=False).tolist()) for _ in range(queries)]
+    relevant = [
+        sorted(rng.choice(size, rng.integers(1, 12), replace=False).tolist())
+        for _ in range(queries)
+    ]
     query = np.repeat(np.arange(queries), [len(r) for r in relevant])
     candidate = np.concatenate(relevant)
     place = np.argsort(order, axis=1)
@@ -130,7 +133,10 @@ def test_peer_equals_its_package(seed, k):
     qrels = {str(q): {f"d{c}": 0 for c in range(pool.size)} for q in range(pool.n_queries)}
     for q, c, g in zip(pool.query, pool.passage, pool.grade, strict=True):
         qrels[str(q)][f"d{c}"] = int(g)
-    run = {str(q): {f"d{c}": 100.0 - i for i, c in enumerate(pool.top[q])} for q in range(pool.n_queries)}
+    run = {
+        str(q): {f"d{c}": 100.0 - i for i, c in enumerate(pool.top[q])}
+        for q in range(pool.n_queries)
+    }
     names = {f"d{c}": str(code) for c, code in enumerate(pool.passage_language)}
     # its evaluator itself: its provider calls a function that ir_measures no longer has
     measure = PEER(weights=weights, lang_mapping=names) @ k
@@ -162,7 +168,9 @@ def test_measures_stay_in_their_range_and_the_cases_add_up(seed):
     }.items():
         values = found[name][~np.isnan(found[name])]
         assert ((values >= low - 1e-12) & (values <= high + 1e-12)).all(), name
-    assert sum(found[n] for n in MEASURES if n.startswith("first_")) == pytest.approx(np.ones(pool.n_queries))
+    assert sum(found[n] for n in MEASURES if n.startswith("first_")) == pytest.approx(
+        np.ones(pool.n_queries)
+    )
 
 
 def test_rank_correlation_of_translations():
@@ -180,6 +188,10 @@ def test_gaps_leave_out_what_a_task_cannot_have():
         "multilingual": {"mAP": 0.3, "by_language": {"en": {"mAP": 0.4}, "de": {"mAP": 0.2}}},
     }
     assert gaps(entry) == pytest.approx(
-        {"monolingual_less_multilingual": 0.5, "best_less_worst_language": 0.2, "spread_of_languages": 0.1}
+        {
+            "monolingual_less_multilingual": 0.5,
+            "best_less_worst_language": 0.2,
+            "spread_of_languages": 0.1,
+        }
     )
     assert gaps({"monolingual": {"mAP": 0.8}}) == {}

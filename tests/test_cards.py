@@ -14,19 +14,28 @@ def test_a_card_has_what_the_hub_wants_and_no_path(chain, tmp_path, tmp_path_fac
     model = train({"data": {"sources": ["sample"]}, "model": {"name": str(chain)}, "batches": {"size": 8}, "training": {"steps": 1}}, tmp_path / "run")  # fmt: skip
     folder.write_folder(sample.read_sample("all"), tmp_path / "own")
     debias(str(chain), "lsar", [str(tmp_path / "own")], tmp_path / "moved")
-    adapt_language(str(chain), [sample.read_sample("all")], ["sw"], tmp_path / "more", steps=1, vocabulary=0)
+    adapt_language(
+        str(chain), [sample.read_sample("all")], ["sw"], tmp_path / "more", steps=1, vocabulary=0
+    )
     for one in (model, tmp_path / "moved", tmp_path / "more" / "model"):
         text = (one / "README.md").read_text()
         assert str(tmp_path_factory.getbasetemp()) not in text
         data = ModelCard(text).data
-        assert data.library_name == "sentence-transformers" and data.pipeline_tag == "sentence-similarity"
-        assert "sw" in data.language and all(isinstance(x, str) and len(x) in (2, 3) for x in data.language)
+        assert (
+            data.library_name == "sentence-transformers"
+            and data.pipeline_tag == "sentence-similarity"
+        )
+        assert "sw" in data.language and all(
+            isinstance(x, str) and len(x) in (2, 3) for x in data.language
+        )
         assert data.base_model is None  # a folder is no model of the hub
     assert "| method | lsar |" in (tmp_path / "moved" / "README.md").read_text()
 
 
 def test_a_hubs_model_is_named_and_norwegian_is_no_boolean():
-    found = ModelCard(card.card_header("intfloat/multilingual-e5-small", ["no", "zh-Hant", "zh"], "MIT") + "# x\n")
+    found = ModelCard(
+        card.card_header("intfloat/multilingual-e5-small", ["no", "zh-Hant", "zh"], "MIT") + "# x\n"
+    )
     assert found.data.base_model == "intfloat/multilingual-e5-small"
     assert found.data.language == ["no", "zh"] and found.data.license == "mit"
 
@@ -38,7 +47,9 @@ def test_a_folder_of_data_is_a_data_set(tmp_path, parquet):
     corpus = sample.read_sample("test")
     folder.write_folder(corpus, tmp_path / "own", split="test", parquet=parquet)
     found = DatasetCard((tmp_path / "own" / "README.md").read_text())
-    assert found.data.language == corpus.languages() and found.data.task_categories == ["text-retrieval"]
+    assert found.data.language == corpus.languages() and found.data.task_categories == [
+        "text-retrieval"
+    ]
     for name, rows in (("corpus", corpus.passages.num_rows), ("queries", corpus.queries.num_rows)):
         path, cache = str(tmp_path / "own"), str(tmp_path / "cache")
         one = datasets.load_dataset(path, name, split="train", cache_dir=cache)

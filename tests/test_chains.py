@@ -16,8 +16,18 @@ from conftest import tiny_tokenizer
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 
-TEXTS = ["a", "the crane flies over the lake", "鶴はどこで冬を越すか", "Pomboo hulala kwa nusu moja " * 30]
-SIZES = {"num_hidden_layers": 1, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
+TEXTS = [
+    "a",
+    "the crane flies over the lake",
+    "鶴はどこで冬を越すか",
+    "Pomboo hulala kwa nusu moja " * 30,
+]
+SIZES = {
+    "num_hidden_layers": 1,
+    "hidden_size": 32,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+}
 T5 = {"num_layers": 1, "d_model": 32, "num_heads": 4, "d_kv": 8, "d_ff": 64}
 POOLINGS = ["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
 
@@ -33,7 +43,9 @@ def encoder(folder: Path, kind: str, limit: int | None = None, **sizes) -> Path:
     tokenizer.model_max_length = limit or 10**30
     own = T5 if kind == "t5" else {**SIZES, "max_position_embeddings": 140}
     torch.manual_seed(1)
-    config = AutoConfig.for_model(kind, **{"vocab_size": len(tokenizer), "pad_token_id": 1, **own, **sizes})
+    config = AutoConfig.for_model(
+        kind, **{"vocab_size": len(tokenizer), "pad_token_id": 1, **own, **sizes}
+    )
     AutoModel.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -42,7 +54,9 @@ def encoder(folder: Path, kind: str, limit: int | None = None, **sizes) -> Path:
 @pytest.fixture(scope="session")
 def encoders(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("encoders")
-    return {kind: encoder(folder / kind, kind) for kind in ("bert", "xlm-roberta", "distilbert", "t5")}
+    return {
+        kind: encoder(folder / kind, kind) for kind in ("bert", "xlm-roberta", "distilbert", "t5")
+    }
 
 
 def write(folder: Path, modules: list, dtype=None, **more) -> Path:
@@ -72,7 +86,9 @@ def compare(folder: Path, texts=TEXTS) -> Retriever:
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_any_chain_of_modules_gives_their_vectors_or_is_refused_for_a_known_reason(encoders, tmp_path, data):
+def test_any_chain_of_modules_gives_their_vectors_or_is_refused_for_a_known_reason(
+    encoders, tmp_path, data
+):
     from sentence_transformers.sentence_transformer.modules import (
         CNN,
         Dense,
@@ -188,7 +204,9 @@ def test_xmod_without_a_language_is_refused_and_with_one_is_right(tmp_path):
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
     for language in (None, "en"):
-        base = encoder(tmp_path / "x", "xmod", 100, languages=["en", "de"], default_language=language)
+        base = encoder(
+            tmp_path / "x", "xmod", 100, languages=["en", "de"], default_language=language
+        )
         folder = write(tmp_path / "m", [Transformer(str(base)), Pooling(32)])
         if language:
             compare(folder)
@@ -220,7 +238,9 @@ def test_what_truncate_dim_cuts_is_cut_in_what_is_saved(encoders, tmp_path):
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
     folder = write(
-        tmp_path / "m", [Transformer(str(encoders["bert"])), Pooling(32), Normalize()], truncate_dim=8
+        tmp_path / "m",
+        [Transformer(str(encoders["bert"])), Pooling(32), Normalize()],
+        truncate_dim=8,
     )
     retriever = compare(folder)
     retriever.save(tmp_path / "saved")
@@ -239,7 +259,11 @@ def test_prompts_of_unknown_names_are_said(encoders, tmp_path, capsys):
     assert "passage" in said[0]
     assert "query and" not in said[0]
     compare(
-        write(tmp_path / "m", modules, prompts={"BitextMining": "x: ", "query": "q: ", "document": "d: "})
+        write(
+            tmp_path / "m",
+            modules,
+            prompts={"BitextMining": "x: ", "query": "q: ", "document": "d: "},
+        )
     )
     assert "BitextMining" not in capsys.readouterr().err
 
@@ -252,7 +276,9 @@ def test_of_two_names_for_a_passages_prompt_the_document_counts(encoders, tmp_pa
     assert compare(write(tmp_path / "m", modules, prompts=prompts)).prompt("passage") == "d: "
 
 
-def test_weights_that_are_not_there_are_named_and_those_without_a_place_are_said(encoders, tmp_path, capsys):
+def test_weights_that_are_not_there_are_named_and_those_without_a_place_are_said(
+    encoders, tmp_path, capsys
+):
     from safetensors.torch import load_file, save_file
 
     folder = tmp_path / "m"
@@ -268,7 +294,12 @@ def test_weights_that_are_not_there_are_named_and_those_without_a_place_are_said
     put({**whole, "embeddings.word_embeddings.weight": torch.zeros(5, 32)})
     with pytest.raises(MixlingError, match=r"word_embeddings\.weight"):
         Retriever(str(folder), device="cpu")
-    put({**{k: v for k, v in whole.items() if "pooler" not in k}, "experts.0.weight": torch.zeros(2)})
+    put(
+        {
+            **{k: v for k, v in whole.items() if "pooler" not in k},
+            "experts.0.weight": torch.zeros(2),
+        }
+    )
     capsys.readouterr()
     Retriever(str(folder), device="cpu")
     assert "experts.0.weight" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 import mixling
 from mixling.corpora.inputs import NAME, unchanged
 from mixling.encoding.shards import encode
-from mixling.encoding.vectors import identity, encode_cached
+from mixling.encoding.vectors import encode_cached, identity
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.preparation.locate_answers import locate_answers
@@ -32,7 +32,12 @@ def write_data(folder, word="crane", **changes):
                 {"_id": f"p{i}{x}", "group": f"g{i}", "language": x, "text": text, "title": f"T{i}"}
             )
             queries.append(
-                {"_id": f"q{i}{x}", "group": f"h{i}", "language": x, "text": f"where is {word} {i} {x}?"}
+                {
+                    "_id": f"q{i}{x}",
+                    "group": f"h{i}",
+                    "language": x,
+                    "text": f"where is {word} {i} {x}?",
+                }
             )
             links.append(f"q{i}{x}\tp{i}{x}\t1")
     passages[0].update(changes)
@@ -103,7 +108,9 @@ MODELS = [change_weights, change_tokenizer, change_prompts, change_heads, change
 
 
 @pytest.mark.parametrize("change", MODELS)
-def test_a_model_that_changed_is_another_one_and_its_kept_vectors_are_not_read(model, tmp_path, change):
+def test_a_model_that_changed_is_another_one_and_its_kept_vectors_are_not_read(
+    model, tmp_path, change
+):
     texts, kept = ["A Crane by the lake", "where is it?"], tmp_path / "kept"
     before = Retriever(str(model))
     encode_cached(before, texts, "query", folder=kept)
@@ -140,7 +147,9 @@ DATA = [
 
 def test_every_part_of_a_source_counts(chain, tmp_path):
     found = [
-        inputs(load_config(config(write_data(tmp_path / f"d{i}", **changes), chain)))["source 'birds'"]
+        inputs(load_config(config(write_data(tmp_path / f"d{i}", **changes), chain)))[
+            "source 'birds'"
+        ]
         for i, changes in enumerate([{}, *DATA])
     ]
     assert len(set(found)) == len(found)
@@ -154,7 +163,9 @@ def test_a_run_is_not_gone_on_with_nor_taken_as_done_after_its_data_changed(chai
     shutil.copytree(tmp_path / "cut", tmp_path / "other")
     write_data(data, title="changed")
     for name in ("cut", "done"):
-        with pytest.raises(MixlingError, match=rf"{name}: .*source 'birds' \(was [0-9a-f]{{12}}, is"):
+        with pytest.raises(
+            MixlingError, match=rf"{name}: .*source 'birds' \(was [0-9a-f]{{12}}, is"
+        ):
             mixling.train(config(data, chain), tmp_path / name)
     assert not (tmp_path / "cut" / "run.json").exists()
     write_data(data)  # brought back: both go on, and end in the same bits
@@ -216,9 +227,13 @@ def test_other_versions_are_said_and_not_refused(tmp_path, capsys):
     unchanged(tmp_path, {"a": "1"}, True)
     assert not capsys.readouterr().err
     kept = json.loads((tmp_path / NAME).read_text())
-    (tmp_path / NAME).write_text(json.dumps({**kept, "versions": {**kept["versions"], "torch": "1.0"}}))
+    (tmp_path / NAME).write_text(
+        json.dumps({**kept, "versions": {**kept["versions"], "torch": "1.0"}})
+    )
     unchanged(tmp_path, {"a": "1", "b": "2"}, False)
-    assert "begun with torch 1.0, now" in (said := capsys.readouterr().err) and said.count("\n") == 1
+    assert (
+        "begun with torch 1.0, now" in (said := capsys.readouterr().err) and said.count("\n") == 1
+    )
     with pytest.raises(MixlingError, match=r"a \(was 1, is 3\), b \(was 2, is 4\)"):
         unchanged(tmp_path, {"a": "3", "b": "4"}, False)
 
@@ -227,7 +242,9 @@ def test_vectors_of_a_file_that_changed_in_place_are_refused(chain, tmp_path):
     file = tmp_path / "d.jsonl"
     file.write_text('{"_id": "a", "text": "one"}\n{"_id": "b", "text": "two"}\n')
     encode(str(chain), file, tmp_path / "v", precision="fp32")
-    file.write_text('{"_id": "a", "text": "one"}\n{"_id": "b", "text": "six"}\n')  # as long as before
+    file.write_text(
+        '{"_id": "a", "text": "one"}\n{"_id": "b", "text": "six"}\n'
+    )  # as long as before
     with pytest.raises(MixlingError, match="content was"):
         encode(str(chain), file, tmp_path / "v", precision="fp32")
 

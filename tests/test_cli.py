@@ -14,10 +14,19 @@ def test_help_imports_no_dependency_but_those_that_draw_it():
         "import sys; sys.argv = ['mixling', '--help']\nfrom mixling.cli.main import main\ntry: main()\nexcept SystemExit: pass\n"
         "print(sorted({m.partition('.')[0] for m in sys.modules}))"
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     imported = set(ast.literal_eval(out.strip().splitlines()[-1]))
-    declared = {re.split(r"[ \[<>=;!~]", r)[0] for r in metadata.requires("mixling")} - {"typer", "rich"}
-    modules = {m for m, dists in metadata.packages_distributions().items() if {d.lower() for d in dists} & declared}
+    declared = {re.split(r"[ \[<>=;!~]", r)[0] for r in metadata.requires("mixling")} - {
+        "typer",
+        "rich",
+    }
+    modules = {
+        m
+        for m, dists in metadata.packages_distributions().items()
+        if {d.lower() for d in dists} & declared
+    }
     assert {"torch", "numpy", "pyarrow", "sentence_transformers", "lancedb"} <= modules
     assert not imported & modules
 

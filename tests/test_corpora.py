@@ -4,14 +4,16 @@ import json
 import pytest
 
 from mixling.corpora import folder, mlqa, sample, squad
-from mixling.corpora.catalogue import SOURCES, load, find_source
+from mixling.corpora.catalogue import SOURCES, find_source, load
 from mixling.corpora.sentences import sentence_spans
 from mixling.corpora.sources.mlqa import held_out
 from mixling.errors import BadRow, MixlingError
 
 
 def squad_file(path, paragraphs):
-    path.write_bytes(gzip.compress(json.dumps({"data": [{"title": "t", "paragraphs": paragraphs}]}).encode()))
+    path.write_bytes(
+        gzip.compress(json.dumps({"data": [{"title": "t", "paragraphs": paragraphs}]}).encode())
+    )
     return path
 
 
@@ -59,13 +61,21 @@ def test_mlqa_is_put_together_by_question_id(tmp_path):
         [{"context": "Ein Haus.", "qas": [qa("1", "zh eins")]}],
     )
     corpus = mlqa.read_mlqa(tmp_path)
-    assert corpus.queries.num_rows == 4 and corpus.passages.num_rows == 3 and corpus.links.num_rows == 4
-    group = dict(zip(corpus.passages["text"].to_pylist(), corpus.passages["group"].to_pylist(), strict=True))
+    assert (
+        corpus.queries.num_rows == 4
+        and corpus.passages.num_rows == 3
+        and corpus.links.num_rows == 4
+    )
+    group = dict(
+        zip(corpus.passages["text"].to_pylist(), corpus.passages["group"].to_pylist(), strict=True)
+    )
     assert group["Ein Haus."] == group["Una casa."] == "1" and group["Ein Hund."] == "3"
 
 
 def test_an_empty_answer_has_no_place(tmp_path):
-    path = squad_file(tmp_path / "x.json.gz", [{"context": "Ein Haus.", "qas": [qa("1", "was?", 0, "")]}])
+    path = squad_file(
+        tmp_path / "x.json.gz", [{"context": "Ein Haus.", "qas": [qa("1", "was?", 0, "")]}]
+    )
     assert squad.read_squad([(path, "de", "de")], "x").links["start"].to_pylist() == [None]
 
 
@@ -82,7 +92,9 @@ def test_lareqa_sentences_are_kept(tmp_path):
         ],
     )
     corpus = squad.read_squad([(path, "en", "en")], "x")
-    assert corpus.passages["sentences"].to_pylist() == [[{"start": 0, "end": 4}, {"start": 5, "end": 9}]]
+    assert corpus.passages["sentences"].to_pylist() == [
+        [{"start": 0, "end": 4}, {"start": 5, "end": 9}]
+    ]
 
 
 @pytest.mark.parametrize("parquet", [False, True])
@@ -106,7 +118,8 @@ def test_a_folder_comes_back_as_it_was_written(tmp_path, parquet):
 def test_columns_of_a_data_set_are_mapped(tmp_path):
     (tmp_path / "pairs.jsonl").write_text(
         "".join(
-            json.dumps({"q": f"q{i}", "a": f"a{i}", "ql": "swahili", "pl": "eng_Latn", "g": i // 2}) + "\n"
+            json.dumps({"q": f"q{i}", "a": f"a{i}", "ql": "swahili", "pl": "eng_Latn", "g": i // 2})
+            + "\n"
             for i in range(6)
         )
     )
@@ -147,10 +160,14 @@ def test_selecting_keeps_links_right():
     text = part.passages["text"].to_pylist()
     whole = {
         g: corpus.passages["text"][i].as_py()
-        for g, i in zip(corpus.links["group"].to_pylist(), corpus.links["passage"].to_pylist(), strict=True)
+        for g, i in zip(
+            corpus.links["group"].to_pylist(), corpus.links["passage"].to_pylist(), strict=True
+        )
         if corpus.passages["language"][i].as_py() == "zh"
     }
-    for group, row in zip(part.links["group"].to_pylist(), part.links["passage"].to_pylist(), strict=True):
+    for group, row in zip(
+        part.links["group"].to_pylist(), part.links["passage"].to_pylist(), strict=True
+    ):
         if part.passages["language"][row].as_py() == "zh":
             assert text[row] == whole[group]
 
@@ -176,7 +193,13 @@ def test_about_a_tenth_is_held_out():
 
 def test_every_source_says_what_it_is():
     for source in SOURCES.values():
-        assert source.description and source.license and source.citation and source.how_to_get and source.languages
+        assert (
+            source.description
+            and source.license
+            and source.citation
+            and source.how_to_get
+            and source.languages
+        )
 
 
 @pytest.mark.parametrize(
@@ -197,7 +220,11 @@ def test_sentences(text, expected):
 @pytest.mark.skipif(find_source("xquad-r") is None, reason="XQuAD-R is not on this machine")
 def test_the_counts_of_the_published_sets():
     corpus = load("xquad-r")
-    assert (corpus.queries.num_rows, corpus.passages.num_rows, len(corpus.passages["group"].unique())) == (
+    assert (
+        corpus.queries.num_rows,
+        corpus.passages.num_rows,
+        len(corpus.passages["group"].unique()),
+    ) == (
         13090,
         2640,
         240,

@@ -14,11 +14,19 @@ from hypothesis import strategies as st
 from mixling.corpora import sample
 from mixling.corpora.sources.bitext import parallel
 from mixling.debiasing.debias import METHODS, debias, fit_transform
+from mixling.debiasing.embedded_corpus import (
+    EmbeddedCorpus,
+    all_vectors,
+    concatenate,
+    first_groups,
+    language_means,
+    parallel_subset,
+    read_embedded,
+)
 from mixling.debiasing.files import debias_vectors
 from mixling.debiasing.leace import erase
 from mixling.debiasing.lsar import default_rank, fit_lsar, language_variation
 from mixling.debiasing.transforms import normalize
-from mixling.debiasing.embedded_corpus import EmbeddedCorpus, all_vectors, first_groups, concatenate, language_means, read_embedded, parallel_subset
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 
@@ -34,9 +42,9 @@ def made(seed=0, bitext=True, strength=1.0):
     corpus = parallel("made", *zip(*rows, strict=True))
     vectors = [
         normalize(
-            (said[:, None] + tongue[None] + 0.3 * rng.normal(size=(GROUPS, len(LANGUAGES), SIZE))).reshape(
-                -1, SIZE
-            )
+            (
+                said[:, None] + tongue[None] + 0.3 * rng.normal(size=(GROUPS, len(LANGUAGES), SIZE))
+            ).reshape(-1, SIZE)
         ).astype(np.float32)
         for _ in range(2)
     ]
@@ -76,9 +84,13 @@ def test_leace_equals_its_package(seed, languages):
     x = rng.normal(size=(120, 8)) + rng.normal(size=(languages, 8))[label]
     matrix, bias = erase(x, label)
     fitter = LeaceFitter.fit(
-        torch.from_numpy(x), torch.nn.functional.one_hot(torch.from_numpy(label)).double(), shrinkage=False
+        torch.from_numpy(x),
+        torch.nn.functional.one_hot(torch.from_numpy(label)).double(),
+        shrinkage=False,
     )
-    assert x @ matrix.T + bias == pytest.approx(fitter.eraser(torch.from_numpy(x)).numpy(), abs=1e-6)
+    assert x @ matrix.T + bias == pytest.approx(
+        fitter.eraser(torch.from_numpy(x)).numpy(), abs=1e-6
+    )
 
 
 def test_after_leace_the_means_of_all_languages_are_one():
@@ -112,7 +124,9 @@ def test_shift_moves_documents_to_the_source_and_leaves_questions():
     moved = found.transform_raw(stock.passages, of.tolist(), "passage")
     assert moved[of == "en"] == pytest.approx(stock.passages[of == "en"])
     for code in LANGUAGES:
-        assert moved[of == code].mean(0) == pytest.approx(stock.passages[of == "en"].mean(0), abs=1e-5)
+        assert moved[of == code].mean(0) == pytest.approx(
+            stock.passages[of == "en"].mean(0), abs=1e-5
+        )
     assert found.transform_raw(stock.queries, of.tolist(), "query") == pytest.approx(stock.queries)
     with pytest.raises(MixlingError, match="'fi'"):
         fit_transform("shift", [stock], source="fi")
@@ -121,7 +135,9 @@ def test_shift_moves_documents_to_the_source_and_leaves_questions():
 def test_a_text_of_an_unknown_language_stays_as_it_is():
     stock = made(5)
     found = fit_transform("centering", [stock])
-    assert found.transform_raw(stock.passages[:3], ["fi"] * 3, "passage") == pytest.approx(stock.passages[:3])
+    assert found.transform_raw(stock.passages[:3], ["fi"] * 3, "passage") == pytest.approx(
+        stock.passages[:3]
+    )
 
 
 def accuracy(stock, found):
@@ -132,7 +148,11 @@ def accuracy(stock, found):
         if found
         else stock.questions
     )
-    p = found.apply(stock.passages, stock.passage_language().tolist(), "passage") if found else stock.passages
+    p = (
+        found.apply(stock.passages, stock.passage_language().tolist(), "passage")
+        if found
+        else stock.passages
+    )
     scores = q @ p.T
     np.fill_diagonal(scores, -2)
     return float((group[scores.argmax(1)] == group).mean())
@@ -156,9 +176,14 @@ def test_a_map_needs_questions_and_answers():
 
 def test_sharpening_keeps_the_norm_and_stretches_what_differs():
     stock = made(8)
-    plain, sharp = fit_transform("lsar", [stock], rank=3), fit_transform("lsar", [stock], rank=3, sharpen=0.3)
+    plain, sharp = (
+        fit_transform("lsar", [stock], rank=3),
+        fit_transform("lsar", [stock], rank=3, sharpen=0.3),
+    )
     assert np.linalg.norm(sharp.matrix) == pytest.approx(np.linalg.norm(plain.matrix), rel=1e-4)
-    values = [np.linalg.eigvalsh(np.cov((stock.passages @ m.matrix.T).T))[3:] for m in (plain, sharp)]
+    values = [
+        np.linalg.eigvalsh(np.cov((stock.passages @ m.matrix.T).T))[3:] for m in (plain, sharp)
+    ]
     assert values[1][-1] / values[1][0] > values[0][-1] / values[0][0]
 
 
@@ -171,7 +196,9 @@ def test_scores_are_brought_to_one_scale():
 
 def test_stocks_are_joined_without_mixing_their_groups():
     both = concatenate([made(1), made(2)])
-    assert len(both.corpus.queries) == 2 * GROUPS * 4 and len(both.queries) == len(both.corpus.queries)
+    assert len(both.corpus.queries) == 2 * GROUPS * 4 and len(both.queries) == len(
+        both.corpus.queries
+    )
     assert len(set(both.corpus.queries["group"].to_pylist())) == 2 * GROUPS
     language = both.passage_language()
     assert language[: GROUPS * 4].tolist() == made(1).passage_language().tolist()
@@ -182,7 +209,9 @@ def test_means_come_from_what_is_in_every_language_where_there_is_enough_of_it()
     rng = np.random.default_rng(0)
     whole = made(12, bitext=False)
     rows = [(f"x{i}", LANGUAGES[i % 4], f"only {i}") for i in range(200)]
-    alone = normalize(rng.normal(size=(200, SIZE)) + 3 * np.eye(SIZE)[np.arange(200) % 4]).astype(np.float32)
+    alone = normalize(rng.normal(size=(200, SIZE)) + 3 * np.eye(SIZE)[np.arange(200) % 4]).astype(
+        np.float32
+    )
     other = EmbeddedCorpus(parallel("alone", *zip(*rows, strict=True)), alone, alone)
     both = concatenate([whole, other])
     assert len(parallel_subset(both).queries) == len(whole.queries)
@@ -202,7 +231,13 @@ def texts(tmp_path, monkeypatch):
     """A source of translations: the sample's passages, as SIB-200's table."""
     monkeypatch.setenv("MIXLING_DATA", str(tmp_path))
     whole = sample.read_sample("all")
-    flores = {"ar": "arb_Arab", "de": "deu_Latn", "en": "eng_Latn", "sw": "swh_Latn", "zh": "zho_Hans"}
+    flores = {
+        "ar": "arb_Arab",
+        "de": "deu_Latn",
+        "en": "eng_Latn",
+        "sw": "swh_Latn",
+        "zh": "zho_Hans",
+    }
     names = {g: i for i, g in enumerate(dict.fromkeys(whole.passages["group"].to_pylist()))}
     rows = [
         {"language": flores[x], "split": "train", "index_id": names[g], "category": "", "text": t}
@@ -272,10 +307,15 @@ def test_calibrated_scores_are_used_in_evaluation(chain, texts):
 
     debias(str(chain), "scores", ["sib-200"], texts / "out")
     before, after = (evaluate(str(m), ["sample"]) for m in (chain, texts / "out"))
-    share = [r.summary["tasks"]["sample"]["bias"]["same_language_share@10_over_pool"] for r in (before, after)]
+    share = [
+        r.summary["tasks"]["sample"]["bias"]["same_language_share@10_over_pool"]
+        for r in (before, after)
+    ]
     assert abs(share[1]) < abs(share[0])
     # on one language's passages alone a scale changes nothing
-    assert after.value("sample", "monolingual") == pytest.approx(before.value("sample", "monolingual"))
+    assert after.value("sample", "monolingual") == pytest.approx(
+        before.value("sample", "monolingual")
+    )
 
 
 def written(folder, stock):
@@ -298,7 +338,9 @@ def test_vectors_alone_are_enough(method, tmp_path, run):
     stock = made(10, bitext=False)
     written(tmp_path / "in", stock)
     more = ["--steps", "20"] if method == "map" else []
-    status, _, err = run("debias", "--vectors", tmp_path / "in", "-m", method, *more, "-o", tmp_path / "out")
+    status, _, err = run(
+        "debias", "--vectors", tmp_path / "in", "-m", method, *more, "-o", tmp_path / "out"
+    )
     assert status == 0, err
     moved, _ = read_embedded(tmp_path / "out" / "vectors")
     assert bias_of(moved, None) < 0.9 * bias_of(stock, None)
@@ -306,7 +348,12 @@ def test_vectors_alone_are_enough(method, tmp_path, run):
     assert about["method"] == method
     if method in ("lsar", "leace", "map"):
         np.save(tmp_path / "x.npy", stock.passages)
-        command = [sys.executable, tmp_path / "out" / "apply.py", tmp_path / "x.npy", tmp_path / "y.npy"]
+        command = [
+            sys.executable,
+            tmp_path / "out" / "apply.py",
+            tmp_path / "x.npy",
+            tmp_path / "y.npy",
+        ]
         subprocess.run(command, check=True)
         assert np.load(tmp_path / "y.npy") == pytest.approx(moved.passages, abs=1e-6)
 
@@ -317,14 +364,20 @@ def test_a_map_that_is_there_moves_other_vectors(method, chain, texts, run):
     words, tongues = ["Das Wasser ist kalt.", "The water is cold."], ["de", "en"]
     debias(str(chain), method, ["sib-200"], texts / "model")
     base, mine = (
-        Retriever(str(m)).encode(words, "passage", languages=tongues) for m in (chain, texts / "model")
+        Retriever(str(m)).encode(words, "passage", languages=tongues)
+        for m in (chain, texts / "model")
     )
     (texts / "in").mkdir()
     columns = {"vector": list(base), "note": ["a", "b"]}
     if method == "centering":
-        columns |= {"language": ["deu_Latn", "english"], "role": ["passage"] * 2}  # as people write them
+        columns |= {
+            "language": ["deu_Latn", "english"],
+            "role": ["passage"] * 2,
+        }  # as people write them
     pq.write_table(pa.table(columns), texts / "in" / "one.parquet")
-    status, _, err = run("debias", "--vectors", texts / "in", "--map", texts / "model", "-o", texts / "out")
+    status, _, err = run(
+        "debias", "--vectors", texts / "in", "--map", texts / "model", "-o", texts / "out"
+    )
     assert status == 0, err
     moved = pq.read_table(texts / "out" / "vectors" / "one.parquet")
     assert np.stack(moved["vector"].to_pylist()) == pytest.approx(mine, abs=1e-5)
@@ -345,7 +398,9 @@ def test_maps_that_cannot_be_put_on_vectors(chain, texts, tmp_path, run):
         (texts / "shifted", [], "'shift' cannot be put on vectors"),
         ("balanced", ["--rank", "3"], "leave out the settings"),
     ):
-        status, _, err = run("debias", "--vectors", texts / "in", "--map", name, *more, "-o", texts / "out")
+        status, _, err = run(
+            "debias", "--vectors", texts / "in", "--map", name, *more, "-o", texts / "out"
+        )
         assert status == 2 and expected in err, (name, err)
         assert not (texts / "out").exists()
     status, _, err = run("debias", chain, "--map", "balanced", "-o", texts / "out")
@@ -353,7 +408,9 @@ def test_maps_that_cannot_be_put_on_vectors(chain, texts, tmp_path, run):
     debias(str(chain), "centering", ["sib-200"], texts / "centered")
     rows = {"vector": [[1.0] * 32], "language": ["en"], "role": ["document"]}
     pq.write_table(pa.table(rows), texts / "in" / "one.parquet")
-    status, _, err = run("debias", "--vectors", texts / "in", "--map", texts / "centered", "-o", texts / "out")
+    status, _, err = run(
+        "debias", "--vectors", texts / "in", "--map", texts / "centered", "-o", texts / "out"
+    )
     assert status == 2 and "found 'document', expected query or passage" in err
     (texts / "in" / "one.parquet").write_text("no table")
     status, _, err = run("debias", "--vectors", texts / "in", "-o", texts / "out")

@@ -37,7 +37,11 @@ def test_files_of_one_stem_do_not_meet_on_their_way(tmp_path):
     with new_file(tmp_path / "a.txt") as temporary:
         temporary.write_text("text")
         write_array(tmp_path / "a.npy", np.arange(3))
-    assert (tmp_path / "a.txt").read_text() == "text" and np.load(tmp_path / "a.npy").tolist() == [0, 1, 2]
+    assert (tmp_path / "a.txt").read_text() == "text" and np.load(tmp_path / "a.npy").tolist() == [
+        0,
+        1,
+        2,
+    ]
 
 
 def test_what_a_killed_process_left_is_removed_when_it_is_old(tmp_path):
@@ -67,7 +71,9 @@ def test_a_disk_that_refuses_is_one_message_with_its_path(number, says):
 
 
 def test_what_libraries_say_of_a_full_disk_is_known():
-    assert "no space left" in disk_message(RuntimeError("lance error: No space left on device (os error 28)"))
+    assert "no space left" in disk_message(
+        RuntimeError("lance error: No space left on device (os error 28)")
+    )
 
 
 def test_a_path_through_a_file_is_one_message_of_the_command(tmp_path):
@@ -83,7 +89,11 @@ def test_a_path_through_a_file_is_one_message_of_the_command(tmp_path):
         str(tmp_path / "file" / "run"),
     ]
     done = subprocess.run(call, capture_output=True, text=True)
-    assert done.returncode == 2 and "Traceback" not in done.stderr and str(tmp_path / "file") in done.stderr
+    assert (
+        done.returncode == 2
+        and "Traceback" not in done.stderr
+        and str(tmp_path / "file") in done.stderr
+    )
 
 
 def _hold(folder, ready):
@@ -98,7 +108,10 @@ def test_a_second_writer_is_refused_and_the_lock_of_a_killed_one_is_gone(tmp_pat
     first = context.Process(target=_hold, args=(tmp_path / "run", ready))
     first.start()
     assert ready.wait(60)
-    with pytest.raises(MixlingError, match="another process writes here"), one_writer(tmp_path / "run"):
+    with (
+        pytest.raises(MixlingError, match="another process writes here"),
+        one_writer(tmp_path / "run"),
+    ):
         pass
     first.kill()
     first.join()
@@ -144,7 +157,9 @@ def test_a_file_that_is_read_while_another_is_written_keeps_its_name(tmp_path):
 
 @pytest.mark.parametrize("number", [28, 30, 13])
 def test_an_error_of_a_library_in_rust_is_known_by_its_number(number):
-    message = disk_message(RuntimeError(f"lance error: Generic: {os.strerror(number)} (os error {number})"))
+    message = disk_message(
+        RuntimeError(f"lance error: Generic: {os.strerror(number)} (os error {number})")
+    )
     assert message == disk_message(OSError(number, "", "")).removeprefix(": ")
 
 
@@ -187,7 +202,9 @@ def test_what_a_full_disk_cut_off_is_done_again(chain, tmp_path, monkeypatch):
     for name in ("corpus", "scores"):
         calls[name][1](tmp_path / name)
     assert (tmp_path / "corpus" / "qrels" / "train.tsv").exists()
-    assert (tmp_path / "scores" / "scores.json").exists() and (tmp_path / "scores" / "modules.json").exists()
+    assert (tmp_path / "scores" / "scores.json").exists() and (
+        tmp_path / "scores" / "modules.json"
+    ).exists()
 
 
 def test_trec_files_are_complete_or_absent(tmp_path, monkeypatch):
@@ -195,7 +212,9 @@ def test_trec_files_are_complete_or_absent(tmp_path, monkeypatch):
 
     from mixling.evaluation.trec import write_trec
 
-    task = SimpleNamespace(name="t", query_ids=["en:q"], candidate_ids=["p"], relevant=[(0, 0)], grades=[1])
+    task = SimpleNamespace(
+        name="t", query_ids=["en:q"], candidate_ids=["p"], relevant=[(0, 0)], grades=[1]
+    )
     write_trec(task, SimpleNamespace(top=[[0]], top_scores=[[0.5]]), tmp_path)
     before = {p.name: p.read_text() for p in tmp_path.iterdir()}
     with pytest.raises(KeyError):
@@ -220,7 +239,13 @@ def test_a_study_and_a_demo_have_one_writer(tmp_path):
     from mixling.studies.study import study
 
     (tmp_path / "s.toml").write_text(TEXT.format(model="none"))
-    for call in (lambda: study(tmp_path / "s.toml", tmp_path / "runs"), lambda: demo(tmp_path / "runs")):
-        with one_writer(tmp_path / "runs"), pytest.raises(MixlingError, match="another process writes here"):
+    for call in (
+        lambda: study(tmp_path / "s.toml", tmp_path / "runs"),
+        lambda: demo(tmp_path / "runs"),
+    ):
+        with (
+            one_writer(tmp_path / "runs"),
+            pytest.raises(MixlingError, match="another process writes here"),
+        ):
             call()
     assert names(tmp_path / "runs") == [LOCK]

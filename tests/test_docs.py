@@ -66,7 +66,11 @@ def test_every_verb_is_a_function_or_readme_says_what_stands_for_it():
 
 
 def test_local_links_lead_somewhere():
-    for page in [*ROOT.glob("*.md"), ROOT / "examples" / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [
+        *ROOT.glob("*.md"),
+        ROOT / "examples" / "README.md",
+        *(ROOT / "docs").glob("*.md"),
+    ]:
         for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / link).exists(), (page.name, link)
 

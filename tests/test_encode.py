@@ -14,7 +14,7 @@ import pytest
 
 import mixling
 from mixling.corpora.text_file import open_text_file
-from mixling.encoding.shards import load_vectors, list_shards
+from mixling.encoding.shards import list_shards, load_vectors
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 
@@ -106,7 +106,10 @@ def test_killed_it_goes_on_and_nothing_is_lost_or_doubled(chain, tmp_path):
     ids, vectors = load_vectors(tmp_path / "out")
     assert ids == [f"d{i}" for i in range(205)]
     assert (
-        np.abs(vectors - Retriever(str(chain)).encode([r["text"] for r in rows(205)], "passage")).max() < 1e-6
+        np.abs(
+            vectors - Retriever(str(chain)).encode([r["text"] for r in rows(205)], "passage")
+        ).max()
+        < 1e-6
     )
 
 
@@ -114,7 +117,9 @@ def test_parts_together_are_the_whole(chain, tmp_path):
     path = write(tmp_path / "a.jsonl", rows(70))
     for number in (2, 0, 1):
         assert not (tmp_path / "out" / "manifest.json").exists()
-        mixling.encode(str(chain), path, tmp_path / "out", precision="fp32", shard=10, part=(number, 3))
+        mixling.encode(
+            str(chain), path, tmp_path / "out", precision="fp32", shard=10, part=(number, 3)
+        )
     assert load_vectors(tmp_path / "out")[0] == [f"d{i}" for i in range(70)]
 
 
@@ -141,7 +146,9 @@ def test_a_folder_made_otherwise_is_refused(chain, tmp_path):
 )
 def test_a_bad_line_is_named(run, chain, tmp_path, content, where):
     (tmp_path / "a.jsonl").write_text(content)
-    status, _, err = run("encode", chain, tmp_path / "a.jsonl", "-o", tmp_path / "out", "--precision", "fp32")
+    status, _, err = run(
+        "encode", chain, tmp_path / "a.jsonl", "-o", tmp_path / "out", "--precision", "fp32"
+    )
     assert status == 2 and where in err
 
 
@@ -205,5 +212,8 @@ def test_a_worker_of_the_cluster_that_is_killed_loses_nothing(chain, tmp_path):
     ids, vectors = load_vectors(tmp_path / "out")
     assert ids == [f"d{i}" for i in range(640)]
     assert (
-        np.abs(vectors - Retriever(str(chain)).encode([r["text"] for r in rows(640)], "passage")).max() < 1e-6
+        np.abs(
+            vectors - Retriever(str(chain)).encode([r["text"] for r in rows(640)], "passage")
+        ).max()
+        < 1e-6
     )

@@ -40,7 +40,10 @@ def test_summary_has_settings_languages_and_what_made_it(result):
     for setting in ("monolingual", "cross-lingual", "multilingual"):
         for metric in ("mAP", "R@1", "R@10", "nDCG@10", "MRR@10"):
             assert 0 <= entry[setting][metric] <= 1
-    assert len(entry["cross-lingual"]["by_language"]) == 56 and len(entry["monolingual"]["by_language"]) == 8
+    assert (
+        len(entry["cross-lingual"]["by_language"]) == 56
+        and len(entry["monolingual"]["by_language"]) == 8
+    )
     assert entry["multilingual"]["rank_distance"] > 0
     assert sum(entry["multilingual"]["top10_share"]["sw"].values()) == pytest.approx(1)
     assert entry["multilingual"]["fair_share"]["sw"]["zh"] == pytest.approx(1 / 8)
@@ -50,7 +53,11 @@ def test_summary_has_settings_languages_and_what_made_it(result):
 def test_means_are_means_of_the_scores_per_query(result):
     table = pq.read_table(result[1] / "scores.parquet").to_pandas()
     entry = result[0].summary["tasks"]["sample"]
-    pool = table[table.setting == "multilingual"].groupby("query_language", observed=True)["mAP"].mean()
+    pool = (
+        table[table.setting == "multilingual"]
+        .groupby("query_language", observed=True)["mAP"]
+        .mean()
+    )
     assert entry["multilingual"]["mAP"] == pytest.approx(pool.mean())
     cross = (
         table[table.setting == "cross-lingual"]
@@ -81,7 +88,9 @@ def test_trec_files_keep_grades_and_give_the_same_ndcg(chain, tmp_path):
 
     one = load_task("sample")
     ids = [f"in two {x}" for x in one.passage_ids]  # space in an id must not part columns
-    graded = replace(one, name="of/graded", grades=np.arange(len(one.relevant)) % 3 + 1, candidate_ids=ids)
+    graded = replace(
+        one, name="of/graded", grades=np.arange(len(one.relevant)) % 3 + 1, candidate_ids=ids
+    )
     found = evaluate(str(chain), [graded], tmp_path, trec=True)
     qrel: dict = {}
     for line in (tmp_path / "trec" / "of-graded.qrels").read_text().splitlines():
@@ -106,7 +115,9 @@ def test_a_result_comes_back(result):
 def test_a_folder_of_ones_own_is_a_task(chain, tmp_path):
     folder.write_folder(sample.read_sample("test"), tmp_path / "mine", split="test")
     a = evaluate(str(chain), [str(tmp_path / "mine")]).value("mine", "multilingual")
-    assert a == pytest.approx(evaluate(str(chain), ["sample"]).value("sample", "multilingual"), abs=1e-6)
+    assert a == pytest.approx(
+        evaluate(str(chain), ["sample"]).value("sample", "multilingual"), abs=1e-6
+    )
 
 
 def test_settings_that_the_data_cannot_have_are_left_out(chain):
@@ -132,14 +143,17 @@ def test_questions_without_an_answer_in_a_language_are_counted(chain):
     keep = [
         not (g in some and x == "zh")
         for g, x in zip(
-            corpus.passages["group"].to_pylist(), corpus.passages["language"].to_pylist(), strict=True
+            corpus.passages["group"].to_pylist(),
+            corpus.passages["language"].to_pylist(),
+            strict=True,
         )
     ]
     rows = np.cumsum(keep) - 1
     links = corpus.links.filter([keep[p] for p in corpus.links["passage"].to_pylist()])
     links = links.set_column(1, "passage", [rows[links["passage"].to_numpy()]])
     entry = evaluate(
-        str(chain), [task_from_corpus(replace(corpus, passages=corpus.passages.filter(keep), links=links))]
+        str(chain),
+        [task_from_corpus(replace(corpus, passages=corpus.passages.filter(keep), links=links))],
     ).summary["tasks"]["sample"]
     assert entry["skipped"]["pairs of question and corpus language without an answer"] == 3 * 2 * 8
 
@@ -165,7 +179,9 @@ def test_context_puts_the_paragraph_after_its_sentence(tmp_path):
     )
     corpus = squad.read_squad([(path, "en", "en")], "x")
     plain, context = (task_from_corpus(corpus, "sentence", c) for c in (False, True))
-    assert plain.passages == ["One.", "Two.", "Three."] and plain.skipped == {"identical candidates": 1}
+    assert plain.passages == ["One.", "Two.", "Three."] and plain.skipped == {
+        "identical candidates": 1
+    }
     assert context.passages[1] == "Two.\nOne. Two."
     assert plain.relevant.tolist() == [[0, 1], [1, 2]]
 

@@ -61,9 +61,13 @@ def test_vectors_are_mended_by_a_map_that_is_there(tmp_path):
     v = rng.normal(size=(20, 384)).astype(np.float32)
     column = pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), 384)
     (tmp_path / "in").mkdir()
-    pq.write_table(pa.table({"vector": column, "language": ["en", "sw"] * 10}), tmp_path / "in" / "a.parquet")
+    pq.write_table(
+        pa.table({"vector": column, "language": ["en", "sw"] * 10}), tmp_path / "in" / "a.parquet"
+    )
     assert "en: " in run("mend_vectors.py", "in", "out", "balanced", where=tmp_path)
-    moved = np.stack(pq.read_table(tmp_path / "out" / "vectors" / "a.parquet")["vector"].to_pylist())
+    moved = np.stack(
+        pq.read_table(tmp_path / "out" / "vectors" / "a.parquet")["vector"].to_pylist()
+    )
     matrix, bias, _ = shipped.read_shipped()
     assert moved == pytest.approx(normalize(v @ matrix.T + bias), abs=1e-5)
 
@@ -71,7 +75,9 @@ def test_vectors_are_mended_by_a_map_that_is_there(tmp_path):
 def test_an_audit_beside_yardsticks(chain, tmp_path):
     lines = run("audit.py", chain, "sample", "bm25", where=tmp_path).splitlines()
     assert lines[0].startswith("bm25: own language") and f"{chain}: own language" in lines[1]
-    assert (tmp_path / lines[-1]).exists() and (tmp_path / "audit" / "bm25" / "report.html").exists()
+    assert (tmp_path / lines[-1]).exists() and (
+        tmp_path / "audit" / "bm25" / "report.html"
+    ).exists()
 
 
 @pytest.mark.parametrize("translated", [False, True])
@@ -86,7 +92,9 @@ def test_training_with_questions_of_ones_own(chain, tmp_path, translated):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    said = run("train_with_your_questions.py", "pairs.csv", "out", chain, 2, where=tmp_path).splitlines()
+    said = run(
+        "train_with_your_questions.py", "pairs.csv", "out", chain, 2, where=tmp_path
+    ).splitlines()
     assert ("hybrid batches" if translated else "x-x-mono batches") in said[0]
     assert (tmp_path / said[-1] / "model.safetensors").exists()
 
@@ -116,7 +124,9 @@ def test_a_study_on_a_cluster(chain, tmp_path):
     before = (tmp_path / "runs/grid/hybrid-0/run/log.jsonl").read_bytes()
     done = subprocess.run(["mixling", "study", "grid.toml"], cwd=tmp_path, env=environment, capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 0 and "| sample | hybrid | 1 |" in done.stdout, done.stderr[-2000:]
-    assert (tmp_path / "runs/grid/hybrid-0/run/log.jsonl").read_bytes() == before  # not trained again
+    assert (
+        tmp_path / "runs/grid/hybrid-0/run/log.jsonl"
+    ).read_bytes() == before  # not trained again
 
 
 def test_the_notebook_runs(chain, tmp_path):

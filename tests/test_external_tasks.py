@@ -13,7 +13,9 @@ from mixling.errors import MixlingError
 from mixling.reports.evaluate import evaluate
 
 
-@pytest.mark.parametrize("alpha, kinds", [(0.5, {"mono", "cross"}), (0.0, {"cross"}), (1.0, {"mono"})])
+@pytest.mark.parametrize(
+    "alpha, kinds", [(0.5, {"mono", "cross"}), (0.0, {"cross"}), (1.0, {"mono"})]
+)
 def test_batches_are_those_of_the_strategy(alpha, kinds):
     corpus = sample.read_sample("all")
     data = mixling.training_pairs(corpus)
@@ -23,9 +25,15 @@ def test_batches_are_those_of_the_strategy(alpha, kinds):
         zip(corpus.queries["text"].to_pylist(), corpus.queries["language"].to_pylist(), strict=True)
     )
     passages = dict(
-        zip(corpus.passages["text"].to_pylist(), corpus.passages["language"].to_pylist(), strict=True)
+        zip(
+            corpus.passages["text"].to_pylist(),
+            corpus.passages["language"].to_pylist(),
+            strict=True,
+        )
     )
-    groups = dict(zip(corpus.passages["text"].to_pylist(), corpus.passages["group"].to_pylist(), strict=True))
+    groups = dict(
+        zip(corpus.passages["text"].to_pylist(), corpus.passages["group"].to_pylist(), strict=True)
+    )
     seen = set()
     for epoch in range(3):
         sampler.set_epoch(epoch)
@@ -34,7 +42,8 @@ def test_batches_are_those_of_the_strategy(alpha, kinds):
         for rows in batches:
             batch = data[rows]
             languages = {
-                (text[q], passages[p]) for q, p in zip(batch["question"], batch["passage"], strict=True)
+                (text[q], passages[p])
+                for q, p in zip(batch["question"], batch["passage"], strict=True)
             }
             mono = all(a == b for a, b in languages)
             assert mono or all(a != b for a, b in languages)
@@ -47,7 +56,9 @@ def test_batches_are_those_of_the_strategy(alpha, kinds):
 def test_another_data_set_is_refused():
     corpus = sample.read_sample("all")
     with pytest.raises(MixlingError, match=r"mixling\.pairs"):
-        mixling.HybridBatchSampler(mixling.training_pairs(sample.read_sample("test")), 8, corpus=corpus)
+        mixling.HybridBatchSampler(
+            mixling.training_pairs(sample.read_sample("test")), 8, corpus=corpus
+        )
 
 
 @pytest.mark.slow
@@ -74,7 +85,10 @@ def test_a_run_of_their_trainer(chain, tmp_path, monkeypatch):
         batch_sampler=partial(mixling.HybridBatchSampler, corpus=corpus),
     )
     trainer = SentenceTransformerTrainer(
-        model, arguments, train_dataset=mixling.training_pairs(corpus), loss=MultipleNegativesRankingLoss(model)
+        model,
+        arguments,
+        train_dataset=mixling.training_pairs(corpus),
+        loss=MultipleNegativesRankingLoss(model),
     )
     before = {k: v.clone() for k, v in model.state_dict().items()}
     taken = []
@@ -132,7 +146,9 @@ def local_task():
             self.dataset = {
                 "default": {
                     "test": {
-                        "queries": Dataset.from_list([{"id": r["id"], "text": r["text"]} for r in rows]),
+                        "queries": Dataset.from_list(
+                            [{"id": r["id"], "text": r["text"]} for r in rows]
+                        ),
                         "corpus": Dataset.from_list(
                             [
                                 {"id": f"d{i}", "title": "", "text": t}
@@ -161,7 +177,9 @@ def test_a_folder_of_ours_in_mteb_gives_our_figures(chain, local_task, tmp_path)
     from mixling.evaluation.external_tasks import read_mteb
 
     local_task.load_data()
-    ours = evaluate(str(tmp_path / "model"), [read_mteb(local_task)]).summary["tasks"]["mteb:SampleRetrieval"]
+    ours = evaluate(str(tmp_path / "model"), [read_mteb(local_task)]).summary["tasks"][
+        "mteb:SampleRetrieval"
+    ]
     assert ours["monolingual"]["nDCG@10"] == pytest.approx(score["ndcg_at_10"], abs=1e-4)
     assert ours["monolingual"]["R@1"] == pytest.approx(score["recall_at_1"], abs=1e-4)
 

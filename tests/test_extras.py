@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-COMMAND = "import sys; sys.argv = ['mixling', *{words!r}]; from mixling.cli.main import main; main()"
+COMMAND = (
+    "import sys; sys.argv = ['mixling', *{words!r}]; from mixling.cli.main import main; main()"
+)
 TRAIN = """
 import mixling
 mixling.train({{"data": {{"sources": ["sample"]}}, "model": {{"name": "{model}"{more}}}, "batches": {{"size": 4}},
@@ -18,7 +20,11 @@ mixling.train({{"data": {{"sources": ["sample"]}}, "model": {{"name": "{model}"{
 def alone(extra: str, code: str, place: Path) -> subprocess.CompletedProcess:
     script = Path(__file__).with_name("alone.py")
     return subprocess.run(
-        [sys.executable, str(script), extra, code], cwd=place, capture_output=True, text=True, timeout=300
+        [sys.executable, str(script), extra, code],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 

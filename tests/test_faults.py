@@ -14,7 +14,9 @@ def folder(path, corpus, queries, qrels="query-id\tcorpus-id\tscore\nq1\td1\t1\n
     for name, rows in (("corpus", corpus), ("queries", queries)):
         if rows is not None:
             lines = (r if isinstance(r, str) else json.dumps(r, ensure_ascii=False) for r in rows)
-            (path / f"{name}.jsonl").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+            (path / f"{name}.jsonl").write_text(
+                "".join(line + "\n" for line in lines), encoding="utf-8"
+            )
     if qrels is not None:
         (path / "qrels").mkdir()
         (path / "qrels" / f"{split}.tsv").write_text(qrels, encoding="utf-8")
@@ -48,7 +50,12 @@ FAULTS = {
         None,
         r"corpus.jsonl:3: field '_id'.*not used before",
     ),
-    "the same query id twice": (GOOD, [*ASK, *ASK], None, r"queries.jsonl:2: field '_id'.*not used before"),
+    "the same query id twice": (
+        GOOD,
+        [*ASK, *ASK],
+        None,
+        r"queries.jsonl:2: field '_id'.*not used before",
+    ),
     "an empty text": ([row("d1", " ")], ASK, None, r"corpus.jsonl:1: field 'text'.*not empty"),
     "an empty corpus": ([], ASK, None, r"qrels/test.tsv:2: field 'corpus-id'.*_id of corpus.jsonl"),
     "no corpus": (None, ASK, None, r"no corpus.jsonl"),
@@ -59,8 +66,18 @@ FAULTS = {
         "q9\td1\t1\n",
         r"qrels/test.tsv:1: field 'query-id'.*'q9'",
     ),
-    "a judgement with two columns": (GOOD, ASK, "q1\td1\n", r"qrels/test.tsv:1: field 'line'.*three columns"),
-    "a grade that is no number": (GOOD, ASK, "q1\td1\tgood\n", r"qrels/test.tsv:1: field 'score'.*a number"),
+    "a judgement with two columns": (
+        GOOD,
+        ASK,
+        "q1\td1\n",
+        r"qrels/test.tsv:1: field 'line'.*three columns",
+    ),
+    "a grade that is no number": (
+        GOOD,
+        ASK,
+        "q1\td1\tgood\n",
+        r"qrels/test.tsv:1: field 'score'.*a number",
+    ),
     "nothing judged relevant": (GOOD, ASK, "q1\td1\t0\n", r"no question is linked to a passage"),
     "judgements missing": (GOOD, ASK, "", r"no task: needs corpus.jsonl, queries.jsonl and qrels"),
 }
@@ -71,7 +88,9 @@ def test_a_folder_with_a_fault(fault, chain, tmp_path, run):
     import re
 
     corpus, queries, qrels, expected = FAULTS[fault]
-    path = folder(tmp_path / "mine", corpus, queries, **({} if qrels is None else {"qrels": qrels or None}))
+    path = folder(
+        tmp_path / "mine", corpus, queries, **({} if qrels is None else {"qrels": qrels or None})
+    )
     status, _, err = run("evaluate", chain, "--task", path)
     assert status == 2 and re.search(expected, err, re.S), err
     assert "Traceback" not in err and err.count("mixling:") == 1
@@ -92,4 +111,7 @@ def test_settings_that_the_data_cannot_have_are_said(chain, tmp_path, run):
     path = folder(tmp_path / "mine", [row("d1", "der See ist tief", "de")], ASK)
     status, out, _ = run("evaluate", chain, "--task", path)
     assert status == 0
-    assert "cross-lingual" in out and "no monolingual: no question has an answer in its own language" in out
+    assert (
+        "cross-lingual" in out
+        and "no monolingual: no question has an answer in its own language" in out
+    )

@@ -23,7 +23,12 @@ HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 def forms(plain, tmp_path_factory):
     """One model with a linear layer, stored in fp32 and in half precision."""
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import (
+        Dense,
+        Normalize,
+        Pooling,
+        Transformer,
+    )
 
     folder = tmp_path_factory.mktemp("forms")
     torch.manual_seed(0)
@@ -57,7 +62,9 @@ def adapter(plain, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("name", "stated"), [("bf16", "bf16"), ("fp16", "fp16"), ("mixed", "bf16+fp32")])
+@pytest.mark.parametrize(
+    ("name", "stated"), [("bf16", "bf16"), ("fp16", "fp16"), ("mixed", "bf16+fp32")]
+)
 def test_half_precision_is_loaded_as_fp32_and_said(forms, capsys, name, stated):
     whole, half = (Retriever(str(forms / x), device="cpu") for x in ("fp32", name))
     assert (whole.stored, half.stored) == ("fp32", stated)
@@ -89,7 +96,9 @@ def test_half_precision_is_trained_as_fp32_is(forms, tmp_path, name):
         lines = (tmp_path / which / "log.jsonl").read_text().splitlines()
         losses[which] = [json.loads(x)["loss"] for x in lines]
     assert np.allclose(losses[name], losses["fp32"], rtol=1e-2)
-    before, after = (Retriever(str(x), device="cpu") for x in (forms / name, tmp_path / name / "model"))
+    before, after = (
+        Retriever(str(x), device="cpu") for x in (forms / name, tmp_path / name / "model")
+    )
     a, b = (dict(x.model.named_parameters()) for x in (before, after))
     still = sum(int((a[k] == b[k]).sum()) for k in a) / sum(w.numel() for w in a.values())
     assert still < 0.6  # rows of words that no text has; bf16 rounds steps of 1e-5 away
@@ -136,7 +145,11 @@ def test_numbers_beyond_float16_are_refused(plain, tmp_path):
     (tmp_path / "d.jsonl").write_text('{"_id": "x7", "text": "the crane flies"}\n')
     with pytest.raises(MixlingError, match="x7"):
         mixling.encode(
-            str(tmp_path / "m"), tmp_path / "d.jsonl", tmp_path / "v", dtype="float16", precision="fp32"
+            str(tmp_path / "m"),
+            tmp_path / "d.jsonl",
+            tmp_path / "v",
+            dtype="float16",
+            precision="fp32",
         )
 
 
@@ -144,14 +157,22 @@ def test_an_adapter_is_merged_and_what_is_trained_of_it_is_written(adapter, tmp_
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
-    theirs = SentenceTransformer(modules=[Transformer(str(adapter)), Pooling(32)], device="cpu").encode(TEXTS)
+    theirs = SentenceTransformer(
+        modules=[Transformer(str(adapter)), Pooling(32)], device="cpu"
+    ).encode(TEXTS)
     mine = Retriever(str(adapter), device="cpu")
     assert np.abs(mine.encode(TEXTS) - theirs).max() < 1e-5
     config = {
         "data": {"sources": ["sample"]},
         "model": {"name": str(adapter)},
         "batches": {"size": 4},
-        "training": {"steps": 2, "lr": 1e-3, "device": "cpu", "precision": "fp32", "average_with_base": 0.5},
+        "training": {
+            "steps": 2,
+            "lr": 1e-3,
+            "device": "cpu",
+            "precision": "fp32",
+            "average_with_base": 0.5,
+        },
     }
     mixling.train(config, tmp_path / "run")
     debias(str(adapter), "lsar", ["sample"], tmp_path / "fair")
@@ -167,7 +188,9 @@ def test_an_adapter_that_cannot_be_merged_is_refused(plain, tmp_path):
     from transformers import AutoModel, AutoTokenizer
 
     config = peft.LoraConfig(r=2, target_modules=["query"], trainable_token_indices=[5])
-    peft.get_peft_model(AutoModel.from_pretrained(str(plain)), config).save_pretrained(str(tmp_path / "a"))
+    peft.get_peft_model(AutoModel.from_pretrained(str(plain)), config).save_pretrained(
+        str(tmp_path / "a")
+    )
     AutoTokenizer.from_pretrained(str(plain)).save_pretrained(str(tmp_path / "a"))
     with pytest.raises(MixlingError, match="word_embeddings"):
         Retriever(str(tmp_path / "a"), device="cpu")
@@ -176,9 +199,9 @@ def test_an_adapter_that_cannot_be_merged_is_refused(plain, tmp_path):
 def test_a_cross_encoder_is_computed_in_fp32_and_one_without_its_head_is_refused(plain, tmp_path):
     from sentence_transformers import CrossEncoder
 
-    CrossEncoder(str(plain), num_labels=1, device="cpu", model_kwargs={"dtype": torch.bfloat16}).save(
-        str(tmp_path / "cross")
-    )
+    CrossEncoder(
+        str(plain), num_labels=1, device="cpu", model_kwargs={"dtype": torch.bfloat16}
+    ).save(str(tmp_path / "cross"))
     assert stored.number_format(tmp_path / "cross") == "bf16"
     reranker = Reranker(str(tmp_path / "cross"), device="cpu")
     assert {p.dtype for p in reranker.model.parameters()} == {torch.float32}

@@ -51,7 +51,8 @@ def rows_of(texts, d=4):
     }  # fmt: skip
     v = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(n * d, np.float32)), d)
     arrays = [
-        v if f.name == "vector" else pa.array(columns.get(f.name, [None] * n), f.type) for f in passage_schema(d)
+        v if f.name == "vector" else pa.array(columns.get(f.name, [None] * n), f.type)
+        for f in passage_schema(d)
     ]
     return pa.table(arrays, schema=passage_schema(d))
 
@@ -115,17 +116,21 @@ def test_fusion_ranks_only_what_was_found_and_breaks_ties_by_id():
 def test_both_is_the_encoders_order_where_full_text_finds_nothing(chain, tmp_path):
     source = tmp_path / "d.jsonl"
     rows = [
-        {"_id": x, "text": t, "title": "犬" if x == "fr" else "", "language": x} for x, t in TEXTS.items()
+        {"_id": x, "text": t, "title": "犬" if x == "fr" else "", "language": x}
+        for x, t in TEXTS.items()
     ]
     for name, some in (("a", rows), ("b", rows[::-1])):
         source.write_text("".join(json.dumps(r) + "\n" for r in some))
         index(str(chain), source, str(tmp_path / name), size=60, precision="fp32")
         one = Searcher(str(tmp_path / name))
         dense, both = (
-            [r["id"] for r in one.search("ზამთარი", 5, way=way, asked_in="en")] for way in ("dense", "both")
+            [r["id"] for r in one.search("ზამთარი", 5, mode=way, query_language="en")]
+            for way in ("dense", "both")
         )
-        assert dense == both and one.search("ზამთარი", 5, way="text") == []
-        assert [r["document"] for r in one.search("犬", 5, way="text")] == ["fr"]  # titles are read
+        assert dense == both and one.search("ზამთარი", 5, mode="text") == []
+        assert [r["document"] for r in one.search("犬", 5, mode="text")] == [
+            "fr"
+        ]  # titles are read
 
 
 def test_a_store_of_before_answers_says_so_once_and_is_renewed(tmp_path, capfd):
@@ -144,7 +149,8 @@ def test_a_store_of_before_answers_says_so_once_and_is_renewed(tmp_path, capfd):
     (place / "mixling.json").write_text("{}")
     before = open_store(str(place))
     assert (
-        before.lexical("睡觉", 3)["document"].to_pylist() == ["zh"] and before.lexical("猫", 3).num_rows == 0
+        before.lexical("睡觉", 3)["document"].to_pylist() == ["zh"]
+        and before.lexical("猫", 3).num_rows == 0
     )
     assert capfd.readouterr().err.count("earlier version") == 1
     before.replace(["en"], rows_of({"en": "猫 too"}))

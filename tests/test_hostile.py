@@ -37,11 +37,18 @@ from mixling.searching.query import Searcher
 from mixling.serving.app import ServerConfig, application
 from mixling.serving.keys import read_keys
 from mixling.studies.study import read_study
-from mixling.training.prepare import prepare
 from mixling.training.load_config import load_config
+from mixling.training.prepare import prepare
 
 SECONDS, GROWTH, ADDRESSES = 10, 1 << 30, 8 << 30
-FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect")
+FORBIDDEN = (
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "subprocess.Popen",
+    "socket.connect",
+)
 watched: list[str] | None = None
 
 
@@ -166,13 +173,23 @@ def code_file(place, canary):
 def auto_map(place, rng, canary):
     code_file(place, canary)
     name = rng.choice(
-        ["config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json"]
+        [
+            "config.json",
+            "tokenizer_config.json",
+            "preprocessor_config.json",
+            "processor_config.json",
+        ]
     )
     config = json.loads((place / name).read_text()) if (place / name).exists() else {}
     prefix = rng.choice(["", "owner/name--"])
     config["auto_map"] = {
         k: f"{prefix}stranger.{c}"
-        for k, c in (("AutoConfig", "C"), ("AutoModel", "M"), ("AutoTokenizer", "T"), ("AutoProcessor", "T"))
+        for k, c in (
+            ("AutoConfig", "C"),
+            ("AutoModel", "M"),
+            ("AutoTokenizer", "T"),
+            ("AutoProcessor", "T"),
+        )
     }
     if rng.random() < 0.7:
         config["model_type"] = config["tokenizer_class"] = config["processor_class"] = "Stranger"
@@ -213,14 +230,22 @@ def pickled_dense(place, rng, canary):
     if rng.random() < 0.5:
         (place / "3_Dense" / "model.safetensors").write_bytes(b"\x00" * 7)
     chain = json.loads((place / "modules.json").read_text())
-    chain.append({"idx": 3, "name": "3", "path": "3_Dense", "type": "sentence_transformers.models.Dense"})
+    chain.append(
+        {"idx": 3, "name": "3", "path": "3_Dense", "type": "sentence_transformers.models.Dense"}
+    )
     write_json(place / "modules.json", chain)
 
 
 def large(place, rng, canary):
     config = json.loads((place / "config.json").read_text())
     name = rng.choice(
-        ["hidden_size", "num_hidden_layers", "vocab_size", "intermediate_size", "max_position_embeddings"]
+        [
+            "hidden_size",
+            "num_hidden_layers",
+            "vocab_size",
+            "intermediate_size",
+            "max_position_embeddings",
+        ]
     )
     config[name] = rng.choice([10**6, 10**8, 10**10])
     if name == "hidden_size":
@@ -242,7 +267,9 @@ def settings(place, rng, canary):
 
 
 def facts(place, rng, canary):
-    name = rng.choice(["origin.json", "scores.json", "adapter_config.json", "generation_config.json"])
+    name = rng.choice(
+        ["origin.json", "scores.json", "adapter_config.json", "generation_config.json"]
+    )
     value = {
         "base_model_name_or_path": "nobody/nothing", "peft_type": "LORA", "all": [0, 1], "pairs": {"de-en": [0, 1]},
         "megatron_config": {"a": 1}, "megatron_core": "stranger", "custom_generate": "owner/name", "debiased": {"method": "lsar"},
@@ -253,7 +280,9 @@ def facts(place, rng, canary):
 
 def generate(place, rng, canary):
     (place / "custom_generate").mkdir()
-    (place / "custom_generate" / "generate.py").write_text(f"open({str(canary)!r}, 'w').write('ran')\n")
+    (place / "custom_generate" / "generate.py").write_text(
+        f"open({str(canary)!r}, 'w').write('ran')\n"
+    )
     (place / "chat_template.jinja").write_text(
         "{{ ''.__class__.__mro__[1].__subclasses__() }}{% for i in range(10**9) %}x{% endfor %}"
     )
@@ -261,7 +290,14 @@ def generate(place, rng, canary):
 
 def special_file(place, rng, canary):
     path = place / rng.choice(
-        ["config.json", "modules.json", "model.safetensors", "tokenizer.json", "origin.json", "README.md"]
+        [
+            "config.json",
+            "modules.json",
+            "model.safetensors",
+            "tokenizer.json",
+            "origin.json",
+            "README.md",
+        ]
     )
     path.unlink(missing_ok=True)
     if rng.random() < 0.5:
@@ -351,7 +387,7 @@ def test_stores(n, built, retriever, tmp_path):
         write_json(place / "mixling.json", about)
     with guarded(canary):
         Searcher(str(place), retriever if n % 2 else None).search(
-            "Which bridge?", 3, way=rng.choice(["dense", "text", "both"])
+            "Which bridge?", 3, mode=rng.choice(["dense", "text", "both"])
         )
     with guarded(canary):
         index(retriever, built / "docs.jsonl", str(place), precision="fp32")
@@ -392,7 +428,9 @@ def test_parquet(n, built, retriever, tmp_path):
                 at, rng.choice([table.column_names[at], "text"]), odd_column(rng, table.num_rows)
             )
         if rng.random() < 0.5:
-            about = {b"mixling": rng.choice([b"{", b"[]", b"\xff", b'{"model": 1}', *about.values()])}
+            about = {
+                b"mixling": rng.choice([b"{", b"[]", b"\xff", b'{"model": 1}', *about.values()])
+            }
         pq.write_table(table.replace_schema_metadata(about), place)
     with guarded(canary):
         index(retriever, place, str(tmp_path / "store"), precision="fp32")
@@ -420,7 +458,9 @@ def test_archives(n, retriever, tmp_path, monkeypatch):
     outside = tmp_path / "outside"
     outside.mkdir()
     if n < 6:  # unpacked by name: nothing may lie outside
-        name = rng.choice(["../../../../outside/x", str(outside / "x"), "inside/../../../../../outside/x"])
+        name = rng.choice(
+            ["../../../../outside/x", str(outside / "x"), "inside/../../../../../outside/x"]
+        )
         if n % 2:
             with zipfile.ZipFile(tmp_path / "a.zip", "w") as out:
                 out.writestr("inside/a", "a")
@@ -442,12 +482,20 @@ def test_archives(n, retriever, tmp_path, monkeypatch):
     place = tmp_path / "data"
     (place / "qrels").mkdir(parents=True)
     row = json.dumps({"_id": "a", "text": "words", "language": "en", "group": "a"}) + "\n"
-    for name, text in (("corpus.jsonl", row), ("queries.jsonl", row), ("qrels/test.tsv", "a\ta\t1\n")):
+    for name, text in (
+        ("corpus.jsonl", row),
+        ("queries.jsonl", row),
+        ("qrels/test.tsv", "a\ta\t1\n"),
+    ):
         (place / name).write_text(text)
     kind = rng.choice(["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"])
     (place / kind).unlink()
-    small = gzip.compress((b"\n", b" ", b"\x00", row.encode())[n % 4] * (1 << 24 if n % 4 < 3 else 1 << 18), 9)
-    (place / f"{kind}.gz").write_bytes(gzip.compress(row.encode() * 9000) + small * (256 if n % 4 < 3 else 100))
+    small = gzip.compress(
+        (b"\n", b" ", b"\x00", row.encode())[n % 4] * (1 << 24 if n % 4 < 3 else 1 << 18), 9
+    )
+    (place / f"{kind}.gz").write_bytes(
+        gzip.compress(row.encode() * 9000) + small * (256 if n % 4 < 3 else 100)
+    )
     with guarded(canary):
         load(str(place))
     with guarded(canary):
@@ -463,14 +511,15 @@ def test_archives(n, retriever, tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def client(built):
     with TestClient(
-        application(Searcher(str(built / "store")), ServerConfig(body=1 << 16)), raise_server_exceptions=False
+        application(Searcher(str(built / "store")), ServerConfig(body=1 << 16)),
+        raise_server_exceptions=False,
     ) as made:
         yield made
 
 
 BODIES = (
-    ("/v1/search", {"question": "Which bridge?", "k": 3, "languages": ["en"], "way": "both", "fairness": "query-language-first",
-                    "asked_in": "en", "quotas": {"en": 2}, "mark": True}),
+    ("/v1/search", {"query": "Which bridge?", "k": 3, "languages": ["en"], "mode": "both", "order": "query-language-first",
+                    "query_language": "en", "quotas": {"en": 2}, "highlight": True}),
     ("/v1/embeddings", {"input": ["one", "two"], "model": "m", "encoding_format": "base64", "input_type": "query",
                         "dimensions": 32, "user": "u"}),
 )  # fmt: skip
@@ -500,7 +549,11 @@ def test_http(n, client, tmp_path):
                     "content-type": "application/json",
                     "content-length": rng.choice(["-1", "1e9", "99999999999", "x"]),
                 },
-                {"content-type": rng.choice(["text/plain", "application/xml", "multipart/form-data", ""])},
+                {
+                    "content-type": rng.choice(
+                        ["text/plain", "application/xml", "multipart/form-data", ""]
+                    )
+                },
                 {
                     "content-type": "application/json",
                     "content-encoding": "gzip",
@@ -513,10 +566,14 @@ def test_http(n, client, tmp_path):
             raws = [json.dumps(mutated(body, rng)).encode() for _ in range(6)]
             raws += [broken(json.dumps(body).encode(), rng)[: 1 << 16]]
             raws += [
-                json.dumps(body).replace('"Which', '"\\ud83d Which').replace('"one', '"\\ud83d').encode()
+                json.dumps(body)
+                .replace('"Which', '"\\ud83d Which')
+                .replace('"one', '"\\ud83d')
+                .encode()
             ]
             answers = [
-                client.post(path, content=r, headers={"content-type": "application/json"}) for r in raws
+                client.post(path, content=r, headers={"content-type": "application/json"})
+                for r in raws
             ]
         assert time.monotonic() - begun < SECONDS
         for answer in answers:
@@ -550,9 +607,15 @@ def toml(value) -> str:
 def test_configurations(n, tmp_path):
     rng, canary, path = random.Random(f"configurations {n}"), tmp_path / "ran", tmp_path / "a.toml"
     made = mutated(TRAIN, rng)
-    text = "\n".join(f"{k} = {toml(v)}" for k, v in made.items()) if isinstance(made, dict) else toml(made)
+    text = (
+        "\n".join(f"{k} = {toml(v)}" for k, v in made.items())
+        if isinstance(made, dict)
+        else toml(made)
+    )
     raw = text.encode("utf-8", "surrogatepass")
-    path.write_bytes(broken(raw, rng) if n % 4 == 3 else b"a = " + b"[" * 100_000 if n % 12 == 4 else raw)
+    path.write_bytes(
+        broken(raw, rng) if n % 4 == 3 else b"a = " + b"[" * 100_000 if n % 12 == 4 else raw
+    )
     with guarded(canary):
         prepare(load_config(path))
     with guarded(canary):
@@ -585,7 +648,9 @@ def test_vectors(n, built, retriever, tmp_path):
     texts = ["a bridge", "a river"]
     encode_cached(retriever, texts, "query", folder=kept)
     (path,) = kept.rglob("*.npy")
-    path.write_bytes((object_array(canary), vast_array(), broken(path.read_bytes(), rng), b"")[n % 4])
+    path.write_bytes(
+        (object_array(canary), vast_array(), broken(path.read_bytes(), rng), b"")[n % 4]
+    )
     with guarded(canary):
         encode_cached(retriever, texts, "query", folder=kept)
     tokens = tmp_path / "tokens.npz"
@@ -621,7 +686,8 @@ def test_rows(n, retriever, tmp_path):
         lines = [json.dumps(mutated(r, rng) if rng.random() < 0.5 else r) for r in of]
         (place / name).write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
     grades = [
-        f"q{i}\tp{i}\t{rng.choice(['1', '0', '-1', '1e400', 'nan', '', str(10**30), '1'])}" for i in range(4)
+        f"q{i}\tp{i}\t{rng.choice(['1', '0', '-1', '1e400', 'nan', '', str(10**30), '1'])}"
+        for i in range(4)
     ]
     (place / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + "\n".join(grades))
     if n % 3 == 0:

@@ -30,7 +30,12 @@ def test_tosses_know_their_past(alpha, key):
 
 
 def test_tosses_have_the_law_of_a_coin():
-    runs = np.array([[RandomInterleaving([0.3, 0.7], key).at(n)[0] == 0 for n in range(12)] for key in range(300)])
+    runs = np.array(
+        [
+            [RandomInterleaving([0.3, 0.7], key).at(n)[0] == 0 for n in range(12)]
+            for key in range(300)
+        ]
+    )
     assert abs(runs.mean() - 0.3) < 0.03
     together = (runs[:, :-1] & runs[:, 1:]).mean()
     assert abs(together - 0.09) < 0.02

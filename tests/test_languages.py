@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from mixling.batches.strategies import single
 from mixling.corpora import folder
-from mixling.corpora.languages import base, language_name, nearest, right_to_left, script, language_tag
+from mixling.corpora.languages import (
+    base,
+    language_name,
+    language_tag,
+    nearest,
+    right_to_left,
+    script,
+)
 from mixling.debiasing.transforms import LanguageTransform
 from mixling.errors import MixlingError
 from mixling.models.identify import identified, identify_languages, unknown
@@ -97,7 +104,22 @@ def test_what_people_write_becomes_one_tag(written, expected):
 
 @pytest.mark.parametrize(
     "written",
-    ["", "xx-??", "klingonish", "12", "q", "C", "None", "en-", "en,de", "e", 12, float("nan"), None, ["en"]],
+    [
+        "",
+        "xx-??",
+        "klingonish",
+        "12",
+        "q",
+        "C",
+        "None",
+        "en-",
+        "en,de",
+        "e",
+        12,
+        float("nan"),
+        None,
+        ["en"],
+    ],
 )
 def test_what_is_no_language_is_refused(written):
     with pytest.raises(MixlingError, match="is no language"):
@@ -168,7 +190,10 @@ def test_a_text_is_told_by_language_and_script_among_those_wanted(among):
 
 
 def test_languages_come_back_as_they_were_given_and_scripts_are_told_unasked():
-    assert identify_languages([TEXTS["zh"], TEXTS["en"]], ["zh_CN", "eng_Latn"]) == ["zh_CN", "eng_Latn"]
+    assert identify_languages([TEXTS["zh"], TEXTS["en"]], ["zh_CN", "eng_Latn"]) == [
+        "zh_CN",
+        "eng_Latn",
+    ]
     assert identified("Der Kranich 鶴 schläft im Winter am See.", ("de", "zh"))[0] == "de"
     assert [identified(TEXTS[x])[0] for x in ("zh", "zh-Hant", "sr", "sr-Latn")] == [
         "zh",
@@ -192,7 +217,9 @@ def test_a_corpus_written_in_many_ways_has_one_language(tmp_path):
     ways = ["zh", "zh_CN", "zho_Hans", "Chinese (Simplified)", "ZH-cn", "und"]
     rows = [{"_id": f"p{i}", "language": x, "text": f"鹤 {i}"} for i, x in enumerate(ways)]
     (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    (tmp_path / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "鹤?", "lang": "cmn"}) + "\n")
+    (tmp_path / "queries.jsonl").write_text(
+        json.dumps({"_id": "q", "text": "鹤?", "lang": "cmn"}) + "\n"
+    )
     (tmp_path / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq\tp0\t1\n")
     assert folder.read_folder(tmp_path, language="zh-SG").languages() == ["zh"]
     with pytest.raises(MixlingError, match=r"corpus.jsonl:6.*language.*und"):
@@ -208,10 +235,15 @@ def store(chain, tmp_path_factory):
         (TEXTS["sr-Latn"], "sr_RS@latin"),
         (TEXTS["zh-Hant"], "und"),
     ]
-    lines = [json.dumps({"_id": str(i), "text": x, "language": y}) + "\n" for i, (x, y) in enumerate(rows)]
+    lines = [
+        json.dumps({"_id": str(i), "text": x, "language": y}) + "\n"
+        for i, (x, y) in enumerate(rows)
+    ]
     (place / "rows.jsonl").write_text("".join(lines))
     made = index(str(chain), place / "rows.jsonl", str(place / "store"))
-    assert made["languages"] == {"en": 1, "sr-Latn": 1, "zh": 1, "zh-Hant": 1} and not made["skipped"]
+    assert (
+        made["languages"] == {"en": 1, "sr-Latn": 1, "zh": 1, "zh-Hant": 1} and not made["skipped"]
+    )
     return str(place / "store")
 
 
@@ -219,7 +251,9 @@ def test_a_store_is_asked_in_languages_as_people_write_them(store):
     one = Searcher(store)
     found = one.search("crane", 9, languages=["zho_Hans", "Serbian (Latin)"], quotas={"zh_CN": 0})
     assert [r["language"] for r in found] == ["sr-Latn"]
-    assert {r["language"] for r in one.search("crane", 9, languages=["zh-TW"], way="text")} <= {"zh-Hant"}
+    assert {r["language"] for r in one.search("crane", 9, languages=["zh-TW"], mode="text")} <= {
+        "zh-Hant"
+    }
     with pytest.raises(MixlingError, match="no passages in zh-Latn"):
         one.search("crane", languages=["zh-Latn"])
     assert [one.language([x]) for x in (TEXTS["zh-Hant"], TEXTS["zh"], TEXTS["sr"])] == [
@@ -236,14 +270,19 @@ def test_a_store_with_tags_of_before_is_searched(store):
     assert one.language([TEXTS["zh-Hant"]]) == "zh-CN"  # Chinese, if not in its script
     seen = []
     one.store.nearest = lambda vector, k, some=None: seen.append(some) or pa.table({"id": []})
-    one.search("crane", languages=["zh_Hans"], fairness="none", mark=False)
+    one.search("crane", languages=["zh_Hans"], order="score", highlight=False)
     assert seen == [["zh-CN"]]
 
 
 def test_maps_by_language_and_strategies_read_the_same_tags():
-    one = LanguageTransformModule(["zh_CN", "deu"], 0, 2).tensors(np.ones((2, 2, 2)), np.zeros((2, 0, 2)))
+    one = LanguageTransformModule(["zh_CN", "deu"], 0, 2).tensors(
+        np.ones((2, 2, 2)), np.zeros((2, 0, 2))
+    )
     features = {"sentence_embedding": torch.zeros(4, 2), "text_language": ["zh", "de-AT", "sw", ""]}
     assert one(features)["sentence_embedding"].tolist() == [[-1, -1], [-1, -1], [0, 0], [0, 0]]
     moved = LanguageTransform(("zh-CN", "ger"), np.ones((2, 2, 2)), np.zeros((2, 0, 2)))
-    assert moved.transform_raw(np.zeros((2, 2)), ["zho_Hans", "de"], "query").tolist() == [[-1, -1], [-1, -1]]
+    assert moved.transform_raw(np.zeros((2, 2)), ["zho_Hans", "de"], "query").tolist() == [
+        [-1, -1],
+        [-1, -1],
+    ]
     assert single("zh_CN")[0].language == "zh"

@@ -16,7 +16,9 @@ from mixling.models.retriever import Retriever
 
 
 def by_hand(q, qb, d, db):
-    return np.array([[(q[a:b] @ d[s:e].T).max(1).mean() for s, e in pairwise(db)] for a, b in pairwise(qb)])
+    return np.array(
+        [[(q[a:b] @ d[s:e].T).max(1).mean() for s, e in pairwise(db)] for a, b in pairwise(qb)]
+    )
 
 
 @given(st.data())
@@ -29,7 +31,9 @@ def test_maxsim_by_its_definition(data):
     )
     before = late.SCORES
     try:
-        late.SCORES = data.draw(st.sampled_from([1, 7, before]))  # blocks of one document, of a few, of all
+        late.SCORES = data.draw(
+            st.sampled_from([1, 7, before])
+        )  # blocks of one document, of a few, of all
         assert np.allclose(maxsim(q, qb, d, db), by_hand(q, qb, d, db), atol=1e-5)
     finally:
         late.SCORES = before
@@ -52,7 +56,8 @@ def test_an_index_finds_what_it_holds_and_comes_back_from_the_disk(chain, tmp_pa
     assert found[0][0][0] == "abcd"[int(scores.argmax())]
     half = TokenIndex.build(retriever, list("abcd"), texts)
     assert (
-        half.vectors.dtype == np.float16 and half.search(retriever, ["bread"], 1)[0][0][0] == found[0][0][0]
+        half.vectors.dtype == np.float16
+        and half.search(retriever, ["bread"], 1)[0][0][0] == found[0][0][0]
     )
 
 
@@ -60,7 +65,10 @@ def test_a_task_is_measured_by_maxsim(chain):
     one = load_task("sample")
     found = measure(f"late:{chain}", [one]).summary
     retriever = Retriever(str(chain))
-    q, d = token_vectors(retriever, one.queries, "query"), token_vectors(retriever, one.passages, "passage")
+    q, d = (
+        token_vectors(retriever, one.queries, "query"),
+        token_vectors(retriever, one.passages, "passage"),
+    )
     scores = by_hand(*q, *d)
     rank = [(scores[i] > scores[i, c] + 1e-6).sum() + 1 for i, c in one.relevant]
     first = [
@@ -68,7 +76,10 @@ def test_a_task_is_measured_by_maxsim(chain):
         for j in range(len(one.queries))
     ]
     share = np.mean(
-        [np.mean(np.array(first)[one.query_language == x] == 1) for x in np.unique(one.query_language)]
+        [
+            np.mean(np.array(first)[one.query_language == x] == 1)
+            for x in np.unique(one.query_language)
+        ]
     )
     assert found["tasks"]["sample"]["bias"] and found["model"].startswith("late:")
     top = found["tasks"]["sample"]["multilingual"]["R@1"]
@@ -83,6 +94,8 @@ def test_documents_of_another_model(chain, plain, tmp_path):
         a, b = (r.summary["tasks"]["sample"]["multilingual"]["mAP"] for r in (alone, same))
         assert a == b and "documents" in same.summary["model"]
         other = measure(name, [one], passage_model=Retriever(str(plain), pooling="cls"))
-        assert other.summary["tasks"]["sample"]["multilingual"]["mAP"] != a or name.startswith("late:")
+        assert other.summary["tasks"]["sample"]["multilingual"]["mAP"] != a or name.startswith(
+            "late:"
+        )
     with pytest.raises(MixlingError, match="encodes nothing"):
         measure("bm25", [one], passage_model=str(chain))

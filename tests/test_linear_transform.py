@@ -8,8 +8,8 @@ import pytest
 from mixling.corpora import folder
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.training.prepare import prepare
 from mixling.training.load_config import load_config, recipes
+from mixling.training.prepare import prepare
 from mixling.training.train import train
 
 
@@ -23,11 +23,16 @@ def test_a_model_is_trained_behind_its_map(chain, tmp_path, monkeypatch):
     trained = Retriever(str(train(config, tmp_path / "run")))
     mapped = Retriever(str(tmp_path / "run" / "map"))
     assert [type(m).__name__ for m in trained.model] == [type(m).__name__ for m in mapped.model]
-    assert "Dense" in [type(m).__name__ for m in trained.model] and trained.prompt("query") == "query: "
+    assert (
+        "Dense" in [type(m).__name__ for m in trained.model]
+        and trained.prompt("query") == "query: "
+    )
     a, b = (m.encode(["a bridge", "daraja"], "query") for m in (trained, mapped))
     assert not np.allclose(a, b, atol=1e-6) and np.allclose(a, b, atol=0.2)
     (tmp_path / "run" / "run.json").unlink()  # as if it had been killed at its end
-    monkeypatch.setattr("mixling.training.linear_transform.debias", None)  # the map is there and is not fitted again
+    monkeypatch.setattr(
+        "mixling.training.linear_transform.debias", None
+    )  # the map is there and is not fitted again
     assert np.allclose(
         Retriever(str(train(config, tmp_path / "run"))).encode(["daraja"], "query"), a[1], atol=1e-6
     )
@@ -82,9 +87,15 @@ def test_recipes_lie_under_a_configuration(chain):
     assert recipes() == ["balanced"]
     alone = load_config(None, "balanced")
     assert alone.data.sources[1].sentences and alone.batches.negatives == 2
-    mine = {"data": {"sources": ["sample"]}, "model": {"name": str(chain)}, "training": {"steps": 3}}
+    mine = {
+        "data": {"sources": ["sample"]},
+        "model": {"name": str(chain)},
+        "training": {"steps": 3},
+    }
     over = load_config(mine, "balanced")
-    assert [s.name for s in over.data.sources] == ["sample"] and over.data.window == alone.data.window
+    assert [s.name for s in over.data.sources] == [
+        "sample"
+    ] and over.data.window == alone.data.window
     assert over.training.steps == 3 and over.training.lr == alone.training.lr
     assert over.model.name == str(chain) and over.objective == alone.objective
     assert over.batches == alone.batches and load_config(mine).batches != alone.batches

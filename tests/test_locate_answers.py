@@ -8,7 +8,7 @@ import pytest
 
 from mixling.batches.translation_groups import translation_groups
 from mixling.corpora import folder, sample
-from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.preparation.locate_answers import best_sentence, cut_sentences, locate_answers
@@ -24,7 +24,15 @@ def without_places(corpus: Corpus) -> Corpus:
 def run(chain, out, negatives=3):
     """The sample located, nothing of it dropped."""
     corpus = without_places(sample.read_sample("train"))
-    return locate_answers(str(chain), corpus, out, precision="fp32", negatives=negatives, max_relative_score=1.0, margin=0)
+    return locate_answers(
+        str(chain),
+        corpus,
+        out,
+        precision="fp32",
+        negatives=negatives,
+        max_relative_score=1.0,
+        margin=0,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +80,9 @@ def marked() -> Corpus:
             text = texts[language][int(group[0])]
             builder.add_query(group, f"{language} {group}?", language, group)
             start = text.index(answer[i])
-            builder.add_link(group, builder.add_passage(text, text, language), start, start + len(answer[i]))
+            builder.add_link(
+                group, builder.add_passage(text, text, language), start, start + len(answer[i])
+            )
     return builder.build()
 
 
@@ -133,8 +143,12 @@ def test_negatives_are_other_sentences_of_its_passages(located):
         q = corpus.queries.slice(row["question"], 1).to_pylist()[0]
         assert row["passage"] not in right[q["group"]]
         assert any(texts[row["passage"]] in passage for passage in of_group[q["group"]])
-        per_question.setdefault(row["question"], []).append(language[row["passage"]] != q["language"])
-    assert all(len(foreign) <= 3 and foreign == sorted(foreign) for foreign in per_question.values())
+        per_question.setdefault(row["question"], []).append(
+            language[row["passage"]] != q["language"]
+        )
+    assert all(
+        len(foreign) <= 3 and foreign == sorted(foreign) for foreign in per_question.values()
+    )
 
 
 def test_questions_with_one_answer_share_a_block(located):
@@ -156,7 +170,11 @@ def test_again_says_the_same_and_another_job_is_refused(chain, located):
 
 def test_what_is_unsure_is_left_out(chain, located, tmp_path):
     made = locate_answers(
-        str(chain), without_places(sample.read_sample("train")), tmp_path / "sure", precision="fp32", margin=0.2
+        str(chain),
+        without_places(sample.read_sample("train")),
+        tmp_path / "sure",
+        precision="fp32",
+        margin=0.2,
     )
     assert made["unsure"] > 0 and made["located"] + made["unsure"] == located[1]["located"]
     assert folder.read_folder(tmp_path / "sure").links.num_rows <= made["links"] == made["located"]

@@ -21,16 +21,18 @@ from mixling.errors import MixlingError
 from mixling.losses.info_nce import info_nce, similarity
 from mixling.models.retriever import Retriever
 from mixling.preparation.mine_negatives import mine_negatives, pick_negatives
+from mixling.training.load_config import load_config
 from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
-from mixling.training.load_config import load_config
 from mixling.training.train import train
 
 
 @pytest.fixture(scope="module")
 def mined(chain, tmp_path_factory):
     out = tmp_path_factory.mktemp("mined") / "sample-mined"
-    report = mine_negatives(str(chain), "sample", out, negatives=4, precision="fp32", max_relative_score=1.0)
+    report = mine_negatives(
+        str(chain), "sample", out, negatives=4, precision="fp32", max_relative_score=1.0
+    )
     return out, report
 
 
@@ -57,7 +59,9 @@ def test_picked_are_wrong_within_the_limit_and_intruders_first(data):
     q, p, k = (data.draw(st.integers(1, n)) for n in (4, 12, 6))
     scores = data.draw(arrays.arrays(np.float32, (q, p), elements=st.floats(-1, 1, width=16)))
     right = data.draw(arrays.arrays(bool, (q, p)))
-    asked, language = (data.draw(arrays.arrays(np.int64, n, elements=st.integers(0, 2))) for n in (q, p))
+    asked, language = (
+        data.draw(arrays.arrays(np.int64, n, elements=st.integers(0, 2))) for n in (q, p)
+    )
     found = pick_negatives(scores, right, asked, language, k, 0.9, True)
     for i in range(q):
         mine_ = found[found[:, 0] == i]
@@ -82,7 +86,9 @@ def test_no_member_of_the_positives_group_is_a_negative(mined):
     group = corpus.queries["group"].to_pylist()
     answers = {}
     passage_group = corpus.passages["group"].to_pylist()
-    for g, p in zip(corpus.links["group"].to_pylist(), corpus.links["passage"].to_pylist(), strict=True):
+    for g, p in zip(
+        corpus.links["group"].to_pylist(), corpus.links["passage"].to_pylist(), strict=True
+    ):
         answers.setdefault(g, set()).add(passage_group[p])
     for row in corpus.negatives.to_pylist():
         assert passage_group[row["passage"]] not in answers[group[row["question"]]]
@@ -107,10 +113,15 @@ def _texts(corpus):
 
 
 def test_negatives_of_a_source_of_pairs(tmp_path):
-    rows = [{"q": "what", "a": "this", "no": ["that", "those"]}, {"q": "who", "a": "she", "no": ["this"]}]
+    rows = [
+        {"q": "what", "a": "this", "no": ["that", "those"]},
+        {"q": "who", "a": "she", "no": ["this"]},
+    ]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     columns = {"question": "q", "passage": "a", "negative": "no"}
-    corpus = load("mine", hub_name="json", path=tmp_path / "rows.jsonl", columns=columns, language="en")
+    corpus = load(
+        "mine", hub_name="json", path=tmp_path / "rows.jsonl", columns=columns, language="en"
+    )
     assert sorted(_texts(corpus)) == [("what", "that"), ("what", "those"), ("who", "this")]
 
 
@@ -138,7 +149,9 @@ def test_hard_negatives_stand_in_the_loss(chain, mined):
         may[:, 8 + j] = torch.from_numpy(batch.conflict_group != block)
         assert may[batch.negative_of[j], 8 + j]
     expected = info_nce(q, p, may, settings.objective.temperature, retriever.similarity)
-    assert objective.loss_of(batch)(torch.cat([q, p])).item() == pytest.approx(expected.item(), abs=1e-6)
+    assert objective.loss_of(batch)(torch.cat([q, p])).item() == pytest.approx(
+        expected.item(), abs=1e-6
+    )
     # another visit of a group takes other negatives, when there are more than fit
     later = pairs.batch(schedule.plan(1 + 400))
     assert later.negatives
@@ -149,7 +162,11 @@ def test_languages_of_negatives(chain, mined, way):
     settings = load_config(with_negatives(chain, mined, strategy="x-y", negatives_in=way))
     corpora, schedule, pairs = prepare(settings)
     language = dict(
-        zip(corpora[0].passages["text"].to_pylist(), corpora[0].passages["language"].to_pylist(), strict=True)
+        zip(
+            corpora[0].passages["text"].to_pylist(),
+            corpora[0].passages["language"].to_pylist(),
+            strict=True,
+        )
     )
     same, every = [], set()
     for step in range(12):
@@ -199,7 +216,9 @@ def test_a_cross_encoder_teaches_over_lists(chain, mined, cross_encoder, tmp_pat
     english = set(corpora[0].passages.filter(pc_en(corpora[0]))["text"].to_pylist())
     assert all(any(t in e for e in english) for _, texts in batch.lists for t in texts)
     vectors = torch.randn(16 + len(batch.negatives), 32)
-    alone = Objective(load_config(with_negatives(chain, mined, strategy="x-y")), retriever).loss_of(batch)(vectors)
+    alone = Objective(load_config(with_negatives(chain, mined, strategy="x-y")), retriever).loss_of(
+        batch
+    )(vectors)
     found = (objective.loss_of(batch)(vectors) - alone).item()
     reader = CrossEncoder(str(cross_encoder))
     total = []
@@ -227,7 +246,9 @@ def pc_en(corpus):
     return pc.equal(corpus.passages["language"], "en")
 
 
-def test_a_teacher_of_lists_needs_negatives_and_a_cross_encoder_has_no_vectors(chain, cross_encoder, mined):
+def test_a_teacher_of_lists_needs_negatives_and_a_cross_encoder_has_no_vectors(
+    chain, cross_encoder, mined
+):
     for term, says in (
         ({"name": "distil-scores", "over": "list"}, r"[Ss]et batches\.negatives"),
         ({"name": "distil-vectors", "teacher": str(cross_encoder)}, "cross-encoder"),
@@ -247,7 +268,9 @@ def test_bm25_mines_within_words_that_are_shared(tmp_path, run):
     assert status == 0 and "negatives of" in said
     corpus = folder.read_folder(tmp_path / "bm25")
     assert corpus.negatives.num_rows and corpus.languages() == ["en"]
-    status, said, error = run("mine-negatives", "bm25", "sample", "--out", tmp_path / "bm25", "--negatives", "5")
+    status, said, error = run(
+        "mine-negatives", "bm25", "sample", "--out", tmp_path / "bm25", "--negatives", "5"
+    )
     assert status == 2 and "another call mined" in error
 
 

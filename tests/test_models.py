@@ -48,16 +48,27 @@ def test_plain_encoders_by_architecture_and_pooling(architecture, pooling, tmp_p
 
     folder = tiny_encoder(tmp_path / "m", architecture)
     vectors = Retriever(str(folder), pooling=pooling).encode(TEXTS[:3])
-    model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    model, tokenizer = (
+        AutoModel.from_pretrained(folder).eval(),
+        AutoTokenizer.from_pretrained(folder),
+    )
     for text, vector in zip(TEXTS, vectors, strict=False):
         with torch.no_grad():
             states = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
-        assert np.abs((states[0] if pooling == "cls" else states.mean(0)).numpy() - vector).max() < 1e-5
+        assert (
+            np.abs((states[0] if pooling == "cls" else states.mean(0)).numpy() - vector).max()
+            < 1e-5
+        )
 
 
 def test_a_chain_with_a_dense_layer_like_labse(plain, tmp_path):
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import (
+        Dense,
+        Normalize,
+        Pooling,
+        Transformer,
+    )
 
     model = SentenceTransformer(
         modules=[
@@ -84,7 +95,9 @@ def test_what_is_known_of_hub_names():
 def test_the_hubs_cache_comes_before_the_hub(chain, tmp_path, monkeypatch):
     import huggingface_hub
 
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda name, file: str(chain / file))
+    monkeypatch.setattr(
+        huggingface_hub, "try_to_load_from_cache", lambda name, file: str(chain / file)
+    )
     assert weights.locate_model("someone/cached") == (str(chain), "someone/cached")
 
 
@@ -127,7 +140,14 @@ def small_file(rng):
         else:
             tensors[name] = rng.normal(size=shape).astype("<f4")
             payload[name] = tensors[name].tobytes()
-    pieces = ["<s>", "<pad>", "</s>", "<unk>", *[f"▁{chr(97 + i)}" for i in range(26)], *"abcdefghij"]
+    pieces = [
+        "<s>",
+        "<pad>",
+        "</s>",
+        "<unk>",
+        *[f"▁{chr(97 + i)}" for i in range(26)],
+        *"abcdefghij",
+    ]
     blob = "".join(pieces).encode()
     offsets = np.cumsum([0] + [len(p.encode()) for p in pieces]).astype("<u4")
     head = (
@@ -150,7 +170,11 @@ def small_file(rng):
             struct.pack("<H", len(name))
             + name.encode()
             + struct.pack(
-                "<BIQQ", int(len(raw) < 4 * tensors[name].size), tensors[name].size, at + len(body), len(raw)
+                "<BIQQ",
+                int(len(raw) < 4 * tensors[name].size),
+                tensors[name].size,
+                at + len(body),
+                len(raw),
             )
         )
         body += raw
@@ -165,7 +189,8 @@ def test_the_wheels_file_becomes_an_ordinary_folder(tmp_path):
     key = next(k for k in state if k.endswith("intermediate.dense.weight"))
     assert np.array_equal(state[key].numpy(), tensors["l0.fi.w"])
     assert np.array_equal(
-        state[next(k for k in state if k.endswith("word_embeddings.weight"))].numpy(), tensors["emb.word"]
+        state[next(k for k in state if k.endswith("word_embeddings.weight"))].numpy(),
+        tensors["emb.word"],
     )
     assert retriever.prompt("query") == "query: " and retriever.similarity == "cosine"
     vectors = retriever.encode(["a b c", "j"], "query")

@@ -17,7 +17,7 @@ from mixling.debiasing.files import debias_vectors
 from mixling.debiasing.transforms import AffineTransform
 from mixling.encoding.late import TokenIndex, token_vectors
 from mixling.encoding.shards import encode, load_vectors
-from mixling.encoding.vectors import normalize_for_similarity, encode_cached
+from mixling.encoding.vectors import encode_cached, normalize_for_similarity
 from mixling.errors import MixlingError, NotFinite, finite
 from mixling.evaluation.ranks import compute_ranks
 from mixling.models.retriever import Retriever
@@ -42,7 +42,9 @@ TEXTS = ["a lake", "a heron", "水 and a lake", "a pond"]
 
 @given(
     st.integers(1, 5).flatmap(
-        lambda d: st.lists(st.lists(st.floats(width=32), min_size=d, max_size=d), min_size=1, max_size=6)
+        lambda d: st.lists(
+            st.lists(st.floats(width=32), min_size=d, max_size=d), min_size=1, max_size=6
+        )
     )
 )
 @settings(max_examples=60, deadline=None)
@@ -52,23 +54,32 @@ def test_finite_gives_back_what_is_finite_and_names_the_first_row_that_is_not(ro
     if all(good):
         assert finite(made, str, "m") is made
     else:
-        with pytest.raises(NotFinite, match=rf"^m: the vector of <{good.index(False)}> holds (NaN|infinity)"):
+        with pytest.raises(
+            NotFinite, match=rf"^m: the vector of <{good.index(False)}> holds (NaN|infinity)"
+        ):
             finite(made, lambda i: f"<{i}>", "m")
 
 
 def test_every_way_to_encode_names_the_text_and_the_model(broken, tmp_path):
     file = tmp_path / "d.jsonl"
-    file.write_text("".join(json.dumps({"_id": f"d{i}", "text": t}) + "\n" for i, t in enumerate(TEXTS)))
+    file.write_text(
+        "".join(json.dumps({"_id": f"d{i}", "text": t}) + "\n" for i, t in enumerate(TEXTS))
+    )
     name = broken.name
     for go, text in (
         (lambda: broken.encode(TEXTS, "passage"), "'水 and a lake'"),
-        (lambda: encode_cached(broken, TEXTS, "query", folder=tmp_path / "kept"), "'水 and a lake'"),
+        (
+            lambda: encode_cached(broken, TEXTS, "query", folder=tmp_path / "kept"),
+            "'水 and a lake'",
+        ),
         (lambda: token_vectors(broken, TEXTS, "query"), "'水 and a lake'"),
         (lambda: encode(broken, file, tmp_path / "v", precision="fp32"), "'d2'"),
     ):
         with pytest.raises(NotFinite, match=f"{name}.*{text}"):
             go()
-    assert not list((tmp_path / "kept").rglob("*.npy")) and not list((tmp_path / "v").glob("*.parquet"))
+    assert not list((tmp_path / "kept").rglob("*.npy")) and not list(
+        (tmp_path / "v").glob("*.parquet")
+    )
     assert np.isfinite(broken.encode(TEXTS[:2], "passage")).all()
 
 
@@ -142,7 +153,11 @@ def test_given_vectors_of_zero_are_said(tmp_path, capsys):
     pq.write_table(pa.Table.from_pylist(table), folder / "v.parquet")
     debias_vectors(folder, "centering", tmp_path / "out")
     assert "1 vectors are zero, the first in row 4" in capsys.readouterr().err
-    moved = pq.read_table(tmp_path / "out" / "vectors" / "v.parquet")["vector"].combine_chunks().flatten()
+    moved = (
+        pq.read_table(tmp_path / "out" / "vectors" / "v.parquet")["vector"]
+        .combine_chunks()
+        .flatten()
+    )
     assert np.isfinite(np.asarray(moved)).all()
 
 
@@ -152,13 +167,17 @@ def test_zero_under_cosine_is_said_once_and_stays_zero(chain, capsys):
     module._zero.cache_clear()
     retriever, made = Retriever(str(chain)), np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)
     for _ in range(2):
-        assert normalize_for_similarity(retriever, made).tolist() == pytest.approx(np.array([[0.6, 0.8], [0, 0]]))
+        assert normalize_for_similarity(retriever, made).tolist() == pytest.approx(
+            np.array([[0.6, 0.8], [0, 0]])
+        )
     assert capsys.readouterr().err.count("zero") == 1
 
 
 def test_encoded_files_and_token_indexes_are_checked_as_they_are_read(chain, tmp_path):
     file = tmp_path / "d.jsonl"
-    file.write_text("".join(json.dumps({"_id": f"d{i}", "text": t}) + "\n" for i, t in enumerate(TEXTS)))
+    file.write_text(
+        "".join(json.dumps({"_id": f"d{i}", "text": t}) + "\n" for i, t in enumerate(TEXTS))
+    )
     encode(str(chain), file, tmp_path / "v", precision="fp32", shard=3)
     path = tmp_path / "v" / "shard-00001.parquet"
     table = pq.read_table(path).to_pylist()
@@ -192,12 +211,20 @@ def test_half_precision_that_overflows_is_refused(chain, tmp_path):
 def test_scores_of_nan_are_not_ranked():
     scores = np.array([[0.5, 0.1], [0.2, np.nan]], np.float32)
     with pytest.raises(MixlingError, match="query 2 and passage 'b' is NaN"):
-        compute_ranks(lambda a, b: scores[a:b], 2, np.zeros(2, np.int64), np.array([[0, 0], [1, 0]]), ["a", "b"])
+        compute_ranks(
+            lambda a, b: scores[a:b],
+            2,
+            np.zeros(2, np.int64),
+            np.array([[0, 0], [1, 0]]),
+            ["a", "b"],
+        )
 
 
 def test_a_map_of_nan_is_refused_as_it_is_made():
     with pytest.raises(MixlingError, match=r"map .*lsar"):
-        AffineTransform(np.full((2, 2), np.nan, np.float32), np.zeros(2, np.float32), {"method": "lsar"})
+        AffineTransform(
+            np.full((2, 2), np.nan, np.float32), np.zeros(2, np.float32), {"method": "lsar"}
+        )
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -222,7 +249,9 @@ def test_zero_is_a_value_and_not_the_default(chain, tmp_path, setting):
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
-def test_training_stops_at_the_step_and_keeps_the_last_checkpoint(chain, tmp_path, monkeypatch, what):
+def test_training_stops_at_the_step_and_keeps_the_last_checkpoint(
+    chain, tmp_path, monkeypatch, what
+):
     import importlib
 
     module = importlib.import_module("mixling.training.train")
@@ -239,7 +268,8 @@ def test_training_stops_at_the_step_and_keeps_the_last_checkpoint(chain, tmp_pat
         "training": {"steps": 5, "checkpoint_every": 2, "lr": 0.002, "warmup": 0, "schedule": "constant", "device": "cpu"},
     }  # fmt: skip
     with pytest.raises(
-        MixlingError, match=rf"{what}.* nan at step 3, learning rate 0\.002.*checkpoint of step 2 is kept"
+        MixlingError,
+        match=rf"{what}.* nan at step 3, learning rate 0\.002.*checkpoint of step 2 is kept",
     ):
         train(config, tmp_path / "run")
     state = torch.load(tmp_path / "run" / "checkpoints" / "step-00000002.pt", weights_only=True)

@@ -54,7 +54,9 @@ def test_what_may_not_be_a_negative_has_no_influence_and_no_gradient(seed):
     assert passages.grad[1].abs().max() == 0
     changed = passages.detach().clone()
     changed[1] = 100
-    assert info_nce(queries[:1], changed, may[:1], 0.05).item() == pytest.approx(loss.item(), abs=1e-6)
+    assert info_nce(queries[:1], changed, may[:1], 0.05).item() == pytest.approx(
+        loss.item(), abs=1e-6
+    )
 
 
 def test_info_nce_equals_sentence_transformers():
@@ -67,13 +69,17 @@ def test_info_nce_equals_sentence_transformers():
     torch.manual_seed(1)
     a, b = torch.randn(8, 6), torch.randn(8, 6)
     theirs = MultipleNegativesRankingLoss(Given(), scale=50.0)([{"v": a}, {"v": b}], None)
-    assert info_nce(a, b, allowed(torch.arange(8)), 0.02).item() == pytest.approx(theirs.item(), abs=1e-5)
+    assert info_nce(a, b, allowed(torch.arange(8)), 0.02).item() == pytest.approx(
+        theirs.item(), abs=1e-5
+    )
 
 
 def test_symmetric_is_the_mean_of_both_ways():
     may = allowed(torch.arange(2))
     both = (info_nce(Q, P[:2], may, 0.1) + info_nce(P[:2], Q, may, 0.1)) / 2
-    assert info_nce(Q, P[:2], may, 0.1, symmetric=True).item() == pytest.approx(both.item(), abs=1e-6)
+    assert info_nce(Q, P[:2], may, 0.1, symmetric=True).item() == pytest.approx(
+        both.item(), abs=1e-6
+    )
 
 
 A, B = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[0.6, 0.8], [0.8, 0.6]])
@@ -125,7 +131,10 @@ def test_clear_by_hand():
 def test_distillation_by_hand():
     assert distillation.vectors(A, B).item() == pytest.approx((0.16 + 0.64 + 0.64 + 0.16) / 4)
     assert distillation.cosine(A, B).item() == pytest.approx(1 - 0.6)
-    student, teacher = torch.tensor([[3.0, 1.0], [0.0, 2.0]]), torch.tensor([[2.0, 1.0], [1.0, 4.0]])
+    student, teacher = (
+        torch.tensor([[3.0, 1.0], [0.0, 2.0]]),
+        torch.tensor([[2.0, 1.0], [1.0, 4.0]]),
+    )
     off = ~torch.eye(2, dtype=torch.bool)
     assert distillation.margins(student, teacher, off).item() == pytest.approx(
         ((2 - 1) ** 2 + (2 - 3) ** 2) / 2

@@ -78,8 +78,12 @@ def in_their_schema(answer, status):
     assert answer.status_code == status, answer.text
     found = answer.json()
     assert set(found) == {"error"} and set(found["error"]) == {"message", "type", "param", "code"}
-    assert all(isinstance(found["error"][k], str) and found["error"][k] for k in ("message", "type"))
-    assert all(found["error"][k] is None or isinstance(found["error"][k], str) for k in ("param", "code"))
+    assert all(
+        isinstance(found["error"][k], str) and found["error"][k] for k in ("message", "type")
+    )
+    assert all(
+        found["error"][k] is None or isinstance(found["error"][k], str) for k in ("param", "code")
+    )
     return found["error"]
 
 
@@ -148,10 +152,16 @@ def test_texts_in_every_script_arrive_escaped_or_not(client, chain):
     ],
 )
 def test_a_wrong_input_is_named(client, given_, says, param):
-    content = json.dumps({"input": given_, "model": "m"})  # escapes, so that half characters can be sent
+    content = json.dumps(
+        {"input": given_, "model": "m"}
+    )  # escapes, so that half characters can be sent
     answer = client.post(PATH, content=content, headers={"Content-Type": "application/json"})
     found = in_their_schema(answer, 400)
-    assert says in found["message"] and found["param"] == param and "constrained" not in found["message"]
+    assert (
+        says in found["message"]
+        and found["param"] == param
+        and "constrained" not in found["message"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -183,10 +193,12 @@ def test_a_body_that_is_no_request_is_an_error_in_their_schema(client, content):
 
 def test_an_address_that_is_none_and_half_characters_are_no_fault_of_the_server(client):
     for path in (PATH, "/v1/search", "/v1/nothing"):
-        answer = client.post(path, content=b"{", headers={"Host": "[", "Content-Type": "application/json"})
+        answer = client.post(
+            path, content=b"{", headers={"Host": "[", "Content-Type": "application/json"}
+        )
         in_their_schema(answer, {PATH: 400, "/v1/search": 422}.get(path, 404))
     half = client.post(
-        "/v1/search", content=b'{"question": "\\ud800"}', headers={"Content-Type": "application/json"}
+        "/v1/search", content=b'{"query": "\\ud800"}', headers={"Content-Type": "application/json"}
     )
     in_their_schema(half, 422)
 
@@ -198,19 +210,25 @@ def test_a_body_without_its_type_is_told_so(client):
 
 JSONS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 FIELDS = st.fixed_dictionaries(
     {"input": JSONS},
-    optional=dict.fromkeys(("model", "encoding_format", "dimensions", "user", "input_type", "extra"), JSONS),
+    optional=dict.fromkeys(
+        ("model", "encoding_format", "dimensions", "user", "input_type", "extra"), JSONS
+    ),
 )
 
 
 @settings(max_examples=150, deadline=None, database=None)
 @given(body=FIELDS)
 def test_any_json_is_answered_or_refused_in_their_schema(client, body):
-    answer = client.post(PATH, content=json.dumps(body), headers={"Content-Type": "application/json"})
+    answer = client.post(
+        PATH, content=json.dumps(body), headers={"Content-Type": "application/json"}
+    )
     if answer.status_code == 200:
         given_ = [body["input"]] if isinstance(body["input"], str) else body["input"]
         assert len(answer.json()["data"]) == len(given_) and all(x.strip() for x in given_)
@@ -239,7 +257,10 @@ def test_models_are_listed(client):
     listed = client.get("/v1/models").json()
     assert listed["object"] == "list"
     (only,) = listed["data"]
-    assert only["id"] == "model" == client.get("/v1/info").json()["model"] and only["object"] == "model"
+    assert (
+        only["id"] == "model" == client.get("/v1/info").json()["model"]
+        and only["object"] == "model"
+    )
     assert isinstance(only["created"], int) and isinstance(only["owned_by"], str)
     assert client.get("/v1/models/model").json() == only
     for name in ("other", "intfloat/multilingual-e5-small", "a%2Fb"):
@@ -250,12 +271,12 @@ def test_models_are_listed(client):
 
 @pytest.mark.parametrize("question", ["", " ", "\n\t", ["crane", " "], []])
 def test_a_blank_question_is_refused(client, question):
-    in_their_schema(client.post("/v1/search", json={"question": question}), 422)
+    in_their_schema(client.post("/v1/search", json={"query": question}), 422)
 
 
 def test_a_wrong_question_is_told_without_the_other_branch(client):
-    found = in_their_schema(client.post("/v1/search", json={"question": ["a", 7]}), 422)
-    assert found["param"] == "question" and found["message"].startswith("question.1:")
+    found = in_their_schema(client.post("/v1/search", json={"query": ["a", 7]}), 422)
+    assert found["param"] == "query" and found["message"].startswith("query.1:")
     assert "[" not in found["message"]
 
 
@@ -285,8 +306,8 @@ def test_vectors_that_are_not_finite_are_the_servers_error_and_one_requests(sear
         assert bad["type"] == "server_error" and bad["message"].startswith(
             "model: the vector of 'poison' holds NaN"
         )
-        in_their_schema(client.post("/v1/search", json={"question": "poison"}), 500)
-        assert client.post("/v1/search", json={"question": "crane"}).status_code == 200
+        in_their_schema(client.post("/v1/search", json={"query": "poison"}), 500)
+        assert client.post("/v1/search", json={"query": "crane"}).status_code == 200
 
 
 def test_a_failure_is_that_of_the_request_it_comes_from(searcher, monkeypatch):
@@ -342,17 +363,29 @@ def test_a_search_waits_for_one_part_and_requests_take_turns():
         batcher.start()
         names = {"a": 40, "b": 40}
         large = [
-            asyncio.create_task(batcher([f"{x}{i}" for i in range(n)], None, BULK)) for x, n in names.items()
+            asyncio.create_task(batcher([f"{x}{i}" for i in range(n)], None, BULK))
+            for x, n in names.items()
         ]
         while not model.parts:
             await asyncio.sleep(0.005)
-        search, small = (asyncio.create_task(batcher([x], None, lane)) for x, lane in (("q", 0), ("s", BULK)))
+        search, small = (
+            asyncio.create_task(batcher([x], None, lane)) for x, lane in (("q", 0), ("s", BULK))
+        )
         await asyncio.sleep(0)
         await model.let(5)
         assert model.parts[0] == ["a0", "a1", "a2", "a3"] and model.parts[1] == ["q"]
-        assert model.parts[2] == ["b0", "b1", "b2", "b3"] and model.parts[3] == ["a4", "a5", "a6", "a7"]
-        assert model.parts[4] == ["s", "b4", "b5", "b6"] and len(await search) == len(await small) == 1
-        for task in large:  # both clients go while a part of theirs is encoded: nothing else of theirs is
+        assert model.parts[2] == ["b0", "b1", "b2", "b3"] and model.parts[3] == [
+            "a4",
+            "a5",
+            "a6",
+            "a7",
+        ]
+        assert (
+            model.parts[4] == ["s", "b4", "b5", "b6"] and len(await search) == len(await small) == 1
+        )
+        for (
+            task
+        ) in large:  # both clients go while a part of theirs is encoded: nothing else of theirs is
             task.cancel()
         await asyncio.gather(*large, return_exceptions=True)
         assert batcher.pending == 0
@@ -379,7 +412,9 @@ def test_a_part_of_long_texts_holds_few():
 
     asyncio.run(go())
     assert max(p.count("crane " * 1000) for p in model.parts) <= 2 * 1024 // 128
-    assert max(p.count("鶴" * 60_000) for p in model.parts) <= 8  # which cost more to tokenize than to encode
+    assert (
+        max(p.count("鶴" * 60_000) for p in model.parts) <= 8
+    )  # which cost more to tokenize than to encode
     assert max(map(len, model.parts)) == 64
 
 
@@ -394,7 +429,9 @@ def test_a_part_of_long_texts_holds_few():
 )  # fmt: skip
 def test_whatever_comes_and_goes_each_gets_its_own_vectors(searcher, asked, most):
     def counted(texts, role, **more):
-        return np.array([[int(t), {"query": 0, "passage": 1, None: 2}[role]] for t in texts], np.float32)
+        return np.array(
+            [[int(t), {"query": 0, "passage": 1, None: 2}[role]] for t in texts], np.float32
+        )
 
     class Counting:
         max_length = 128
@@ -429,7 +466,9 @@ def post(address, path, body, seconds=20):
 
 def waiting(address):
     (line,) = [
-        x for x in httpx.get(f"{address}/metrics").text.splitlines() if x.startswith("mixling_texts_waiting ")
+        x
+        for x in httpx.get(f"{address}/metrics").text.splitlines()
+        if x.startswith("mixling_texts_waiting ")
     ]
     return float(line.split()[1])
 
@@ -449,12 +488,12 @@ def test_a_client_that_hangs_up_gives_its_place_free(address, slow):
     with socket.create_connection((host, int(port))) as s:
         s.sendall(head.encode() + content)
         until(lambda: waiting(address) == 2000)
-        assert post(address, "/v1/search", {"question": "crane"}).status_code == 200
+        assert post(address, "/v1/search", {"query": "crane"}).status_code == 200
         assert waiting(address) == 2000  # it is still at work
     until(lambda: waiting(address) == 0)
     with socket.create_connection((host, int(port))) as s:  # hangs up in the middle of its body
         s.sendall(head.encode() + content[:1000])
-    assert post(address, "/v1/search", {"question": "crane"}).status_code == 200
+    assert post(address, "/v1/search", {"query": "crane"}).status_code == 200
     text = httpx.get(f"{address}/metrics").text
     assert f'mixling_requests_total{{path="{PATH}",status="499"}}' in text
 
@@ -462,10 +501,12 @@ def test_a_client_that_hangs_up_gives_its_place_free(address, slow):
 def test_marks_of_a_client_that_hangs_up_are_dropped(address, slow):
     slow.set()
     with pytest.raises(httpx.TimeoutException):
-        post(address, "/v1/search", {"question": "crane", "k": 12, "mark": True}, 0.15)
+        post(address, "/v1/search", {"query": "crane", "k": 12, "highlight": True}, 0.15)
     until(lambda: waiting(address) == 0)
     slow.clear()
-    marked = post(address, "/v1/search", {"question": "crane", "k": 12, "mark": True}).json()["results"]
+    marked = post(address, "/v1/search", {"query": "crane", "k": 12, "highlight": True}).json()[
+        "results"
+    ]
     assert len(marked) == 12 and all(r["sentence"] == [0, len(r["text"])] for r in marked)
 
 
@@ -477,7 +518,12 @@ def test_eight_clients_at_once_of_whom_half_leave(address, searcher, slow):
     def ask(i):
         try:
             found[i] = vectors_of(
-                post(address, PATH, {"input": [f"crane {j}" for j in range(200)]}, 0.3 if i % 2 else 30)
+                post(
+                    address,
+                    PATH,
+                    {"input": [f"crane {j}" for j in range(200)]},
+                    0.3 if i % 2 else 30,
+                )
             )
         except httpx.TimeoutException:
             found[i] = "left"
@@ -486,7 +532,7 @@ def test_eight_clients_at_once_of_whom_half_leave(address, searcher, slow):
     for t in threads:
         t.start()
     time.sleep(0.5)
-    assert post(address, "/v1/search", {"question": "crane"}).status_code == 200
+    assert post(address, "/v1/search", {"query": "crane"}).status_code == 200
     slow.clear()
     for t in threads:
         t.join(30)
@@ -503,19 +549,24 @@ def test_a_request_that_takes_too_long_is_dropped_and_said(searcher, slow):
         found = in_their_schema(answer, 503)
         assert "0.3 seconds" in found["message"] and answer.headers["x-should-retry"] == "false"
         assert "mixling_texts_waiting 0.0" in client.get("/metrics").text
-        assert client.post("/v1/search", json={"question": "crane"}).status_code == 200
+        assert client.post("/v1/search", json={"query": "crane"}).status_code == 200
 
 
 def test_a_full_queue_is_429_and_leaves_room_for_searches(searcher, slow):
     with TestClient(application(searcher, ServerConfig(bulk=20, batch=2))) as client:
         in_their_schema(client.post(PATH, json={"input": ["a"] * 21}), 429)
         slow.set()
-        first = threading.Thread(target=client.post, args=(PATH,), kwargs={"json": {"input": ["a"] * 20}})
+        first = threading.Thread(
+            target=client.post, args=(PATH,), kwargs={"json": {"input": ["a"] * 20}}
+        )
         first.start()
         until(lambda: slow.parts)
         answer = client.post(PATH, json={"input": ["b"]})
-        assert in_their_schema(answer, 429)["code"] == "rate_limit_exceeded" and answer.headers["Retry-After"]
-        assert client.post("/v1/search", json={"question": "crane"}).status_code == 200
+        assert (
+            in_their_schema(answer, 429)["code"] == "rate_limit_exceeded"
+            and answer.headers["Retry-After"]
+        )
+        assert client.post("/v1/search", json={"query": "crane"}).status_code == 200
         first.join()
 
 
@@ -524,7 +575,11 @@ def test_a_server_that_stops_answers_what_is_nearly_done_and_says_the_rest(searc
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     config = uvicorn.Config(
-        application(searcher), port=port, log_config=None, access_log=False, timeout_graceful_shutdown=1
+        application(searcher),
+        port=port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     running = threading.Thread(target=server.run, daemon=True)
@@ -563,12 +618,17 @@ def test_the_openai_client(address, chain):
         model="any", input="crane", encoding_format="float", dimensions=32, user="u"
     )
     assert (
-        np.allclose(made.data[0].embedding, model.encode(["crane"])[0], atol=1e-5) and made.usage.total_tokens
+        np.allclose(made.data[0].embedding, model.encode(["crane"])[0], atol=1e-5)
+        and made.usage.total_tokens
     )
     for role in ("query", "passage"):
-        made = client.embeddings.create(model="any", input=["crane"], extra_body={"input_type": role})
+        made = client.embeddings.create(
+            model="any", input=["crane"], extra_body={"input_type": role}
+        )
         assert np.allclose(made.data[0].embedding, model.encode(["crane"], role)[0], atol=1e-5)
-    assert [m.id for m in client.models.list()] == ["model"] and client.models.retrieve("model").id == "model"
+    assert [m.id for m in client.models.list()] == ["model"] and client.models.retrieve(
+        "model"
+    ).id == "model"
     with pytest.raises(openai.NotFoundError) as missing:
         client.models.retrieve("other")
     assert missing.value.code == "model_not_found" and missing.value.param == "model"
@@ -582,8 +642,12 @@ def test_the_openai_client(address, chain):
 
 def test_the_openai_client_cancelled_in_the_middle(address, slow):
     async def go():
-        async with openai.AsyncOpenAI(base_url=f"{address}/v1", api_key="x", max_retries=0) as client:
-            task = asyncio.create_task(client.embeddings.create(model="m", input=["crane " * 200] * 1000))
+        async with openai.AsyncOpenAI(
+            base_url=f"{address}/v1", api_key="x", max_retries=0
+        ) as client:
+            task = asyncio.create_task(
+                client.embeddings.create(model="m", input=["crane " * 200] * 1000)
+            )
             await asyncio.sleep(0.3)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -597,17 +661,25 @@ def test_langchains_embeddings(address, chain, monkeypatch):
     embeddings = pytest.importorskip("langchain_openai").OpenAIEmbeddings
     # its default sends token ids of OpenAI's tokenizer, which it downloads: here one that holds the 256 bytes
     encoding = tiktoken.Encoding(
-        "bytes", pat_str=r".", mergeable_ranks={bytes([i]): i for i in range(256)}, special_tokens={}
+        "bytes",
+        pat_str=r".",
+        mergeable_ranks={bytes([i]): i for i in range(256)},
+        special_tokens={},
     )
     monkeypatch.setattr(tiktoken, "encoding_for_model", lambda name: encoding)
     common = {"base_url": f"{address}/v1", "api_key": "x", "model": "m", "max_retries": 0}
     with pytest.raises(openai.BadRequestError, match="check_embedding_ctx_length=False"):
         embeddings(**common).embed_query("crane")
     made = embeddings(**common, check_embedding_ctx_length=False)
-    texts, model = [f"crane {i}" for i in range(1100)], Retriever(str(chain))  # more than its 1,000 a request
+    texts, model = (
+        [f"crane {i}" for i in range(1100)],
+        Retriever(str(chain)),
+    )  # more than its 1,000 a request
     assert np.allclose(made.embed_documents(texts), model.encode(texts), atol=1e-5)
     asked = embeddings(
-        **common, check_embedding_ctx_length=False, model_kwargs={"extra_body": {"input_type": "query"}}
+        **common,
+        check_embedding_ctx_length=False,
+        model_kwargs={"extra_body": {"input_type": "query"}},
     )
     assert np.allclose(asked.embed_query("crane"), model.encode(["crane"], "query")[0], atol=1e-5)
 
@@ -616,5 +688,7 @@ def test_llama_indexs_embedding(address, chain):
     embedding = pytest.importorskip("llama_index.embeddings.openai").OpenAIEmbedding
     made = embedding(model_name="m", api_base=f"{address}/v1", api_key="x", max_retries=0)
     model = Retriever(str(chain))
-    assert np.allclose(made.get_text_embedding_batch(["a b", "c"]), model.encode(["a b", "c"]), atol=1e-5)
+    assert np.allclose(
+        made.get_text_embedding_batch(["a b", "c"]), model.encode(["a b", "c"]), atol=1e-5
+    )
     assert np.allclose(made.get_query_embedding("a"), model.encode(["a"])[0], atol=1e-5)

@@ -48,9 +48,13 @@ def both(retriever, tokens, **autocast):
         retriever.packed = way
         retriever.model.zero_grad()
         vectors = retriever.embed(tokens, 200)
-        weights = torch.randn(len(tokens), vectors.shape[1], generator=torch.Generator().manual_seed(1))
+        weights = torch.randn(
+            len(tokens), vectors.shape[1], generator=torch.Generator().manual_seed(1)
+        )
         (vectors * weights).sum().backward()
-        gradients = {n: p.grad.clone() for n, p in retriever.model.named_parameters() if p.grad is not None}
+        gradients = {
+            n: p.grad.clone() for n, p in retriever.model.named_parameters() if p.grad is not None
+        }
         found.append((vectors.detach(), gradients))
     return found
 
@@ -88,7 +92,9 @@ def test_a_packed_model_is_saved_and_used_as_ever(chain, tmp_path):
     plain = retriever.model.encode_query(["mbili", "tatu nne tano"])
     retriever.save(tmp_path / "m")
     assert packed.NAME not in (tmp_path / "m" / "config.json").read_text()
-    theirs = SentenceTransformer(str(tmp_path / "m"), device="cpu").encode_query(["mbili", "tatu nne tano"])
+    theirs = SentenceTransformer(str(tmp_path / "m"), device="cpu").encode_query(
+        ["mbili", "tatu nne tano"]
+    )
     assert abs(ours - plain).max() < 1e-5 and abs(ours - theirs).max() < 1e-5
 
 
@@ -102,14 +108,17 @@ def test_attention_is_that_of_each_text_alone(lengths, sort, kind):
     lengths = tuple(sorted(lengths, reverse=True) if sort else lengths)
     random = torch.Generator().manual_seed(sum(lengths))
     q, k, v = (
-        torch.randn(sum(lengths), 3, 8, generator=random, dtype=kind).requires_grad_() for _ in range(3)
+        torch.randn(sum(lengths), 3, 8, generator=random, dtype=kind).requires_grad_()
+        for _ in range(3)
     )
     gradient = torch.randn(sum(lengths), 3, 8, generator=random, dtype=kind)
     ours = packed.packed_attention(q, k, v, lengths, 0.3)
     mine = torch.autograd.grad(ours, (q, k, v), gradient)
     alone = torch.cat(
         [
-            scaled_dot_product_attention(*(x.transpose(0, 1) for x in part), scale=0.3).transpose(0, 1)
+            scaled_dot_product_attention(*(x.transpose(0, 1) for x in part), scale=0.3).transpose(
+                0, 1
+            )
             for part in zip(*(x.split(lengths) for x in (q, k, v)), strict=True)
         ]
     )
@@ -123,10 +132,16 @@ def test_attention_is_that_of_each_text_alone(lengths, sort, kind):
 def test_texts_beyond_the_limit_take_the_fused_kernel_and_agree(monkeypatch):
     monkeypatch.setattr(packed, "LONGEST", 20)
     for lengths in ((50, 30, 12, 3), (3, 50, 12)):
-        q, k, v = (torch.randn(sum(lengths), 2, 8, dtype=torch.float64).requires_grad_() for _ in range(3))
-        made = torch.autograd.grad(packed.packed_attention(q, k, v, lengths, 0.3).pow(2).sum(), (q, k, v))
+        q, k, v = (
+            torch.randn(sum(lengths), 2, 8, dtype=torch.float64).requires_grad_() for _ in range(3)
+        )
+        made = torch.autograd.grad(
+            packed.packed_attention(q, k, v, lengths, 0.3).pow(2).sum(), (q, k, v)
+        )
         monkeypatch.setattr(packed, "LONGEST", 1000)
-        want = torch.autograd.grad(packed.packed_attention(q, k, v, lengths, 0.3).pow(2).sum(), (q, k, v))
+        want = torch.autograd.grad(
+            packed.packed_attention(q, k, v, lengths, 0.3).pow(2).sum(), (q, k, v)
+        )
         monkeypatch.setattr(packed, "LONGEST", 20)
         assert all((a - b).abs().max() < 1e-10 for a, b in zip(made, want, strict=True))
 
@@ -169,14 +184,16 @@ def test_the_gpus_attention_is_called_as_its_signature_says(chain, monkeypatch):
         a = signature.bind(*args, **kwargs).arguments
         assert a["query"].ndim == 3 and a["cu_seq_q"].dtype == torch.int32
         lengths = a["cu_seq_q"].diff().tolist()
-        assert max(lengths) == a["max_q"] == a["max_k"] and torch.equal(a["cu_seq_q"], a["cu_seq_k"])
+        assert max(lengths) == a["max_q"] == a["max_k"] and torch.equal(
+            a["cu_seq_q"], a["cu_seq_k"]
+        )
         called.append(len(lengths))
         parts = zip(*(a[k].split(lengths) for k in ("query", "key", "value")), strict=True)
         return torch.cat(
             [
-                scaled_dot_product_attention(*(x.transpose(0, 1) for x in p), scale=a["scale"]).transpose(
-                    0, 1
-                )
+                scaled_dot_product_attention(
+                    *(x.transpose(0, 1) for x in p), scale=a["scale"]
+                ).transpose(0, 1)
                 for p in parts
             ]
         )

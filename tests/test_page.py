@@ -15,7 +15,9 @@ from mixling.serving.keys import new_key, read_keys
 
 pytestmark = pytest.mark.slow
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-SCRIPT = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script> bridge"
+SCRIPT = (
+    "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script> bridge"
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,10 @@ def store(chain, tmp_path_factory):
     root = tmp_path_factory.mktemp("page")
     folder.write_folder(sample.read_sample("all"), root / "sample")
     with (root / "sample" / "corpus.jsonl").open("a") as out:
-        out.write(json.dumps({"_id": "a/../b c", "title": SCRIPT, "text": SCRIPT, "language": "en"}) + "\n")
+        out.write(
+            json.dumps({"_id": "a/../b c", "title": SCRIPT, "text": SCRIPT, "language": "en"})
+            + "\n"
+        )
     index(str(chain), root / "sample", str(root / "store"), size=60, precision="fp32")
     return str(root / "store")
 
@@ -54,7 +59,9 @@ def page(browser, request):
     wrong = []
     made.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
     made.on("pageerror", lambda e: wrong.append(str(e)))
-    made.on("request", lambda r: None if r.url.startswith("http://127.0.0.1") else wrong.append(r.url))
+    made.on(
+        "request", lambda r: None if r.url.startswith("http://127.0.0.1") else wrong.append(r.url)
+    )
     made.wrong = wrong
     yield made
     assert not made.wrong
@@ -70,7 +77,7 @@ def until(page, condition, seconds=20):
 
 
 def ask(page, question):
-    page.fill("#question", question)
+    page.fill("#query", question)
     page.keyboard.press("Enter")
     until(page, "document.querySelector('#status').textContent.includes(' ms')")
 
@@ -93,14 +100,23 @@ def test_one_types_and_finds_and_filters(page, address):
     shares = page.locator("#shares li").all_inner_texts()
     assert sum(int(x.split()[-1]) for x in shares) == 10
     page.select_option("#only", "sw")
-    until(page, "[...document.querySelectorAll('#results .badge')].every(b => b.textContent === 'Swahili')")
+    until(
+        page,
+        "[...document.querySelectorAll('#results .badge')].every(b => b.textContent === 'Swahili')",
+    )
     assert set(badges(page)) == {"Swahili"}
     page.select_option("#only", "")
     page.check("input[value=others]")
-    until(page, "![...document.querySelectorAll('#results .badge')].some(b => b.textContent === 'English')")
+    until(
+        page,
+        "![...document.querySelectorAll('#results .badge')].some(b => b.textContent === 'English')",
+    )
     assert "English" not in badges(page)
     page.check("input[value=own]")
-    until(page, "[...document.querySelectorAll('#results .badge')].every(b => b.textContent === 'English')")
+    until(
+        page,
+        "[...document.querySelectorAll('#results .badge')].every(b => b.textContent === 'English')",
+    )
     assert page.url.endswith("?q=How%20old%20is%20the%20bridge%3F")
 
 
@@ -110,7 +126,7 @@ def test_an_address_with_a_question_is_a_search_and_an_order_shows_what_it_moved
     page.check("#moved")
     page.wait_for_selector("#results .moved")
     assert all("by score alone" in t for t in page.locator("#results .moved").all_inner_texts())
-    page.select_option("#fairness", "none")
+    page.select_option("#order", "score")
     until(
         page,
         "[...document.querySelectorAll('#results .moved')].every(m => m.textContent.includes('the same place'))",
@@ -128,7 +144,7 @@ def test_right_to_left_text_and_words(page, address):
     ask(page, "كم عمر الجسر؟")
     texts = page.locator("#results .text")
     assert set(texts.evaluate_all("all => all.map(t => t.dir + t.lang)")) == {"rtlar"}
-    assert page.evaluate("getComputedStyle(document.querySelector('#question')).direction") == "rtl"
+    assert page.evaluate("getComputedStyle(document.querySelector('#query')).direction") == "rtl"
     page.select_option("#only", "en")
     until(page, "document.querySelector('#results .text').dir === 'ltr'")
 
@@ -143,7 +159,10 @@ def test_what_documents_say_is_text_and_never_script(page, address):
     assert opened.count() >= 1 and page.locator("#results img").count() == 0
     opened.first.click()
     page.wait_for_selector("#document[open]")
-    assert page.locator("#doctitle").inner_text() == SCRIPT and page.locator("#doctext img").count() == 0
+    assert (
+        page.locator("#doctitle").inner_text() == SCRIPT
+        and page.locator("#doctext img").count() == 0
+    )
     page.keyboard.press("Escape")
     assert not page.locator("#document").is_visible()
     assert page.title() == "Mixling"
@@ -170,8 +189,10 @@ def test_keyboard_alone(page, address):
 def test_errors_slowness_and_nothing_found_are_said(page, address):
     page.goto(address)
     until(page, "document.querySelector('#only').options.length > 2")
-    page.route("**/v1/search", lambda r: r.fulfill(status=500, json={"error": {"message": "it broke"}}))
-    page.fill("#question", "bridge")
+    page.route(
+        "**/v1/search", lambda r: r.fulfill(status=500, json={"error": {"message": "it broke"}})
+    )
+    page.fill("#query", "bridge")
     page.keyboard.press("Enter")
     page.wait_for_selector("#status.error")
     assert "it broke" in page.locator("#status").inner_text()
@@ -182,10 +203,12 @@ def test_errors_slowness_and_nothing_found_are_said(page, address):
     until(page, "document.querySelector('#status').textContent.includes('Searching')")
     while not held:
         page.wait_for_timeout(20)
-    held[0].fulfill(json={"results": [], "asked_in": "en", "ms": 1.0})
+    held[0].fulfill(json={"results": [], "query_language": "en", "ms": 1.0})
     until(page, "document.querySelector('#status').textContent.includes('Nothing found')")
     assert page.locator("#results li").count() == 0 and not page.locator("#shares").is_visible()
-    page.wrong[:] = [w for w in page.wrong if "500" not in w]  # the browser's own note of the answer above
+    page.wrong[:] = [
+        w for w in page.wrong if "500" not in w
+    ]  # the browser's own note of the answer above
 
 
 def test_a_key_is_asked_for(page, store, tmp_path):
@@ -218,7 +241,7 @@ def test_it_breaks_no_rule_of_accessibility(page, address):
     page.goto(address)
     until(page, "document.querySelector('#only').options.length > 2")
     assert violations(page) == []
-    page.fill("#question", "bridge")
+    page.fill("#query", "bridge")
     page.keyboard.press("Enter")
     page.wait_for_selector("#results li")
     page.locator("#results summary").first.click()

@@ -16,7 +16,7 @@ import pytest
 
 from mixling.corpora import folder, sample
 from mixling.studies.study import StudyConfig, variant_config
-from mixling.training.load_config import validate_config, load_config
+from mixling.training.load_config import load_config, validate_config
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
@@ -84,7 +84,9 @@ class Newcomer:
 
     def __init__(self, where, model, run):
         self.where, self.model, self.run, self.said = where, model, run, []
-        self.balanced = where / "tiny" / "balanced"  # what stands for the model of that name, which is larger
+        self.balanced = (
+            where / "tiny" / "balanced"
+        )  # what stands for the model of that name, which is larger
         shutil.copytree(model, self.balanced)
 
     def page(self, name):
@@ -96,7 +98,11 @@ class Newcomer:
         for kind, text in blocks(name):
             if kind == "python":
                 exec(
-                    compile(text.replace("intfloat/multilingual-e5-small", str(self.model)), name, "exec"),
+                    compile(
+                        text.replace("intfloat/multilingual-e5-small", str(self.model)),
+                        name,
+                        "exec",
+                    ),
                     names,
                 )
             if kind == "sh":
@@ -105,10 +111,15 @@ class Newcomer:
 
     def line(self, line):
         words = [INSTEAD.get(w, w) for w in shlex.split(line, comments=True)]
-        words = [str(self.model) if w in ("intfloat/multilingual-e5-small", "MODEL") else w for w in words]
+        words = [
+            str(self.model) if w in ("intfloat/multilingual-e5-small", "MODEL") else w
+            for w in words
+        ]
         # a result's folder is named after its model
         words = [w.replace("multilingual-e5-small", self.model.name) for w in words]
-        for before, n in [(w, i) for i, w in enumerate(words) if words[i + 1 : i + 2] == ["balanced"]]:
+        for before, n in [
+            (w, i) for i, w in enumerate(words) if words[i + 1 : i + 2] == ["balanced"]
+        ]:
             if before not in ("--recipe", "--map"):
                 words[n + 1] = str(self.balanced)
         if words[:1] == ["mixling"]:
@@ -151,7 +162,9 @@ def test_start(newcomer):
     newcomer.page("start.md")
     said = dict(newcomer.said)
     assert any("search index" in line and out.strip() for line, out in said.items())
-    assert (newcomer.where / "compared.html").exists() and (newcomer.where / "trained" / "model").exists()
+    assert (newcomer.where / "compared.html").exists() and (
+        newcomer.where / "trained" / "model"
+    ).exists()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -161,7 +174,9 @@ def test_pages(newcomer, page, monkeypatch):
     folder.write_folder(sample.read_sample("all"), where / "my-data")
     if page != "recipes.md":  # which says it itself
         newcomer.line("mixling data convert sample documents")
-    newcomer.line("mixling debias intfloat/multilingual-e5-small --method lsar --fit sib-200 --out fair")
+    newcomer.line(
+        "mixling debias intfloat/multilingual-e5-small --method lsar --fit sib-200 --out fair"
+    )
     if page == "scale.md":
         shutil.copy(where / "documents" / "corpus.jsonl", where)
         shutil.copy(where / "studies" / "first.toml", where / "run.toml")
@@ -180,7 +195,9 @@ def test_pages(newcomer, page, monkeypatch):
         "group": [str(i // 3) for i in range(120)], "role": ["query"] * 60 + ["passage"] * 60,
     })  # fmt: skip
     for name in ("stored", "vectors"):
-        if page in ("recipes.md", "debiasing.md") and not (page == "recipes.md" and name == "vectors"):
+        if page in ("recipes.md", "debiasing.md") and not (
+            page == "recipes.md" and name == "vectors"
+        ):
             (where / name).mkdir()
             pq.write_table(table, where / name / "part.parquet")
     newcomer.page(page)
@@ -234,14 +251,23 @@ def test_the_reference_says_what_help_says(run):
 
 
 def test_the_site_is_built_without_a_warning(tmp_path):
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--site-dir",
+        str(tmp_path / "site"),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     for page in ("api", "cli", "start", "concepts"):
         assert (tmp_path / "site" / page / "index.html").exists()
     assert "Retriever" in (tmp_path / "site" / "api" / "index.html").read_text()
     outside = re.findall(
-        r'(?:src|href)="(https?://[^"]+\.(?:js|css|woff2?))"', (tmp_path / "site" / "index.html").read_text()
+        r'(?:src|href)="(https?://[^"]+\.(?:js|css|woff2?))"',
+        (tmp_path / "site" / "index.html").read_text(),
     )
     assert not outside
     json.loads((tmp_path / "site" / "search" / "search_index.json").read_text())

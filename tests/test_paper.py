@@ -69,15 +69,26 @@ def nine(tmp_path, monkeypatch):
     ])  # fmt: skip
     parquet(
         root / "natural-questions/pair/train-00000-of-00001.parquet",
-        [{"query": f"when did ship {i} sail", "answer": f"ship {i} sailed in {1900 + i}"} for i in range(n)],
+        [
+            {"query": f"when did ship {i} sail", "answer": f"ship {i} sailed in {1900 + i}"}
+            for i in range(n)
+        ],
     )
     parquet(
         root / "yahoo-answers/title-answer-pair/train-00000-of-00001.parquet",
-        [{"title": f"how do i cook dish {i}?", "answer": f"boil dish {i} for an hour"} for i in range(n)],
+        [
+            {"title": f"how do i cook dish {i}?", "answer": f"boil dish {i} for an hour"}
+            for i in range(n)
+        ],
     )
     put(
         root / "entity-questions/dataset/train/P19.train.json",
-        json.dumps([{"question": f"Where was person {i} born?", "answers": [f"town {i}"]} for i in range(n)]),
+        json.dumps(
+            [
+                {"question": f"Where was person {i} born?", "answers": [f"town {i}"]}
+                for i in range(n)
+            ]
+        ),
     )
     put(root / "mfaq/data/en/train.jsonl", [
         {"id": i, "domain": "example.org", "qa_pairs": [{"question": f"what does plan {i} cost?",
@@ -92,7 +103,10 @@ def nine(tmp_path, monkeypatch):
             root / f"mmarco/queries/train/{language}_queries.train.tsv",
             "".join(f"{100 + i}\t{code} query {i}\n" for i in range(n)),
         )
-    put(root / "mmarco/triples.train.ids.small.tsv", "".join(f"{100 + i}\t{i}\t{i + n}\n" for i in range(n)))
+    put(
+        root / "mmarco/triples.train.ids.small.tsv",
+        "".join(f"{100 + i}\t{i}\t{i + n}\n" for i in range(n)),
+    )
     return root
 
 
@@ -101,9 +115,16 @@ def test_the_nine_sets_are_read(nine):
     assert {k: len(c.links) for k, c in counts.items()} == {
         **dict.fromkeys(NINE, 12), "duorc": 11, "mmarco": 12 * 7
     }  # fmt: skip
-    assert len(counts["duorc"].skipped) == 1 and "plot does not answer" in counts["duorc"].skipped[0]
-    assert counts["wikiqa"].negatives.num_rows == 12 and counts["mmarco"].negatives.num_rows == 12 * 7
-    link, passages = counts["newsqa"].links.to_pylist()[0], counts["newsqa"].passages["text"].to_pylist()
+    assert (
+        len(counts["duorc"].skipped) == 1 and "plot does not answer" in counts["duorc"].skipped[0]
+    )
+    assert (
+        counts["wikiqa"].negatives.num_rows == 12 and counts["mmarco"].negatives.num_rows == 12 * 7
+    )
+    link, passages = (
+        counts["newsqa"].links.to_pylist()[0],
+        counts["newsqa"].passages["text"].to_pylist(),
+    )
     assert passages[link["passage"]][link["start"] : link["end"]] == "a bridge"
     assert ("Where was person 3 born?", "town 3", 1) in pairs(counts["entity-questions"])
     put(nine / "entity-questions/dataset/dev/P19.dev.json", json.dumps([
@@ -111,7 +132,8 @@ def test_the_nine_sets_are_read(nine):
          "positive_ctxs": [{"title": "Ada", "text": "Ada was born in London."}]}]))  # fmt: skip
     dev = load("entity-questions", "dev")
     assert (
-        pairs(dev) == {("Where was Ada born?", "Ada was born in London.", 1)} and dev.negatives.num_rows == 1
+        pairs(dev) == {("Where was Ada born?", "Ada was born in London.", 1)}
+        and dev.negatives.num_rows == 1
     )
 
 
@@ -121,7 +143,10 @@ def test_a_folder_of_ours_may_stand_in_a_sets_place(nine):
 
     shutil.rmtree(nine / "duorc")
     folder.write_folder(sample.read_sample("all"), nine / "duorc")
-    assert load("duorc").languages() == sample.read_sample("all").languages() and load("duorc").name == "duorc"
+    assert (
+        load("duorc").languages() == sample.read_sample("all").languages()
+        and load("duorc").name == "duorc"
+    )
 
 
 def toml(content):
@@ -160,7 +185,10 @@ def test_the_papers_study_end_to_end(nine, chain, tmp_path):
     assert all(set(r["training_data"]) == set(NINE) for r in results["runs"])
     hybrid = tmp_path / "runs" / "XLM-R-hybrid-0" / "run"
     run = json.loads((hybrid / "run.json").read_text())
-    assert run["config"]["objective"]["name"] == "eq1-all-positives" and run["config"]["batches"]["tosses"]
+    assert (
+        run["config"]["objective"]["name"] == "eq1-all-positives"
+        and run["config"]["batches"]["tosses"]
+    )
     assert {x for d in run["data"].values() for x in d["languages"]} == set(CODES.values())
     log = [json.loads(x) for x in (hybrid / "log.jsonl").read_text().splitlines()]
     assert {x["kind"] for x in log} <= {"mono", "cross"} and len(log) == 6
@@ -169,7 +197,12 @@ def test_the_papers_study_end_to_end(nine, chain, tmp_path):
 
 def test_mdprs_study_end_to_end(chain, tmp_path, run):
     mined = tmp_path / "mined"
-    assert run("mine-negatives", "bm25", "sample", "--language", "en", "--out", mined, "--keep", "1")[0] == 0
+    assert (
+        run("mine-negatives", "bm25", "sample", "--language", "en", "--out", mined, "--keep", "1")[
+            0
+        ]
+        == 0
+    )
     data = {"titles": True, "sources": [{"name": "mined", "path": str(mined)}]}
     path = shortened("mdpr", chain, tmp_path, ["sample"], data=data)
     plan = tomllib.loads(path.read_text())

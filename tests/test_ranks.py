@@ -51,7 +51,10 @@ def test_metrics_equal_pytrec_eval_in_the_pool_and_in_each_language(seed, ties):
     scores = score(0, 9)
     for code in (None, 0, 1, 2):
         some = np.flatnonzero(np.ones(60, bool) if code is None else language == code)
-        run = {str(q): {ids[c]: float(scores[q, c]) for c in some if c != excluded[q]} for q in range(9)}
+        run = {
+            str(q): {ids[c]: float(scores[q, c]) for c in some if c != excluded[q]}
+            for q in range(9)
+        }
         qrel: dict = {}
         for (q, c), grade in zip(relevant, grades, strict=True):
             if c in some:
@@ -108,14 +111,18 @@ def test_the_hand_example():
 
 def test_equal_scores_stand_in_falling_order_of_their_ids():
     ones = DotScorer(np.ones((1, 2)), np.ones((4, 2)))
-    found = compute_ranks(ones, 1, np.zeros(4, int), np.array([[0, 0], [0, 3]]), ["a", "b", "c", "d"])
+    found = compute_ranks(
+        ones, 1, np.zeros(4, int), np.array([[0, 0], [0, 3]]), ["a", "b", "c", "d"]
+    )
     assert found.pool.tolist() == [4, 1]
     assert found.top[0].tolist() == [3, 2, 1, 0]
 
 
 def test_negative_and_zero_scores_keep_their_order():
     scores = DotScorer(np.ones((1, 1)), np.array([[-2.0], [0.0], [3.0], [-0.0], [-1.0]]))
-    found = compute_ranks(scores, 1, np.zeros(5, int), np.array([[0, c] for c in range(5)]), list("abcde"))
+    found = compute_ranks(
+        scores, 1, np.zeros(5, int), np.array([[0, c] for c in range(5)]), list("abcde")
+    )
     assert found.pool.tolist() == [5, 3, 1, 2, 4]
 
 

@@ -43,7 +43,12 @@ def lines(some):
     return "".join(json.dumps(row) + "\n" for row in some)
 
 
-def own(where, passages=PASSAGES, queries=QUERIES, qrels="query-id\tcorpus-id\tscore\nq\ta\t1\nr\tb\t1\n"):
+def own(
+    where,
+    passages=PASSAGES,
+    queries=QUERIES,
+    qrels="query-id\tcorpus-id\tscore\nq\ta\t1\nr\tb\t1\n",
+):
     (where / "qrels").mkdir(parents=True)
     (where / "corpus.jsonl").write_text(lines(passages))
     (where / "queries.jsonl").write_text(lines(queries))
@@ -71,7 +76,12 @@ def test_what_says_neither_is_refused(value):
 
 @given(
     st.one_of(
-        st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers(), max_size=2)
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(),
+        st.lists(st.integers(), max_size=2),
     )
 )
 def test_any_value_is_text_missing_or_refused(value):
@@ -84,7 +94,8 @@ def test_any_value_is_text_missing_or_refused(value):
 
 
 @pytest.mark.parametrize(
-    ("written", "read"), [("2", 2), ("1.0", 1), ("0.4", 1), ("0", 0), ("-1", -1), ("-0.2", 0), (3, 3)]
+    ("written", "read"),
+    [("2", 2), ("1.0", 1), ("0.4", 1), ("0", 0), ("-1", -1), ("-0.2", 0), (3, 3)],
 )
 def test_grades(written, read):
     assert grade(written, "score", "f", 1) == read
@@ -101,7 +112,9 @@ def test_ids_and_groups_that_are_zero_or_floats_of_pandas(tmp_path, kind):
     where = own(tmp_path / "f", qrels="query-id\tcorpus-id\tscore\n0\t0\t1\n1\t1\t1\n")
     table = [
         {"_id": float(i), "text": t, "language": x, "group": g}
-        for i, (t, x, g) in enumerate((("Ja.", "de", 0.0), ("Yes.", "en", 0.0), ("No.", "en", math.nan)))
+        for i, (t, x, g) in enumerate(
+            (("Ja.", "de", 0.0), ("Yes.", "en", 0.0), ("No.", "en", math.nan))
+        )
     ]
     asked = [{"_id": i, "text": "Was?", "language": "de", "group": 0} for i in range(2)]
     for name, some in (("corpus", table), ("queries", asked)):
@@ -142,7 +155,9 @@ def test_columns_of_a_data_set_with_zeros_and_gaps(tmp_path):
         "negative": "no",
     }
     corpus = hub.read_hub("json", names, "mine", language="de", path=str(tmp_path / "a.jsonl"))
-    assert corpus.queries["id"].to_pylist() == ["0", "1"] and corpus.queries["language"].to_pylist() == [
+    assert corpus.queries["id"].to_pylist() == ["0", "1"] and corpus.queries[
+        "language"
+    ].to_pylist() == [
         "de",
         "en",
     ]
@@ -159,7 +174,9 @@ def test_two_texts_of_one_id_are_refused_and_grades_keep_the_highest():
     assert builder.add_passage("1", "Ja.", "de") == first != builder.add_passage("1", "Yes.", "en")
     with pytest.raises(MixlingError, match="two passages have the id '1'"):
         builder.add_passage("1", "Nein.", "de")
-    assert builder.add_passage("T", "T", "de", title="A") != builder.add_passage("T", "T", "de", title="B")
+    assert builder.add_passage("T", "T", "de", title="A") != builder.add_passage(
+        "T", "T", "de", title="B"
+    )
     for value in (1, 3, 2):
         builder.add_link("g", first, grade=value)
     builder.add_query("q", "Was?", "de", "g")
@@ -205,7 +222,8 @@ def test_json_of_one_object_of_data_and_of_lines(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "where"), [('text,a\n"x,1\ny,2\n', ":"), ("text,a\nx\n", ":2:"), ("text,text\nx,y\n", ":1:")]
+    ("text", "where"),
+    [('text,a\n"x,1\ny,2\n', ":"), ("text,a\nx\n", ":2:"), ("text,text\nx,y\n", ":1:")],
 )
 def test_a_table_that_is_torn_is_refused_by_line(tmp_path, text, where):
     (tmp_path / "a.csv").write_text(text)
@@ -250,7 +268,9 @@ def test_judgements_in_every_form(tmp_path, text):
     ]
 
 
-@pytest.mark.parametrize("line", ["q\ta\tnan\n", "q\ta\tinf\n", "q\ta\t1\textra\n", "q\ta\n", "q 1 a 2 x\n"])
+@pytest.mark.parametrize(
+    "line", ["q\ta\tnan\n", "q\ta\tinf\n", "q\ta\t1\textra\n", "q\ta\n", "q 1 a 2 x\n"]
+)
 def test_a_judgement_that_cannot_be_read_is_refused(tmp_path, line):
     with pytest.raises(BadRow, match=r"test.tsv:1: field '(score|line)'"):
         load(str(own(tmp_path / "f", qrels=line)))
@@ -262,7 +282,9 @@ def test_dev_is_measured_before_train_and_the_split_is_said(tmp_path):
     assert load_task(str(where)).name == "f"
     (where / "qrels" / "dev.tsv").write_text("q\tc\t1\n")
     one = load_task(str(where))
-    assert one.name == "f:dev" and [one.passages[c] for c in one.relevant[:, 1]] == ["Owls hunt voles."]
+    assert one.name == "f:dev" and [one.passages[c] for c in one.relevant[:, 1]] == [
+        "Owls hunt voles."
+    ]
     assert len(load_task(f"{where}:train").queries) == 2
     (where / "qrels" / "dev.tsv").rename(where / "qrels" / "mine.tsv")
     with pytest.raises(MixlingError, match="mine, train"):
@@ -300,7 +322,8 @@ def test_a_title_is_read_once_by_encode_index_and_evaluate(tmp_path, chain):
     want = mixling.Retriever(str(chain)).encode(["Cranes Cranes sleep by the lake."], "passage")[0]
     assert np.abs(vectors_of(tmp_path / "v")[1][0] - want).max() < 1e-5
     assert (
-        made[0]["title"].to_pylist()[0] == "Cranes" and made[0]["text"].to_pylist()[0] == PASSAGES[0]["text"]
+        made[0]["title"].to_pylist()[0] == "Cranes"
+        and made[0]["text"].to_pylist()[0] == PASSAGES[0]["text"]
     )
     store = open_store(str(tmp_path / "one"))
     store.write_info({k: v for k, v in store.info.items() if k != "titles"})
@@ -320,7 +343,9 @@ def test_one_text_under_two_titles_is_two_candidates_and_articles_names_are_no_t
     path = tmp_path / "de.json"
     path.write_text(json.dumps({"data": [{"title": "Bau", "paragraphs": [paragraph]}]}))
     corpus = squad.read_squad([(path, "de", "de")], "x")
-    assert corpus.passages["title"].to_pylist() == [None] and corpus.queries["id"].to_pylist() == ["0"]
+    assert corpus.passages["title"].to_pylist() == [None] and corpus.queries["id"].to_pylist() == [
+        "0"
+    ]
 
 
 def test_skip_bad_counts_names_and_never_moves_a_positive(tmp_path, run):
@@ -335,18 +360,28 @@ def test_skip_bad_counts_names_and_never_moves_a_positive(tmp_path, run):
         and one.passages[one.relevant[0, 1]] == PASSAGES[1]["text"]
     )
     assert one.skipped["bad rows"] == len(one.bad_rows) == 4
-    status, out, _ = run("evaluate", "random", "--task", where, "--skip-bad", "-o", tmp_path / "out")
+    status, out, _ = run(
+        "evaluate", "random", "--task", where, "--skip-bad", "-o", tmp_path / "out"
+    )
     entry = json.loads((tmp_path / "out" / "summary.json").read_text())["tasks"]["f"]
-    assert status == 0 and entry["skipped"]["bad rows"] == 4 and "corpus.jsonl:4" in entry["bad_rows"][0]
+    assert (
+        status == 0
+        and entry["skipped"]["bad rows"] == 4
+        and "corpus.jsonl:4" in entry["bad_rows"][0]
+    )
     assert "4 bad rows" in out and "corpus.jsonl:4" in out
 
 
 def test_files_of_one_name_in_two_folders_keep_their_pairs(tmp_path):
     for name, asked in (("one", "Who?"), ("two", "Why?")):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "train.jsonl").write_text(lines([{"title": asked, "answer": f"{asked} {name}."}]))
+        (tmp_path / name / "train.jsonl").write_text(
+            lines([{"title": asked, "answer": f"{asked} {name}."}])
+        )
     corpus = SOURCES["yahoo-answers"].read(tmp_path, "train", True)
-    text = dict(zip(corpus.queries["group"].to_pylist(), corpus.queries["text"].to_pylist(), strict=True))
+    text = dict(
+        zip(corpus.queries["group"].to_pylist(), corpus.queries["text"].to_pylist(), strict=True)
+    )
     for link in corpus.links.to_pylist():
         assert corpus.passages["text"][link["passage"]].as_py().startswith(text[link["group"]])
     assert corpus.links.num_rows == 2
@@ -362,7 +397,9 @@ def test_ids_stay_as_they_came_in_folders_and_trec_files(tmp_path, run):
             for p in (where, tmp_path / "g")
         ]
         assert ids[0] == ids[1]
-    assert (tmp_path / "g" / "qrels" / "test.tsv").read_text() == (where / "qrels" / "test.tsv").read_text()
+    assert (tmp_path / "g" / "qrels" / "test.tsv").read_text() == (
+        where / "qrels" / "test.tsv"
+    ).read_text()
     assert run("evaluate", "random", "--task", where, "--trec", "-o", tmp_path / "out")[0] == 0
     assert (tmp_path / "out" / "trec" / "f.qrels").read_text() == "q 0 a 1\nr 0 b 1\n"
     both = CorpusBuilder("x")
@@ -414,7 +451,11 @@ def test_an_mteb_task_with_titles_alone_numbers_and_gaps():
     }
     metadata = SimpleNamespace(name="Mine", eval_langs=["eng-Latn"])
     one = read_mteb(SimpleNamespace(metadata=metadata, dataset={"default": {"test": data}}))
-    assert one.titled_passages() == ["Owls", "Cranes."] and one.relevant.tolist() == [[0, 0]] and one.grades.tolist() == [2]
+    assert (
+        one.titled_passages() == ["Owls", "Cranes."]
+        and one.relevant.tolist() == [[0, 0]]
+        and one.grades.tolist() == [2]
+    )
     data["relevant_docs"]["0"]["0"] = math.nan
     with pytest.raises(BadRow, match="'score'"):
         read_mteb(SimpleNamespace(metadata=metadata, dataset={"default": {"test": data}}))

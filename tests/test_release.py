@@ -40,7 +40,9 @@ def wheel(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_source_archive_holds_what_the_wheel_is_made_of_and_nothing_of_this_machine(wheel, tmp_path):
+def test_the_source_archive_holds_what_the_wheel_is_made_of_and_nothing_of_this_machine(
+    wheel, tmp_path
+):
     command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
     archive = next(tmp_path.glob("*.tar.gz"))
@@ -75,7 +77,17 @@ def test_the_wheel_runs_where_there_is_no_repository(wheel, tmp_path):
     assert not [n for n in names if n.startswith(("tests", "docs", "studies", "benchmarks"))]
     place = tmp_path / "installed"
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(place), str(wheel)],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--target",
+            str(place),
+            str(wheel),
+        ],
         check=True,
     )
     # -P and PYTHONPATH: this installation comes before the one of the tests

@@ -38,13 +38,19 @@ def test_the_report_is_one_small_file_without_network(folders):
     assert sum(tag == "svg" for tag, _ in page.tags) == 4
     assert any(a.get("dir") == "rtl" and a.get("lang") == "ar" for _, a in page.tags)
     words = " ".join(page.text)
-    assert "in its own language a question finds its answer" in words and "Who answers whom" in words
+    assert (
+        "in its own language a question finds its answer" in words and "Who answers whom" in words
+    )
 
 
 def test_a_comparison_shows_both_and_their_difference(folders, run):
     status, out, _ = run("compare", folders / "a", folders / "b", "--out", folders / "both.html")
     text = (folders / "both.html").read_text()
-    assert status == 0 and "+0.000" in text and text.count("Question language against passage language") == 1
+    assert (
+        status == 0
+        and "+0.000" in text
+        and text.count("Question language against passage language") == 1
+    )
     assert "no difference shown" in out
 
 
@@ -80,7 +86,11 @@ def test_the_report_has_every_measure_with_its_sentence_and_interval(folders):
     text = (folders / "a" / "report.html").read_text()
     for name, measure in ALL.items():
         assert f"<b>{name}</b>" in text and measure.meaning in text.replace("&#39;", "'"), name
-    assert text.count('class="between"') > 20 and "By question language" in text and "pieces a word" in text
+    assert (
+        text.count('class="between"') > 20
+        and "By question language" in text
+        and "pieces a word" in text
+    )
     assert text.count('<details class="example">') >= 24
 
 
@@ -97,12 +107,19 @@ def test_a_comparison_in_every_form(suffix, moved, run):
         import csv
 
         rows = list(csv.DictReader(text.splitlines()))
-        tested = [r for r in rows if r["run"] == "weak" and r["scenario"] == "multilingual" and r["measure"] == "mAP"]
+        tested = [
+            r
+            for r in rows
+            if r["run"] == "weak" and r["scenario"] == "multilingual" and r["measure"] == "mAP"
+        ]
         assert len(tested) == 1 and int(tested[0]["groups"]) == 24
         assert float(tested[0]["p_holm"]) >= float(tested[0]["p"]) > 0
         assert float(tested[0]["low"]) <= float(tested[0]["difference"]) <= float(tested[0]["high"])
     if suffix == ".tex":
-        assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1 and r"intrusion@10" in text
+        assert (
+            text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
+            and r"intrusion@10" in text
+        )
 
 
 def test_marks_are_those_of_the_test(moved):
@@ -117,7 +134,9 @@ def test_marks_are_those_of_the_test(moved):
 def test_a_task_is_compared_whatever_else_was_measured_beside_it(moved, chain):
     evaluate(str(chain), ["sample:train", "sample"], moved / "two")
     runs = compare([moved / "a", moved / "two"])
-    assert runs[1].tested["sample"]["multilingual"]["mAP"][0].difference == pytest.approx(0, abs=1e-6)
+    assert runs[1].tested["sample"]["multilingual"]["mAP"][0].difference == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 def test_seeds_are_put_together(moved, run):
@@ -151,15 +170,21 @@ def test_many_languages_are_a_map(folders):
     entry = result.summary["tasks"]["sample"]
     names = ["sw", "en", "zh", "am", "bem", "ckb", "ti", "my", "nqo", "taq-Tfng"] * 3
     entry["languages"] = [*entry["languages"], *names]
-    entry["multilingual"]["by_language"] = dict.fromkeys(dict.fromkeys(names), entry["multilingual"]["by_language"]["sw"])
+    entry["multilingual"]["by_language"] = dict.fromkeys(
+        dict.fromkeys(names), entry["multilingual"]["by_language"]["sw"]
+    )
     text = render_report([result])
-    assert "Languages by script and resource level" in text and "unseen: " in text and "not seen" in text
+    assert (
+        "Languages by script and resource level" in text
+        and "unseen: " in text
+        and "not seen" in text
+    )
     assert "Question language against passage language" not in text
 
 
 def test_the_terminal_shows_names_as_they_are(folders, tmp_path, capsys):
     """`own:train: name` became a picture of a tram, `[x]` was taken for markup and lost, `[/x]` ended in a traceback."""
-    from mixling.reports.terminal import print_results, print_comparison
+    from mixling.reports.terminal import print_comparison, print_results
 
     result = EvaluationResult.load(folders / "a")
     entries = result.summary["tasks"]

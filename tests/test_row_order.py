@@ -12,7 +12,7 @@ from mixling import evaluate
 from mixling.errors import MixlingError
 from mixling.evaluation.baselines import make_ranker
 from mixling.evaluation.benchmarks import load_task, tasks
-from mixling.evaluation.lexical import FusedRanker, Bm25Ranker, reciprocal_rank_scores
+from mixling.evaluation.lexical import Bm25Ranker, FusedRanker, reciprocal_rank_scores
 from mixling.evaluation.measure import measure
 from mixling.evaluation.noise import add_noise
 from mixling.evaluation.ranks import ScoreRows, best_first, by_ids
@@ -36,7 +36,8 @@ class Coarse:
 
     def scorer(self, one):
         scores = np.array(
-            [[(len(q) * 7 + len(c) * 3) % 4 / 4 for c in one.candidates] for q in one.queries], np.float32
+            [[(len(q) * 7 + len(c) * 3) % 4 / 4 for c in one.candidates] for q in one.queries],
+            np.float32,
         )
         if self.wrong is not None:
             scores[3, 5] = self.wrong
@@ -83,10 +84,16 @@ def flat(entry, path=()):
     return {path: entry}
 
 
-@pytest.mark.parametrize("name", ["bm25", "coarse", "coarse+bm25", "coarse+bm25:rrf", "random", "oracle"])
+@pytest.mark.parametrize(
+    "name", ["bm25", "coarse", "coarse+bm25", "coarse+bm25:rrf", "random", "oracle"]
+)
 def test_rows_in_another_order_give_the_same_figures(name, small):
     one = Coarse()
-    made = {"coarse": one, "coarse+bm25": FusedRanker(one, "mean"), "coarse+bm25:rrf": FusedRanker(one, "rrf")}
+    made = {
+        "coarse": one,
+        "coarse+bm25": FusedRanker(one, "mean"),
+        "coarse+bm25:rrf": FusedRanker(one, "rrf"),
+    }
 
     def figures(given):
         entry = measure(made.get(name, name), [given]).summary["tasks"][given.name]
@@ -95,7 +102,9 @@ def test_rows_in_another_order_give_the_same_figures(name, small):
     before = figures(small)
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        moved = permuted(small, rng.permutation(len(small.queries)), rng.permutation(len(small.candidates)))
+        moved = permuted(
+            small, rng.permutation(len(small.queries)), rng.permutation(len(small.candidates))
+        )
         assert figures(moved) == pytest.approx(before, nan_ok=True, abs=1e-12)
 
 
@@ -121,7 +130,9 @@ def test_ties_stand_by_id(data):
     assert best_first(scores, by_ids(ids)[1], k)[0].tolist() == wanted[:k]
     order = np.array(data.draw(st.permutations(range(n))))
     moved = reciprocal_rank_scores(scores[:, order], by_ids([ids[i] for i in order])[1], depth=k)
-    assert moved.tolist() == reciprocal_rank_scores(scores, by_ids(ids)[1], depth=k)[:, order].tolist()
+    assert (
+        moved.tolist() == reciprocal_rank_scores(scores, by_ids(ids)[1], depth=k)[:, order].tolist()
+    )
 
 
 @settings(max_examples=50, deadline=None)
@@ -133,7 +144,9 @@ def test_mined_negatives_are_the_same_whatever_the_order(order, levels):
     place = by_ids([f"p{i}" for i in range(12)])[1]
     asked = np.array([0])
     plain = pick_negatives(scores, right, asked, language, 4, 0.95, True, place, 0.0)
-    moved = pick_negatives(scores[:, order], right[:, order], asked, language[order], 4, 0.95, True, place[order], 0.0)
+    moved = pick_negatives(
+        scores[:, order], right[:, order], asked, language[order], 4, 0.95, True, place[order], 0.0
+    )
     assert order[moved[:, 1]].tolist() == plain[:, 1].tolist()
     assert (scores[0, plain[:, 1]] > 0).all()  # what BM25 has not found is no negative of its
 
@@ -160,9 +173,13 @@ def test_a_score_that_is_no_number_is_refused_by_model_task_and_texts(wrong, sma
 
 def beir(folder, word, n=3):
     (folder / "qrels").mkdir(parents=True)
-    rows = [{"_id": f"{word}{i}", "language": "en", "text": f"{word} {i} by the lake"} for i in range(n)]
+    rows = [
+        {"_id": f"{word}{i}", "language": "en", "text": f"{word} {i} by the lake"} for i in range(n)
+    ]
     (folder / "corpus.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    (folder / "queries.jsonl").write_text(json.dumps({"_id": "q", "language": "en", "text": word}) + "\n")
+    (folder / "queries.jsonl").write_text(
+        json.dumps({"_id": "q", "language": "en", "text": word}) + "\n"
+    )
     (folder / "qrels/test.tsv").write_text(f"query-id\tcorpus-id\tscore\nq\t{word}0\t1\n")
     return str(folder)
 
@@ -180,7 +197,11 @@ def test_lines_of_a_folder_in_another_order_give_the_same_figures(form, tmp_path
         for i in range(40)
     ]
     asked = [
-        {"_id": f"q{i}", "language": "de" if i % 2 else "en", "text": words[i] if i < 5 else "xyzzy"}
+        {
+            "_id": f"q{i}",
+            "language": "de" if i % 2 else "en",
+            "text": words[i] if i < 5 else "xyzzy",
+        }
         for i in range(8)
     ]
     judged = [f"q{i}\td{(7 * i + j * 11) % 40}\t{1 + j}\n" for i in range(8) for j in range(3)]
@@ -188,7 +209,9 @@ def test_lines_of_a_folder_in_another_order_give_the_same_figures(form, tmp_path
     for seed in range(4):
         rng, place = np.random.default_rng(seed), tmp_path / str(seed) / "lake"
         (place / "qrels").mkdir(parents=True)
-        mixed = [rng.permutation(len(x)) if seed else np.arange(len(x)) for x in (corpus, asked, judged)]
+        mixed = [
+            rng.permutation(len(x)) if seed else np.arange(len(x)) for x in (corpus, asked, judged)
+        ]
         for name, rows, order in (("corpus", corpus, mixed[0]), ("queries", asked, mixed[1])):
             (place / f"{name}.jsonl").write_text("".join(json.dumps(rows[i]) + "\n" for i in order))
         (place / "qrels/test.tsv").write_text(
@@ -208,7 +231,9 @@ def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path, monkeypatch
     ]
     assert [x.name for x in tasks(given)] == ["a/shop/test", "b/shop/test", "c/test"]
     assert [x.name for x in tasks(given[::2])] == ["shop/test", "c/test"]
-    assert [x.name for x in tasks([given[0], given[0] + "/../test"])] == ["test"]  # one folder, written twice
+    assert [x.name for x in tasks([given[0], given[0] + "/../test"])] == [
+        "test"
+    ]  # one folder, written twice
     monkeypatch.chdir(tmp_path)
     sample = beir(tmp_path / "sample", "stork")
     assert [x.name for x in tasks(["sample", sample])] == ["sample", f"{tmp_path.name}/sample"]
@@ -236,18 +261,30 @@ WRONG = {
         lambda t: {"relevant": np.repeat(t.relevant, 2, 0), "grades": np.repeat(t.grades, 2)},
         "twice",
     ),
-    "a candidate that is not there": (lambda t: {"relevant": np.add(t.relevant, [0, 10**6])}, "1000000"),
+    "a candidate that is not there": (
+        lambda t: {"relevant": np.add(t.relevant, [0, 10**6])},
+        "1000000",
+    ),
     "a query before the first": (lambda t: {"relevant": np.subtract(t.relevant, [1, 0])}, "-1"),
     "out of order": (lambda t: {"relevant": t.relevant[::-1]}, "out of order"),
-    "no pair": (lambda t: {"relevant": t.relevant[:0], "grades": t.grades[:0]}, "no question has an answer"),
+    "no pair": (
+        lambda t: {"relevant": t.relevant[:0], "grades": t.grades[:0]},
+        "no question has an answer",
+    ),
     "ids twice": (lambda t: {"query_ids": ["same"] * len(t.queries)}, "'same'"),
-    "ids of candidates twice": (lambda t: {"candidate_ids": ["same"] * len(t.candidates)}, "'same'"),
+    "ids of candidates twice": (
+        lambda t: {"candidate_ids": ["same"] * len(t.candidates)},
+        "'same'",
+    ),
     "grade 0": (lambda t: {"grades": t.grades * 0}, "grades has 0"),
     "grade below 0": (lambda t: {"grades": -t.grades}, "grades has -1"),
     "grade of a half": (lambda t: {"grades": t.grades * 0.5}, "grades has 0.5"),
     "grades that are too few": (lambda t: {"grades": t.grades[:3]}, "grades has 3 rows"),
     "a query without an answer": (
-        lambda t: {"relevant": t.relevant[t.relevant[:, 0] > 3], "grades": t.grades[t.relevant[:, 0] > 3]},
+        lambda t: {
+            "relevant": t.relevant[t.relevant[:, 0] > 3],
+            "grades": t.grades[t.relevant[:, 0] > 3],
+        },
         "4 queries have no answer",
     ),
     "an answer that is excluded": (
@@ -268,14 +305,19 @@ def test_a_task_that_does_not_fit_together_is_refused(fault, small):
 def test_large_grades_and_pools_smaller_than_any_depth_are_measured(small):
     high = replace(small, grades=np.where(np.arange(len(small.grades)) % 2, 2**40, 1))
     entry = measure(Coarse(), [high]).summary["tasks"][small.name]
-    assert entry["multilingual"]["mAP"] == measure(Coarse(), [small]).summary["tasks"][small.name]["multilingual"]["mAP"]
+    assert (
+        entry["multilingual"]["mAP"]
+        == measure(Coarse(), [small]).summary["tasks"][small.name]["multilingual"]["mAP"]
+    )
     assert 0 < entry["multilingual"]["nDCG@10"] <= 1
     one = replace(
         small.asking(["en"], "one"), candidates=small.candidates[:1], candidate_ids=["a"], titles=[""],
         candidate_language=small.candidate_language[:1],
     )  # fmt: skip
     n = len(one.queries)
-    one = replace(one, relevant=np.stack([np.arange(n), np.zeros(n, int)], 1), grades=np.ones(n, int))
+    one = replace(
+        one, relevant=np.stack([np.arange(n), np.zeros(n, int)], 1), grades=np.ones(n, int)
+    )
     entry = measure("bm25", [one]).summary["tasks"]["one"]
     assert "multilingual" not in entry and entry["cross-lingual"]["R@10"] == 1
 
@@ -312,6 +354,8 @@ name = "x y"
     (tmp_path / "s.toml").write_text(text)
     with pytest.raises(MixlingError, match="x-y-0"):
         read_study(tmp_path / "s.toml")
-    (tmp_path / "s.toml").write_text(text.replace("x y", "z").replace("[base]", "seeds = [1, 1]\n[base]"))
+    (tmp_path / "s.toml").write_text(
+        text.replace("x y", "z").replace("[base]", "seeds = [1, 1]\n[base]")
+    )
     with pytest.raises(MixlingError, match="x-y-1"):
         read_study(tmp_path / "s.toml")

@@ -25,7 +25,10 @@ def model(chain):
 
 def trainer(model, folder, corpus=TRAIN, data=None, held_out=None, **arguments):
     """A trainer of theirs with our sampler."""
-    from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+    from sentence_transformers import (
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+    )
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
     arguments = {
@@ -33,16 +36,23 @@ def trainer(model, folder, corpus=TRAIN, data=None, held_out=None, **arguments):
         "save_strategy": "no", "disable_tqdm": True, "seed": 3, **arguments,
     }  # fmt: skip
     made = SentenceTransformerTrainingArguments(
-        output_dir=str(folder), batch_sampler=partial(mixling.HybridBatchSampler, corpus=corpus), **arguments
+        output_dir=str(folder),
+        batch_sampler=partial(mixling.HybridBatchSampler, corpus=corpus),
+        **arguments,
     )
     data = mixling.training_pairs(TRAIN) if data is None else data
     loss = MultipleNegativesRankingLoss(model)
-    return SentenceTransformerTrainer(model, made, train_dataset=data, eval_dataset=held_out, loss=loss)
+    return SentenceTransformerTrainer(
+        model, made, train_dataset=data, eval_dataset=held_out, loss=loss
+    )
 
 
 def planned(epochs, corpus=TRAIN, seed=3):
     """Our batches of so many epochs."""
-    ours, found = mixling.HybridBatchSampler(mixling.training_pairs(corpus), 8, corpus=corpus, seed=seed), []
+    ours, found = (
+        mixling.HybridBatchSampler(mixling.training_pairs(corpus), 8, corpus=corpus, seed=seed),
+        [],
+    )
     for epoch in range(epochs):
         ours.set_epoch(epoch)
         found += list(ours)
@@ -105,7 +115,9 @@ def test_columns_may_be_renamed_prompted_and_of_any_width():
 
 def test_an_evaluation_set_of_another_corpus_comes_once_row_by_row(model, tmp_path, capsys):
     dev = mixling.training_pairs(HELD_OUT)
-    one = trainer(model, tmp_path, held_out={"dev": dev, "part": dev.shuffle(seed=1).select(range(25))})
+    one = trainer(
+        model, tmp_path, held_out={"dev": dev, "part": dev.shuffle(seed=1).select(range(25))}
+    )
     for name, rows in (("dev", len(dev)), ("part", 25)):
         batches = list(one.get_eval_dataloader(name).batch_sampler)
         assert sorted(i for b in batches for i in b) == list(range(rows))
@@ -118,7 +130,11 @@ def test_an_evaluation_set_of_another_corpus_comes_once_row_by_row(model, tmp_pa
 
 def test_an_evaluation_set_whose_corpus_is_given_is_planned(model, tmp_path, capsys):
     one = trainer(
-        model, tmp_path, [TRAIN, HELD_OUT], held_out=mixling.training_pairs(HELD_OUT), per_device_eval_batch_size=8
+        model,
+        tmp_path,
+        [TRAIN, HELD_OUT],
+        held_out=mixling.training_pairs(HELD_OUT),
+        per_device_eval_batch_size=8,
     )
     batches, data = list(one.get_eval_dataloader().batch_sampler), mixling.training_pairs(HELD_OUT)
     group = dict(zip(*(HELD_OUT.passages[c].to_pylist() for c in ("text", "group")), strict=True))
@@ -129,7 +145,11 @@ def test_an_evaluation_set_whose_corpus_is_given_is_planned(model, tmp_path, cap
 
 def test_training_on_a_set_of_another_corpus_is_refused_though_evaluating_is_not(model, tmp_path):
     one = trainer(
-        model, tmp_path, data=mixling.training_pairs(HELD_OUT), held_out=mixling.training_pairs(HELD_OUT), max_steps=1
+        model,
+        tmp_path,
+        data=mixling.training_pairs(HELD_OUT),
+        held_out=mixling.training_pairs(HELD_OUT),
+        max_steps=1,
     )
     assert len(one.get_eval_dataloader())
     with pytest.raises(MixlingError, match=r"mixling\.pairs"):
@@ -138,7 +158,9 @@ def test_training_on_a_set_of_another_corpus_is_refused_though_evaluating_is_not
 
 def test_several_data_sets_have_each_their_corpus(model, tmp_path):
     parts = [TRAIN.select(languages=x) for x in (["en", "sw", "de"], ["hi", "zh", "en"])]
-    data = DatasetDict({"a": mixling.training_pairs(parts[0]), "b": mixling.training_pairs(parts[1])})
+    data = DatasetDict(
+        {"a": mixling.training_pairs(parts[0]), "b": mixling.training_pairs(parts[1])}
+    )
     loader = trainer(model, tmp_path, parts, data).get_train_dataloader()
     found, edge = list(loader.batch_sampler), len(data["a"])
     first = [b for b in found if max(b) < edge]
@@ -159,7 +181,12 @@ def test_workers_get_the_planned_rows(model, tmp_path, taken):
 def test_a_run_goes_on_at_the_batch_where_it_was_cut(model, tmp_path, taken):
     """Saved after step 7, in the second epoch; each step takes two batches."""
     a_step, epoch, whole = 2, len(planned(1)), planned(5)
-    more = {"max_steps": 9, "gradient_accumulation_steps": a_step, "save_strategy": "steps", "save_steps": 7}
+    more = {
+        "max_steps": 9,
+        "gradient_accumulation_steps": a_step,
+        "save_strategy": "steps",
+        "save_steps": 7,
+    }
     taken.clear()
     trainer(model, tmp_path, **more).train()
     assert epoch < 7 * a_step and taken[: 9 * a_step] == whole[: 9 * a_step]
@@ -171,7 +198,9 @@ def test_a_run_goes_on_at_the_batch_where_it_was_cut(model, tmp_path, taken):
 
 @pytest.mark.parametrize("processes, drop_last", [(2, True), (3, True), (2, False)])
 def test_every_process_gets_its_share_and_none_gets_anothers(processes, drop_last):
-    ours = mixling.HybridBatchSampler(mixling.training_pairs(TRAIN), 8, drop_last, corpus=TRAIN, seed=3)
+    ours = mixling.HybridBatchSampler(
+        mixling.training_pairs(TRAIN), 8, drop_last, corpus=TRAIN, seed=3
+    )
     shards = [BatchSamplerShard(ours, processes, i, even_batches=False) for i in range(processes)]
     whole, seen = planned(3), []
     for epoch in range(3):
@@ -200,5 +229,7 @@ def test_a_run_of_two_processes_goes_on_in_the_epoch_where_it_was_cut(process):
 def test_the_batches_of_an_evaluation_stay_the_same(model, tmp_path):
     one = trainer(model, tmp_path, held_out=mixling.training_pairs(TRAIN), dataloader_persistent_workers=True,
                   dataloader_num_workers=1)  # fmt: skip
-    twice = [[b["question_input_ids"].tolist() for b in one.get_eval_dataloader()] for _ in range(2)]
+    twice = [
+        [b["question_input_ids"].tolist() for b in one.get_eval_dataloader()] for _ in range(2)
+    ]
     assert twice[0] == twice[1]

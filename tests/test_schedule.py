@@ -31,7 +31,12 @@ def sources(draw):
     )
 
 
-@given(sources(), st.sampled_from(["x-x", "x-x-mono", "x-y", "hybrid"]), st.integers(0, 99), st.booleans())
+@given(
+    sources(),
+    st.sampled_from(["x-x", "x-x-mono", "x-y", "hybrid"]),
+    st.integers(0, 99),
+    st.booleans(),
+)
 @settings(deadline=None, max_examples=60)
 def test_batches_hold_what_their_strategy_promises(source, strategy, seed, tosses):
     schedule = Schedule([source], strategy, alpha=0.3, size=8, seed=seed, random_interleave=tosses)
@@ -57,7 +62,9 @@ def test_parts_of_processes_are_the_whole_batch(source, step):
     for processes in (1, 2, 4):
         parts = [plan.part(p, processes) for p in range(processes)]
         for field in ("groups", "query_languages", "passage_languages", "visits"):
-            assert np.array_equal(np.concatenate([getattr(p, field) for p in parts]), getattr(plan, field))
+            assert np.array_equal(
+                np.concatenate([getattr(p, field) for p in parts]), getattr(plan, field)
+            )
 
 
 def test_a_step_is_the_same_whether_or_not_others_were_asked_for():
@@ -84,14 +91,20 @@ def test_another_process_computes_the_same_plan():
 
 def test_the_plan_of_a_seed_never_changes():
     """Frozen: a change of this value means that runs can no longer be repeated. Say so in the changelog."""
-    assert Schedule([translation_groups(sample.read_sample("train"))], size=16, seed=0).fingerprint(10) == FROZEN
+    assert (
+        Schedule([translation_groups(sample.read_sample("train"))], size=16, seed=0).fingerprint(10)
+        == FROZEN
+    )
 
 
 FROZEN = "1a64a20f07ccddcb9f77aa5d95fccb5feb6a67ef9913efe541d4275ddf3dc91b"
 
 
 def test_each_language_has_its_groups_once_before_any_twice():
-    schedule, seen = Schedule([translation_groups(sample.read_sample("train"))], "x-x-mono", size=16), {}
+    schedule, seen = (
+        Schedule([translation_groups(sample.read_sample("train"))], "x-x-mono", size=16),
+        {},
+    )
     for step in range(64):
         for language, _, group in schedule.describe(step)["pairs"]:
             count = seen.setdefault(language, Counter())
@@ -102,7 +115,8 @@ def test_each_language_has_its_groups_once_before_any_twice():
 
 def test_a_batch_that_cannot_be_filled_says_how_many_groups_there_are():
     with pytest.raises(
-        MixlingError, match="language 'ar' of source 'sample' has 64 question groups on 32 passage groups"
+        MixlingError,
+        match="language 'ar' of source 'sample' has 64 question groups on 32 passage groups",
     ):
         Schedule([translation_groups(sample.read_sample("train"))], "x-x-mono", size=33)
 
@@ -126,12 +140,16 @@ def test_languages_by_size_exponent():
     questions = np.zeros((90, 2), bool)
     questions[:, 0] = True
     questions[:30, 1] = True
-    source = TranslationGroups("s", np.arange(90).astype(str), np.arange(90), ("a", "b"), questions, questions)
+    source = TranslationGroups(
+        "s", np.arange(90).astype(str), np.arange(90), ("a", "b"), questions, questions
+    )
 
     def share(exponent):
         return np.mean(
             [
-                Schedule([source], "x-x-mono", size=4, languages=exponent).plan(s).query_languages[0]
+                Schedule([source], "x-x-mono", size=4, languages=exponent)
+                .plan(s)
+                .query_languages[0]
                 for s in range(400)
             ]
         )

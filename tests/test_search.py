@@ -48,11 +48,20 @@ def rows_of(where):
 def test_passages_hold_the_whole_text_and_find_it_again(chain, store):
     where, report = store
     rows = rows_of(where)
-    assert report["passages"] == rows.num_rows > report["documents"] == sample.read_sample("all").passages.num_rows
-    assert report["languages"] == {x: report["languages"][x] for x in sample.read_sample("all").languages()}
+    assert (
+        report["passages"]
+        == rows.num_rows
+        > report["documents"]
+        == sample.read_sample("all").passages.num_rows
+    )
+    assert report["languages"] == {
+        x: report["languages"][x] for x in sample.read_sample("all").languages()
+    }
     searcher, corpus = Searcher(where), sample.read_sample("all").passages.to_pylist()
     assert np.allclose(
-        np.linalg.norm(rows["vector"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1), axis=1),
+        np.linalg.norm(
+            rows["vector"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1), axis=1
+        ),
         1,
         atol=1e-5,
     )
@@ -75,34 +84,36 @@ def test_a_search_is_exact_and_filters(store):
     vectors = rows["vector"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1)
     question = "How old is the bridge?"
     scores = vectors @ _unit(searcher, [question])[0]
-    found = searcher.search(question, 5, fairness="none")
+    found = searcher.search(question, 5, order="score")
     ids = rows["id"].to_pylist()
     assert [r["id"] for r in found] == [ids[i] for i in np.argsort(-scores)[:5]]
     assert [r["score"] for r in found] == pytest.approx(sorted(scores, reverse=True)[:5], abs=1e-5)
     for mode in ORDERS:
-        some = searcher.search(question, 8, languages=["sw", "de"], fairness=mode)
+        some = searcher.search(question, 8, languages=["sw", "de"], order=mode)
         assert {r["language"] for r in some} <= {"sw", "de"} and len(some) == 8
     for row in found:
         begin, end = row["sentence"]
-        assert row["text"][begin:end].strip() and (begin, end) in split_sentences(row["text"], row["language"])
+        assert row["text"][begin:end].strip() and (begin, end) in split_sentences(
+            row["text"], row["language"]
+        )
 
 
 def test_ways_fairness_and_quotas(store):
     searcher = Searcher(store[0])
     row = sample.read_sample("all").passages.to_pylist()[0]
     word = max(row["text"].split(), key=len).strip(".,")
-    found = searcher.search(word, 3, way="text")
+    found = searcher.search(word, 3, order="text")
     assert any(word in r["text"] for r in found) and found[0]["score"] >= found[-1]["score"]
-    both = searcher.search(word, 3, way="both")
+    both = searcher.search(word, 3, order="both")
     assert len(both) == 3 and both[0]["score"] <= 2 / 61 + 1e-9
-    few = searcher.search(word, 10, fairness="centered", quotas={"en": 1, "de": 0})
+    few = searcher.search(word, 10, order="centered", quotas={"en": 1, "de": 0})
     languages = [r["language"] for r in few]
     assert languages.count("en") <= 1 and "de" not in languages
-    turn = [r["language"] for r in searcher.search(word, 8, fairness="balanced")]
+    turn = [r["language"] for r in searcher.search(word, 8, order="round-robin")]
     assert len(set(turn)) == 8
     # a question and its translation: the mean of both
     mean = _unit(searcher, ["a", "b"]).mean(0)
-    for row in search(store[0], ["a", "b"], 3, fairness="none"):
+    for row in search(store[0], ["a", "b"], 3, order="score"):
         v = searcher.retriever.encode([row["text"]], "passage")[0]
         assert row["score"] == pytest.approx(float(v @ mean / np.linalg.norm(v)), abs=1e-5)
 
@@ -122,7 +133,9 @@ def test_one_list_for_all_languages_finds_what_a_list_each_does(store, mode, mon
             levels = {x: float(v @ m) for x, m in searcher.means.items()}
             scores = vectors @ v
             best = np.argsort(-scores, kind="stable")
-            expected = best[order_passages([languages[i] for i in best], scores[best], levels, mode, "sw")[:3]]
+            expected = best[
+                order_passages([languages[i] for i in best], scores[best], levels, mode, "sw")[:3]
+            ]
             calls = []
             monkeypatch.setattr(searcher.store, "nearest", _counted(searcher.store, calls))
             found = searcher._dense(v, list(searcher.means), 3, mode, "sw", None)[:3]
@@ -158,14 +171,17 @@ def _unit(searcher, questions):
     return v / np.linalg.norm(v, axis=1, keepdims=True)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(-1, 1)), max_size=20), st.sampled_from(ORDERS))
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.floats(-1, 1)), max_size=20),
+    st.sampled_from(ORDERS),
+)
 def test_an_order_loses_and_doubles_nothing(rows, mode):
     languages, scores = [x for x, _ in rows], np.array([s for _, s in rows])
     levels = {"a": 0.2, "b": -0.1}
     found = order_passages(languages, scores, levels, mode, own="a")
     assert sorted(found.tolist()) == list(range(len(rows)))
     centered = scores - np.array([levels.get(x, 0) for x in languages]) if rows else scores
-    if mode == "none" and rows:
+    if mode == "score" and rows:
         assert (np.diff(scores[found]) <= 0).all()
     if mode == "centered" and rows:
         assert (np.diff(centered[found]) <= 1e-12).all()
@@ -173,14 +189,24 @@ def test_an_order_loses_and_doubles_nothing(rows, mode):
         # a foreign answer stands before one in the own language only where it is better
         for i, x in enumerate(found):
             for y in found[i + 1 :]:
-                assert not (languages[x] != "a" and languages[y] == "a" and centered[x] < centered[y] - 1e-12)
+                assert not (
+                    languages[x] != "a"
+                    and languages[y] == "a"
+                    and centered[x] < centered[y] - 1e-12
+                )
 
 
 def test_own_language_first_among_equally_good_answers():
     languages, scores = ["en", "en", "sw", "sw", "de"], np.array([0.9, 0.5, 0.89, 0.2, 0.88])
     found = order_passages(languages, scores, {}, "query-language-first", own="sw")
     assert [languages[i] for i in found] == ["sw", "en", "de", "en", "sw"]
-    assert [languages[i] for i in order_passages(languages, scores, {}, "none")] == ["en", "sw", "de", "en", "sw"]
+    assert [languages[i] for i in order_passages(languages, scores, {}, "score")] == [
+        "en",
+        "sw",
+        "de",
+        "en",
+        "sw",
+    ]
 
 
 def test_the_mean_of_a_small_language_is_shrunk_towards_all():
@@ -190,7 +216,9 @@ def test_the_mean_of_a_small_language_is_shrunk_towards_all():
     found = shrunk(means, counts)
     assert np.allclose(found["sw"], 0.5 * np.array(means["sw"]) + 0.5 * every, atol=1e-6)
     assert np.allclose(found["en"], 0.98 * np.array(means["en"]) + 0.02 * every, atol=1e-6)
-    assert np.allclose(found["zxx"], every, atol=1e-6) and np.allclose(found["und"], every, atol=1e-6)
+    assert np.allclose(found["zxx"], every, atol=1e-6) and np.allclose(
+        found["und"], every, atol=1e-6
+    )
     # a store that does not say how many, and one of a single language
     assert np.array_equal(shrunk(means, {})["zxx"], [-1, 0]) and shrunk({}, {}) == {}
     assert np.allclose(shrunk({"en": [1, 2]}, {"en": 3})["en"], [1, 2])
@@ -214,7 +242,8 @@ def test_a_document_of_emoji_does_not_come_first_for_another_question():
     for i in (1, 2, 3):
         for mode in ("query-language-first", "centered"):
             own, better = (
-                {x: float(v[i] @ m) for x, m in kind.items()} for kind in (means, shrunk(means, sizes))
+                {x: float(v[i] @ m) for x, m in kind.items()}
+                for kind in (means, shrunk(means, sizes))
             )
             assert np.allclose(v @ v[i] - [own[x] for x in languages], 0, atol=1e-6)
             assert order_passages(languages, v @ v[i], better, mode, languages[i])[0] == i
@@ -225,7 +254,10 @@ def test_a_document_of_emoji_does_not_come_first_for_another_question():
     for seed in range(20):
         q = v[:60].mean(0) + 0.2 * np.random.default_rng(seed).normal(size=v.shape[1])
         levels = {x: float(q @ m) for x, m in shrunk(means, sizes).items()}
-        assert languages[order_passages(languages, v @ q, levels, "query-language-first", "en")[0]] != "zxx"
+        assert (
+            languages[order_passages(languages, v @ q, levels, "query-language-first", "en")[0]]
+            != "zxx"
+        )
 
 
 def test_pools_of_nine_to_one_are_unharmed():
@@ -235,9 +267,13 @@ def test_pools_of_nine_to_one_are_unharmed():
     for i in range(0, 1000, 25):
         q = v[i] + 0.05 * np.random.default_rng(i).normal(size=v.shape[1])
         a, b = (
-            order_passages(languages, v @ q, {x: float(q @ m) for x, m in kind.items()}, "query-language-first", languages[i])[
-                :10
-            ]
+            order_passages(
+                languages,
+                v @ q,
+                {x: float(q @ m) for x, m in kind.items()},
+                "query-language-first",
+                languages[i],
+            )[:10]
             for kind in (means, some)
         )
         same.append(len(set(a) & set(b)) / 10)
@@ -259,7 +295,10 @@ def test_three_emoji_among_documents_in_a_store(chain, tmp_path):
     searcher = Searcher(str(tmp_path / "s"))
     assert searcher.store.info["languages"] == report["languages"]
     n = np.array(list(report["languages"].values()), float)
-    every = np.array([searcher.store.info["means"][x] for x in report["languages"]]) * (n / n.sum())[:, None]
+    every = (
+        np.array([searcher.store.info["means"][x] for x in report["languages"]])
+        * (n / n.sum())[:, None]
+    )
     assert np.allclose(searcher.means["zxx"], every.sum(0), atol=1e-6)
 
 
@@ -272,7 +311,9 @@ def test_passages_cover_every_word_within_their_size(text, size, overlap):
     words = {i for i, c in enumerate(text) if not c.isspace()}
     covered = set().union(*(range(a, b) for a, b in found)) if found else set()
     assert words <= covered
-    assert all(a < b for a, b in found) and all(x[0] < y[0] and x[1] < y[1] for x, y in pairwise(found))
+    assert all(a < b for a, b in found) and all(
+        x[0] < y[0] and x[1] < y[1] for x, y in pairwise(found)
+    )
 
 
 def test_a_long_document_that_becomes_short_leaves_nothing_behind(chain, tmp_path):
@@ -299,11 +340,20 @@ def test_folders_of_every_kind(chain, tmp_path):
     skipped = Skipped(True)
     total, found = open_documents(root, skipped)
     made = {d.id: d for d in found}
-    assert total == 7 and set(made) == {"a.txt", "sub/b.md", "c.html", "d.pdf"} and len(skipped.rows) == 3
+    assert (
+        total == 7
+        and set(made) == {"a.txt", "sub/b.md", "c.html", "d.pdf"}
+        and len(skipped.rows) == 3
+    )
     assert made["sub/b.md"].title == "Mito" and made["c.html"].title == "Birds"
     assert "alert" not in made["c.html"].text and "Hello river" in made["d.pdf"].text
     report = index(
-        str(chain), root, str(tmp_path / "store"), languages=["de", "sw", "en"], size=60, precision="fp32"
+        str(chain),
+        root,
+        str(tmp_path / "store"),
+        languages=["de", "sw", "en"],
+        size=60,
+        precision="fp32",
     )
     rows = {r["document"]: r for r in rows_of(tmp_path / "store").to_pylist()}
     assert rows["a.txt"]["language"] == "de" and rows["sub/b.md"]["language"] == "sw"
@@ -344,7 +394,9 @@ def test_every_file_of_a_folder_that_is_not_read_is_counted_and_named(tmp_path, 
         "index", chain, root, "--store", tmp_path / "s", "--size", "60", "--precision", "fp32"
     )
     assert status == 0 and "6 documents" in said and "7 skipped" in said and "10 left out" in said
-    assert all(name in said for name in bad) and all(f"{n} {what}" in said for what, n in left.items())
+    assert all(name in said for name in bad) and all(
+        f"{n} {what}" in said for what, n in left.items()
+    )
     # strict, a bad file is an error and another kind is not
     with pytest.raises(BadRow, match=r"loop|out"):
         open_documents(root, Skipped(False))
@@ -446,7 +498,7 @@ def test_another_model_is_refused(chain, plain, store, tmp_path, beir):
     with pytest.raises(MixlingError, match="another size"):
         index(str(chain), beir, store[0], size=61, overlap=10)
     with pytest.raises(MixlingError, match="is no store"):
-        Searcher(str(tmp_path / "none"))
+        Searcher(str(tmp_path / "score"))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("x")
     with pytest.raises(MixlingError, match="is not empty"):
@@ -491,19 +543,25 @@ def test_many_passages_are_indexed_and_few_are_scanned(tmp_path, monkeypatch):
 
 def test_the_command_line(chain, beir, tmp_path, run, monkeypatch):
     where = tmp_path / "store"
-    status, said, error = run("index", chain, beir, "--store", where, "--size", "60", "--precision", "fp32")
+    status, said, error = run(
+        "index", chain, beir, "--store", where, "--size", "60", "--precision", "fp32"
+    )
     assert status == 0 and "passages in 8 languages" in said, error
-    status, said, _ = run("search", where, "How old is the bridge?", "-k", "3", "--json", "-l", "sw,de")
+    status, said, _ = run(
+        "search", where, "How old is the bridge?", "-k", "3", "--json", "-l", "sw,de"
+    )
     rows = [json.loads(x) for x in said.splitlines()]
     assert status == 0 and len(rows) == 3 and {r["language"] for r in rows} <= {"sw", "de"}
     status, said, note = run("search", where, "How old is the bridge?", "-k", "2")
     assert status == 0 and said.startswith(" 1. ") and " 2. " in said
     assert re.match(r" 1\. \w\w 0\.\d{3} [+-]0\.\d{3}\n", said) and "--order" in note
-    for more in (("--order", "none"), ("--mode", "both")):
+    for more in (("--order", "score"), ("--mode", "both")):
         status, said, note = run("search", where, "How old is the bridge?", *more)
         assert status == 0 and re.match(r" 1\. \w\w 0\.\d{3}\n", said) and "--order" not in note
     answers = iter(["What?", "", "x"])
-    monkeypatch.setattr("builtins.input", lambda _: next(answers, None) or (_ for _ in ()).throw(EOFError))
+    monkeypatch.setattr(
+        "builtins.input", lambda _: next(answers, None) or (_ for _ in ()).throw(EOFError)
+    )
     assert run("search", where)[0] == 0
     for more, says in (
         (("-l", "yo"), "no passages in yo"),

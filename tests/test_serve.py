@@ -34,7 +34,9 @@ def store(chain, tmp_path_factory):
     folder.write_folder(sample.read_sample("all"), root / "sample")
     with (root / "sample" / "corpus.jsonl").open("a") as out:
         out.write(
-            json.dumps({"_id": "évil/../x y", "text": "<script>alert(1)</script> words", "language": "en"})
+            json.dumps(
+                {"_id": "évil/../x y", "text": "<script>alert(1)</script> words", "language": "en"}
+            )
             + "\n"
         )
     index(str(chain), root / "sample", str(root / "store"), size=60, precision="fp32")
@@ -48,21 +50,21 @@ def client(store):
 
 
 def test_search_answers_what_the_verb_answers(client, store):
-    body = {"question": "How old is the bridge?", "k": 4, "languages": ["sw", "de"], "mark": True}
+    body = {"query": "How old is the bridge?", "k": 4, "languages": ["sw", "de"], "highlight": True}
     answer = client.post("/v1/search", json=body)
     assert answer.status_code == 200
-    ours = Searcher(store).search(body["question"], 4, languages=["sw", "de"])
+    ours = Searcher(store).search(body["query"], 4, languages=["sw", "de"])
     assert [r["id"] for r in answer.json()["results"]] == [r["id"] for r in ours]
     assert answer.json()["results"][0]["sentence"] == ours[0]["sentence"]
     for more in (
-        {"way": "both"},
-        {"way": "text"},
-        {"fairness": "none"},
+        {"mode": "both"},
+        {"mode": "text"},
+        {"order": "none"},
         {"quotas": {"en": 1}},
-        {"asked_in": "sw"},
+        {"query_language": "sw"},
     ):
-        assert client.post("/v1/search", json={"question": "bridge", **more}).status_code == 200
-    two = client.post("/v1/search", json={"question": ["bridge", "daraja"], "k": 1})
+        assert client.post("/v1/search", json={"query": "bridge", **more}).status_code == 200
+    two = client.post("/v1/search", json={"query": ["bridge", "daraja"], "k": 1})
     assert len(two.json()["results"]) == 1
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "access-control-allow-origin" not in answer.headers
@@ -78,10 +80,13 @@ def test_documents_and_facts(client):
     assert client.get("/v1/document?id=..%2F..%2Fetc%2Fpasswd").status_code == 404
     facts = client.get("/v1/info").json()
     assert facts["passages"] > 352 and "encoder" not in facts and "/" not in facts["model"]
-    assert client.get("/health").json() == {"status": "ok"} and client.get("/ready").status_code == 200
+    assert (
+        client.get("/health").json() == {"status": "ok"} and client.get("/ready").status_code == 200
+    )
     text = client.get("/metrics").text
     assert (
-        'mixling_requests_total{path="/v1/document",status="404"} 2.0' in text and "mixling_batches" in text
+        'mixling_requests_total{path="/v1/document",status="404"} 2.0' in text
+        and "mixling_batches" in text
     )
     assert "/v1/search" in client.get("/openapi.json").json()["paths"]
 
@@ -93,26 +98,30 @@ def test_embeddings_are_the_models(client, chain):
         ({"input_type": "query"}, "query"),
         ({"input_type": "document"}, "passage"),
     ):
-        answer = client.post("/v1/embeddings", json={"input": ["a b", "c"], "model": "x", **given}).json()
+        answer = client.post(
+            "/v1/embeddings", json={"input": ["a b", "c"], "model": "x", **given}
+        ).json()
         made = np.array([d["embedding"] for d in answer["data"]])
         assert np.allclose(made, retriever.encode(["a b", "c"], role), atol=1e-6)
-        assert answer["usage"]["total_tokens"] == sum(map(len, retriever.tokenize(["a b", "c"], role)))
+        assert answer["usage"]["total_tokens"] == sum(
+            map(len, retriever.tokenize(["a b", "c"], role))
+        )
     assert client.post("/v1/embeddings", json={"input": "a", "dimensions": 7}).status_code == 400
 
 
 @pytest.mark.parametrize(
     ("body", "status", "says"),
     [
-        ({}, 422, "question"),
-        ({"question": ""}, 422, "at least 1"),
-        ({"question": "a", "k": 0}, 422, "k"),
-        ({"question": "a", "k": 10**9}, 422, "k"),
-        ({"question": "a" * 9000}, 422, "at most 8000"),
-        ({"question": "a", "colour": "red"}, 422, "colour"),
-        ({"question": "a", "languages": ["xx'; DROP"]}, 400, "is no language"),
-        ({"question": "a", "languages": ["yo"]}, 400, "no passages in yo"),
-        ({"question": "a", "asked_in": "nowhere at all"}, 400, "is no language"),
-        ({"question": ["a"] * 17}, 422, "at most 16"),
+        ({}, 422, "query"),
+        ({"query": ""}, 422, "at least 1"),
+        ({"query": "a", "k": 0}, 422, "k"),
+        ({"query": "a", "k": 10**9}, 422, "k"),
+        ({"query": "a" * 9000}, 422, "at most 8000"),
+        ({"query": "a", "colour": "red"}, 422, "colour"),
+        ({"query": "a", "languages": ["xx'; DROP"]}, 400, "is no language"),
+        ({"query": "a", "languages": ["yo"]}, 400, "no passages in yo"),
+        ({"query": "a", "query_language": "nowhere at all"}, 400, "is no language"),
+        ({"query": ["a"] * 17}, 422, "at most 16"),
     ],
 )
 def test_a_wrong_question_is_told_what_is_wrong(client, body, status, says):
@@ -143,7 +152,7 @@ def test_keys_are_wanted_and_compared_as_hashes(store, tmp_path, monkeypatch):
         and name_of(key + "x", keys) is None
     )
     with TestClient(application(Searcher(store), ServerConfig(keys=keys))) as client:
-        ask = {"question": "a", "k": 1}
+        ask = {"query": "a", "k": 1}
         for headers in (
             {},
             {"Authorization": "Bearer wrong"},
@@ -154,10 +163,14 @@ def test_keys_are_wanted_and_compared_as_hashes(store, tmp_path, monkeypatch):
             assert refused.status_code == 401 and key not in refused.text
         for good in (key, other):
             assert (
-                client.post("/v1/search", json=ask, headers={"Authorization": f"Bearer {good}"}).status_code
+                client.post(
+                    "/v1/search", json=ask, headers={"Authorization": f"Bearer {good}"}
+                ).status_code
                 == 200
             )
-        assert client.get("/health").status_code == 200 and client.get("/metrics").status_code == 401
+        assert (
+            client.get("/health").status_code == 200 and client.get("/metrics").status_code == 401
+        )
     (tmp_path / "keys").write_text("reader:plain\n")
     with pytest.raises(MixlingError, match="keys:1: field 'key'"):
         read_keys(tmp_path / "keys")
@@ -168,12 +181,16 @@ def test_keys_are_wanted_and_compared_as_hashes(store, tmp_path, monkeypatch):
 def test_rates(store):
     clock = [0.0]
     rate = Rate(2, 3, lambda: clock[0])
-    assert [rate.wait("a") == 0 for _ in range(4)] == [True, True, True, False] and rate.wait("b") == 0
+    assert [rate.wait("a") == 0 for _ in range(4)] == [True, True, True, False] and rate.wait(
+        "b"
+    ) == 0
     clock[0] = 0.5
     assert rate.wait("a") == 0 and rate.wait("a") == pytest.approx(0.5)
     with TestClient(application(Searcher(store), ServerConfig(rate=0.01, burst=2))) as client:
-        found = [client.post("/v1/search", json={"question": "a", "k": 1}) for _ in range(3)]
-        assert [r.status_code for r in found] == [200, 200, 429] and int(found[2].headers["Retry-After"]) > 1
+        found = [client.post("/v1/search", json={"query": "a", "k": 1}) for _ in range(3)]
+        assert [r.status_code for r in found] == [200, 200, 429] and int(
+            found[2].headers["Retry-After"]
+        ) > 1
 
 
 def test_a_public_address_without_keys_is_refused(store):
@@ -191,7 +208,9 @@ def test_a_server_that_cannot_begin_says_why(store, monkeypatch):
         port = used.getsockname()[1]
     encode = Retriever.encode
     monkeypatch.setattr(
-        Retriever, "encode", lambda *a, **k: finite(encode(*a, **k) * np.float32("nan"), str, "model")
+        Retriever,
+        "encode",
+        lambda *a, **k: finite(encode(*a, **k) * np.float32("nan"), str, "model"),
     )
     with pytest.raises(MixlingError, match="NaN"):
         serve(store, port=port)
@@ -229,9 +248,11 @@ def test_overload_is_429_and_goes_over(store, monkeypatch):
     with TestClient(application(searcher, ServerConfig(waiting=3, batch=1))) as client:
         slow.set()
         codes: list[int] = []
-        ask = {"question": "a", "k": 1}
+        ask = {"query": "a", "k": 1}
         threads = [
-            threading.Thread(target=lambda: codes.append(client.post("/v1/search", json=ask).status_code))
+            threading.Thread(
+                target=lambda: codes.append(client.post("/v1/search", json=ask).status_code)
+            )
             for _ in range(8)
         ]
         for t in threads:
@@ -248,9 +269,9 @@ def test_a_fault_inside_is_an_error_and_not_the_end(store, monkeypatch):
     with TestClient(application(searcher), raise_server_exceptions=False) as client:
         real = searcher.retriever.encode
         monkeypatch.setattr(searcher.retriever, "encode", lambda *a, **k: 1 / 0)
-        assert client.post("/v1/search", json={"question": "a"}).status_code == 500
+        assert client.post("/v1/search", json={"query": "a"}).status_code == 500
         monkeypatch.setattr(searcher.retriever, "encode", real)
-        assert client.post("/v1/search", json={"question": "a"}).status_code == 200
+        assert client.post("/v1/search", json={"query": "a"}).status_code == 200
 
 
 def test_the_page_asks_nobody_else_and_speaks_nine_languages(client):
@@ -262,10 +283,16 @@ def test_the_page_asks_nobody_else_and_speaks_nine_languages(client):
     for text in (page.text, script, style):
         assert not re.search(r"https?://|innerHTML|\bon\w+=|style=|eval\(", text)
     words = client.get("/words.json").json()
-    wanted = set(re.findall(r'data-word="(\w+)"', page.text)) | set(re.findall(r'word\("(\w+)"\)', script))
-    assert len(words) >= 8 and all(wanted <= set(one) and all(one.values()) for one in words.values())
-    answer = client.post("/v1/search", json={"question": "bridge", "asked_in": "de"}).json()
-    assert answer["asked_in"] == "de" and all("level" in r for r in answer["results"])
+    wanted = set(re.findall(r'data-word="(\w+)"', page.text)) | set(
+        re.findall(r'word\("(\w+)"\)', script)
+    )
+    assert len(words) >= 8 and all(
+        wanted <= set(one) and all(one.values()) for one in words.values()
+    )
+    answer = client.post("/v1/search", json={"query": "bridge", "query_language": "de"}).json()
+    assert answer["query_language"] == "de" and all(
+        "language_offset" in r for r in answer["results"]
+    )
 
 
 @pytest.mark.slow
@@ -282,7 +309,9 @@ def test_no_request_that_the_description_allows_breaks_it(store):
 def _ask_all(strategy, client):
     from hypothesis import HealthCheck, given, settings
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(
+        max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    )
     @given(case=strategy)
     def one(case):
         given_ = case.as_transport_kwargs(base_url="http://testserver")
@@ -321,7 +350,9 @@ def test_a_real_server_speaks_to_the_openai_client_and_stops_gracefully(store, c
             except httpx.TransportError:
                 time.sleep(0.5)
         client = OpenAI(base_url=f"{base}/v1", api_key=key, max_retries=0)
-        made = client.embeddings.create(model="any", input=["a b"], extra_body={"input_type": "query"})
+        made = client.embeddings.create(
+            model="any", input=["a b"], extra_body={"input_type": "query"}
+        )
         expected = Retriever(str(chain)).encode(["a b"], "query")[0]
         assert np.allclose(made.data[0].embedding, expected, atol=1e-5)
         with pytest.raises(AuthenticationError):
@@ -330,20 +361,29 @@ def test_a_real_server_speaks_to_the_openai_client_and_stops_gracefully(store, c
             )
         secret = "a question that nobody should read"
         headers = {"Authorization": f"Bearer {key}"}
-        assert httpx.post(f"{base}/v1/search", json={"question": secret}, headers=headers).status_code == 200
+        assert (
+            httpx.post(f"{base}/v1/search", json={"query": secret}, headers=headers).status_code
+            == 200
+        )
     finally:
         running.send_signal(signal.SIGTERM)
         _, said = running.communicate(timeout=60)
     assert running.returncode in (0, -signal.SIGTERM), said
     assert secret not in said and key not in said
     lines = [json.loads(x) for x in said.splitlines() if x.startswith("{")]
-    assert any(x["path"] == "/v1/search" and x["status"] == 200 and x["who"] == "openai" for x in lines)
+    assert any(
+        x["path"] == "/v1/search" and x["status"] == 200 and x["who"] == "openai" for x in lines
+    )
 
 
-def test_a_store_whose_model_has_moved_is_searched_and_served_where_it_lies_now(chain, tmp_path, run):
+def test_a_store_whose_model_has_moved_is_searched_and_served_where_it_lies_now(
+    chain, tmp_path, run
+):
     model, moved, store = tmp_path / "model", tmp_path / "moved", str(tmp_path / "store")
     shutil.copytree(chain, model)
-    (tmp_path / "d.jsonl").write_text('{"_id": "1", "text": "The crane sleeps.", "language": "en"}\n')
+    (tmp_path / "d.jsonl").write_text(
+        '{"_id": "1", "text": "The crane sleeps.", "language": "en"}\n'
+    )
     index(str(model), tmp_path / "d.jsonl", store, precision="fp32")
     model.rename(moved)
     with socket.socket() as free:

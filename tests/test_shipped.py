@@ -47,13 +47,19 @@ def test_balanced_is_the_default_encoder_behind_the_map(wide, tmp_path, monkeypa
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     assert np.allclose(fair.encode(texts, "query"), expected, atol=1e-5)
     fair.save(tmp_path / "saved")
-    plain = SentenceTransformer(str(tmp_path / "saved"), device="cpu").encode(texts, prompt_name="query")
+    plain = SentenceTransformer(str(tmp_path / "saved"), device="cpu").encode(
+        texts, prompt_name="query"
+    )
     assert np.allclose(plain, expected, atol=1e-5)
 
 
 def test_the_map_is_small_and_says_how_it_was_made():
     matrix, bias, made = shipped.read_shipped()
-    assert matrix.shape == (384, 384) and bias.shape == (384,) and shipped.path().stat().st_size < 1 << 20
+    assert (
+        matrix.shape == (384, 384)
+        and bias.shape == (384,)
+        and shipped.path().stat().st_size < 1 << 20
+    )
     assert (
         made["fit"] == ["sib-200", "mlqa:train"]
         and made["method"] == "map"

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mixling.evaluation.significance import compare_scores, contributions, holm, interval, significance_mark, permutation_test, group_sums
+from mixling.evaluation.significance import (
+    compare_scores,
+    contributions,
+    group_sums,
+    holm,
+    interval,
+    permutation_test,
+    significance_mark,
+)
 
 
 @given(st.integers(0, 10**6), st.integers(1, 9))
@@ -21,7 +29,9 @@ def test_the_permutation_test_equals_exact_enumeration(seed, n):
 
 def test_it_equals_scipy_where_scipy_is_exact_and_comes_near_where_it_draws():
     d = np.random.default_rng(1).normal(0.4, 1, 10)
-    theirs = stats.permutation_test((d,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
+    theirs = stats.permutation_test(
+        (d,), np.mean, permutation_type="samples", n_resamples=np.inf
+    ).pvalue
     assert permutation_test(d) == pytest.approx(theirs)
     assert permutation_test(d, permutations=1000) == pytest.approx(theirs, abs=0.05)
 
@@ -30,7 +40,11 @@ def grouped(rng, groups=40, translations=11, within=0.05):
     """A null: two systems whose difference has mean 0 and is shared by the translations of a question."""
     shared = np.repeat(rng.normal(0, 0.3, groups), translations)
     difference = shared + rng.normal(0, within, groups * translations)
-    return difference, np.repeat(np.arange(groups), translations), np.tile(np.arange(translations), groups)
+    return (
+        difference,
+        np.repeat(np.arange(groups), translations),
+        np.tile(np.arange(translations), groups),
+    )
 
 
 def test_false_positives_stay_at_the_level_with_groups_and_do_not_with_queries():
@@ -67,7 +81,9 @@ def test_intervals_cover():
         shared = np.repeat(rng.normal(0.5, 0.2, 60), 4)
         values = shared + rng.normal(0, 0.02, 240)
         low, high = interval(
-            group_sums(values, np.repeat(np.arange(60), 4), np.tile(np.arange(4), 60)), 400, seed=trial
+            group_sums(values, np.repeat(np.arange(60), 4), np.tile(np.arange(4), 60)),
+            400,
+            seed=trial,
         )
         held += low <= 0.5 <= high
     assert 0.9 < held / 300 < 0.98

@@ -48,7 +48,10 @@ def test_a_soup_is_the_mean_of_its_runs_and_the_bases_share(chain, tmp_path):
     assert run["steps"] == 7 and [r["steps"] for r in run["runs"]] == [4, 3]
     assert run["data"]["sample"]["questions"] and run["runs"][0]["plan"] in run["plan"]
     card = (tmp_path / "soup" / "model" / "README.md").read_text()
-    assert "trained with x-y and hybrid(0.5) batches" in card and "averaged with the base | 0.2" in card
+    assert (
+        "trained with x-y and hybrid(0.5) batches" in card
+        and "averaged with the base | 0.2" in card
+    )
     assert "| strategy, run 1 of 2, averaged | x-y, 8 pairs a batch, 4 steps |" in card
     origin = json.loads((tmp_path / "soup" / "model" / "origin.json").read_text())
     assert origin["base"] == str(chain)
@@ -108,9 +111,9 @@ def test_cut_off_in_its_second_run_it_ends_in_the_same_bits(chain, tmp_path):
     for n in (1, 2):  # seconds are of all steps, those before the cut too
         run = tmp_path / "cut" / f"run-{n}"
         spent = [json.loads(x)["seconds"] for x in (run / "log.jsonl").read_text().splitlines()]
-        assert len(spent) == 5 - n and json.loads((run / "run.json").read_text())["seconds"] == pytest.approx(
-            sum(spent), abs=0.06
-        )
+        assert len(spent) == 5 - n and json.loads((run / "run.json").read_text())[
+            "seconds"
+        ] == pytest.approx(sum(spent), abs=0.06)
     train(settings, tmp_path / "cut", on_step=lambda row: steps.append(row["step"]))
     assert len(steps) == 8
     with pytest.raises(MixlingError, match=r"another configuration \(soup\)"):
@@ -119,7 +122,9 @@ def test_cut_off_in_its_second_run_it_ends_in_the_same_bits(chain, tmp_path):
 
 @pytest.mark.slow
 def test_killed_on_two_processes_it_goes_on_on_one(chain, tmp_path):
-    settings = souped(chain, [{"batches": {"strategy": "x-y"}}, {"training": {"steps": 8}}], lr=1e-5)
+    settings = souped(
+        chain, [{"batches": {"strategy": "x-y"}}, {"training": {"steps": 8}}], lr=1e-5
+    )
     whole = train(settings, tmp_path / "whole")
     launch(tmp_path, settings, tmp_path / "cut", 2, STOP="6")
     assert (tmp_path / "cut" / "run-1" / "run.json").exists()
@@ -133,7 +138,10 @@ def test_killed_on_two_processes_it_goes_on_on_one(chain, tmp_path):
     [
         ({"data": {"window": 300}}, r"soup, run 2: data must be that of all runs"),
         ({"model": {"max_query_length": 9}}, r"soup, run 2: model must be"),
-        ({"training": {"average_with_base": 0.1}}, r"soup, run 2: training\.average_with_base must be"),
+        (
+            {"training": {"average_with_base": 0.1}},
+            r"soup, run 2: training\.average_with_base must be",
+        ),
         ({"soup": []}, r"soup, run 2: soup must be"),
         ({"batches": {"strategi": "x-y"}}, r"soup, run 2: batches\.strategi: is no setting"),
         ({"steps": 3}, r"soup, run 2: steps: is no setting"),
@@ -149,7 +157,9 @@ def test_what_cannot_be_averaged_is_named(chain, tmp_path, run, said):
 def test_a_recipes_soup_gives_way_to_what_a_configuration_settles(chain):
     mine = {"data": {"sources": ["sample"]}, "training": {"steps": 3}}
     runs = ingredients(load_config(mine, "balanced"))
-    assert [r.batches.strategy for r in runs] == ["x-y", "hybrid"] and {r.training.steps for r in runs} == {3}
+    assert [r.batches.strategy for r in runs] == ["x-y", "hybrid"] and {
+        r.training.steps for r in runs
+    } == {3}
     assert all(not r.soup and r.training.average_with_base == 0 for r in runs)
     one = load_config({**mine, "batches": {"strategy": "x-x"}}, "balanced")
     assert not one.soup and one.batches.strategy == "x-x" and one.batches.negatives == 2

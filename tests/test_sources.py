@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mixling.corpora.catalogue import SOURCES, load, find_source
+from mixling.corpora.catalogue import SOURCES, find_source, load
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import default_split, load_task
 
@@ -50,7 +50,9 @@ def pairs(corpus):
     }
 
 
-CASES = [(s.name, split) for s in SOURCES.values() for split in s.counts if split in ("test", "dev")]
+CASES = [
+    (s.name, split) for s in SOURCES.values() for split in s.counts if split in ("test", "dev")
+]
 
 
 @pytest.mark.parametrize("name, split", CASES)
@@ -89,7 +91,10 @@ def test_miracl(data):
     put(root / "miracl-corpus-v1.0-sw/docs-0.jsonl.gz", rows)
     judged, full = load("miracl", "dev"), load("miracl", "dev-full")
     assert judged.passages.num_rows == 3 and full.passages.num_rows == 6
-    assert pairs(judged) == {("Nani aliandika?", "Maandishi 10 0", 1), ("Lini ilianza?", "Maandishi 11 0", 1)}
+    assert pairs(judged) == {
+        ("Nani aliandika?", "Maandishi 10 0", 1),
+        ("Lini ilianza?", "Maandishi 11 0", 1),
+    }
     one = load_task("miracl")
     assert one.titles[0] == "Kichwa" and one.scenarios() == ["monolingual"] and one.name == "miracl"
     assert len(load_task("miracl:dev-full").passages) == 6
@@ -154,26 +159,46 @@ def test_ciral(data):
         root / "ciral-hausa/qrels/qrels.ciral-v1.0-ha-dev.tsv",
         "4 Q0 DailyTrust#1#0 1\n4 Q0 DailyTrust#2#0 0\n",
     )
-    rows = [{"docid": f"DailyTrust#{n}#0", "title": "L", "text": f"labari {n}", "url": ""} for n in (1, 2, 3)]
+    rows = [
+        {"docid": f"DailyTrust#{n}#0", "title": "L", "text": f"labari {n}", "url": ""}
+        for n in (1, 2, 3)
+    ]
     put(root / "passages-v1.0/hausa_passages.jsonl.gz", rows)
-    assert load("ciral", "dev").passages.num_rows == 2 and load("ciral", "dev-full").passages.num_rows == 3
+    assert (
+        load("ciral", "dev").passages.num_rows == 2
+        and load("ciral", "dev-full").passages.num_rows == 3
+    )
     assert pairs(load("ciral")) == {("Where do herders live?", "labari 1", 1)}
     assert load_task("ciral").scenarios() == ["cross-lingual"]
 
 
 def test_neuclir_keeps_grades(data):
     root = data / "neuclir"
-    topics = [{"lang": "eng", "source": "original", "topic_title": "Dams", "topic_description": "Find dams."}]
-    put(root / "topics.jsonl", [{"topic_id": "7", "topics": [{"lang": "rus", "topic_title": "x"}, *topics]}])
+    topics = [
+        {
+            "lang": "eng",
+            "source": "original",
+            "topic_title": "Dams",
+            "topic_description": "Find dams.",
+        }
+    ]
+    put(
+        root / "topics.jsonl",
+        [{"topic_id": "7", "topics": [{"lang": "rus", "topic_title": "x"}, *topics]}],
+    )
     put(root / "qrels.neuclir", "7 0 a 3\n7 0 b 1\n7 0 c 0\n")
     put(
         root / "rus.jsonl",
         [{"id": "a", "title": "П", "text": "плотина"}, {"id": "d", "title": "", "text": "мост"}],
     )
     put(
-        root / "zho.jsonl", [{"id": "b", "title": "", "text": "水坝"}, {"id": "c", "title": "", "text": "桥"}]
+        root / "zho.jsonl",
+        [{"id": "b", "title": "", "text": "水坝"}, {"id": "c", "title": "", "text": "桥"}],
     )
-    assert pairs(load("neuclir")) == {("Dams Find dams.", "плотина", 3), ("Dams Find dams.", "水坝", 1)}
+    assert pairs(load("neuclir")) == {
+        ("Dams Find dams.", "плотина", 3),
+        ("Dams Find dams.", "水坝", 1),
+    }
     one = load_task("neuclir:test-full")
     assert len(one.passages) == 4 and sorted(one.grades.tolist()) == [1, 3]
 
@@ -194,7 +219,11 @@ def test_mmarco(data):
     put(root / "qrels.dev.small.tsv", "100\t0\t4\t1\n")
     train, dev = load("mmarco", "train"), load("mmarco", "dev")
     assert train.passages.num_rows == 8 and dev.passages.num_rows == 2
-    assert ("de query", "en passage 0", 1) in pairs(train) and ("en query", "de passage 4", 1) in pairs(dev)
+    assert ("de query", "en passage 0", 1) in pairs(train) and (
+        "en query",
+        "de passage 4",
+        1,
+    ) in pairs(dev)
     assert default_split(SOURCES["mmarco"]) == "dev"
 
 
@@ -237,14 +266,22 @@ def test_belebele(data):
         put(data / f"belebele/data/{code}.jsonl", rows)
     corpus = load("belebele")
     assert (corpus.queries.num_rows, corpus.passages.num_rows) == (6, 4)
-    assert ("Mto 1?", "The river 1", 1) in pairs(corpus) and ("Mto 1?", "The river 0", 1) not in pairs(corpus)
+    assert ("Mto 1?", "The river 1", 1) in pairs(corpus) and (
+        "Mto 1?",
+        "The river 0",
+        1,
+    ) not in pairs(corpus)
 
 
 def test_the_benchmarks_of_mimo(data):
     root = data / "mlir-benchmarks/XQuAD_test"
-    put(root / "queries.jsonl", [{"_id": "q1", "text": "Who?"}, {"_id": "q2", "text": "Wer?", "lang": "de"}])
     put(
-        root / "corpus.jsonl", [{"d1": {"text": "He.", "lang": "en"}}, {"d2": {"text": "Hij.", "lang": "dt"}}]
+        root / "queries.jsonl",
+        [{"_id": "q1", "text": "Who?"}, {"_id": "q2", "text": "Wer?", "lang": "de"}],
+    )
+    put(
+        root / "corpus.jsonl",
+        [{"d1": {"text": "He.", "lang": "en"}}, {"d2": {"text": "Hij.", "lang": "dt"}}],
     )
     put(root / "qrels.jsonl", [{"q1": {"d1": 1, "d2": 1}}, {"q2": {"d2": 1}}])
     corpus = load("xquad-mlir")
@@ -257,9 +294,14 @@ def test_the_benchmarks_of_mimo(data):
 
 
 def test_beir_with_grades_and_one_language(tmp_path):
-    put(tmp_path / "nf/corpus.jsonl", [{"_id": f"d{n}", "title": "", "text": f"text {n}"} for n in range(3)])
+    put(
+        tmp_path / "nf/corpus.jsonl",
+        [{"_id": f"d{n}", "title": "", "text": f"text {n}"} for n in range(3)],
+    )
     put(tmp_path / "nf/queries.jsonl", [{"_id": "q", "text": "what?"}])
-    put(tmp_path / "nf/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq\td0\t2\nq\td1\t1\nq\td2\t0\n")
+    put(
+        tmp_path / "nf/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq\td0\t2\nq\td1\t1\nq\td2\t0\n"
+    )
     one = load_task(str(tmp_path / "nf"), language="en")
     assert one.grades.tolist() == [2, 1] and one.scenarios() == ["monolingual"]
     with pytest.raises(MixlingError, match="language"):
@@ -282,7 +324,13 @@ def test_trec_topics_qrels_and_corpus(tmp_path):
 @pytest.fixture
 def bitext(data):
     rows = [
-        {"language": code, "split": "test", "index_id": n, "category": "x", "text": f"{code} sentence {n}"}
+        {
+            "language": code,
+            "split": "test",
+            "index_id": n,
+            "category": "x",
+            "text": f"{code} sentence {n}",
+        }
         for code in ("eng_Latn", "swh_Latn", "deu_Latn")
         for n in range(4)
     ]
@@ -334,7 +382,9 @@ def test_an_mteb_task_is_read(chain):
         dataset={
             subset: {
                 "test": {
-                    "corpus": [{"id": f"d{n}", "title": "", "text": f"{subset} {n}"} for n in range(3)],
+                    "corpus": [
+                        {"id": f"d{n}", "title": "", "text": f"{subset} {n}"} for n in range(3)
+                    ],
                     "queries": [{"id": "q", "text": f"{subset}?"}],
                     "relevant_docs": {"q": {"d1": 2}},
                 }
@@ -343,7 +393,11 @@ def test_an_mteb_task_is_read(chain):
         },
     )
     one = read_mteb(found)
-    assert one.name == "mteb:Tiny" and one.languages == ("de", "en", "sw") and one.grades.tolist() == [2, 2]
+    assert (
+        one.name == "mteb:Tiny"
+        and one.languages == ("de", "en", "sw")
+        and one.grades.tolist() == [2, 2]
+    )
     assert one.scenarios() == ["monolingual", "cross-lingual", "multilingual"]
 
 
@@ -383,9 +437,9 @@ def test_an_ir_datasets_set_is_read(monkeypatch):
     monkeypatch.setattr(ir_datasets, "load", lambda name: Small())
     one = load_task("ir_datasets:small")
     assert one.passages == ["ein Haus", "ein Baum"] and one.relevant.tolist() == [[0, 1]]
-    assert (one.grades.tolist() == [3] and one.scenarios() == ["cross-lingual", "multilingual"]) or one.scenarios() == [
-        "cross-lingual"
-    ]
+    assert (
+        one.grades.tolist() == [3] and one.scenarios() == ["cross-lingual", "multilingual"]
+    ) or one.scenarios() == ["cross-lingual"]
 
 
 def test_a_published_archive_is_fetched_once_and_read(data, tmp_path, monkeypatch):

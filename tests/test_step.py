@@ -14,19 +14,23 @@ from tests.test_training import config, weights
 
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
+from mixling.training.embedding_gradient import sparse_embedding_gradient
+from mixling.training.load_config import load_config
 from mixling.training.memory import checkpoint_layers
 from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
 from mixling.training.processes import partition_by_tokens
-from mixling.training.load_config import load_config
 from mixling.training.step import backward, tokenize_batch
 from mixling.training.train import train
-from mixling.training.embedding_gradient import sparse_embedding_gradient
 
 
-def gradients(chain, *, table=False, dropout=False, temperature=0.05, size=16, prepare_model=None, **options):
+def gradients(
+    chain, *, table=False, dropout=False, temperature=0.05, size=16, prepare_model=None, **options
+):
     """Loss and gradients of the first batch."""
-    settings = load_config({**config(chain), "batches": {"size": size}, "objective": {"temperature": temperature}})
+    settings = load_config(
+        {**config(chain), "batches": {"size": size}, "objective": {"temperature": temperature}}
+    )
     _, _, pairs = prepare(settings)
     retriever = Retriever(str(chain), packed=options.pop("packed", True))
     retriever.model.double().train(dropout)
@@ -65,7 +69,9 @@ def test_cached_sees_the_same_dropout_in_both_passes(chain):
     again = gradients(chain, dropout=True, at_once=200, packed=False)
     near(one, again, 1e-9)
     # the gradient is that of the loss under those very masks: a small step down it lowers the loss as it says
-    settings = load_config({**config(chain), "batches": {"size": 16}, "objective": {"temperature": 0.05}})
+    settings = load_config(
+        {**config(chain), "batches": {"size": 16}, "objective": {"temperature": 0.05}}
+    )
     _, _, pairs = prepare(settings)
     retriever = Retriever(str(chain))
     retriever.model.train(True)
@@ -73,7 +79,9 @@ def test_cached_sees_the_same_dropout_in_both_passes(chain):
     turn = tokenize_batch(settings, retriever, objective, pairs, 0)
     loss = objective.loss_of(turn.batch)
     before = backward(retriever, turn.tokens, loss, seed=7, max_cached_tokens=200)
-    squares = sum(float(p.grad.pow(2).sum()) for p in retriever.model.parameters() if p.grad is not None)
+    squares = sum(
+        float(p.grad.pow(2).sum()) for p in retriever.model.parameters() if p.grad is not None
+    )
     rate = 1e-3 / squares
     with torch.no_grad():
         for p in retriever.model.parameters():

@@ -139,7 +139,9 @@ def test_a_language_with_few_passages_is_found_as_well_as_all(address):
     for languages, keep in ((["sw"], sw), (None, np.ones(len(v), bool))):
         hits = 0
         for q in v[:20]:
-            right = {rows["id"][int(i)].as_py() for i in np.argsort(-np.where(keep, v @ q, -9))[:100]}
+            right = {
+                rows["id"][int(i)].as_py() for i in np.argsort(-np.where(keep, v @ q, -9))[:100]
+            }
             hits += len(right & set(store.nearest(q, 100, languages)["id"].to_pylist()))
         assert hits >= 0.99 * 20 * 100
 
@@ -190,7 +192,9 @@ def test_a_store_holds_replaces_filters_and_deletes(address):
         for x in languages:
             counted[x] = counted.get(x, 0) + 1
     assert counted == {"en": store.count(["en"]), "sw": store.count(["sw"])}
-    store.write_info({**store.info, "means": {"en": [0.5] * 8, "sw": [0.25] * 8}, "languages": counted})
+    store.write_info(
+        {**store.info, "means": {"en": [0.5] * 8, "sw": [0.25] * 8}, "languages": counted}
+    )
     again = open_store(address)
     assert again.info == store.info and again.count() == 75
     assert make_store(address, 8, {"model": "other"}).info["model"] == "m"
@@ -236,7 +240,7 @@ def test_documents_change_and_are_found(chain, address, tmp_path):
     assert changed["languages"] == {"de": 1, "en": 4, "sw": 2}
     searcher = Searcher(address)
     assert searcher.store.document("d3").to_pylist()[0]["text"] == "Another text."
-    found = searcher.search("Another text.", 7, fairness="none")
+    found = searcher.search("Another text.", 7, order="score")
     assert len(found) == 7 and len({r["id"] for r in found}) == 7
     assert {r["language"] for r in searcher.search("text", 7, languages=["sw"])} == {"sw"}
     assert go(rows[:1], keep_gone=True)["passages"] == 7
@@ -264,17 +268,25 @@ for _ in sys.stdin:
 def test_killed_five_times_at_random_every_document_is_there_once(chain, address, tmp_path):
     source = tmp_path / "d.jsonl"
     texts = {
-        f"d{i}": " ".join(f"Sentence {j} of text {i}." for j in range(i % 7 * 8 + 1)) for i in range(150)
+        f"d{i}": " ".join(f"Sentence {j} of text {i}." for j in range(i % 7 * 8 + 1))
+        for i in range(150)
     }
     source.write_text(
-        "".join(json.dumps({"_id": k, "text": t, "language": "en"}) + "\n" for k, t in texts.items())
+        "".join(
+            json.dumps({"_id": k, "text": t, "language": "en"}) + "\n" for k, t in texts.items()
+        )
     )
     command = [sys.executable, "-c", CODE, str(chain), str(source), address]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     random = np.random.default_rng()
     killed = 0
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=environment
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+        env=environment,
     ) as running:
         for kill in (True,) * 5 + (False,):
             running.stdin.write("go\n")
@@ -303,7 +315,8 @@ def test_killed_five_times_at_random_every_document_is_there_once(chain, address
 
 def test_vectors_that_were_encoded_before_are_loaded(chain, address, tmp_path, monkeypatch):
     rows = [
-        {"_id": f"d{i}", "text": f"Text number {i}.", "language": "en" if i % 2 else "sw"} for i in range(20)
+        {"_id": f"d{i}", "text": f"Text number {i}.", "language": "en" if i % 2 else "sw"}
+        for i in range(20)
     ]
     source = tmp_path / "d.jsonl"
     source.write_text("".join(json.dumps(r) + "\n" for r in rows))
@@ -314,16 +327,25 @@ def test_vectors_that_were_encoded_before_are_loaded(chain, address, tmp_path, m
     assert (made["written"], made["passages"], made["languages"]) == (20, 20, {"en": 10, "sw": 10})
     again = index(plain, source, address, vectors=tmp_path / "vectors", precision="fp32")
     assert again["unchanged"] == 20 and again["passages_encoded"] == 0
-    store, found = open_store(address), Retriever(str(chain)).encode([r["text"] for r in rows], "passage")
+    store, found = (
+        open_store(address),
+        Retriever(str(chain)).encode([r["text"] for r in rows], "passage"),
+    )
     best = store.nearest(found[7], 1).to_pylist()[0]
-    assert best["document"] == "d7" and best["text"] == rows[7]["text"] and abs(best["score"] - 1) < 1e-5
+    assert (
+        best["document"] == "d7"
+        and best["text"] == rows[7]["text"]
+        and abs(best["score"] - 1) < 1e-5
+    )
     with pytest.raises(MixlingError, match="another size"):
         index(str(chain), source, address, precision="fp32")
 
 
 def test_a_store_goes_to_parquet_and_back(chain, address, tmp_path, run):
     some = sample.read_sample("all").select(languages=["en", "sw"]).passages.to_pylist()[::4][:20]
-    rows = [{"_id": f"d{i}", "text": r["text"], "language": r["language"]} for i, r in enumerate(some)]
+    rows = [
+        {"_id": f"d{i}", "text": r["text"], "language": r["language"]} for i, r in enumerate(some)
+    ]
     source, kept = tmp_path / "d.jsonl", tmp_path / "kept.parquet"
     source.write_text("".join(json.dumps(r) + "\n" for r in rows))
     index(str(chain), source, address, size=60, precision="fp32")
@@ -336,10 +358,10 @@ def test_a_store_goes_to_parquet_and_back(chain, address, tmp_path, run):
     # full text is a folder's
     assert {**first.store.info, "full_text": FORM} == second.store.info
     for question in ("What do contour lines join?", "Sarafu za kwanza zilitengenezwa kwa nini?"):
-        apart = -np.diff([r["score"] for r in second.search(question, 11, fairness="none")])
+        apart = -np.diff([r["score"] for r in second.search(question, 11, order="score")])
         assert apart.min() > 1e-4  # two stores round differently, by about 1e-6
-        for fairness in ("none", "query-language-first", "balanced"):
-            a, b = (s.search(question, 10, fairness=fairness) for s in (first, second))
+        for fairness in ("score", "query-language-first", "round-robin"):
+            a, b = (s.search(question, 10, order=fairness) for s in (first, second))
             assert [r["id"] for r in a] == [r["id"] for r in b]
             assert np.allclose([r["score"] for r in a], [r["score"] for r in b], atol=1e-5)
     with pytest.raises(MixlingError, match="exists already"):
@@ -356,7 +378,9 @@ def test_a_store_goes_to_parquet_and_back(chain, address, tmp_path, run):
 
 
 @pytest.mark.parametrize("method", ["lsar", "centering"])
-def test_an_index_that_exists_is_mended_by_a_map_and_nothing_is_encoded(chain, tmp_path, method, monkeypatch):
+def test_an_index_that_exists_is_mended_by_a_map_and_nothing_is_encoded(
+    chain, tmp_path, method, monkeypatch
+):
     """Unloaded, or as vectors of `mixling encode`, it is the index that the model behind the map makes of the documents."""
     rows = [
         {"_id": f"d{i}", "text": f"Text {i}. Neno {i}.", "language": "en" if i % 2 else "sw"}
@@ -383,7 +407,7 @@ def test_an_index_that_exists_is_mended_by_a_map_and_nothing_is_encoded(chain, t
         one = Searcher(str(tmp_path / name))
         assert one.store.info["encoder"] == expected.store.info["encoder"]
         for question in ("Text 7.", "Neno 12"):
-            a, b = (s.search(question, 10, asked_in="en") for s in (expected, one))
+            a, b = (s.search(question, 10, query_language="en") for s in (expected, one))
             assert [r["id"] for r in a] == [r["id"] for r in b]
             assert np.allclose([r["score"] for r in a], [r["score"] for r in b], atol=1e-5)
     # the bare model cannot take what went through a map
@@ -397,7 +421,7 @@ def test_vectors_of_other_documents_or_models_are_refused(chain, plain, tmp_path
     source.write_text(json.dumps({"_id": "a", "text": "x", "language": "en"}) + "\n")
     store = str(tmp_path / "store")
     with pytest.raises(MixlingError, match="no finished vectors"):
-        index(str(chain), source, store, vectors=tmp_path / "none")
+        index(str(chain), source, store, vectors=tmp_path / "score")
     encode(str(chain), source, tmp_path / "v", precision="fp32")
     encode(str(chain), source, tmp_path / "q", precision="fp32", role="query")
     with pytest.raises(MixlingError, match="role 'query'"):
@@ -426,7 +450,8 @@ def test_a_full_disk_is_said_and_the_old_index_still_answers(chain, small_disk, 
     source, store = tmp_path / "d.jsonl", str(small_disk / "store")
     write = lambda n: source.write_text(  # noqa: E731
         "".join(
-            json.dumps({"_id": f"d{i}", "text": f"Text {i}. " * 3, "language": "en"}) + "\n" for i in range(n)
+            json.dumps({"_id": f"d{i}", "text": f"Text {i}. " * 3, "language": "en"}) + "\n"
+            for i in range(n)
         )
     )
     write(30)
@@ -468,10 +493,15 @@ def test_two_writers_take_turns_and_nothing_is_lost(chain, tmp_path):
     errors, parts = context.Queue(), []
     for name in "ab":
         path = tmp_path / f"{name}.jsonl"
-        rows = ({"_id": f"{name}{i}", "text": f"Text {i} of {name}.", "language": "en"} for i in range(600))
+        rows = (
+            {"_id": f"{name}{i}", "text": f"Text {i} of {name}.", "language": "en"}
+            for i in range(600)
+        )
         path.write_text("".join(json.dumps(r) + "\n" for r in rows))
         parts.append(
-            context.Process(target=_index_part, args=(str(chain), path, str(tmp_path / "store"), errors))
+            context.Process(
+                target=_index_part, args=(str(chain), path, str(tmp_path / "store"), errors)
+            )
         )
     for part in parts:
         part.start()
@@ -486,7 +516,8 @@ def _written_again(chain, source, store, monkeypatch, text, language="en"):
     """Index 40 documents anew and remove all older versions, as after an hour."""
     source.write_text(
         "".join(
-            json.dumps({"_id": f"d{i}", "text": f"Text {i} {text}.", "language": language}) + "\n" for i in range(40)
+            json.dumps({"_id": f"d{i}", "text": f"Text {i} {text}.", "language": language}) + "\n"
+            for i in range(40)
         )
     )
     with monkeypatch.context() as patched, warnings.catch_warnings():
@@ -520,7 +551,9 @@ def test_a_reader_does_not_follow_to_another_model(chain, plain, tmp_path, monke
     searcher = Searcher(store)
     shutil.rmtree(store)
     _written_again(str(plain), source, store, monkeypatch, "of old")
-    with pytest.raises(MixlingError, match=r"store: .* indexed again with another (encoder|prompts)"):
+    with pytest.raises(
+        MixlingError, match=r"store: .* indexed again with another (encoder|prompts)"
+    ):
         searcher.search("Text 7", 3)
 
 
@@ -553,7 +586,9 @@ def test_a_read_only_disk_is_not_called_damage(chain, small_disk, tmp_path):
     made = LanceStore.open(store)
 
     def refused(_):
-        raise RuntimeError("lance error: Read-only file system (os error 30), lance-io/src/local.rs:1")
+        raise RuntimeError(
+            "lance error: Read-only file system (os error 30), lance-io/src/local.rs:1"
+        )
 
     made.table = SimpleNamespace(count_rows=refused)
     with pytest.raises(MixlingError, match="store: the file system is read-only"):

@@ -9,8 +9,8 @@ from mixling.debiasing.debias import check_options, debias
 from mixling.errors import MixlingError
 from mixling.evaluation.measure import measure
 from mixling.studies import study as study_module
-from mixling.studies.study import StudyConfig, variant_config, one_run, study
-from mixling.training.load_config import validate_config, read_toml
+from mixling.studies.study import StudyConfig, one_run, study, variant_config
+from mixling.training.load_config import read_toml, validate_config
 
 TEXT = """
 [study]
@@ -62,13 +62,18 @@ def test_a_task_that_is_added_is_measured_on_every_run(chain, tmp_path, monkeypa
     measured = []
     whole = study_module.evaluate
     monkeypatch.setattr(
-        study_module, "evaluate", lambda m, tasks, **more: measured.append(tasks) or whole(m, tasks, **more)
+        study_module,
+        "evaluate",
+        lambda m, tasks, **more: measured.append(tasks) or whole(m, tasks, **more),
     )
     file.write_text(text.replace('"sample"]', f'"sample", "{tmp_path / "own"}"]', 1))
     after = study(file, tmp_path / "runs", log=lambda _: None)
     assert [[t.name for t in tasks] for tasks in measured] == [["own"], ["own"]]
     assert [t["task"] for t in after["table"]] == ["sample", "sample", "own", "own"]
-    assert after["table"][:2] == before["table"] and after["tested"]["sample"] == before["tested"]["sample"]
+    assert (
+        after["table"][:2] == before["table"]
+        and after["tested"]["sample"] == before["tested"]["sample"]
+    )
     # the sample's test part is the task "sample": the same model, trained again, gives the same figures
     mine = [t["multilingual.mAP"] for t in after["table"]]
     assert mine[2:] == pytest.approx(mine[:2])
@@ -105,7 +110,9 @@ model = "random"
 
 
 STUDIES = [
-    f for f in sorted((Path(__file__).parent.parent / "studies").glob("*.toml")) if "[study]" in f.read_text()
+    f
+    for f in sorted((Path(__file__).parent.parent / "studies").glob("*.toml"))
+    if "[study]" in f.read_text()
 ]
 
 
@@ -115,7 +122,9 @@ def test_every_study_that_is_here_can_be_read(file):
     for variant in plan.variants:
         assert (variant_config(plan, variant, 0, file) is None) == (not variant.train)
         settings = {
-            k: v for k, v in variant.debias.items() if k not in ("method", "fit", "languages", "texts")
+            k: v
+            for k, v in variant.debias.items()
+            if k not in ("method", "fit", "languages", "texts")
         }
         if variant.debias:
             check_options(variant.debias["method"], settings)

@@ -10,9 +10,9 @@ from tests.test_training import config, weights
 
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
+from mixling.training.load_config import load_config
 from mixling.training.objective import Objective
 from mixling.training.prepare import prepare
-from mixling.training.load_config import load_config
 from mixling.training.step import backward, tokenize_batch
 from mixling.training.terms.registry import TERMS
 from mixling.training.train import train
@@ -21,7 +21,10 @@ WITHOUT_PASSAGES = [name for name, term in TERMS.items() if not term.needs_passa
 
 
 def with_terms(chain, *names, **training):
-    return {**config(chain, **training), "objective": {"terms": [{"name": n, "weight": 0.5} for n in names]}}
+    return {
+        **config(chain, **training),
+        "objective": {"terms": [{"name": n, "weight": 0.5} for n in names]},
+    }
 
 
 def test_translations_are_the_same_question_in_another_language(chain):
@@ -54,7 +57,9 @@ def test_each_term_joins_hybrid_batches_and_changes_what_is_learnt(chain, tmp_pa
     plain = weights(train(config(chain, steps=3), tmp_path / "plain"))
     assert after.keys() == plain.keys()
     assert any((after[k] - plain[k]).abs().max() > 1e-6 for k in plain)
-    losses = [json.loads(x)["loss"] for x in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+    losses = [
+        json.loads(x)["loss"] for x in (tmp_path / name / "log.jsonl").read_text().splitlines()
+    ]
     assert np.isfinite(losses).all()
 
 
@@ -77,7 +82,9 @@ def test_a_teacher_that_says_what_the_student_says_is_no_distance_away(chain):
 @pytest.mark.parametrize("name", WITHOUT_PASSAGES)
 def test_nothing_encodes_passages_that_nothing_reads(chain, tmp_path, name):
     """The same gradient as when they are encoded and count for nothing."""
-    settings = load_config({**config(chain, steps=2), "objective": {"weight": 0.0, "terms": [{"name": name}]}})
+    settings = load_config(
+        {**config(chain, steps=2), "objective": {"weight": 0.0, "terms": [{"name": name}]}}
+    )
     retriever, found = Retriever(str(chain)), []
     objective = Objective(settings, retriever)
     _, _, pairs = prepare(settings)
@@ -85,7 +92,12 @@ def test_nothing_encodes_passages_that_nothing_reads(chain, tmp_path, name):
         objective.needs_passages = passages
         turn = tokenize_batch(settings, retriever, objective, pairs, 1)
         retriever.model.zero_grad()
-        loss = backward(retriever, turn.tokens, objective.loss_of(turn.batch), local=objective.token_loss_of(turn.batch))
+        loss = backward(
+            retriever,
+            turn.tokens,
+            objective.loss_of(turn.batch),
+            local=objective.token_loss_of(turn.batch),
+        )
         found.append(
             (
                 loss,
@@ -102,7 +114,9 @@ def test_nothing_encodes_passages_that_nothing_reads(chain, tmp_path, name):
 def test_teachers_read_one_language(chain):
     terms = [{"name": "distil-cosine", "pivot": x} for x in ("en", "de")]
     with pytest.raises(MixlingError, match="one language in a run, not de and en"):
-        Objective(load_config({**config(chain), "objective": {"terms": terms}}), Retriever(str(chain)))
+        Objective(
+            load_config({**config(chain), "objective": {"terms": terms}}), Retriever(str(chain))
+        )
 
 
 @pytest.mark.parametrize(
@@ -122,7 +136,9 @@ def test_a_term_without_its_texts_is_refused(chain, tmp_path, term, languages, s
 
 @pytest.mark.slow
 def test_terms_are_the_same_on_two_processes_and_their_own_weights_are_resumed(chain, tmp_path):
-    settings = with_terms(chain, "lakda", "distil-cosine", "optical", steps=12, checkpoint_every=5, lr=1e-5)
+    settings = with_terms(
+        chain, "lakda", "distil-cosine", "optical", steps=12, checkpoint_every=5, lr=1e-5
+    )
     train(settings, tmp_path / "one")
     launch(tmp_path, settings, tmp_path / "two", 2)
     alike(tmp_path / "one", tmp_path / "two")

@@ -14,9 +14,9 @@ from mixling.corpora.windows import cut_window
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.config import Config
+from mixling.training.load_config import load_config
 from mixling.training.optimizer import learning_rate_factor
 from mixling.training.prepare import prepare
-from mixling.training.load_config import load_config
 from mixling.training.train import train
 
 
@@ -25,7 +25,13 @@ def config(chain, **training):
         "data": {"sources": ["sample"]},
         "model": {"name": str(chain)},
         "batches": {"size": 8},
-        "training": {"steps": 12, "lr": 1e-3, "precision": "fp32", "checkpoint_every": 2, **training},
+        "training": {
+            "steps": 12,
+            "lr": 1e-3,
+            "precision": "fp32",
+            "checkpoint_every": 2,
+            **training,
+        },
     }
 
 
@@ -45,7 +51,9 @@ def test_training_lowers_the_loss_and_writes_an_ordinary_folder(chain, tmp_path)
     assert {r["kind"] for r in rows} == {"mono", "cross"}
     theirs = SentenceTransformer(str(model), device="cpu")
     text = ["Pomboo hulalaje bila kuzama?"]
-    assert np.abs(theirs.encode_query(text) - Retriever(str(model)).encode(text, "query")).max() < 1e-5
+    assert (
+        np.abs(theirs.encode_query(text) - Retriever(str(model)).encode(text, "query")).max() < 1e-5
+    )
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     assert run["data"]["sample"]["sha256"] and run["plan"] and run["versions"]["torch"]
     card = (model / "README.md").read_text()
@@ -120,7 +128,8 @@ def test_a_finished_run_is_left_alone(chain, tmp_path):
 
 def test_averaging_with_the_base_is_halfway(chain, tmp_path):
     full, half = (
-        weights(train(config(chain, steps=4, average_with_base=s), tmp_path / str(s))) for s in (0.0, 0.5)
+        weights(train(config(chain, steps=4, average_with_base=s), tmp_path / str(s)))
+        for s in (0.0, 0.5)
     )
     base = weights(chain)
     for key in full:
@@ -174,18 +183,28 @@ def test_validation_keeps_the_best_and_stops_early(chain, tmp_path, monkeypatch)
         return {"multilingual": {"mAP": next(values)}}
 
     monkeypatch.setattr("mixling.training.validate.means", means)
-    settings = config(chain, validation={"task": "sample", "every": 2, "patience": 2, "metric": "multilingual.mAP"})
+    settings = config(
+        chain,
+        validation={"task": "sample", "every": 2, "patience": 2, "metric": "multilingual.mAP"},
+    )
     model = train(settings, tmp_path / "run")
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     assert run["best"]["stopped"] and run["steps"] == 8
-    assert (run["best"]["step"], run["best"]["value"], run["best"]["metric"]) == (4, 0.5, "multilingual.mAP")
+    assert (run["best"]["step"], run["best"]["value"], run["best"]["metric"]) == (
+        4,
+        0.5,
+        "multilingual.mAP",
+    )
     kept = Retriever(str(model)).model.state_dict()
     assert all(torch.equal(kept[k], v) for k, v in seen[1].items())
     assert any(not torch.equal(kept[k], v) for k, v in seen[3].items())
 
 
 def test_validation_measures_a_real_task(chain, tmp_path):
-    train(config(chain, validation={"task": "sample", "every": 6, "metric": "multilingual.mAP"}), tmp_path / "run")
+    train(
+        config(chain, validation={"task": "sample", "every": 6, "metric": "multilingual.mAP"}),
+        tmp_path / "run",
+    )
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     assert run["best"]["step"] in (6, 12) and 0 < run["best"]["value"] <= 1
 
@@ -221,8 +240,13 @@ def test_runs_of_two_precisions_in_one_process(chain, tmp_path, monkeypatch):
 
 def test_the_rate_rises_then_falls():
     rates = [learning_rate_factor(s, 100, 0.1, "linear") for s in range(100)]
-    assert rates[0] == pytest.approx(0.1) and max(rates) == 1.0 and rates[-1] == pytest.approx(1 / 90)
-    assert learning_rate_factor(50, 100, 0.1, "constant") == 1 and 0.5 < learning_rate_factor(50, 100, 0.1, "cosine") < 0.7
+    assert (
+        rates[0] == pytest.approx(0.1) and max(rates) == 1.0 and rates[-1] == pytest.approx(1 / 90)
+    )
+    assert (
+        learning_rate_factor(50, 100, 0.1, "constant") == 1
+        and 0.5 < learning_rate_factor(50, 100, 0.1, "cosine") < 0.7
+    )
 
 
 def test_only_sources_must_be_given():
@@ -234,11 +258,16 @@ def test_a_window_holds_the_answer():
     start = text.index("word150")
     part = cut_window(text, start, start + 7, 100)
     assert "word150" in part and len(part) <= 100 and part in text
-    assert cut_window(text, -1, -1, 100).startswith("word0") and cut_window("short", 0, 2, 100) == "short"
+    assert (
+        cut_window(text, -1, -1, 100).startswith("word0")
+        and cut_window("short", 0, 2, 100) == "short"
+    )
 
 
 def test_texts_are_those_of_the_plan():
-    _, schedule, pairs = prepare(load_config({"data": {"sources": ["sample"]}, "batches": {"size": 16}}))
+    _, schedule, pairs = prepare(
+        load_config({"data": {"sources": ["sample"]}, "batches": {"size": 16}})
+    )
     from mixling.corpora import sample
 
     corpus = sample.read_sample("train")

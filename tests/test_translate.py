@@ -19,7 +19,13 @@ from mixling.corpora.corpus import CorpusBuilder
 from mixling.errors import MixlingError
 from mixling.preparation.seq2seq import CommandTranslator, Seq2SeqTranslator, language_tokens
 from mixling.preparation.similarity import ratio_margin
-from mixling.preparation.translate import MissingText, check_translations, add_translations, missing_texts, translate
+from mixling.preparation.translate import (
+    MissingText,
+    add_translations,
+    check_translations,
+    missing_texts,
+    translate,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +47,9 @@ def translator(tmp_path_factory):
     texts = {x: _questions(x) for x in ("en", "de")}
     groups = sorted(texts["en"])[:24]
     source = tokenizer([texts["en"][g] for g in groups], padding=True, return_tensors="pt")
-    target = tokenizer([texts["de"][g] for g in groups], padding=True, return_tensors="pt")["input_ids"]
+    target = tokenizer([texts["de"][g] for g in groups], padding=True, return_tensors="pt")[
+        "input_ids"
+    ]
     german = tokenizer.convert_tokens_to_ids("deu_Latn")
     target[:, 0] = german  # in the place of <s>
     labels = target.masked_fill(target == 1, -100)
@@ -65,19 +73,37 @@ def _questions(language):
 @pytest.fixture
 def without_german(tmp_path):
     corpus = sample.read_sample("all")
-    folder.write_folder(corpus.select(languages=[x for x in corpus.languages() if x != "de"]), tmp_path / "less")
+    folder.write_folder(
+        corpus.select(languages=[x for x in corpus.languages() if x != "de"]), tmp_path / "less"
+    )
     return tmp_path / "less"
 
 
 def test_a_tiny_model_fills_in_a_language(translator, without_german, tmp_path, run):
     out = tmp_path / "more"
-    call = ("translate", without_german, "--to", "de", "--out", out, "--model", translator, "--beams", "1")
+    call = (
+        "translate",
+        without_german,
+        "--to",
+        "de",
+        "--out",
+        out,
+        "--model",
+        translator,
+        "--beams",
+        "1",
+    )
     status, said, error = run(*call)
     assert status == 0, error
     report = json.loads((out / "translate.json").read_text())
     rows = [json.loads(x) for x in (out / "translations.jsonl").read_text().splitlines()]
-    assert report["asked"] == len(rows) == report["kept"] + sum(r["dropped"] is not None for r in rows)
-    assert 0 < report["kept"] < report["asked"] and f"{report['kept']:,} of {report['asked']:,}" in said
+    assert (
+        report["asked"] == len(rows) == report["kept"] + sum(r["dropped"] is not None for r in rows)
+    )
+    assert (
+        0 < report["kept"] < report["asked"]
+        and f"{report['kept']:,} of {report['asked']:,}" in said
+    )
     # what it learnt by heart is there, word for word; what it babbles is for the most part dropped
     texts = _questions("de")
     corpus = folder.read_folder(out)
@@ -104,19 +130,29 @@ def test_a_command_translates_line_by_line(without_german, tmp_path):
     corpus = load(str(without_german))
     out = tmp_path / "out"
     report = translate(
-        corpus, out, ["de"], command=f"{sys.executable} {tmp_path / 't.py'} {{source}} {{target}}", ratio=50
+        corpus,
+        out,
+        ["de"],
+        command=f"{sys.executable} {tmp_path / 't.py'} {{source}} {{target}}",
+        ratio=50,
     )
-    assert report["asked"] == len(corpus.queries["group"].unique()) + len(corpus.passages["group"].unique())
+    assert report["asked"] == len(corpus.queries["group"].unique()) + len(
+        corpus.passages["group"].unique()
+    )
     rows = [json.loads(x) for x in (out / "translations.jsonl").read_text().splitlines()]
     english = {r["text"] for r in corpus.queries.to_pylist() if r["language"] == "en"}
-    assert {r["text"].removeprefix("wort ")[::-1] for r in rows if r["what"] == "question"} == english
+    assert {
+        r["text"].removeprefix("wort ")[::-1] for r in rows if r["what"] == "question"
+    } == english
 
 
 def test_a_translated_passage_answers_with_its_sentence():
     builder = CorpusBuilder("own")
     text = "Rain fell. The bridge was closed at noon. Nobody came."
     builder.add_query("q", "When was it closed?", "en", "g")
-    builder.add_link("g", builder.add_passage("p", text, "en", "P"), text.index("noon"), text.index("noon") + 4)
+    builder.add_link(
+        "g", builder.add_passage("p", text, "en", "P"), text.index("noon"), text.index("noon") + 4
+    )
     corpus = builder.build()
     wanted = [w for w in missing_texts(corpus, ["sw"], "en") if w.side == "passage"]
     made = [[f"S{k} {len(s)}." for k, s in enumerate(w.sentences)] for w in wanted]
@@ -143,7 +179,9 @@ def test_what_is_dropped_and_why():
         ),
     }
     wanted = [MissingText("question", i, "en", "de", (x,)) for i, x in enumerate(texts)]
-    rows = check_translations(wanted, [[t] for t, _ in texts.values()], ["en", "fr"], 2.5, None, 1.0)
+    rows = check_translations(
+        wanted, [[t] for t, _ in texts.values()], ["en", "fr"], 2.5, None, 1.0
+    )
     assert [r["dropped"] for r in rows] == [why for _, why in texts.values()]
 
 

@@ -36,7 +36,10 @@ def test_the_plan_is_pots_and_nothing_goes_to_padding(sizes, seed):
             a, b, cost[i, :m, :n].numpy(), 0.1, numItermax=5000, stopThr=1e-13, warn=False
         )
         assert np.abs(plan[i, :m, :n].numpy() - want).max() < 1e-5
-        assert plan[i].sum() == pytest.approx(1, abs=1e-6) and plan[i, m:].sum() == plan[i, :, n:].sum() == 0
+        assert (
+            plan[i].sum() == pytest.approx(1, abs=1e-6)
+            and plan[i, m:].sum() == plan[i, :, n:].sum() == 0
+        )
 
 
 @given(SIZES, st.integers(0, 10**6))

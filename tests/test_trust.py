@@ -40,7 +40,9 @@ def stranger(chain, tmp_path):
 
 
 def change(path, **values):
-    path.write_text(json.dumps({**(json.loads(path.read_text()) if path.exists() else {}), **values}))
+    path.write_text(
+        json.dumps({**(json.loads(path.read_text()) if path.exists() else {}), **values})
+    )
 
 
 AUTO = {"AutoConfig": "stranger.C", "AutoModel": "stranger.M"}
@@ -56,7 +58,9 @@ def test_auto_map_is_refused_by_class_and_file_and_runs_when_allowed(form, stran
     if form == "plain":
         (stranger / "modules.json").unlink()
     change(stranger / "config.json", model_type="stranger", auto_map=AUTO)
-    with pytest.raises(MixlingError, match=r"class M in stranger\.py \(config\.json\).*--trust-remote-code"):
+    with pytest.raises(
+        MixlingError, match=r"class M in stranger\.py \(config\.json\).*--trust-remote-code"
+    ):
         Retriever(str(stranger))
     assert not (tmp_path / "RAN").exists()
     allowed = Retriever(str(stranger), device="cpu", trust_remote_code=True)
@@ -98,7 +102,9 @@ def test_a_foreign_module_is_refused(kind, said, stranger, tmp_path):
         ("sentence_bert_config.json", {"model_args": {"attn_implementation": "owner/kernel:f"}}, "owner/kernel"),
     ],
 )  # fmt: skip
-def test_what_libraries_would_run_without_asking_is_refused_before(file, values, said, stranger, tmp_path):
+def test_what_libraries_would_run_without_asking_is_refused_before(
+    file, values, said, stranger, tmp_path
+):
     change(stranger / file, **values)
     with pytest.raises(MixlingError, match=f"{said}.*--trust-remote-code"):
         Retriever(str(stranger))
@@ -185,8 +191,12 @@ def test_a_document_does_not_steer_the_terminal(chain, tmp_path, run):
 def test_a_corpus_does_not_steer_the_terminal(tmp_path, run):
     (tmp_path / "qrels").mkdir()
     text = "Is the \x1b[31mbridge\x07 old?"
-    (tmp_path / "corpus.jsonl").write_text(json.dumps({"_id": "a", "text": "Yes.", "language": "en"}) + "\n")
-    (tmp_path / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": text, "language": "en"}) + "\n")
+    (tmp_path / "corpus.jsonl").write_text(
+        json.dumps({"_id": "a", "text": "Yes.", "language": "en"}) + "\n"
+    )
+    (tmp_path / "queries.jsonl").write_text(
+        json.dumps({"_id": "q", "text": text, "language": "en"}) + "\n"
+    )
     (tmp_path / "qrels" / "test.tsv").write_text("q\ta\t1\n")
     shown = run("data", "show", str(tmp_path))[1]
     assert "bridge" in shown and not set(shown) & {"\x07"} and "\x1b[31m" not in shown

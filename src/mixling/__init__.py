@@ -73,9 +73,9 @@ _WHERE = {
 __all__ = [
     "Config",
     "Corpus",
+    "EvaluationResult",
     "HybridBatchSampler",
     "MixlingError",
-    "EvaluationResult",
     "Retriever",
     "Schedule",
     "Searcher",
@@ -94,11 +94,11 @@ __all__ = [
     "load",
     "locate_answers",
     "mine_negatives",
-    "training_pairs",
     "search",
     "serve",
     "study",
     "train",
+    "training_pairs",
     "translate",
 ]
 

@@ -87,7 +87,9 @@ def new_folder(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def one_writer(folder: str | Path, *, wait: bool = False, name: str | None = None) -> Iterator[None]:
+def one_writer(
+    folder: str | Path, *, wait: bool = False, name: str | None = None
+) -> Iterator[None]:
     """Hold the lock of a folder while the block runs. It ends with the process that holds it, also by SIGKILL.
 
     Args:
@@ -112,7 +114,8 @@ def one_writer(folder: str | Path, *, wait: bool = False, name: str | None = Non
                     f"{name}: another process writes here. Wait until it has ended, then run the same command again"
                 ) from None
             print(
-                f"mixling: {name}: another process writes here; waiting until it has ended", file=sys.stderr
+                f"mixling: {name}: another process writes here; waiting until it has ended",
+                file=sys.stderr,
             )
             held.acquire()
     except OSError as error:
@@ -152,7 +155,12 @@ def _temporary(path: Path) -> Path:
         raise _refused(error, path) or error from None
     for other in path.parent.iterdir():
         parts = other.name.rsplit(".", 2)
-        if len(parts) == 3 and parts[0] == f".{path.name}" and parts[2] == "tmp" and parts[1].isdigit():
+        if (
+            len(parts) == 3
+            and parts[0] == f".{path.name}"
+            and parts[2] == "tmp"
+            and parts[1].isdigit()
+        ):
             gone = not _runs(int(parts[1]))
             if gone and time.time() - other.lstat().st_mtime > _STALE:
                 shutil.rmtree(other) if other.is_dir() else other.unlink(missing_ok=True)
@@ -169,18 +177,24 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _refused(error: BaseException, path: Path, temporary: Path | None = None) -> MixlingError | None:
+def _refused(
+    error: BaseException, path: Path, temporary: Path | None = None
+) -> MixlingError | None:
     """What a user should know where `path` could not be written, or None where the error is of another kind."""
     if not isinstance(error, Exception) or isinstance(error, MixlingError):
         return None
     other = getattr(error, "filename", None)
     if other is not None and (temporary is None or not Path(str(other)).is_relative_to(temporary)):
-        message = disk_message(error)  # of a file that was read meanwhile, or a folder on the way to `path`
+        message = disk_message(
+            error
+        )  # of a file that was read meanwhile, or a folder on the way to `path`
         return None if message is None else MixlingError(message)
     number = error.errno if isinstance(error, OSError) else None
     if number not in (*_FULL, *_REFUSED):
         # a library may name another reason (torch: "unexpected pos")
-        full = "no space left" in str(error).lower() or shutil.disk_usage(path.parent).free < 1 << 16
+        full = (
+            "no space left" in str(error).lower() or shutil.disk_usage(path.parent).free < 1 << 16
+        )
         if not full:
             return None
         number = errno.ENOSPC

@@ -21,12 +21,16 @@ class MixlingError(Exception):
 class BadRow(MixlingError):
     """A row of a data file that cannot be used."""
 
-    def __init__(self, file: str | Path, line: int | str, field: str, found: Any, expected: str, fix: str):
+    def __init__(
+        self, file: str | Path, line: int | str, field: str, found: Any, expected: str, fix: str
+    ):
         shown = repr(found)
         if len(shown) > 80:
             shown = shown[:77] + "..."
         self.file, self.line, self.field = str(file), line, field
-        super().__init__(f"{file}:{line}: field '{field}': found {shown}, expected {expected}; {fix}")
+        super().__init__(
+            f"{file}:{line}: field '{field}': found {shown}, expected {expected}; {fix}"
+        )
 
 
 class NotFinite(MixlingError):

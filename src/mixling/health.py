@@ -7,7 +7,7 @@ from importlib import metadata
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
-from mixling.corpora.catalogue import SOURCES, find_source, data_folders
+from mixling.corpora.catalogue import SOURCES, data_folders, find_source
 from mixling.machine import cache_folder, has_bf16, machine, matrix_rate, versions
 from mixling.models.weights import DEFAULT, in_hub_cache, wheel_model_folder
 

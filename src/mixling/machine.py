@@ -18,7 +18,9 @@ def flags() -> frozenset[str]:
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return frozenset()
-    line = next((x for x in info.read_text().splitlines() if x.startswith(("flags", "Features"))), "")
+    line = next(
+        (x for x in info.read_text().splitlines() if x.startswith(("flags", "Features"))), ""
+    )
     return frozenset(line.split()) & frozenset(_FAST)
 
 
@@ -33,12 +35,18 @@ def machine() -> dict[str, Any]:
 
     info = Path("/proc/cpuinfo")
     names = (
-        [x.split(":")[1].strip() for x in info.read_text().splitlines() if x.startswith("model name")]
+        [
+            x.split(":")[1].strip()
+            for x in info.read_text().splitlines()
+            if x.startswith("model name")
+        ]
         if (info.exists())
         else [platform.processor()]
     )
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    memory = (
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    )
     return {
         "processor": names[0] if names else "unknown",
         "cores": os.cpu_count(),
@@ -106,4 +114,8 @@ def keep_memory() -> bool:
 def cache_folder() -> Path:
     """Mixling's own cache: MIXLING_CACHE, or mixling in the user's cache folder."""
     own = os.environ.get("MIXLING_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mixling"
+    return (
+        Path(own)
+        if own
+        else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mixling"
+    )

@@ -17,7 +17,7 @@ from pydantic import Field
 
 class MixlingRetriever(BaseRetriever):
     """source: a Searcher (a store here) or a Remote (a server); k: passages; options: of the search, for instance
-    {"fairness": "centered", "languages": ["sw"]}."""
+    {"order": "centered", "languages": ["sw"]}."""
 
     source: Any
     k: int = 10

@@ -28,11 +28,11 @@ class Remote:
         self._client = httpx.Client(base_url=self.address, headers=headers, timeout=seconds)
         self._failed = httpx.HTTPError
 
-    def search(self, question: str | Sequence[str], k: int = 10, **more: Any) -> list[dict[str, Any]]:
-        """The best k passages for a question, or for it and its translations; more: as `POST /v1/search` takes. Raises
+    def search(self, query: str | Sequence[str], k: int = 10, **more: Any) -> list[dict[str, Any]]:
+        """The best k passages for a query, or for it and its translations; more: as `POST /v1/search` takes. Raises
         MixlingError with what the server says."""
-        asked = question if isinstance(question, str) else list(question)
-        return self._post("/v1/search", {"question": asked, "k": k, **more})["results"]
+        queries = query if isinstance(query, str) else list(query)
+        return self._post("/v1/search", {"query": queries, "k": k, **more})["results"]
 
     def encode(self, texts: Sequence[str], role: str | None = None) -> np.ndarray:
         """Vectors of texts in a role ("query", "passage"; None: no prompt): float32 [n, d]."""
@@ -52,7 +52,9 @@ class Remote:
         try:
             answer = self._client.post(path, json=body)
         except self._failed as error:
-            raise MixlingError(f"{self.address}: no answer ({error}); is `mixling serve` running?") from None
+            raise MixlingError(
+                f"{self.address}: no answer ({error}); is `mixling serve` running?"
+            ) from None
         if answer.status_code != 200:
             said = (
                 answer.json().get("error", {}).get("message", "")

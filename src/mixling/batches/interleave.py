@@ -86,5 +86,9 @@ def _hypergeometric(generator: np.random.Generator, good: int, bad: int, sample:
     mean = sample * good / total
     spread = (mean * (bad / total) * (total - sample) / (total - 1)) ** 0.5
     return int(
-        np.clip(round(mean + spread * generator.standard_normal()), max(0, sample - bad), min(good, sample))
+        np.clip(
+            round(mean + spread * generator.standard_normal()),
+            max(0, sample - bad),
+            min(good, sample),
+        )
     )

@@ -21,7 +21,9 @@ class Negatives:
     def __init__(self, corpus: Corpus, units: TranslationGroups):
         code = {x: i for i, x in enumerate(units.languages)}
         self.languages = len(units.languages)
-        self.language = np.array([code[x] for x in corpus.passages["language"].to_pylist()], np.int64)
+        self.language = np.array(
+            [code[x] for x in corpus.passages["language"].to_pylist()], np.int64
+        )
         names, self.group = np.unique(
             corpus.passages["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True
         )
@@ -76,4 +78,6 @@ class Negatives:
         """The same passages in a language (or each in its own, [m]), int64 [m]; those that have none stay as they are."""
         has = self.has_translation[self.group[passages], language]
         wanted = np.where(has, language, self.language[passages])
-        return self.rows(self.group[passages] * self.languages + wanted, np.zeros(len(passages), np.int64))
+        return self.rows(
+            self.group[passages] * self.languages + wanted, np.zeros(len(passages), np.int64)
+        )

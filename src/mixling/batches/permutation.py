@@ -11,7 +11,11 @@ from typing import Any
 
 import numpy as np
 
-_A, _B, _C = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_A, _B, _C = (
+    np.uint64(0x9E3779B97F4A7C15),
+    np.uint64(0xBF58476D1CE4E5B9),
+    np.uint64(0x94D049BB133111EB),
+)
 
 
 def mix(*parts: int | np.ndarray) -> np.ndarray:
@@ -48,10 +52,14 @@ def permute(index: np.ndarray, n: np.ndarray, key: np.ndarray) -> np.ndarray:
     """
     index, n = np.broadcast_arrays(np.asarray(index, np.int64), np.asarray(n, np.int64))
     key = np.broadcast_to(np.asarray(key, np.uint64), index.shape)
-    half = np.maximum((np.ceil(np.log2(np.maximum(n, 2))).astype(np.int64) + 1) // 2, 1).astype(np.uint64)
+    half = np.maximum((np.ceil(np.log2(np.maximum(n, 2))).astype(np.int64) + 1) // 2, 1).astype(
+        np.uint64
+    )
     value = index.astype(np.uint64)
     # mix(key, turn, right) of each of the four turns, up to `right`: the same for every walk
-    keys = _mixed(_mixed(np.zeros(1, np.uint64), key)[None, :], np.arange(4, dtype=np.uint64)[:, None])
+    keys = _mixed(
+        _mixed(np.zeros(1, np.uint64), key)[None, :], np.arange(4, dtype=np.uint64)[:, None]
+    )
     todo = np.arange(value.size)
     while todo.size:
         value[todo] = _feistel(value[todo], half[todo], keys[:, todo])

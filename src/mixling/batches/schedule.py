@@ -35,7 +35,9 @@ class BatchPlan:
 
     def part(self, process: int, processes: int) -> BatchPlan:
         """The pairs of one of several processes; together they are the whole batch."""
-        cut = slice(len(self.groups) * process // processes, len(self.groups) * (process + 1) // processes)
+        cut = slice(
+            len(self.groups) * process // processes, len(self.groups) * (process + 1) // processes
+        )
         return BatchPlan(
             self.step,
             self.batch_type,
@@ -79,12 +81,15 @@ class Schedule:
         random_interleave: bool = False,
     ):
         self.sources, self.size, self.seed = list(sources), size, seed
-        self.batch_types = STRATEGIES[choose(strategy, STRATEGIES, "strategy")](alpha=alpha, language=language)
+        self.batch_types = STRATEGIES[choose(strategy, STRATEGIES, "strategy")](
+            alpha=alpha, language=language
+        )
         self.exponent = 0.0 if languages == "uniform" else float(languages)
         self.corpora = corpora
         self.weights = list(weights) if weights is not None else [1.0] * len(self.sources)
         self.language_weight = [
-            np.maximum(u.has_query.sum(0) + u.has_passage.sum(0), 1.0) ** self.exponent for u in self.sources
+            np.maximum(u.has_query.sum(0) + u.has_passage.sum(0), 1.0) ** self.exponent
+            for u in self.sources
         ]
         self.strata: list[list[_Stratum]] = []
         self.stratum_order: list[Interleaving] = []
@@ -92,10 +97,18 @@ class Schedule:
             cells, shares = self._strata(kind, number)
             self.strata.append(cells)
             self.stratum_order.append(self._interleaving(shares, random_interleave, number + 1))
-        self.batch_type_order = self._interleaving([k.share for k in self.batch_types], random_interleave, 0)
+        self.batch_type_order = self._interleaving(
+            [k.share for k in self.batch_types], random_interleave, 0
+        )
 
-    def _interleaving(self, shares: list[float], random_interleave: bool, salt: int) -> Interleaving:
-        return RandomInterleaving(shares, int(mix(self.seed, salt, 77))) if random_interleave else EvenInterleaving(shares)
+    def _interleaving(
+        self, shares: list[float], random_interleave: bool, salt: int
+    ) -> Interleaving:
+        return (
+            RandomInterleaving(shares, int(mix(self.seed, salt, 77)))
+            if random_interleave
+            else EvenInterleaving(shares)
+        )
 
     def _strata(self, kind: BatchType, number: int) -> tuple[list[_Stratum], list[float]]:
         drawn: list[tuple[int, int | None, np.ndarray]] = []
@@ -116,10 +129,15 @@ class Schedule:
                 f"{', '.join(f'{u.name} ({chr(32).join(u.languages)})' for u in self.sources)}; "
                 "choose another strategy or add a source"
             )
-        cells = [_Stratum(s, i, groups, self._stream(s, i, groups, number, kind)) for s, i, groups in drawn]
+        cells = [
+            _Stratum(s, i, groups, self._stream(s, i, groups, number, kind))
+            for s, i, groups in drawn
+        ]
         return cells, self._shares(cells)
 
-    def _stream(self, s: int, language: int | None, groups: np.ndarray, number: int, kind: BatchType) -> Stream:
+    def _stream(
+        self, s: int, language: int | None, groups: np.ndarray, number: int, kind: BatchType
+    ) -> Stream:
         source = self.sources[s]
         code = "" if language is None else source.languages[language]
         block = source.conflict_group[groups]
@@ -130,7 +148,11 @@ class Schedule:
             return Stream(block, self.size, int(mix(self.seed, s, name, number)))
         except ValueError:
             have = len(np.unique(block))
-            where = f"language '{code}' of source '{source.name}'" if code else f"source '{source.name}'"
+            where = (
+                f"language '{code}' of source '{source.name}'"
+                if code
+                else f"source '{source.name}'"
+            )
             raise MixlingError(
                 f"a batch of {self.size} cannot be filled: {where} has {len(groups)} question groups on "
                 f"{have} passage groups with {kind.name} pairs, and a batch takes one of each; set "
@@ -141,11 +163,21 @@ class Schedule:
         """Language first (uniform or by size), then the source that has it (by size and weight)."""
 
         def code(cell: _Stratum) -> str | None:
-            return None if cell.language is None else self.sources[cell.source].languages[cell.language]
+            return (
+                None
+                if cell.language is None
+                else self.sources[cell.source].languages[cell.language]
+            )
 
-        size = {c: sum(len(x.groups) for x in cells if code(x) == c) for c in {code(x) for x in cells}}
+        size = {
+            c: sum(len(x.groups) for x in cells if code(x) == c) for c in {code(x) for x in cells}
+        }
         base = {
-            c: sum(len(x.groups) ** self.corpora * self.weights[x.source] for x in cells if code(x) == c)
+            c: sum(
+                len(x.groups) ** self.corpora * self.weights[x.source]
+                for x in cells
+                if code(x) == c
+            )
             for c in size
         }
         return [
@@ -176,9 +208,9 @@ class Schedule:
         source = self.sources[cell.source]
         n = len(source.languages)
         weight = self.language_weight[cell.source]
-        table = (source.has_query[groups] * weight)[:, :, None] * (source.has_passage[groups] * weight)[
-            :, None, :
-        ]
+        table = (source.has_query[groups] * weight)[:, :, None] * (
+            source.has_passage[groups] * weight
+        )[:, None, :]
         table = table * (np.eye(n) if kind == "mono" else 1 - np.eye(n))
         total = np.cumsum(table.reshape(len(groups), -1), axis=1)
         chosen = (total <= number[:, None] * total[:, -1:]).sum(1)
@@ -194,7 +226,8 @@ class Schedule:
             "step": step,
             "kind": plan.batch_type,
             "pairs": [
-                [source.languages[q], source.languages[p], f"{prefix}{source.groups[g]}"] for q, p, g in rows
+                [source.languages[q], source.languages[p], f"{prefix}{source.groups[g]}"]
+                for q, p, g in rows
             ],
         }
 

@@ -42,7 +42,9 @@ def x_y(**_: object) -> list[BatchType]:
 def hybrid(alpha: float = 0.5, **_: object) -> list[BatchType]:
     """x-x-mono for a share alpha of the batches, x-y for the rest (arXiv:2408.10536, alpha = 0.5)."""
     if not 0 <= alpha <= 1:
-        raise MixlingError(f"batches.alpha is {alpha}; expected a share from 0 (all x-y) to 1 (all x-x-mono)")
+        raise MixlingError(
+            f"batches.alpha is {alpha}; expected a share from 0 (all x-y) to 1 (all x-x-mono)"
+        )
     kinds = [BatchType("mono", alpha, one_language=True), BatchType("cross", 1 - alpha)]
     return [k for k in kinds if k.share > 0]
 

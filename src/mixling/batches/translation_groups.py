@@ -37,7 +37,8 @@ def translation_groups(corpus: Corpus) -> TranslationGroups:
     l_passage = corpus.links["passage"].to_numpy()[l_group >= 0]
     l_group = l_group[l_group >= 0]
     q_language, p_language = (
-        np.array([code[x] for x in t["language"].to_pylist()]) for t in (corpus.queries, corpus.passages)
+        np.array([code[x] for x in t["language"].to_pylist()])
+        for t in (corpus.queries, corpus.passages)
     )
     p_names, p_group = np.unique(
         corpus.passages["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True
@@ -45,8 +46,12 @@ def translation_groups(corpus: Corpus) -> TranslationGroups:
     questions, passages = np.zeros((2, len(groups), len(languages)), bool)
     questions[q_group, q_language] = True
     passages[l_group, p_language[l_passage]] = True
-    block = connected_components(l_group, p_group[l_passage], len(groups), len(p_names))[: len(groups)]
-    return TranslationGroups(corpus.name, groups, block.astype(np.int64), languages, questions, passages)
+    block = connected_components(l_group, p_group[l_passage], len(groups), len(p_names))[
+        : len(groups)
+    ]
+    return TranslationGroups(
+        corpus.name, groups, block.astype(np.int64), languages, questions, passages
+    )
 
 
 class PairRows:
@@ -72,7 +77,9 @@ class PairRows:
             [
                 index.get(g, -1) * self.n_languages + code[language[p]]
                 for g, p in zip(
-                    corpus.links["group"].to_pylist(), corpus.links["passage"].to_pylist(), strict=True
+                    corpus.links["group"].to_pylist(),
+                    corpus.links["passage"].to_pylist(),
+                    strict=True,
                 )
             ]
         )
@@ -104,5 +111,8 @@ class RowLookup:
         self.key = key[self.row]
 
     def __call__(self, wanted: np.ndarray, visit: np.ndarray) -> np.ndarray:
-        low, high = np.searchsorted(self.key, wanted, "left"), np.searchsorted(self.key, wanted, "right")
+        low, high = (
+            np.searchsorted(self.key, wanted, "left"),
+            np.searchsorted(self.key, wanted, "right"),
+        )
         return self.row[low + visit % np.maximum(high - low, 1)]

@@ -13,21 +13,32 @@ from mixling.cli.options import Trust
 def run(
     model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
     bitext: Annotated[
-        list[str], typer.Option("--bitext", help="Source (tico-19:train) or folder; may be repeated.")
+        list[str],
+        typer.Option("--bitext", help="Source (tico-19:train) or folder; may be repeated."),
     ],
     languages: Annotated[
         list[str], typer.Option("--languages", "-l", help="To adapt to; may be repeated, or am,km.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The run's folder; a cut-off call goes on.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The run's folder; a cut-off call goes on.")
+    ],
     related: Annotated[
         list[str] | None,
-        typer.Option(help="A language that the model knows for the other side: am=ar; may be repeated."),
+        typer.Option(
+            help="A language that the model knows for the other side: am=ar; may be repeated."
+        ),
     ] = None,
-    pivot: Annotated[str, typer.Option(help="The other side otherwise; its vectors are distilled.")] = "en",
-    vocabulary: Annotated[int, typer.Option(min=0, help="At most so many new pieces a language.")] = 1000,
+    pivot: Annotated[
+        str, typer.Option(help="The other side otherwise; its vectors are distilled.")
+    ] = "en",
+    vocabulary: Annotated[
+        int, typer.Option(min=0, help="At most so many new pieces a language.")
+    ] = 1000,
     objective: Annotated[
         list[str] | None,
-        typer.Option(help="mlm, tlm, distil; may be repeated; default: distil, which keeps a retriever one."),
+        typer.Option(
+            help="mlm, tlm, distil; may be repeated; default: distil, which keeps a retriever one."
+        ),
     ] = None,
     margin: Annotated[
         float | None, typer.Option(help="Drop pairs that are less near than this; 1 is a start.")

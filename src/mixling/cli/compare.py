@@ -17,7 +17,8 @@ def run(
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the comparison: .html, .md, .tex or .csv.")
+        Path | None,
+        typer.Option("--out", "-o", help="Write the comparison: .html, .md, .tex or .csv."),
     ] = None,
     permutations: Annotated[int, typer.Option(help="Of the test.")] = 10_000,
 ) -> None:

@@ -23,7 +23,9 @@ Path_ = Annotated[
     typer.Option("--path", help="Where the data lies; else MIXLING_DATA, ./data, what is fetched."),
 ]
 Split = Annotated[str | None, typer.Option("--split", help="Which split; default: the first.")]
-Skip = Annotated[bool, typer.Option("--skip-bad", help="Go on over bad rows; they are counted and listed.")]
+Skip = Annotated[
+    bool, typer.Option("--skip-bad", help="Go on over bad rows; they are counted and listed.")
+]
 
 
 @app.command("list")
@@ -43,24 +45,35 @@ def list_() -> None:
     table.add_column("what it is", overflow="fold")
     missing = []
     for source in SOURCES.values():
-        here = "yes" if find_source(source.name) is not None else "on demand" if source.fetched else "no"
+        here = (
+            "yes"
+            if find_source(source.name) is not None
+            else "on demand"
+            if source.fetched
+            else "no"
+        )
         counts = next((f"{q:,} /\n{p:,}" for q, p in source.counts.values()), "")
         table.add_row(
             source.name,
             here,
-            str(len(source.languages)) if len(source.languages) > 1 else source.languages[0].split()[0],
+            str(len(source.languages))
+            if len(source.languages) > 1
+            else source.languages[0].split()[0],
             counts,
             source.description,
         )
         if here == "on demand":
             missing.append(f"{source.name}: fetched when first asked for ({source.how_to_get})")
         elif here == "no":
-            missing.append(f"{source.name}: {source.how_to_get}; into a folder '{source.where}' below MIXLING_DATA")
+            missing.append(
+                f"{source.name}: {source.how_to_get}; into a folder '{source.where}' below MIXLING_DATA"
+            )
     console = Console(emoji=False)
     console.print(table)
     console.print(f"Tasks made of them: {', '.join(DERIVED)}", soft_wrap=True, highlight=False)
     console.print(
-        "Also mteb:NAME, ir_datasets:ID, or a folder of your own (mixling data --help)", highlight=False
+        "Also mteb:NAME, ir_datasets:ID, or a folder of your own (mixling data --help)",
+        highlight=False,
     )
     for line in missing:
         console.print(line, soft_wrap=True, highlight=False)
@@ -109,7 +122,9 @@ def show(
         for t in (corpus.queries, corpus.passages)
     ]
     for code in corpus.languages():
-        table.add_row(code, language_name(code), str(counts[0].get(code, 0)), str(counts[1].get(code, 0)))
+        table.add_row(
+            code, language_name(code), str(counts[0].get(code, 0)), str(counts[1].get(code, 0))
+        )
     console.print(table)
     for question in corpus.queries.slice(0, 3).to_pylist():
         text = printable(question["text"])
@@ -143,4 +158,6 @@ def convert(
         + (f", {len(corpus.skipped)} bad rows skipped" if corpus.skipped else "")
     )
     if several:
-        typer.echo(f"{several} ids stand in several languages: each has its language before it, as in sw:12")
+        typer.echo(
+            f"{several} ids stand in several languages: each has its language before it, as in sw:12"
+        )

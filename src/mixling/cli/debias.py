@@ -14,7 +14,8 @@ def run(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
     model: Annotated[str | None, typer.Argument(help="A model folder or hub name.")] = None,
     method: Annotated[
-        str, typer.Option("--method", "-m", help="centering, lir, lsar, leace, shift, map, or scores.")
+        str,
+        typer.Option("--method", "-m", help="centering, lir, lsar, leace, shift, map, or scores."),
     ] = "lsar",
     fit: Annotated[
         list[str] | None,
@@ -22,7 +23,9 @@ def run(
     ] = None,
     vectors: Annotated[
         Path | None,
-        typer.Option("--vectors", help="No model: Parquet files with vector, language, group, role."),
+        typer.Option(
+            "--vectors", help="No model: Parquet files with vector, language, group, role."
+        ),
     ] = None,
     map_: Annotated[
         str | None,
@@ -40,21 +43,33 @@ def run(
         ),
     ] = None,
     texts: Annotated[
-        int | None, typer.Option("--texts", help="Sentences a language of a source of translations.")
+        int | None,
+        typer.Option("--texts", help="Sentences a language of a source of translations."),
     ] = None,
-    rank: Annotated[int | None, typer.Option("--rank", help="lsar, lir: directions removed.")] = None,
+    rank: Annotated[
+        int | None, typer.Option("--rank", help="lsar, lir: directions removed.")
+    ] = None,
     sharpen: Annotated[
         bool | None, typer.Option("--sharpen/--no-sharpen", help="Stretch the spectrum afterwards.")
     ] = None,
-    alpha: Annotated[float | None, typer.Option("--alpha", help="shift: how far documents move.")] = None,
-    source: Annotated[str | None, typer.Option("--source", help="shift: the language moved to.")] = None,
+    alpha: Annotated[
+        float | None, typer.Option("--alpha", help="shift: how far documents move.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="shift: the language moved to.")
+    ] = None,
     steps: Annotated[int | None, typer.Option("--steps", help="map: steps of training.")] = None,
-    temperature: Annotated[float | None, typer.Option("--temperature", help="map: of the loss.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", help="map: of the loss.")
+    ] = None,
     pull: Annotated[float | None, typer.Option("--pull", help="map: pull to its start.")] = None,
-    bitext: Annotated[float | None, typer.Option("--bitext", help="map: weight of the bitext.")] = None,
+    bitext: Annotated[
+        float | None, typer.Option("--bitext", help="map: weight of the bitext.")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="map: of its batches.")] = None,
     keep: Annotated[
-        Path | None, typer.Option("--keep", help="Keep the encoder's vectors here for the next call.")
+        Path | None,
+        typer.Option("--keep", help="Keep the encoder's vectors here for the next call."),
     ] = None,
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     trust_remote_code: Trust = False,
@@ -92,7 +107,9 @@ def run(
         return
     assert model is not None
     if map_ is not None:
-        raise MixlingError(f"--map is for --vectors; a model behind a map is a model: mixling index {map_} …")
+        raise MixlingError(
+            f"--map is for --vectors; a model behind a map is a model: mixling index {map_} …"
+        )
     debias(
         model,
         method,

@@ -27,13 +27,19 @@ def run(
     precision: Annotated[
         str, typer.Option(help="fp32, bf16, or auto: what is faster here by a trial.")
     ] = "auto",
-    dtype: Annotated[str, typer.Option(help="Of the stored vectors: float32 or float16.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option(help="Of the stored vectors: float32 or float16.")
+    ] = "float32",
     shard: Annotated[int, typer.Option(min=1, help="Texts a file.")] = 16384,
     part: Annotated[
-        str, typer.Option(help="This machine's share where several write into one folder, for instance 0/4.")
+        str,
+        typer.Option(
+            help="This machine's share where several write into one folder, for instance 0/4."
+        ),
     ] = "0/1",
     ray: Annotated[
-        int, typer.Option(min=0, help="So many workers of a Ray cluster (its address: RAY_ADDRESS).")
+        int,
+        typer.Option(min=0, help="So many workers of a Ray cluster (its address: RAY_ADDRESS)."),
     ] = 0,
     gpus: Annotated[float, typer.Option(min=0, help="GPUs of each Ray worker.")] = 0,
     trust_remote_code: Trust = False,
@@ -46,7 +52,9 @@ def run(
     role_or_none = None if choose(role, ("query", "passage", "none"), "role") == "none" else role
     number, _, parts = part.partition("/")
     if not (number.isdigit() and parts.isdigit() and int(number) < int(parts)):
-        raise MixlingError(f"--part {part}: expected NUMBER/PARTS with NUMBER from 0, for instance 0/4")
+        raise MixlingError(
+            f"--part {part}: expected NUMBER/PARTS with NUMBER from 0, for instance 0/4"
+        )
     if ray:
         from mixling.encoding.cluster import encode_on_ray
 

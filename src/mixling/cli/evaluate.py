@@ -20,35 +20,47 @@ def run(
     task: Annotated[
         list[str],
         typer.Option(
-            "--task", "-t", help="A task's name, a folder of your own, or FOLDER:SPLIT; may be repeated."
+            "--task",
+            "-t",
+            help="A task's name, a folder of your own, or FOLDER:SPLIT; may be repeated.",
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for summary.json, scores.parquet, report.html.")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for summary.json, scores.parquet, report.html."),
     ] = None,
     context: Annotated[
         bool, typer.Option("--context", help="Candidates are sentences with their paragraph.")
     ] = False,
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
-    trec: Annotated[bool, typer.Option("--trec", help="Write TREC run and qrels files too.")] = False,
+    trec: Annotated[
+        bool, typer.Option("--trec", help="Write TREC run and qrels files too.")
+    ] = False,
     keep: Annotated[
         Path | None,
-        typer.Option("--keep", help="Keep vectors here: a model and its debiased variants share them."),
+        typer.Option(
+            "--keep", help="Keep vectors here: a model and its debiased variants share them."
+        ),
     ] = None,
     language: Annotated[
         str | None, typer.Option("--language", help="Of a folder's rows that do not say theirs.")
     ] = None,
     documents: Annotated[
         str | None,
-        typer.Option(help="Another model that encodes the candidates: one whose index is there already."),
+        typer.Option(
+            help="Another model that encodes the candidates: one whose index is there already."
+        ),
     ] = None,
     noise: Annotated[
         list[str] | None,
-        typer.Option("--noise", help="Questions with noise: typos, diacritics, romanize, switch (or :RATE)."),
+        typer.Option(
+            "--noise", help="Questions with noise: typos, diacritics, romanize, switch (or :RATE)."
+        ),
     ] = None,
     trust_remote_code: Trust = False,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Go on over bad rows; the result counts and names them.")
+        bool,
+        typer.Option("--skip-bad", help="Go on over bad rows; the result counts and names them."),
     ] = False,
 ) -> None:
     """Measure retrievers in one language, across languages and in the pool."""

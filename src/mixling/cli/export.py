@@ -15,7 +15,9 @@ def run(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Of a model a folder, of a store a .parquet file.")
     ],
-    openvino: Annotated[bool, typer.Option("--openvino", help="A model in OpenVINO's form too.")] = False,
+    openvino: Annotated[
+        bool, typer.Option("--openvino", help="A model in OpenVINO's form too.")
+    ] = False,
     trust_remote_code: Trust = False,
 ) -> None:
     """A model as ONNX for other servers, pooling and map inside; a store as Parquet, which `mixling index` takes back."""

@@ -21,21 +21,27 @@ def run(
     store: Annotated[
         str,
         typer.Option(
-            "--store", "-s", help="The store: a folder, or milvus://host:port/name. A cut-off call goes on."
+            "--store",
+            "-s",
+            help="The store: a folder, or milvus://host:port/name. A cut-off call goes on.",
         ),
     ],
     language: Annotated[
         str | None, typer.Option(help="Of documents that do not say theirs; else it is identified.")
     ] = None,
     languages: Annotated[
-        list[str] | None, typer.Option(help="It is identified among these; may be repeated, or en,sw.")
+        list[str] | None,
+        typer.Option(help="It is identified among these; may be repeated, or en,sw."),
     ] = None,
     size: Annotated[
-        int | None, typer.Option(min=8, help="Tokens of a passage; default: 200, or what the model takes.")
+        int | None,
+        typer.Option(min=8, help="Tokens of a passage; default: 200, or what the model takes."),
     ] = None,
     overlap: Annotated[
         int | None,
-        typer.Option(min=0, help="Tokens of sentences repeated of the one before; default: a fifth."),
+        typer.Option(
+            min=0, help="Tokens of sentences repeated of the one before; default: a fifth."
+        ),
     ] = None,
     precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
     vectors: Annotated[
@@ -77,4 +83,6 @@ def run(
         f"{len(made['skipped']):,} skipped, {sum(made['left_out'].values()):,} left out), {made['passages']:,} passages in {len(made['languages'])} languages: {store}"
     )
     if made.get("passages_titled"):
-        typer.echo(f"read with their titles ({TITLES}): {made['passages_titled']:,} of the new passages")
+        typer.echo(
+            f"read with their titles ({TITLES}): {made['passages_titled']:,} of the new passages"
+        )

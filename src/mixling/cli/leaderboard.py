@@ -9,8 +9,12 @@ import typer
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="A folder with results of `mixling evaluate --out` in it.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path("leaderboard.html"),
+    folder: Annotated[
+        Path, typer.Argument(help="A folder with results of `mixling evaluate --out` in it.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path(
+        "leaderboard.html"
+    ),
 ) -> None:
     """All results of a folder in one page, a table a task."""
     from mixling.reports.leaderboard import leaderboard

@@ -13,7 +13,9 @@ from mixling.cli.options import Trust
 def run(
     model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
     source: Annotated[str, typer.Argument(help="A named source or a folder of your own.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; a cut-off call goes on.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The folder to write; a cut-off call goes on.")
+    ],
     split: Annotated[str | None, typer.Option(help="Which split; default: the first.")] = None,
     path: Annotated[Path | None, typer.Option(help="Where a named source lies.")] = None,
     language: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
@@ -21,7 +23,8 @@ def run(
         int, typer.Option(min=0, help="At most so many other sentences of its passages a question.")
     ] = 4,
     keep: Annotated[
-        float, typer.Option(min=0, max=1, help="How near one of them may come to the answer's score.")
+        float,
+        typer.Option(min=0, max=1, help="How near one of them may come to the answer's score."),
     ] = 0.7,
     margin: Annotated[
         float,

@@ -47,12 +47,16 @@ PANELS = {
 }
 for panel, commands in PANELS.items():
     for command in commands:
-        app.command(name=command.__name__.rpartition(".")[2].replace("_", "-"), rich_help_panel=panel)(command.run)
+        app.command(
+            name=command.__name__.rpartition(".")[2].replace("_", "-"), rich_help_panel=panel
+        )(command.run)
 app.add_typer(data.app, name="data", rich_help_panel="Data")
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: bool = typer.Option(False, "--version", help="Show the version and stop.")) -> None:
+def _root(
+    version: bool = typer.Option(False, "--version", help="Show the version and stop."),
+) -> None:
     if version:
         from mixling import __version__
 

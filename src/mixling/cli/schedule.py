@@ -14,14 +14,18 @@ if TYPE_CHECKING:
 
 def run(
     config: Annotated[Path, typer.Argument(help="The training configuration (TOML).")],
-    steps: Annotated[int, typer.Option("--steps", "-n", min=1, help="How many steps to look at.")] = 100,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON object a step, and nothing else.")] = False,
+    steps: Annotated[
+        int, typer.Option("--steps", "-n", min=1, help="How many steps to look at.")
+    ] = 100,
+    json_: Annotated[
+        bool, typer.Option("--json", help="One JSON object a step, and nothing else.")
+    ] = False,
 ) -> None:
     """Show the batches that a configuration makes: languages, shares, padding, a hash of the plan."""
     import json
 
-    from mixling.training.prepare import prepare
     from mixling.training.load_config import ingredients, load_config
+    from mixling.training.prepare import prepare
 
     settings = load_config(config)
     runs = ingredients(settings) or [settings]

@@ -14,30 +14,39 @@ if TYPE_CHECKING:
 
 def run(
     store: Annotated[str, typer.Argument(help="The store: a folder, or milvus://host:port/name.")],
-    question: Annotated[
+    query: Annotated[
         list[str] | None,
-        typer.Argument(help="The question, or it and its translations; none: ask and ask again."),
+        typer.Argument(
+            help="The query, or it and its translations; without one, queries are read from the terminal."
+        ),
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many passages.")] = 10,
     language: Annotated[
         list[str] | None,
-        typer.Option("--language", "-l", help="Passages of these alone; may be repeated, or en,sw."),
+        typer.Option(
+            "--language", "-l", help="Passages of these alone; may be repeated, or en,sw."
+        ),
     ] = None,
-    way: Annotated[str, typer.Option(help="dense, text, or both.")] = "dense",
-    fairness: Annotated[
-        str, typer.Option(help="query-language-first (among equally good), centered, balanced, none.")
+    mode: Annotated[str, typer.Option(help="dense, text, or both.")] = "dense",
+    order: Annotated[
+        str,
+        typer.Option(
+            help="query-language-first (among equally good passages), centered, round-robin, or score."
+        ),
     ] = "query-language-first",
-    asked_in: Annotated[
-        str | None, typer.Option(help="The question's language; else it is identified.")
+    query_language: Annotated[
+        str | None, typer.Option(help="Language of the query; identified if not given.")
     ] = None,
     quota: Annotated[
         list[str] | None, typer.Option(help="At most so many of a language: en=3; may be repeated.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each passage.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A line of JSON for each passage.")
+    ] = False,
     model: Annotated[str | None, typer.Option(help="Where the store's model lies now.")] = None,
     trust_remote_code: Trust = False,
 ) -> None:
-    """Ask a store a question and find its answers in any language."""
+    """Search a store: the best passages for a query, in any language."""
     from mixling.errors import MixlingError
     from mixling.searching.query import Searcher
 
@@ -49,14 +58,14 @@ def run(
         quotas[code] = int(number)
     more: dict[str, Any] = {
         "languages": [x for part in language or [] for x in part.split(",")] or None,
-        "way": way,
-        "fairness": fairness,
-        "asked_in": asked_in,
+        "mode": mode,
+        "order": order,
+        "query_language": query_language,
         "quotas": quotas or None,
     }
     searcher = Searcher(store, model, trust_remote_code)
-    if question:
-        _show(searcher, question, k, more, as_json)
+    if query:
+        _show(searcher, query, k, more, as_json)
         return
     while True:
         try:
@@ -70,11 +79,13 @@ def run(
                 typer.echo(f"mixling: {error}", err=True)
 
 
-def _show(searcher: Searcher, asked: list[str], k: int, more: dict[str, Any], as_json: bool) -> None:
+def _show(
+    searcher: Searcher, asked: list[str], k: int, more: dict[str, Any], as_json: bool
+) -> None:
     import json
 
     found = searcher.search(asked, k, **more)
-    levelled = more["way"] == "dense" and any("level" in row for row in found)
+    levelled = more["mode"] == "dense" and any("language_offset" in row for row in found)
     for row in found:
         if as_json:
             typer.echo(json.dumps(row, ensure_ascii=False))
@@ -85,12 +96,13 @@ def _show(searcher: Searcher, asked: list[str], k: int, more: dict[str, Any], as
         head = f"{row['rank']:2}. {typer.style(row['language'], bold=True)} {row['score']:.3f}{over} {title} {address}"
         typer.echo(head.rstrip())
         typer.echo(
-            "    " + " ".join(f"{text[:begin]}{typer.style(text[begin:end], bold=True)}{text[end:]}".split())
+            "    "
+            + " ".join(
+                f"{text[:begin]}{typer.style(text[begin:end], bold=True)}{text[end:]}".split()
+            )
         )
     if not found and not as_json:
         typer.echo("nothing found")
     if levelled and not as_json:
-        said = (
-            "over the score of its language's mean passage, on which --order goes (none: by score alone)"
-        )
+        said = "over the score of its language's mean passage, on which --order goes (score: by score alone)"
         typer.echo(f"+: {said}", err=True)

@@ -27,11 +27,13 @@ def run(
     ] = 0,
     model: Annotated[str | None, typer.Option(help="Where the store's model lies now.")] = None,
     precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
-    log_questions: Annotated[
-        bool, typer.Option("--log-queries", help="Write questions into the log, which else holds none.")
+    log_queries: Annotated[
+        bool,
+        typer.Option("--log-queries", help="Write queries into the log, which else holds none."),
     ] = False,
     new_key: Annotated[
-        str | None, typer.Option("--new-key", metavar="NAME", help="Print a new key and its line, and stop.")
+        str | None,
+        typer.Option("--new-key", metavar="NAME", help="Print a new key and its line, and stop."),
     ] = None,
     trust_remote_code: Trust = False,
 ) -> None:
@@ -56,6 +58,6 @@ def run(
         rate=rate,
         model=model,
         precision=precision,
-        log_questions=log_questions,
+        log_queries=log_queries,
         trust_remote_code=trust_remote_code,
     )

@@ -15,7 +15,9 @@ def run(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where its runs are kept; default runs/NAME.")
     ] = None,
-    keep_models: Annotated[bool, typer.Option("--keep-models", help="Keep every trained model.")] = False,
+    keep_models: Annotated[
+        bool, typer.Option("--keep-models", help="Keep every trained model.")
+    ] = False,
     trust_remote_code: Trust = False,
 ) -> None:
     """Run a grid of trainings and evaluations and write its table beside the file; goes on where it was cut off."""

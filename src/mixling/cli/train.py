@@ -13,11 +13,14 @@ from mixling.cli.options import Trust
 def run(
     config: Annotated[Path | None, typer.Argument(help="The configuration (TOML).")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The run's folder; a cut-off run in it goes on.")
+        Path | None,
+        typer.Option("--out", "-o", help="The run's folder; a cut-off run in it goes on."),
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="Settings that stand where the configuration has none, or alone: balanced."),
+        typer.Option(
+            help="Settings that stand where the configuration has none, or alone: balanced."
+        ),
     ] = None,
     variant: Annotated[
         str | None,
@@ -48,7 +51,9 @@ def run(
         settings, place = one_run(config, variant, seed)
         out = out or place
     elif variant is not None or seed is not None:
-        raise MixlingError("--variant and --seed are of a study: mixling train STUDY.toml --variant NAME")
+        raise MixlingError(
+            "--variant and --seed are of a study: mixling train STUDY.toml --variant NAME"
+        )
     if (config is None and recipe is None) or out is None:
         raise MixlingError(
             "say what to train and where to: mixling train CONFIG.toml --out DIR (--explain lists the settings), or "

@@ -13,13 +13,17 @@ from mixling.cli.options import Trust
 def run(
     source: Annotated[str, typer.Argument(help="A named source or a folder of your own.")],
     to: Annotated[list[str], typer.Option("--to", help="Language to fill in; may be repeated.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; a cut-off call goes on.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The folder to write; a cut-off call goes on.")
+    ],
     model: Annotated[
         str | None, typer.Option(help="Folder or hub name: NLLB, M2M-100, mBART-50, opus-mt.")
     ] = None,
     command: Annotated[
         str | None,
-        typer.Option(help="A program that reads a text a line, for instance 'trans -b {source}:{target}'."),
+        typer.Option(
+            help="A program that reads a text a line, for instance 'trans -b {source}:{target}'."
+        ),
     ] = None,
     pivot: Annotated[str, typer.Option(help="Translate from this where it is there.")] = "en",
     split: Annotated[str | None, typer.Option(help="Which split; default: the first.")] = None,

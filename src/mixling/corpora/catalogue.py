@@ -142,9 +142,13 @@ def _named(source: Source, split: str | None, path: Any, skip_bad: bool, root: A
         return _from_hub(source, split, skip_bad)
     by_hand = f"get {source.how_to_get}, put it into a folder '{source.where}', and set MIXLING_DATA to the folder above it"
     if source.repositories:
-        return source.read(hub.fetch_repositories(source.repositories, source.name), split, skip_bad)
+        return source.read(
+            hub.fetch_repositories(source.repositories, source.name), split, skip_bad
+        )
     if source.archive:
-        return source.read(hub.fetch_archive(*source.archive, source.name, by_hand), split, skip_bad)
+        return source.read(
+            hub.fetch_archive(*source.archive, source.name, by_hand), split, skip_bad
+        )
     raise MixlingError(f"source '{source.name}' is not on this machine: {by_hand}")
 
 
@@ -154,7 +158,12 @@ def _from_hub(source: Source, split: str, skip_bad: bool) -> Corpus:
     rows = {"id": "id", "question": "question", "passage": "context", "question_group": "id"}
     names = {"dev": "validation"}
     return hub.read_hub(
-        source.hub, rows, source.name, names.get(split, split), source.languages[0], skip_bad=skip_bad
+        source.hub,
+        rows,
+        source.name,
+        names.get(split, split),
+        source.languages[0],
+        skip_bad=skip_bad,
     )
 
 
@@ -173,5 +182,7 @@ def _only(corpus: Corpus, languages: list[str] | None, asked: list[str] | None) 
     both = [None if x is None else [language_tag(one) for one in x] for x in (languages, asked)]
     for code in [*(both[0] or []), *(both[1] or [])]:
         if code not in there:
-            raise MixlingError(f"source '{corpus.name}' has no language '{code}'; it has {', '.join(there)}")
+            raise MixlingError(
+                f"source '{corpus.name}' has no language '{code}'; it has {', '.join(there)}"
+            )
     return corpus.select(languages=both[0], query_languages=both[1])

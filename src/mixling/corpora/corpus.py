@@ -93,7 +93,9 @@ class Corpus:
         links = self.links.filter(pa.array(keep_p[self.links["passage"].to_numpy()]))
         keep_q &= pc.is_in(self.queries["group"], links["group"].unique()).to_numpy()
         row = np.cumsum(keep_p) - 1
-        links = links.set_column(1, "passage", pa.array(row[links["passage"].to_numpy()], pa.int64()))
+        links = links.set_column(
+            1, "passage", pa.array(row[links["passage"].to_numpy()], pa.int64())
+        )
         return replace(
             self,
             queries=self.queries.filter(pa.array(keep_q)),
@@ -176,7 +178,12 @@ class CorpusBuilder:
         )
 
     def add_link(
-        self, group: str, passage: int, start: int | None = None, end: int | None = None, grade: int = 1
+        self,
+        group: str,
+        passage: int,
+        start: int | None = None,
+        end: int | None = None,
+        grade: int = 1,
     ) -> None:
         """Join a question group to a passage; the answer's place is kept if any file knows it, and the highest grade."""
         known, most = (start, end), grade
@@ -204,12 +211,17 @@ class CorpusBuilder:
         ln = list(zip(*n, strict=True))
         return Corpus(
             self.name,
-            pa.table([pa.array(c, f.type) for c, f in zip(q, QUERIES, strict=True)], schema=QUERIES),
-            pa.table([pa.array(c, f.type) for c, f in zip(p, PASSAGES, strict=True)], schema=PASSAGES),
+            pa.table(
+                [pa.array(c, f.type) for c, f in zip(q, QUERIES, strict=True)], schema=QUERIES
+            ),
+            pa.table(
+                [pa.array(c, f.type) for c, f in zip(p, PASSAGES, strict=True)], schema=PASSAGES
+            ),
             pa.table([pa.array(c, f.type) for c, f in zip(ln, LINKS, strict=True)], schema=LINKS),
             tuple(str(s) for s in skipped),
             pa.table(
-                [pa.array([x[k] for x in self.negatives], pa.int64()) for k in (0, 1)], schema=NEGATIVES
+                [pa.array([x[k] for x in self.negatives], pa.int64()) for k in (0, 1)],
+                schema=NEGATIVES,
             ),
         )
 
@@ -229,7 +241,9 @@ class CorpusBuilder:
         return [first.get(int(c), f"alone-{i}") for i, c in enumerate(label[len(names) :])]
 
 
-def connected_components(left: np.ndarray, right: np.ndarray, n_left: int, n_right: int) -> np.ndarray:
+def connected_components(
+    left: np.ndarray, right: np.ndarray, n_left: int, n_right: int
+) -> np.ndarray:
     """Connected components of a bipartite graph. left, right: int [edges]; returns int32 [n_left + n_right]."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components

@@ -21,7 +21,10 @@ from mixling.disk import LOCK, new_file
 from mixling.errors import BadRow, MixlingError, Skipped
 
 LONGEST = 64 << 20  # bytes of a line
-ALWAYS, RATIO = 8 << 20, 50  # bytes that packed data may become, and each byte of it: text seldom has ten, a bomb a thousand
+ALWAYS, RATIO = (
+    8 << 20,
+    50,
+)  # bytes that packed data may become, and each byte of it: text seldom has ten, a bomb a thousand
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -103,7 +106,9 @@ def read_json(path: Path) -> Any:
             raise _half(path, 1, text[:20])
         return content
     except RecursionError:
-        raise BadRow(path, 1, "json", text[:20], "JSON that is not so deep", "mend the file") from None
+        raise BadRow(
+            path, 1, "json", text[:20], "JSON that is not so deep", "mend the file"
+        ) from None
     except json.JSONDecodeError as error:
         raise BadRow(
             path,
@@ -130,7 +135,9 @@ def read_lines(path: Path) -> Iterator[bytes]:
             while line := source.readline(LONGEST + 1):
                 number += 1
                 if len(line) > LONGEST:
-                    raise BadRow(path, number, "line", line[:20], f"{LONGEST:,} bytes at most", "cut it up")
+                    raise BadRow(
+                        path, number, "line", line[:20], f"{LONGEST:,} bytes at most", "cut it up"
+                    )
                 if packed and number % 8192 == 0:
                     _bounded(path, source.tell(), ALWAYS + RATIO * file.tell())
                 yield line
@@ -154,10 +161,14 @@ def read_json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
             skipped(BadRow(path, number, "json", error.doc.strip(), expected, "mend the line"))
             continue
         except RecursionError:
-            skipped(BadRow(path, number, "json", raw[:20], "JSON that is not so deep", "mend the line"))
+            skipped(
+                BadRow(path, number, "json", raw[:20], "JSON that is not so deep", "mend the line")
+            )
             continue
         if not isinstance(row, dict):
-            skipped(BadRow(path, number, "json", row, "a JSON object", 'write {"_id": …, "text": …}'))
+            skipped(
+                BadRow(path, number, "json", row, "a JSON object", 'write {"_id": …, "text": …}')
+            )
             continue
         if has_lone_surrogate(text, row):
             skipped(_half(path, number, text[:40]))
@@ -186,16 +197,24 @@ def readable(path: Path | str) -> Iterator[None]:
         ) from None
 
 
-def facts(raw: bytes, where: Path | str, needed: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
+def facts(
+    raw: bytes, where: Path | str, needed: Mapping[str, type | tuple[type, ...]]
+) -> dict[str, Any]:
     """A JSON object that Mixling wrote, with fields of these types. Raises MixlingError."""
     try:
         content = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise MixlingError(f"{where}: not JSON ({error}); fetch it again, or make it anew") from None
+        raise MixlingError(
+            f"{where}: not JSON ({error}); fetch it again, or make it anew"
+        ) from None
     if not isinstance(content, dict):
         raise MixlingError(f"{where}: not a JSON object; fetch it again, or make it anew")
     for name, kind in needed.items():
-        if name not in content or not isinstance(content[name], kind) or isinstance(content[name], bool):
+        if (
+            name not in content
+            or not isinstance(content[name], kind)
+            or isinstance(content[name], bool)
+        ):
             raise MixlingError(
                 f"{where}: field '{name}' is {repr(content.get(name))[:80]}; Mixling writes another kind there. Fetch the file "
                 "again, or make it anew"
@@ -212,7 +231,9 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise MixlingError(f"{path}: not a Parquet file ({error}); fetch or write it again") from None
+        raise MixlingError(
+            f"{path}: not a Parquet file ({error}); fetch or write it again"
+        ) from None
 
 
 def read_parquet(path: Path, columns: Iterable[str] = ()) -> pa.Table:
@@ -232,11 +253,18 @@ def read_parquet(path: Path, columns: Iterable[str] = ()) -> pa.Table:
 def text_field(row: Any, field: str, path: Path | str, line: int | str) -> str:
     """A field of an object that must hold words. Raises BadRow."""
     if not isinstance(row, dict):
-        raise BadRow(path, line, field, row, f"an object with '{field}'", "mend the row or leave it out")
+        raise BadRow(
+            path, line, field, row, f"an object with '{field}'", "mend the row or leave it out"
+        )
     value = row.get(field)
     if not isinstance(value, str) or not value.strip():
         raise BadRow(
-            path, line, field, value, "text that is not empty", f"fill '{field}' or leave the row out"
+            path,
+            line,
+            field,
+            value,
+            "text that is not empty",
+            f"fill '{field}' or leave the row out",
         )
     return value
 
@@ -252,7 +280,11 @@ def iter_objects(
         if isinstance(entry, dict):
             yield number, entry
         else:
-            skipped(BadRow(path, line, f"{field}[{number}]", entry, "an object", "mend it or leave it out"))
+            skipped(
+                BadRow(
+                    path, line, f"{field}[{number}]", entry, "an object", "mend it or leave it out"
+                )
+            )
 
 
 def write_text(path: Path, text: str) -> None:
@@ -274,7 +306,10 @@ def read_array(path: Path) -> np.ndarray:
 
 
 def open_run_dir(
-    folder: Path, job: dict[str, Any], name: str = "job.json", migrate: Callable[[dict], dict] | None = None
+    folder: Path,
+    job: dict[str, Any],
+    name: str = "job.json",
+    migrate: Callable[[dict], dict] | None = None,
 ) -> bool:
     """Begin a job in a folder, or see that the folder holds this very job, which then goes on: whether it begins. older: reads a
     job that an earlier version wrote, with what it lacks. Raises MixlingError."""
@@ -327,7 +362,11 @@ def finished_report(report: Path, job: dict[str, Any], what: str) -> dict[str, A
 
 def find_file(folder: Path, *names: str) -> Path | None:
     """The first of `names` in `folder`, plain or with .gz, in upper or lower case."""
-    there = {p.name.lower(): p for p in sorted(folder.iterdir(), reverse=True)} if folder.is_dir() else {}
+    there = (
+        {p.name.lower(): p for p in sorted(folder.iterdir(), reverse=True)}
+        if folder.is_dir()
+        else {}
+    )
     for name in names:
         for path in (folder / name, folder / f"{name}.gz"):
             if path.exists() or path.name.lower() in there:

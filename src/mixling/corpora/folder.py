@@ -18,10 +18,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixling.corpora.corpus import CorpusBuilder, Corpus, own_ids
+from mixling.corpora.corpus import Corpus, CorpusBuilder, own_ids
 from mixling.corpora.data_card import data_card
 from mixling.corpora.files import find_file, lines_of, text_field
-from mixling.corpora.languages import said, language_tag, language_field
+from mixling.corpora.languages import language_field, language_tag, said
 from mixling.corpora.tables import ROWS, find_rows, rows, suffix
 from mixling.corpora.values import grade, id_text, passage_text, value_text
 from mixling.disk import new_folder
@@ -78,13 +78,22 @@ def read_folder(
         ):
             if key not in there:
                 skipped(
-                    BadRow(path, line, column, key, f"an _id of {name}.jsonl", "add the row or drop the line")
+                    BadRow(
+                        path,
+                        line,
+                        column,
+                        key,
+                        f"an _id of {name}.jsonl",
+                        "add the row or drop the line",
+                    )
                 )
                 return False
         return True
 
     spans: dict[tuple[str, int], tuple[int, int]] = {}
-    for path, line, (query, passage, start, end) in _lines(folder, "answers", wanted, (int, int), skipped):
+    for path, line, (query, passage, start, end) in _lines(
+        folder, "answers", wanted, (int, int), skipped
+    ):
         if known(path, line, query, passage):
             spans[groups[query], passages[passage]] = (start, end)
     for path, line, query, passage, score in qrels(_table_of(folder, "qrels", wanted), skipped):
@@ -111,7 +120,9 @@ def write_folder(
     their language before them."""
     if folder.exists():
         raise MixlingError(f"{folder}: exists already; choose another folder or remove it")
-    ids, qids = (own_ids(t, letter) for t, letter in ((corpus.passages, "p"), (corpus.queries, "q")))
+    ids, qids = (
+        own_ids(t, letter) for t, letter in ((corpus.passages, "p"), (corpus.queries, "q"))
+    )
     for key in (*ids, *qids):
         if any(c in key for c in "\t\r\n"):
             raise MixlingError(
@@ -163,7 +174,11 @@ def _write_into(
     _table(
         temporary / "qrels" / f"{split}.tsv",
         ("score",),
-        ((key, ids[x["passage"]], x["grade"]) for x in links for key in members.get(x["group"], [])),
+        (
+            (key, ids[x["passage"]], x["grade"])
+            for x in links
+            for key in members.get(x["group"], [])
+        ),
     )
     if any(x["start"] is not None for x in links):
         _table(
@@ -176,7 +191,9 @@ def _write_into(
             ),
         )
     if corpus.negatives.num_rows:
-        wrong = zip(*(corpus.negatives[c].to_pylist() for c in ("question", "passage")), strict=True)
+        wrong = zip(
+            *(corpus.negatives[c].to_pylist() for c in ("question", "passage")), strict=True
+        )
         _table(temporary / "negatives" / f"{split}.tsv", (), ((qids[q], ids[p]) for q, p in wrong))
     for name, text in {"README.md": data_card(corpus, files), **more}.items():
         (temporary / name).write_text(text, encoding="utf-8")
@@ -284,7 +301,9 @@ def qrels(path: Path | None, skipped: Skipped) -> Iterator[tuple[Path, int, str,
 
 
 def _is_header(parts: list[str]) -> bool:
-    return parts[0].strip().lower().replace("_", "-") in _HEADERS and not parts[-1].strip().isdigit()
+    return (
+        parts[0].strip().lower().replace("_", "-") in _HEADERS and not parts[-1].strip().isdigit()
+    )
 
 
 def _lines(

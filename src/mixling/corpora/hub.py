@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import text_field
-from mixling.corpora.languages import said, language_field
+from mixling.corpora.languages import language_field, said
 from mixling.corpora.values import id_text, missing, passage_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 from mixling.machine import cache_folder
@@ -55,7 +55,9 @@ def read_hub(
             raise MixlingError(f"{name}: columns.{key} is unknown; known: {', '.join(COLUMNS)}")
     for key in ("question", "passage"):
         if key not in columns:
-            raise MixlingError(f"{name}: columns.{key} is missing; say which column holds the {key}")
+            raise MixlingError(
+                f"{name}: columns.{key} is missing; say which column holds the {key}"
+            )
     rows = hub_rows(hub, name, split, path)
     for key, column in columns.items():
         if column not in rows.column_names:
@@ -65,7 +67,9 @@ def read_hub(
     return _build(rows, columns, name, language, Skipped(skip_bad))
 
 
-def hub_rows(hub: str, name: str, split: str, path: str | None = None, config: str | None = None) -> Any:
+def hub_rows(
+    hub: str, name: str, split: str, path: str | None = None, config: str | None = None
+) -> Any:
     """A split of a data set, through the `datasets` library."""
     import datasets
 
@@ -108,16 +112,22 @@ def fetch_archive(address: str, inside: str, name: str, by_hand: str) -> Path:
     )
     try:
         folder = Path(
-            str(datasets.DownloadManager(name, download_config=config).download_and_extract(address))
+            str(
+                datasets.DownloadManager(name, download_config=config).download_and_extract(address)
+            )
         )
     except Exception as error:
-        raise MixlingError(f"{name}: cannot fetch {address} ({type(error).__name__}); {by_hand}") from None
+        raise MixlingError(
+            f"{name}: cannot fetch {address} ({type(error).__name__}); {by_hand}"
+        ) from None
     if not (folder / inside).is_dir():
         raise MixlingError(f"{name}: {address} has no folder '{inside}' any more; {by_hand}")
     return folder / inside
 
 
-def _build(rows: Any, columns: dict[str, str], name: str, language: str | None, skipped: Skipped) -> Corpus:
+def _build(
+    rows: Any, columns: dict[str, str], name: str, language: str | None, skipped: Skipped
+) -> Corpus:
     builder = CorpusBuilder(name)
     for number, row in enumerate(rows, 1):
         got = {key: row[column] for key, column in columns.items()}
@@ -154,5 +164,7 @@ def _negatives(found: Any, column: str, name: str, number: int) -> list[str]:
         return []
     texts = [found] if isinstance(found, str) else found
     if not isinstance(texts, list) or not all(isinstance(x, str) and x.strip() for x in texts):
-        raise BadRow(name, number, column, found, "a text or a list of texts", "mend the row or leave it out")
+        raise BadRow(
+            name, number, column, found, "a text or a list of texts", "mend the row or leave it out"
+        )
     return texts

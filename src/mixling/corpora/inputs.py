@@ -17,7 +17,11 @@ SAID = ("mixling", "torch", "transformers")
 
 
 def unchanged(
-    folder: Path, inputs: dict[str, str], new: bool, before: dict[str, str] | None = None, fix: str = ""
+    folder: Path,
+    inputs: dict[str, str],
+    new: bool,
+    before: dict[str, str] | None = None,
+    fix: str = "",
 ) -> None:
     """See that a job in a folder reads what it was begun with.
 
@@ -38,16 +42,22 @@ def unchanged(
     other = [f"{k} {of.get(k)}, now {now.get(k)}" for k in SAID if of.get(k) != now.get(k)]
     if other:
         _say(folder, f"was begun with {'; '.join(other)}")
-    wrong = [f"{k} (was {known[k][:12]}, is {v[:12]})" for k, v in inputs.items() if known.get(k, v) != v]
+    wrong = [
+        f"{k} (was {known[k][:12]}, is {v[:12]})" for k, v in inputs.items() if known.get(k, v) != v
+    ]
     if wrong:
         raise MixlingError(
             f"{folder}: was begun with something else: {', '.join(wrong)}; "
-            + (fix or "choose another --out, remove the folder, or bring back what it was begun with")
+            + (
+                fix
+                or "choose another --out, remove the folder, or bring back what it was begun with"
+            )
         )
     lacking = [k for k in inputs if k not in known]
     if lacking and not new and not kept:
         _say(
-            folder, f"was begun before hashes were kept, so whether {', '.join(lacking)} changed is not known"
+            folder,
+            f"was begun before hashes were kept, so whether {', '.join(lacking)} changed is not known",
         )
     if lacking:
         whole = {"inputs": {**known, **inputs}, "versions": of}
@@ -56,7 +66,10 @@ def unchanged(
 
 def files_hash(folder: str) -> str:
     """SHA-256 of a model folder's files but its README; of the name where it is none."""
-    found, path = hashlib.sha256(folder.encode() if not Path(folder).is_dir() else b""), Path(folder)
+    found, path = (
+        hashlib.sha256(folder.encode() if not Path(folder).is_dir() else b""),
+        Path(folder),
+    )
     for file in sorted(p for p in path.rglob("*") if p.is_file() and p.name != "README.md"):
         found.update(file.relative_to(path).as_posix().encode())
         found.update(digest(file).encode())

@@ -119,7 +119,9 @@ def _find(kind: str, name: str) -> Any:
             Language.find_name(kind, name, own)
         except (LookupError, FileNotFoundError):  # no such name; no names in that language
             continue
-        if normalize_name(name) in TRIES[f"{own}/name_to_{kind}"]:  # else only its beginning is a name
+        if (
+            normalize_name(name) in TRIES[f"{own}/name_to_{kind}"]
+        ):  # else only its beginning is a name
             return found
     return None
 

@@ -24,5 +24,7 @@ def read_mlqa(folder: Path, name: str = "mlqa", skip_bad: bool = False) -> Corpu
         if match:
             files.append((path, match[2], match[1]))
     if not files:
-        raise MixlingError(f"{folder}: no file named …-context-X-question-Y.json; unpack MLQA there")
+        raise MixlingError(
+            f"{folder}: no file named …-context-X-question-Y.json; unpack MLQA there"
+        )
     return squad.read_squad(files, name, skip_bad)

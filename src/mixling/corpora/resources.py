@@ -19,7 +19,9 @@ LEVELS = {
     "middle": parse_languages(
         "af az be bn et eu fil gl gu hy is ka kk km kn ky la lv mk ml mn mr ms ne si sq sr sw te tl ur"
     ),
-    "low": parse_languages("am as br bs cy eo fy ga gd ha jv ku lo mg my om or pa ps sa sd so su ug uz xh yi"),
+    "low": parse_languages(
+        "am as br bs cy eo fy ga gd ha jv ku lo mg my om or pa ps sa sd so su ug uz xh yi"
+    ),
 }
 LEVEL_ORDER = (*LEVELS, "unseen")
 # written with the macrolanguage's tag, or as a variant of a language that is there

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.corpus import CorpusBuilder, Corpus
-from mixling.corpora.files import read_json, iter_objects
+from mixling.corpora.corpus import Corpus, CorpusBuilder
+from mixling.corpora.files import iter_objects, read_json
 from mixling.corpora.languages import language_tag
 from mixling.corpora.values import id_text
 from mixling.errors import BadRow, Skipped
@@ -23,7 +23,14 @@ def read_squad(files: Iterable[tuple[Path, str, str]], name: str, skip_bad: bool
     """A corpus from files of (path, question language, passage language)."""
     skipped, builder = Skipped(skip_bad), CorpusBuilder(name)
     for path, question_language, passage_language in files:
-        add_squad(builder, read_json(path), path, language_tag(question_language), language_tag(passage_language), skipped)
+        add_squad(
+            builder,
+            read_json(path),
+            path,
+            language_tag(question_language),
+            language_tag(passage_language),
+            skipped,
+        )
     return builder.build(skipped.rows)
 
 
@@ -46,12 +53,21 @@ def add_squad(
             "give another reader or file",
         )
     for a, article in iter_objects(content["data"], "data", path, 1, skipped):
-        for p, paragraph in iter_objects(article.get("paragraphs", []), "paragraphs", path, f"data[{a}]", skipped):
+        for p, paragraph in iter_objects(
+            article.get("paragraphs", []), "paragraphs", path, f"data[{a}]", skipped
+        ):
             where = f"data[{a}].paragraphs[{p}]"
             context = paragraph.get("context")
             if not isinstance(context, str) or not context.strip():
                 skipped(
-                    BadRow(path, where, "context", context, "the paragraph's text", "fill it or leave it out")
+                    BadRow(
+                        path,
+                        where,
+                        "context",
+                        context,
+                        "the paragraph's text",
+                        "fill it or leave it out",
+                    )
                 )
                 continue
             breaks = paragraph.get("sentence_breaks")
@@ -74,7 +90,9 @@ def add_squad(
                 sentences=None if breaks is None else [(s, e) for s, e in breaks],
             )
             for q, qa in iter_objects(paragraph.get("qas", []), "qas", path, where, skipped):
-                _question(builder, qa, context, row, question_language, path, f"{where}.qas[{q}]", skipped)
+                _question(
+                    builder, qa, context, row, question_language, path, f"{where}.qas[{q}]", skipped
+                )
 
 
 def _spans(breaks: Any, length: int) -> bool:
@@ -112,15 +130,26 @@ def _question(
         skipped(bad)
         return
     if not isinstance(text, str) or not text.strip():
-        skipped(BadRow(path, where, "question", text, "the question's text", "fill it or leave it out"))
+        skipped(
+            BadRow(path, where, "question", text, "the question's text", "fill it or leave it out")
+        )
         return
     start = end = None
-    _, answer = next(iter_objects(qa.get("answers") or [], "answers", path, where, skipped), (0, {}))
+    _, answer = next(
+        iter_objects(qa.get("answers") or [], "answers", path, where, skipped), (0, {})
+    )
     if answer.get("text"):
         start = answer.get("answer_start")
         if type(start) is not int or not 0 <= start < len(context):
             skipped(
-                BadRow(path, where, "answer_start", start, "an offset inside the context", "mend the offset")
+                BadRow(
+                    path,
+                    where,
+                    "answer_start",
+                    start,
+                    "an offset inside the context",
+                    "mend the offset",
+                )
             )
             return
         end = min(start + len(str(answer["text"])), len(context))

@@ -11,13 +11,13 @@ from mixling.corpora.files import (
     LONGEST,
     decoded,
     find_file,
-    read_json_lines,
-    read_json,
     iter_objects,
     open_parquet,
+    read_json,
+    read_json_lines,
     read_lines,
-    readable,
     read_text,
+    readable,
 )
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -97,12 +97,18 @@ def _csv(path: Path, delimiter: str, skipped: Skipped) -> Iterator[Row]:
             if not header:
                 header = [c.strip() for c in cells]
                 if len(set(header)) < len(header):
-                    raise BadRow(path, line, "header", header, "columns of different names", "rename one")
+                    raise BadRow(
+                        path, line, "header", header, "columns of different names", "rename one"
+                    )
             elif len(cells) == len(header):
                 yield line, dict(zip(header, cells, strict=True))
             elif cells:
                 expected = f"{len(header)} columns ({', '.join(header)})"
-                skipped(BadRow(path, line, "line", cells, expected, "put a text with a delimiter in quotes"))
+                skipped(
+                    BadRow(
+                        path, line, "line", cells, expected, "put a text with a delimiter in quotes"
+                    )
+                )
     except csv.Error as error:
         expected = f"a table with quotes that close ({error})"
         raise BadRow(path, reader.line_num, "line", header, expected, "mend the quotes") from None

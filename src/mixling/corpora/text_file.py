@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.files import decoded, has_lone_surrogate, open_parquet, readable
-from mixling.corpora.languages import said, language_field
+from mixling.corpora.languages import language_field, said
 from mixling.corpora.tables import LINES, Row, find_rows
 from mixling.corpora.values import first_text, passage_text, titled, value_text
 from mixling.errors import BadRow, MixlingError
@@ -49,7 +49,12 @@ class TextFile:
             key = first_text(row, ("_id", "id"), self.path, line)
             if named is not None and named != (key is not None):
                 raise BadRow(
-                    self.path, line, "_id", key, "an id in every row or in none", "give every row an _id"
+                    self.path,
+                    line,
+                    "_id",
+                    key,
+                    "an id in every row or in none",
+                    "give every row an _id",
                 )
             named = key is not None
             language = said(row.get("language"), row.get("lang"))
@@ -86,7 +91,9 @@ class TextFile:
                 self.path, number, "text", line[:40], f"a line of JSON in UTF-8 ({error})", fix
             ) from None
         if not isinstance(row, dict):
-            raise BadRow(self.path, number, "json", line[:40], "an object with `text`", 'write {"text": …}')
+            raise BadRow(
+                self.path, number, "json", line[:40], "an object with `text`", 'write {"text": …}'
+            )
         return row
 
 
@@ -96,10 +103,14 @@ def open_text_file(path: str | Path, shard: int) -> TextFile:
     if path.is_dir():
         path = find_rows(path, "corpus") or path / "corpus.jsonl"
     if not path.is_file():
-        raise MixlingError(f"{path}: no such file; give a .jsonl, .parquet or text file, or a BEIR folder")
+        raise MixlingError(
+            f"{path}: no such file; give a .jsonl, .parquet or text file, or a BEIR folder"
+        )
     kind = path.suffix.lower()
     if kind in (".gz", ".zst", ".bz2"):
-        raise MixlingError(f"{path}: is packed, and shards are read from their place; unpack it first")
+        raise MixlingError(
+            f"{path}: is packed, and shards are read from their place; unpack it first"
+        )
     if kind not in (".jsonl", ".parquet", *_TEXT):
         fix = "rename it to .jsonl" if kind in LINES else "write its rows as .jsonl or .parquet"
         raise MixlingError(
@@ -131,7 +142,11 @@ def _by_lines(path: Path, shard: int) -> TextFile:
 
 def _parquet_rows(path: Path, begin: int, end: int) -> list[dict[str, Any]]:
     file = open_parquet(path)
-    wanted = [n for n in ("_id", "id", "text", "title", "language", "group") if n in file.schema_arrow.names]
+    wanted = [
+        n
+        for n in ("_id", "id", "text", "title", "language", "group")
+        if n in file.schema_arrow.names
+    ]
     groups, at = [], 0
     first = None
     for number in range(file.num_row_groups):

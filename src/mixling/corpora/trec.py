@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mixling.corpora import folder as beir
-from mixling.corpora.corpus import CorpusBuilder, Corpus
-from mixling.corpora.files import find_file, read_json_lines, lines_of
-from mixling.corpora.languages import said, language_tag, language_field
+from mixling.corpora.corpus import Corpus, CorpusBuilder
+from mixling.corpora.files import find_file, lines_of, read_json_lines
+from mixling.corpora.languages import language_field, language_tag, said
 from mixling.corpora.values import id_text, missing, passage_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -29,11 +29,20 @@ def read_topics(path: Path, skipped: Skipped) -> dict[str, str]:
         key, _, question = text.partition("\t")
         if not question.strip():
             skipped(
-                BadRow(path, line, "topic", text.strip(), "an id, a tab and the question", "mend the line")
+                BadRow(
+                    path,
+                    line,
+                    "topic",
+                    text.strip(),
+                    "an id, a tab and the question",
+                    "mend the line",
+                )
             )
         elif key in found:
             twice.add(key)
-            skipped(BadRow(path, line, "topic", key, "an id not used before", "rename one of the two"))
+            skipped(
+                BadRow(path, line, "topic", key, "an id not used before", "rename one of the two")
+            )
         else:
             found[key] = question.strip()
     return {key: question for key, question in found.items() if key not in twice}
@@ -110,7 +119,9 @@ def read_trec(
     ):
         parts[what] = find_file(folder, *names)
         if parts[what] is None:
-            raise MixlingError(f"{folder}: no {names[0]} (topics.tsv, qrels.txt and corpus.jsonl are needed)")
+            raise MixlingError(
+                f"{folder}: no {names[0]} (topics.tsv, qrels.txt and corpus.jsonl are needed)"
+            )
     if language is None:
         raise MixlingError(f"{folder}: say in which language its questions are (--language en)")
     add_judged(

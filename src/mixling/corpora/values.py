@@ -36,7 +36,9 @@ def value_text(value: Any, field: str, path: Path | str, line: int | str) -> str
         return value
     if _is_number(value) and math.isfinite(value):
         return str(int(value)) if int(value) == value else str(value)
-    raise BadRow(path, line, field, value, "text or a number", f"write '{field}' as text or leave it out")
+    raise BadRow(
+        path, line, field, value, "text or a number", f"write '{field}' as text or leave it out"
+    )
 
 
 def _is_number(value: Any) -> bool:
@@ -53,7 +55,9 @@ def id_text(row: dict, fields: tuple[str, ...], path: Path | str, line: int | st
     """The id that stands in the first of some fields that has one. Raises BadRow."""
     found = first_text(row, fields, path, line)
     if found is None:
-        raise BadRow(path, line, fields[0], row.get(fields[0]), "an id", f"give every row {_an(fields[0])}")
+        raise BadRow(
+            path, line, fields[0], row.get(fields[0]), "an id", f"give every row {_an(fields[0])}"
+        )
     return found
 
 
@@ -71,7 +75,12 @@ def passage_text(
         return heading, None
     if not isinstance(text, str) or missing(text):
         raise BadRow(
-            path, line, field, text, "text that is not empty", f"fill '{field}' or leave the row out"
+            path,
+            line,
+            field,
+            text,
+            "text that is not empty",
+            f"fill '{field}' or leave the row out",
         )
     return text, heading
 

@@ -13,7 +13,9 @@ def link_windows(corpus: Corpus, width: int, titles: bool = False) -> list[str]:
     passages, links = corpus.passages["text"].to_pylist(), corpus.links.to_pydict()
     heads = corpus.passages["title"].to_pylist() if titles else [None] * len(passages)
     return [
-        titled(heads[p], cut_window(passages[p], -1 if a is None else a, -1 if b is None else b, width))
+        titled(
+            heads[p], cut_window(passages[p], -1 if a is None else a, -1 if b is None else b, width)
+        )
         for p, a, b in zip(links["passage"], links["start"], links["end"], strict=True)
     ]
 

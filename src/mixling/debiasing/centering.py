@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixling.debiasing.transforms import LanguageTransform
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus, language_means
+from mixling.debiasing.transforms import LanguageTransform
 
 
 def fit_centering(stock: EmbeddedCorpus, keep: bool = False) -> LanguageTransform:
@@ -14,4 +14,6 @@ def fit_centering(stock: EmbeddedCorpus, keep: bool = False) -> LanguageTransfor
     offset = mean - np.nanmean(mean, axis=1, keepdims=True) if keep else mean
     offset = np.nan_to_num(offset).astype(np.float32)
     none = np.zeros((len(languages), 0, offset.shape[2]), np.float32)
-    return LanguageTransform(tuple(languages), offset, none, settings={"method": "centering", "keep_mean": keep})
+    return LanguageTransform(
+        tuple(languages), offset, none, settings={"method": "centering", "keep_mean": keep}
+    )

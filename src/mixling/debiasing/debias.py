@@ -15,15 +15,20 @@ from mixling.corpora.files import write_text
 from mixling.corpora.languages import language_tag
 from mixling.corpora.resources import resource_level
 from mixling.debiasing.centering import fit_centering
+from mixling.debiasing.embedded_corpus import (
+    EmbeddedCorpus,
+    concatenate,
+    embed_corpus,
+    parallel_subset,
+)
 from mixling.debiasing.leace import fit_leace
 from mixling.debiasing.lir import fit_lir
 from mixling.debiasing.lsar import fit_lsar
-from mixling.debiasing.transforms import AffineTransform, LanguageTransform
 from mixling.debiasing.scores import fit_score_calibration
 from mixling.debiasing.sharpen import sharpen_spectrum
 from mixling.debiasing.shift import fit_shift
-from mixling.debiasing.embedded_corpus import EmbeddedCorpus, concatenate, embed_corpus, parallel_subset
 from mixling.debiasing.trained import TransformConfig, train_transform
+from mixling.debiasing.transforms import AffineTransform, LanguageTransform
 from mixling.disk import new_folder
 from mixling.errors import MixlingError, choose, finite_numbers
 from mixling.machine import versions
@@ -71,13 +76,21 @@ def debias(
         raise MixlingError(f"{out}: exists already; choose another folder or remove it")
     raw = method == "shift"
     fit = fit or (("sib-200", "mlqa") if method == "map" else ("sib-200",))
-    sources = [read_source(name, languages) for name in fit]  # what lacks is said before the model is loaded
+    sources = [
+        read_source(name, languages) for name in fit
+    ]  # what lacks is said before the model is loaded
     retriever = (
-        model if isinstance(model, Retriever) else Retriever(model, trust_remote_code=trust_remote_code)
+        model
+        if isinstance(model, Retriever)
+        else Retriever(model, trust_remote_code=trust_remote_code)
     )
     stocks = []
     for name, (corpus, bitext) in zip(fit, sources, strict=True):
-        some = texts if texts is not None else (TEXTS if bitext and len(corpus.languages()) > MANY else None)
+        some = (
+            texts
+            if texts is not None
+            else (TEXTS if bitext and len(corpus.languages()) > MANY else None)
+        )
 
         def encode(batch: list[str], role: str, name: str = name) -> np.ndarray:
             with Progress(f"{name}: {'questions' if role == 'query' else 'passages'}") as bar:
@@ -104,7 +117,9 @@ def debias(
     return found
 
 
-def fit_transform(method: str, stocks: Sequence[EmbeddedCorpus], **settings: Any) -> AffineTransform | LanguageTransform | dict[str, Any]:
+def fit_transform(
+    method: str, stocks: Sequence[EmbeddedCorpus], **settings: Any
+) -> AffineTransform | LanguageTransform | dict[str, Any]:
     """The map of a method on stored vectors: the part of `debias` that needs no encoder."""
     bitext = [s for s in stocks if s.bitext]
     first = concatenate(bitext) if bitext else parallel_subset(concatenate(stocks))
@@ -113,7 +128,9 @@ def fit_transform(method: str, stocks: Sequence[EmbeddedCorpus], **settings: Any
     if method == "lir":
         return fit_lir(first, settings.get("rank", 1))
     if method == "shift":
-        return fit_shift(first, settings.get("alpha", 0.6), language_tag(settings.get("source", "en")))
+        return fit_shift(
+            first, settings.get("alpha", 0.6), language_tag(settings.get("source", "en"))
+        )
     if method == "scores":
         return fit_score_calibration(first)
     if method == "leace":
@@ -130,12 +147,18 @@ def fit_transform(method: str, stocks: Sequence[EmbeddedCorpus], **settings: Any
         return train_transform(start, stocks, recipe, bar)
 
 
-def _sharpened(first: AffineTransform, stocks: Sequence[EmbeddedCorpus], power: bool | float) -> AffineTransform:
+def _sharpened(
+    first: AffineTransform, stocks: Sequence[EmbeddedCorpus], power: bool | float
+) -> AffineTransform:
     """Stretched by the spectrum of questions and passages where there are any, else of the bitext."""
     if not power:
         return first
     texts = [s for s in stocks if not s.bitext] or stocks
-    return sharpen_spectrum(first, texts) if power is True else sharpen_spectrum(first, texts, float(power))
+    return (
+        sharpen_spectrum(first, texts)
+        if power is True
+        else sharpen_spectrum(first, texts, float(power))
+    )
 
 
 def check_options(method: str, settings: dict[str, Any]) -> None:
@@ -186,7 +209,11 @@ def read_source(name: str, languages: Sequence[str] | None) -> tuple[Any, bool]:
 
 
 def _write(
-    retriever: Retriever, found: AffineTransform | LanguageTransform | dict[str, Any], method: str, out: Path, made: dict
+    retriever: Retriever,
+    found: AffineTransform | LanguageTransform | dict[str, Any],
+    method: str,
+    out: Path,
+    made: dict,
 ) -> None:
     from sentence_transformers.sentence_transformer.modules import Normalize
 
@@ -201,10 +228,13 @@ def _write(
         _chain(retriever, [*before, *affine_modules(found.matrix, found.bias)])
     elif isinstance(found, LanguageTransform):
         size = found.offset.shape[2]
-        module = LanguageTransformModule(found.languages, found.basis.shape[1], size).tensors(found.offset, found.basis)
+        module = LanguageTransformModule(found.languages, found.basis.shape[1], size).tensors(
+            found.offset, found.basis
+        )
         head = len(retriever.head_modules())
         _chain(
-            retriever, [*before[:head], module, Normalize()] if found.raw else [*before, module, Normalize()]
+            retriever,
+            [*before[:head], module, Normalize()] if found.raw else [*before, module, Normalize()],
         )
     try:
         written = debiased_card(

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import read_parquet
 from mixling.corpora.languages import language_field
 from mixling.corpora.windows import link_windows
@@ -69,7 +69,9 @@ def embed_corpus(
 
 def first_groups(corpus: Corpus, groups: int) -> Corpus:
     """The part of a corpus on its first `groups` question groups, those in most languages before others."""
-    counts = corpus.queries.group_by("group", use_threads=False).aggregate([("language", "count_distinct")])
+    counts = corpus.queries.group_by("group", use_threads=False).aggregate(
+        [("language", "count_distinct")]
+    )
     order = np.argsort(-counts["language_count_distinct"].to_numpy(), kind="stable")[:groups]
     names = set(np.array(counts["group"].to_pylist())[order].tolist())
     linked = pc.is_in(corpus.links["group"], pa.array(sorted(names)))
@@ -87,7 +89,9 @@ def read_embedded(folder: Path) -> tuple[EmbeddedCorpus, list[Path]]:
         table, vector = read_vectors(path)
         size = size or vector.shape[1]
         if vector.shape[1] != size:
-            raise MixlingError(f"{path}: vectors of {vector.shape[1]} numbers, those before have {size}")
+            raise MixlingError(
+                f"{path}: vectors of {vector.shape[1]} numbers, those before have {size}"
+            )
         for i, row in enumerate(table.to_pylist()):
             role, group = row["role"], str(row["group"])
             language = language_field(row["language"], "language", path, i + 1)
@@ -97,11 +101,15 @@ def read_embedded(folder: Path) -> tuple[EmbeddedCorpus, list[Path]]:
             elif role == "passage":
                 builder.add_link(group, builder.add_passage(key, key, language, group))
             else:
-                raise MixlingError(f"{path}:{i + 1}: field 'role': found {role!r}, expected query or passage")
+                raise MixlingError(
+                    f"{path}:{i + 1}: field 'role': found {role!r}, expected query or passage"
+                )
             rows[role].append(vector[i])
     if not rows["query"] or not rows["passage"]:
         raise MixlingError(f"{folder}: needs rows of both roles, query and passage")
-    return EmbeddedCorpus(builder.build(), np.stack(rows["query"]), np.stack(rows["passage"])), files
+    return EmbeddedCorpus(
+        builder.build(), np.stack(rows["query"]), np.stack(rows["passage"])
+    ), files
 
 
 def parquet_files(folder: Path) -> list[Path]:
@@ -162,7 +170,9 @@ def concatenate(stocks: Sequence[EmbeddedCorpus]) -> EmbeddedCorpus:
         tables = [s.corpus.queries, s.corpus.passages, s.corpus.links]
         for i, table in enumerate(tables):
             column = table.column_names.index("group")
-            names = pc.binary_join_element_wise(str(number), pc.cast(table["group"], pa.string()), ":")
+            names = pc.binary_join_element_wise(
+                str(number), pc.cast(table["group"], pa.string()), ":"
+            )
             tables[i] = table.set_column(column, "group", names)
         moved = pa.array(tables[2]["passage"].to_numpy() + rows)
         tables[2] = tables[2].set_column(1, "passage", moved)

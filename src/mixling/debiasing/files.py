@@ -22,8 +22,8 @@ from safetensors.numpy import save_file
 from mixling.corpora.files import facts
 from mixling.corpora.languages import language_field
 from mixling.debiasing.debias import METHODS, check_options, fit_transform
+from mixling.debiasing.embedded_corpus import parquet_files, read_embedded, read_vectors
 from mixling.debiasing.transforms import AffineTransform, LanguageTransform
-from mixling.debiasing.embedded_corpus import read_embedded, parquet_files, read_vectors
 from mixling.disk import new_folder
 from mixling.errors import MixlingError, choose
 
@@ -40,7 +40,9 @@ np.save(sys.argv[2], (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1
 '''
 
 
-def debias_vectors(folder: str | Path, method: str, out: str | Path, **settings: Any) -> AffineTransform | LanguageTransform:
+def debias_vectors(
+    folder: str | Path, method: str, out: str | Path, **settings: Any
+) -> AffineTransform | LanguageTransform:
     """Fit a map on stored vectors and transform them.
 
     folder: *.parquet with columns vector, language, group and role ("query" or "passage"). Settings as in
@@ -56,7 +58,9 @@ def debias_vectors(folder: str | Path, method: str, out: str | Path, **settings:
     return found
 
 
-def transform_vectors(folder: str | Path, name: str, out: str | Path) -> AffineTransform | LanguageTransform:
+def transform_vectors(
+    folder: str | Path, name: str, out: str | Path
+) -> AffineTransform | LanguageTransform:
     """Transform stored vectors by a map that is there already.
 
     folder: as in `debias_vectors`; a map for all texts needs the column vector alone, one by language also language and role.
@@ -96,12 +100,16 @@ def _of_folder(folder: Path, name: str) -> AffineTransform | LanguageTransform:
         languages = made.pop("languages_of_offset")
         if languages is None:
             return AffineTransform(tensors["matrix"], tensors["bias"], made)
-        return LanguageTransform(tuple(languages), tensors["offset"], tensors["basis"], settings=made)
+        return LanguageTransform(
+            tuple(languages), tensors["offset"], tensors["basis"], settings=made
+        )
     origin = folder / "origin.json"
     found = (facts(origin.read_bytes(), origin, {}) if origin.exists() else {}).get("debiased")
     made = found if isinstance(found, dict) else {}
     if made.get("method") in ("scores", "shift"):
-        raise MixlingError(f"{name}: '{made['method']}' cannot be put on vectors that are stored already")
+        raise MixlingError(
+            f"{name}: '{made['method']}' cannot be put on vectors that are stored already"
+        )
     modules = json.loads((folder / "modules.json").read_text()) if made else []
     for module in reversed(modules):
         kind = str(module["type"])
@@ -110,7 +118,9 @@ def _of_folder(folder: Path, name: str) -> AffineTransform | LanguageTransform:
             return AffineTransform(tensors["linear.weight"], tensors["linear.bias"], made)
         if kind.endswith(".LanguageMap"):
             moved = LanguageTransformModule.load(str(folder), module["path"])
-            return LanguageTransform(tuple(moved.languages), moved.offset.numpy(), moved.basis.numpy(), settings=made)
+            return LanguageTransform(
+                tuple(moved.languages), moved.offset.numpy(), moved.basis.numpy(), settings=made
+            )
     raise MixlingError(
         f"{name}: no map; give {shipped.NAME}, or a folder that `mixling debias` wrote for a model or for vectors"
     )
@@ -135,7 +145,9 @@ def _write(found: AffineTransform | LanguageTransform, files: Sequence[Path], ou
         _write_into(found, files, temporary)
 
 
-def _write_into(found: AffineTransform | LanguageTransform, files: Sequence[Path], temporary: Path) -> None:
+def _write_into(
+    found: AffineTransform | LanguageTransform, files: Sequence[Path], temporary: Path
+) -> None:
     (temporary / "vectors").mkdir()
     size = len(found.bias) if isinstance(found, AffineTransform) else found.offset.shape[2]
     columns = ("vector",) if isinstance(found, AffineTransform) else ("vector", "language", "role")
@@ -152,9 +164,14 @@ def _write_into(found: AffineTransform | LanguageTransform, files: Sequence[Path
             roles = np.array(table["role"].to_pylist())
             other = set(roles.tolist()) - {"query", "passage"}
             if other:
-                raise MixlingError(f"{path}: field 'role': found {other.pop()!r}, expected query or passage")
+                raise MixlingError(
+                    f"{path}: field 'role': found {other.pop()!r}, expected query or passage"
+                )
             languages = np.array(
-                [language_field(x, "language", path, i) for i, x in enumerate(table["language"].to_pylist(), 1)]
+                [
+                    language_field(x, "language", path, i)
+                    for i, x in enumerate(table["language"].to_pylist(), 1)
+                ]
             )
             for role in ("query", "passage"):
                 rows = roles == role
@@ -174,4 +191,6 @@ def _save(found: AffineTransform | LanguageTransform, folder: Path) -> None:
         tensors = {"offset": found.offset, "basis": found.basis}
     save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / "map.safetensors")
     languages = list(found.languages) if isinstance(found, LanguageTransform) else None
-    (folder / "map.json").write_text(json.dumps({**found.settings, "languages_of_offset": languages}, indent=1))
+    (folder / "map.json").write_text(
+        json.dumps({**found.settings, "languages_of_offset": languages}, indent=1)
+    )

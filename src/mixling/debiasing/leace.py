@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixling.debiasing.transforms import AffineTransform
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus, all_vectors
+from mixling.debiasing.transforms import AffineTransform
 
 
 def fit_leace(stock: EmbeddedCorpus) -> AffineTransform:

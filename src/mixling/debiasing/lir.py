@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixling.debiasing.transforms import LanguageTransform
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus, all_vectors
+from mixling.debiasing.transforms import LanguageTransform
 
 
 def fit_lir(stock: EmbeddedCorpus, rank: int = 1) -> LanguageTransform:
@@ -22,4 +22,6 @@ def fit_lir(stock: EmbeddedCorpus, rank: int = 1) -> LanguageTransform:
         value, direction = np.linalg.eigh(mine.T @ mine)
         basis[i] = direction[:, np.argsort(-value)[:rank]].T
     none = np.zeros((2, len(languages), size), np.float32)
-    return LanguageTransform(tuple(languages), none, basis, settings={"method": "lir", "rank": rank})
+    return LanguageTransform(
+        tuple(languages), none, basis, settings={"method": "lir", "rank": rank}
+    )

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixling.debiasing.transforms import AffineTransform
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus, language_means
+from mixling.debiasing.transforms import AffineTransform
 from mixling.errors import MixlingError
 
 

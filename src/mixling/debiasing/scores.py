@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mixling.debiasing.transforms import normalize
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus
+from mixling.debiasing.transforms import normalize
 
 
 def fit_score_calibration(stock: EmbeddedCorpus, most: int = 500, seed: int = 0) -> dict[str, Any]:
@@ -25,8 +25,12 @@ def fit_score_calibration(stock: EmbeddedCorpus, most: int = 500, seed: int = 0)
         (stock.passages, stock.passage_language(), stock.corpus.links["group"].to_pylist()),
     ):
         groups = np.array(group)
-        rows = {code: rng.permutation(np.flatnonzero(of == code))[:most] for code in stock.languages()}
-        sides.append({code: (normalize(vectors[r]), groups[r]) for code, r in rows.items() if len(r)})
+        rows = {
+            code: rng.permutation(np.flatnonzero(of == code))[:most] for code in stock.languages()
+        }
+        sides.append(
+            {code: (normalize(vectors[r]), groups[r]) for code, r in rows.items() if len(r)}
+        )
     pairs, values = {}, []
     for a, (q, q_group) in sides[0].items():
         for b, (p, p_group) in sides[1].items():

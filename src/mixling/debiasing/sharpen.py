@@ -9,14 +9,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mixling.debiasing.transforms import AffineTransform
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus, all_vectors
+from mixling.debiasing.transforms import AffineTransform
 
 # chosen on development data: docs/decisions.md
 POWER = 0.05
 
 
-def sharpen_spectrum(first: AffineTransform, stocks: Sequence[EmbeddedCorpus], power: float = POWER) -> AffineTransform:
+def sharpen_spectrum(
+    first: AffineTransform, stocks: Sequence[EmbeddedCorpus], power: float = POWER
+) -> AffineTransform:
     """`first`, then the stretch."""
     vectors, _ = all_vectors(stocks)
     x = first.transform(vectors).astype(np.float64)

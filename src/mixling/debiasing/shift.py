@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixling.debiasing.transforms import LanguageTransform
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus
+from mixling.debiasing.transforms import LanguageTransform
 from mixling.errors import MixlingError
 
 
@@ -19,7 +19,9 @@ def fit_shift(stock: EmbeddedCorpus, alpha: float = 0.6, source: str = "en") -> 
     """A vector for each language but the source. stock: parallel texts, vectors as pooled."""
     languages = stock.languages()
     if source not in languages:
-        raise MixlingError(f"SHIFT moves documents to '{source}', which the fitted text lacks; give --source")
+        raise MixlingError(
+            f"SHIFT moves documents to '{source}', which the fitted text lacks; give --source"
+        )
     of = stock.passage_language()
     group = np.array(stock.corpus.links["group"].to_pylist())
     home = {g: i for i, g in enumerate(group) if of[i] == source}
@@ -30,7 +32,9 @@ def fit_shift(stock: EmbeddedCorpus, alpha: float = 0.6, source: str = "en") -> 
         if code == source:
             continue
         if not rows:
-            raise MixlingError(f"SHIFT needs parallel texts, and none is in '{code}' and '{source}'")
+            raise MixlingError(
+                f"SHIFT needs parallel texts, and none is in '{code}' and '{source}'"
+            )
         there = stock.passages[[home[group[i]] for i in rows]]
         offset[1, number] = alpha * (stock.passages[rows] - there).mean(0, dtype=np.float64)
     none = np.zeros((len(languages), 0, size), np.float32)

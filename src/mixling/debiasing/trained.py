@@ -16,8 +16,8 @@ import torch
 
 from mixling.batches.schedule import Schedule
 from mixling.batches.translation_groups import PairRows, TranslationGroups, translation_groups
-from mixling.debiasing.transforms import AffineTransform
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus
+from mixling.debiasing.transforms import AffineTransform
 from mixling.errors import MixlingError
 from mixling.losses.info_nce import allowed, info_nce
 
@@ -85,13 +85,17 @@ def train_transform(
     return AffineTransform(weight.detach().numpy(), start.bias, made)
 
 
-def _schedule(stocks: Sequence[EmbeddedCorpus], recipe: TransformConfig) -> tuple[Schedule, list[PairRows]]:
+def _schedule(
+    stocks: Sequence[EmbeddedCorpus], recipe: TransformConfig
+) -> tuple[Schedule, list[PairRows]]:
     """The schedule over stocks, its batch as large as they can fill."""
     all_units: list[TranslationGroups] = [translation_groups(s.corpus) for s in stocks]
     size = recipe.size
     while True:
         try:
-            schedule = Schedule(all_units, recipe.strategy, alpha=recipe.alpha, size=size, seed=recipe.seed)
+            schedule = Schedule(
+                all_units, recipe.strategy, alpha=recipe.alpha, size=size, seed=recipe.seed
+            )
         except MixlingError:
             if size <= 8:
                 raise
@@ -114,7 +118,9 @@ class _Bitext:
         self.size, self.seed = recipe.size, recipe.seed
         self.parts = []
         for s in stocks:
-            names, number = np.unique(np.array(s.corpus.queries["group"].to_pylist()), return_inverse=True)
+            names, number = np.unique(
+                np.array(s.corpus.queries["group"].to_pylist()), return_inverse=True
+            )
             order = np.argsort(number, kind="stable")
             edges = np.searchsorted(number[order], np.arange(len(names) + 1))
             self.parts.append((s, order, edges))

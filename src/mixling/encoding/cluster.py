@@ -58,7 +58,9 @@ def encode_on_ray(
     try:
         import ray
     except ImportError:
-        raise MixlingError("encoding on a cluster needs Ray: pip install 'mixling[scale]'") from None
+        raise MixlingError(
+            "encoding on a cluster needs Ray: pip install 'mixling[scale]'"
+        ) from None
     out = Path(out).absolute()
     texts = Path(texts).absolute()
     retriever = Retriever(model, trust_remote_code=trust_remote_code)

@@ -38,25 +38,34 @@ def token_vectors(
     """
     tokens = retriever.tokenize(texts, role)
     prompt = (
-        len(retriever.tokenize([retriever.prompt(role).rstrip()])[0]) - 2 if retriever.prompt(role) else 0
+        len(retriever.tokenize([retriever.prompt(role).rstrip()])[0]) - 2
+        if retriever.prompt(role)
+        else 0
     )
     lengths = [len(t) for t in tokens]
     parts: list[np.ndarray] = [np.zeros((0, 0), np.float32)] * len(tokens)
     device = next(retriever.model.parameters()).device.type
     done = 0
-    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+    with (
+        torch.inference_mode(),
+        torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"),
+    ):
         for indices in batches_by_tokens(lengths, 4096 if device == "cpu" else 65536, True):
             states: list[torch.Tensor] = []
             retriever.embed([tokens[i] for i in indices], None, states)
             for i, x in zip(indices, states, strict=True):
                 inner = x[1 + prompt : -1] if len(x) > 2 + prompt else x[:1]
-                finite(inner.float().cpu().numpy(), lambda _, i=i: repr(texts[i][:60]), retriever.name)  # type: ignore[misc]
+                finite(
+                    inner.float().cpu().numpy(), lambda _, i=i: repr(texts[i][:60]), retriever.name
+                )  # type: ignore[misc]
                 parts[i] = torch.nn.functional.normalize(inner.float(), dim=1).cpu().numpy()
             done += sum(lengths[i] for i in indices)
             if progress is not None:
                 progress(done, sum(lengths))
     begins = np.cumsum([0, *(len(p) for p in parts)])
-    return (np.concatenate(parts) if parts else np.zeros((0, retriever.dimensions), np.float32)), begins
+    return (
+        np.concatenate(parts) if parts else np.zeros((0, retriever.dimensions), np.float32)
+    ), begins
 
 
 @dataclass(frozen=True)
@@ -123,8 +132,12 @@ def maxsim(
     begin = 0
     while begin < out.shape[1]:
         end = int(max(np.searchsorted(d_begins, d_begins[begin] + each, "right") - 1, begin + 1))
-        part = torch.from_numpy(np.asarray(documents[d_begins[begin] : d_begins[end]], np.float32)) @ q
-        best = torch.segment_reduce(part, "max", lengths=torch.from_numpy(np.diff(d_begins[begin : end + 1])))
+        part = (
+            torch.from_numpy(np.asarray(documents[d_begins[begin] : d_begins[end]], np.float32)) @ q
+        )
+        best = torch.segment_reduce(
+            part, "max", lengths=torch.from_numpy(np.diff(d_begins[begin : end + 1]))
+        )
         total = torch.zeros(len(lengths), end - begin).index_add_(0, of, best.T)
         out[:, begin:end] = (total / lengths[:, None]).numpy()
         begin = end

@@ -42,7 +42,9 @@ def choose_precision(retriever: Retriever, wanted: str = "auto") -> str:
             retriever.encode_head(tokens, precision=name)
             best[name] = min(best[name], time.perf_counter() - start)
     faster = min(best, key=lambda name: best[name])
-    return _say(faster, f"by trial, {best['fp32'] / best['bf16']:.1f} times as fast in bf16 as in fp32")
+    return _say(
+        faster, f"by trial, {best['fp32'] / best['bf16']:.1f} times as fast in bf16 as in fp32"
+    )
 
 
 def _say(name: str, why: str) -> str:

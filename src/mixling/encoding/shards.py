@@ -61,15 +61,25 @@ def encode(
     """
     keep_memory()
     retriever = (
-        model if isinstance(model, Retriever) else Retriever(model, trust_remote_code=trust_remote_code)
+        model
+        if isinstance(model, Retriever)
+        else Retriever(model, trust_remote_code=trust_remote_code)
     )
     out = Path(out)
     source, job = prepare_encoding(retriever, texts, out, role, precision, dtype, shard)
-    wanted = [i for i in range(source.shards) if i % part[1] == part[0] and not shard_path(out, i).exists()]
+    wanted = [
+        i
+        for i in range(source.shards)
+        if i % part[1] == part[0] and not shard_path(out, i).exists()
+    ]
     with Progress("encoding") as bar, ThreadPoolExecutor(1) as thread:
         coming = None
         for nth, number in enumerate(wanted):
-            ready = coming.result() if coming is not None else read_tokens(source, retriever, role, number)
+            ready = (
+                coming.result()
+                if coming is not None
+                else read_tokens(source, retriever, role, number)
+            )
             coming = (
                 thread.submit(read_tokens, source, retriever, role, wanted[nth + 1])
                 if nth + 1 < len(wanted)
@@ -96,7 +106,9 @@ def prepare_encoding(
         job = json.loads((out / "job.json").read_text())
         shard = job["shard"]
     elif out.exists() and any(out.iterdir()):
-        raise MixlingError(f"{out}: is not empty and holds no vectors of ours; choose another --out")
+        raise MixlingError(
+            f"{out}: is not empty and holds no vectors of ours; choose another --out"
+        )
     else:
         job = {}
     source = open_text_file(texts, shard)
@@ -219,14 +231,18 @@ def list_shards(folder: str | Path) -> Iterator[pa.Table]:
     """The tables of a finished folder, in the file's order. Raises MixlingError if it is not finished."""
     path = Path(folder) / "manifest.json"
     if not path.exists():
-        raise MixlingError(f"{folder}: is not finished (it has no manifest.json); run `mixling encode` again")
+        raise MixlingError(
+            f"{folder}: is not finished (it has no manifest.json); run `mixling encode` again"
+        )
     for one in facts(path.read_bytes(), path, {"shards": list})["shards"]:
         name = one.get("file") if isinstance(one, dict) else None
         if not isinstance(name, str) or Path(name).name != name:
             raise MixlingError(f"{path}: {name!r} is no file of this folder; encode again")
         table = read_parquet(path.parent / name, ("id", "vector"))
         if not pa.types.is_fixed_size_list(table.schema.field("vector").type):
-            raise MixlingError(f"{path.parent / name}: column 'vector' holds no vectors; encode again")
+            raise MixlingError(
+                f"{path.parent / name}: column 'vector' holds no vectors; encode again"
+            )
         yield table
 
 

@@ -68,7 +68,9 @@ def encode_cached(
             some,
             precision=precision,
             names=[missing[k] for k in keys[begin : begin + SHARD]],
-            progress=None if progress is None else lambda n, _, before=before: progress(before + n, total),  # type: ignore[misc]
+            progress=None
+            if progress is None
+            else lambda n, _, before=before: progress(before + n, total),  # type: ignore[misc]
         )
         done += sum(map(len, some))
         if shelf is not None:
@@ -91,7 +93,13 @@ def similarity_vectors(
     """`vectors` as `comparable` has them, with progress under a label; and how many tokens were encoded."""
     with Progress(label) as bar:
         made, tokens = encode_cached(
-            retriever, texts, role, languages=languages, precision=precision, folder=folder, progress=bar
+            retriever,
+            texts,
+            role,
+            languages=languages,
+            precision=precision,
+            folder=folder,
+            progress=bar,
         )
     return normalize_for_similarity(retriever, made), tokens
 
@@ -136,13 +144,21 @@ def reading(retriever: Retriever) -> str:
     sizes = {name: getattr(config, name, None) for name in SHAPE}
     for name in CALL:
         words.pop(name, None)
-    return hashlib.sha256(json.dumps([words, sizes], sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([words, sizes], sort_keys=True, default=str).encode()
+    ).hexdigest()
 
 
 def identity(retriever: Retriever) -> str:
     """SHA-256 of all that makes a model's vectors: `fingerprint`, `reading`, its prompts and its longest text."""
     prompts = {r: retriever.prompt(r) for r in ("query", "passage")}
-    whole = [model_fingerprint(retriever), reading(retriever), prompts, retriever.max_length, retriever.similarity]
+    whole = [
+        model_fingerprint(retriever),
+        reading(retriever),
+        prompts,
+        retriever.max_length,
+        retriever.similarity,
+    ]
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 
@@ -170,7 +186,9 @@ def _kept(shelf: Path) -> dict[bytes, np.ndarray]:
         ids = path.with_suffix(".ids").read_bytes()
         values = read_array(path)
         if values.ndim != 2 or len(ids) != 16 * len(values):
-            raise MixlingError(f"{path}: not the vectors of {path.with_suffix('.ids')}; remove both files")
+            raise MixlingError(
+                f"{path}: not the vectors of {path.with_suffix('.ids')}; remove both files"
+            )
         kept.update((ids[16 * i : 16 * i + 16], values[i]) for i in range(len(values)))
     return kept
 

@@ -19,7 +19,7 @@ import numpy as np
 from mixling.encoding.late import maxsim, token_vectors
 from mixling.encoding.vectors import similarity_vectors
 from mixling.errors import MixlingError
-from mixling.evaluation.ranks import DotScorer, Ranker, ScoreRows, Scorer, by_ids
+from mixling.evaluation.ranks import DotScorer, Ranker, Scorer, ScoreRows, by_ids
 from mixling.evaluation.tasks import Task
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
@@ -42,7 +42,9 @@ def make_ranker(
         other = documents if isinstance(documents, Retriever) else loaded(documents)
         made = make_ranker(model, precision, vector_cache, trust_remote_code=trust_remote_code)
         if not isinstance(made, (DenseRanker, LateInteractionRanker)):
-            raise MixlingError(f"{made.name} encodes nothing, so no other model can encode its documents")
+            raise MixlingError(
+                f"{made.name} encodes nothing, so no other model can encode its documents"
+            )
         if made.retriever.dimensions != other.dimensions:
             raise MixlingError(
                 f"{made.name} has vectors of {made.retriever.dimensions} numbers and {other.name} of {other.dimensions}: "
@@ -112,7 +114,9 @@ def unit_vectors(
     ):
         languages = [one.languages[i] for i in of]
         label = f"{one.name}: {'questions' if role == 'query' else 'candidates'}"
-        v, tokens = similarity_vectors(encoder, batch, role, languages, label=label, precision=precision, folder=folder)
+        v, tokens = similarity_vectors(
+            encoder, batch, role, languages, label=label, precision=precision, folder=folder
+        )
         counted += tokens
         made.append(v)
     return made[0], made[1], {"texts": len(one.queries) + len(texts), "tokens_encoded": counted}
@@ -134,12 +138,16 @@ class LateInteractionRanker:
             (self.documents, "passage", texts),
         ):
             with Progress(f"{one.name}: {'questions' if role == 'query' else 'candidates'}") as bar:
-                made.append(token_vectors(encoder, batch, role, precision=self.precision, progress=bar))
+                made.append(
+                    token_vectors(encoder, batch, role, precision=self.precision, progress=bar)
+                )
         return _MaxSim(*made[0], *made[1]), {"texts": len(one.queries) + len(texts)}
 
 
 class _MaxSim(ScoreRows):
-    def __init__(self, queries: np.ndarray, begins: np.ndarray, documents: np.ndarray, d_begins: np.ndarray):
+    def __init__(
+        self, queries: np.ndarray, begins: np.ndarray, documents: np.ndarray, d_begins: np.ndarray
+    ):
         self.queries, self.begins = queries, begins
         self.documents, self.d_begins = documents, d_begins
 
@@ -195,7 +203,8 @@ class _Random(ScoreRows):
     def __call__(self, begin: int, end: int) -> np.ndarray:
         n = len(self.candidates)
         draws = [
-            np.random.default_rng((self.seed, int(q))).random(n, np.float32) for q in self.queries[begin:end]
+            np.random.default_rng((self.seed, int(q))).random(n, np.float32)
+            for q in self.queries[begin:end]
         ]
         return np.stack(draws)[:, self.candidates]
 
@@ -208,5 +217,7 @@ class _Oracle(ScoreRows):
     def __call__(self, begin: int, end: int) -> np.ndarray:
         scores = np.zeros((end - begin, self.n), np.float32)
         rows = slice(self.first[begin], self.first[end])
-        scores[self.one.relevant[rows, 0] - begin, self.one.relevant[rows, 1]] = self.one.grades[rows]
+        scores[self.one.relevant[rows, 0] - begin, self.one.relevant[rows, 1]] = self.one.grades[
+            rows
+        ]
         return scores

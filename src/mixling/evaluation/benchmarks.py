@@ -25,7 +25,9 @@ EIGHT = ["ar", "de", "en", "es", "hi", "ru", "vi", "zh"]
 
 
 def _of(source: str, split: str, unit: str, name: str) -> Callable[[bool, bool], Task]:
-    return lambda context, skip_bad: task_from_corpus(load(source, split, skip_bad=skip_bad), unit, context, name)
+    return lambda context, skip_bad: task_from_corpus(
+        load(source, split, skip_bad=skip_bad), unit, context, name
+    )
 
 
 def _paragraphs(context: bool, skip_bad: bool) -> Task:
@@ -39,7 +41,9 @@ DERIVED: dict[str, Callable[[bool, bool], Task]] = {
     "arcd-sentences": _of("arcd", "train", "sentence", "arcd-sentences"),
     "jaquad-sentences": _of("jaquad", "dev", "sentence", "jaquad-sentences"),
     "xquad-paragraphs": _paragraphs,
-    "xquad-paragraphs-en": lambda *how: _paragraphs(*how).with_query_languages(["en"], "xquad-paragraphs-en"),
+    "xquad-paragraphs-en": lambda *how: _paragraphs(*how).with_query_languages(
+        ["en"], "xquad-paragraphs-en"
+    ),
 }
 DEVELOPMENT = ("mlqa-held-out", "arcd-sentences", "jaquad-sentences", "sib-200:dev")
 TASKS = (*SOURCES, *DERIVED)
@@ -48,7 +52,8 @@ TASKS = (*SOURCES, *DERIVED)
 def default_split(source: Source) -> str:
     """The split that a source is measured on."""
     return next(
-        (s for s in ("test", "dev", "validation", "held-out") if s in source.splits), source.splits[0]
+        (s for s in ("test", "dev", "validation", "held-out") if s in source.splits),
+        source.splits[0],
     )
 
 
@@ -162,7 +167,12 @@ def _name(i: int, found: Sequence[Task], places: Sequence[Path | None]) -> str:
         return name
     others = [p for j in alike if (p := places[j]) is not None]
     depth = next(
-        (n for n in range(2, len(place.parts)) if all(_end(p, n) != _end(place, n) for p in others)), 1
+        (
+            n
+            for n in range(2, len(place.parts))
+            if all(_end(p, n) != _end(place, n) for p in others)
+        ),
+        1,
     )
     return _end(place, depth) + name.removeprefix(place.name)
 
@@ -184,5 +194,10 @@ def _place(written: str | Task) -> Path | None:
     ):
         return None
     return next(
-        (p.resolve() for p in (Path(written), Path(written.rpartition(":")[0] or "?")) if p.is_dir()), None
+        (
+            p.resolve()
+            for p in (Path(written), Path(written.rpartition(":")[0] or "?"))
+            if p.is_dir()
+        ),
+        None,
     )

@@ -22,10 +22,14 @@ SAMPLE = 200
 
 def coverage(retriever: Retriever, one: Task, sample: int = SAMPLE) -> dict[str, dict[str, float]]:
     """The figures above by language, over up to `sample` texts of each, candidates before questions."""
-    return count_subwords(retriever, {name: _texts(one, code, sample) for code, name in enumerate(one.languages)})
+    return count_subwords(
+        retriever, {name: _texts(one, code, sample) for code, name in enumerate(one.languages)}
+    )
 
 
-def count_subwords(retriever: Retriever, texts_of: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
+def count_subwords(
+    retriever: Retriever, texts_of: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, float]]:
     """The figures above of some texts of each language."""
     tokenizer = retriever.tokenizer
     found = {}
@@ -44,7 +48,9 @@ def count_subwords(retriever: Retriever, texts_of: Mapping[str, Sequence[str]]) 
             "fertility": float(counts.sum() / len(counts)),
             "unknown": float(sum(p.count(unknown) for p in cut) / max(counts.sum(), 1)),
             "characters_per_piece": float(lengths.sum() / max(counts.sum(), 1)),
-            "split_to_characters": float((counts[long] >= lengths[long]).mean()) if long.any() else 0.0,
+            "split_to_characters": float((counts[long] >= lengths[long]).mean())
+            if long.any()
+            else 0.0,
             "truncated": float(np.mean([len(t) > retriever.max_length for t in whole])),
         }
     return found
@@ -55,5 +61,7 @@ def _texts(one: Task, code: int, sample: int) -> list[str]:
     rows, texts = np.flatnonzero(one.passage_language == code), one.titled_passages()
     if not len(rows):
         rows, texts = np.flatnonzero(one.query_language == code), one.queries
-    chosen = rows if len(rows) <= sample else rows[np.linspace(0, len(rows) - 1, sample).astype(int)]
+    chosen = (
+        rows if len(rows) <= sample else rows[np.linspace(0, len(rows) - 1, sample).astype(int)]
+    )
     return [texts[i] for i in chosen]

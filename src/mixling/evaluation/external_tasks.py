@@ -49,7 +49,9 @@ def read_mteb(found: Any, splits: tuple[str, ...] = ("test", "dev", "validation"
             if missing(row.get("text")) and missing(row.get("title")):
                 continue
             text, title = passage_text(row, name, key)
-            rows[key] = builder.add_passage(f"{subset}:{key}", text, answered, f"{subset}:{key}", title)
+            rows[key] = builder.add_passage(
+                f"{subset}:{key}", text, answered, f"{subset}:{key}", title
+            )
         for row in data["queries"]:
             key = f"{subset}:{row['id']}"
             builder.add_query(key, str(row["text"]), asked, key)
@@ -72,7 +74,9 @@ def ir_datasets_task(name: str, language: str | None = None) -> Task:
     try:
         import ir_datasets
     except ImportError:
-        raise MixlingError("ir_datasets is not installed: pip install 'mixling[benchmarks]'") from None
+        raise MixlingError(
+            "ir_datasets is not installed: pip install 'mixling[benchmarks]'"
+        ) from None
     try:
         data = ir_datasets.load(name)
         there = data.has_docs() and data.has_queries() and data.has_qrels()
@@ -90,7 +94,9 @@ def ir_datasets_task(name: str, language: str | None = None) -> Task:
     for document in data.docs_iter():
         text = document.default_text() if hasattr(document, "default_text") else document.text
         if text.strip():
-            rows[document.doc_id] = builder.add_passage(document.doc_id, text, language_tag(answered), document.doc_id)
+            rows[document.doc_id] = builder.add_passage(
+                document.doc_id, text, language_tag(answered), document.doc_id
+            )
     for query in data.queries_iter():
         text = query.default_text() if hasattr(query, "default_text") else query.text
         builder.add_query(query.query_id, text, language_tag(asked), query.query_id)

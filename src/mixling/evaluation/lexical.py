@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mixling.errors import MixlingError
-from mixling.evaluation.ranks import Ranker, ScoreRows, Scorer, best_first, by_ids
+from mixling.evaluation.ranks import Ranker, Scorer, ScoreRows, best_first, by_ids
 from mixling.evaluation.tasks import Task
 from mixling.progress import Progress
 
@@ -55,12 +55,18 @@ class Bm25(ScoreRows):
     """Scores of word lists. documents, queries: words of each."""
 
     def __init__(
-        self, documents: Sequence[list[str]], queries: Sequence[list[str]], k1: float = K1, b: float = B
+        self,
+        documents: Sequence[list[str]],
+        queries: Sequence[list[str]],
+        k1: float = K1,
+        b: float = B,
     ):
         try:
             import bm25s
         except ImportError:
-            raise MixlingError("bm25s is not installed: pip install 'mixling[benchmarks]'") from None
+            raise MixlingError(
+                "bm25s is not installed: pip install 'mixling[benchmarks]'"
+            ) from None
         self.index = bm25s.BM25(k1=k1, b=b, method="lucene")
         # an empty document breaks bm25s' vocabulary only if all are: give each a word that no query has
         self.index.index([d or ["\0"] for d in documents], show_progress=False)
@@ -85,7 +91,10 @@ class FusedRanker:
 
     def __init__(self, other: Ranker, form: str = "mean"):
         self.other, self.form = other, form
-        self.name, self.origin = f"{other.name}+bm25{':rrf' if form == 'rrf' else ''}", dict(other.origin)
+        self.name, self.origin = (
+            f"{other.name}+bm25{':rrf' if form == 'rrf' else ''}",
+            dict(other.origin),
+        )
 
     def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
         dense, counted = self.other.scorer(one)
@@ -102,7 +111,10 @@ class _Both(ScoreRows):
     def __call__(self, begin: int, end: int) -> np.ndarray:
         first, second = self.dense(begin, end), self.lexical(begin, end)
         if self.form == "rrf":
-            first, second = reciprocal_rank_scores(first, self.place), reciprocal_rank_scores(second, self.place, found=second > 0)
+            first, second = (
+                reciprocal_rank_scores(first, self.place),
+                reciprocal_rank_scores(second, self.place, found=second > 0),
+            )
         else:
             first, second = minmax_normalize(first), minmax_normalize(second)
         return (first + second) / np.float32(2)
@@ -132,5 +144,7 @@ def reciprocal_rank_scores(
         place = np.arange(scores.shape[1], dtype=np.uint64)[::-1]
     order = best_first(scores, place, min(depth, scores.shape[1]))
     value = np.zeros_like(scores)
-    np.put_along_axis(value, order, 1 / (k + 1 + np.arange(order.shape[1], dtype=np.float32))[None], 1)
+    np.put_along_axis(
+        value, order, 1 / (k + 1 + np.arange(order.shape[1], dtype=np.float32))[None], 1
+    )
     return value if found is None else np.where(found, value, np.float32(0))

@@ -65,7 +65,9 @@ def measure(
     summary: dict[str, Any] = {
         "model": ranker.name,
         "origin": ranker.origin,
-        "stored": getattr(ranker, "stored", ""),  # number format of the weights, computed in `precision`
+        "stored": getattr(
+            ranker, "stored", ""
+        ),  # number format of the weights, computed in `precision`
         "precision": precision,
         "context": context,
         "tasks": {},
@@ -157,10 +159,14 @@ def score_task(
         measures = bias(pool)
         if scorer is not None and hasattr(scorer, "at"):
             measures["MRC@20"] = mean_rank_correlation(found.top, one.query_group, scorer.at)
-        entry["multilingual"] = _pool(one, pool, {**values, "rank_distance": measures["rank_distance"]})
+        entry["multilingual"] = _pool(
+            one, pool, {**values, "rank_distance": measures["rank_distance"]}
+        )
         entry["bias"] = _macro(one, measures)
         right = pool.top_grade[:, 0] > 0
-        tables.append(_table(one, np.arange(n), None, {**values, **measures}, found.top[:, 0], right))
+        tables.append(
+            _table(one, np.arange(n), None, {**values, **measures}, found.top[:, 0], right)
+        )
         examples = _examples(one, found, right)
     entry["gaps"] = gaps(entry)
     table = pa.concat_tables(tables, promote_options="default").unify_dictionaries()
@@ -168,7 +174,9 @@ def score_task(
     return entry, table, examples
 
 
-def scenario_means(retriever: Retriever, one: Task, precision: str = "fp32") -> dict[str, dict[str, Any]]:
+def scenario_means(
+    retriever: Retriever, one: Task, precision: str = "fp32"
+) -> dict[str, dict[str, Any]]:
     """Every setting's means and nothing else (no bias, no intervals): what validation reads while training goes on."""
     queries, candidates, _ = baselines.unit_vectors(retriever, one, precision)
     found = rank_task(one, DotScorer(queries, candidates), 10, retriever.name)
@@ -180,7 +188,10 @@ def scenario_means(retriever: Retriever, one: Task, precision: str = "fp32") -> 
 
 def _pool_values(one: Task, found: Ranks) -> dict[str, np.ndarray]:
     query, n = one.relevant[:, 0], len(one.queries)
-    return {k: f(found.pool, query, n, one.grades) for k, f in {**METRICS, **MULTILINGUAL_METRICS}.items()}
+    return {
+        k: f(found.pool, query, n, one.grades)
+        for k, f in {**METRICS, **MULTILINGUAL_METRICS}.items()
+    }
 
 
 def _alone(one: Task, found: Ranks) -> tuple[dict[str, dict[str, Any]], list[pa.Table], int]:
@@ -220,7 +231,9 @@ def _cells(
         mine = kept[edges[passage_language] : edges[passage_language + 1]]
         has = np.unique(query[mine])
         place = np.searchsorted(has, query[mine])
-        values = {k: f(found.within[mine], place, len(has), one.grades[mine]) for k, f in METRICS.items()}
+        values = {
+            k: f(found.within[mine], place, len(has), one.grades[mine]) for k, f in METRICS.items()
+        }
         missing += (n if one.pivot is None else len(has)) - len(has)
         for question_language in asked:
             some = one.query_language[has] == question_language
@@ -235,7 +248,9 @@ def _cells(
 def _macro(one: Task, values: dict[str, np.ndarray]) -> dict[str, Any]:
     """Means over question languages, and each language's."""
     asked = np.unique(one.query_language)
-    per = {int(a): {k: _nanmean(v[one.query_language == a]) for k, v in values.items()} for a in asked}
+    per = {
+        int(a): {k: _nanmean(v[one.query_language == a]) for k, v in values.items()} for a in asked
+    }
     found: dict[str, Any] = {k: _nanmean(np.array([p[k] for p in per.values()])) for k in values}
     found["by_language"] = {one.languages[a]: v for a, v in per.items()}
     return found
@@ -272,7 +287,9 @@ def _table(
     names = np.array(one.languages)
     asked = names[one.query_language[rows]]
     answer = np.full(len(rows), "" if passage_language is None else names[passage_language])
-    setting = np.where(answer == "", "multilingual", np.where(answer == asked, "monolingual", "cross-lingual"))
+    setting = np.where(
+        answer == "", "multilingual", np.where(answer == asked, "monolingual", "cross-lingual")
+    )
     columns: dict[str, Any] = {
         "task": pa.array([one.name] * len(rows)).dictionary_encode(),
         "scenario": pa.array(setting).dictionary_encode(),
@@ -289,11 +306,15 @@ def _table(
     return pa.table(columns)
 
 
-def _examples(one: Task, found: Ranks, right: np.ndarray, most: int = 24, shown: int = 5) -> list[dict]:
+def _examples(
+    one: Task, found: Ranks, right: np.ndarray, most: int = 24, shown: int = 5
+) -> list[dict]:
     """Questions whose first answer is wrong (and a few where it is right), spread over question languages: the
     first answers with their languages, and where the right ones are."""
     first = np.searchsorted(one.relevant[:, 0], np.arange(len(one.queries) + 1))
-    wrong, good = (_spread(one, np.flatnonzero(x), n) for x, n in ((~right, most), (right, most // 4)))
+    wrong, good = (
+        _spread(one, np.flatnonzero(x), n) for x, n in ((~right, most), (right, most // 4))
+    )
     rows = []
     for q in [*wrong, *good]:
         pairs = slice(first[q], first[q + 1])
@@ -333,7 +354,8 @@ def _spread(one: Task, rows: np.ndarray, most: int) -> list[int]:
             chosen.append(
                 int(
                     mine[
-                        ((turn * len(asked) + number) * len(mine) // (each * len(asked)) + number) % len(mine)
+                        ((turn * len(asked) + number) * len(mine) // (each * len(asked)) + number)
+                        % len(mine)
                     ]
                 )
             )

@@ -49,7 +49,10 @@ def add_noise(one: Task, noise_type: str, rate: float, seed: int = 0) -> Task:
     queries = []
     for text, key, code in zip(one.queries, one.query_ids, one.query_language, strict=True):
         rng = np.random.default_rng(
-            int.from_bytes(hashlib.blake2b(f"{seed}/{noise_type}/{key}".encode(), digest_size=8).digest(), "big")
+            int.from_bytes(
+                hashlib.blake2b(f"{seed}/{noise_type}/{key}".encode(), digest_size=8).digest(),
+                "big",
+            )
         )
         language = one.languages[code]
         queries.append(
@@ -61,7 +64,9 @@ def add_noise(one: Task, noise_type: str, rate: float, seed: int = 0) -> Task:
         )
     changed = sum(a != b for a, b in zip(queries, one.queries, strict=True))
     if not changed:
-        raise MixlingError(f"noise {noise_type} changes no question of task '{one.name}'; leave it out")
+        raise MixlingError(
+            f"noise {noise_type} changes no question of task '{one.name}'; leave it out"
+        )
     return replace(one, name=f"{one.name}~{noise_type}:{rate:g}", queries=queries)
 
 
@@ -127,7 +132,9 @@ def romanize(text: str, language: str, rate: float, rng: np.random.Generator) ->
     return text if script(language) == "Latn" else _by_word(text, rate, rng, anyascii)
 
 
-def switch_code(text: str, language: str, rate: float, rng: np.random.Generator, lexicon: dict[str, str]) -> str:
+def switch_code(
+    text: str, language: str, rate: float, rng: np.random.Generator, lexicon: dict[str, str]
+) -> str:
     """Words of a lexicon (folded word -> translation) replaced, in place."""
     listed = [w for w in tokenize_words(text, language) if w in lexicon]
     folded = text.casefold()

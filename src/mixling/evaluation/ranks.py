@@ -79,7 +79,8 @@ class DotScorer:
 
     def __init__(self, queries: np.ndarray, candidates: np.ndarray):
         self.queries, self.candidates = (
-            torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)) for x in (queries, candidates)
+            torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
+            for x in (queries, candidates)
         )
 
     def __call__(self, begin: int, end: int) -> np.ndarray:
@@ -151,7 +152,9 @@ def compute_ranks(
             above = threads.map(partial(_above, keys), pairs[:, 0] - begin, own)
             pool[first[begin] : first[end]] = np.fromiter(above, np.int64) + 1
             keys = np.stack(list(threads.map(partial(_largest, k=depth), keys)))
-        best = by_id[(keys[:, keys.shape[1] - depth :][:, ::-1] & np.uint64(0x7FFFFFFF)).astype(np.int64)]
+        best = by_id[
+            (keys[:, keys.shape[1] - depth :][:, ::-1] & np.uint64(0x7FFFFFFF)).astype(np.int64)
+        ]
         top[begin:end] = best
         top_scores[begin:end] = np.take_along_axis(scores, best, 1)
         if progress is not None:

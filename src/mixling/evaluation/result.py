@@ -35,7 +35,9 @@ class EvaluationResult:
         """This result with further tasks, measured of the same model. Raises MixlingError where both have one."""
         both = [t for t in other.summary["tasks"] if t in self.summary["tasks"]]
         if both:
-            raise MixlingError(f"both results have the task '{both[0]}'; rename one or leave it out")
+            raise MixlingError(
+                f"both results have the task '{both[0]}'; rename one or leave it out"
+            )
         summary = {**self.summary, "tasks": {**self.summary["tasks"], **other.summary["tasks"]}}
         scores = pa.concat_tables([self.scores, other.scores], promote_options="default")
         return EvaluationResult(summary, scores, {**self.examples, **other.examples})
@@ -67,7 +69,9 @@ class EvaluationResult:
                 f"{path}: not a summary that Mixling wrote; run `mixling evaluate` again"
             ) from None
         scores = (
-            pq.read_table(folder / "scores.parquet") if (folder / "scores.parquet").exists() else pa.table({})
+            pq.read_table(folder / "scores.parquet")
+            if (folder / "scores.parquet").exists()
+            else pa.table({})
         )
         return cls(summary, scores, examples)
 

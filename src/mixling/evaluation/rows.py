@@ -12,12 +12,20 @@ import pyarrow.compute as pc
 from mixling.errors import MixlingError
 from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.metrics import METRICS, MULTILINGUAL_METRICS
-from mixling.evaluation.significance import Comparison, compare_scores, holm, intervals, group_sums
+from mixling.evaluation.significance import Comparison, compare_scores, group_sums, holm, intervals
 
 KEYS = ("scenario", "query", "query_language", "passage_language")
 # what two runs are tested on in every setting, and in the pool beside
 TESTED = ("mAP", "R@1", "R@10", "nDCG@10")
-TESTED_IN_POOL = ("nDCG@20", "rank_distance", "TLR@20", "intrusion@10", "LPR", "Lang-nDCG@10", "MRC@20")
+TESTED_IN_POOL = (
+    "nDCG@20",
+    "rank_distance",
+    "TLR@20",
+    "intrusion@10",
+    "LPR",
+    "Lang-nDCG@10",
+    "MRC@20",
+)
 
 
 def task_rows(table: pa.Table, task: str) -> pa.Table:
@@ -46,14 +54,20 @@ def column(table: pa.Table, name: str) -> np.ndarray:
     return table[name].to_numpy(zero_copy_only=False).astype(np.float64)
 
 
-def task_intervals(table: pa.Table, resamples: int | None = None) -> dict[str, dict[str, list[float]]]:
+def task_intervals(
+    table: pa.Table, resamples: int | None = None
+) -> dict[str, dict[str, list[float]]]:
     """95 % intervals of a task's figures: {setting or "bias": {measure: [low, high]}}. table: rows of the task."""
     setting, group, cell = labels(table)
     groups = np.unique(group)
     found: dict[str, dict[str, list[float]]] = {}
     for name in dict.fromkeys(setting.tolist()):
         rows = setting == name
-        measures = [*METRICS, *(MULTILINGUAL_METRICS if name == "multilingual" else ()), *(ALL if name == "multilingual" else ())]
+        measures = [
+            *METRICS,
+            *(MULTILINGUAL_METRICS if name == "multilingual" else ()),
+            *(ALL if name == "multilingual" else ()),
+        ]
         there = [m for m in measures if not np.isnan(column(table, m)[rows]).all()]
         parts = [group_sums(column(table, m)[rows], group[rows], cell[rows], groups) for m in there]
         more = {} if resamples is None else {"resamples": resamples}
@@ -77,13 +91,17 @@ def task_comparison(
                 "the runs were measured on different questions; evaluate again on one set of data"
             )
     setting, group, cell = labels(tables[0])
-    asked = pc.cast(tables[0]["query_language"], pa.string()).to_numpy(zero_copy_only=False).astype(str)
+    asked = (
+        pc.cast(tables[0]["query_language"], pa.string()).to_numpy(zero_copy_only=False).astype(str)
+    )
     jobs: list[tuple[str, str, np.ndarray]] = []
     for name in dict.fromkeys(setting.tolist()):
         rows = setting == name
         if by_language:
             if name != "cross-lingual":
-                jobs += [(f"{name} {x}", "mAP", rows & (asked == x)) for x in np.unique(asked[rows])]
+                jobs += [
+                    (f"{name} {x}", "mAP", rows & (asked == x)) for x in np.unique(asked[rows])
+                ]
         else:
             measures = [*TESTED, *(TESTED_IN_POOL if name == "multilingual" else ())]
             jobs += [(name, m, rows) for m in measures]

@@ -55,7 +55,9 @@ class Comparison:
     p_seeds: float | None = None
 
 
-def group_sums(values: np.ndarray, group: np.ndarray, cell: np.ndarray, groups: np.ndarray | None = None) -> GroupSums:
+def group_sums(
+    values: np.ndarray, group: np.ndarray, cell: np.ndarray, groups: np.ndarray | None = None
+) -> GroupSums:
     """Scores put together. values: float64 [n], NaN left out; group, cell: labels [n]; groups: labels of all
     groups, sorted (None: those that have a score)."""
     kept = ~np.isnan(values)
@@ -83,10 +85,14 @@ def intervals(
 ) -> list[tuple[float, float]]:
     """Intervals of several figures over the same groups: one resampling serves all of them."""
     edge = (1 - level) / 2
-    return [(_quantile(x, edge), _quantile(x, 1 - edge)) for x in resampled(scores, resamples, seed)]
+    return [
+        (_quantile(x, edge), _quantile(x, 1 - edge)) for x in resampled(scores, resamples, seed)
+    ]
 
 
-def resampled(scores: Sequence[GroupSums], resamples: int = RESAMPLES, seed: int = 0) -> list[np.ndarray]:
+def resampled(
+    scores: Sequence[GroupSums], resamples: int = RESAMPLES, seed: int = 0
+) -> list[np.ndarray]:
     """Several figures over the same groups in every resample: float64 [resamples] each; NaN for fewer than two groups."""
     groups = len(scores[0].total)
     drawn = [np.full(resamples, np.nan) for _ in scores]
@@ -164,7 +170,8 @@ def compare_scores(
     low, high = interval(difference, resamples, seed=seed)
     spread = d.std(ddof=1) if len(d) > 1 else 0.0
     by_seed = [
-        [group_sums(x[kept], group, cell).mean() for x in side] if len(side) > 1 else [] for side in (one, two)
+        [group_sums(x[kept], group, cell).mean() for x in side] if len(side) > 1 else []
+        for side in (one, two)
     ]
     return Comparison(
         group_sums(a, group, cell).mean(),

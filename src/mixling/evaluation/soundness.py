@@ -29,7 +29,10 @@ def sound(one: Task) -> None:
     outside = (pairs < 0) | (pairs >= [n, m])
     if outside.any():
         row = int(np.argmax(outside.any(1)))
-        _refuse(one, f"relevant, row {row}: {pairs[row].tolist()} is no query and candidate of {n} and {m}")
+        _refuse(
+            one,
+            f"relevant, row {row}: {pairs[row].tolist()} is no query and candidate of {n} and {m}",
+        )
     key = pairs[:, 0] * m + pairs[:, 1]
     if (np.diff(key) <= 0).any():
         row = int(np.argmax(np.diff(key) <= 0)) + 1
@@ -46,11 +49,17 @@ def sound(one: Task) -> None:
     answered = np.unique(pairs[:, 0])
     if len(answered) < n:
         lost = one.query_ids[int(np.setdiff1d(np.arange(n), answered)[0])]
-        _refuse(one, f"{n - len(answered)} queries have no answer, the first is '{lost}'; leave them out")
+        _refuse(
+            one,
+            f"{n - len(answered)} queries have no answer, the first is '{lost}'; leave them out",
+        )
     if one.excluded is not None:
         own = one.excluded[pairs[:, 0]] == pairs[:, 1]
         if own.any():
-            _refuse(one, f"query '{one.query_ids[int(pairs[np.argmax(own), 0])]}' excludes its own answer")
+            _refuse(
+                one,
+                f"query '{one.query_ids[int(pairs[np.argmax(own), 0])]}' excludes its own answer",
+            )
 
 
 def _refuse(one: Task, why: str) -> None:

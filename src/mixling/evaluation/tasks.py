@@ -56,7 +56,9 @@ class Task:
 
     def scenarios(self) -> list[str]:
         """Those of SETTINGS that the task's languages make possible."""
-        same = self.query_language[self.relevant[:, 0]] == self.passage_language[self.relevant[:, 1]]
+        same = (
+            self.query_language[self.relevant[:, 0]] == self.passage_language[self.relevant[:, 1]]
+        )
         there = {
             "monolingual": bool(same.any()),
             "cross-lingual": bool((~same).any()),
@@ -83,7 +85,9 @@ class Task:
             self.query_language.tolist(),
             self.passage_language.tolist(),
             # written out, millions of pairs would take gigabytes
-            self.relevant.tolist() if len(self.relevant) < 10**6 else self.relevant.astype("<i8").tobytes(),
+            self.relevant.tolist()
+            if len(self.relevant) < 10**6
+            else self.relevant.astype("<i8").tobytes(),
         ):
             digest.update(repr(part).encode())
         if (self.grades != 1).any():
@@ -142,7 +146,9 @@ def task_from_corpus(
     rows: list[list[int]] = []
     edges: list[list[tuple[int, int]]] = []
     known = (
-        own_ids(corpus.passages, "") if unit == "passage" and not parallel else [""] * len(passages["text"])
+        own_ids(corpus.passages, "")
+        if unit == "passage" and not parallel
+        else [""] * len(passages["text"])
     )
     for own, key, text, language, title, spans in zip(
         known, *(passages[c] for c in ("id", "text", "language", "title", "sentences")), strict=True
@@ -162,7 +168,9 @@ def task_from_corpus(
             else:
                 seen[place] = len(texts)
                 texts.append(
-                    f"{text[start:end]}\n{text}" if context and unit == "sentence" else text[start:end]
+                    f"{text[start:end]}\n{text}"
+                    if context and unit == "sentence"
+                    else text[start:end]
                 )
                 of_language.append(code[language])
                 titles.append(title or "")

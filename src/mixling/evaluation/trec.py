@@ -22,11 +22,14 @@ def write_trec(one: Task, found: Ranks, folder: Path) -> None:
     for written in (qids, ids):
         if len(set(written)) < len(written):
             twice = next(x for x, n in Counter(written).items() if n > 1)
-            raise MixlingError(f"{one.name}: two ids are '{twice}' in a TREC file; rename one of them")
+            raise MixlingError(
+                f"{one.name}: two ids are '{twice}' in a TREC file; rename one of them"
+            )
     name = file_name(one.name)
     with new_file(folder / f"{name}.qrels") as qrels, qrels.open("w", encoding="utf-8") as out:
         out.writelines(
-            f"{qids[q]} 0 {ids[c]} {grade}\n" for (q, c), grade in zip(one.relevant, one.grades, strict=True)
+            f"{qids[q]} 0 {ids[c]} {grade}\n"
+            for (q, c), grade in zip(one.relevant, one.grades, strict=True)
         )
     with new_file(folder / f"{name}.run") as run, run.open("w", encoding="utf-8") as out:
         for q, (best, scores) in enumerate(zip(found.top, found.top_scores, strict=True)):

@@ -39,7 +39,9 @@ def jsd(questions: Tensor, translations: Tensor) -> Tensor:
     return (kl(a, middle, every) + kl(b, middle, every)) / 2
 
 
-def bitext(questions: Tensor, translations: Tensor, temperature: float, kind: str = "cosine") -> Tensor:
+def bitext(
+    questions: Tensor, translations: Tensor, temperature: float, kind: str = "cosine"
+) -> Tensor:
     """Contrast of a question with its translation among the batch's other translations, both ways, mean."""
     scores = similarity(questions, translations, kind) / temperature
     target = torch.arange(len(scores), device=scores.device)
@@ -76,5 +78,7 @@ def clear(
 
 def kl(p: Tensor, q: Tensor, keep: Tensor) -> Tensor:
     """KL(p || q) of log probabilities [k, m] over the kept places, mean over rows."""
-    each = kl_div(q.masked_fill(~keep, 0), p.masked_fill(~keep, 0), reduction="none", log_target=True)
+    each = kl_div(
+        q.masked_fill(~keep, 0), p.masked_fill(~keep, 0), reduction="none", log_target=True
+    )
     return each.masked_fill(~keep, 0).sum(1).mean()

@@ -24,7 +24,10 @@ def scores(student: Tensor, teacher: Tensor, keep: Tensor, temperature: float) -
 
     student, teacher: scores [n, m]; keep: bool [n, m], passages that count for a question.
     """
-    t, s = (log_softmax((x / temperature).masked_fill(~keep, -torch.inf), dim=1) for x in (teacher, student))
+    t, s = (
+        log_softmax((x / temperature).masked_fill(~keep, -torch.inf), dim=1)
+        for x in (teacher, student)
+    )
     return kl(t, s, keep)
 
 

@@ -18,7 +18,9 @@ def marginals(mask: Tensor) -> Tensor:
     """Log of uniform weights over the tokens that count, [b, n] from bool [b, n]; the others' are very small."""
     count = mask.sum(1, keepdim=True).clamp(min=1)
     return torch.where(
-        mask, -torch.log(count.to(torch.float32)), torch.full_like(mask, _NEVER, dtype=torch.float32)
+        mask,
+        -torch.log(count.to(torch.float32)),
+        torch.full_like(mask, _NEVER, dtype=torch.float32),
     )
 
 
@@ -49,7 +51,9 @@ def sinkhorn(
         return torch.exp(k + u[:, :, None] + v[:, None, :])
 
 
-def ipot(cost: Tensor, rows: Tensor, columns: Tensor, beta: float = 0.5, iterations: int = 50) -> Tensor:
+def ipot(
+    cost: Tensor, rows: Tensor, columns: Tensor, beta: float = 0.5, iterations: int = 50
+) -> Tensor:
     """The plan by proximal steps (Xie et al., arXiv:1802.04307): tends to the exact one without a small epsilon.
 
     Shapes as in `sinkhorn`; each step is one scaling of exp(-cost / beta) * the plan before, in the log domain.

@@ -90,7 +90,9 @@ def trained_card(run: dict[str, Any]) -> str:
     )
 
 
-def debiased_card(made: dict[str, Any], version: str, license: str | None, by_language: bool) -> str:
+def debiased_card(
+    made: dict[str, Any], version: str, license: str | None, by_language: bool
+) -> str:
     """The card of a model with a map, from what `mixling debias` did. by_language: the map needs each text's language."""
     use = (
         "It needs each text's language: load it with `mixling.Retriever`, which names or takes it."

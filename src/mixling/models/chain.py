@@ -19,7 +19,15 @@ from mixling.models.forward import forward_tokens
 if TYPE_CHECKING:
     from mixling.models.retriever import Retriever
 
-MODULES = ("Transformer", "Pooling", "Dense", "Normalize", "LayerNorm", "Dropout", "WeightedLayerPooling")
+MODULES = (
+    "Transformer",
+    "Pooling",
+    "Dense",
+    "Normalize",
+    "LayerNorm",
+    "Dropout",
+    "WeightedLayerPooling",
+)
 # of different lengths: padding is seen too
 TEXTS = ("a", "How do cranes find their way when they fly south?", "鶴はどこで冬を越すか")
 TOLERANCE = 1e-4
@@ -104,7 +112,11 @@ def truncated(model: Any) -> None:
             f"truncate_dim is {size} in config_sentence_transformers.json: expected 1 to {whole}"
         )
     cut = Dense(
-        whole, size, bias=False, activation_function=torch.nn.Identity(), init_weight=torch.eye(size, whole)
+        whole,
+        size,
+        bias=False,
+        activation_function=torch.nn.Identity(),
+        init_weight=torch.eye(size, whole),
     )
     model.append(cut.requires_grad_(False).to(next(model.parameters()).device))
 
@@ -135,10 +147,14 @@ def agree(retriever: Retriever) -> None:
                 model.max_seq_length = retriever.max_length
                 features = model.preprocess(texts, prompt=retriever.prompt(role) or None, task=task)
                 features = {
-                    k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in features.items()
+                    k: v.to(device) if isinstance(v, torch.Tensor) else v
+                    for k, v in features.items()
                 }
                 theirs = (
-                    model({**features, **language}, task=task)["sentence_embedding"].float().cpu().numpy()
+                    model({**features, **language}, task=task)["sentence_embedding"]
+                    .float()
+                    .cpu()
+                    .numpy()
                 )
             if mine.shape[1] != retriever.dimensions:
                 raise MixlingError(

@@ -15,7 +15,9 @@ from torch import Tensor
 from mixling.models.packed import packed_row
 
 
-def batches_by_tokens(lengths: Sequence[int], budget: int, packed: bool = False) -> Iterator[list[int]]:
+def batches_by_tokens(
+    lengths: Sequence[int], budget: int, packed: bool = False
+) -> Iterator[list[int]]:
     """Groups of indices, by falling length, of at most `budget` tokens (one text at least): padded ones, or packed."""
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     start = 0

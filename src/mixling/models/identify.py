@@ -13,7 +13,7 @@ from typing import Any
 
 import regex
 
-from mixling.corpora.languages import base, script, language_tag
+from mixling.corpora.languages import base, language_tag, script
 from mixling.errors import MixlingError
 
 READ = 4000  # characters of a text that are looked at
@@ -114,7 +114,11 @@ def _labels(among: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
 
 def _by_script(text: str, same: Sequence[str]) -> str:
     """Which of some tags of one language a text is written in; the shortest where that does not show."""
-    return min(same, key=lambda x: (-_letters(text, script(x)), len(x), x)) if len(same) > 1 else same[0]
+    return (
+        min(same, key=lambda x: (-_letters(text, script(x)), len(x), x))
+        if len(same) > 1
+        else same[0]
+    )
 
 
 def _letters(text: str, code: str) -> int:

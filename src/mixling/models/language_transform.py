@@ -37,7 +37,11 @@ class LanguageTransformModule(Module):
         offset, basis = self.offset.to(x), self.basis.to(x)
         known = {language_tag(code): i for i, code in enumerate(self.languages)}
         codes = torch.tensor(
-            [known.get(language_tag(code), -1) if code else -1 for code in features["text_language"]], device=x.device
+            [
+                known.get(language_tag(code), -1) if code else -1
+                for code in features["text_language"]
+            ],
+            device=x.device,
         )
         role = 0 if features.get("text_role") == "query" else 1
         out = x.clone()
@@ -51,13 +55,17 @@ class LanguageTransformModule(Module):
         """Size of a vector."""
         return self.size
 
-    def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
+    def save(
+        self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any
+    ) -> None:
         """Write configuration and weights."""
         self.save_config(output_path)
         self.save_torch_weights(output_path, safe_serialization=safe_serialization)
 
     @classmethod
-    def load(cls, model_name_or_path: str, subfolder: str = "", **kwargs: Any) -> LanguageTransformModule:  # type: ignore[override]
+    def load(
+        cls, model_name_or_path: str, subfolder: str = "", **kwargs: Any
+    ) -> LanguageTransformModule:  # type: ignore[override]
         """Read what `save` wrote."""
         names = ("token", "cache_folder", "revision", "local_files_only")
         hub: dict[str, Any] = {k: kwargs[k] for k in names if k in kwargs}

@@ -64,7 +64,9 @@ def download(folder: Path) -> Path:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != SHA256:
         path.unlink()
-        raise MixlingError(f"{path}: SHA-256 is {found}, expected {SHA256}; the file was removed, run again")
+        raise MixlingError(
+            f"{path}: SHA-256 is {found}, expected {SHA256}; the file was removed, run again"
+        )
     return path
 
 
@@ -103,7 +105,9 @@ def parse(raw: bytes) -> tuple[dict, list[tuple[str, float]], dict[str, np.ndarr
     r.take("Q")
     offsets, scores = r.array("<u4", n + 1), r.array("<f4", n)
     blob = r.array("u1", int(offsets[-1])).tobytes()
-    pieces = [(blob[offsets[i] : offsets[i + 1]].decode("utf-8"), float(scores[i])) for i in range(n)]
+    pieces = [
+        (blob[offsets[i] : offsets[i + 1]].decode("utf-8"), float(scores[i])) for i in range(n)
+    ]
     r.take("i")
     length = r.take("I")
     r.at += length
@@ -113,13 +117,17 @@ def parse(raw: bytes) -> tuple[dict, list[tuple[str, float]], dict[str, np.ndarr
         _, elements, offset, size = r.take("BIQQ")
         data = raw[offset : offset + size]
         four_bit = size < 4 * elements
-        tensors[name] = _four_bits(data, elements, block) if four_bit else np.frombuffer(data, "<f4").copy()
+        tensors[name] = (
+            _four_bits(data, elements, block) if four_bit else np.frombuffer(data, "<f4").copy()
+        )
     return sizes, pieces, tensors
 
 
 def _four_bits(data: bytes, elements: int, block: int) -> np.ndarray:
     """Blocks of one fp16 scale and 32 nibbles: weight = (nibble - 8) * scale; low nibbles first."""
-    rows = np.frombuffer(data, np.dtype([("scale", "<f2"), ("nibbles", "u1", block // 2)]), elements // block)
+    rows = np.frombuffer(
+        data, np.dtype([("scale", "<f2"), ("nibbles", "u1", block // 2)]), elements // block
+    )
     low, high = rows["nibbles"] & 15, rows["nibbles"] >> 4
     values = np.concatenate([low, high], axis=1).astype(np.float32) - 8
     return (values * rows["scale"].astype(np.float32)[:, None]).ravel()
@@ -148,7 +156,9 @@ def write_folder(raw: bytes, folder: Path) -> None:
     )
     with torch.device("meta"):
         model = BertModel(config)
-    state = {ours: torch.from_numpy(tensors[theirs]) for theirs, ours in _names(sizes["layers"]).items()}
+    state = {
+        ours: torch.from_numpy(tensors[theirs]) for theirs, ours in _names(sizes["layers"]).items()
+    }
     state = {k: v.reshape(model.state_dict()[k].shape) for k, v in state.items()}
     for key in ("weight", "bias"):
         state[f"pooler.dense.{key}"] = torch.zeros(model.state_dict()[f"pooler.dense.{key}"].shape)
@@ -168,9 +178,9 @@ def write_folder(raw: bytes, folder: Path) -> None:
     transformer = Transformer(str(bare), max_seq_length=sizes["positions"])
     chain = [transformer, Pooling(sizes["hidden"], "mean"), Normalize()]
     prompts = {"query": "query: ", "passage": "passage: ", "document": "passage: "}
-    SentenceTransformer(modules=chain, device="cpu", prompts=prompts, similarity_fn_name="cosine").save(
-        str(temporary), create_model_card=False
-    )
+    SentenceTransformer(
+        modules=chain, device="cpu", prompts=prompts, similarity_fn_name="cosine"
+    ).save(str(temporary), create_model_card=False)
     (temporary / "origin.json").write_text(
         json.dumps(
             {
@@ -214,7 +224,9 @@ def _tokenizer(pieces: list[tuple[str, float]], positions: int) -> Any:
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

@@ -53,7 +53,11 @@ class _Whole(torch.nn.Module):
 
 
 def export_onnx(
-    model: str | Retriever, out: str | Path, *, openvino: bool = False, trust_remote_code: bool = False
+    model: str | Retriever,
+    out: str | Path,
+    *,
+    openvino: bool = False,
+    trust_remote_code: bool = False,
 ) -> dict[str, float]:
     """Write a model as ONNX (fp32) and see that onnxruntime says the same.
 
@@ -68,7 +72,9 @@ def export_onnx(
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise MixlingError(f"{error.name} is not installed: pip install 'mixling[export]'") from None
+        raise MixlingError(
+            f"{error.name} is not installed: pip install 'mixling[export]'"
+        ) from None
     retriever = (
         model
         if isinstance(model, Retriever)

@@ -119,8 +119,13 @@ class _Attention(torch.autograd.Function):
             for g in length_groups(lengths, q.shape[1]):
                 qs, ks, vs = (_in(x, g) for x in (q, k, v))
                 texts, heads, n, d = qs.shape
-                flat = qs.reshape(texts * heads, n, d), ks.reshape(texts * heads, n, d).transpose(1, 2)
-                p = torch.baddbmm(q.new_empty(()), *flat, beta=0, alpha=scale).view(texts, heads, n, n)
+                flat = (
+                    qs.reshape(texts * heads, n, d),
+                    ks.reshape(texts * heads, n, d).transpose(1, 2),
+                )
+                p = torch.baddbmm(q.new_empty(()), *flat, beta=0, alpha=scale).view(
+                    texts, heads, n, n
+                )
                 if g.mask is not None:
                     p.masked_fill_(~g.mask, -torch.inf)
                 _softmax(p)
@@ -194,7 +199,11 @@ def attention(
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
         )
-    if others.get("sliding_window") or others.get("position_bias") is not None or others.get("softcap"):
+    if (
+        others.get("sliding_window")
+        or others.get("position_bias") is not None
+        or others.get("softcap")
+    ):
         raise Unpackable("it attends to a window or with a bias")
     if getattr(module, "is_causal", False):
         raise Unpackable("it attends to what stands before alone")
@@ -208,7 +217,9 @@ def attention(
         if dropout:
             raise Unpackable("torch's variable-length attention has no dropout")
         longest = others["max_length_q"]
-        made: Any = varlen_attn(q, k, v, cu_seq_lens_q, cu_seq_lens_q, longest, longest, scale=scale)
+        made: Any = varlen_attn(
+            q, k, v, cu_seq_lens_q, cu_seq_lens_q, longest, longest, scale=scale
+        )
         return made.unsqueeze(0), None
     lengths = tuple(cu_seq_lens_q.diff().tolist())
     return packed_attention(q, k, v, lengths, scale, dropout).unsqueeze(0), None
@@ -258,14 +269,25 @@ def first_position(model: Any, pad: int, head: Sequence[torch.nn.Module]) -> int
         encoder.set_attn_implementation(NAME)
         allowed = model[0].model_forward_params
         if allowed is not None:
-            allowed |= {"position_ids", "cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k"}
+            allowed |= {
+                "position_ids",
+                "cu_seq_lens_q",
+                "cu_seq_lens_k",
+                "max_length_q",
+                "max_length_k",
+            }
         return _agreeing(model, pad, torch.nn.Sequential(*head))
-    except Exception as error:  # whatever a foreign encoder does with such input: padding is always right
+    except (
+        Exception
+    ) as error:  # whatever a foreign encoder does with such input: padding is always right
         with contextlib.suppress(Exception):
             if was not in (None, NAME):
                 encoder.set_attn_implementation(was)  # type: ignore[union-attr]
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        print(f"mixling: texts go padded, this encoder cannot take them packed: {reason}", file=sys.stderr)
+        print(
+            f"mixling: texts go padded, this encoder cannot take them packed: {reason}",
+            file=sys.stderr,
+        )
         return None
 
 
@@ -274,7 +296,9 @@ def _agreeing(model: Any, pad: int, head: torch.nn.Module) -> int:
     random = torch.Generator().manual_seed(0)
     most = model[0].model.get_input_embeddings().num_embeddings
     places = positions(model[0].model)  # of which the later of the two beginnings takes the last
-    limit = min(model.max_seq_length or 300, 300, 300 if places is None else max(places - pad - 1, 1))
+    limit = min(
+        model.max_seq_length or 300, 300, 300 if places is None else max(places - pad - 1, 1)
+    )
     texts = [
         [t if t != pad else t + 1 for t in torch.randint(most - 1, (n,), generator=random).tolist()]
         for n in (1, min(2, limit), min(9, limit), min(40, limit), limit)
@@ -297,7 +321,10 @@ def _agreeing(model: Any, pad: int, head: torch.nn.Module) -> int:
         if half:  # by as much as bf16 alone moves these vectors
             exact = vectors({"input_ids": ids, "attention_mask": mask}, False)
             tolerance = max(TOLERANCE[stored], 4 * _off(padded, exact))
-        off = {first: _off(vectors(packed_row(texts, first, device), half), padded) for first in (0, pad + 1)}
+        off = {
+            first: _off(vectors(packed_row(texts, first, device), half), padded)
+            for first in (0, pad + 1)
+        }
     finally:
         for module, flag in training:
             module.training = flag

@@ -41,7 +41,10 @@ class Reranker:
             raise
         except Exception as error:
             stored.complete(report, name, pooled=True)
-            what, mend = "not a cross-encoder that can be loaded", "give a folder or hub name of one"
+            what, mend = (
+                "not a cross-encoder that can be loaded",
+                "give a folder or hub name of one",
+            )
             raise trust.explained(error, folder, name, trust_remote_code, what, mend) from None
         if self.model.num_labels != 1:
             raise MixlingError(
@@ -63,7 +66,10 @@ def is_reranker(name: str, trust_remote_code: bool = False) -> bool:
 
     folder, _ = locate_model(name)
     try:
-        named = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code).architectures or []
+        named = (
+            AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code).architectures
+            or []
+        )
     except (OSError, ValueError, TypeError, AttributeError):  # whoever loads it says what is wrong
         return False
     return any(x.endswith("ForSequenceClassification") for x in named)

@@ -126,7 +126,9 @@ class Retriever:
     def _say(self) -> None:
         """One line each of what a user would not expect: numbers stored in half precision, prompts that no role has."""
         if self.stored not in ("", "fp32"):
-            print(f"mixling: {self.name}: stored in {self.stored}, computed in fp32", file=sys.stderr)
+            print(
+                f"mixling: {self.name}: stored in {self.stored}, computed in fp32", file=sys.stderr
+            )
         unused = sorted(k for k, v in self.prompts.items() if v and k not in ROLES)
         without = [role for role in ("query", "passage") if not self.prompt(role)]
         if unused and without:
@@ -250,7 +252,9 @@ class Retriever:
         if not texts:
             return np.zeros((0, self.dimensions), np.float32)
         tokens = self.tokenize(texts, role)
-        made = self.encode_head(tokens, precision=precision, max_tokens=max_tokens, progress=progress, names=texts)
+        made = self.encode_head(
+            tokens, precision=precision, max_tokens=max_tokens, progress=progress, names=texts
+        )
         return self.encode_tail(made, texts, role, languages)
 
     def language_transform(self) -> LanguageTransformModule | None:
@@ -260,7 +264,11 @@ class Retriever:
     def head_modules(self) -> list[torch.nn.Module]:
         """The chain up to its last module that is neither a normalization nor a linear layer: what is costly."""
         modules = list(self.model)
-        while len(modules) > 1 and type(modules[-1]).__name__ in ("Normalize", "Dense", "LanguageMap"):
+        while len(modules) > 1 and type(modules[-1]).__name__ in (
+            "Normalize",
+            "Dense",
+            "LanguageMap",
+        ):
             modules.pop()
         return modules
 
@@ -281,10 +289,17 @@ class Retriever:
         head = torch.nn.Sequential(*self.head_modules())
         device = next(self.model.parameters()).device.type
         out = np.empty((len(tokens), 0), np.float32)
-        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+        with (
+            torch.inference_mode(),
+            torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"),
+        ):
             first, max_tokens = self.first_position, self._tokens_a_call(max_tokens)
             for indices in batches_by_tokens(lengths, max_tokens, first is not None):
-                part = forward_tokens(head, [tokens[i] for i in indices], self.pad, max_tokens, first).cpu().numpy()
+                part = (
+                    forward_tokens(head, [tokens[i] for i in indices], self.pad, max_tokens, first)
+                    .cpu()
+                    .numpy()
+                )
                 if not out.shape[1]:
                     out = np.empty((len(tokens), part.shape[1]), np.float32)
                 out[indices] = finite(part, lambda i, of=indices: _named(names, of[i]), self.name)  # type: ignore[misc]
@@ -313,7 +328,11 @@ class Retriever:
             }
             needs = self.language_transform()
             if needs is not None and (languages is not None or texts is not None):
-                named = languages if languages is not None else identify_languages(texts or [], needs.languages)
+                named = (
+                    languages
+                    if languages is not None
+                    else identify_languages(texts or [], needs.languages)
+                )
                 features.update(text_language=list(named), text_role=role)
             for module in modules:
                 features = module(features)
@@ -334,7 +353,9 @@ class Retriever:
             if card is not None:
                 (temporary / "README.md").write_text(card, encoding="utf-8")
             if origin is not None:
-                (temporary / "origin.json").write_text(json.dumps(origin, indent=1, ensure_ascii=False))
+                (temporary / "origin.json").write_text(
+                    json.dumps(origin, indent=1, ensure_ascii=False)
+                )
 
 
 def _named(names: Sequence[str] | None, row: int) -> str:
@@ -349,6 +370,8 @@ def _plain(folder: str, pooling: str, device: str | None, trusted: bool) -> Any:
     passed: dict[str, Any] = {k: {"trust_remote_code": trusted} for k in trust.PASSED_ON}
     passed["model_kwargs"]["dtype"] = torch.float32
     transformer = Transformer(folder, **passed)
-    transformer.modality_config.pop("message", None)  # texts go in as they are, without a chat template
+    transformer.modality_config.pop(
+        "message", None
+    )  # texts go in as they are, without a chat template
     dimension = int(transformer.get_embedding_dimension())
     return SentenceTransformer(modules=[transformer, Pooling(dimension, pooling)], device=device)

@@ -29,7 +29,11 @@ def read_shipped() -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     from safetensors import safe_open
 
     with safe_open(path(), "np") as file:
-        return file.get_tensor("matrix"), file.get_tensor("bias"), json.loads(file.metadata()["made"])
+        return (
+            file.get_tensor("matrix"),
+            file.get_tensor("bias"),
+            json.loads(file.metadata()["made"]),
+        )
 
 
 def write_shipped(matrix: np.ndarray, bias: np.ndarray, made: dict[str, Any]) -> Path:
@@ -37,7 +41,9 @@ def write_shipped(matrix: np.ndarray, bias: np.ndarray, made: dict[str, Any]) ->
     from safetensors.numpy import save_file
 
     MAPS.mkdir(exist_ok=True)
-    save_file({"matrix": matrix, "bias": bias}, path(), {"made": json.dumps(made, ensure_ascii=False)})
+    save_file(
+        {"matrix": matrix, "bias": bias}, path(), {"made": json.dumps(made, ensure_ascii=False)}
+    )
     return path()
 
 

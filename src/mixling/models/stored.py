@@ -62,7 +62,9 @@ def complete(report: list[tuple[str, str]], name: str, pooled: bool) -> None:
             f"{name}: its files hold weights of other sizes than its config.json says: {_few(other)}"
         )
     missing = [
-        k for k, status in report if status == "MISSING" and (pooled or not re.search(r"(^|\.)pooler\.", k))
+        k
+        for k, status in report
+        if status == "MISSING" and (pooled or not re.search(r"(^|\.)pooler\.", k))
     ]
     if missing:
         raise MixlingError(
@@ -86,7 +88,9 @@ def number_format(folder: str | Path) -> str:
     from safetensors import safe_open
 
     found = set()
-    for path in (p for pattern in ("*.safetensors", "*/*.safetensors") for p in Path(folder).glob(pattern)):
+    for path in (
+        p for pattern in ("*.safetensors", "*/*.safetensors") for p in Path(folder).glob(pattern)
+    ):
         with safe_open(path, "pt") as tensors:
             kinds = {tensors.get_slice(k).get_dtype() for k in tensors.keys()}  # noqa: SIM118
         found |= {_FORMATS.get(k, k.lower()) for k in kinds if k[0] in "BF"}
@@ -122,7 +126,9 @@ def merge_adapters(encoder: Any, name: str) -> None:
         setattr(encoder.get_submodule(parent), leaf, whole)
     encoder._hf_peft_config_loaded = False
     del encoder.peft_config
-    encoder._weight_conversions = None  # else save_pretrained writes the adapter's names for weights
+    encoder._weight_conversions = (
+        None  # else save_pretrained writes the adapter's names for weights
+    )
     encoder.requires_grad_(True)
 
 

@@ -54,7 +54,9 @@ def code_of(folder: str) -> list[str]:
         words = _json(folder, f"{inside}wordembedding_config.json")
         if isinstance(words, dict):
             found += _foreign(words.get("tokenizer_class"), f"{inside}wordembedding_config.json")
-    return list(dict.fromkeys([*found, *ungated(folder, [str(m.get("path") or "") for m in modules])]))
+    return list(
+        dict.fromkeys([*found, *ungated(folder, [str(m.get("path") or "") for m in modules])])
+    )
 
 
 def ungated(folder: str, parts: list[str]) -> list[str]:
@@ -86,7 +88,9 @@ def examine(folder: str, name: str, trusted: bool) -> None:
         plain_files(Path(folder), name)
     chain = _json(folder, "modules.json")
     parts = (
-        [str(m.get("path") or "") for m in chain if isinstance(m, dict)] if isinstance(chain, list) else []
+        [str(m.get("path") or "") for m in chain if isinstance(m, dict)]
+        if isinstance(chain, list)
+        else []
     )
     if not trusted and (code := ungated(folder, parts)):
         raise refusal(name, code)
@@ -102,7 +106,9 @@ def plain_files(folder: Path, name: str) -> None:
             raise MixlingError(f"{name}: {path} is no ordinary file; fetch the folder again")
 
 
-def explained(error: Exception, folder: str, name: str, trusted: bool, what: str, mend: str) -> MixlingError:
+def explained(
+    error: Exception, folder: str, name: str, trusted: bool, what: str, mend: str
+) -> MixlingError:
     """The error of a library that loaded a model as one message: the code that it asks to be trusted with, else what is wrong
     and how to mend it."""
     first = (str(error).strip().splitlines() or [""])[0]
@@ -156,7 +162,11 @@ def _foreign(reference: Any, file: str) -> list[str]:
     """ "stranger.M" or "owner/name--stranger.M" (or several) as "class M in stranger.py (file)"; none for what is known."""
     if isinstance(reference, list | tuple):
         return [x for r in reference for x in _foreign(r, file)]
-    if not isinstance(reference, str) or reference.startswith("sentence_transformers.") or reference in OURS:
+    if (
+        not isinstance(reference, str)
+        or reference.startswith("sentence_transformers.")
+        or reference in OURS
+    ):
         return []
     repository, _, path = reference.rpartition("--")
     module, _, kind = path.rpartition(".")
@@ -170,7 +180,11 @@ def _json(folder: str, file: str) -> Any:
 
     try:
         path = Path(folder) / file if Path(folder).is_dir() else load_file_path(folder, file)
-        return None if path is None or not Path(path).is_file() else json.loads(Path(path).read_bytes())
+        return (
+            None
+            if path is None or not Path(path).is_file()
+            else json.loads(Path(path).read_bytes())
+        )
     except (OSError, ValueError, RecursionError):
         return None  # whoever loads it says so
 
@@ -194,7 +208,11 @@ def _weigh(folder: Path, name: str) -> None:
     claimed = words + places * hidden + hidden * max(hidden, inner) + layers * max(hidden, 32)
     claimed += size("in_features") * size("out_features")  # of Dense
     languages = config.get("languages")
-    claimed += size("size") * (2 + size("directions")) * len(languages if isinstance(languages, list) else ())
+    claimed += (
+        size("size")
+        * (2 + size("directions"))
+        * len(languages if isinstance(languages, list) else ())
+    )
     held = sum(p.stat().st_size for p in files)
     if claimed > SMALLEST and claimed > SHARED * held:
         raise MixlingError(

@@ -43,12 +43,18 @@ def learn_subwords(tokenizer: Any, texts: Sequence[str], count: int) -> list[str
             vocab_size=size, special_tokens=[unknown], unk_token=unknown, show_progress=False
         )
     else:
-        trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=[unknown], show_progress=False)
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=size, special_tokens=[unknown], show_progress=False
+        )
     new.train_from_iterator(texts, trainer)
-    seen = Counter(p for e in new.encode_batch(list(texts), add_special_tokens=False) for p in e.tokens)
+    seen = Counter(
+        p for e in new.encode_batch(list(texts), add_special_tokens=False) for p in e.tokens
+    )
     known = set(tokenizer.get_vocab())
     saved = {
-        p: n * (len(_pieces(old, p, kind)) - 1) for p, n in seen.items() if p not in known and p != unknown
+        p: n * (len(_pieces(old, p, kind)) - 1)
+        for p, n in seen.items()
+        if p not in known and p != unknown
     }
     best = sorted((p for p in saved if saved[p] > 0), key=lambda p: (-saved[p], p))
     return best[:count]
@@ -112,7 +118,11 @@ def mask_token(tokenizer: Any) -> int:
 
 
 def mask_words(
-    ids: Sequence[int], special: frozenset[int], mask: int, words: np.ndarray, random: np.random.Generator
+    ids: Sequence[int],
+    special: frozenset[int],
+    mask: int,
+    words: np.ndarray,
+    random: np.random.Generator,
 ) -> tuple[list[int], np.ndarray]:
     """BERT's masking: (ids with some hidden, their places). 15 % of the tokens that are not special, at least one: of
     these 80 % become `mask`, 10 % one of `words`, 10 % stay."""

@@ -51,7 +51,9 @@ ALIASES = {
 
 def conventions(name: str) -> Conventions | None:
     """What is known of a hub name, or None."""
-    return next((c for pattern, c in KNOWN_CONVENTIONS.items() if fnmatch.fnmatch(name, pattern)), None)
+    return next(
+        (c for pattern, c in KNOWN_CONVENTIONS.items() if fnmatch.fnmatch(name, pattern)), None
+    )
 
 
 def wheel_model_folder() -> Path:

@@ -19,12 +19,12 @@ import numpy as np
 
 from mixling.corpora import folder
 from mixling.corpora.catalogue import load
-from mixling.corpora.corpus import CorpusBuilder, Corpus
-from mixling.corpora.files import open_run_dir, finished_report
+from mixling.corpora.corpus import Corpus, CorpusBuilder
+from mixling.corpora.files import finished_report, open_run_dir
 from mixling.corpora.sentences import sentence_spans
 from mixling.disk import one_writer
 from mixling.encoding.precision import choose_precision as chosen
-from mixling.encoding.vectors import similarity_vectors, model_fingerprint, identity
+from mixling.encoding.vectors import identity, model_fingerprint, similarity_vectors
 from mixling.errors import MixlingError, finite_numbers
 from mixling.models.retriever import Retriever
 
@@ -66,9 +66,15 @@ def locate_answers(
     """
     finite_numbers(keep=max_relative_score, margin=margin)
     out = Path(out)
-    corpus = source if isinstance(source, Corpus) else load(source, split, path=path, languages=languages)
+    corpus = (
+        source
+        if isinstance(source, Corpus)
+        else load(source, split, path=path, languages=languages)
+    )
     retriever = (
-        model if isinstance(model, Retriever) else Retriever(model, trust_remote_code=trust_remote_code)
+        model
+        if isinstance(model, Retriever)
+        else Retriever(model, trust_remote_code=trust_remote_code)
     )
     job = {
         "model": retriever.name,
@@ -88,7 +94,9 @@ def locate_answers(
         open_run_dir(part, job)
         sentences = cut_sentences(corpus)
         spoken = corpus.queries["language"].to_pylist()
-        written = np.repeat(corpus.passages["language"].to_pylist(), np.diff(sentences.edges)).tolist()
+        written = np.repeat(
+            corpus.passages["language"].to_pylist(), np.diff(sentences.edges)
+        ).tolist()
         asked, read = (
             similarity_vectors(
                 retriever,
@@ -104,7 +112,9 @@ def locate_answers(
                 (sentences.texts, "passage", written, "sentences"),
             )
         )
-        made, counted = _rebuilt(corpus, sentences, asked, read, negatives, max_relative_score, margin)
+        made, counted = _rebuilt(
+            corpus, sentences, asked, read, negatives, max_relative_score, margin
+        )
         report = {**job, **counted}
         text = json.dumps(report, indent=1, ensure_ascii=False)
         folder.write_folder(made, out, split or "train", more={"locate.json": text})
@@ -171,7 +181,9 @@ def _rebuilt(
     of_passage = np.repeat(np.arange(len(language)), np.diff(sentences.edges))
     for s, (text, p) in enumerate(zip(sentences.texts, of_passage, strict=True)):
         row_of[s] = builder.add_passage(text, text, language[p], None, titles[p])
-    mean = {c: read[np.array([language[p] == c for p in of_passage])].mean(0) for c in set(language)}
+    mean = {
+        c: read[np.array([language[p] == c for p in of_passage])].mean(0) for c in set(language)
+    }
     spoken = np.array(questions["language"])
     known = agreeing = located = unsure = 0
     answers: dict[str, set[int]] = {}
@@ -201,7 +213,9 @@ def _rebuilt(
         answers.setdefault(group, set()).add(int(row_of[found]))
         places.append((group, passage, int(found)))
     if not places:
-        raise MixlingError(f"{corpus.name}: no question has a passage with a sentence; nothing to locate")
+        raise MixlingError(
+            f"{corpus.name}: no question has a passage with a sentence; nothing to locate"
+        )
     wrong: dict[int, list[tuple[bool, float, int]]] = {}
     for group, passage, found in places:
         first, last = sentences.edges[passage], sentences.edges[passage + 1]
@@ -212,7 +226,9 @@ def _rebuilt(
             foreign = bool(spoken[q] != language[passage])
             for s in np.flatnonzero(scores <= limit) + first:
                 if int(row_of[s]) not in answers[group]:
-                    wrong.setdefault(q, []).append((foreign, -float(scores[s - first]), int(row_of[s])))
+                    wrong.setdefault(q, []).append(
+                        (foreign, -float(scores[s - first]), int(row_of[s]))
+                    )
     mined = 0
     for q, rows in sorted(wrong.items()):
         for _, _, row in sorted(rows)[:negatives]:

@@ -23,11 +23,11 @@ from mixling.batches.translation_groups import translation_groups
 from mixling.corpora import folder
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import NEGATIVES, Corpus
-from mixling.corpora.files import open_run_dir, finished_report, read_array, write_array
+from mixling.corpora.files import finished_report, open_run_dir, read_array, write_array
 from mixling.corpora.windows import passage_windows
 from mixling.disk import one_writer
 from mixling.encoding.precision import choose_precision as chosen
-from mixling.encoding.vectors import similarity_vectors, model_fingerprint, identity
+from mixling.encoding.vectors import identity, model_fingerprint, similarity_vectors
 from mixling.errors import finite_numbers
 from mixling.evaluation.lexical import Bm25, tokenize_words
 from mixling.evaluation.ranks import DotScorer, Scorer, best_first, by_ids
@@ -61,7 +61,11 @@ def mine_negatives(
     """
     finite_numbers(keep=max_relative_score)
     out = Path(out)
-    corpus = source if isinstance(source, Corpus) else load(source, split, path=path, languages=languages)
+    corpus = (
+        source
+        if isinstance(source, Corpus)
+        else load(source, split, path=path, languages=languages)
+    )
     retriever = (
         None
         if model == "bm25"
@@ -90,7 +94,9 @@ def mine_negatives(
         found, counted = _pick(corpus, scorer, negatives, max_relative_score, intruders, part)
         report = {**job, **counted}
         text = json.dumps(report, indent=1, ensure_ascii=False)
-        folder.write_folder(replace(corpus, negatives=found), out, split or "train", more={"mine.json": text})
+        folder.write_folder(
+            replace(corpus, negatives=found), out, split or "train", more={"mine.json": text}
+        )
         shutil.rmtree(part)
         return report
 
@@ -99,13 +105,18 @@ def _scorer(
     corpus: Corpus, retriever: Retriever | None, window: int | None, precision: str, part: Path
 ) -> Scorer:
     """Scores of all questions against all passages."""
-    texts = {"query": corpus.queries["text"].to_pylist(), "passage": passage_windows(corpus, window)}
+    texts = {
+        "query": corpus.queries["text"].to_pylist(),
+        "passage": passage_windows(corpus, window),
+    }
     of = {
         "query": corpus.queries["language"].to_pylist(),
         "passage": corpus.passages["language"].to_pylist(),
     }
     if retriever is None:
-        split = {r: [tokenize_words(t, x) for t, x in zip(texts[r], of[r], strict=True)] for r in texts}
+        split = {
+            r: [tokenize_words(t, x) for t, x in zip(texts[r], of[r], strict=True)] for r in texts
+        }
         return Bm25(split["passage"], split["query"])
     asked, read = (
         similarity_vectors(
@@ -135,7 +146,8 @@ def _pick(
     block = Negatives(corpus, source).conflict_group
     # ids stand in one language each
     ids = [
-        f"{x}:{y}" for x, y in zip(*(corpus.passages[c].to_pylist() for c in ("language", "id")), strict=True)
+        f"{x}:{y}"
+        for x, y in zip(*(corpus.passages[c].to_pylist() for c in ("language", "id")), strict=True)
     ]
     place = by_ids(ids)[1]
     floor = 0.0 if isinstance(scorer, Bm25) else -np.inf  # BM25 has not found what scores 0
@@ -149,7 +161,15 @@ def _pick(
                 right = block[None, :] == source.conflict_group[group[begin:end], None]
                 scores = scorer(begin, end)
                 made = pick_negatives(
-                    scores, right, asked[begin:end], language, negatives, keep, intruders, place, floor
+                    scores,
+                    right,
+                    asked[begin:end],
+                    language,
+                    negatives,
+                    keep,
+                    intruders,
+                    place,
+                    floor,
                 )
                 made[:, 0] += begin
                 write_array(kept, made)
@@ -205,7 +225,9 @@ def pick_negatives(
     foreign[np.arange(len(asked)), asked] = -np.inf
     foreign_best = foreign.max(1)
     own = language[None, :] == asked[:, None]
-    may = ~right & (scores > floor) & (scores <= limit[:, language]) & np.isfinite(any_best)[:, None]
+    may = (
+        ~right & (scores > floor) & (scores <= limit[:, language]) & np.isfinite(any_best)[:, None]
+    )
     intruder = may & own & (scores > foreign_best[:, None]) & np.isfinite(foreign_best)[:, None]
     value = np.where(may, scores, -np.inf)
     if intruders:

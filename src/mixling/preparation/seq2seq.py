@@ -122,7 +122,9 @@ def language_tokens(vocabulary: dict[str, int]) -> dict[str, str]:
             continue
         written = next(x for x in match.groups() if x)
         try:
-            found.setdefault(language_tag(written.split("_")[0] if match["mbart"] else written), token)
+            found.setdefault(
+                language_tag(written.split("_")[0] if match["mbart"] else written), token
+            )
         except MixlingError:
             continue
     return found

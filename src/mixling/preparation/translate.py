@@ -23,9 +23,9 @@ import pyarrow as pa
 from mixling.corpora import folder
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import LINKS, PASSAGES, QUERIES, Corpus
-from mixling.corpora.files import open_run_dir, finished_report, write_text
+from mixling.corpora.files import finished_report, open_run_dir, write_text
 from mixling.corpora.inputs import files_hash
-from mixling.corpora.languages import base, script, language_tag
+from mixling.corpora.languages import base, language_tag, script
 from mixling.corpora.sentences import sentence_spans
 from mixling.disk import one_writer
 from mixling.errors import MixlingError, finite_numbers
@@ -148,8 +148,14 @@ def missing_texts(corpus: Corpus, targets: Sequence[str], pivot: str) -> list[Mi
         for there in first.values():
             row = there.get(pivot, next(iter(there.values())))
             text = columns[2][row]
-            cut = tuple(text[a:b] for a, b in sentence_spans(text)) if side == "passage" else (" ".join(text.split()),)
-            found += [MissingText(side, row, columns[1][row], x, cut) for x in targets if x not in there]
+            cut = (
+                tuple(text[a:b] for a, b in sentence_spans(text))
+                if side == "passage"
+                else (" ".join(text.split()),)
+            )
+            found += [
+                MissingText(side, row, columns[1][row], x, cut) for x in targets if x not in there
+            ]
     order = {x: i for i, x in enumerate(targets)}
     return sorted(found, key=lambda w: (w.source, order[w.target]))
 
@@ -162,7 +168,10 @@ def _translated(wanted: list[MissingText], by: Translator, part: Path) -> list[l
         while begin < len(wanted):
             end = begin + 1
             pair = (wanted[begin].source, wanted[begin].target)
-            while end < min(begin + BLOCK, len(wanted)) and (wanted[end].source, wanted[end].target) == pair:
+            while (
+                end < min(begin + BLOCK, len(wanted))
+                and (wanted[end].source, wanted[end].target) == pair
+            ):
                 end += 1
             kept = part / f"block-{begin:09d}.json"
             if not kept.exists():
@@ -186,11 +195,15 @@ def check_translations(
     least: float,
 ) -> list[dict[str, Any]]:
     """A row for each translation, with `dropped`: None, or why."""
-    before, after = ([" ".join(x) for x in texts] for texts in ([w.sentences for w in wanted], made))
+    before, after = (
+        [" ".join(x) for x in texts] for texts in ([w.sentences for w in wanted], made)
+    )
     ratios = np.array([len(b) / max(len(a), 1) for a, b in zip(before, after, strict=True)])
     pair = np.array([f"{w.source}>{w.target}" for w in wanted])
     usual = {
-        p: float(np.median(ratios[(pair == p) & (ratios > 0)])) if (ratios[pair == p] > 0).any() else 1.0
+        p: float(np.median(ratios[(pair == p) & (ratios > 0)]))
+        if (ratios[pair == p] > 0).any()
+        else 1.0
         for p in set(pair)
     }
     seen = _languages(wanted, after, languages)
@@ -198,7 +211,9 @@ def check_translations(
     if retriever is not None:
         for p in set(pair):
             mine = np.flatnonzero((pair == p) & (ratios > 0))
-            near[mine] = margin_scores(retriever, [before[i] for i in mine], [after[i] for i in mine])
+            near[mine] = margin_scores(
+                retriever, [before[i] for i in mine], [after[i] for i in mine]
+            )
     rows = []
     for i, w in enumerate(wanted):
         off = ratios[i] / usual[pair[i]]
@@ -223,7 +238,9 @@ def check_translations(
     return rows
 
 
-def _languages(wanted: Sequence[MissingText], texts: Sequence[str], languages: Sequence[str]) -> list[str | None]:
+def _languages(
+    wanted: Sequence[MissingText], texts: Sequence[str], languages: Sequence[str]
+) -> list[str | None]:
     """The language of each translation, among the source's and the target; None where the identifier does not know it."""
     found: list[str | None] = [None] * len(wanted)
     for target in {w.target for w in wanted}:
@@ -239,7 +256,10 @@ def _languages(wanted: Sequence[MissingText], texts: Sequence[str], languages: S
 
 
 def add_translations(
-    corpus: Corpus, wanted: Sequence[MissingText], made: Sequence[Sequence[str]], kept: Sequence[bool]
+    corpus: Corpus,
+    wanted: Sequence[MissingText],
+    made: Sequence[Sequence[str]],
+    kept: Sequence[bool],
 ) -> Corpus:
     """The corpus with the translations that were kept; a translated passage answers what its original answers."""
     tables = {"question": corpus.queries.to_pylist(), "passage": corpus.passages.to_pylist()}
@@ -262,7 +282,9 @@ def add_translations(
             for link in of.get(w.row, []):
                 place = _holding(before, link["start"])
                 span = (None, None) if place is None else places[place]
-                links.append({**link, "passage": len(tables["passage"]), "start": span[0], "end": span[1]})
+                links.append(
+                    {**link, "passage": len(tables["passage"]), "start": span[0], "end": span[1]}
+                )
         tables[w.side].append(new)
     return replace(
         corpus,

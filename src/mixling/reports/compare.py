@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mixling.errors import MixlingError, choose
 from mixling.evaluation.result import EvaluationResult
-from mixling.evaluation.rows import task_rows, task_comparison
-from mixling.reports.runs import ReportRun
+from mixling.evaluation.rows import task_comparison, task_rows
 from mixling.reports.narrative import display_names
+from mixling.reports.runs import ReportRun
 
 
 def compare(
@@ -22,7 +22,9 @@ def compare(
     all cells of a task; see `mixling.evaluation.significance`. Raises MixlingError.
     """
     if not folders:
-        raise MixlingError("nothing to compare: name the folders that `mixling evaluate --out` wrote")
+        raise MixlingError(
+            "nothing to compare: name the folders that `mixling evaluate --out` wrote"
+        )
     if out is not None:
         choose(Path(out).suffix, (".html", ".md", ".tex", ".csv"), "form of --out")
     named: dict[str, list[EvaluationResult]] = {}
@@ -46,7 +48,9 @@ def compare(
     for name, seeds in zip(names[1:], sides[1:], strict=True):
         tested, by_language = {}, {}
         for task in shared:
-            first, second = ([task_rows(r.scores, task) for r in side] for side in (sides[0], seeds))
+            first, second = (
+                [task_rows(r.scores, task) for r in side] for side in (sides[0], seeds)
+            )
             tested[task] = task_comparison(first, second, permutations=permutations)
             by_language[task] = task_comparison(first, second, True, permutations=permutations)
         runs.append(ReportRun(name, seeds, tested, by_language))
@@ -56,12 +60,15 @@ def compare(
 
 
 def _shared(results: list[EvaluationResult], folders: Sequence[str | Path]) -> list[str]:
-    shared = [t for t in results[0].summary["tasks"] if all(t in r.summary["tasks"] for r in results)]
+    shared = [
+        t for t in results[0].summary["tasks"] if all(t in r.summary["tasks"] for r in results)
+    ]
     if not shared:
         raise MixlingError(
             "the results share no task: "
             + "; ".join(
-                f"{f} has {', '.join(r.summary['tasks'])}" for f, r in zip(folders, results, strict=True)
+                f"{f} has {', '.join(r.summary['tasks'])}"
+                for f, r in zip(folders, results, strict=True)
             )
         )
     for task in shared:

@@ -77,7 +77,9 @@ def evaluate_all(
     """Measure several models on the same tasks; with more than one, `out` has a folder for each and a comparison."""
     if len(models) == 1:
         return [evaluate(models[0], tasks, out, **more)]
-    loaded = named(tasks, more.get("context", False), more.get("language"), more.get("skip_bad", False))
+    loaded = named(
+        tasks, more.get("context", False), more.get("language"), more.get("skip_bad", False)
+    )
     folders = [None if out is None else Path(out) / n for n in _folders(models)]
     results = [evaluate(m, loaded, f, **more) for m, f in zip(models, folders, strict=True)]
     if out is not None:
@@ -87,7 +89,9 @@ def evaluate_all(
 
 def _folders(models: Sequence[str]) -> list[str]:
     """A folder's name for each model: its last part, told apart by a number where two are the same."""
-    names = [re.sub(r"[^\w.+-]+", "-", str(m).rstrip("/").rpartition("/")[2]) or "model" for m in models]
+    names = [
+        re.sub(r"[^\w.+-]+", "-", str(m).rstrip("/").rpartition("/")[2]) or "model" for m in models
+    ]
     return distinct(names, "{}-{}")
 
 
@@ -96,9 +100,13 @@ def _noisy(one: Task, noise: Sequence[str]) -> list[Task]:
     for given in noise:
         kind, _, rate = given.partition(":")
         try:
-            rates = (float(rate),) if rate else (1.0,) if kind in ("diacritics", "romanize") else RATES
+            rates = (
+                (float(rate),) if rate else (1.0,) if kind in ("diacritics", "romanize") else RATES
+            )
         except ValueError:
-            raise MixlingError(f"noise '{given}': write kind or kind:rate, for instance typos:0.1") from None
+            raise MixlingError(
+                f"noise '{given}': write kind or kind:rate, for instance typos:0.1"
+            ) from None
         made += [add_noise(one, kind, r) for r in rates]
     return made
 
@@ -124,5 +132,7 @@ def _robustness(result: EvaluationResult, name: str) -> dict[str, Any]:
         for mine in kind.values():
             x = [float(r) for r in mine["ratio"]]
             y = [v - 1 for v in mine["ratio"].values()]
-            mine["slope"] = 0.1 * sum(a * b for a, b in zip(x, y, strict=True)) / sum(a * a for a in x)
+            mine["slope"] = (
+                0.1 * sum(a * b for a, b in zip(x, y, strict=True)) / sum(a * a for a in x)
+            )
     return found

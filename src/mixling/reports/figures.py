@@ -93,7 +93,12 @@ def share_map(entry: dict) -> str:
     value = {(a, b): shares[a].get(b, 0.0) for a in rows for b in columns}
     top = max(value.values(), default=1.0)
     return heat_grid(
-        rows, columns, value, lambda v: f"{100 * v:.0f}", top, "share of languages in the first ten, per cent"
+        rows,
+        columns,
+        value,
+        lambda v: f"{100 * v:.0f}",
+        top,
+        "share of languages in the first ten, per cent",
     )
 
 
@@ -147,7 +152,9 @@ def language_map(value: dict[str, float], label: str) -> str:
             "</text>"
         )
         y += 22
-        scripts = sorted({script(c) for c in mine}, key=lambda s: (-sum(script(c) == s for c in mine), s))
+        scripts = sorted(
+            {script(c) for c in mine}, key=lambda s: (-sum(script(c) == s for c in mine), s)
+        )
         for s in scripts:
             row = sorted((c for c in mine if script(c) == s), key=lambda c: -value[c])
             out.append(f'<text class="axis small" x="0" y="{y + 19}">{html.escape(s)}</text>')

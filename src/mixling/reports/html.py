@@ -17,14 +17,21 @@ from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.significance import significance_mark
 from mixling.evaluation.tasks import SCENARIOS
 from mixling.reports.figures import MOST, bars, heat_map, language_map, share_map
+from mixling.reports.narrative import (
+    describe_comparison,
+    describe_result,
+    display_names,
+    same_language_share,
+)
 from mixling.reports.tables import LEGEND, format_cell
-from mixling.reports.narrative import display_names, describe_result, same_language_share, describe_comparison
 
 if TYPE_CHECKING:
     from mixling.reports.runs import ReportRun
 
 
-def write_report(results: Sequence[EvaluationResult], path: Path, runs: Sequence[ReportRun] | None = None) -> None:
+def write_report(
+    results: Sequence[EvaluationResult], path: Path, runs: Sequence[ReportRun] | None = None
+) -> None:
     """Write the report of one run, or of several side by side (complete or not at all). runs: as `compare` made
     them, for marks."""
     write_text(path, render_report(list(results), runs))
@@ -33,7 +40,9 @@ def write_report(results: Sequence[EvaluationResult], path: Path, runs: Sequence
 def render_report(results: list[EvaluationResult], runs: Sequence[ReportRun] | None = None) -> str:
     """The report as a string."""
     names = [r.name for r in runs] if runs else display_names(results)
-    tasks = [t for t in results[0].summary["tasks"] if all(t in r.summary["tasks"] for r in results)]
+    tasks = [
+        t for t in results[0].summary["tasks"] if all(t in r.summary["tasks"] for r in results)
+    ]
     # a task with noise is a table in its clean task's section
     tasks = [t for t in tasks if t.partition("~")[0] == t or t.partition("~")[0] not in tasks]
     return (
@@ -55,11 +64,16 @@ def environment() -> Any:
     from jinja2 import Environment, FileSystemLoader
 
     return Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
-def _task(results: list[EvaluationResult], names: list[str], task: str, runs: Sequence[ReportRun] | None) -> dict[str, Any]:
+def _task(
+    results: list[EvaluationResult], names: list[str], task: str, runs: Sequence[ReportRun] | None
+) -> dict[str, Any]:
     entries = [r.summary["tasks"][task] for r in results]
     pooled = all("multilingual" in e for e in entries)
     few = len(entries[0]["languages"]) <= MOST
@@ -83,7 +97,11 @@ def _task(results: list[EvaluationResult], names: list[str], task: str, runs: Se
         if pooled and few and not math.isnan(entries[0]["multilingual"]["rank_distance"])
         else "",
         "maps": [
-            {"name": n, "svg": language_map(_pool_map(e), f"pool mAP by language, {n}"), "levels": _levels(e)}
+            {
+                "name": n,
+                "svg": language_map(_pool_map(e), f"pool mAP by language, {n}"),
+                "levels": _levels(e),
+            }
             for n, e in zip(names, entries, strict=True)
         ]
         if pooled and not few
@@ -118,7 +136,10 @@ def _figures(entries: list[dict], names: list[str], tested: list[dict]) -> list[
                     entries[0][setting].get(m, math.nan) if i else math.nan,
                     m,
                     entry.get("intervals", {})
-                    .get("bias" if m == "rank_distance" and setting == "multilingual" else setting, {})
+                    .get(
+                        "bias" if m == "rank_distance" and setting == "multilingual" else setting,
+                        {},
+                    )
                     .get(m),
                     tested[i].get(setting, {}).get(m),
                 )
@@ -139,7 +160,9 @@ def _cell(got: float, before: float, measure: str, between: Any, tested: Any) ->
         "between": ""
         if between is None or math.isnan(between[0])
         else f"{between[0]:.{digits}f} to {between[1]:.{digits}f}",
-        "moved": "" if math.isnan(moved) else f"{moved:+.{digits}f}{significance_mark(tested[1]) if tested else ''}",
+        "moved": ""
+        if math.isnan(moved)
+        else f"{moved:+.{digits}f}{significance_mark(tested[1]) if tested else ''}",
         "better": bool(real) and (moved > 0) == (better == "high"),
         "worse": bool(real) and (moved > 0) != (better == "high"),
     }
@@ -179,7 +202,11 @@ def _gaps(entries: list[dict]) -> list[dict]:
         values = [e.get("gaps", {}).get(name) for e in entries]
         if any(v is not None for v in values):
             rows.append(
-                {"name": name, "says": says, "values": ["–" if v is None else f"{v:.3f}" for v in values]}
+                {
+                    "name": name,
+                    "says": says,
+                    "values": ["–" if v is None else f"{v:.3f}" for v in values],
+                }
             )
     return rows
 
@@ -191,7 +218,8 @@ def _noise(results: list[EvaluationResult], names: list[str], task: str) -> list
         for kind, settings in result.summary.get("noise", {}).get(task, {}).items():
             for setting, v in settings.items():
                 scores = ", ".join(
-                    f"{float(r):.0%} {v['scores'][r]:.3f} ({v['ratio'][r]:.0%})" for r in v["scores"]
+                    f"{float(r):.0%} {v['scores'][r]:.3f} ({v['ratio'][r]:.0%})"
+                    for r in v["scores"]
                 )
                 slope = f"{v['slope']:+.3f}"
                 rows.append(
@@ -225,7 +253,9 @@ def _each(entries: list[dict], runs: Sequence[ReportRun], task: str) -> dict[str
                 )
                 for i, (v, run) in enumerate(zip(values, runs, strict=True))
             ]
-            found.setdefault(setting, []).append({"code": code, "name": language_name(code), "cells": cells})
+            found.setdefault(setting, []).append(
+                {"code": code, "name": language_name(code), "cells": cells}
+            )
     return found
 
 
@@ -239,7 +269,9 @@ def _levels(entry: dict) -> list[dict]:
     rows = []
     for band in LEVEL_ORDER:
         for known in (True, False):
-            mine = [v for c, v in value.items() if resource_level(c) == band and script_seen(c) == known]
+            mine = [
+                v for c, v in value.items() if resource_level(c) == band and script_seen(c) == known
+            ]
             if mine:
                 rows.append(
                     {

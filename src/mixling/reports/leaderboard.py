@@ -31,7 +31,9 @@ def leaderboard(folder: str | Path, out: str | Path) -> Path:
     folder, out = Path(folder), Path(out)
     found = sorted(p.parent for p in folder.rglob("summary.json"))
     if not found:
-        raise MixlingError(f"{folder}: no summary.json below it; write results with `mixling evaluate --out`")
+        raise MixlingError(
+            f"{folder}: no summary.json below it; write results with `mixling evaluate --out`"
+        )
     tasks: dict[str, list[dict[str, Any]]] = {}
     about: dict[str, dict[str, Any]] = {}
     for place in found:
@@ -44,14 +46,19 @@ def leaderboard(folder: str | Path, out: str | Path) -> Path:
             about.setdefault(key, {"name": name, **{k: entry[k] for k in ("queries", "passages")}})
             about[key]["languages"] = len(entry["languages"])
     sections = [
-        {**about[k], "data": k.rpartition(" ")[2], **_table(rows)} for k, rows in sorted(tasks.items())
+        {**about[k], "data": k.rpartition(" ")[2], **_table(rows)}
+        for k, rows in sorted(tasks.items())
     ]
     page = environment().get_template("leaderboard.html.j2")
-    write_text(out, page.render(sections=sections, columns=COLUMNS, measures=ALL, folder=folder.name))
+    write_text(
+        out, page.render(sections=sections, columns=COLUMNS, measures=ALL, folder=folder.name)
+    )
     return out
 
 
-def _row(result: EvaluationResult, entry: dict[str, Any], place: Path, folder: Path) -> dict[str, Any]:
+def _row(
+    result: EvaluationResult, entry: dict[str, Any], place: Path, folder: Path
+) -> dict[str, Any]:
     values = [entry.get(setting, {}).get(measure, math.nan) for setting, measure in COLUMNS]
     between = [entry.get("intervals", {}).get(s, {}).get(m) for s, m in COLUMNS]
     made = result.summary.get("origin", {}).get("debiased", {})

@@ -48,13 +48,19 @@ def describe_result(result: EvaluationResult, name: str, task: str) -> list[str]
     return said
 
 
-def describe_comparison(tested: dict[str, dict[str, tuple[Comparison, float]]], name: str, yardstick: str) -> list[str]:
+def describe_comparison(
+    tested: dict[str, dict[str, tuple[Comparison, float]]], name: str, yardstick: str
+) -> list[str]:
     """A comparison in words: what rose, what fell, what cannot be told apart."""
     rose: list[str] = []
     fell: list[str] = []
     same: list[str] = []
     seeds = False
-    labels = {"monolingual": "own language", "cross-lingual": "across languages", "multilingual": "multilingual"}
+    labels = {
+        "monolingual": "own language",
+        "cross-lingual": "across languages",
+        "multilingual": "multilingual",
+    }
     for setting, label in labels.items():
         if "mAP" not in tested.get(setting, {}):
             continue

@@ -29,7 +29,9 @@ def value(run: ReportRun, task: str, setting: str, measure: str) -> float:
     return sum(found) / len(found)
 
 
-def table_cells(runs: list[ReportRun], task: str) -> Iterator[tuple[ReportRun, str, str, float, str]]:
+def table_cells(
+    runs: list[ReportRun], task: str
+) -> Iterator[tuple[ReportRun, str, str, float, str]]:
     """(run, setting, measure, value, mark) of all that a task has."""
     for run in runs:
         for setting in SCENARIOS:
@@ -38,7 +40,13 @@ def table_cells(runs: list[ReportRun], task: str) -> Iterator[tuple[ReportRun, s
                 if math.isnan(got):
                     continue
                 tested = run.tested.get(task, {}).get(setting, {}).get(measure)
-                yield run, setting, measure, got, "" if tested is None else significance_mark(tested[1])
+                yield (
+                    run,
+                    setting,
+                    measure,
+                    got,
+                    "" if tested is None else significance_mark(tested[1]),
+                )
 
 
 def format_cell(got: float, measure: str) -> str:
@@ -46,11 +54,20 @@ def format_cell(got: float, measure: str) -> str:
     return f"{got:.1f}" if measure in ("rank_distance", "Max@R") else f"{got:.3f}"
 
 
-def _grid(runs: list[ReportRun], task: str) -> tuple[list[tuple[str, str]], dict[str, dict[tuple[str, str], str]]]:
+def _grid(
+    runs: list[ReportRun], task: str
+) -> tuple[list[tuple[str, str]], dict[str, dict[tuple[str, str], str]]]:
     rows: dict[str, dict[tuple[str, str], str]] = {}
     columns: list[tuple[str, str]] = []
-    main = {("monolingual", "mAP"), ("cross-lingual", "mAP"), ("multilingual", "mAP"), ("multilingual", "nDCG@10")}
-    wanted = main | {("multilingual", m) for m in ("rank_distance", "TLR@20", "intrusion@10", "LPR")}
+    main = {
+        ("monolingual", "mAP"),
+        ("cross-lingual", "mAP"),
+        ("multilingual", "mAP"),
+        ("multilingual", "nDCG@10"),
+    }
+    wanted = main | {
+        ("multilingual", m) for m in ("rank_distance", "TLR@20", "intrusion@10", "LPR")
+    }
     for run, setting, measure, got, stars in table_cells(runs, task):
         if (setting, measure) in wanted:
             rows.setdefault(run.name, {})[setting, measure] = format_cell(got, measure) + stars
@@ -87,7 +104,10 @@ def latex(runs: list[ReportRun], tasks: list[str]) -> str:
         out.append(r"\midrule")
         for name, row in rows.items():
             values = (row.get(c, "") for c in columns)
-            stars = (v.rstrip("*") + (rf"$^{{{'*' * v.count('*')}}}$" if "*" in v else "") for v in values)
+            stars = (
+                v.rstrip("*") + (rf"$^{{{'*' * v.count('*')}}}$" if "*" in v else "")
+                for v in values
+            )
             out.append(" & ".join([_tex(name), *stars]) + r" \\")
         out += [r"\bottomrule", r"\end{tabular}", ""]
     return "\n".join(out)

@@ -15,20 +15,31 @@ from mixling.evaluation.metrics import METRICS
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.significance import significance_mark
 from mixling.evaluation.tasks import SCENARIOS
+from mixling.reports.narrative import describe_comparison, describe_result, display_names
 from mixling.reports.tables import LEGEND, format_cell, value
-from mixling.reports.narrative import display_names, describe_result, describe_comparison
 
 if TYPE_CHECKING:
     from mixling.reports.runs import ReportRun
 
-BIAS = ("rank_distance", "TLR@20", "intrusion@10", "LPR", "Lang-nDCG@10", "MRC@20", "PEER@100", "Complete@20")
+BIAS = (
+    "rank_distance",
+    "TLR@20",
+    "intrusion@10",
+    "LPR",
+    "Lang-nDCG@10",
+    "MRC@20",
+    "PEER@100",
+    "Complete@20",
+)
 
 # headings that fit a terminal of eighty columns
 SHORT = {"monolingual": "own", "cross-lingual": "cross", "multilingual": "multilingual"}
 MEASURE = {"rank_distance": "distance", "intrusion@10": "intr@10"}
 
 
-def print_results(results: Sequence[EvaluationResult], console: Console | None = None, bias: bool = True) -> None:
+def print_results(
+    results: Sequence[EvaluationResult], console: Console | None = None, bias: bool = True
+) -> None:
     """Print the finding and the figures of each task, with 95 % intervals of mAP."""
     console = console or Console(emoji=False)
     for result, name in zip(results, display_names(list(results)), strict=True):
@@ -36,15 +47,21 @@ def print_results(results: Sequence[EvaluationResult], console: Console | None =
         for task, entry in result.summary["tasks"].items():
             if task.partition("~")[0] in noise and "~" in task:
                 continue
-            table = Table(title=Text(f"{task}: {name}", "table.title"), title_justify="left", show_edge=False)
+            table = Table(
+                title=Text(f"{task}: {name}", "table.title"), title_justify="left", show_edge=False
+            )
             table.add_column("scenario", no_wrap=True)
             for m in (*METRICS, "mAP, 95 %"):
                 table.add_column(m, justify="right")
             for setting in SCENARIOS:
                 if setting in entry:
-                    low, high = entry.get("intervals", {}).get(setting, {}).get("mAP", (math.nan, math.nan))
+                    low, high = (
+                        entry.get("intervals", {}).get(setting, {}).get("mAP", (math.nan, math.nan))
+                    )
                     table.add_row(
-                        setting, *(f"{entry[setting][m]:.4f}" for m in METRICS), _between(low, high, 3)
+                        setting,
+                        *(f"{entry[setting][m]:.4f}" for m in METRICS),
+                        _between(low, high, 3),
                     )
             console.print(table)
             if bias and "bias" in entry:
@@ -88,14 +105,23 @@ def _bias(entry: dict) -> Table:
             continue
         low, high = entry.get("intervals", {}).get("bias", {}).get(name, (math.nan, math.nan))
         digits = 1 if name == "rank_distance" else 3
-        table.add_row(name, f"{got:.{digits}f}", _between(low, high, digits), f"[dim]{ALL[name].meaning}[/dim]")
+        table.add_row(
+            name,
+            f"{got:.{digits}f}",
+            _between(low, high, digits),
+            f"[dim]{ALL[name].meaning}[/dim]",
+        )
     return table
 
 
 def print_comparison(runs: Sequence[ReportRun], console: Console | None = None) -> None:
     """Print every run's figures with marks against the first, and a sentence of reading."""
     console = console or Console(emoji=False)
-    tasks = [t for t in runs[0].result.summary["tasks"] if all(t in r.result.summary["tasks"] for r in runs)]
+    tasks = [
+        t
+        for t in runs[0].result.summary["tasks"]
+        if all(t in r.result.summary["tasks"] for r in runs)
+    ]
     # what fits eighty columns; the files have more
     columns = [*((s, "mAP") for s in SCENARIOS)]
     columns += [("multilingual", m) for m in ("rank_distance", "TLR@20", "intrusion@10")]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mixling.corpora.files import facts
-from mixling.encoding.shards import table_matrix, list_shards
+from mixling.encoding.shards import list_shards, table_matrix
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.searching.stores import remaining_modules
@@ -29,7 +29,9 @@ class EncodedDocuments:
                 f"{folder}: holds no finished vectors (no manifest.json); make them with `mixling encode MODEL DOCUMENTS --out {folder}`"
             )
         job = facts(manifest.read_bytes(), manifest, {"encoder": str, "prompt": str, "model": str})
-        rest = remaining_modules(retriever, {"encoder": job["encoder"], "prompts": {"passage": job["prompt"]}})
+        rest = remaining_modules(
+            retriever, {"encoder": job["encoder"], "prompts": {"passage": job["prompt"]}}
+        )
         if rest is None or job.get("role") != "passage":
             raise MixlingError(
                 f"{folder}: was made with {job['model']} for the role '{job.get('role')}', not with {retriever.name} for passages; "
@@ -40,7 +42,11 @@ class EncodedDocuments:
 
     def _all(self) -> Iterator[tuple[str, np.ndarray]]:
         for table in list_shards(self.folder):
-            vectors = np.concatenate(table_matrix(table)) if table.num_rows else np.zeros((0, 0), np.float32)
+            vectors = (
+                np.concatenate(table_matrix(table))
+                if table.num_rows
+                else np.zeros((0, 0), np.float32)
+            )
             yield from zip(table["id"].to_pylist(), vectors, strict=True)
 
     def find(self, ids: Sequence[str]) -> np.ndarray:

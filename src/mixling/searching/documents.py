@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.files import decoded, open_parquet, read_lines, replace_surrogates
-from mixling.corpora.languages import said, language_field
+from mixling.corpora.languages import language_field, said
 from mixling.corpora.tables import ROWS, find_rows, rows, suffix
 from mixling.corpora.values import first_text, missing, passage_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
@@ -53,7 +53,9 @@ class Document:
         return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
 
 
-def open_documents(path: Path, skipped: Skipped, language: str | None = None) -> tuple[int, Iterator[Document]]:
+def open_documents(
+    path: Path, skipped: Skipped, language: str | None = None
+) -> tuple[int, Iterator[Document]]:
     """How many there are, and each. language: of those that do not say theirs. Raises MixlingError."""
     if path.is_dir():
         found = find_rows(path, "corpus")
@@ -67,7 +69,9 @@ def open_documents(path: Path, skipped: Skipped, language: str | None = None) ->
         )
     kind = suffix(path)
     if kind == ".parquet":
-        return open_parquet(path).metadata.num_rows, _rows(path, rows(path, skipped), skipped, language)
+        return open_parquet(path).metadata.num_rows, _rows(
+            path, rows(path, skipped), skipped, language
+        )
     if kind in ROWS:
         return sum(1 for _ in read_lines(path)), _rows(path, rows(path, skipped), skipped, language)
     if path.suffix.lower() in SUFFIXES:
@@ -100,7 +104,9 @@ def _folder(path: Path, skipped: Skipped, language: str | None) -> tuple[int, It
     paths = [p for p in _walk(path, skipped) if _wanted(p, skipped)]
     if not paths:
         there = f" (it has {named(skipped.left_out)})" if skipped.left_out else ""
-        raise MixlingError(f"{path}: holds no corpus.jsonl and no files of {', '.join(SUFFIXES)}{there}")
+        raise MixlingError(
+            f"{path}: holds no corpus.jsonl and no files of {', '.join(SUFFIXES)}{there}"
+        )
     return len(paths), _files(paths, path, skipped, language)
 
 
@@ -128,8 +134,13 @@ def _walk(folder: Path, skipped: Skipped) -> list[Path]:
                 if hidden or name.startswith("."):
                     skipped.leave_out(HIDDEN)
                 else:
-                    expected, fix = "a folder, not a link to one", "give that folder to a call of its own"
-                    skipped(BadRow(here / name, 1, "link", str((here / name).readlink()), expected, fix))
+                    expected, fix = (
+                        "a folder, not a link to one",
+                        "give that folder to a call of its own",
+                    )
+                    skipped(
+                        BadRow(here / name, 1, "link", str((here / name).readlink()), expected, fix)
+                    )
         shown = [] if hidden else [x for x in files if not x.startswith(".")]
         if len(shown) < len(files):
             skipped.leave_out(HIDDEN, len(files) - len(shown))
@@ -156,18 +167,29 @@ def named(left_out: dict[str, int]) -> str:
 
 def _not_read(path: Path, error: OSError) -> BadRow:
     return BadRow(
-        path, 1, "file", error.strerror or str(error), "a file that can be read", "check it and its rights"
+        path,
+        1,
+        "file",
+        error.strerror or str(error),
+        "a file that can be read",
+        "check it and its rights",
     )
 
 
-def _files(paths: list[Path], root: Path, skipped: Skipped, language: str | None) -> Iterator[Document]:
+def _files(
+    paths: list[Path], root: Path, skipped: Skipped, language: str | None
+) -> Iterator[Document]:
     for path in paths:
         name = path.relative_to(root).as_posix()
         try:
             if not stat.S_ISREG(path.stat().st_mode):
-                raise BadRow(path, 1, "file", "no regular file", "a file", "remove it, or write a file")
+                raise BadRow(
+                    path, 1, "file", "no regular file", "a file", "remove it, or write a file"
+                )
             if path.stat().st_size > LARGEST:
-                raise BadRow(path, 1, "file", path.stat().st_size, f"{LARGEST} bytes at most", "cut it up")
+                raise BadRow(
+                    path, 1, "file", path.stat().st_size, f"{LARGEST} bytes at most", "cut it up"
+                )
             title, text, said = _read(path)
             if not text.strip():
                 fix = (
@@ -183,7 +205,14 @@ def _files(paths: list[Path], root: Path, skipped: Skipped, language: str | None
             skipped(_not_read(path, error))
             continue
         address = path.resolve().as_uri()
-        yield Document(replace_surrogates(name), replace_surrogates(text), replace_surrogates(title), language, address, said=replace_surrogates(said))
+        yield Document(
+            replace_surrogates(name),
+            replace_surrogates(text),
+            replace_surrogates(title),
+            language,
+            address,
+            said=replace_surrogates(said),
+        )
 
 
 def _read(path: Path) -> tuple[str, str, str]:
@@ -196,7 +225,9 @@ def _read(path: Path) -> tuple[str, str, str]:
         return _html(path, raw)
     first = raw.lstrip().partition("\n")[0].strip()
     title = (
-        first.lstrip("# ").strip() if kind in (".md", ".markdown") and first.startswith("#") else path.stem
+        first.lstrip("# ").strip()
+        if kind in (".md", ".markdown") and first.startswith("#")
+        else path.stem
     )
     return title, raw, ""
 
@@ -206,7 +237,9 @@ def _html(path: Path, raw: str) -> tuple[str, str, str]:
         import trafilatura
     except ImportError:
         raise MixlingError("trafilatura is not installed: pip install 'mixling[search]'") from None
-    found = trafilatura.bare_extraction(raw, include_comments=False, favor_recall=True, with_metadata=True)
+    found = trafilatura.bare_extraction(
+        raw, include_comments=False, favor_recall=True, with_metadata=True
+    )
     if found is None:
         raise BadRow(path, 1, "html", raw[:40], "a page with text", "save the page's text")
     said: dict[str, Any] = found if isinstance(found, dict) else found.as_dict()

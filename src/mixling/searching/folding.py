@@ -23,7 +23,9 @@ _MARKS = regex.compile(
 )
 _DIGIT = regex.compile(r"(?![0-9])\p{Nd}")
 # letters that are written for one another: Turkish i, and Arabic's as in Lucene's ArabicNormalizer and PersianNormalizer
-_SAME = str.maketrans({"ı": "i", "ى": "ي", "ی": "ي", "ې": "ي", "ک": "ك", "ة": "ه", "ہ": "ه", "ھ": "ه"})
+_SAME = str.maketrans(
+    {"ı": "i", "ى": "ي", "ی": "ي", "ې": "ي", "ک": "ك", "ة": "ه", "ہ": "ه", "ھ": "ه"}
+)
 _SYLLABLES = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Hangul}\p{Bopomofo}\p{Yi}"
 _LETTERS = r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Javanese}\p{Balinese}\p{Tai_Tham}\p{Tai_Le}\p{New_Tai_Lue}"
 _RUN = regex.compile(

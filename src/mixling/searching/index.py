@@ -20,11 +20,11 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from mixling.corpora.languages import said, language_tag
+from mixling.corpora.languages import language_tag, said
 from mixling.corpora.values import TITLES, titled
 from mixling.disk import disk_message
 from mixling.encoding.precision import choose_precision as chosen
-from mixling.encoding.vectors import normalize_for_similarity, model_fingerprint, reading
+from mixling.encoding.vectors import model_fingerprint, normalize_for_similarity, reading
 from mixling.errors import MixlingError, Skipped
 from mixling.machine import keep_memory, versions
 from mixling.models.retriever import Retriever
@@ -32,10 +32,10 @@ from mixling.progress import Progress
 from mixling.searching.bulk import EncodedDocuments
 from mixling.searching.documents import Document, open_documents
 from mixling.searching.languages import LanguageIdentifier, wanted
-from mixling.searching.parquet import stored_info, import_store
+from mixling.searching.parquet import import_store, stored_info
 from mixling.searching.passages import split_passages
 from mixling.searching.store import Store, passage_schema
-from mixling.searching.stores import remaining_modules, make_store, one_writer_of
+from mixling.searching.stores import make_store, one_writer_of, remaining_modules
 
 # documents looked up together; passages encoded and written together, and written together where they are encoded already
 LOOKED_UP, WRITTEN, LOADED = 256, 512, 16384
@@ -77,7 +77,9 @@ def index(
     code, among = None if said(language) is None else language_tag(str(language)), wanted(languages)
     opened = open_documents(source, skipped, code) if unloaded is None else None
     retriever = (
-        model if isinstance(model, Retriever) else Retriever(model, trust_remote_code=trust_remote_code)
+        model
+        if isinstance(model, Retriever)
+        else Retriever(model, trust_remote_code=trust_remote_code)
     )
     most = retriever.max_length - 8
     size = min(SIZE, most) if size is None else size
@@ -110,7 +112,9 @@ def index(
             identifier = LanguageIdentifier(among)
             if encoded is None:  # else nothing is encoded, and a trial would take seconds
                 precision = chosen(retriever, precision)
-            writer = _Writer(made, retriever, precision, identifier, size, overlap, encoded, on_write)
+            writer = _Writer(
+                made, retriever, precision, identifier, size, overlap, encoded, on_write
+            )
             counts = _pass(source, opened, writer, keep_gone, skipped)
         made.finish()
         made.write_info({**made.info, **_statistics(made)})
@@ -118,7 +122,11 @@ def index(
 
 
 def _pass(
-    source: Path, opened: tuple[int, Iterator[Document]], writer: _Writer, keep_gone: bool, skipped: Skipped
+    source: Path,
+    opened: tuple[int, Iterator[Document]],
+    writer: _Writer,
+    keep_gone: bool,
+    skipped: Skipped,
 ) -> dict[str, Any]:
     """Write what is new or changed, delete what is gone; counts."""
     total, rows = opened
@@ -174,7 +182,9 @@ def _through(
     retriever: Retriever, rest: Sequence[torch.nn.Module], vectors: np.ndarray, languages: list[str]
 ) -> np.ndarray:
     """Stored passages' vectors, float32 [n, d], through what stands behind the model that made them."""
-    return normalize_for_similarity(retriever, retriever.encode_tail(vectors, None, "passage", languages, rest))
+    return normalize_for_similarity(
+        retriever, retriever.encode_tail(vectors, None, "passage", languages, rest)
+    )
 
 
 def _key(document: str) -> int:
@@ -225,7 +235,12 @@ class _Writer:
         encoded: EncodedDocuments | None,
         on_write: Callable[[int], None] | None,
     ):
-        self.store, self.retriever, self.precision, self.identifier = store, retriever, precision, identifier
+        self.store, self.retriever, self.precision, self.identifier = (
+            store,
+            retriever,
+            precision,
+            identifier,
+        )
         self.size, self.overlap, self.made, self.on_write = size, overlap, encoded, on_write
         self.rows: list[dict[str, Any]] = []
         self.waiting: list[str] = []
@@ -257,9 +272,13 @@ class _Writer:
             count = partial(_tokens, self.retriever)
             # a passage and its title go through the model together
             size = min(
-                self.size, max(self.retriever.max_length - 8 - (sum(count([one.said])) if one.said else 0), 8)
+                self.size,
+                max(self.retriever.max_length - 8 - (sum(count([one.said])) if one.said else 0), 8),
             )
-            found = split_passages(one.text, language, count, size, min(self.overlap, size - 1)) or found
+            found = (
+                split_passages(one.text, language, count, size, min(self.overlap, size - 1))
+                or found
+            )
         return [
             {
                 "id": f"{one.id}#{part}", "document": one.id, "digest": digest, "title": one.title,
@@ -297,7 +316,9 @@ class _Writer:
             found = self.made.find(self.waiting)
             return self.retriever.encode_tail(found, None, "passage", languages, self.made.rest)
         texts = [titled(r["said"], r["text"]) for r in self.rows]
-        return self.retriever.encode(texts, "passage", languages=languages, precision=self.precision)
+        return self.retriever.encode(
+            texts, "passage", languages=languages, precision=self.precision
+        )
 
 
 def _tokens(retriever: Retriever, texts: Sequence[str]) -> list[int]:
@@ -305,7 +326,10 @@ def _tokens(retriever: Retriever, texts: Sequence[str]) -> list[int]:
     if not texts:
         return []
     found = retriever.tokenizer(
-        list(texts), add_special_tokens=False, return_attention_mask=False, return_token_type_ids=False
+        list(texts),
+        add_special_tokens=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
     )
     return [len(x) for x in found["input_ids"]]
 
@@ -334,4 +358,8 @@ def _statistics(store: Store) -> dict[str, Any]:
             total[code] = total.get(code, 0) + mine.sum(0, dtype=np.float64)
             count[code] = count.get(code, 0) + len(mine)
     means = {x: (total[x] / count[x]).astype(np.float32).tolist() for x in sorted(count)}
-    return {"passages": sum(count.values()), "languages": dict(sorted(count.items())), "means": means}
+    return {
+        "passages": sum(count.values()),
+        "languages": dict(sorted(count.items())),
+        "means": means,
+    }

@@ -27,7 +27,7 @@ from mixling.corpora.values import titled
 from mixling.disk import LOCK, disk_message
 from mixling.errors import MixlingError
 from mixling.searching.folding import FORM, asked, terms
-from mixling.searching.store import RESULT_COLUMNS, about, search_ef, passage_schema, shown
+from mixling.searching.store import RESULT_COLUMNS, about, passage_schema, search_ef, shown
 
 EXACT = 50_000
 TABLE, INFO, TERMS = "passages", "mixling.json", "terms"
@@ -54,7 +54,9 @@ def _intact(method: Any) -> Any:
         if "conflict" in str(error).lower():
             return error  # said where it is written
         if _gone(error) and store.newer():
-            return MixlingError(f"{store.folder}: was written while it was read. Run the same command again")
+            return MixlingError(
+                f"{store.folder}: was written while it was read. Run the same command again"
+            )
         first = (str(error).strip().splitlines() or [""])[0]
         return MixlingError(
             f"{store.folder}: the store's files are damaged ({first[:300]}); remove the folder and index the documents again"
@@ -133,7 +135,9 @@ class LanceStore:
         folder = Path(address)
         if (folder / INFO).exists():
             return LanceStore.open(address)
-        if folder.exists() and any(p.name not in (f"{TABLE}.lance", LOCK) for p in folder.iterdir()):
+        if folder.exists() and any(
+            p.name not in (f"{TABLE}.lance", LOCK) for p in folder.iterdir()
+        ):
             raise MixlingError(f"{folder}: is not empty and is no store; choose another --store")
         folder.mkdir(parents=True, exist_ok=True)
         # what a call that was killed before it wrote INFO left is written over
@@ -156,7 +160,11 @@ class LanceStore:
     def digests(self, documents: Sequence[str]) -> dict[str, str]:
         where = f"part = 0 AND {_among('document', documents)}"
         rows = (
-            self.table.search().where(where).select(["document", "digest"]).limit(len(documents)).to_arrow()
+            self.table.search()
+            .where(where)
+            .select(["document", "digest"])
+            .limit(len(documents))
+            .to_arrow()
         )
         return dict(zip(rows["document"].to_pylist(), rows["digest"].to_pylist(), strict=True))
 
@@ -192,7 +200,9 @@ class LanceStore:
         return self.table.count_rows(_where(languages))
 
     @_intact
-    def nearest(self, vector: np.ndarray, k: int, languages: Sequence[str] | None = None) -> pa.Table:
+    def nearest(
+        self, vector: np.ndarray, k: int, languages: Sequence[str] | None = None
+    ) -> pa.Table:
         query = self.table.search(np.asarray(vector, np.float32), vector_column_name="vector")
         query = query.distance_type("dot")
         where = _where(languages)
@@ -206,7 +216,9 @@ class LanceStore:
             query = query.ef(search_ef(k)).refine_factor(3)
         rows = query.select([*RESULT_COLUMNS, "_distance"]).limit(k).to_arrow()
         score = 1 - rows["_distance"].to_numpy(zero_copy_only=False)
-        return rows.drop_columns(["_distance"]).append_column("score", pa.array(score, pa.float32()))
+        return rows.drop_columns(["_distance"]).append_column(
+            "score", pa.array(score, pa.float32())
+        )
 
     @_intact
     def lexical(self, text: str, k: int, languages: Sequence[str] | None = None) -> pa.Table:
@@ -254,8 +266,14 @@ class LanceStore:
 
         if self.info.get("full_text") != FORM:
             self._renew_terms()
-        there = {column: index.name for index in self.table.list_indices() for column in index.columns}
-        for column, config in (("language", Bitmap()), ("document", BTree()), (TERMS, _full_text(FTS))):
+        there = {
+            column: index.name for index in self.table.list_indices() for column in index.columns
+        }
+        for column, config in (
+            ("language", Bitmap()),
+            ("document", BTree()),
+            (TERMS, _full_text(FTS)),
+        ):
             if column not in there:
                 self.table.create_index(column, config=config)
         if "text" in there:  # the full text of before
@@ -292,7 +310,11 @@ def _database(folder: Path) -> Any:
 
 def _full_text(kind: Any) -> Any:
     return kind(
-        base_tokenizer="whitespace", lower_case=False, stem=False, remove_stop_words=False, ascii_folding=True
+        base_tokenizer="whitespace",
+        lower_case=False,
+        stem=False,
+        remove_stop_words=False,
+        ascii_folding=True,
     )
 
 

@@ -23,9 +23,11 @@ import pyarrow as pa
 
 from mixling.errors import MixlingError
 from mixling.progress import Progress
-from mixling.searching.store import RESULT_COLUMNS, search_ef, passage_schema, shown
+from mixling.searching.store import RESULT_COLUMNS, passage_schema, search_ef, shown
 
-_ADDRESS = re.compile(r"^milvus://(?P<host>[^/:\s]+)(?::(?P<port>\d+))?(?:/(?P<name>[A-Za-z_]\w*))?$")
+_ADDRESS = re.compile(
+    r"^milvus://(?P<host>[^/:\s]+)(?::(?P<port>\d+))?(?:/(?P<name>[A-Za-z_]\w*))?$"
+)
 _TEXT = 65535  # bytes of a string, the server's limit
 _PART = 1000  # rows of a query
 _INDEXED = 1024  # rows below which the server indexes no segment
@@ -81,16 +83,21 @@ class MilvusStore:
                 )
             else:
                 made.add_field(
-                    field.name, DataType.INT32 if pa.types.is_integer(field.type) else DataType.FLOAT
+                    field.name,
+                    DataType.INT32 if pa.types.is_integer(field.type) else DataType.FLOAT,
                 )
-        _create(client, name, made, {"index_type": "HNSW", "params": {"M": 16, "efConstruction": 200}})
+        _create(
+            client, name, made, {"index_type": "HNSW", "params": {"M": 16, "efConstruction": 200}}
+        )
         facts = client.create_schema(auto_id=False, enable_dynamic_field=False)
         facts.add_field("key", DataType.VARCHAR, max_length=256, is_primary=True)
         facts.add_field("value", DataType.VARCHAR, max_length=_TEXT)
         facts.add_field("vector", DataType.FLOAT_VECTOR, dim=2)  # a collection must have one
         _create(client, f"{name}_info", facts, {"index_type": "FLAT", "params": {}})
         store = MilvusStore(client, name, info)
-        store.write_info({k: v for k, v in info.items() if k != "full_text"})  # a folder's, which has terms
+        store.write_info(
+            {k: v for k, v in info.items() if k != "full_text"}
+        )  # a folder's, which has terms
         return store
 
     def write_info(self, info: dict[str, Any]) -> None:
@@ -99,7 +106,10 @@ class MilvusStore:
         rows = []
         for key, value in info.items():
             many = value if key == "means" else {"": value}
-            rows += [(f"{key}:{k}" if k else key, json.dumps(v, ensure_ascii=False)) for k, v in many.items()]
+            rows += [
+                (f"{key}:{k}" if k else key, json.dumps(v, ensure_ascii=False))
+                for k, v in many.items()
+            ]
         self.client.upsert(
             f"{self.name}_info", [{"key": k, "value": v, "vector": [0.0, 0.0]} for k, v in rows]
         )
@@ -143,7 +153,10 @@ class MilvusStore:
         for row in _pages(self.client, self.name, "part >= 0", ["id", "language", "vector"], "id"):
             some.append(row)
             if len(some) == _PART:
-                yield [r["language"] for r in some], np.array([r["vector"] for r in some], np.float32)
+                yield (
+                    [r["language"] for r in some],
+                    np.array([r["vector"] for r in some], np.float32),
+                )
                 some = []
         if some:
             yield [r["language"] for r in some], np.array([r["vector"] for r in some], np.float32)
@@ -154,7 +167,9 @@ class MilvusStore:
         )
         return int(found[0]["count(*)"])
 
-    def nearest(self, vector: np.ndarray, k: int, languages: Sequence[str] | None = None) -> pa.Table:
+    def nearest(
+        self, vector: np.ndarray, k: int, languages: Sequence[str] | None = None
+    ) -> pa.Table:
         k = min(k, 16384)
         found = self.client.search(
             self.name,
@@ -168,7 +183,9 @@ class MilvusStore:
         )[0]
         rows = [_got(hit["entity"]) for hit in found]
         table = pa.Table.from_pylist(rows, shown())
-        return table.append_column("score", pa.array([float(hit["distance"]) for hit in found], pa.float32()))
+        return table.append_column(
+            "score", pa.array([float(hit["distance"]) for hit in found], pa.float32())
+        )
 
     def lexical(self, text: str, k: int, languages: Sequence[str] | None = None) -> pa.Table:
         raise MixlingError(
@@ -193,7 +210,9 @@ class MilvusStore:
         with Progress("indexing") as bar:
             while pending and time.monotonic() - told < _WAIT:
                 loaded = self.client.list_loaded_segments(self.name)
-                left = sum(x.num_rows for x in loaded if not x.index_name and x.num_rows >= _INDEXED)
+                left = sum(
+                    x.num_rows for x in loaded if not x.index_name and x.num_rows >= _INDEXED
+                )
                 if left != pending:
                     pending, told = left, time.monotonic()
                 total = sum(x.num_rows for x in loaded)
@@ -227,7 +246,9 @@ def _create(client: Any, name: str, made: Any, index: dict[str, Any]) -> None:
     client.create_collection(name, schema=made, index_params=params, consistency_level="Strong")
 
 
-def _pages(client: Any, name: str, where: str, fields: list[str], key: str) -> Iterator[dict[str, Any]]:
+def _pages(
+    client: Any, name: str, where: str, fields: list[str], key: str
+) -> Iterator[dict[str, Any]]:
     """All rows of a query, in the order of their keys."""
     last = ""
     while True:

@@ -33,7 +33,9 @@ def export_store(store: str, out: str | Path) -> int:
     """Write a store's passages to a Parquet file, whole or not at all; returns how many. Raises MixlingError."""
     found, out = open_whole(store), Path(out)
     if "means" not in found.info:
-        raise MixlingError(f"{store}: indexing was not finished; run the same `mixling index` again first")
+        raise MixlingError(
+            f"{store}: indexing was not finished; run the same `mixling index` again first"
+        )
     if out.exists():
         raise MixlingError(f"{out}: exists already; choose another name or remove it")
     form = passage_schema(found.info["dimensions"]).with_metadata(
@@ -52,7 +54,9 @@ def export_store(store: str, out: str | Path) -> int:
                 done += len(rows)
                 bar(done, max(found.info["passages"], done))
         if found.info is not before:
-            raise MixlingError(f"{store}: was written while it was read. Run the same command again")
+            raise MixlingError(
+                f"{store}: was written while it was read. Run the same command again"
+            )
     return done
 
 
@@ -84,7 +88,9 @@ def import_store(
             with readable(path):
                 form = passage_schema(file.schema_arrow.field("vector").type.list_size)
                 rows = file.read_row_group(number).cast(form)
-            digests = dict(zip(rows["document"].to_pylist(), rows["digest"].to_pylist(), strict=True))
+            digests = dict(
+                zip(rows["document"].to_pylist(), rows["digest"].to_pylist(), strict=True)
+            )
             there = store.digests(list(digests))
             new = [name for name, digest in digests.items() if there.get(name) != digest]
             documents, unchanged = documents + len(digests), unchanged + len(digests) - len(new)

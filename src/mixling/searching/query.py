@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mixling.corpora.files import replace_surrogates
-from mixling.corpora.languages import base, nearest, language_tag
+from mixling.corpora.languages import base, language_tag, nearest
 from mixling.encoding.vectors import normalize_for_similarity
 from mixling.errors import MixlingError, choose
 from mixling.models.retriever import Retriever
@@ -38,10 +38,14 @@ class Searcher:
     trust_remote_code: as of Retriever. Raises MixlingError when there is no store or the model is another one.
     """
 
-    def __init__(self, store: str, model: str | Retriever | None = None, trust_remote_code: bool = False):
+    def __init__(
+        self, store: str, model: str | Retriever | None = None, trust_remote_code: bool = False
+    ):
         self.store: Store = open_whole(store)
         self.retriever = (
-            model if isinstance(model, Retriever) else _load(store, self.store, model, trust_remote_code)
+            model
+            if isinstance(model, Retriever)
+            else _load(store, self.store, model, trust_remote_code)
         )
         if not made_by(self.retriever, self.store.info):
             raise MixlingError(
@@ -68,13 +72,19 @@ class Searcher:
         return LanguageIdentifier(), LanguageIdentifier(list(self.means))
 
     def search(self, query: str | Sequence[str], k: int = 10, **more: Any) -> list[dict[str, Any]]:
-        """The best k passages for a question, or for a question and its translations. more: as in `answer`."""
-        asked = [query] if isinstance(query, str) else list(query)
-        if not asked or not all(q.strip() for q in asked):
-            raise MixlingError("the question is empty; ask something")
-        if any(replace_surrogates(q) != q for q in asked):
-            raise MixlingError("the question is not UTF-8; write it as text")
-        return self.search_vectors(asked, self.retriever.encode(asked, "query"), k, **more)
+        """Find the best k passages for a query, or for a query and its translations.
+
+        Args:
+            query: The query, or it and its translations, whose vectors are averaged.
+            k: How many passages.
+            **more: As in `search_vectors`.
+        """
+        queries = [query] if isinstance(query, str) else list(query)
+        if not queries or not all(q.strip() for q in queries):
+            raise MixlingError("the query is empty; write one")
+        if any(replace_surrogates(q) != q for q in queries):
+            raise MixlingError("the query is not UTF-8; write it as text")
+        return self.search_vectors(queries, self.retriever.encode(queries, "query"), k, **more)
 
     def search_vectors(
         self,
@@ -90,15 +100,28 @@ class Searcher:
         weights: tuple[float, float] = (1.0, 1.0),
         highlight: bool = True,
     ) -> list[dict[str, Any]]:
-        """The best k passages.
+        """Find the best k passages for the vectors of a query.
 
-        asked: a question, or it and its translations, whose vectors (float32 [questions, d]) are averaged. languages: of the
-        passages. way: "dense", "text" (full text) or "both" (reciprocal rank, by `weights`). fairness: see
-        `mixling.searching.fairness`; asked_in: the question's language, else it is identified; quotas: at most so many of a
-        language. mark: name the sentence that answers. Each found passage is a dictionary: rank, score, language, title,
-        address, text, sentence ([begin, end) in text), level (its language's, where fairness reads it), the store's other columns.
+        Args:
+            queries: The query, or it and its translations.
+            vectors: Their vectors, float32 `[queries, dim]`; they are averaged.
+            k: How many passages.
+            languages: Search passages in these languages only.
+            mode: "dense", "text" (full text) or "both" (reciprocal rank fusion, by `weights`).
+            order: One of `mixling.searching.fairness.ORDERS`.
+            query_language: Language of the query; identified if not given.
+            quotas: At most this many passages of a language.
+            weights: Weights of the dense and of the full-text list.
+            highlight: Name the sentence that answers.
+
+        Returns:
+            One dictionary a passage: rank, score, language, title, address, text, sentence (`[begin, end)` in the text, if
+            `highlight`), language_offset (where the order reads it), and the store's other columns.
+
+        Raises:
+            MixlingError: The mode, the order or a language is unknown, or the store has no passages in a language.
         """
-        choose(mode, MODES, "way")
+        choose(mode, MODES, "mode")
         if self.store.info is not self.facts:  # it has been indexed again, and the store follows
             self._read()
         facts = self.facts
@@ -110,12 +133,12 @@ class Searcher:
                 f"the store has no passages in {', '.join(lacking)}; it has {', '.join(self.means)}"
             )
         limits = {language_tag(x): n for x, n in (quotas or {}).items()}
-        at_most = {x: limits[language_tag(x)] for x in self.means if language_tag(x) in limits}
-        own = self.language(queries, query_language)
+        quotas = {x: limits[language_tag(x)] for x in self.means if language_tag(x) in limits}
+        language = self.language(queries, query_language)
         vector = self.mean(vectors)
         lists, depth = [], k if mode == "dense" else max(k, DEPTH)
         if mode in ("dense", "both"):
-            lists.append(self._dense(vector, known, depth, order, own, at_most))
+            lists.append(self._dense(vector, known, depth, order, language, quotas))
         if mode in ("text", "both"):
             some = None if wanted is None else known
             lists.append(self.store.lexical(" ".join(queries), depth, some).to_pylist())
@@ -151,16 +174,21 @@ class Searcher:
         vector: np.ndarray,
         known: Sequence[str],
         depth: int,
-        fairness: str,
-        own: str,
+        order: str,
+        query_language: str,
         quotas: Mapping[str, int] | None,
     ) -> list[dict[str, Any]]:
         some = known if len(known) < len(self.means) else None
-        if fairness == "none" and not quotas:
+        if order == "score" and not quotas:
             return _by_score(self.store.nearest(vector, depth, some).to_pylist())
-        levels = {x: float(vector @ self.means[x]) for x in known}
-        taken: dict[str, Any] = {"levels": levels, "mode": fairness, "own": own, "quotas": quotas}
-        if fairness == "balanced" or quotas:
+        language_offsets = {x: float(vector @ self.means[x]) for x in known}
+        taken: dict[str, Any] = {
+            "language_offsets": language_offsets,
+            "order": order,
+            "query_language": query_language,
+            "quotas": quotas,
+        }
+        if order == "round-robin" or quotas:
             rows = self._lists(vector, known, depth)
         else:
             rows = self.store.nearest(vector, FIRST * depth, some).to_pylist()
@@ -168,7 +196,10 @@ class Searcher:
                 rows += self._unseen(vector, rows, depth, taken)
         rows = _by_score(rows)
         places = _ordered(rows, **taken)
-        return [{**rows[i], "level": levels.get(rows[i]["language"], 0.0)} for i in places]
+        return [
+            {**rows[i], "language_offset": language_offsets.get(rows[i]["language"], 0.0)}
+            for i in places
+        ]
 
     def _lists(self, vector: np.ndarray, known: Sequence[str], depth: int) -> list[dict[str, Any]]:
         """The best passages of each language; of all together where languages are many."""
@@ -181,11 +212,11 @@ class Searcher:
     ) -> list[dict[str, Any]]:
         """Passages that may belong to the first `depth` and are not among rows, the best of all languages together: of the
         languages whose level is so low that what scores less than the last row can still come that far."""
-        levels = taken["levels"]
-        centered = [r["score"] - levels.get(r["language"], 0.0) for r in rows]
+        language_offsets = taken["language_offsets"]
+        centered = [r["score"] - language_offsets.get(r["language"], 0.0) for r in rows]
         places = _ordered(rows, **taken)[:depth]
         floor = min(centered[i] for i in places) - EQUAL * abs(max(centered))
-        low = [x for x in levels if rows[-1]["score"] - levels[x] >= floor]
+        low = [x for x in language_offsets if rows[-1]["score"] - language_offsets[x] >= floor]
         there = {r["id"] for r in rows}
         return [r for r in self._lists(vector, low, depth) if r["id"] not in there] if low else []
 
@@ -227,9 +258,16 @@ def _load(address: str, store: Store, model: str | None, trust_remote_code: bool
         ) from None
 
 
-def _ordered(rows: Sequence[dict[str, Any]], levels: Mapping[str, float], **more: Any) -> np.ndarray:
+def _ordered(
+    rows: Sequence[dict[str, Any]], language_offsets: Mapping[str, float], **more: Any
+) -> np.ndarray:
     """The places of found passages in the order of `fairness.order`."""
-    return order_passages([r["language"] for r in rows], np.array([r["score"] for r in rows]), levels, **more)
+    return order_passages(
+        [r["language"] for r in rows],
+        np.array([r["score"] for r in rows]),
+        language_offsets,
+        **more,
+    )
 
 
 def _by_score(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -251,7 +289,9 @@ def _fused(
     return [{**rows[i], "score": total[i]} for i in best]
 
 
-def search(store: str, query: str | Sequence[str], k: int = 10, **more: Any) -> list[dict[str, Any]]:
+def search(
+    store: str, query: str | Sequence[str], k: int = 10, **more: Any
+) -> list[dict[str, Any]]:
     """Ask a store one question; see `Searcher.search`. For many, keep a Searcher."""
     searcher = Searcher(store, more.pop("model", None), more.pop("trust_remote_code", False))
     return searcher.search(query, k, **more)

@@ -105,7 +105,9 @@ class Store(Protocol):
     def count(self, languages: Sequence[str] | None = None) -> int:
         """How many passages there are, of some languages."""
 
-    def nearest(self, vector: np.ndarray, k: int, languages: Sequence[str] | None = None) -> pa.Table:
+    def nearest(
+        self, vector: np.ndarray, k: int, languages: Sequence[str] | None = None
+    ) -> pa.Table:
         """The k best passages by dot product: SHOWN and score, best first."""
 
     def lexical(self, text: str, k: int, languages: Sequence[str] | None = None) -> pa.Table:

@@ -57,7 +57,9 @@ def remaining_modules(retriever: Retriever, info: dict[str, Any]) -> list[torch.
         return None
     if any(retriever.prompt(r) != p for r, p in info["prompts"].items()):
         return None
-    end = next((n for n, name in chain_fingerprints(retriever).items() if name == info["encoder"]), None)
+    end = next(
+        (n for n, name in chain_fingerprints(retriever).items() if name == info["encoder"]), None
+    )
     return None if end is None else list(retriever.model)[end:]
 
 
@@ -67,7 +69,9 @@ def _kind(address: str) -> Any:
 
         return MilvusStore
     if "://" in address:
-        raise MixlingError(f"{address}: no such kind of store; give a folder, or milvus://host:port")
+        raise MixlingError(
+            f"{address}: no such kind of store; give a folder, or milvus://host:port"
+        )
     from mixling.searching.lance import LanceStore
 
     return LanceStore

@@ -27,7 +27,12 @@ from mixling.serving.errors import Refusal, error
 from mixling.serving.guard import EMBEDDINGS, ServerConfig, guard
 
 PAGE = Path(__file__).parent / "page"
-FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js", "/words.json": "words.json"}
+FILES = {
+    "/": "index.html",
+    "/page.css": "page.css",
+    "/page.js": "page.js",
+    "/words.json": "words.json",
+}
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
@@ -48,7 +53,7 @@ SENTENCES = 1024  # that are encoded in one go to mark those that answer
 
 def _said(text: str) -> str:
     if not text.strip():
-        raise PydanticCustomError("blank", "the question is empty; ask something")
+        raise PydanticCustomError("blank", "the query is empty; write one")
     return text
 
 
@@ -58,7 +63,9 @@ Texts = Annotated[
     list[Text],
     Field(min_length=1, max_length=16),
     BeforeValidator(lambda x: [x] if isinstance(x, str) else x),
-    WithJsonSchema({"oneOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 16}]}),
+    WithJsonSchema(
+        {"oneOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 16}]}
+    ),
 ]
 
 
@@ -67,16 +74,18 @@ class _Asked(BaseModel):
 
 
 class SearchRequest(_Asked):
-    """A question, or it and its translations."""
+    """A query, or it and its translations."""
 
-    question: Texts
+    query: Texts
     k: Annotated[int, Field(ge=1, le=100)] = 10
     languages: Annotated[list[str], Field(min_length=1, max_length=100)] | None = None
-    way: Literal["dense", "text", "both"] = "dense"
-    fairness: Literal["query-language-first", "centered", "balanced", "none"] = "query-language-first"
-    asked_in: str | None = None
+    mode: Literal["dense", "text", "both"] = "dense"
+    order: Literal["query-language-first", "centered", "round-robin", "score"] = (
+        "query-language-first"
+    )
+    query_language: str | None = None
     quotas: dict[str, Annotated[int, Field(ge=0)]] | None = None
-    mark: bool = Field(
+    highlight: bool = Field(
         False, description="name the sentence that answers: costs as much as encoding the passages"
     )
 
@@ -88,12 +97,16 @@ def application(searcher: Searcher, settings: ServerConfig | None = None) -> Fas
     model = Path(searcher.store.info["model"]).name
     begun = int(time.time())
     registry = CollectorRegistry()
-    asked = Counter("mixling_requests", "Requests by path and status", ["path", "status"], registry=registry)
-    took = Histogram("mixling_request_seconds", "Time of a request", ["path"], registry=registry)
-    Gauge("mixling_texts_waiting", "Texts that wait for the encoder", registry=registry).set_function(
-        lambda: batcher.pending
+    asked = Counter(
+        "mixling_requests", "Requests by path and status", ["path", "status"], registry=registry
     )
-    Gauge("mixling_batches", "Batches encoded", registry=registry).set_function(lambda: batcher.batches)
+    took = Histogram("mixling_request_seconds", "Time of a request", ["path"], registry=registry)
+    Gauge(
+        "mixling_texts_waiting", "Texts that wait for the encoder", registry=registry
+    ).set_function(lambda: batcher.pending)
+    Gauge("mixling_batches", "Batches encoded", registry=registry).set_function(
+        lambda: batcher.batches
+    )
     Gauge("mixling_texts", "Texts encoded", registry=registry).set_function(lambda: batcher.texts)
     ready = False
 
@@ -108,7 +121,9 @@ def application(searcher: Searcher, settings: ServerConfig | None = None) -> Fas
         ready = False
         await batcher.stop()
 
-    app = FastAPI(title="Mixling", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Mixling", version=__version__, lifespan=life, docs_url=None, redoc_url=None
+    )
 
     def label(path: str) -> str:
         return path if path in KNOWN else "other"
@@ -121,7 +136,9 @@ def application(searcher: Searcher, settings: ServerConfig | None = None) -> Fas
         asked.labels(path, status).inc()
         took.labels(path).observe(seconds)
 
-    app.add_middleware(guard, settings=s, open_paths=OPEN, label=label, headers=headers, count=count)
+    app.add_middleware(
+        guard, settings=s, open_paths=OPEN, label=label, headers=headers, count=count
+    )
 
     @app.exception_handler(RequestValidationError)
     async def wrong(request: Request, found: RequestValidationError) -> Response:
@@ -162,28 +179,32 @@ def application(searcher: Searcher, settings: ServerConfig | None = None) -> Fas
         return {k: about[k] for k in ("passages", "languages", "dimensions")} | {"model": model}
 
     @app.post("/v1/search")
-    async def search(question: SearchRequest, request: Request) -> dict[str, Any]:
-        """The best passages for a question."""
+    async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
+        """The best passages for a query."""
         begun = time.perf_counter()
-        texts = question.question
-        request.state.question = texts
-        own = searcher.language(texts, question.asked_in)
+        texts = body.query
+        request.state.query = texts
+        query_language = searcher.language(texts, body.query_language)
         vectors = await batcher(texts, "query")
         found = await asyncio.to_thread(
             searcher.search_vectors,
             texts,
             vectors,
-            question.k,
-            languages=question.languages,
+            body.k,
+            languages=body.languages,
             mode=body.mode,
             order=body.order,
             query_language=query_language,
-            quotas=question.quotas,
-            mark=False,
+            quotas=body.quotas,
+            highlight=False,
         )
-        if question.mark:
+        if body.highlight:
             found = await _marked(searcher, batcher, found, vectors)
-        return {"results": found, "asked_in": own, "ms": round(1000 * (time.perf_counter() - begun), 1)}
+        return {
+            "results": found,
+            "query_language": query_language,
+            "ms": round(1000 * (time.perf_counter() - begun), 1),
+        }
 
     @app.get("/v1/document")
     async def document(id: str) -> dict[str, Any]:
@@ -208,7 +229,9 @@ def application(searcher: Searcher, settings: ServerConfig | None = None) -> Fas
 
         def answer() -> bytes:
             tokens = [len(t) for t in searcher.retriever.tokenize(texts, role)]
-            return written(vectors, body.encoding_format, model, tokens, searcher.retriever.max_length)
+            return written(
+                vectors, body.encoding_format, model, tokens, searcher.retriever.max_length
+            )
 
         return Response(await asyncio.to_thread(answer), media_type="application/json")
 
@@ -224,7 +247,10 @@ def application(searcher: Searcher, settings: ServerConfig | None = None) -> Fas
         """The model of that name."""
         if name != model:
             raise Refusal(
-                f"There is no model '{name}' here. There is '{model}'.", "model", "model_not_found", 404
+                f"There is no model '{name}' here. There is '{model}'.",
+                "model",
+                "model_not_found",
+                404,
             )
         return about_model
 
@@ -239,7 +265,8 @@ async def _marked(
     spans = await asyncio.to_thread(sentences_of, found)
     texts = [r["text"][a:b] for r, cut in zip(found, spans, strict=True) for a, b in cut]
     parts = [
-        await batcher(texts[i : i + SENTENCES], "passage", BULK) for i in range(0, len(texts), SENTENCES)
+        await batcher(texts[i : i + SENTENCES], "passage", BULK)
+        for i in range(0, len(texts), SENTENCES)
     ]
     near = np.concatenate(parts) @ searcher.mean(vectors) if parts else np.zeros(0)
     return mark(found, spans, near)
@@ -257,7 +284,12 @@ def _sentence(found: Any, request: Request) -> str:
 
 def _file(name: str) -> Callable[[], Awaitable[Response]]:
     """A route that gives one file of the page, read once."""
-    kinds = {"html": "text/html", "css": "text/css", "js": "text/javascript", "json": "application/json"}
+    kinds = {
+        "html": "text/html",
+        "css": "text/css",
+        "js": "text/javascript",
+        "json": "application/json",
+    }
     content = (PAGE / name).read_bytes()
 
     async def give() -> Response:

@@ -93,7 +93,9 @@ class Batcher:
                 await self.task
         self.thread.shutdown()
 
-    async def __call__(self, texts: Sequence[str], role: str | None, lane: int = SEARCH) -> np.ndarray:
+    async def __call__(
+        self, texts: Sequence[str], role: str | None, lane: int = SEARCH
+    ) -> np.ndarray:
         """Encode texts: float32 [n, dimensions].
 
         A caller that is cancelled gives its place free at once; of its texts, at most the part in progress is still encoded.

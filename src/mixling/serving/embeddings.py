@@ -54,13 +54,18 @@ def texts_of(given: Any) -> list[str]:
         if not isinstance(text, str):
             raise Refusal(f"{place}: found {_kind(text)}, expected a text.", "input")
         if not text.strip():
-            raise Refusal(f"{place}: the text is empty. Leave it out, or send what it should say.", "input")
+            raise Refusal(
+                f"{place}: the text is empty. Leave it out, or send what it should say.", "input"
+            )
         if len(text) > CHARACTERS:
             raise Refusal(
-                f"{place}: {len(text):,} characters; a text has at most {CHARACTERS:,}. Split it.", "input"
+                f"{place}: {len(text):,} characters; a text has at most {CHARACTERS:,}. Split it.",
+                "input",
             )
         if replace_surrogates(text) != text:
-            raise Refusal(f"{place}: half a character (a lone surrogate). Send whole characters.", "input")
+            raise Refusal(
+                f"{place}: half a character (a lone surrogate). Send whole characters.", "input"
+            )
     return texts
 
 
@@ -88,11 +93,18 @@ def written(
     """
     parts = []
     for i, vector in enumerate(vectors):
-        packed = base64.b64encode(vector.astype("<f4").tobytes()).decode() if form == "base64" else None
+        packed = (
+            base64.b64encode(vector.astype("<f4").tobytes()).decode() if form == "base64" else None
+        )
         value = vector.tolist() if packed is None else packed
-        parts.append(json.dumps({"object": "embedding", "index": i, "embedding": value}, allow_nan=False))
+        parts.append(
+            json.dumps({"object": "embedding", "index": i, "embedding": value}, allow_nan=False)
+        )
     total = sum(tokens)
-    rest: dict[str, Any] = {"model": model, "usage": {"prompt_tokens": total, "total_tokens": total}}
+    rest: dict[str, Any] = {
+        "model": model,
+        "usage": {"prompt_tokens": total, "total_tokens": total},
+    }
     cut = [i for i, n in enumerate(tokens) if n >= max_length]
     if cut:
         rest["truncated"] = cut
@@ -101,5 +113,11 @@ def written(
 
 def _kind(x: Any) -> str:
     """A JSON value's kind, in words."""
-    kinds = {str: "a text", dict: "an object", list: "an array", bool: "a truth value", type(None): "null"}
+    kinds = {
+        str: "a text",
+        dict: "an object",
+        list: "an array",
+        bool: "a truth value",
+        type(None): "null",
+    }
     return kinds.get(type(x), "a number")

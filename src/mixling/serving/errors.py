@@ -19,7 +19,9 @@ CODES = {
 class Refusal(Exception):
     """A request that cannot be answered as it stands; `param` is the field at fault."""
 
-    def __init__(self, message: str, param: str | None = None, code: str | None = None, status: int = 400):
+    def __init__(
+        self, message: str, param: str | None = None, code: str | None = None, status: int = 400
+    ):
         super().__init__(message)
         self.message, self.param, self.code, self.status = message, param, code, status
 

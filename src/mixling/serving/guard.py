@@ -28,8 +28,8 @@ AGAIN = {"Retry-After": "1"}
 @dataclass(frozen=True)
 class ServerConfig:
     """keys: name -> hash, none: anybody may ask; rate: requests a second of each key (or address), 0: as many as it wants;
-    body: bytes of a request; seconds: a request's time; waiting: texts of searches that may wait for the encoder; log_questions:
-    write questions into the log. embeddings_body, embeddings_seconds, bulk: the same of /v1/embeddings, whose requests are large
+    body: bytes of a request; seconds: a request's time; waiting: texts of searches that may wait for the encoder; log_queries:
+    write queries into the log. embeddings_body, embeddings_seconds, bulk: the same of /v1/embeddings, whose requests are large
     (ten minutes is how long OpenAI's client waits)."""
 
     keys: dict[str, bytes] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class ServerConfig:
     waiting: int = 256
     batch: int = 64
     precision: str = "fp32"
-    log_questions: bool = False
+    log_queries: bool = False
     embeddings_body: int = 4 << 20
     embeddings_seconds: float = 600.0
     bulk: int = 16_384
@@ -93,9 +93,9 @@ def guard(
         count(label(path), status or GONE, seconds)
         line = {"path": label(path), "method": request.method, "status": status or GONE, "ms": round(1000 * seconds, 1),
                 "who": who}  # fmt: skip
-        question = scope.get("state", {}).get("question")
-        if settings.log_questions and question is not None:
-            line["question"] = question
+        query = scope.get("state", {}).get("query")
+        if settings.log_queries and query is not None:
+            line["query"] = query
         log.info(json.dumps(line, ensure_ascii=False))
 
     return guarded
@@ -115,7 +115,9 @@ async def _answered(
     except _Gone:
         pass
     except TimeoutError:
-        said = f"the request took too long: more than {limit:g} seconds. Send fewer or shorter texts."
+        said = (
+            f"the request took too long: more than {limit:g} seconds. Send fewer or shorter texts."
+        )
         return error(503, said, headers={"x-should-retry": "false"} if large else AGAIN)
     except Overloaded:
         return error(429, "too many texts wait for the encoder; try again", headers=AGAIN)
@@ -194,7 +196,9 @@ def _who(
         name = name_of(key.strip(), s.keys) if scheme.lower() == "bearer" else None
         if name is None:
             return who, error(
-                401, "a key is wanted: Authorization: Bearer KEY", headers={"WWW-Authenticate": "Bearer"}
+                401,
+                "a key is wanted: Authorization: Bearer KEY",
+                headers={"WWW-Authenticate": "Bearer"},
             )
         who = name
     if rate is not None:

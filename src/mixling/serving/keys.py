@@ -78,6 +78,8 @@ class Rate:
         self.left[name] = (level - 1, now)
         if len(self.left) > 10_000:  # those that are full again need no bucket
             self.left = {
-                n: (x, t) for n, (x, t) in self.left.items() if x + (now - t) * self.each_second < self.most
+                n: (x, t)
+                for n, (x, t) in self.left.items()
+                if x + (now - t) * self.each_second < self.most
             }
         return 0.0

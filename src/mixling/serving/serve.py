@@ -19,7 +19,7 @@ def serve(
     rate: float = 0.0,
     model: str | None = None,
     precision: str = "auto",
-    log_questions: bool = False,
+    log_queries: bool = False,
     trust_remote_code: bool = False,
 ) -> None:
     """Answer questions over HTTP until stopped (SIGTERM or Ctrl+C: what has begun is answered first).
@@ -50,7 +50,7 @@ def serve(
         ["warm up"], "query", precision=precision
     )  # a broken model is said before it serves
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    settings = ServerConfig(keys=known, rate=rate, precision=precision, log_questions=log_questions)
+    settings = ServerConfig(keys=known, rate=rate, precision=precision, log_queries=log_queries)
     uvicorn.run(
         application(searcher, settings),
         host=host,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mixling.corpora.catalogue import load, find_source
+from mixling.corpora.catalogue import find_source, load
 from mixling.corpora.files import write_text
 from mixling.corpora.inputs import unchanged
 from mixling.corpora.languages import language_name as language_name
@@ -38,7 +38,10 @@ ANSWERED_IN = ("de", "en", "hi", "zh")
 
 
 def demo(
-    out: str | Path = "demo", minutes: float = 3.0, say: Callable[[str], None] = print, model: str = DEFAULT
+    out: str | Path = "demo",
+    minutes: float = 3.0,
+    say: Callable[[str], None] = print,
+    model: str = DEFAULT,
 ) -> Path:
     """Run the demo into `out` and return the report's path. Started again after an interruption, it goes on.
 
@@ -50,9 +53,15 @@ def demo(
         return _demo(out, minutes, say, model, new, begun)
 
 
-def _demo(out: Path, minutes: float, say: Callable[[str], None], model: str, new: bool, begun: float) -> Path:
+def _demo(
+    out: Path, minutes: float, say: Callable[[str], None], model: str, new: bool, begun: float
+) -> Path:
     tasks = _tasks()
-    asked = {"model": model, "minutes": f"{minutes:g}", **of_variant(None, model, {}, tasks, "", {})}
+    asked = {
+        "model": model,
+        "minutes": f"{minutes:g}",
+        **of_variant(None, model, {}, tasks, "", {}),
+    }
     unchanged(out, asked, new)
     rate = matrix_rate(0.3)
     precision = "bf16" if has_bf16() else "fp32"
@@ -85,11 +94,17 @@ def _tasks() -> list[Task]:
     if find_source("xquad-r"):
         corpus = load("xquad-r")
         groups = sorted(corpus.passages["group"].unique().to_pylist())[::4]
-        tasks.append(task_from_corpus(corpus.select(passage_groups=groups), "sentence", name="xquad-r, a quarter"))
+        tasks.append(
+            task_from_corpus(
+                corpus.select(passage_groups=groups), "sentence", name="xquad-r, a quarter"
+            )
+        )
     return tasks
 
 
-def _audit(model: str, tasks: list[Task], folder: Path, precision: str, label: str) -> EvaluationResult:
+def _audit(
+    model: str, tasks: list[Task], folder: Path, precision: str, label: str
+) -> EvaluationResult:
     if not (folder / "summary.json").exists():
         result = measure(model, tasks, precision=precision)
         result.summary["label"] = label
@@ -145,7 +160,8 @@ def _answer(base: str, trained: str, say: Callable[[str], None]) -> None:
     for label, model in (("as it comes", base), ("trained", trained)):
         retriever = Retriever(model)
         scores = (
-            retriever.encode([p["text"] for p in pool], "passage") @ retriever.encode([asked], "query")[0]
+            retriever.encode([p["text"] for p in pool], "passage")
+            @ retriever.encode([asked], "query")[0]
         )
         say(f"   {label}:")
         for rank, i in enumerate(np.argsort(-scores)[: len(ANSWERED_IN) + 1], 1):

@@ -32,7 +32,9 @@ def of_variant(
     )
     found = {"settings": hashlib.sha256(settings.encode()).hexdigest(), "precision": precision}
     found.update({f"task '{t.name}'": t.fingerprint() for t in tasks})
-    found.update(inputs(config, known) if config is not None else _of_model(model or DEFAULT, known))
+    found.update(
+        inputs(config, known) if config is not None else _of_model(model or DEFAULT, known)
+    )
     for name in debias.get("fit", ()):
         if f"fit {name}" not in known:
             known[f"fit {name}"] = read_source(name, debias.get("languages"))[0].fingerprint()

@@ -48,14 +48,19 @@ from mixling.errors import MixlingError, choose
 from mixling.evaluation.benchmarks import DEVELOPMENT, TASKS
 from mixling.evaluation.benchmarks import tasks as named
 from mixling.evaluation.result import EvaluationResult
-from mixling.evaluation.rows import task_rows, task_comparison
+from mixling.evaluation.rows import task_comparison, task_rows
 from mixling.machine import machine, versions
 from mixling.reports.evaluate import evaluate, write_result
 from mixling.studies.inputs import of_variant
-from mixling.training.load_config import validate_config, load_config, read_toml
+from mixling.training.load_config import load_config, read_toml, validate_config
 from mixling.training.train import train
 
-COLUMNS = (("monolingual", "mAP"), ("cross-lingual", "mAP"), ("multilingual", "mAP"), ("multilingual", "rank_distance"))
+COLUMNS = (
+    ("monolingual", "mAP"),
+    ("cross-lingual", "mAP"),
+    ("multilingual", "mAP"),
+    ("multilingual", "rank_distance"),
+)
 
 
 class _Part(BaseModel):
@@ -109,7 +114,9 @@ def study(
     """
     file = Path(file)
     plan = read_study(file)
-    against = choose(plan.study.against or plan.variants[0].name, [v.name for v in plan.variants], "variant")
+    against = choose(
+        plan.study.against or plan.variants[0].name, [v.name for v in plan.variants], "variant"
+    )
     folder = runs_folder(file, out)
     trust = trust_remote_code or load_config(plan.base).model.trust_remote_code
     configs = {
@@ -134,25 +141,41 @@ def _study(
 ) -> dict[str, Any]:
     """Run all that is not measured yet, and write the results after each run."""
     tasks = named(plan.study.tasks)
-    plan.study.tasks = [t.name for t in tasks]  # a folder of one's own is called otherwise in results
+    plan.study.tasks = [
+        t.name for t in tasks
+    ]  # a folder of one's own is called otherwise in results
     known: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
     measured: dict[str, list[EvaluationResult]] = {}
     for number, ((name, seed), config) in enumerate(configs.items(), 1):
         place = run_folder(folder, name, seed)
         log(f"[{number}/{len(configs)}] {name}, seed {seed}")
-        kept = EvaluationResult.load(place / "results") if (place / "results" / "summary.json").exists() else None
+        kept = (
+            EvaluationResult.load(place / "results")
+            if (place / "results" / "summary.json").exists()
+            else None
+        )
         variant = next(v for v in plan.variants if v.name == name)
         model = None if config is not None else variant.model or load_config(plan.base).model.name
         now = of_variant(config, model, variant.debias, tasks, plan.study.precision, known)
-        before = {} if kept is None else {f"task '{t}'": e["data"] for t, e in kept.summary["tasks"].items()}
+        before = (
+            {}
+            if kept is None
+            else {f"task '{t}'": e["data"] for t, e in kept.summary["tasks"].items()}
+        )
         unchanged(place, now, kept is None, before, f"remove {place}, or choose another --out")
         lacking = [t for t in tasks if kept is None or t.name not in kept.summary["tasks"]]
         if lacking:
-            shelf = folder / "vectors" if config is None else None  # one encoding for all that is not trained
+            shelf = (
+                folder / "vectors" if config is None else None
+            )  # one encoding for all that is not trained
             measures = _model(plan, variant, config, place / "run", shelf, trust)
             made = evaluate(
-                measures, lacking, precision=plan.study.precision, vector_cache=shelf, trust_remote_code=trust
+                measures,
+                lacking,
+                precision=plan.study.precision,
+                vector_cache=shelf,
+                trust_remote_code=trust,
             )
             write_result(made if kept is None else kept.with_tasks_of(made), place / "results")
             if not keep_models:
@@ -213,8 +236,12 @@ def one_run(file: Path, variant: str, seed: int | None = None) -> tuple[Any, Pat
     found = mine[choose(variant, mine, "variant that is trained")]
     number = seeds_of(plan, found)[0] if seed is None else seed
     if number not in seeds_of(plan, found):
-        raise MixlingError(f"{file}: variant '{variant}' has the seeds {seeds_of(plan, found)}, not {number}")
-    return variant_config(plan, found, number, file), run_folder(runs_folder(file), variant, number) / "run"
+        raise MixlingError(
+            f"{file}: variant '{variant}' has the seeds {seeds_of(plan, found)}, not {number}"
+        )
+    return variant_config(plan, found, number, file), run_folder(
+        runs_folder(file), variant, number
+    ) / "run"
 
 
 def runs_folder(file: Path, out: str | Path | None = None) -> Path:
@@ -241,17 +268,26 @@ def _model(
     return str(out)
 
 
-def _tested(plan: StudyConfig, measured: dict[str, list[EvaluationResult]], against: str) -> dict[str, Any]:
+def _tested(
+    plan: StudyConfig, measured: dict[str, list[EvaluationResult]], against: str
+) -> dict[str, Any]:
     """{task: {variant: {setting.measure: difference to `against`, its 95 % interval, p}}}; Holm over a task's variant."""
     found: dict[str, Any] = {}
     for name in plan.study.tasks:
         for variant, results in measured.items():
             if variant == against:
                 continue
-            first, second = ([task_rows(r.scores, name) for r in side] for side in (measured[against], results))
+            first, second = (
+                [task_rows(r.scores, name) for r in side] for side in (measured[against], results)
+            )
             tested = task_comparison(first, second)
             found.setdefault(name, {})[variant] = {
-                f"{setting}.{metric}": {"difference": c.difference, "low": c.low, "high": c.high, "p": p}
+                f"{setting}.{metric}": {
+                    "difference": c.difference,
+                    "low": c.low,
+                    "high": c.high,
+                    "p": p,
+                }
                 for setting, metric in COLUMNS
                 if metric in tested.get(setting, {})
                 for c, p in [tested[setting][metric]]
@@ -320,7 +356,11 @@ def _table(plan: StudyConfig, rows: list[dict]) -> list[dict[str, Any]]:
     out = []
     for name in plan.study.tasks:
         for variant in plan.variants:
-            mine = [r["tasks"][name] for r in rows if r["variant"] == variant.name and name in r["tasks"]]
+            mine = [
+                r["tasks"][name]
+                for r in rows
+                if r["variant"] == variant.name and name in r["tasks"]
+            ]
             if not mine:
                 continue
             line: dict[str, Any] = {"task": name, "variant": variant.name, "seeds": len(mine)}
@@ -355,14 +395,20 @@ def markdown(results: dict[str, Any]) -> str:
     for line in results["table"]:
         cells = []
         for setting, metric in COLUMNS:
-            value, spread = line.get(f"{setting}.{metric}"), line.get(f"{setting}.{metric}.spread", 0)
+            value, spread = (
+                line.get(f"{setting}.{metric}"),
+                line.get(f"{setting}.{metric}.spread", 0),
+            )
             digits = 1 if metric == "rank_distance" else 4
             cells.append(
                 "–"
                 if value is None
-                else f"{value:.{digits}f}" + (f" ({spread:.{digits}f})" if line["seeds"] > 1 else "")
+                else f"{value:.{digits}f}"
+                + (f" ({spread:.{digits}f})" if line["seeds"] > 1 else "")
             )
-        lines.append(f"| {line['task']} | {line['variant']} | {line['seeds']} | {' | '.join(cells)} |")
+        lines.append(
+            f"| {line['task']} | {line['variant']} | {line['seeds']} | {' | '.join(cells)} |"
+        )
     if not results["complete"]:
         lines += ["", "Not complete: the study was cut off; run it again and it goes on."]
     return "\n".join(lines)

@@ -35,11 +35,11 @@ from mixling.evaluation.coverage import count_subwords
 from mixling.machine import has_bf16, keep_memory, machine, versions
 from mixling.models.card import adapted_card
 from mixling.models.retriever import Retriever
-from mixling.models.vocabulary import extend_vocabulary, mask_words, learn_subwords, mask_token
+from mixling.models.vocabulary import extend_vocabulary, learn_subwords, mask_token, mask_words
 from mixling.preparation.similarity import margin_scores
 from mixling.progress import Progress
 from mixling.training import checkpoint
-from mixling.training.optimizer import param_groups, learning_rate_factor
+from mixling.training.optimizer import learning_rate_factor, param_groups
 
 OBJECTIVES = ("mlm", "tlm", "distil")
 
@@ -169,7 +169,9 @@ def _source(name: str) -> Corpus:
     return load(plain, split or None) if not Path(name).is_dir() else load(name)
 
 
-def pairs(corpus: Corpus, targets: Sequence[str], beside: dict[str, str], pivot: str) -> list[Bitext]:
+def pairs(
+    corpus: Corpus, targets: Sequence[str], beside: dict[str, str], pivot: str
+) -> list[Bitext]:
     """All pairs of a corpus' groups: each target with the pivot, and with its related language."""
     groups: dict[str, dict[str, str]] = {}
     for table in (corpus.queries, corpus.passages):
@@ -194,7 +196,9 @@ def _near(base: Retriever, rows: list[Bitext], least: float, out: Path) -> list[
         with Progress("margins") as bar:
             for number, kind in enumerate(kinds, 1):
                 mine = [i for i, p in enumerate(rows) if (p.language, p.other_language) == kind]
-                found[mine] = margin_scores(base, [rows[i].text for i in mine], [rows[i].other for i in mine])
+                found[mine] = margin_scores(
+                    base, [rows[i].text for i in mine], [rows[i].other for i in mine]
+                )
                 bar(number, len(kinds))
         write_array(path, found)
     return [p for p, value in zip(rows, read_array(path), strict=True) if value >= least]
@@ -215,7 +219,9 @@ def _extended(
         found: list[str] = []
         for language in targets if vocabulary else ():
             texts = list(dict.fromkeys(p.text for p in rows if p.language == language))
-            found += [p for p in learn_subwords(student.tokenizer, texts, vocabulary) if p not in found]
+            found += [
+                p for p in learn_subwords(student.tokenizer, texts, vocabulary) if p not in found
+            ]
         write_text(path, json.dumps(found, ensure_ascii=False))
     extend_vocabulary(student, json.loads(path.read_text(encoding="utf-8")))
     return student
@@ -260,9 +266,12 @@ def _loop(
                     kind = masked[step % len(masked)]
                     losses[kind] = _masked(student, head, some, kind, mask, special, words, random)
                 if "distil" in job["objectives"]:
-                    losses["distil"] = _distil(base, student, some, "query" if step % 2 else "passage")
+                    losses["distil"] = _distil(
+                        base, student, some, "query" if step % 2 else "passage"
+                    )
             total = sum(
-                (v * (job["distil"] if k == "distil" else 1.0) for k, v in losses.items()), torch.zeros(())
+                (v * (job["distil"] if k == "distil" else 1.0) for k, v in losses.items()),
+                torch.zeros(()),
             )
             if not torch.isfinite(total.detach()):
                 raise MixlingError(
@@ -283,7 +292,11 @@ def _loop(
                 state = {"model": student.model.state_dict(), "head": head.state_dict(),
                          "optimizer": optimizer.state_dict()}  # fmt: skip
                 checkpoint.write_step(out / "checkpoints", step + 1, state)
-            bar(step + 1 - begin, job["steps"] - begin, ", ".join(f"{k} {v:.4g}" for k, v in log.items()))
+            bar(
+                step + 1 - begin,
+                job["steps"] - begin,
+                ", ".join(f"{k} {v:.4g}" for k, v in log.items()),
+            )
             if on_step is not None:
                 on_step(row)
     return log
@@ -300,7 +313,9 @@ def _resume(out: Path, student: Retriever, head: MLMHead, optimizer: torch.optim
     return step
 
 
-def _batch(by_language: Sequence[Sequence[Bitext]], step: int, size: int, seed: int) -> list[Bitext]:
+def _batch(
+    by_language: Sequence[Sequence[Bitext]], step: int, size: int, seed: int
+) -> list[Bitext]:
     """The pairs of a step: languages in turn, each language's pairs in a new order every round."""
     found = []
     n = len(by_language)
@@ -332,9 +347,14 @@ def _masked(
     student.embed([ids for ids, _ in hidden], 4096, states)
     device = states[0].device
     chosen = torch.cat(
-        [x[torch.from_numpy(places).to(x.device)] for x, (_, places) in zip(states, hidden, strict=True)]
+        [
+            x[torch.from_numpy(places).to(x.device)]
+            for x, (_, places) in zip(states, hidden, strict=True)
+        ]
     )
-    right = np.concatenate([np.array(ids)[places] for ids, (_, places) in zip(first, hidden, strict=True)])
+    right = np.concatenate(
+        [np.array(ids)[places] for ids, (_, places) in zip(first, hidden, strict=True)]
+    )
     table = student.encoder.get_input_embeddings().weight
     target = torch.from_numpy(np.searchsorted(words, right)).to(device)
     return nn.functional.cross_entropy(head(chosen, table).float(), target)

@@ -55,7 +55,9 @@ class DataConfig(_Part):
         "known), cut at spaces; whole: the passage as it is, cut at max_passage_length tokens",
     )
     window: _POSITIVE = Field(600, description="characters of a window")
-    titles: bool = Field(True, description="a passage's title before its text, as evaluate, encode and index read it")
+    titles: bool = Field(
+        True, description="a passage's title before its text, as evaluate, encode and index read it"
+    )
     skip_bad: bool = Field(False, description="go on over bad rows; they are counted and listed")
 
     @field_validator("sources", mode="before")
@@ -94,7 +96,8 @@ class TransformConfig(_Part):
         "`map` mlqa before training, after it the run's own sources (of them those with `sentences`, if any)",
     )
     languages: list[str] | None = Field(
-        None, description="of the fitted texts; best: those of your collection. Default: as `mixling debias`"
+        None,
+        description="of the fitted texts; best: those of your collection. Default: as `mixling debias`",
     )
 
 
@@ -105,8 +108,12 @@ class ModelConfig(_Part):
     pooling: Literal["mean", "cls", "max", "lasttoken"] | None = Field(
         None, description="default: the model's own"
     )
-    similarity: Literal["cosine", "dot"] | None = Field(None, description="default: the model's own")
-    prompts: dict[str, str] | None = Field(None, description="query and passage; default: the model's own")
+    similarity: Literal["cosine", "dot"] | None = Field(
+        None, description="default: the model's own"
+    )
+    prompts: dict[str, str] | None = Field(
+        None, description="query and passage; default: the model's own"
+    )
     trust_remote_code: bool = Field(
         False,
         description="run Python code that the files of the model and of its teachers bring; without it such a model is refused",
@@ -116,10 +123,12 @@ class ModelConfig(_Part):
     )
     max_passage_length: _POSITIVE = Field(256, description="tokens; mDPR's 256")
     transform: TransformConfig | None = Field(
-        None, description="table with when, fit, languages: a linear map behind the encoder; default: none"
+        None,
+        description="table with when, fit, languages: a linear map behind the encoder; default: none",
     )
     lora: LoraConfig | None = Field(
-        None, description="table with rank, alpha, dropout, targets; default: all weights are trained"
+        None,
+        description="table with rank, alpha, dropout, targets; default: all weights are trained",
     )
 
 
@@ -131,15 +140,23 @@ class BatchesConfig(_Part):
         0.5, description="share of mono batches in hybrid (arXiv:2408.10536)"
     )
     language: str | None = Field(None, description="of strategy single")
-    size: Annotated[int, Field(ge=2)] = Field(32, description="pairs a batch; the paper's 100 wants a GPU")
+    size: Annotated[int, Field(ge=2)] = Field(
+        32, description="pairs a batch; the paper's 100 wants a GPU"
+    )
     seed: int = Field(0, ge=0, description="of the schedule")
     languages: Literal["uniform"] | float = Field(
         "uniform", description="or the exponent of a language's size"
     )
-    corpora: float = Field(1.0, description="exponent of a source's size (1: by size, as the paper)")
-    random_interleave: bool = Field(False, description="kinds by coin, as the paper, and not evenly interleaved")
+    corpora: float = Field(
+        1.0, description="exponent of a source's size (1: by size, as the paper)"
+    )
+    random_interleave: bool = Field(
+        False, description="kinds by coin, as the paper, and not evenly interleaved"
+    )
     negatives: int = Field(
-        0, ge=0, description="hard negatives a pair, where the source has them (`mixling mine-negatives`)"
+        0,
+        ge=0,
+        description="hard negatives a pair, where the source has them (`mixling mine-negatives`)",
     )
     negatives_in: Literal["mined", "pair", "any"] = Field(
         "mined",
@@ -208,11 +225,14 @@ class ObjectiveConfig(_Part):
     name: Literal["info-nce", "eq1", "eq1-all-positives"] = Field(
         "info-nce", description="see docs/design.md"
     )
-    temperature: Annotated[float, Field(gt=0)] = Field(0.02, description="measured: docs/decisions.md")
+    temperature: Annotated[float, Field(gt=0)] = Field(
+        0.02, description="measured: docs/decisions.md"
+    )
     symmetric: bool = Field(False, description="also from passage to question")
     weight: Annotated[float, Field(ge=0)] = Field(1.0, description="of this loss beside `terms`")
     terms: list[TermConfig] = Field(
-        default_factory=list, description='further terms, for instance [{ name = "lakda", weight = 0.5 }]'
+        default_factory=list,
+        description='further terms, for instance [{ name = "lakda", weight = 0.5 }]',
     )
 
 
@@ -222,7 +242,9 @@ class ValidationConfig(_Part):
     task: str = Field(description="a task that is not a test set, for instance mlqa-held-out")
     every: _POSITIVE = Field(50, description="steps")
     metric: str = Field("multilingual.mAP", description="setting.metric")
-    patience: int = Field(0, ge=0, description="stop after so many measurements without a new best; 0: never")
+    patience: int = Field(
+        0, ge=0, description="stop after so many measurements without a new best; 0: never"
+    )
 
 
 class TrainingConfig(_Part):
@@ -232,11 +254,19 @@ class TrainingConfig(_Part):
     lr: Annotated[float, Field(gt=0)] = Field(
         3e-5, description="peak learning rate; measured: docs/decisions.md"
     )
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="AdamW's (arXiv:2408.10536)")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        0.01, description="AdamW's (arXiv:2408.10536)"
+    )
     warmup: Annotated[float, Field(ge=0, le=1)] = Field(0.1, description="share of the steps")
-    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="after the warm-up")
-    max_grad_norm: Annotated[float, Field(ge=0)] = Field(1.0, description="norm of the gradient; 0: none")
-    gradient_accumulation_steps: _POSITIVE = Field(1, description="batches whose gradients are averaged before a step")
+    schedule: Literal["linear", "cosine", "constant"] = Field(
+        "linear", description="after the warm-up"
+    )
+    max_grad_norm: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="norm of the gradient; 0: none"
+    )
+    gradient_accumulation_steps: _POSITIVE = Field(
+        1, description="batches whose gradients are averaged before a step"
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the processor or GPU has it"
     )
@@ -257,12 +287,17 @@ class TrainingConfig(_Part):
         "time (GradCache), with the same gradients. Default: 16,384 on a CPU, 32,768 on a GPU",
     )
     gradient_checkpointing: bool = Field(
-        False, description="keep each layer's input alone and compute the rest again: less memory, more time"
+        False,
+        description="keep each layer's input alone and compute the rest again: less memory, more time",
     )
     checkpoint_every: _POSITIVE = Field(100, description="steps")
     device: str | None = Field(None, description="cpu, cuda …; default: the best there is")
-    trackers: list[str] = Field(default_factory=list, description="accelerate's, for instance tensorboard")
-    validation: ValidationConfig | None = Field(None, description="table with task, every, metric, patience")
+    trackers: list[str] = Field(
+        default_factory=list, description="accelerate's, for instance tensorboard"
+    )
+    validation: ValidationConfig | None = Field(
+        None, description="table with task, every, metric, patience"
+    )
 
 
 class Config(_Part):

@@ -39,7 +39,9 @@ class EmbeddingGradient:
     def add(self, ids: Tensor, gradient: Tensor) -> None:
         """Add the gradient of some looked-up rows: ids int64 [...], gradient [..., size]."""
         rows, place = ids.reshape(-1).unique(return_inverse=True)
-        some = torch.zeros(len(rows), gradient.shape[-1], device=gradient.device, dtype=self.weight.dtype)
+        some = torch.zeros(
+            len(rows), gradient.shape[-1], device=gradient.device, dtype=self.weight.dtype
+        )
         some.index_add_(0, place, gradient.reshape(-1, gradient.shape[-1]).to(some.dtype))
         if self.embedding.padding_idx is not None:
             some[rows == self.embedding.padding_idx] = 0
@@ -94,7 +96,11 @@ def sparse_embedding_gradient(model: Any) -> EmbeddingGradient | None:
     """The word table of a sentence-transformers chain by rows, if it is trained and an ordinary embedding."""
     encoder: Any = getattr(model[0], "model", None)
     found = encoder.get_input_embeddings() if hasattr(encoder, "get_input_embeddings") else None
-    if type(found) is not nn.Embedding or not found.weight.requires_grad or found.max_norm is not None:
+    if (
+        type(found) is not nn.Embedding
+        or not found.weight.requires_grad
+        or found.max_norm is not None
+    ):
         return None
     if found.sparse or found.scale_grad_by_freq:
         return None

@@ -6,14 +6,23 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from mixling.training.config import Config, LoraConfig, TransformConfig, SourceConfig, TermConfig, ValidationConfig
+from mixling.training.config import (
+    Config,
+    LoraConfig,
+    SourceConfig,
+    TermConfig,
+    TransformConfig,
+    ValidationConfig,
+)
 
 Table = tuple[str, str, list[tuple[str, str, str]]]
 
 
 def tables() -> list[Table]:
     """Every table of a configuration: its head, its meaning, and (setting, default, meaning) of each setting."""
-    parts: list[tuple[str, Any]] = [(n, f.annotation) for n, f in Config.model_fields.items() if n != "soup"]
+    parts: list[tuple[str, Any]] = [
+        (n, f.annotation) for n, f in Config.model_fields.items() if n != "soup"
+    ]
     more = [("[data.sources]", SourceConfig), ("[objective.terms]", TermConfig), ("model.transform", TransformConfig), ("model.lora", LoraConfig),
             ("training.validation", ValidationConfig)]  # fmt: skip
     found: list[Table] = []

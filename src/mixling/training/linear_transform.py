@@ -23,9 +23,22 @@ def fit_before_training(settings: Config, out: Path) -> Config:
         return settings
     if not folder.exists():
         fit = fitted_on(settings)
-        debias(load_base_model(m), m.transform.method, fit, folder, languages=m.transform.languages, keep=out / "map-vectors")
+        debias(
+            load_base_model(m),
+            m.transform.method,
+            fit,
+            folder,
+            languages=m.transform.languages,
+            keep=out / "map-vectors",
+        )
     model = m.model_copy(
-        update={"name": str(folder), "map": None, "pooling": None, "prompts": None, "similarity": None}
+        update={
+            "name": str(folder),
+            "map": None,
+            "pooling": None,
+            "prompts": None,
+            "similarity": None,
+        }
     )
     return settings.model_copy(update={"model": model})
 

@@ -105,7 +105,9 @@ def read_toml(path: Path) -> dict:
 
 def _sentence(model: type[BaseModel], where: str, error: Any) -> str:
     field = ".".join(str(p) for p in error["loc"])
-    found = "" if error["type"] in ("missing", "extra_forbidden") else f" (found {error['input']!r})"
+    found = (
+        "" if error["type"] in ("missing", "extra_forbidden") else f" (found {error['input']!r})"
+    )
     fix = {
         "missing": "must be given",
         "extra_forbidden": f"is no setting; those of this table: {_fields(model, error['loc'])}",
@@ -121,7 +123,9 @@ def _fields(model: type[BaseModel], location: tuple) -> str:
         found = part.model_fields.get(name)
         inner = [
             a
-            for a in ([found.annotation, *getattr(found.annotation, "__args__", ())] if found else [])
+            for a in (
+                [found.annotation, *getattr(found.annotation, "__args__", ())] if found else []
+            )
             if isinstance(a, type) and issubclass(a, BaseModel)
         ]
         if not inner:

@@ -63,9 +63,7 @@ class Objective(nn.Module):
     def _load_teachers(self, config: Config) -> dict[str, Teacher]:
         """Load each teacher once; the model itself with its configured pooling, prompts and similarity."""
         base, trust = config.model, config.model.trust_remote_code
-        names = {
-            t.teacher or base.name for t in self.config.terms if TERMS[t.name].needs_teacher
-        }
+        names = {t.teacher or base.name for t in self.config.terms if TERMS[t.name].needs_teacher}
         teachers: dict[str, Teacher] = {}
         for name in sorted(names):
             if name == base.name:
@@ -178,9 +176,7 @@ class Objective(nn.Module):
             return info_nce(*arguments, vectors.similarity, config.symmetric)
         return eq1(*arguments, vectors.similarity, config.name == "eq1-all-positives")
 
-    def token_loss_of(
-        self, batch: Batch
-    ) -> Callable[[list[int], list[Tensor]], Tensor] | None:
+    def token_loss_of(self, batch: Batch) -> Callable[[list[int], list[Tensor]], Tensor] | None:
         """The part of the loss that adds up over texts, None where the batch has none.
 
         Returns:

@@ -17,7 +17,9 @@ def param_groups(some: list[torch.nn.Parameter], decay: float) -> list[dict]:
     ]
 
 
-def clip_gradients(weights: list[torch.nn.Parameter], table: EmbeddingGradient | None, most: float) -> float:
+def clip_gradients(
+    weights: list[torch.nn.Parameter], table: EmbeddingGradient | None, most: float
+) -> float:
     """Scale the gradients so that their norm is `most` at most (0: leave them); the norm before."""
     own = [w.grad for w in others(weights, table) if w.grad is not None]
     some = [] if table is None else [table.gradient[table.rows()]]

@@ -13,7 +13,7 @@ from mixling.batches.schedule import BatchPlan, Schedule
 from mixling.batches.translation_groups import PairRows
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.values import titled
-from mixling.corpora.windows import first_links, cut_window
+from mixling.corpora.windows import cut_window, first_links
 
 
 @dataclass(frozen=True)
@@ -62,19 +62,26 @@ class PairTexts:
         self.count, self.negatives_in, self.every_language = negatives, negatives_in, every_language
         self.rows = [PairRows(c, u) for c, u in zip(corpora, schedule.sources, strict=True)]
         self.negatives = (
-            [Negatives(c, u) for c, u in zip(corpora, schedule.sources, strict=True)] if negatives else []
+            [Negatives(c, u) for c, u in zip(corpora, schedule.sources, strict=True)]
+            if negatives
+            else []
         )
         self.question_text = [c.queries["text"] for c in corpora]
         self.passage_text = [c.passages["text"] for c in corpora]
         self.title = [c.passages["title"] for c in corpora] if titles else []
         self.link_passage = [c.links["passage"].to_numpy() for c in corpora]
         self.link_span = [
-            np.stack([c.links[k].fill_null(-1).to_numpy() for k in ("start", "end")], 1) for c in corpora
+            np.stack([c.links[k].fill_null(-1).to_numpy() for k in ("start", "end")], 1)
+            for c in corpora
         ]
         self.first_link = [first_links(c) for c in corpora] if negatives else []
 
     def batch(
-        self, plan: BatchPlan, translations: bool = False, pivot: str | None = None, lists: str | None = None
+        self,
+        plan: BatchPlan,
+        translations: bool = False,
+        pivot: str | None = None,
+        lists: str | None = None,
     ) -> Batch:
         """The texts of a plan; with the questions' translations, with both texts in a pivot language, with lists in a
         teacher's language, if asked."""
@@ -94,13 +101,19 @@ class PairTexts:
             batch = self._with_negatives(batch, plan, question, link, lists)
         if translations:
             other, language = self._others(plan)
-            rows = self.rows[plan.source].query_rows(plan.groups[other], language, plan.visits[other])
-            batch = replace(batch, translations=self._questions(plan.source, rows), translated=other)
+            rows = self.rows[plan.source].query_rows(
+                plan.groups[other], language, plan.visits[other]
+            )
+            batch = replace(
+                batch, translations=self._questions(plan.source, rows), translated=other
+            )
         if pivot is not None and pivot in source.languages:
             code = source.languages.index(pivot)
             have = np.flatnonzero((source.has_query & source.has_passage)[plan.groups, code])
             all_pivot = np.full(len(have), code)
-            q, p = self.rows[plan.source].pair_rows(plan.groups[have], all_pivot, all_pivot, plan.visits[have])
+            q, p = self.rows[plan.source].pair_rows(
+                plan.groups[have], all_pivot, all_pivot, plan.visits[have]
+            )
             both = zip(self._questions(plan.source, q), self._passages(plan.source, p), strict=True)
             batch = replace(batch, pivots=list(both), pivoted=have)
         return batch
@@ -117,7 +130,12 @@ class PairTexts:
         )
 
     def _with_negatives(
-        self, batch: Batch, plan: BatchPlan, question: np.ndarray, link: np.ndarray, lists: str | None
+        self,
+        batch: Batch,
+        plan: BatchPlan,
+        question: np.ndarray,
+        link: np.ndarray,
+        lists: str | None,
     ) -> Batch:
         s = plan.source
         known = self.negatives[s]
@@ -158,7 +176,9 @@ class PairTexts:
         have = self.schedule.sources[plan.source].has_query[plan.groups].copy()
         have[np.arange(len(have)), plan.query_languages] = False
         rows = np.flatnonzero(have.any(1))
-        key = mix(self.schedule.seed, plan.groups[rows], plan.query_languages[rows], plan.visits[rows])
+        key = mix(
+            self.schedule.seed, plan.groups[rows], plan.query_languages[rows], plan.visits[rows]
+        )
         return rows, pick_column(have[rows], key)
 
     def _questions(self, s: int, rows: np.ndarray) -> list[str]:

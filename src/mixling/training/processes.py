@@ -57,7 +57,9 @@ def all_reduce_sum(value: float, device: torch.device) -> float:
     return float(total)
 
 
-def all_reduce_gradients(parameters: Sequence[torch.nn.Parameter], table: EmbeddingGradient | None) -> None:
+def all_reduce_gradients(
+    parameters: Sequence[torch.nn.Parameter], table: EmbeddingGradient | None
+) -> None:
     """Sum the gradients over processes, in the same order and so to the same bits on each."""
     if rank_and_world_size()[1] == 1:
         return
@@ -71,7 +73,9 @@ def all_reduce_gradients(parameters: Sequence[torch.nn.Parameter], table: Embedd
             dist.all_reduce(p.grad)
     if table is not None:
         rows = table.rows()
-        counts = [torch.zeros(1, dtype=torch.long, device=device) for _ in range(rank_and_world_size()[1])]
+        counts = [
+            torch.zeros(1, dtype=torch.long, device=device) for _ in range(rank_and_world_size()[1])
+        ]
         dist.all_gather(counts, torch.tensor([len(rows)], device=device))
         most = int(max(counts))
         ids = torch.full((most,), -1, dtype=torch.long, device=device)

@@ -53,7 +53,9 @@ def training_pairs(corpus: Corpus, width: int | None = 600) -> Any:
         cut = [passages[p] for p in corpus.links["passage"].to_pylist()]
     else:
         cut = link_windows(corpus, width)
-    return Dataset.from_dict({"question": [texts[i] for i in question], "passage": [cut[i] for i in link]})
+    return Dataset.from_dict(
+        {"question": [texts[i] for i in question], "passage": [cut[i] for i in link]}
+    )
 
 
 def _rows(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +137,9 @@ class HybridBatchSampler(DefaultBatchSampler):
             return
         question, link = _rows(found)
         mine = translation_groups(found)
-        self.schedule = Schedule([mine], strategy, alpha=alpha, size=batch_size, seed=seed, language=language)
+        self.schedule = Schedule(
+            [mine], strategy, alpha=alpha, size=batch_size, seed=seed, language=language
+        )
         self.find = PairRows(found, mine)
         self.links = found.links.num_rows
         key = question * self.links + link
@@ -146,7 +150,9 @@ class HybridBatchSampler(DefaultBatchSampler):
     def __iter__(self) -> Iterator[list[int]]:
         if self.schedule is None:
             order = np.random.default_rng(self.seed or 0).permutation(self.rows).tolist()
-            yield from (order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(self.batches))
+            yield from (
+                order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(self.batches)
+            )
             return
         for step in range(self.epoch * self.batches, (self.epoch + 1) * self.batches):
             plan = self.schedule.plan(step)
@@ -175,11 +181,15 @@ def holds_pairs(dataset: Any, corpus: Corpus) -> bool:
     asked, whole = corpus.queries["text"].to_pylist(), corpus.passages["text"].to_pylist()
     of, cut = corpus.links["passage"].to_numpy(), link_windows(corpus, 600)
     texts = [
-        n for n, f in dataset.features.items() if getattr(f, "dtype", None) in ("string", "large_string")
+        n
+        for n, f in dataset.features.items()
+        if getattr(f, "dtype", None) in ("string", "large_string")
     ]
     columns = {n: dataset.with_format(None)[n][:] for n in texts}
     is_question = (
-        n for n in texts if all(x and asked[i] in x for i, x in zip(question, columns[n], strict=True))
+        n
+        for n in texts
+        if all(x and asked[i] in x for i, x in zip(question, columns[n], strict=True))
     )
     first = next(is_question, None)
     return first is not None and any(

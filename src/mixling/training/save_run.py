@@ -31,6 +31,10 @@ def save_run(settings: Config, out: Path, retriever: Retriever, facts: dict[str,
         "versions": versions(),
         "machine": machine(),
     }
-    origin = {"base": retriever.name, "license": retriever.origin.get("license"), "plan": facts["plan"]}
+    origin = {
+        "base": retriever.name,
+        "license": retriever.origin.get("license"),
+        "plan": facts["plan"],
+    }
     retriever.save(out / "model", trained_card({**run, "license": origin["license"]}), origin)
     write_text(out / "run.json", json.dumps(run, indent=1, ensure_ascii=False))

@@ -19,7 +19,13 @@ def locate_sentences(settings: Config, out: Path) -> Config:
         if s.sentences:
             name = s.name + SENTENCES
             if not (out / name).exists():
-                locate_answers(load_base_model(settings.model), corpus_of(s, settings.data.skip_bad), out / name)
+                locate_answers(
+                    load_base_model(settings.model),
+                    corpus_of(s, settings.data.skip_bad),
+                    out / name,
+                )
             s = SourceConfig(name=name, path=str(out / name), weight=s.weight)
         sources.append(s)
-    return settings.model_copy(update={"data": settings.data.model_copy(update={"sources": sources})})
+    return settings.model_copy(
+        update={"data": settings.data.model_copy(update={"sources": sources})}
+    )

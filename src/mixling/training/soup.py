@@ -13,11 +13,11 @@ from mixling.corpora.files import open_run_dir
 from mixling.training.average import average
 from mixling.training.base_model import load_base_model, on_cpu
 from mixling.training.config import Config
-from mixling.training.save_run import save_run
 from mixling.training.inputs import same_inputs
-from mixling.training.sentence_sources import locate_sentences
 from mixling.training.linear_transform import fit_before_training
 from mixling.training.load_config import ingredients, migrate_config
+from mixling.training.save_run import save_run
+from mixling.training.sentence_sources import locate_sentences
 
 OF_A_RUN = ("config", "steps", "best", "seconds", "plan")
 
@@ -55,4 +55,9 @@ def _average(settings: Config, out: Path, folders: list[Path]) -> None:
         "plan": "+".join(r["plan"] for r in done),
         "runs": [{k: r[k] for k in OF_A_RUN} for r in done],
     }
-    save_run(settings, out, retriever, {**{k: done[0][k] for k in ("precision", "processes", "data")}, **facts})
+    save_run(
+        settings,
+        out,
+        retriever,
+        {**{k: done[0][k] for k in ("precision", "processes", "data")}, **facts},
+    )

@@ -20,7 +20,12 @@ from mixling.models.retriever import Retriever
 from mixling.training.config import Config
 from mixling.training.objective import Objective
 from mixling.training.pairs import Batch, PairTexts
-from mixling.training.processes import rank_and_world_size, partition_by_tokens, all_reduce_sum, all_gather_vectors
+from mixling.training.processes import (
+    all_gather_vectors,
+    all_reduce_sum,
+    partition_by_tokens,
+    rank_and_world_size,
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,9 @@ def tokenize_batch(
 ) -> TokenizedBatch:
     """The batch of a turn (a step has `accumulate` of them) as tokens."""
     m, plan = settings.model, pairs.schedule.plan(micro_batch)
-    batch = pairs.batch(plan, objective.needs_translations, objective.pivot, objective.list_language)
+    batch = pairs.batch(
+        plan, objective.needs_translations, objective.pivot, objective.list_language
+    )
     longest = {"query": m.max_query_length, "passage": m.max_passage_length}
     tokens = [
         t
@@ -55,7 +62,10 @@ def prefetch_batches(
     every = settings.training.gradient_accumulation_steps
 
     def make(step: int) -> list[TokenizedBatch]:
-        return [tokenize_batch(settings, retriever, objective, pairs, step * every + i) for i in range(every)]
+        return [
+            tokenize_batch(settings, retriever, objective, pairs, step * every + i)
+            for i in range(every)
+        ]
 
     with ThreadPoolExecutor(1) as thread:
         coming: Future | None = thread.submit(make, begin)
@@ -95,7 +105,10 @@ def backward(
     call, kept = token_budgets(device.type, max_cached_tokens)
     own = partition_by_tokens([len(t) for t in tokens], n)[rank]
     lengths = [len(tokens[i]) for i in own]
-    parts = [[own[i] for i in c] for c in batches_by_tokens(lengths, call, retriever.first_position is not None)]
+    parts = [
+        [own[i] for i in c]
+        for c in batches_by_tokens(lengths, call, retriever.first_position is not None)
+    ]
     cached = sum(lengths) > kept
 
     def encode(number: int) -> tuple[Tensor, Tensor | None]:
@@ -110,7 +123,9 @@ def backward(
     made = [vectors for vectors, _ in both]
     alone = [value for _, value in both]
     order = [i for part in parts for i in part]
-    own_vectors = torch.cat(made).detach() if made else torch.zeros(0, retriever.dimensions, device=device)
+    own_vectors = (
+        torch.cat(made).detach() if made else torch.zeros(0, retriever.dimensions, device=device)
+    )
     whole = all_gather_vectors(own_vectors, order, len(tokens)).requires_grad_()
     value = loss(whole)
     (value * loss_scale).backward()
@@ -120,10 +135,15 @@ def backward(
         vectors, further = encode(i) if cached else (made[i], alone[i])
         roots, gradients = [vectors], [whole.grad[torch.tensor(part, device=device)]]
         if further is not None and further.requires_grad:
-            roots, gradients = [vectors, further], [*gradients, torch.full_like(further, loss_scale)]
+            roots, gradients = (
+                [vectors, further],
+                [*gradients, torch.full_like(further, loss_scale)],
+            )
         torch.autograd.backward(roots, gradients)
         made[i], alone[i] = (
             vectors.detach(),
             None if further is None else further.detach(),
         )  # frees this call's states
-    return float(value.detach()) + all_reduce_sum(sum(float(x) for x in alone if x is not None), device)
+    return float(value.detach()) + all_reduce_sum(
+        sum(float(x) for x in alone if x is not None), device
+    )

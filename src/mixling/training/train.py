@@ -31,21 +31,25 @@ from mixling.progress import Progress
 from mixling.training import checkpoint
 from mixling.training.base_model import load_base_model, on_cpu
 from mixling.training.config import Config, TrainingConfig
-from mixling.training.save_run import save_run
+from mixling.training.embedding_gradient import (
+    EmbeddingGradient,
+    sparse_embedding_gradient,
+    zero_grad,
+)
 from mixling.training.inputs import same_inputs
-from mixling.training.memory import add_lora, checkpoint_layers, freeze_layers
-from mixling.training.sentence_sources import locate_sentences
 from mixling.training.linear_transform import fit_before_training
+from mixling.training.load_config import load_config, migrate_config
+from mixling.training.memory import add_lora, checkpoint_layers, freeze_layers
 from mixling.training.objective import Objective
-from mixling.training.optimizer import clip_gradients, param_groups, learning_rate_factor
+from mixling.training.optimizer import clip_gradients, learning_rate_factor, param_groups
 from mixling.training.pairs import PairTexts
 from mixling.training.prepare import prepare
 from mixling.training.processes import all_reduce_gradients
-from mixling.training.load_config import migrate_config, load_config
+from mixling.training.save_run import save_run
+from mixling.training.sentence_sources import locate_sentences
 from mixling.training.soup import train_soup
-from mixling.training.step import TokenizedBatch, prefetch_batches, backward
+from mixling.training.step import TokenizedBatch, backward, prefetch_batches
 from mixling.training.validate import validate
-from mixling.training.embedding_gradient import EmbeddingGradient, zero_grad, sparse_embedding_gradient
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -133,11 +137,16 @@ def _accelerator(settings: TrainingConfig, out: Path) -> Accelerator:
             "training.precision is bf16, but this processor has no bf16 instructions "
             f"(it has: {', '.join(sorted(flags())) or 'none known'}); write fp32 or auto"
         )
-    precision = "bf16" if settings.precision == "bf16" or (settings.precision == "auto" and able) else "no"
+    precision = (
+        "bf16" if settings.precision == "bf16" or (settings.precision == "auto" and able) else "no"
+    )
     AcceleratorState._reset_state()  # accelerate keeps one precision a process; a study may train in several
     try:
         accelerator = Accelerator(
-            mixed_precision=precision, cpu=cpu, project_dir=str(out), log_with=settings.trackers or None
+            mixed_precision=precision,
+            cpu=cpu,
+            project_dir=str(out),
+            log_with=settings.trackers or None,
         )
     except ValueError as error:
         if not settings.trackers:
@@ -176,7 +185,9 @@ def _loop(
     objective.check(pairs)
     weights = [p for p in model.parameters() if p.requires_grad]
     own = list(objective.parameters())
-    optimizer = torch.optim.AdamW(param_groups([*weights, *own], t.weight_decay), lr=t.lr, fused=True)
+    optimizer = torch.optim.AdamW(
+        param_groups([*weights, *own], t.weight_decay), lr=t.lr, fused=True
+    )
     begin, best = _resume(out, model, objective, optimizer)
     table = sparse_embedding_gradient(model)
     development = load_task(t.validation.task) if t.validation and main else None
@@ -186,11 +197,21 @@ def _loop(
     with contextlib.ExitStack() as stack:
         lines = stack.enter_context(log.open("a", encoding="utf-8")) if main else None
         bar = stack.enter_context(Progress("training")) if main else None
-        batches = stack.enter_context(contextlib.closing(prefetch_batches(settings, retriever, objective, pairs, begin)))
+        batches = stack.enter_context(
+            contextlib.closing(prefetch_batches(settings, retriever, objective, pairs, begin))
+        )
         last = begin
         while last < t.steps and not (best and best.get("stopped")):
             row = _step(
-                settings, accelerator, retriever, objective, optimizer, weights, table, next(batches), last
+                settings,
+                accelerator,
+                retriever,
+                objective,
+                optimizer,
+                weights,
+                table,
+                next(batches),
+                last,
             )
             if lines is not None and bar is not None:
                 lines.write(json.dumps(row) + "\n")
@@ -204,7 +225,9 @@ def _loop(
             if t.validation and last % t.validation.every == 0:
                 if development is not None:
                     precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
-                    best = validate(t.validation, development, out, retriever, best, last, precision)
+                    best = validate(
+                        t.validation, development, out, retriever, best, last, precision
+                    )
                 best = broadcast_object_list([best])[0]
                 model.train(t.dropout)
                 if t.gradient_checkpointing:
@@ -275,7 +298,9 @@ def _step(
         ) / len(turns)
     if not math.isfinite(total):
         raise MixlingError(_stopped(t, f"the loss is {total}", step, rate))
-    all_reduce_gradients(weights, table)  # the objective's own weights see the whole batch on every process
+    all_reduce_gradients(
+        weights, table
+    )  # the objective's own weights see the whole batch on every process
     weights = [*weights, *objective.parameters()]
     norm = clip_gradients(weights, table, t.max_grad_norm)
     if not math.isfinite(norm):  # before the weights take it
@@ -306,7 +331,9 @@ def _stopped(t: TrainingConfig, what: str, step: int, rate: float) -> str:
 
 def _seconds(log: Path) -> float:
     """Of all steps, those before a cut too."""
-    return round(sum(json.loads(x)["seconds"] for x in log.read_text(encoding="utf-8").splitlines()), 1)
+    return round(
+        sum(json.loads(x)["seconds"] for x in log.read_text(encoding="utf-8").splitlines()), 1
+    )
 
 
 def _facts(corpus: Corpus) -> dict[str, Any]:

@@ -31,7 +31,9 @@ def validate(
             "write for instance multilingual.mAP or monolingual.nDCG@10"
         )
     if best is None or value > best["value"]:
-        checkpoint.write_checkpoint(out / "checkpoints" / "best.pt", {"model": retriever.model.state_dict()})
+        checkpoint.write_checkpoint(
+            out / "checkpoints" / "best.pt", {"model": retriever.model.state_dict()}
+        )
         return {
             "step": step,
             "value": value,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.errors import choose
 
 LANGUAGES = ("ar", "de", "en", "es", "hi", "ru", "sw", "zh")
@@ -27,7 +27,9 @@ def read_sample(split: str = "train") -> Corpus:
             passage, *questions = rows[group]
             row = builder.add_passage(f"{group}-{language}", passage, language, group)
             for number, question in enumerate(questions, 1):
-                builder.add_query(f"{group}.{number}-{language}", question, language, f"{group}.{number}")
+                builder.add_query(
+                    f"{group}.{number}-{language}", question, language, f"{group}.{number}"
+                )
                 builder.add_link(f"{group}.{number}", row)
     return builder.build()
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mixling.corpora.corpus import CorpusBuilder, Corpus
-from mixling.corpora.files import read_json_lines, read_json, iter_objects, text_field, read_text
+from mixling.corpora.corpus import Corpus, CorpusBuilder
+from mixling.corpora.files import iter_objects, read_json, read_json_lines, read_text, text_field
 from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source
 from mixling.errors import BadRow, MixlingError, Skipped
@@ -43,7 +43,12 @@ def reader(human: bool) -> Callable[[Path, str, bool], Corpus]:
                 except BadRow as bad:
                     incomplete(bad)
                     continue
-                builder.add_query(key, translated if human else question, language_tag(pivot if human else asked), key)
+                builder.add_query(
+                    key,
+                    translated if human else question,
+                    language_tag(pivot if human else asked),
+                    key,
+                )
                 builder.add_link(key, passage)
         return builder.build(incomplete.rows)
 
@@ -53,7 +58,9 @@ def reader(human: bool) -> Callable[[Path, str, bool], Corpus]:
 def _rows(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
     """Some files are a JSON array, some JSON lines."""
     if read_text(path).lstrip()[:1] == "[":
-        yield from ((n + 1, row) for n, row in iter_objects(read_json(path), "rows", path, 1, skipped))
+        yield from (
+            (n + 1, row) for n, row in iter_objects(read_json(path), "rows", path, 1, skipped)
+        )
     else:
         yield from read_json_lines(path, skipped)
 
@@ -69,10 +76,17 @@ def _source(name: str, about: str, human: bool) -> Source:
         "github.com/masakhane-io/afriqa, folder data/gold_passages",
         reader(human),
         "afriqa",
-        archive=(f"https://github.com/masakhane-io/afriqa/archive/{COMMIT}.zip", f"afriqa-{COMMIT}/data"),
+        archive=(
+            f"https://github.com/masakhane-io/afriqa/archive/{COMMIT}.zip",
+            f"afriqa-{COMMIT}/data",
+        ),
         counts={"test": (3107, 2926), "dev": (1855, 1767), "train": (2092, 1993)},
     )
 
 
-AFRIQA = _source("afriqa", "questions in nine African languages, passages in English and French", False)
-AFRIQA_HUMAN = _source("afriqa-human", "AfriQA with its questions as people translated them: a ceiling", True)
+AFRIQA = _source(
+    "afriqa", "questions in nine African languages, passages in English and French", False
+)
+AFRIQA_HUMAN = _source(
+    "afriqa-human", "AfriQA with its questions as people translated them: a ceiling", True
+)

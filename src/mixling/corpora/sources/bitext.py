@@ -21,7 +21,9 @@ from mixling.errors import BadRow, MixlingError
 SIB_COMMIT = "e7a172159963fd28c65f1ea53a0cea931bd08719"
 
 
-def parallel(name: str, groups: Iterable[str], languages: Iterable[str], texts: Iterable[str]) -> Corpus:
+def parallel(
+    name: str, groups: Iterable[str], languages: Iterable[str], texts: Iterable[str]
+) -> Corpus:
     """A corpus whose every text is a question and a passage; the texts of one group say the same."""
     group, language, text = (pa.array(list(x), pa.string()) for x in (groups, languages, texts))
     n = len(text)
@@ -55,7 +57,9 @@ def _table(path: Path, *columns: str) -> pa.Table:
     texts = table["text"]
     empty = pc.sum(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0)).as_py()
     if empty:
-        raise MixlingError(f"{path}: column 'text' is empty in {empty} rows; drop those sentences everywhere")
+        raise MixlingError(
+            f"{path}: column 'text' is empty in {empty} rows; drop those sentences everywhere"
+        )
     return table
 
 
@@ -80,7 +84,12 @@ def read_sib(folder: Path, split: str, skip_bad: bool) -> Corpus:
     table = _table(folder / "sib-200.parquet", "language", "split", "index_id", "text").to_pandas()
     if split != "all":
         table = table[table["split"] == split]
-    return parallel("sib-200", table["index_id"].astype(str), map(language_tag, table["language"]), table["text"])
+    return parallel(
+        "sib-200",
+        table["index_id"].astype(str),
+        map(language_tag, table["language"]),
+        table["text"],
+    )
 
 
 def _published_sib(folder: Path, split: str) -> Corpus:
@@ -91,7 +100,9 @@ def _published_sib(folder: Path, split: str) -> Corpus:
             key, text = row.get("index_id"), row.get("text") or ""
             if not key or not text.strip():
                 fix = "fetch the set again"
-                raise BadRow(path, line, "text", row, "columns index_id, category, text, none empty", fix)
+                raise BadRow(
+                    path, line, "text", row, "columns index_id, category, text, none empty", fix
+                )
             groups.append(key)
             languages.append(language_tag(path.parent.name))
             texts.append(text)

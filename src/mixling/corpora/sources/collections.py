@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mixling.corpora import trec
-from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.errors import MixlingError, Skipped
 
 
@@ -30,7 +30,9 @@ def reader(
                 continue
             for what in ("qrels", "corpus"):
                 if not found[what]:
-                    raise MixlingError(f"{folder}: {short} has topics but no {what}; fetch the set again")
+                    raise MixlingError(
+                        f"{folder}: {short} has topics but no {what}; fetch the set again"
+                    )
             judged = trec.read_qrels(found["qrels"][0], skipped)
             wanted = None if full else {d for _, d in judged}
             trec.add_judged(
@@ -42,7 +44,9 @@ def reader(
                 lambda query, short=short: f"{short}:{query}",  # type: ignore[misc]
             )
         if not builder.questions:
-            raise MixlingError(f"{folder}: no file like {topics.format(language='<language>', split=base)}")
+            raise MixlingError(
+                f"{folder}: no file like {topics.format(language='<language>', split=base)}"
+            )
         return builder.build(skipped.rows)
 
     return read

@@ -13,7 +13,9 @@ COMMIT = "5405d2a77e83d5ccb47623a3f9e5604c3f103193"
 
 def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     """One SQuAD file a language, with `sentence_breaks`."""
-    files = [(p, p.name.split(".")[0], p.name.split(".")[0]) for p in sorted(folder.glob("*.json*"))]
+    files = [
+        (p, p.name.split(".")[0], p.name.split(".")[0]) for p in sorted(folder.glob("*.json*"))
+    ]
     return squad.read_squad(files, folder.name, skip_bad)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mixling.corpora.corpus import CorpusBuilder, Corpus
-from mixling.corpora.files import read_json_lines, iter_objects, text_field
+from mixling.corpora.corpus import Corpus, CorpusBuilder
+from mixling.corpora.files import iter_objects, read_json_lines, text_field
 from mixling.corpora.languages import language_field
 from mixling.corpora.source import Source, parse_languages
 from mixling.corpora.values import value_text
@@ -18,16 +18,21 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     names = {"validation": ("validation", "valid")}.get(split, (split,))
     paths = sorted(p for n in names for p in folder.glob(f"**/{n}.jsonl*"))
     if not paths:
-        raise MixlingError(f"{folder}: no file like <language>/{split}.jsonl; see `mixling data list`")
+        raise MixlingError(
+            f"{folder}: no file like <language>/{split}.jsonl; see `mixling data list`"
+        )
     for path in paths:
         for line, page in read_json_lines(path, skipped):
-            for n, pair in iter_objects(page.get("qa_pairs") or [], "qa_pairs", path, line, skipped):
+            for n, pair in iter_objects(
+                page.get("qa_pairs") or [], "qa_pairs", path, line, skipped
+            ):
                 where = f"{line}.qa_pairs[{n}]"
                 try:
                     question = text_field(pair, "question", path, where)
                     answer = text_field(pair, "answer", path, where)
                     code = language_field(
-                        value_text(pair.get("language"), "language", path, where) or path.parent.name,
+                        value_text(pair.get("language"), "language", path, where)
+                        or path.parent.name,
                         "language",
                         path,
                         where,

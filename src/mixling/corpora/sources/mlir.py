@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import find_file, read_json_lines, text_field
 from mixling.corpora.languages import language_field
 from mixling.corpora.source import Source
@@ -38,7 +38,9 @@ def read(folder: Path, split: str = "test", skip_bad: bool = False) -> Corpus:
         for key, value in row.items():
             try:
                 text = text_field(value, "text", paths["corpus"], line)
-                passages[key] = builder.add_passage(key, text, _language(value, paths["corpus"], line))
+                passages[key] = builder.add_passage(
+                    key, text, _language(value, paths["corpus"], line)
+                )
             except BadRow as bad:
                 skipped(bad)
     asked = set()
@@ -58,7 +60,9 @@ def read(folder: Path, split: str = "test", skip_bad: bool = False) -> Corpus:
         for query, judged in row.items():
             try:
                 if not isinstance(judged, dict):
-                    raise BadRow(paths["qrels"], line, query, judged, "{document: grade}", "mend it")
+                    raise BadRow(
+                        paths["qrels"], line, query, judged, "{document: grade}", "mend it"
+                    )
                 graded = {d: grade(g, query, paths["qrels"], line) for d, g in judged.items()}
             except BadRow as bad:
                 skipped(bad)
@@ -67,7 +71,14 @@ def read(folder: Path, split: str = "test", skip_bad: bool = False) -> Corpus:
                 if query not in asked or document not in passages:
                     missing = query if query not in asked else document
                     skipped(
-                        BadRow(paths["qrels"], line, "id", missing, "an id of the other files", "mend it")
+                        BadRow(
+                            paths["qrels"],
+                            line,
+                            "id",
+                            missing,
+                            "an id of the other files",
+                            "mend it",
+                        )
                     )
                 elif value > 0:
                     builder.add_link(query, passages[document], grade=value)
@@ -94,7 +105,9 @@ def _source(name: str, about: str, languages: str) -> Source:
 
 
 MLIR = (
-    _source("XQuAD_test", "MIMO's pool of XQuAD paragraphs, as published", "ar de en es hi ru vi zh"),
+    _source(
+        "XQuAD_test", "MIMO's pool of XQuAD paragraphs, as published", "ar de en es hi ru vi zh"
+    ),
     _source("MLQA_test", "MIMO's pool of MLQA contexts, as published", "ar de en es hi vi zh"),
     _source(
         "Belebele_test",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import lines_of
 from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source
@@ -80,7 +80,14 @@ def _rows(path: Path, columns: int, skipped: Skipped) -> Iterator[tuple[int, lis
         parts = text.split("\t", columns - 1)
         if len(parts) != columns or not all(p.strip() for p in parts):
             skipped(
-                BadRow(path, line, "line", text.strip(), f"{columns} columns with tabs between", "mend it")
+                BadRow(
+                    path,
+                    line,
+                    "line",
+                    text.strip(),
+                    f"{columns} columns with tabs between",
+                    "mend it",
+                )
             )
             continue
         yield line, parts

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.corpora import trec
-from mixling.corpora.corpus import CorpusBuilder, Corpus
-from mixling.corpora.files import read_json_lines, iter_objects, text_field
+from mixling.corpora.corpus import Corpus, CorpusBuilder
+from mixling.corpora.files import iter_objects, read_json_lines, text_field
 from mixling.corpora.source import Source
 from mixling.corpora.values import id_text, passage_text
 from mixling.errors import BadRow, MixlingError, Skipped
@@ -42,7 +42,9 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
                 group = f"{code}:{key}"
                 builder.add_query(key, text, code, group)
                 for field in ("positive_passages", "negative_passages"):
-                    for _, passage in iter_objects(row.get(field) or [], field, path, line, skipped):
+                    for _, passage in iter_objects(
+                        row.get(field) or [], field, path, line, skipped
+                    ):
                         number = _passage(builder, passage, path, line, code, skipped)
                         if number is None:
                             continue
@@ -55,7 +57,9 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
             for key, text, title, _ in trec.read_documents(paths, skipped, code):
                 builder.add_passage(key, text, code, f"{code}:{key}", title)
     if not builder.questions:
-        raise MixlingError(f"{folder}: no file like <language>/{base}.jsonl; see `mixling data list`")
+        raise MixlingError(
+            f"{folder}: no file like <language>/{base}.jsonl; see `mixling data list`"
+        )
     return builder.build(skipped.rows)
 
 

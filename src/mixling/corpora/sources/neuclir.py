@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.corpora import trec
-from mixling.corpora.corpus import CorpusBuilder, Corpus
-from mixling.corpora.files import read_json_lines, iter_objects
+from mixling.corpora.corpus import Corpus, CorpusBuilder
+from mixling.corpora.files import iter_objects, read_json_lines
 from mixling.corpora.source import Source
 from mixling.corpora.values import id_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
@@ -48,7 +48,9 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     wanted = None if full else {d for _, d in judged}
     for code in LANGUAGES:
         paths = [p for p in sorted(folder.glob(f"**/{code}*.jsonl*")) if "topics" not in p.name]
-        trec.add_judged(builder, asked, judged, trec.read_documents(paths, skipped, code, wanted), "en")
+        trec.add_judged(
+            builder, asked, judged, trec.read_documents(paths, skipped, code, wanted), "en"
+        )
     return builder.build(skipped.rows)
 
 

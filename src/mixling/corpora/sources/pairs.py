@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import iter_objects, text_field
 from mixling.corpora.source import Source
 from mixling.corpora.tables import ROWS, rows, suffix
@@ -35,7 +35,9 @@ def reader(name: str, take: Take) -> Callable[[Path, str, bool], Corpus]:
             and split in (*p.parts[len(folder.parts) :], *p.name.replace("-", ".").split("."))
         )
         if not paths:
-            raise MixlingError(f"{folder}: no parquet or JSON file of split '{split}'; fetch the set again")
+            raise MixlingError(
+                f"{folder}: no parquet or JSON file of split '{split}'; fetch the set again"
+            )
         for path in paths:
             for line, row in rows(path, skipped):
                 try:
@@ -54,7 +56,9 @@ def _key(row: Row, fields: tuple[str, ...], path: Path, line: int) -> str:
     return first_text(row, fields, path, line) or f"{path.parent.name}/{path.stem}-{line}"
 
 
-def _pair(builder: CorpusBuilder, key: str, question: str, passage: str, title: str | None = None) -> int:
+def _pair(
+    builder: CorpusBuilder, key: str, question: str, passage: str, title: str | None = None
+) -> int:
     builder.add_query(key, question, "en", key)
     return builder.add_passage(passage, passage, "en", title=title)
 
@@ -65,9 +69,15 @@ def wikiqa(builder: CorpusBuilder, row: Row, path: Path, line: int) -> str | Non
     key = first_text(row, ("question_id",), path, line) or question
     label = row.get("label")
     if label not in (0, 1):
-        raise BadRow(path, line, "label", label, "1 (it answers) or 0", "mend the row or leave it out")
+        raise BadRow(
+            path, line, "label", label, "1 (it answers) or 0", "mend the row or leave it out"
+        )
     passage = _pair(
-        builder, key, question, answer, value_text(row.get("document_title"), "document_title", path, line)
+        builder,
+        key,
+        question,
+        answer,
+        value_text(row.get("document_title"), "document_title", path, line),
     )
     if label == 1:
         builder.add_link(key, passage)
@@ -128,7 +138,9 @@ def entities(builder: CorpusBuilder, row: Row, path: Path, line: int) -> str | N
     )
     answers = row.get("answers") or []
     if not positive and not (isinstance(answers, list) and answers):
-        raise BadRow(path, line, "answers", answers, "a list that is not empty", "leave the row out")
+        raise BadRow(
+            path, line, "answers", answers, "a list that is not empty", "leave the row out"
+        )
     for context in positive[:1]:
         text, title = passage_text(context, path, line)
         passage = _pair(builder, key, question, text, title)

@@ -17,7 +17,9 @@ def files(pattern: str, language: str) -> Callable[[Path, str, bool], Corpus]:
     def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
         found = [(p, language, language) for p in sorted(folder.glob(pattern.format(split=split)))]
         if not found:
-            raise MixlingError(f"{folder}: no file like {pattern.format(split=split)}; fetch the set again")
+            raise MixlingError(
+                f"{folder}: no file like {pattern.format(split=split)}; fetch the set again"
+            )
         return squad.read_squad(found, folder.name, skip_bad)
 
     return read

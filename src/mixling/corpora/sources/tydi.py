@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.corpora import squad
-from mixling.corpora.corpus import CorpusBuilder, Corpus
+from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import read_json
 from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source
@@ -29,7 +29,9 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
         content = read_json(path)
         for number, qa in enumerate(squad.questions(content), 1):
             qa["id"] = f"{language}-{number}"
-        squad.add_squad(builder, content, path, language_tag(language), language_tag(language), skipped)
+        squad.add_squad(
+            builder, content, path, language_tag(language), language_tag(language), skipped
+        )
     return builder.build(skipped.rows)
 
 

@@ -16,7 +16,9 @@ def exposure(pool: MultilingualPool, k: int = 10) -> np.ndarray:
     cell = np.arange(pool.n_queries)[:, None] * pool.n_languages + pool.top_language[:, :k]
     shape = (pool.n_queries, pool.n_languages)
     got = np.bincount(
-        cell.ravel(), np.broadcast_to(weight / weight.sum(), cell.shape).ravel(), shape[0] * shape[1]
+        cell.ravel(),
+        np.broadcast_to(weight / weight.sum(), cell.shape).ravel(),
+        shape[0] * shape[1],
     ).reshape(shape)
     held = np.bincount(pool.query * pool.n_languages + pool.language, minlength=shape[0] * shape[1])
     target = held.reshape(shape) / np.maximum(pool.count(), 1)[:, None]

@@ -13,7 +13,9 @@ from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool, nan_wher
 def other_language_recall(k: int, pool: MultilingualPool) -> np.ndarray:
     """0 to 1; NaN for queries without a relevant candidate in another language."""
     there = pool.count(~pool.same_language)
-    return nan_where_not(there > 0, pool.count(~pool.same_language & (pool.rank <= k)) / np.maximum(there, 1))
+    return nan_where_not(
+        there > 0, pool.count(~pool.same_language & (pool.rank <= k)) / np.maximum(there, 1)
+    )
 
 
 MEASURES = [

@@ -12,7 +12,9 @@ def gaps(entry: dict[str, Any], metric: str = "mAP") -> dict[str, float]:
 
     entry: a task's part of a summary; what the task cannot have is left out. Source: arXiv:2408.10536, table 3.
     """
-    value = {s: entry[s][metric] for s in ("monolingual", "cross-lingual", "multilingual") if s in entry}
+    value = {
+        s: entry[s][metric] for s in ("monolingual", "cross-lingual", "multilingual") if s in entry
+    }
     found: dict[str, float] = {}
     if "monolingual" in value:
         if "cross-lingual" in value:

@@ -17,7 +17,9 @@ from scipy.stats import chi2
 from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool
 
 
-def peer(pool: MultilingualPool, k: int = 100, weights: Mapping[int, float] | None = None) -> np.ndarray:
+def peer(
+    pool: MultilingualPool, k: int = 100, weights: Mapping[int, float] | None = None
+) -> np.ndarray:
     """0 to 1, 1 = fair. weights: of the grades, sum 1; default: equal over 0 and the grades that are there."""
     k = min(k, pool.top.shape[1])
     levels = [0, *np.unique(pool.grade).tolist()]
@@ -30,7 +32,9 @@ def peer(pool: MultilingualPool, k: int = 100, weights: Mapping[int, float] | No
 
 def _irrelevant(pool: MultilingualPool, k: int) -> np.ndarray:
     row, column = np.nonzero(pool.top_grade[:, :k] == 0)
-    return _p_value(pool, row, pool.top_language[row, column], column + 1.0, np.ones(pool.n_queries, bool))
+    return _p_value(
+        pool, row, pool.top_language[row, column], column + 1.0, np.ones(pool.n_queries, bool)
+    )
 
 
 def _relevant(pool: MultilingualPool, k: int, level: int) -> np.ndarray:
@@ -45,7 +49,11 @@ def _relevant(pool: MultilingualPool, k: int, level: int) -> np.ndarray:
 
 
 def _p_value(
-    pool: MultilingualPool, row: np.ndarray, language: np.ndarray, rank: np.ndarray, tested: np.ndarray
+    pool: MultilingualPool,
+    row: np.ndarray,
+    language: np.ndarray,
+    rank: np.ndarray,
+    tested: np.ndarray,
 ) -> np.ndarray:
     """Kruskal-Wallis of all queries at once, from counts and sums by query and language."""
     shape = (pool.n_queries, pool.n_languages)
@@ -59,7 +67,9 @@ def _p_value(
     groups = (n > 0).sum(1)
     with np.errstate(divide="ignore", invalid="ignore"):
         h = (count - 1) * between / spread
-    return np.where(tested & (groups >= 2) & (spread > 0), chi2.sf(h, np.maximum(groups - 1, 1)), 1.0)
+    return np.where(
+        tested & (groups >= 2) & (spread > 0), chi2.sf(h, np.maximum(groups - 1, 1)), 1.0
+    )
 
 
 MEASURES = [

@@ -67,7 +67,9 @@ class MultilingualPool:
 
     def count(self, rows: np.ndarray | None = None) -> np.ndarray:
         """int64 [q]: relevant candidates of each query, of some rows only if given (bool [n])."""
-        return np.bincount(self.query if rows is None else self.query[rows], minlength=self.n_queries)
+        return np.bincount(
+            self.query if rows is None else self.query[rows], minlength=self.n_queries
+        )
 
     def best(self, rows: np.ndarray) -> np.ndarray:
         """float64 [q]: smallest rank among some rows (bool [n]), infinite where there is none."""

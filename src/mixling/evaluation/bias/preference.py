@@ -20,7 +20,10 @@ def eligible(pool: MultilingualPool) -> np.ndarray:
 
 def preference_rate(pool: MultilingualPool) -> np.ndarray:
     """0 or 1."""
-    return nan_where_not(eligible(pool), (pool.best(pool.same_language) < pool.best(~pool.same_language)).astype(float))
+    return nan_where_not(
+        eligible(pool),
+        (pool.best(pool.same_language) < pool.best(~pool.same_language)).astype(float),
+    )
 
 
 def preference(pool: MultilingualPool) -> np.ndarray:

@@ -65,7 +65,7 @@ function result(row, own, places) {
   const why = make("details", undefined, { class: "why" });
   why.append(make("summary", word("why")));
   let reason = `${word("score")} ${row.score.toFixed(3)}`;
-  if (row.level !== undefined) reason += ` · ${word("usual")} ${row.level.toFixed(3)} · ${word("lead")} ${(row.score - row.level).toFixed(3)}`;
+  if (row.language_offset !== undefined) reason += ` · ${word("usual")} ${row.language_offset.toFixed(3)} · ${word("lead")} ${(row.score - row.language_offset).toFixed(3)}`;
   why.append(make("p", reason));
   item.append(why);
   return item;
@@ -85,37 +85,37 @@ function shares(rows) {
 
 async function ask(event) {
   if (event) event.preventDefault();
-  const question = $("question").value.trim();
-  if (!question) return;
+  const query = $("query").value.trim();
+  if (!query) return;
   const turn = ++asked;
   if ($("key").value) sessionStorage.setItem("key", $("key").value);
   $("status").className = "";
   $("status").textContent = word("looking");
   try {
     if (!info.languages) await facts();
-    const body = { question, k: 10, fairness: $("fairness").value, mark: true };
+    const body = { query, k: 10, order: $("order").value, highlight: true };
     const where = document.querySelector("input[name=where]:checked").value;
     const all = Object.keys(info.languages);
     let own;
     if ($("only").value) body.languages = [$("only").value];
     else if (where !== "all") {
-      own = (await call("v1/search", { question, k: 1 })).asked_in;
+      own = (await call("v1/search", { query, k: 1 })).query_language;
       body.languages = where === "own" ? [own] : all.filter((x) => x !== own);
     }
     const found = await call("v1/search", body);
     let places = null;
     if ($("moved").checked) {
-      const plain = await call("v1/search", { ...body, fairness: "none", k: 100, mark: false });
+      const plain = await call("v1/search", { ...body, order: "score", k: 100, highlight: false });
       places = new Map(plain.results.map((row) => [row.id, row.rank]));
     }
     if (turn !== asked) return; // a later question was asked meanwhile
-    own = found.asked_in;
+    own = found.query_language;
     $("results").replaceChildren(...found.results.map((row) => result(row, own, places)));
     shares(found.results);
     $("status").textContent = found.results.length
       ? `${found.results.length} ${word("answers")} · ${word("asked")} ${nameOf(own)} · ${Math.round(found.ms)} ms`
       : word("nothing");
-    history.replaceState(null, "", `?q=${encodeURIComponent(question)}`);
+    history.replaceState(null, "", `?q=${encodeURIComponent(query)}`);
   } catch (error) {
     if (turn === asked) fail(error);
   }
@@ -149,7 +149,7 @@ async function facts() {
 
 document.addEventListener("keydown", (event) => {
   const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName);
-  if (event.key === "/" && !typing) { event.preventDefault(); $("question").focus(); }
+  if (event.key === "/" && !typing) { event.preventDefault(); $("query").focus(); }
   if ((event.key === "j" || event.key === "k") && !typing) {
     const all = [...document.querySelectorAll("#results .open")];
     const next = all.indexOf(document.activeElement) + (event.key === "j" ? 1 : -1);
@@ -165,9 +165,9 @@ async function begin() {
   speak(wanted);
   $("tongue").addEventListener("change", () => { speak($("tongue").value); if (asked) ask(); });
   $("ask").addEventListener("submit", ask);
-  for (const one of document.querySelectorAll("input[name=where], #fairness, #only, #moved")) one.addEventListener("change", () => ask());
+  for (const one of document.querySelectorAll("input[name=where], #order, #only, #moved")) one.addEventListener("change", () => ask());
   await facts().catch(fail);
   const given = new URLSearchParams(location.search).get("q");
-  if (given) { $("question").value = given; await ask(); }
+  if (given) { $("query").value = given; await ask(); }
 }
 begin().catch(fail);

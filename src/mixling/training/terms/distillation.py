@@ -121,9 +121,7 @@ class DistilScores(ScoreTerm):
     def loss(self, vectors: BatchVectors, targets: Tensor) -> Tensor:
         """`losses.distillation.scores` over the compared passages."""
         scores = similarity(vectors.queries, vectors.passages, vectors.similarity)
-        return distillation.scores(
-            scores, targets, self.compared(vectors), self.config.temperature
-        )
+        return distillation.scores(scores, targets, self.compared(vectors), self.config.temperature)
 
 
 class MarginMse(ScoreTerm):
