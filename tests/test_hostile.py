@@ -30,7 +30,6 @@ from mixling.encoding.shards import encode
 from mixling.encoding.vectors import encode_cached
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import load_task
-from mixling.models.quiet import quiet_libraries
 from mixling.models.retriever import Retriever
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
@@ -323,7 +322,6 @@ MODELS = (
 
 @pytest.mark.parametrize("n", range(44))
 def test_model_folders(n, chain, tmp_path):
-    quiet_libraries()
     rng, canary, place = random.Random(f"models {n}"), tmp_path / "ran", tmp_path / "model"
     shutil.copytree(chain, place)
     MODELS[n % len(MODELS)](place, rng, canary)

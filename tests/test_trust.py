@@ -10,7 +10,6 @@ from sentence_transformers import SentenceTransformer
 
 from mixling.errors import MixlingError
 from mixling.models.language_transform import LanguageTransformModule
-from mixling.models.quiet import quiet_libraries
 from mixling.models.reranker import Reranker, is_reranker
 from mixling.models.retriever import Retriever
 from mixling.preparation.seq2seq import Seq2SeqTranslator
@@ -50,7 +49,6 @@ AUTO = {"AutoConfig": "stranger.C", "AutoModel": "stranger.M"}
 
 @pytest.mark.parametrize("form", ["chain", "plain", "with our module"])
 def test_auto_map_is_refused_by_class_and_file_and_runs_when_allowed(form, stranger, tmp_path):
-    quiet_libraries()
     if form == "with our module":
         model = SentenceTransformer(str(stranger), device="cpu")
         model.append(LanguageTransformModule(["de", "en"], 1, 32))

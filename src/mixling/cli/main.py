@@ -27,6 +27,8 @@ from mixling.cli import (
     train,
     translate,
 )
+from mixling.cli.log import messages_on_stderr
+from mixling.models.quiet import quiet_libraries
 
 app = typer.Typer(
     name="mixling",
@@ -65,11 +67,16 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one message on standard error and exit status 2."""
+    """Run the command line.
+
+    A mistake of the user is one message on standard error and exit status 2.
+    """
     from mixling.errors import MixlingError
 
+    quiet_libraries()
     try:
-        app()
+        with messages_on_stderr():
+            app()
     except MixlingError as error:
         print(f"mixling: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,24 +1,33 @@
-"""Model libraries without their chatter: our own progress says what happens."""
+"""Silence the progress bars and notices of the model libraries. Only the command line does this."""
 
 from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
+
+_ENVIRONMENT = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
 
 
 def quiet_libraries() -> None:
-    """Errors only, no progress bars, from transformers, sentence-transformers and the hub."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    warnings.filterwarnings(
-        "ignore", message="IProgress not found"
-    )  # of progress bars in notebooks, which are off
-    import transformers
+    """Let transformers, sentence-transformers and the hub report errors only, without progress bars.
 
-    # else a model with code of its own makes transformers ask on the terminal whether to run it
-    transformers.dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    The libraries read their environment when they are imported, so this imports none of them. A
+    report of missing or unexpected weights is read in `stored.reports` and stays visible.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if "transformers" in sys.modules:
+        import transformers
+
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
     for name in ("sentence_transformers", "huggingface_hub", "datasets", "accelerate"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message="IProgress not found")  # progress bars in notebooks
     warnings.filterwarnings("ignore", category=FutureWarning)

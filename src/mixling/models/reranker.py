@@ -8,7 +8,6 @@ import numpy as np
 
 from mixling.errors import MixlingError
 from mixling.models import stored, trust
-from mixling.models.quiet import quiet_libraries
 from mixling.models.weights import locate_model
 
 
@@ -19,7 +18,6 @@ class Reranker:
     """
 
     def __init__(self, name: str, device: str | None = None, trust_remote_code: bool = False):
-        quiet_libraries()
         import torch
         from sentence_transformers import CrossEncoder
 
@@ -61,7 +59,6 @@ class Reranker:
 
 def is_reranker(name: str, trust_remote_code: bool = False) -> bool:
     """Whether a model's configuration is that of a sequence classifier."""
-    quiet_libraries()
     from transformers import AutoConfig
 
     folder, _ = locate_model(name)

@@ -19,7 +19,6 @@ from mixling.models.forward import batches_by_tokens, forward_tokens
 from mixling.models.identify import identify_languages
 from mixling.models.language_transform import LanguageTransformModule
 from mixling.models.packed import first_position
-from mixling.models.quiet import quiet_libraries
 from mixling.models.weights import DEFAULT, Conventions, conventions, in_hub_cache, locate_model
 
 POOLINGS = ("mean", "cls", "max", "lasttoken")
@@ -57,7 +56,6 @@ class Retriever:
         similarity: str | None = None,
         trust_remote_code: bool = False,
     ):
-        quiet_libraries()
         folder, found_name = locate_model(DEFAULT if name == shipped.NAME else name)
         self.name = shipped.NAME if name == shipped.NAME else found_name
         known = conventions(found_name) or Conventions()

@@ -84,6 +84,10 @@ def ungated(folder: str, parts: list[str]) -> list[str]:
 def examine(folder: str, name: str, trusted: bool) -> None:
     """Look at a model's files before anything is loaded. Raises MixlingError where they name code that a library would run without
     asking, or describe a model that is far larger than its weights."""
+    from transformers import dynamic_module_utils
+
+    # else a model with code of its own makes transformers ask on the terminal whether to run it
+    dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0
     if Path(folder).is_dir():
         plain_files(Path(folder), name)
     chain = _json(folder, "modules.json")

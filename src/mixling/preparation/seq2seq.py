@@ -11,7 +11,6 @@ from typing import Any
 from mixling.corpora.languages import language_tag
 from mixling.errors import MixlingError
 from mixling.models import trust
-from mixling.models.quiet import quiet_libraries
 
 # translates texts from one language (BCP-47) into another, one for one
 Translator = Callable[[Sequence[str], str, str], list[str]]
@@ -37,7 +36,6 @@ class Seq2SeqTranslator:
         budget: int = 2048,
         trust_remote_code: bool = False,
     ):
-        quiet_libraries()
         import torch
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 

@@ -49,7 +49,7 @@ def serve(
     searcher.retriever.encode(
         ["warm up"], "query", precision=precision
     )  # a broken model is said before it serves
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    _log_to_stderr()
     settings = ServerConfig(keys=known, rate=rate, precision=precision, log_queries=log_queries)
     uvicorn.run(
         application(searcher, settings),
@@ -62,6 +62,15 @@ def serve(
         limit_concurrency=1024,
         timeout_keep_alive=15,
     )
+
+
+def _log_to_stderr() -> None:
+    """Write the log, a line of JSON for each request, and the messages of uvicorn to standard error."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    requests = logging.getLogger("mixling.serving")
+    requests.addHandler(logging.StreamHandler())
+    requests.setLevel(logging.INFO)
+    requests.propagate = False
 
 
 def _check_port(host: str, port: int) -> None:
