@@ -9,8 +9,8 @@ shares = st.lists(st.floats(0.01, 1), min_size=1, max_size=8)
 
 @given(shares)
 @settings(deadline=None, max_examples=40)
-def test_even_counts_are_what_was_seen_and_keep_to_the_shares(given_shares):
-    order, weight = EvenInterleaving(given_shares), np.array(given_shares) / np.sum(given_shares)
+def test_even_counts_are_what_was_seen_and_keep_to_the_shares(drawn_shares):
+    order, weight = EvenInterleaving(drawn_shares), np.array(drawn_shares) / np.sum(drawn_shares)
     seen = np.zeros(len(weight), int)
     for n in range(300):
         choice, before = order.at(n)
@@ -21,7 +21,7 @@ def test_even_counts_are_what_was_seen_and_keep_to_the_shares(given_shares):
 
 @given(st.floats(0.05, 0.95), st.integers(0, 1000))
 @settings(deadline=None, max_examples=10)
-def test_tosses_know_their_past(alpha, key):
+def test_random_draws_know_their_past(alpha, key):
     order, seen = RandomInterleaving([alpha, 1 - alpha], key), [0, 0]
     for n in range(100):
         choice, before = order.at(n)
@@ -29,7 +29,7 @@ def test_tosses_know_their_past(alpha, key):
         seen[choice] += 1
 
 
-def test_tosses_have_the_law_of_a_coin():
+def test_random_draws_have_the_law_of_a_coin():
     runs = np.array(
         [
             [RandomInterleaving([0.3, 0.7], key).at(n)[0] == 0 for n in range(12)]

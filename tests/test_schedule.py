@@ -19,15 +19,15 @@ def sources(draw):
     n, languages = draw(st.integers(12, 80)), draw(st.integers(2, 5))
     seed = draw(st.integers(0, 10**6))
     rng = np.random.default_rng(seed)
-    questions, passages = rng.random((2, n, languages)) < 0.7
-    questions[:8] = passages[:8] = True
+    has_query, has_passage = rng.random((2, n, languages)) < 0.7
+    has_query[:8] = has_passage[:8] = True
     return TranslationGroups(
-        "made",
+        "random",
         np.array([f"g{i}" for i in range(n)]),
         np.concatenate([np.arange(8), rng.integers(8, n, n - 8)]),
         tuple("abcde"[:languages]),
-        questions,
-        passages,
+        has_query,
+        has_passage,
     )
 
 
@@ -38,21 +38,23 @@ def sources(draw):
     st.booleans(),
 )
 @settings(deadline=None, max_examples=60)
-def test_batches_hold_what_their_strategy_promises(source, strategy, seed, tosses):
-    schedule = Schedule([source], strategy, alpha=0.3, size=8, seed=seed, random_interleave=tosses)
-    kinds = Counter()
+def test_batches_hold_what_their_strategy_promises(source, strategy, seed, random_interleave):
+    schedule = Schedule(
+        [source], strategy, alpha=0.3, size=8, seed=seed, random_interleave=random_interleave
+    )
+    batch_types = Counter()
     for step in range(40):
         plan = schedule.plan(step)
-        kinds[plan.batch_type] += 1
-        assert len(plan.groups) == 8 == len(np.unique(source.block[plan.groups]))
-        assert source.questions[plan.groups, plan.query_languages].all()
-        assert source.passages[plan.groups, plan.passage_languages].all()
+        batch_types[plan.batch_type] += 1
+        assert len(plan.groups) == 8 == len(np.unique(source.conflict_group[plan.groups]))
+        assert source.has_query[plan.groups, plan.query_languages].all()
+        assert source.has_passage[plan.groups, plan.passage_languages].all()
         same = plan.query_languages == plan.passage_languages
         assert same.all() if plan.batch_type == "mono" else not same.any()
         if plan.batch_type == "mono" and strategy != "x-x":
             assert len(set(plan.query_languages)) == 1
-        if strategy == "hybrid" and not tosses:
-            assert abs(kinds["mono"] - 0.3 * (step + 1)) <= 1
+        if strategy == "hybrid" and not random_interleave:
+            assert abs(batch_types["mono"] - 0.3 * (step + 1)) <= 1
 
 
 @given(sources(), st.integers(0, 1000))
@@ -77,20 +79,23 @@ def test_a_step_is_the_same_whether_or_not_others_were_asked_for():
 
 def test_another_process_computes_the_same_plan():
     code = (
-        "from mixling.batches.schedule import Schedule; from mixling.batches.translation_groups import units; "
-        "from mixling.corpora import sample; print(Schedule([units(sample.read('train'))], size=16).fingerprint(50))"
+        "from mixling.batches.schedule import Schedule; "
+        "from mixling.batches.translation_groups import translation_groups; "
+        "from mixling.corpora import sample; "
+        "source = translation_groups(sample.read_sample('train')); "
+        "print(Schedule([source], size=16).fingerprint(50))"
     )
-    mine = Schedule([translation_groups(sample.read_sample("train"))], size=16).fingerprint(50)
+    expected = Schedule([translation_groups(sample.read_sample("train"))], size=16).fingerprint(50)
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         ).stdout.strip()
-        == mine
+        == expected
     )
 
 
 def test_the_plan_of_a_seed_never_changes():
-    """Frozen: a change of this value means that runs can no longer be repeated. Say so in the changelog."""
+    """Another value means that runs can no longer be repeated: the changelog says so."""
     assert (
         Schedule([translation_groups(sample.read_sample("train"))], size=16, seed=0).fingerprint(10)
         == FROZEN
@@ -116,7 +121,7 @@ def test_each_language_has_its_groups_once_before_any_twice():
 def test_a_batch_that_cannot_be_filled_says_how_many_groups_there_are():
     with pytest.raises(
         MixlingError,
-        match="language 'ar' of source 'sample' has 64 question groups on 32 passage groups",
+        match="language 'ar' of source 'sample' has 64 translation groups on 32 passage groups",
     ):
         Schedule([translation_groups(sample.read_sample("train"))], "x-x-mono", size=33)
 
@@ -137,12 +142,10 @@ def test_sources_are_drawn_by_size_and_weight():
 
 
 def test_languages_by_size_exponent():
-    questions = np.zeros((90, 2), bool)
-    questions[:, 0] = True
-    questions[:30, 1] = True
-    source = TranslationGroups(
-        "s", np.arange(90).astype(str), np.arange(90), ("a", "b"), questions, questions
-    )
+    has = np.zeros((90, 2), bool)
+    has[:, 0] = True
+    has[:30, 1] = True
+    source = TranslationGroups("s", np.arange(90).astype(str), np.arange(90), ("a", "b"), has, has)
 
     def share(exponent):
         return np.mean(

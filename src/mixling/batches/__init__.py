@@ -1,1 +1,1 @@
-"""Which texts meet in a training step: strategies and the schedule."""
+"""Batches: which texts meet in a training step, by strategy and schedule."""

@@ -1,8 +1,9 @@
 """The schedule: a pure function from a step to its batch.
 
-Steps are shared out to kinds (mono, cross), then to cells (a source, and a language where the batch has only
-one), by arithmetic; a cell's nth batch comes from its `Stream`. Nothing is carried from step to step, so any
-step costs O(batch), a resumed run needs no replay, and each process computes its own part of one batch.
+Steps are shared out to batch types (mono, cross), then to strata (a source, and a language where
+the batch has only one), by arithmetic; the nth batch of a stratum comes from its `Stream`. Nothing
+is carried from step to step, so any step costs O(batch), a resumed run needs no replay, and each
+process computes its part of the batch alone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,10 +22,24 @@ from mixling.batches.stream import Stream
 from mixling.batches.translation_groups import TranslationGroups
 from mixling.errors import MixlingError, choose
 
+# The salts of the hash that makes a seed for each use: fixed, since plans depend on them.
+_INTERLEAVING_SALT = 77
+_PAIR_SALT = 1
+
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """One batch. groups: int64 [size], rows of the source's groups; languages: rows of its languages."""
+    """The pairs of one batch, as rows of tables.
+
+    Args:
+        step: The step.
+        batch_type: "mono" or "cross".
+        source: Which of the schedule's sources.
+        groups: Rows of the source's translation groups, int64 `[size]`.
+        query_languages: Rows of the source's languages, int64 `[size]`.
+        passage_languages: Rows of the source's languages, int64 `[size]`.
+        visits: How often each group was visited before in its stratum, int64 `[size]`.
+    """
 
     step: int
     batch_type: str
@@ -34,23 +50,24 @@ class BatchPlan:
     visits: np.ndarray
 
     def part(self, process: int, processes: int) -> BatchPlan:
-        """The pairs of one of several processes; together they are the whole batch."""
-        cut = slice(
-            len(self.groups) * process // processes, len(self.groups) * (process + 1) // processes
-        )
+        """Return the pairs of one of several processes; all parts together are the whole batch."""
+        n = len(self.groups)
+        rows = slice(n * process // processes, n * (process + 1) // processes)
         return BatchPlan(
             self.step,
             self.batch_type,
             self.source,
-            self.groups[cut],
-            self.query_languages[cut],
-            self.passage_languages[cut],
-            self.visits[cut],
+            self.groups[rows],
+            self.query_languages[rows],
+            self.passage_languages[rows],
+            self.visits[rows],
         )
 
 
 @dataclass(frozen=True)
 class _Stratum:
+    """Where the pairs of a whole batch come from: a source, and one of its languages or None."""
+
     source: int
     language: int | None
     groups: np.ndarray
@@ -58,12 +75,30 @@ class _Stratum:
 
 
 class Schedule:
-    """Which pairs each step has.
+    """The plan of every batch of a training.
 
-    sources: the `Units` of each corpus; weights: how often each is drawn beside what its size says;
-    languages: "uniform", or the exponent of a language's size; corpora: the exponent of a source's size
-    (1: by size, arXiv:2408.10536 section 3); tosses: kinds by coin (the paper) and not evenly.
-    Raises MixlingError when a batch cannot be filled.
+    Args:
+        sources: The translation groups of each corpus (`translation_groups`).
+        strategy: "hybrid", "x-x", "x-x-mono", "x-y" or "single".
+        alpha: Share of monolingual batches of "hybrid".
+        size: Pairs in a batch.
+        seed: Another seed is another order.
+        language: The language (BCP-47) of "single".
+        languages: How often batches of one language take each language: "uniform", or the exponent
+            of its size.
+        corpora: The exponent of a source's size; 1 draws by size (arXiv:2408.10536, section 3).
+        weights: Sampling weight of each source, relative to size-proportional sampling.
+        random_interleave: Draw the batch type of each step at random, as the paper does, instead of
+            spreading the types evenly.
+
+    Raises:
+        MixlingError: A batch cannot be filled, or a setting is wrong.
+
+    Example:
+        >>> from mixling.batches.translation_groups import translation_groups
+        >>> schedule = mixling.Schedule([translation_groups(mixling.load("sample"))], size=16)
+        >>> schedule.plan(1_000_000).batch_type
+        'mono'
     """
 
     def __init__(
@@ -75,7 +110,7 @@ class Schedule:
         size: int = 32,
         seed: int = 0,
         language: str | None = None,
-        languages: str | float = "uniform",
+        languages: Literal["uniform"] | float = "uniform",
         corpora: float = 1.0,
         weights: Sequence[float] | None = None,
         random_interleave: bool = False,
@@ -88,136 +123,174 @@ class Schedule:
         self.corpora = corpora
         self.weights = list(weights) if weights is not None else [1.0] * len(self.sources)
         self.language_weight = [
-            np.maximum(u.has_query.sum(0) + u.has_passage.sum(0), 1.0) ** self.exponent
-            for u in self.sources
+            np.maximum(g.has_query.sum(0) + g.has_passage.sum(0), 1.0) ** self.exponent
+            for g in self.sources
         ]
         self.strata: list[list[_Stratum]] = []
         self.stratum_order: list[Interleaving] = []
-        for number, kind in enumerate(self.batch_types):
-            cells, shares = self._strata(kind, number)
-            self.strata.append(cells)
-            self.stratum_order.append(self._interleaving(shares, random_interleave, number + 1))
+        for number, batch_type in enumerate(self.batch_types):
+            strata = self._strata(batch_type, number)
+            self.strata.append(strata)
+            self.stratum_order.append(
+                self._interleaving(self._shares(strata), random_interleave, number + 1)
+            )
         self.batch_type_order = self._interleaving(
-            [k.share for k in self.batch_types], random_interleave, 0
+            [t.share for t in self.batch_types], random_interleave, 0
         )
 
     def _interleaving(
         self, shares: list[float], random_interleave: bool, salt: int
     ) -> Interleaving:
-        return (
-            RandomInterleaving(shares, int(mix(self.seed, salt, 77)))
-            if random_interleave
-            else EvenInterleaving(shares)
-        )
+        if random_interleave:
+            return RandomInterleaving(shares, int(mix(self.seed, salt, _INTERLEAVING_SALT)))
+        return EvenInterleaving(shares)
 
-    def _strata(self, kind: BatchType, number: int) -> tuple[list[_Stratum], list[float]]:
-        drawn: list[tuple[int, int | None, np.ndarray]] = []
+    def _strata(self, batch_type: BatchType, number: int) -> list[_Stratum]:
+        """Return the strata of a batch type: those that have any pair of it."""
+        found: list[tuple[int, int | None, np.ndarray]] = []
         for s, source in enumerate(self.sources):
             same = source.has_query & source.has_passage
-            if kind.one_language:
+            if batch_type.one_language:
                 for i, code in enumerate(source.languages):
-                    if same[:, i].any() and kind.language in (None, code):
-                        drawn.append((s, i, np.flatnonzero(same[:, i])))
+                    if same[:, i].any() and batch_type.language in (None, code):
+                        found.append((s, i, np.flatnonzero(same[:, i])))
             else:
-                groups = np.flatnonzero(_has_pair(source, kind.name))
+                groups = np.flatnonzero(_has_pair(source, batch_type.name))
                 if len(groups):
-                    drawn.append((s, None, groups))
-        if not drawn:
-            wanted = f" in '{kind.language}'" if kind.language else ""
+                    found.append((s, None, groups))
+        if not found:
+            place = f" in '{batch_type.language}'" if batch_type.language else ""
             raise MixlingError(
-                f"no source has {kind.name} pairs{wanted}: "
-                f"{', '.join(f'{u.name} ({chr(32).join(u.languages)})' for u in self.sources)}; "
+                f"no source has {batch_type.name} pairs{place}: "
+                f"{', '.join(f'{g.name} ({chr(32).join(g.languages)})' for g in self.sources)}; "
                 "choose another strategy or add a source"
             )
-        cells = [
-            _Stratum(s, i, groups, self._stream(s, i, groups, number, kind))
-            for s, i, groups in drawn
+        return [
+            _Stratum(s, i, groups, self._stream(s, i, groups, number, batch_type))
+            for s, i, groups in found
         ]
-        return cells, self._shares(cells)
 
     def _stream(
-        self, s: int, language: int | None, groups: np.ndarray, number: int, kind: BatchType
+        self, s: int, language: int | None, groups: np.ndarray, number: int, batch_type: BatchType
     ) -> Stream:
+        """Return the order of a stratum's groups, by a seed that its names and number determine."""
         source = self.sources[s]
         code = "" if language is None else source.languages[language]
-        block = source.conflict_group[groups]
+        conflict_group = source.conflict_group[groups]
         name = int.from_bytes(
-            hashlib.sha256(f"{source.name}/{code}/{kind.name}".encode()).digest()[:7], "big"
+            hashlib.sha256(f"{source.name}/{code}/{batch_type.name}".encode()).digest()[:7], "big"
         )
         try:
-            return Stream(block, self.size, int(mix(self.seed, s, name, number)))
+            return Stream(conflict_group, self.size, int(mix(self.seed, s, name, number)))
         except ValueError:
-            have = len(np.unique(block))
-            where = (
-                f"language '{code}' of source '{source.name}'"
-                if code
-                else f"source '{source.name}'"
-            )
+            available = len(np.unique(conflict_group))
+            place = f"source '{source.name}'"
+            if code:
+                place = f"language '{code}' of {place}"
             raise MixlingError(
-                f"a batch of {self.size} cannot be filled: {where} has {len(groups)} question groups on "
-                f"{have} passage groups with {kind.name} pairs, and a batch takes one of each; set "
-                f"batches.size to {have} or less, or leave it out with the source's `languages`"
+                f"a batch of {self.size} cannot be filled: {place} has {len(groups)} translation "
+                f"groups on {available} passage groups with {batch_type.name} pairs, and a batch "
+                f"takes one of each; set batches.size to {available} or less, or leave it out with "
+                "the source's `languages`"
             ) from None
 
-    def _shares(self, cells: list[_Stratum]) -> list[float]:
-        """Language first (uniform or by size), then the source that has it (by size and weight)."""
+    def _shares(self, strata: list[_Stratum]) -> list[float]:
+        """Return the share of each stratum, not scaled.
 
-        def code(cell: _Stratum) -> str | None:
-            return (
-                None
-                if cell.language is None
-                else self.sources[cell.source].languages[cell.language]
-            )
+        The language is drawn first (uniformly or by size), then the source that has it (by size and
+        weight): share = size(language)^exponent * p(source | language).
+        """
 
-        size = {
-            c: sum(len(x.groups) for x in cells if code(x) == c) for c in {code(x) for x in cells}
-        }
-        base = {
-            c: sum(
-                len(x.groups) ** self.corpora * self.weights[x.source]
-                for x in cells
-                if code(x) == c
-            )
-            for c in size
-        }
+        def code(stratum: _Stratum) -> str | None:
+            if stratum.language is None:
+                return None
+            return self.sources[stratum.source].languages[stratum.language]
+
+        size: dict[str | None, int] = {}
+        base: dict[str | None, float] = {}
+        for x in strata:
+            size[code(x)] = size.get(code(x), 0) + len(x.groups)
+            drawn = len(x.groups) ** self.corpora * self.weights[x.source]
+            base[code(x)] = base.get(code(x), 0) + drawn
         return [
             size[code(x)] ** self.exponent
             * len(x.groups) ** self.corpora
             * self.weights[x.source]
             / base[code(x)]
-            for x in cells
+            for x in strata
         ]
 
     def plan(self, step: int) -> BatchPlan:
-        """The batch of a step, in O(batch size): no other step is visited."""
+        """Return the batch of a step, in O(batch size): no other step is visited.
+
+        Args:
+            step: Number of the step, from 0; it has no end.
+
+        Returns:
+            The batch's pairs.
+        """
         number, nth = self.batch_type_order.at(step)
         which, nth = self.stratum_order[number].at(nth)
-        cell, kind = self.strata[number][which], self.batch_types[number]
-        local, visits = cell.stream.batch(nth)
-        groups = cell.groups[local]
-        if cell.language is not None:
-            ql = pl = np.full(len(groups), cell.language)
+        stratum, batch_type = self.strata[number][which], self.batch_types[number]
+        local, visits = stratum.stream.batch(nth)
+        groups = stratum.groups[local]
+        if stratum.language is not None:
+            query_languages = passage_languages = np.full(len(groups), stratum.language)
         else:
-            ql, pl = self._pairs(cell, kind.name, groups, cell.stream.pick(local, visits, 1))
-        return BatchPlan(step, kind.name, cell.source, groups, ql, pl, visits)
+            point = stratum.stream.pick(local, visits, _PAIR_SALT)
+            query_languages, passage_languages = self._language_pairs(
+                stratum, batch_type.name, groups, point
+            )
+        return BatchPlan(
+            step,
+            batch_type.name,
+            stratum.source,
+            groups,
+            query_languages,
+            passage_languages,
+            visits,
+        )
 
-    def _pairs(
-        self, cell: _Stratum, kind: str, groups: np.ndarray, number: np.ndarray
+    def _language_pairs(
+        self, stratum: _Stratum, batch_type: str, groups: np.ndarray, point: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A (question, passage) language pair for each group, among those that it has, by weight."""
-        source = self.sources[cell.source]
+        """Return a pair of query and passage language for each group, by weight of both languages.
+
+        The pairs that a group has lie one after another on [0, 1), each as long as its share; the
+        pair that covers the group's point is taken.
+
+        Args:
+            stratum: The stratum.
+            batch_type: "mono" or "cross".
+            groups: Rows of the source's groups, int64 `[n]`.
+            point: A number in [0, 1) for each group, float64 `[n]`.
+
+        Returns:
+            Rows of the source's languages, int64 `[n]` each.
+        """
+        source = self.sources[stratum.source]
         n = len(source.languages)
-        weight = self.language_weight[cell.source]
+        weight = self.language_weight[stratum.source]
         table = (source.has_query[groups] * weight)[:, :, None] * (
             source.has_passage[groups] * weight
         )[:, None, :]
-        table = table * (np.eye(n) if kind == "mono" else 1 - np.eye(n))
+        table = table * (np.eye(n) if batch_type == "mono" else 1 - np.eye(n))
         total = np.cumsum(table.reshape(len(groups), -1), axis=1)
-        chosen = (total <= number[:, None] * total[:, -1:]).sum(1)
+        chosen = (total <= point[:, None] * total[:, -1:]).sum(1)
         return np.divmod(np.minimum(chosen, n * n - 1), n)
 
-    def describe(self, step: int) -> dict:
-        """A step as people and programs read it: kind and [question language, passage language, group] pairs."""
+    def describe(self, step: int) -> dict[str, Any]:
+        """Return a step with the names of its languages and groups.
+
+        The keys and their order stand in the fingerprint: they may not change.
+
+        Args:
+            step: Number of the step.
+
+        Returns:
+            "step", "kind" ("mono" or "cross") and "pairs": a list of
+            `[query language, passage language, group]`.
+        """
         plan = self.plan(step)
         source = self.sources[plan.source]
         prefix = f"{source.name}/" if len(self.sources) > 1 else ""
@@ -232,26 +305,29 @@ class Schedule:
         }
 
     def fingerprint(self, steps: int) -> str:
-        """SHA-256 of the plans of the first steps."""
+        """Return the SHA-256 of the plans of the first `steps` steps."""
         digest = hashlib.sha256()
         for step in range(steps):
             digest.update(repr(self.describe(step)).encode())
         return digest.hexdigest()
 
     def expected_conflicts(self, plan: BatchPlan) -> float:
-        """How many pairs of one block a blind draw of this batch would have had on average."""
-        number = next(i for i, k in enumerate(self.batch_types) if k.name == plan.batch_type)
-        cell = next(
-            c
-            for c in self.strata[number]
-            if c.source == plan.source and c.language in (None, plan.query_languages[0])
+        """Return the mean number of pairs of one conflict group in a blind draw of this batch.
+
+        They would be false negatives of each other; the schedule has none.
+        """
+        number = next(i for i, t in enumerate(self.batch_types) if t.name == plan.batch_type)
+        stratum = next(
+            x
+            for x in self.strata[number]
+            if x.source == plan.source and x.language in (None, plan.query_languages[0])
         )
-        return cell.stream.collisions
+        return stratum.stream.expected_conflicts
 
 
-def _has_pair(source: TranslationGroups, kind: str) -> np.ndarray:
-    """bool [n]: the group has a question and a passage in one language (mono) or in two (cross)."""
+def _has_pair(source: TranslationGroups, batch_type: str) -> np.ndarray:
+    """Return which groups have a pair in one language ("mono") or in two ("cross"), bool `[n]`."""
     same = (source.has_query & source.has_passage).sum(1)
-    if kind == "mono":
-        return same > 0
-    return source.has_query.sum(1) * source.has_passage.sum(1) > same
+    every = source.has_query.sum(1) * source.has_passage.sum(1)
+    result: np.ndarray = same > 0 if batch_type == "mono" else every > same
+    return result

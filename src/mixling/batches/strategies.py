@@ -1,56 +1,82 @@
 """Strategies: which languages meet in a batch.
 
-A strategy is a list of kinds with their shares of the batches; a kind says which (question language,
-passage language) pairs a batch may take from one translation group, and whether all pairs of the batch
-share one language. Sources: arXiv:2004.05484 (x-x, x-x-mono, x-y), arXiv:2408.10536 (hybrid).
+A strategy is a list of batch types with their shares of the batches. A batch type says which pairs
+of query language and passage language a batch may take from one translation group, and whether all
+pairs of the batch share one language. Sources: arXiv:2004.05484 (x-x, x-x-mono, x-y),
+arXiv:2408.10536 (hybrid).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from mixling.corpora.languages import language_tag
 from mixling.errors import MixlingError
 
+# these strings stand in the hash of a plan: another spelling is another schedule
+BatchTypeName = Literal["mono", "cross"]
+
 
 @dataclass(frozen=True)
 class BatchType:
-    """name: "mono" or "cross"; one_language: the whole batch in one language; only: that language."""
+    """A type of batch.
 
-    name: str
+    Args:
+        name: "mono": query and passage of a pair in one language; "cross": in two languages.
+        share: Its share of the batches.
+        one_language: Whether the whole batch is in one language.
+        language: That language (BCP-47) if it is fixed, else None.
+    """
+
+    name: BatchTypeName
     share: float
     one_language: bool = False
     language: str | None = None
 
 
 def x_x(**_: object) -> list[BatchType]:
-    """Every pair in one language, languages mixed over the batch."""
+    """Put query and passage of every pair in one language, mixed over the batch."""
     return [BatchType("mono", 1.0)]
 
 
 def x_x_mono(**_: object) -> list[BatchType]:
-    """A batch has one language, for questions and passages."""
+    """Put a whole batch, queries and passages, in one language."""
     return [BatchType("mono", 1.0, one_language=True)]
 
 
 def x_y(**_: object) -> list[BatchType]:
-    """Question and passage of every pair in two languages, languages mixed over the batch."""
+    """Put query and passage of every pair in two languages, mixed over the batch."""
     return [BatchType("cross", 1.0)]
 
 
 def hybrid(alpha: float = 0.5, **_: object) -> list[BatchType]:
-    """x-x-mono for a share alpha of the batches, x-y for the rest (arXiv:2408.10536, alpha = 0.5)."""
+    """Use x-x-mono for a share of the batches and x-y for the rest (arXiv:2408.10536).
+
+    Args:
+        alpha: The share of x-x-mono; the paper has 0.5.
+
+    Raises:
+        MixlingError: `alpha` is no share from 0 to 1.
+    """
     if not 0 <= alpha <= 1:
         raise MixlingError(
             f"batches.alpha is {alpha}; expected a share from 0 (all x-y) to 1 (all x-x-mono)"
         )
-    kinds = [BatchType("mono", alpha, one_language=True), BatchType("cross", 1 - alpha)]
-    return [k for k in kinds if k.share > 0]
+    batch_types = [BatchType("mono", alpha, one_language=True), BatchType("cross", 1 - alpha)]
+    return [t for t in batch_types if t.share > 0]
 
 
 def single(language: str | None = None, **_: object) -> list[BatchType]:
-    """Everything in one language."""
+    """Put all batches in one language.
+
+    Args:
+        language: The language (BCP-47).
+
+    Raises:
+        MixlingError: No language is given.
+    """
     if language is None:
         raise MixlingError("strategy 'single' needs its language: write batches.language = \"en\"")
     return [BatchType("mono", 1.0, one_language=True, language=language_tag(language))]

@@ -1,16 +1,19 @@
-"""The order in which the question groups of one cell are visited, computed for any batch directly.
+"""The order in which the translation groups of one stratum are visited, for any batch directly.
 
-Question groups on one passage group form a *block*; no two of a block may stand in a batch. Every group is
-to come once before any comes twice, in batches of exactly B, over the seams between rounds as well. How:
+No two translation groups of a *conflict group* (groups that share passages) may stand in one batch.
+Every group is to come once before any comes twice, in batches of exactly B, also where one round of
+all groups ends and the next begins. The arithmetic:
 
-- Blocks are laid one after another, largest first, on a strip of N places, and the strip is cut into rows of
-  G = N // B places. A round reads the rows column by column. A column is at least B rows high, so a batch (B
-  places in reading order) never meets one row twice, not even where one column or round ends in it.
-- A block lies in one row, so it never meets itself; or over the end of a row, and then its two parts lie in
-  columns at least two apart, which no batch touches together.
-- Blocks that lie whole in a row are shuffled with each other anew in each row and round. The few that lie over
-  an end stay.
-- A block may have at most G members a round. A larger one sends as many, others in the next round.
+- The conflict groups are laid one after another, largest first, on a strip of N places. The strip
+  is cut into rows of G = N // B places, and a round reads the rows column by column. A column is at
+  least B rows high, so a batch (B places in reading order) never meets one row twice, not even
+  where a column or a round ends inside it.
+- A conflict group that lies in one row therefore never meets itself. One that lies over the end of
+  a row has its two parts in columns that are at least two apart, and no batch touches both.
+- Conflict groups that lie whole in a row are shuffled with each other anew in each row and round.
+  The few that lie over an end stay.
+- A conflict group may have at most G members a round; those of exactly G come first and fill a row
+  each. A larger one sends as many, and the others in the next rounds.
 """
 
 from __future__ import annotations
@@ -22,105 +25,157 @@ import numpy as np
 
 from mixling.batches.permutation import mix, permute, uniform
 
+# multiples of the golden ratio, modulo 1, fill the interval as evenly as any sequence can
 _GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
 class _Strip:
-    """A strip laid out. members: groups by block; begin, count, taken: of each block, where its members begin, how many
-    there are and how many a round sends; owner, place: of each place, its block and which of the block's it is; row:
-    places a row; low, high: of each row, the places that are shuffled; n: places; capped, collisions: see `Stream`."""
+    """The places of one round.
+
+    Args:
+        members: Translation groups, ordered by conflict group, int64 `[groups]`.
+        begin: Where in `members` each conflict group begins, `[conflict_groups]`.
+        count: How many members each conflict group has, `[conflict_groups]`.
+        per_round: How many of them one round visits, `[conflict_groups]`.
+        owner: The conflict group at each place, `[n]`.
+        rank: Which of its conflict group's places each place is, `[n]`.
+        row: Number of places in a row.
+        low: First place of each row that is shuffled, `[rows]`.
+        high: End of the places of each row that are shuffled, `[rows]`.
+        n: Number of places.
+        capped: See `Stream`.
+        expected_conflicts: See `Stream`.
+    """
 
     members: np.ndarray
     begin: np.ndarray
     count: np.ndarray
-    taken: np.ndarray
+    per_round: np.ndarray
     owner: np.ndarray
-    place: np.ndarray
+    rank: np.ndarray
     row: int
     low: np.ndarray
     high: np.ndarray
     n: int
     capped: int
-    collisions: float
+    expected_conflicts: float
 
 
 class Stream:
-    """Visits of groups 0 … n-1 whose blocks are `block`: int64 [n]; batches of `size`, at most one a block.
+    """Batches of translation groups 0 … n-1, with at most one of each conflict group.
 
-    The strip is laid when the first batch is asked for: of ten million groups it takes over a second.
+    The strip is laid out when the first batch is asked for: for ten million groups this takes over
+    a second.
+
+    Args:
+        conflict_group: The conflict group of each translation group, int64 `[n]`.
+        size: Number of translation groups in a batch.
+        key: The seed of the order.
+
+    Raises:
+        ValueError: There are fewer conflict groups than a batch has places.
     """
 
-    def __init__(self, block: np.ndarray, size: int, key: int):
-        self.block, self.size, self.key = _renumbered(block), size, key
-        self.blocks = int(self.block.max()) + 1
-        if self.blocks < size:
-            raise ValueError(f"{self.blocks} passage groups cannot fill a batch of {size}")
+    def __init__(self, conflict_group: np.ndarray, size: int, key: int):
+        self.conflict_group, self.size, self.key = _renumber(conflict_group), size, key
+        self.n_conflict_groups = int(self.conflict_group.max()) + 1
+        if self.n_conflict_groups < size:
+            raise ValueError(
+                f"{self.n_conflict_groups} passage groups cannot fill a batch of {size}"
+            )
 
     @property
     def capped(self) -> int:
-        """Blocks that cannot send all members in a round."""
+        """Number of conflict groups that cannot send all members in one round."""
         return self.strip.capped
 
     @property
-    def collisions(self) -> float:
-        """Pairs of one block that a blind draw of a batch would hold on average."""
-        return self.strip.collisions
+    def expected_conflicts(self) -> float:
+        """Mean number of pairs of one conflict group in a batch that is drawn blindly."""
+        return self.strip.expected_conflicts
 
     @cached_property
     def strip(self) -> _Strip:
-        """Blocks on their strip, largest first, else by hash."""
-        count = np.bincount(self.block)
-        taken = np.minimum(count, _cap(count, self.size))
+        """The conflict groups on their strip: largest first, those of one size by hash."""
+        count = np.bincount(self.conflict_group)
+        per_round = np.minimum(count, _cap(count, self.size))
         order = np.argsort(mix(self.key, np.arange(len(count))), kind="stable")
-        order = order[np.argsort(-taken[order], kind="stable")]
-        n = int(taken.sum())
-        met = float((count * (count - 1)).sum()) / max(len(self.block) * (len(self.block) - 1), 1)
-        ends = np.cumsum(taken[order])
-        left, right = (np.repeat(x, taken[order]) for x in (ends - taken[order], ends))
+        order = order[np.argsort(-per_round[order], kind="stable")]
+        n = int(per_round.sum())
+        # the chance that two groups, drawn without replacement, are of one conflict group
+        n_groups = len(self.conflict_group)
+        chance = float((count * (count - 1)).sum()) / max(n_groups * (n_groups - 1), 1)
+        ends = np.cumsum(per_round[order])
+        # left, right: of each place, where the places of its conflict group begin and end
+        left, right = (np.repeat(x, per_round[order]) for x in (ends - per_round[order], ends))
         row = n // self.size
         first = np.arange(0, n, row)
         last = np.minimum(first + row, n) - 1
         return _Strip(
-            members=np.argsort(self.block, kind="stable"),
+            members=np.argsort(self.conflict_group, kind="stable"),
             begin=np.concatenate([[0], np.cumsum(count)[:-1]]),
             count=count,
-            taken=taken,
-            owner=np.repeat(order, taken[order]),
-            place=np.arange(n) - left,
+            per_round=per_round,
+            owner=np.repeat(order, per_round[order]),
+            rank=np.arange(n) - left,
             row=row,
             low=np.where(left[first] == first, first, right[first]),
             high=np.where(right[last] == last + 1, last + 1, left[last]),
             n=n,
-            capped=int((count > taken).sum()),
-            collisions=self.size * (self.size - 1) / 2 * met,
+            capped=int((count > per_round).sum()),
+            expected_conflicts=self.size * (self.size - 1) / 2 * chance,
         )
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Groups of batch `step` (int64 [size]) and the round in which each is visited."""
+        """Return the translation groups of a batch, and the round in which each is visited.
+
+        Args:
+            step: Number of the batch, from 0.
+
+        Returns:
+            Translation groups and rounds, int64 `[size]` each.
+        """
         s = self.strip
-        round_, y = np.divmod(step * self.size + np.arange(self.size, dtype=np.int64), s.n)
+        round_, nth = np.divmod(step * self.size + np.arange(self.size, dtype=np.int64), s.n)
+        # The last row may be short: the first `tall` columns have one place more than the others.
         height, tall = divmod(s.n, s.row)
-        in_tall = y < tall * (height + 1)
-        rest = y - tall * (height + 1)
-        column = np.where(in_tall, y // (height + 1), tall + rest // height)
-        row = np.where(in_tall, y % (height + 1), rest % height)
+        in_tall = nth < tall * (height + 1)
+        after_tall = nth - tall * (height + 1)
+        column = np.where(in_tall, nth // (height + 1), tall + after_tall // height)
+        row = np.where(in_tall, nth % (height + 1), after_tall % height)
         place = row * s.row + column
         low, high = s.low[row], s.high[row]
         free = (place >= low) & (place < high)
         key = mix(self.key, round_, row)
         place[free] = low[free] + permute((place - low)[free], (high - low)[free], key[free])
+        # A capped conflict group goes on in each round with the members after those of the last.
         owner = s.owner[place]
-        turn = (s.place[place] + round_ * s.taken[owner]) % s.count[owner]
-        return s.members[s.begin[owner] + turn], round_
+        member = (s.rank[place] + round_ * s.per_round[owner]) % s.count[owner]
+        return s.members[s.begin[owner] + member], round_
 
     def pick(self, groups: np.ndarray, round_: np.ndarray, salt: int) -> np.ndarray:
-        """A number in [0, 1) for each visit: by hash over groups, evenly spread over a group's visits."""
+        """Return a number in [0, 1) for each visit of a translation group.
+
+        It starts at a hash of the group and moves by the golden ratio each round: evenly spread
+        over the groups and over the visits of each group.
+
+        Args:
+            groups: Translation groups, int64 `[k]`.
+            round_: The round of each visit, int64 `[k]`.
+            salt: Distinguishes several numbers for the same visit.
+
+        Returns:
+            float64 `[k]`.
+        """
         return (uniform(self.key, salt, groups) + round_ * _GOLDEN) % 1.0
 
 
 def _cap(count: np.ndarray, size: int) -> int:
-    """Most members that a block may send in a round: the largest c with c <= sum(min(count, c)) // size."""
+    """Return the largest c with c <= sum(min(count, c)) // size, by bisection.
+
+    The right side is the length G of a row if no conflict group sends more than c members a round.
+    """
     low, high = 1, int(count.max())
     while low < high:
         middle = (low + high + 1) // 2
@@ -131,8 +186,9 @@ def _cap(count: np.ndarray, size: int) -> int:
     return low
 
 
-def _renumbered(block: np.ndarray) -> np.ndarray:
-    """Blocks as 0, 1, …, in their order: what np.unique's inverse is, without its sort."""
-    seen = np.zeros(int(block.max()) + 1, bool)
-    seen[block] = True
-    return (np.cumsum(seen) - 1)[block]
+def _renumber(labels: np.ndarray) -> np.ndarray:
+    """Renumber labels as 0, 1, … in their order, as the inverse of np.unique but without a sort."""
+    seen = np.zeros(int(labels.max()) + 1, bool)
+    seen[labels] = True
+    numbers: np.ndarray = (np.cumsum(seen) - 1)[labels]
+    return numbers

@@ -1,7 +1,8 @@
-"""What the schedule needs to know of a corpus: its groups, their languages, which of them may not meet."""
+"""The schedule's view of a corpus: translation groups, their languages, which of them conflict."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +12,16 @@ from mixling.corpora.corpus import Corpus, connected_components
 
 @dataclass(frozen=True)
 class TranslationGroups:
-    """Question groups of one source.
+    """The translation groups of one source: a query in all its languages, and its passages.
 
-    groups: names, [n]; block: int64 [n], groups of one block share passages and never meet in a batch;
-    languages: BCP-47, [l]; questions, passages: bool [n, l], in which languages a group has any.
+    Args:
+        name: The source.
+        groups: Names of the groups, `[n]`.
+        conflict_group: int64 `[n]`. Groups of one conflict group share passages and never meet in a
+            batch.
+        languages: The source's languages (BCP-47), `[n_languages]`.
+        has_query: bool `[n, n_languages]`, in which languages a group has a query.
+        has_passage: bool `[n, n_languages]`, in which languages a group has a passage.
     """
 
     name: str
@@ -26,64 +33,65 @@ class TranslationGroups:
 
 
 def translation_groups(corpus: Corpus) -> TranslationGroups:
-    """The question groups of a corpus, in order of their names."""
+    """Return the translation groups of a corpus, in order of their names."""
     languages = tuple(corpus.languages())
     code = {x: i for i, x in enumerate(languages)}
-    groups, q_group = np.unique(
+    groups, query_group = np.unique(
         corpus.queries["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True
     )
     index = {g: i for i, g in enumerate(groups)}
-    l_group = np.array([index.get(g, -1) for g in corpus.links["group"].to_pylist()])
-    l_passage = corpus.links["passage"].to_numpy()[l_group >= 0]
-    l_group = l_group[l_group >= 0]
-    q_language, p_language = (
+    link_group = np.array([index.get(g, -1) for g in corpus.links["group"].to_pylist()])
+    link_passage = corpus.links["passage"].to_numpy()[link_group >= 0]
+    link_group = link_group[link_group >= 0]
+    query_language, passage_language = (
         np.array([code[x] for x in t["language"].to_pylist()])
         for t in (corpus.queries, corpus.passages)
     )
-    p_names, p_group = np.unique(
+    passage_names, passage_group = np.unique(
         corpus.passages["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True
     )
-    questions, passages = np.zeros((2, len(groups), len(languages)), bool)
-    questions[q_group, q_language] = True
-    passages[l_group, p_language[l_passage]] = True
-    block = connected_components(l_group, p_group[l_passage], len(groups), len(p_names))[
-        : len(groups)
-    ]
+    has_query, has_passage = np.zeros((2, len(groups), len(languages)), bool)
+    has_query[query_group, query_language] = True
+    has_passage[link_group, passage_language[link_passage]] = True
+    # A link joins a translation group and a passage group. All that is joined conflicts, also
+    # through other groups.
+    conflict_group = connected_components(
+        link_group, passage_group[link_passage], len(groups), len(passage_names)
+    )[: len(groups)]
     return TranslationGroups(
-        corpus.name, groups, block.astype(np.int64), languages, questions, passages
+        corpus.name, groups, conflict_group.astype(np.int64), languages, has_query, has_passage
     )
 
 
 class PairRows:
-    """Finds the rows of a corpus that a planned pair means."""
+    """Finds the rows of a corpus for planned pairs.
 
-    def __init__(self, corpus: Corpus, units: TranslationGroups):
-        self.n_languages = len(units.languages)
-        code = {x: i for i, x in enumerate(units.languages)}
-        index = {g: i for i, g in enumerate(units.groups)}
-        key = np.array(
-            [
-                index[g] * self.n_languages + code[x]
-                for g, x in zip(
-                    corpus.queries["group"].to_pylist(),
-                    corpus.queries["language"].to_pylist(),
-                    strict=True,
-                )
+    Args:
+        corpus: The corpus.
+        groups: Its translation groups.
+    """
+
+    def __init__(self, corpus: Corpus, groups: TranslationGroups):
+        self.n_languages = len(groups.languages)
+        code = {x: i for i, x in enumerate(groups.languages)}
+        index = {g: i for i, g in enumerate(groups.groups)}
+
+        def lookup(names: Iterable[str], languages: Iterable[str]) -> RowLookup:
+            # rows of other groups get keys below 0, which nobody asks for
+            keys = [
+                index.get(g, -1) * self.n_languages + code[x]
+                for g, x in zip(names, languages, strict=True)
             ]
+            return RowLookup(np.array(keys))
+
+        self.query_lookup = lookup(
+            corpus.queries["group"].to_pylist(), corpus.queries["language"].to_pylist()
         )
-        self.query_lookup = RowLookup(key)
         language = corpus.passages["language"].to_pylist()
-        key = np.array(
-            [
-                index.get(g, -1) * self.n_languages + code[language[p]]
-                for g, p in zip(
-                    corpus.links["group"].to_pylist(),
-                    corpus.links["passage"].to_pylist(),
-                    strict=True,
-                )
-            ]
+        self.link_lookup = lookup(
+            corpus.links["group"].to_pylist(),
+            [language[p] for p in corpus.links["passage"].to_pylist()],
         )
-        self.link_lookup = RowLookup(key)
 
     def pair_rows(
         self,
@@ -92,27 +100,43 @@ class PairRows:
         passage_language: np.ndarray,
         visit: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of `questions` and of `links` of each pair, int64 [n]; of several, the visits take turns."""
+        """Return the rows of each pair's query and link; of several rows, visits take turns.
+
+        Args:
+            groups: Translation groups, int64 `[n]`.
+            query_language: Rows of the source's languages, int64 `[n]`.
+            passage_language: Rows of the source's languages, int64 `[n]`.
+            visit: Number of the visit of each group, int64 `[n]`.
+
+        Returns:
+            Rows of `corpus.queries` and of `corpus.links`, int64 `[n]` each.
+        """
         return (
             self.query_rows(groups, query_language, visit),
             self.link_lookup(groups * self.n_languages + passage_language, visit),
         )
 
     def query_rows(self, groups: np.ndarray, language: np.ndarray, visit: np.ndarray) -> np.ndarray:
-        """Rows of `questions` of groups in a language that each of them has, int64 [n]."""
+        """Return rows of `corpus.queries`, int64 `[n]`; arguments as in `pair_rows`.
+
+        Each group must have a query in its language.
+        """
         return self.query_lookup(groups * self.n_languages + language, visit)
 
 
 class RowLookup:
-    """Rows by key, int64; of several under one key the visits take turns."""
+    """Rows by key; where several rows have one key, visits take turns.
+
+    Args:
+        key: The key of each row, int64 `[rows]`.
+    """
 
     def __init__(self, key: np.ndarray):
         self.row = np.argsort(key, kind="stable")
         self.key = key[self.row]
 
-    def __call__(self, wanted: np.ndarray, visit: np.ndarray) -> np.ndarray:
-        low, high = (
-            np.searchsorted(self.key, wanted, "left"),
-            np.searchsorted(self.key, wanted, "right"),
-        )
-        return self.row[low + visit % np.maximum(high - low, 1)]
+    def __call__(self, key: np.ndarray, visit: np.ndarray) -> np.ndarray:
+        """Return the row of each key, int64 `[n]`."""
+        low, high = np.searchsorted(self.key, key, "left"), np.searchsorted(self.key, key, "right")
+        rows: np.ndarray = self.row[low + visit % np.maximum(high - low, 1)]
+        return rows
