@@ -26,7 +26,7 @@ def test_every_text_is_encoded_once(chain, monkeypatch):
     real = retriever.forward_tokens
     monkeypatch.setattr(
         retriever,
-        "forward",
+        "forward_tokens",
         lambda model, tokens, *more: seen.extend(map(tuple, tokens)) or real(model, tokens, *more),
     )
     one = load_task("sample")
@@ -89,7 +89,7 @@ def test_trec_files_keep_grades_and_give_the_same_ndcg(chain, tmp_path):
     one = load_task("sample")
     ids = [f"in two {x}" for x in one.passage_ids]  # space in an id must not part columns
     graded = replace(
-        one, name="of/graded", grades=np.arange(len(one.relevant)) % 3 + 1, candidate_ids=ids
+        one, name="of/graded", grades=np.arange(len(one.relevant)) % 3 + 1, passage_ids=ids
     )
     found = evaluate(str(chain), [graded], tmp_path, trec=True)
     qrel: dict = {}

@@ -94,7 +94,7 @@ def test_a_linear_layer_with_infinity_is_named_with_the_text(chain):
         retriever.encode(TEXTS, "query")
 
 
-@pytest.mark.parametrize("command", ["evaluate", "encode", "index", "mine", "debias"])
+@pytest.mark.parametrize("command", ["evaluate", "encode", "index", "mine-negatives", "debias"])
 def test_a_model_of_nan_ends_every_command_in_one_message(chain, tmp_path, run, command):
     model, source = tmp_path / "m", tmp_path / "d.jsonl"
     retriever = Retriever(str(chain))
@@ -107,7 +107,7 @@ def test_a_model_of_nan_ends_every_command_in_one_message(chain, tmp_path, run, 
         "evaluate": (model, "--task", "sample", "--out", out),
         "encode": (model, source, "--out", out, "--precision", "fp32"),
         "index": (model, source, "--store", out, "--precision", "fp32"),
-        "mine": (model, "sample", "--out", out, "--precision", "fp32"),
+        "mine-negatives": (model, "sample", "--out", out, "--precision", "fp32"),
         "debias": (model, "--fit", "sample", "--out", out),
     }[command])  # fmt: skip
     assert status == 2 and f"{model}: the vector of" in said and "Traceback" not in said
@@ -255,14 +255,14 @@ def test_training_stops_at_the_step_and_keeps_the_last_checkpoint(
     import importlib
 
     module = importlib.import_module("mixling.training.train")
-    real, calls = getattr(module, "backward" if what == "loss" else "clip"), []
+    real, calls = getattr(module, "backward" if what == "loss" else "clip_gradients"), []
 
     def spoilt(*a, **k):
         calls.append(1)
         made = real(*a, **k)
         return float("nan") if len(calls) > 3 else made
 
-    monkeypatch.setattr(module, "backward" if what == "loss" else "clip", spoilt)
+    monkeypatch.setattr(module, "backward" if what == "loss" else "clip_gradients", spoilt)
     config = {
         "data": {"sources": ["sample"]}, "model": {"name": str(chain)}, "batches": {"size": 4},
         "training": {"steps": 5, "checkpoint_every": 2, "lr": 0.002, "warmup": 0, "schedule": "constant", "device": "cpu"},

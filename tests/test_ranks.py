@@ -150,5 +150,5 @@ def test_counting_among_very_many_gives_what_sorting_gives(seed, ties):
         patch.setattr("mixling.evaluation.ranks.SORTED", 10)
         patch.setattr("mixling.evaluation.ranks.KEYS", 200)
         counted = rank(case, depth=13)
-    for name in ("multilingual", "within", "top", "top_scores"):
+    for name in ("pool", "within", "top", "top_scores"):
         assert np.array_equal(getattr(sorted_way, name), getattr(counted, name))

@@ -128,7 +128,7 @@ def test_marks_are_those_of_the_test(moved):
     values = [r.results[0].value("sample", "multilingual") for r in runs]
     assert c.difference == pytest.approx(values[1] - values[0]) and p >= c.p
     by_language = runs[1].by_language["sample"]
-    assert {"pool sw", "monolingual zh"} <= set(by_language)
+    assert {"multilingual sw", "monolingual zh"} <= set(by_language)
 
 
 def test_a_task_is_compared_whatever_else_was_measured_beside_it(moved, chain):

@@ -77,10 +77,10 @@ def run(
         context=context,
         precision=precision,
         trec=trec,
-        keep=keep,
+        vector_cache=keep,
         language=language,
         noise=noise or (),
-        documents=documents,
+        passage_model=documents,
         trust_remote_code=trust_remote_code,
         skip_bad=skip_bad,
     )

@@ -13,8 +13,8 @@ from mixling.evaluation.tasks import Task
 def sound(one: Task) -> None:
     """Raises MixlingError where rows, ids, relevance or grades of a task do not fit together."""
     n, m = len(one.queries), len(one.passages)
-    for name, length in (("query_ids", n), ("query_language", n), ("query_group", n), ("candidate_ids", m),
-                         ("candidate_language", m), ("titles", m), ("grades", len(one.relevant))):  # fmt: skip
+    for name, length in (("query_ids", n), ("query_language", n), ("query_group", n), ("passage_ids", m),
+                         ("passage_language", m), ("titles", m), ("grades", len(one.relevant))):  # fmt: skip
         if len(getattr(one, name)) != length:
             _refuse(one, f"{name} has {len(getattr(one, name))} rows, expected {length}")
     for ids, what in ((one.query_ids, "queries"), (one.passage_ids, "passages")):

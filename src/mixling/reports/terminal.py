@@ -80,7 +80,7 @@ def print_results(
             titles = entry.get("titles", {})
             if titles.get("passages"):
                 console.print(
-                    f"[dim]read with their titles ({titles['form']}): {titles['candidates']} of {entry['candidates']} "
+                    f"[dim]read with their titles ({titles['form']}): {titles['passages']} of {entry['passages']} "
                     "candidates[/dim]",
                     highlight=False,
                 )

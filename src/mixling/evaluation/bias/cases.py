@@ -21,7 +21,7 @@ _SAYS = {
 }
 MEASURES = [
     BiasMeasure(
-        f"first_{'right' if right else 'wrong'}_{'own' if own else 'other'}",
+        f"first_{'right' if right else 'wrong'}_{'same' if own else 'other'}_language",
         partial(case, right, own),
         "0 to 1",
         "high" if right else "low",
