@@ -14,7 +14,7 @@ import time
 
 from benchmarks.sides import encoder_weights, write
 from mixling.evaluation.benchmarks import load_task
-from mixling.machine import keep_memory, matrix_rate
+from mixling.machine import keep_freed_memory, matrix_rate
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 from mixling.training import step
@@ -78,7 +78,7 @@ def table(rows: list[dict]) -> str:
 
 def main() -> None:
     """Measure, print, write."""
-    keep_memory()
+    keep_freed_memory()
     retriever, rate = Retriever(DEFAULT), matrix_rate(2)
     row = {"matrix rate": rate, "encoding": encoding(retriever), "training": training(retriever)}
     print(table(row["encoding"]), table(row["training"]), sep="\n\n")

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.sides import result_path
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import measure
-from mixling.machine import machine, matrix_rate, versions
+from mixling.machine import library_versions, machine_info, matrix_rate
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 
@@ -50,7 +50,7 @@ def main() -> None:
     }  # fmt: skip
     for key, value in row.items():
         print(f"{key}: {value}")
-    content = {**row, "machine": machine(), "versions": versions()}
+    content = {**row, "machine": machine_info(), "versions": library_versions()}
     (a.out or result_path(__file__)).write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -27,10 +27,10 @@ def texts(number: int) -> list[str]:
 
 def ours(precision: str, turns: Turns) -> None:
     """`Retriever.encode`."""
-    from mixling.machine import keep_memory
+    from mixling.machine import keep_freed_memory
     from mixling.models.retriever import Retriever
 
-    keep_memory()
+    keep_freed_memory()
     retriever = Retriever()
     retriever.encode(["to be ready"], "passage", precision=precision)
     for number in range(ROUNDS + 1):
@@ -45,13 +45,13 @@ def theirs(best: bool, turns: Turns) -> None:
     """`SentenceTransformer.encode`."""
     import time
 
-    from mixling.machine import keep_memory
+    from mixling.machine import keep_freed_memory
     from mixling.models.retriever import Retriever
 
     retriever = Retriever(packed=False)
     model, size = retriever.model, 32
     if best:
-        keep_memory()
+        keep_freed_memory()
         model = model.bfloat16()
         tried = {}
         for size in (8, 32, 128):

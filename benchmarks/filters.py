@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.search import SIZE, K, asked, best, direct, recall, tables, timed, vectors
 from benchmarks.sides import result_path
 from mixling.corpora.files import write_text
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.searching.lance import LanceStore
 
 SHARES = (1, 3, 5, 8, 10, 20, 30, 50, 80)
@@ -49,7 +49,7 @@ def main() -> None:
             found = {side: recall(ask, questions, exact) for side, ask in sides.items()}
             rows.append({"passing, %": share, "recall": found, "ms": timed(sides, questions)})
             print(json.dumps(rows[-1]), flush=True)
-    whole = {"passages": n, "rows": rows, "machine": machine(), "versions": versions()}
+    whole = {"passages": n, "rows": rows, "machine": machine_info(), "versions": library_versions()}
     write_text(result_path(__file__), json.dumps(whole, indent=1) + "\n")
 
 

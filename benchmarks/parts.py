@@ -40,7 +40,7 @@ def given_back() -> None:
     """Freed memory goes back to the system."""
     from mixling.training import train
 
-    train.keep_memory = lambda: False  # type: ignore[assignment]
+    train.keep_freed_memory = lambda: False  # type: ignore[assignment]
 
 
 def fused() -> None:

@@ -24,7 +24,7 @@ from mixling.evaluation.ranks import DotScorer, Scorer
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.rows import task_comparison
 from mixling.evaluation.tasks import Task
-from mixling.machine import machine, matrix_rate, versions
+from mixling.machine import library_versions, machine_info, matrix_rate
 from mixling.models.weights import DEFAULT
 from mixling.reports.html import write_report
 
@@ -82,7 +82,9 @@ def main() -> None:
     assert any(c.difference for cells in tested.values() for c, _ in cells.values())
     summary = {"model": DEFAULT, "precision": "fp32", "tasks": {one.name: entry}}
     result = EvaluationResult(
-        {**summary, "versions": versions(), "machine": machine()}, table, {one.name: examples}
+        {**summary, "versions": library_versions(), "machine": machine_info()},
+        table,
+        {one.name: examples},
     )
     with TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
@@ -103,8 +105,8 @@ def main() -> None:
         "ranks, seconds of three": {k: [round(x, 2) for x in v] for k, v in both.items()},
         "ranks that differ (ties, rounding)": int((old != new).sum()),
         "matrix rate, GFLOP/s": matrix_rate(),
-        "versions": versions(),
-        "machine": machine(),
+        "versions": library_versions(),
+        "machine": machine_info(),
     }
     result_path(__file__).write_text(json.dumps(content, indent=1) + "\n")
     print(

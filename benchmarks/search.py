@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from benchmarks.sides import result_path
 from mixling.corpora.files import write_text
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.searching.lance import EXACT
 from mixling.searching.store import RESULT_COLUMNS, passage_schema, search_ef
 from mixling.searching.stores import make_store
@@ -174,7 +174,7 @@ def row(n: int, address: str) -> dict[str, Any]:
 
 def keep(rows: list[dict[str, Any]]) -> None:
     """Write what there is."""
-    content = {"rows": rows, "machine": machine(), "versions": versions()}
+    content = {"rows": rows, "machine": machine_info(), "versions": library_versions()}
     write_text(result_path(__file__), json.dumps(content, indent=1) + "\n")
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from benchmarks.sides import result_path
 from mixling.corpora.catalogue import load
 from mixling.corpora.files import write_text
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 
 CLIENTS = (1, 8, 64)
 
@@ -139,7 +139,7 @@ def main() -> None:
     whole: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {}
 
     def keep(**more: Any) -> None:
-        whole.update(more, machine=machine(), versions=versions())
+        whole.update(more, machine=machine_info(), versions=library_versions())
         write_text(result, json.dumps(whole, indent=1) + "\n")
         print(json.dumps(more), flush=True)
 

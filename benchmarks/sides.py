@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from mixling.machine import machine, matrix_rate, versions
+from mixling.machine import library_versions, machine_info, matrix_rate
 
 
 class Turns:
@@ -148,7 +148,12 @@ def result_path(script: str) -> Path:
 def write(script: str, row: dict[str, Any]) -> None:
     """Print a result and write it to `result_path`, with machine, versions and date."""
     print(json.dumps(row, indent=1))
-    whole = {**row, "date": time.strftime("%Y-%m-%d"), "machine": machine(), "versions": versions()}
+    whole = {
+        **row,
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": machine_info(),
+        "versions": library_versions(),
+    }
     path = result_path(script)
     path.write_text(json.dumps(whole, indent=1) + "\n")
     print(f"written to {path}")

@@ -23,7 +23,7 @@ import torch
 from benchmarks.sides import write
 from mixling.corpora.catalogue import load
 from mixling.corpora.corpus import NEGATIVES, Corpus
-from mixling.machine import keep_memory, matrix_rate
+from mixling.machine import keep_freed_memory, matrix_rate
 from mixling.models.retriever import Retriever
 from mixling.models.vocabulary import mask_token
 from mixling.training import adapt
@@ -91,7 +91,7 @@ def adapting(retriever: Retriever) -> dict[str, Callable[[int], torch.Tensor]]:
 
 def main() -> None:
     """Measure, print, write."""
-    keep_memory()
+    keep_freed_memory()
     retriever = Retriever()
     table = sparse_embedding_gradient(retriever.model)
     sides: dict[str, tuple[Any, Objective, PairTexts]] = {}

@@ -62,13 +62,13 @@ def theirs(bf16: bool, dropout: bool, memory: bool, turns: Turns) -> None:
     from torch.utils.data import BatchSampler, SequentialSampler
     from transformers import TrainerCallback
 
-    from mixling.machine import keep_memory
+    from mixling.machine import keep_freed_memory
     from mixling.models.retriever import Retriever
     from mixling.training.load_config import load_config
     from mixling.training.prepare import prepare
 
     if memory:
-        keep_memory()
+        keep_freed_memory()
     _, schedule, pairs = prepare(load_config(settings("fp32")))
     retriever = Retriever(packed=False)
     model = retriever.model

@@ -20,7 +20,7 @@ from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import rank_task, score_task
 from mixling.evaluation.ranks import DotScorer
 from mixling.evaluation.tasks import Task
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 from mixling.studies.study import override
@@ -126,8 +126,8 @@ def main() -> None:
             "rows": rows,
             "base": BASE,
             "trials": TRIALS,
-            "versions": versions(),
-            "machine": machine(),
+            "versions": library_versions(),
+            "machine": machine_info(),
         }
         write_text(RESULT, json.dumps(whole, indent=1) + "\n")
         print(*map(line, more), sep="\n", flush=True)

@@ -27,7 +27,7 @@ from mixling.evaluation.baselines import unit_vectors
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import rank_task, score_task
 from mixling.evaluation.ranks import DotScorer
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 
@@ -224,7 +224,12 @@ def main() -> None:
         row["tasks"] = {t: bench.measured(found, t) for t in tests}
         rows[part, name] = row
         order = [rows[k] for k in every if k in rows]
-        content = {"model": DEFAULT, "rows": order, "versions": versions(), "machine": machine()}
+        content = {
+            "model": DEFAULT,
+            "rows": order,
+            "versions": library_versions(),
+            "machine": machine_info(),
+        }
         write_text(RESULT, json.dumps(content, indent=1) + "\n")
         shown = {k: v for k, v in row["tasks"][tests[0]].items() if not isinstance(v, dict)}
         print(part, name, {k: round(v, 4) for k, v in shown.items()}, flush=True)

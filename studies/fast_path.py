@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import scenario_means
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
 from mixling.training.train import train
 
@@ -49,8 +49,8 @@ def main() -> None:
             round(a - b, 4) for a, b in zip(padded[1], padded[0], strict=True)
         ],
         "seconds of training": json.loads((run / "run.json").read_text())["seconds"],
-        "machine": machine(),
-        "versions": versions(),
+        "machine": machine_info(),
+        "versions": library_versions(),
     }
     print(json.dumps(row, indent=1))
     (HERE / "fast-path.json").write_text(json.dumps(row, indent=1) + "\n")

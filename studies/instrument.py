@@ -14,7 +14,7 @@ from mixling.corpora.catalogue import find_source
 from mixling.corpora.files import write_text
 from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.result import EvaluationResult
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.models.weights import DEFAULT
 from mixling.reports.evaluate import evaluate
 
@@ -92,7 +92,7 @@ def main() -> None:
                 rows.values(),
                 key=lambda r: (list(TASKS).index(r["task"]), r["model"] != "e5-small"),
             )
-            content = {"rows": order, "versions": versions(), "machine": machine()}
+            content = {"rows": order, "versions": library_versions(), "machine": machine_info()}
             write_text(RESULT, json.dumps(content, indent=1) + "\n")
             print(
                 task,

@@ -25,7 +25,7 @@ from mixling.debiasing.transforms import AffineTransform
 from mixling.encoding.vectors import encode_cached, normalize_for_similarity
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.tasks import Task
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 from mixling.preparation.locate_answers import (
@@ -279,7 +279,7 @@ def main() -> None:
     def keep(name: str, share: float, seconds: float | None, after: str, found: dict) -> None:
         row = {"trial": name, "share": share, "after": after, "seconds": seconds, **found}
         rows.append(row)
-        whole = {"rows": rows, "base": BASE, "trials": TRIALS, "soups": SOUPS, "located": made, "agreement": agreed, "versions": versions(), "machine": machine()}  # fmt: skip
+        whole = {"rows": rows, "base": BASE, "trials": TRIALS, "soups": SOUPS, "located": made, "agreement": agreed, "versions": library_versions(), "machine": machine_info()}  # fmt: skip
         write_text(RESULT, json.dumps(whole, indent=1) + "\n")
         print(line(row), flush=True)
 

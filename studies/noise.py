@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mixling.corpora.files import write_text
 from mixling.evaluation.noise import NOISE_TYPES
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.models.weights import DEFAULT
 from mixling.reports.evaluate import evaluate
 
@@ -26,8 +26,8 @@ def main() -> None:
         "model": DEFAULT,
         "noise": result.summary["noise"],
         "own language mAP": own,
-        "versions": versions(),
-        "machine": machine(),
+        "versions": library_versions(),
+        "machine": machine_info(),
     }
     write_text(Path(__file__).with_suffix(".json"), json.dumps(content, indent=1) + "\n")
 

@@ -20,7 +20,7 @@ from mixling.corpora.files import write_text
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.rows import column, labels, task_rows
 from mixling.evaluation.significance import group_sums, resampled
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.models.weights import DEFAULT
 from mixling.reports.evaluate import evaluate
 from mixling.studies.study import run_folder
@@ -102,8 +102,8 @@ def main() -> None:
         "contrasts": {
             f"{b} less {a}": contrast([found[a]], [found[b]], every) for a, b in CONTRASTS
         },
-        "versions": versions(),
-        "machine": machine(),
+        "versions": library_versions(),
+        "machine": machine_info(),
     }
     write_text(Path(__file__).with_suffix(".json"), json.dumps(content, indent=1) + "\n")
 

@@ -13,7 +13,7 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from mixling.evaluation.benchmarks import load_task
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
 
 HERE = Path(__file__).parent
@@ -62,8 +62,8 @@ def main() -> None:
         "sentence-transformers": plain,
         "reported": reported,
         "largest difference": max(abs(plain[s] - reported[s]) for s in plain),
-        "versions": versions(),
-        "machine": machine(),
+        "versions": library_versions(),
+        "machine": machine_info(),
     }
     (HERE / "plain.json").write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))

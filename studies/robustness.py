@@ -23,7 +23,7 @@ from mixling.corpora.resources import LEVEL_ORDER, resource_level
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.rows import column, labels, task_rows
 from mixling.evaluation.significance import compare_scores, group_sums, holm, resampled
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.studies.study import StudyConfig, read_toml, run_folder, seeds_of, validate_config
 
 HERE = Path(__file__).parent
@@ -159,8 +159,8 @@ def main() -> None:
         },
         "robustness": {k: robustness(v, tasks) for k, v in found.items()},
         "gains": {k: gains(found[NONE][0], v) for k, v in found.items() if k not in (NONE, "BM25")},
-        "versions": versions(),
-        "machine": machine(),
+        "versions": library_versions(),
+        "machine": machine_info(),
     }
     write_text(HERE / "robustness.json", json.dumps(content, indent=1) + "\n")
 

@@ -19,7 +19,7 @@ import numpy as np
 from mixling.corpora.files import write_text
 from mixling.encoding.vectors import normalize_for_similarity
 from mixling.evaluation.benchmarks import load_task
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 from mixling.progress import Progress
@@ -107,7 +107,12 @@ def main() -> None:
     }
     whole: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     name = given.name or retriever.name
-    whole[name] = {"questions": len(asked), **means, "machine": machine(), "versions": versions()}
+    whole[name] = {
+        "questions": len(asked),
+        **means,
+        "machine": machine_info(),
+        "versions": library_versions(),
+    }
     write_text(RESULT, json.dumps(whole, indent=1) + "\n")
     print(json.dumps(means, indent=1))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from mixling.evaluation.benchmarks import DEVELOPMENT, load_task
 from mixling.evaluation.measure import measure
 from mixling.evaluation.tasks import Task
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 from mixling.training.average import average_with
@@ -82,8 +82,8 @@ def main() -> None:
         else:
             retriever = Retriever(DEFAULT)
         rows.append(row(retriever, tasks, settings))
-        whole = {"rows": rows, "data": {t.name: t.fingerprint() for t in tasks}, "versions": versions(),
-                 "machine": machine(), "complete": len(rows) == len(wanted)}  # fmt: skip
+        whole = {"rows": rows, "data": {t.name: t.fingerprint() for t in tasks}, "versions": library_versions(),
+                 "machine": machine_info(), "complete": len(rows) == len(wanted)}  # fmt: skip
         RESULT.write_text(json.dumps(whole, indent=1) + "\n")
         RESULT.with_suffix(".md").write_text(markdown(rows) + "\n")
         print(markdown(rows[-1:]).splitlines()[-1], flush=True)

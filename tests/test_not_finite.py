@@ -18,7 +18,7 @@ from mixling.debiasing.transforms import AffineTransform
 from mixling.encoding.late import TokenIndex, token_vectors
 from mixling.encoding.shards import encode, load_vectors
 from mixling.encoding.vectors import encode_cached, normalize_for_similarity
-from mixling.errors import MixlingError, NotFinite, finite
+from mixling.errors import MixlingError, NotFinite, check_finite_vectors
 from mixling.evaluation.ranks import compute_ranks
 from mixling.models.retriever import Retriever
 from mixling.preparation.mine_negatives import mine_negatives
@@ -52,12 +52,12 @@ def test_finite_gives_back_what_is_finite_and_names_the_first_row_that_is_not(ro
     made = np.array(rows, np.float32)
     good = [all(np.isfinite(x) for x in r) for r in rows]
     if all(good):
-        assert finite(made, str, "m") is made
+        assert check_finite_vectors(made, str, "m") is made
     else:
         with pytest.raises(
             NotFinite, match=rf"^m: the vector of <{good.index(False)}> holds (NaN|infinity)"
         ):
-            finite(made, lambda i: f"<{i}>", "m")
+            check_finite_vectors(made, lambda i: f"<{i}>", "m")
 
 
 def test_every_way_to_encode_names_the_text_and_the_model(broken, tmp_path):

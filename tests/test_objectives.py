@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mixling.losses import alignment, distillation
 from mixling.losses.eq1 import eq1
-from mixling.losses.info_nce import allowed, info_nce
+from mixling.losses.info_nce import allowed_negatives, info_nce
 
 # Two questions, two right passages, two hard negatives; unit vectors in the plane, so cosines are known.
 Q = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
@@ -32,7 +32,7 @@ def test_equation_1_with_all_positives_by_hand():
 
 
 def test_without_hard_negatives_both_readings_and_info_nce_agree():
-    may = allowed(torch.tensor([0, 1]))
+    may = allowed_negatives(torch.tensor([0, 1]))
     a, b = (eq1(Q, P[:2], may, 0.1, all_positives=x) for x in (False, True))
     assert (
         a.item()
@@ -47,7 +47,7 @@ def test_what_may_not_be_a_negative_has_no_influence_and_no_gradient(seed):
     g = torch.Generator().manual_seed(seed)
     queries, passages = (torch.randn(6, 5, generator=g).requires_grad_() for _ in range(2))
     group, block = torch.tensor([0, 1, 2, 3, 4, 5]), torch.tensor([0, 0, 1, 2, 3, 3])
-    may = allowed(group, block)
+    may = allowed_negatives(group, block)
     assert not may[0, 1] and not may[4, 5] and may[0, 2]
     loss = info_nce(queries[:1], passages, may[:1], 0.05)
     loss.backward()
@@ -69,13 +69,13 @@ def test_info_nce_equals_sentence_transformers():
     torch.manual_seed(1)
     a, b = torch.randn(8, 6), torch.randn(8, 6)
     theirs = MultipleNegativesRankingLoss(Given(), scale=50.0)([{"v": a}, {"v": b}], None)
-    assert info_nce(a, b, allowed(torch.arange(8)), 0.02).item() == pytest.approx(
+    assert info_nce(a, b, allowed_negatives(torch.arange(8)), 0.02).item() == pytest.approx(
         theirs.item(), abs=1e-5
     )
 
 
 def test_symmetric_is_the_mean_of_both_ways():
-    may = allowed(torch.arange(2))
+    may = allowed_negatives(torch.arange(2))
     both = (info_nce(Q, P[:2], may, 0.1) + info_nce(P[:2], Q, may, 0.1)) / 2
     assert info_nce(Q, P[:2], may, 0.1, symmetric=True).item() == pytest.approx(
         both.item(), abs=1e-6
@@ -129,14 +129,14 @@ def test_clear_by_hand():
 
 
 def test_distillation_by_hand():
-    assert distillation.vectors(A, B).item() == pytest.approx((0.16 + 0.64 + 0.64 + 0.16) / 4)
-    assert distillation.cosine(A, B).item() == pytest.approx(1 - 0.6)
+    assert distillation.vector_mse(A, B).item() == pytest.approx((0.16 + 0.64 + 0.64 + 0.16) / 4)
+    assert distillation.cosine_distance(A, B).item() == pytest.approx(1 - 0.6)
     student, teacher = (
         torch.tensor([[3.0, 1.0], [0.0, 2.0]]),
         torch.tensor([[2.0, 1.0], [1.0, 4.0]]),
     )
     off = ~torch.eye(2, dtype=torch.bool)
-    assert distillation.margins(student, teacher, off).item() == pytest.approx(
+    assert distillation.margin_mse(student, teacher, off).item() == pytest.approx(
         ((2 - 1) ** 2 + (2 - 3) ** 2) / 2
     )
     from scipy.special import softmax
@@ -148,7 +148,9 @@ def test_distillation_by_hand():
             for s, t in zip(student.numpy(), teacher.numpy(), strict=True)
         ]
     )
-    assert distillation.scores(student, teacher, BOTH, 2.0).item() == pytest.approx(want, abs=1e-6)
+    assert distillation.score_kl(student, teacher, BOTH, 2.0).item() == pytest.approx(
+        want, abs=1e-6
+    )
 
 
 @given(st.integers(0, 10**6))
@@ -159,7 +161,7 @@ def test_terms_give_finite_gradients_whatever_is_masked(seed):
     keep = (torch.rand(5, 5, generator=g) > 0.5) | torch.eye(5, dtype=torch.bool)
     total = (
         alignment.lakda(a, b, p, keep) + alignment.jsd(a, b) + alignment.clear(a, b, p, keep)
-        + distillation.scores(a @ p.T, (b @ p.T).detach(), keep, 0.1)
+        + distillation.score_kl(a @ p.T, (b @ p.T).detach(), keep, 0.1)
     )  # fmt: skip
     for x in torch.autograd.grad(total, (a, b, p)):
         assert torch.isfinite(x).all() and x.abs().sum() > 0

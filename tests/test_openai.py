@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import Server
-from mixling.errors import finite
+from mixling.errors import check_finite_vectors
 from mixling.models.retriever import Retriever
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
@@ -286,7 +286,7 @@ def test_vectors_that_are_not_finite_are_the_servers_error_and_one_requests(sear
     def broken(texts, *args, **more):
         made = encode(texts, *args, **more)
         made[[i for i, t in enumerate(texts) if "poison" in t], 3] = np.nan
-        return finite(
+        return check_finite_vectors(
             made, lambda i: repr(texts[i]), searcher.retriever.name
         )  # as a model does whose weights are broken
 

@@ -18,7 +18,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from mixling.corpora import folder, sample
-from mixling.errors import MixlingError, finite
+from mixling.errors import MixlingError, check_finite_vectors
 from mixling.models.retriever import Retriever
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
@@ -210,7 +210,7 @@ def test_a_server_that_cannot_begin_says_why(store, monkeypatch):
     monkeypatch.setattr(
         Retriever,
         "encode",
-        lambda *a, **k: finite(encode(*a, **k) * np.float32("nan"), str, "model"),
+        lambda *a, **k: check_finite_vectors(encode(*a, **k) * np.float32("nan"), str, "model"),
     )
     with pytest.raises(MixlingError, match="NaN"):
         serve(store, port=port)

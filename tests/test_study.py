@@ -9,7 +9,7 @@ from mixling.debiasing.debias import check_options, debias
 from mixling.errors import MixlingError
 from mixling.evaluation.measure import measure
 from mixling.studies import study as study_module
-from mixling.studies.study import StudyConfig, one_run, study, variant_config
+from mixling.studies.study import StudyConfig, study, variant_config, variant_run
 from mixling.training.load_config import read_toml, validate_config
 
 TEXT = """
@@ -152,10 +152,10 @@ def test_one_run_is_what_the_study_would_train(tmp_path, run):
         '[[variants]]\nname = "a b"\nset = { "batches.alpha" = 0.25, "soup" = [{ batches = { strategy = "x-y" } }, {}] }\n'
         '[[variants]]\nname = "none"\ntrain = false\n'
     )
-    config, place = one_run(file, "a b", 4)
+    config, place = variant_run(file, "a b", 4)
     assert config.batches.alpha == 0.25 and config.training.seed == 4 and len(config.soup) == 2
     assert place == Path("runs/s/a-b-4/run")
-    assert one_run(file, "a b")[1] == Path("runs/s/a-b-3/run")
+    assert variant_run(file, "a b")[1] == Path("runs/s/a-b-3/run")
     for words, expected in (
         (["--variant", "a c"], "Did you mean 'a b'"),
         (["--variant", "none"], "unknown variant that is trained"),

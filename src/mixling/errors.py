@@ -58,7 +58,7 @@ class Skipped:
         self.left_out[what] = self.left_out.get(what, 0) + number
 
 
-def finite(vectors: np.ndarray, name: Callable[[int], str], whose: str) -> np.ndarray:
+def check_finite_vectors(vectors: np.ndarray, name: Callable[[int], str], whose: str) -> np.ndarray:
     """The vectors, [n, d], if all their numbers are finite; else an error that names the first text whose are not.
 
     name(row): the text's id, place or first characters; whose: the model or file that the vectors come from.
@@ -76,7 +76,7 @@ def finite(vectors: np.ndarray, name: Callable[[int], str], whose: str) -> np.nd
     return vectors
 
 
-def finite_numbers(**values: float | None) -> None:
+def check_finite_numbers(**values: float | None) -> None:
     """Raises MixlingError where an option is NaN or infinite."""
     for name, value in values.items():
         if value is not None and not math.isfinite(value):

@@ -8,7 +8,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 from mixling.corpora.catalogue import SOURCES, data_folders, find_source
-from mixling.machine import cache_folder, has_bf16, machine, matrix_rate, versions
+from mixling.machine import cache_folder, has_bf16, library_versions, machine_info, matrix_rate
 from mixling.models.weights import DEFAULT, in_hub_cache, wheel_model_folder
 
 # what each optional part of the installation is for
@@ -32,23 +32,23 @@ PURPOSE = {
 
 def doctor() -> list[str]:
     """Cores, instruction sets, bf16, GPU, memory, caches, data, and what is missing with its pip line."""
-    m, rate = machine(), matrix_rate()
+    m, rate = machine_info(), matrix_rate()
     lines = [
         f"processor      {m['processor']}, {m['cores']} cores, {m['threads']} threads, {m['memory_gib']} GiB",
         f"instructions   {' '.join(m['instructions']) or 'none that matter here'}",
         f"bf16           {'yes: training uses it' if has_bf16() else 'no: everything runs in fp32'}",
         f"matrix rate    fp32 {rate['fp32']:.0f} GFLOP/s, bf16 {rate['bf16']:.0f} GFLOP/s",
         f"GPU            {m['gpu'] or 'none'}",
-        f"versions       {', '.join(f'{k} {v}' for k, v in versions().items())}",
+        f"versions       {', '.join(f'{k} {v}' for k, v in library_versions().items())}",
         f"cache          {cache_folder()} ({'holds' if wheel_model_folder().is_dir() else 'without'} "
         f"the wheel's {DEFAULT}); hub's cache {'has' if in_hub_cache(DEFAULT) else 'lacks'} it",
         f"data           in {', '.join(str(r) for r in data_folders())}: {', '.join(n for n in SOURCES if find_source(n))}; "
         "the rest: mixling data list",
     ]
-    return lines + missing()
+    return lines + missing_extras()
 
 
-def missing() -> list[str]:
+def missing_extras() -> list[str]:
     """A line for each optional part of the installation that is not all here."""
     lines = []
     needed = [Requirement(line) for line in metadata.requires("mixling") or []]

@@ -13,7 +13,7 @@ _FAST = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"
 
 
 @cache
-def flags() -> frozenset[str]:
+def cpu_flags() -> frozenset[str]:
     """Instruction sets that matter here, as the system names them."""
     info = Path("/proc/cpuinfo")
     if not info.exists():
@@ -26,10 +26,10 @@ def flags() -> frozenset[str]:
 
 def has_bf16() -> bool:
     """Whether a processor multiplies bf16 natively (else bf16 is slower than fp32)."""
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & flags())
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & cpu_flags())
 
 
-def machine() -> dict[str, Any]:
+def machine_info() -> dict[str, Any]:
     """Processor, cores, instruction sets, memory, GPU."""
     import torch
 
@@ -51,13 +51,13 @@ def machine() -> dict[str, Any]:
         "processor": names[0] if names else "unknown",
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "instructions": sorted(flags()),
+        "instructions": sorted(cpu_flags()),
         "memory_gib": round(memory / 2**30, 1),
         "gpu": gpu,
     }
 
 
-def versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Versions of what a result depends on."""
     found = {"python": platform.python_version()}
     for name in (
@@ -96,7 +96,7 @@ def matrix_rate(seconds: float = 0.5) -> dict[str, float]:
 
 
 @cache
-def keep_memory() -> bool:
+def keep_freed_memory() -> bool:
     """Let this process keep what memory it has freed, instead of giving it back and asking for it anew.
 
     torch's large tensors are given back to the system one by one, and each new one is cleared page by page: a sixth of

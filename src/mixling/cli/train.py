@@ -46,9 +46,9 @@ def run(
         return
     settings: Any = config
     if variant is not None and config is not None:
-        from mixling.studies.study import one_run
+        from mixling.studies.study import variant_run
 
-        settings, place = one_run(config, variant, seed)
+        settings, place = variant_run(config, variant, seed)
         out = out or place
     elif variant is not None or seed is not None:
         raise MixlingError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mixling.corpora.files import write_text
 from mixling.errors import MixlingError
-from mixling.machine import versions
+from mixling.machine import library_versions
 
 NAME = "inputs.json"
 # versions that a result depends on; another one is said, since no run can be finished with the old
@@ -35,7 +35,7 @@ def unchanged(
     Raises:
         MixlingError: It names everything that has changed.
     """
-    path, now = folder / NAME, versions()
+    path, now = folder / NAME, library_versions()
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     known: dict[str, str] = {**(before or {}), **kept.get("inputs", {})}
     of = kept.get("versions", now)

@@ -30,8 +30,8 @@ from mixling.debiasing.shift import fit_shift
 from mixling.debiasing.trained import TransformConfig, train_transform
 from mixling.debiasing.transforms import AffineTransform, LanguageTransform
 from mixling.disk import new_folder
-from mixling.errors import MixlingError, choose, finite_numbers
-from mixling.machine import versions
+from mixling.errors import MixlingError, check_finite_numbers, choose
+from mixling.machine import library_versions
 from mixling.progress import Progress
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def check_options(method: str, settings: dict[str, Any]) -> None:
             raise MixlingError(
                 f"method '{method}' has no setting '{name}'; it has: {', '.join(sorted(known)) or 'none'}"
             )
-    finite_numbers(**{k: v for k, v in settings.items() if isinstance(v, float)})
+    check_finite_numbers(**{k: v for k, v in settings.items() if isinstance(v, float)})
     for name in ("rank", "steps", "size"):
         if settings.get(name) is not None and settings[name] < 1:
             raise MixlingError(f"{name} {settings[name]}: expected 1 or more")
@@ -239,7 +239,7 @@ def _write(
     try:
         written = debiased_card(
             origin["debiased"],
-            versions()["mixling"],
+            library_versions()["mixling"],
             origin.get("license"),
             isinstance(found, LanguageTransform),
         )

@@ -20,7 +20,7 @@ from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import read_parquet
 from mixling.corpora.languages import language_field
 from mixling.corpora.windows import link_windows
-from mixling.errors import MixlingError, finite
+from mixling.errors import MixlingError, check_finite_vectors
 
 Encode = Callable[[list[str], str], np.ndarray]
 COLUMNS = ("vector", "language", "group", "role")
@@ -131,7 +131,9 @@ def read_vectors(path: Path, needed: Sequence[str] = COLUMNS) -> tuple[pa.Table,
         raise MixlingError(f"{path}: column 'vector' has lists of different lengths: {lengths[:5]}")
     with np.errstate(over="ignore"):
         flat = np.asarray(values.flatten()).astype(np.float32)
-    made = finite(flat.reshape(len(table), lengths[0]), lambda i: f"row {i + 1}", str(path))
+    made = check_finite_vectors(
+        flat.reshape(len(table), lengths[0]), lambda i: f"row {i + 1}", str(path)
+    )
     zero = np.flatnonzero(~made.any(axis=1))
     if len(zero):
         print(

@@ -19,7 +19,7 @@ from mixling.batches.translation_groups import PairRows, TranslationGroups, tran
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus
 from mixling.debiasing.transforms import AffineTransform
 from mixling.errors import MixlingError
-from mixling.losses.info_nce import allowed, info_nce
+from mixling.losses.info_nce import allowed_negatives, info_nce
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _contrast(
     left: torch.Tensor, right: torch.Tensor, group: torch.Tensor, temperature: float
 ) -> torch.Tensor:
     """InfoNCE of pairs; members of one group are no negatives of each other."""
-    return info_nce(left, right, allowed(group), temperature)
+    return info_nce(left, right, allowed_negatives(group), temperature)
 
 
 class _Bitext:

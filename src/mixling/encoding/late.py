@@ -17,7 +17,7 @@ import torch
 
 from mixling.corpora.files import readable
 from mixling.disk import new_file
-from mixling.errors import MixlingError, finite
+from mixling.errors import MixlingError, check_finite_vectors
 from mixling.models.forward import batches_by_tokens
 from mixling.models.retriever import Retriever
 
@@ -55,7 +55,7 @@ def token_vectors(
             retriever.embed([tokens[i] for i in indices], None, states)
             for i, x in zip(indices, states, strict=True):
                 inner = x[1 + prompt : -1] if len(x) > 2 + prompt else x[:1]
-                finite(
+                check_finite_vectors(
                     inner.float().cpu().numpy(), lambda _, i=i: repr(texts[i][:60]), retriever.name
                 )  # type: ignore[misc]
                 parts[i] = torch.nn.functional.normalize(inner.float(), dim=1).cpu().numpy()
@@ -108,7 +108,7 @@ class TokenIndex:
         with readable(path), np.load(path, allow_pickle=False) as kept:
             made = TokenIndex(kept["ids"].tolist(), kept["vectors"], kept["begins"])
         of = lambda row: f"'{made.ids[int(np.searchsorted(made.begins, row, 'right')) - 1]}'"  # noqa: E731
-        finite(made.vectors, of, str(path))
+        check_finite_vectors(made.vectors, of, str(path))
         return made
 
     @staticmethod

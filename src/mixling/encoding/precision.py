@@ -8,7 +8,7 @@ import time
 import torch
 
 from mixling.errors import NotFinite, choose
-from mixling.machine import flags, has_bf16
+from mixling.machine import cpu_flags, has_bf16
 from mixling.models.retriever import PRECISIONS, Retriever
 
 CHOICES = ("auto", *PRECISIONS)
@@ -24,7 +24,7 @@ def choose_precision(retriever: Retriever, wanted: str = "auto") -> str:
     if not has_bf16():
         return _say(
             "fp32",
-            f"this processor has no bf16 instructions (it has: {', '.join(sorted(flags())) or 'none'})",
+            f"this processor has no bf16 instructions (it has: {', '.join(sorted(cpu_flags())) or 'none'})",
         )
     random = torch.Generator().manual_seed(0)
     most = len(retriever.tokenizer)

@@ -31,8 +31,8 @@ from mixling.corpora.values import TITLES
 from mixling.disk import new_file
 from mixling.encoding.precision import choose_precision as chosen
 from mixling.encoding.vectors import model_fingerprint, reading
-from mixling.errors import MixlingError, choose, finite
-from mixling.machine import keep_memory, machine, versions
+from mixling.errors import MixlingError, check_finite_vectors, choose
+from mixling.machine import keep_freed_memory, library_versions, machine_info
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
@@ -59,7 +59,7 @@ def encode(
     file. part: (number, parts), this machine's share where several write into one folder. trust_remote_code: as of Retriever. Returns the manifest's
     path (there once all shards are). Raises MixlingError.
     """
-    keep_memory()
+    keep_freed_memory()
     retriever = (
         model
         if isinstance(model, Retriever)
@@ -221,7 +221,7 @@ def write_manifest(out: Path) -> Path:
     shards = [{"file": p.name, "rows": n} for p, n in zip(paths, rows, strict=True)]
     manifest = {
         **job, "tokens": tokens, "titles": {"form": TITLES, "texts": with_title}, "ids_twice": len(ids) - len(set(ids)),
-        "shards": shards, "versions": versions(), "machine": machine(),
+        "shards": shards, "versions": library_versions(), "machine": machine_info(),
     }  # fmt: skip
     write_text(path, json.dumps(manifest, indent=1, ensure_ascii=False))
     return path
@@ -264,5 +264,7 @@ def table_matrix(table: pa.Table, whose: str = "stored vectors") -> Sequence[np.
     ]
     begins = np.cumsum([0, *(len(x) for x in made)])
     for begin, part in zip(begins, made, strict=False):
-        finite(part, lambda i, begin=begin: f"'{table['id'][int(begin) + i].as_py()}'", whose)  # type: ignore[misc]
+        check_finite_vectors(
+            part, lambda i, begin=begin: f"'{table['id'][int(begin) + i].as_py()}'", whose
+        )  # type: ignore[misc]
     return made

@@ -25,7 +25,7 @@ from mixling.evaluation.rows import task_intervals
 from mixling.evaluation.soundness import sound
 from mixling.evaluation.tasks import Task
 from mixling.evaluation.trec import write_trec
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
@@ -91,7 +91,7 @@ def measure(
         examples[one.name] = wrong
         if trec is not None:
             write_trec(one, found, trec)
-    summary.update(versions=versions(), machine=machine())
+    summary.update(versions=library_versions(), machine=machine_info())
     return EvaluationResult(summary, pa.concat_tables(tables, promote_options="default"), examples)
 
 

@@ -21,12 +21,12 @@ def eq1(
     passages: Tensor,
     negatives: Tensor,
     temperature: float = 1.0,
-    kind: str = "cosine",
+    similarity_type: str = "cosine",
     all_positives: bool = False,
 ) -> Tensor:
     """Sum of the losses of a batch; arguments as in `info_nce`."""
     n = len(queries)
-    scores = similarity(queries, passages, kind) / temperature
+    scores = similarity(queries, passages, similarity_type) / temperature
     keep = negatives.clone()
     if scores.shape[1] > n and not all_positives:
         keep[:, :n] = False

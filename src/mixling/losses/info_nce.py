@@ -14,14 +14,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 
-def similarity(a: Tensor, b: Tensor, kind: str) -> Tensor:
+def similarity(a: Tensor, b: Tensor, similarity_type: str) -> Tensor:
     """Cosine or dot product of all pairs: [n, d], [m, d] -> [n, m]."""
-    if kind == "cosine":
+    if similarity_type == "cosine":
         a, b = (torch.nn.functional.normalize(x, dim=1) for x in (a, b))
     return a @ b.T
 
 
-def allowed(group: Tensor, passage_group: Tensor | None = None) -> Tensor:
+def allowed_negatives(group: Tensor, passage_group: Tensor | None = None) -> Tensor:
     """bool [n, n]: who may be a negative of whom. group, passage_group: int64 [n]."""
     same = group[:, None] == group[None, :]
     if passage_group is not None:
@@ -34,7 +34,7 @@ def info_nce(
     passages: Tensor,
     negatives: Tensor,
     temperature: float,
-    kind: str = "cosine",
+    similarity_type: str = "cosine",
     symmetric: bool = False,
 ) -> Tensor:
     """Mean loss of a batch.
@@ -43,7 +43,7 @@ def info_nce(
     negatives: bool [n, m], which passages may be negatives of which query.
     """
     n = len(queries)
-    scores = similarity(queries, passages, kind) / temperature
+    scores = similarity(queries, passages, similarity_type) / temperature
     keep = negatives | torch.eye(n, scores.shape[1], dtype=torch.bool, device=scores.device)
     target = torch.arange(n, device=scores.device)
     loss = cross_entropy(scores.masked_fill(~keep, -torch.inf), target)

@@ -70,16 +70,16 @@ def ipot(
         return torch.exp(plan)
 
 
-def costs(teacher: Tensor, student: Tensor) -> Tensor:
+def cosine_costs(teacher: Tensor, student: Tensor) -> Tensor:
     """1 - cosine of every pair of tokens: [b, m, d], [b, n, d] -> [b, m, n]."""
     t, s = (torch.nn.functional.normalize(x, dim=2) for x in (teacher, student))
     return 1 - t @ s.transpose(1, 2)
 
 
-def transport(
+def transport_cost(
     teacher: Tensor, student: Tensor, rows: Tensor, columns: Tensor, epsilon: float = 0.01
 ) -> Tensor:
     """Transport cost of each pair of texts, [b]: teacher [b, m, d], student [b, n, d], masks of tokens that count."""
-    cost = costs(teacher, student)
+    cost = cosine_costs(teacher, student)
     plan = sinkhorn(cost.detach().float(), rows, columns, epsilon)
     return (plan * cost).sum((1, 2))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mixling.disk import new_folder
-from mixling.errors import MixlingError, choose, finite
+from mixling.errors import MixlingError, check_finite_vectors, choose
 from mixling.models import chain, shipped, stored, trust
 from mixling.models.forward import batches_by_tokens, forward_tokens
 from mixling.models.identify import identify_languages
@@ -300,7 +300,9 @@ class Retriever:
                 )
                 if not out.shape[1]:
                     out = np.empty((len(tokens), part.shape[1]), np.float32)
-                out[indices] = finite(part, lambda i, of=indices: _named(names, of[i]), self.name)  # type: ignore[misc]
+                out[indices] = check_finite_vectors(
+                    part, lambda i, of=indices: _named(names, of[i]), self.name
+                )  # type: ignore[misc]
                 done += sum(lengths[i] for i in indices)
                 if progress is not None:
                     progress(done, total)
@@ -335,7 +337,7 @@ class Retriever:
             for module in modules:
                 features = module(features)
         made = features["sentence_embedding"].float().cpu().numpy()
-        return finite(made, lambda i: _named(texts, i), self.name)
+        return check_finite_vectors(made, lambda i: _named(texts, i), self.name)
 
     def save(self, folder: str | Path, card: str | None = None, origin: dict | None = None) -> None:
         """Write an ordinary sentence-transformers folder (complete or not at all) with prompts and card."""

@@ -25,7 +25,7 @@ from mixling.corpora.sentences import sentence_spans
 from mixling.disk import one_writer
 from mixling.encoding.precision import choose_precision as chosen
 from mixling.encoding.vectors import identity, model_fingerprint, similarity_vectors
-from mixling.errors import MixlingError, finite_numbers
+from mixling.errors import MixlingError, check_finite_numbers
 from mixling.models.retriever import Retriever
 
 KEEP, MARGIN = 0.7, 0.15
@@ -64,7 +64,7 @@ def locate_answers(
     answer (it may be right too). Work lies in OUT.part until the folder is whole; a killed call goes on there. Returns what
     was counted (also in OUT/locate.json); "agreement" is the share of known places that the model finds. trust_remote_code: as of Retriever. Raises MixlingError.
     """
-    finite_numbers(keep=max_relative_score, margin=margin)
+    check_finite_numbers(keep=max_relative_score, margin=margin)
     out = Path(out)
     corpus = (
         source

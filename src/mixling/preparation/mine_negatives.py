@@ -28,7 +28,7 @@ from mixling.corpora.windows import passage_windows
 from mixling.disk import one_writer
 from mixling.encoding.precision import choose_precision as chosen
 from mixling.encoding.vectors import identity, model_fingerprint, similarity_vectors
-from mixling.errors import finite_numbers
+from mixling.errors import check_finite_numbers
 from mixling.evaluation.lexical import Bm25, tokenize_words
 from mixling.evaluation.ranks import DotScorer, Scorer, best_first, by_ids
 from mixling.models.retriever import Retriever
@@ -59,7 +59,7 @@ def mine_negatives(
     Work lies in OUT.part until the folder is whole; a killed call goes on there. Returns what was counted (also in
     OUT/mine.json). trust_remote_code: as of Retriever. Raises MixlingError.
     """
-    finite_numbers(keep=max_relative_score)
+    check_finite_numbers(keep=max_relative_score)
     out = Path(out)
     corpus = (
         source

@@ -28,7 +28,7 @@ from mixling.corpora.inputs import files_hash
 from mixling.corpora.languages import base, language_tag, script
 from mixling.corpora.sentences import sentence_spans
 from mixling.disk import one_writer
-from mixling.errors import MixlingError, finite_numbers
+from mixling.errors import MixlingError, check_finite_numbers
 from mixling.models.identify import identify_languages, knows
 from mixling.models.retriever import Retriever
 from mixling.models.weights import in_hub_cache
@@ -76,7 +76,7 @@ def translate(
     retriever, those whose margin (preparation/similarity.py) is below `margin`. Work lies in OUT.part; a killed call goes
     on. trust_remote_code: as of Retriever. Returns the counts. Raises MixlingError.
     """
-    finite_numbers(ratio=ratio, margin=margin)
+    check_finite_numbers(ratio=ratio, margin=margin)
     out, targets = Path(out), [language_tag(x) for x in to]
     if (model is None) == (command is None):
         raise MixlingError("say who translates: either a model or a command")

@@ -26,7 +26,7 @@ from mixling.disk import disk_message
 from mixling.encoding.precision import choose_precision as chosen
 from mixling.encoding.vectors import model_fingerprint, normalize_for_similarity, reading
 from mixling.errors import MixlingError, Skipped
-from mixling.machine import keep_memory, versions
+from mixling.machine import keep_freed_memory, library_versions
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 from mixling.searching.bulk import EncodedDocuments
@@ -71,7 +71,7 @@ def index(
     Returns counts; skipped: what could not be read, by name; left_out: files of the folder that are of no kind that is read, by
     suffix. Raises MixlingError.
     """
-    keep_memory()
+    keep_freed_memory()
     source, unloaded, skipped = Path(source), stored_info(Path(source)), Skipped(skip_bad)
     # opened first: what is not there is said before a model is loaded or a store made
     code, among = None if said(language) is None else language_tag(str(language)), wanted(languages)
@@ -203,7 +203,7 @@ def _info(retriever: Retriever, size: int, overlap: int) -> dict[str, Any]:
         "size": size,
         "overlap": overlap,
         "titles": TITLES,
-        "versions": versions(),
+        "versions": library_versions(),
     }
 
 

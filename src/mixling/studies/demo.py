@@ -29,7 +29,7 @@ from mixling.models.weights import DEFAULT
 from mixling.progress import clock
 from mixling.reports.compare import compare
 from mixling.reports.terminal import print_results
-from mixling.studies.inputs import of_variant
+from mixling.studies.inputs import variant_inputs
 from mixling.training.train import train
 
 QUESTION = "sleep.2.1"
@@ -60,7 +60,7 @@ def _demo(
     asked = {
         "model": model,
         "minutes": f"{minutes:g}",
-        **of_variant(None, model, {}, tasks, "", {}),
+        **variant_inputs(None, model, {}, tasks, "", {}),
     }
     unchanged(out, asked, new)
     rate = matrix_rate(0.3)

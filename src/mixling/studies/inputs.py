@@ -17,7 +17,7 @@ from mixling.training.config import Config
 from mixling.training.inputs import inputs
 
 
-def of_variant(
+def variant_inputs(
     config: Config | None,
     model: str | None,
     debias: dict[str, Any],

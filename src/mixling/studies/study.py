@@ -49,9 +49,9 @@ from mixling.evaluation.benchmarks import DEVELOPMENT, TASKS
 from mixling.evaluation.benchmarks import tasks as named
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.rows import task_comparison, task_rows
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.reports.evaluate import evaluate, write_result
-from mixling.studies.inputs import of_variant
+from mixling.studies.inputs import variant_inputs
 from mixling.training.load_config import load_config, read_toml, validate_config
 from mixling.training.train import train
 
@@ -157,7 +157,7 @@ def _study(
         )
         variant = next(v for v in plan.variants if v.name == name)
         model = None if config is not None else variant.model or load_config(plan.base).model.name
-        now = of_variant(config, model, variant.debias, tasks, plan.study.precision, known)
+        now = variant_inputs(config, model, variant.debias, tasks, plan.study.precision, known)
         before = (
             {}
             if kept is None
@@ -190,8 +190,8 @@ def _study(
             "development": plan.study.development,
             "runs": rows,
             "table": _table(plan, rows),
-            "versions": versions(),
-            "machine": machine(),
+            "versions": library_versions(),
+            "machine": machine_info(),
             "complete": number == len(configs),
         }
         _write(file, results)
@@ -228,7 +228,7 @@ def read_study(file: Path) -> StudyConfig:
     return plan
 
 
-def one_run(file: Path, variant: str, seed: int | None = None) -> tuple[Any, Path]:
+def variant_run(file: Path, variant: str, seed: int | None = None) -> tuple[Any, Path]:
     """The training configuration of one of a study's variants, and where the study looks for its run: trained there, on a
     cluster for instance, it is measured by the study and not trained again. Raises MixlingError."""
     plan = read_study(file)

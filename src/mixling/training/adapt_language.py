@@ -30,9 +30,9 @@ from mixling.corpora.files import open_run_dir, read_array, write_array, write_t
 from mixling.corpora.languages import language_tag
 from mixling.disk import one_writer
 from mixling.encoding.vectors import identity
-from mixling.errors import MixlingError, choose, finite_numbers
+from mixling.errors import MixlingError, check_finite_numbers, choose
 from mixling.evaluation.coverage import count_subwords
-from mixling.machine import has_bf16, keep_memory, machine, versions
+from mixling.machine import has_bf16, keep_freed_memory, library_versions, machine_info
 from mixling.models.card import adapted_card
 from mixling.models.retriever import Retriever
 from mixling.models.vocabulary import extend_vocabulary, learn_subwords, mask_token, mask_words
@@ -101,7 +101,7 @@ def adapt_language(
     (which is small: a mean over dimensions); margin: drop pairs below it (preparation/similarity.py), None: keep all; steps of `batch` pairs. `out` is a run that goes on
     when called again; trust_remote_code: as of Retriever. Returns what was done (also in out/run.json). Raises MixlingError.
     """
-    finite_numbers(distil=distil, margin=margin, lr=lr)
+    check_finite_numbers(distil=distil, margin=margin, lr=lr)
     out, targets = Path(out), [language_tag(x) for x in languages]
     beside = {language_tag(a): language_tag(b) for a, b in (related or {}).items()}
     for name in objectives:
@@ -129,7 +129,7 @@ def adapt_language(
         open_run_dir(out, job, "config.json")
         if (out / "run.json").exists():
             return json.loads((out / "run.json").read_text())
-        keep_memory()
+        keep_freed_memory()
         begun = time.perf_counter()
         rows = [p for c in sources for p in pairs(c, targets, beside, language_tag(pivot))]
         for language in targets:
@@ -151,8 +151,8 @@ def adapt_language(
             "coverage": cut,
             "loss": last,
             "seconds": round(time.perf_counter() - begun, 1),
-            "versions": versions(),
-            "machine": machine(),
+            "versions": library_versions(),
+            "machine": machine_info(),
         }
         license = base.origin.get("license")
         student.save(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mixling.corpora.languages import language_tag
 from mixling.errors import MixlingError
 from mixling.losses.eq1 import eq1
-from mixling.losses.info_nce import allowed, info_nce
+from mixling.losses.info_nce import allowed_negatives, info_nce
 from mixling.models.reranker import Reranker, is_reranker
 from mixling.models.retriever import Retriever
 from mixling.training.config import Config
@@ -153,7 +153,7 @@ class Objective(nn.Module):
         )
         # a hard negative is masked for every query of a conflict group that it would answer
         hard = conflict_group[:, None] != negative_conflict_group[None, :]
-        negatives = torch.cat([allowed(group, conflict_group), hard], 1).to(device)
+        negatives = torch.cat([allowed_negatives(group, conflict_group), hard], 1).to(device)
         if not self.needs_passages:
             negatives = negatives.new_zeros(n, 0)
         return BatchVectors(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.files import write_text
-from mixling.machine import machine, versions
+from mixling.machine import library_versions, machine_info
 from mixling.models.card import trained_card
 from mixling.models.retriever import Retriever
 from mixling.training.average import average_with
@@ -28,8 +28,8 @@ def save_run(settings: Config, out: Path, retriever: Retriever, facts: dict[str,
         **facts,
         "base_stored": retriever.stored,
         "config": settings.model_dump(mode="json"),
-        "versions": versions(),
-        "machine": machine(),
+        "versions": library_versions(),
+        "machine": machine_info(),
     }
     origin = {
         "base": retriever.name,

@@ -25,7 +25,7 @@ from mixling.corpora.files import open_run_dir
 from mixling.disk import one_writer
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import load_task
-from mixling.machine import flags, has_bf16, keep_memory
+from mixling.machine import cpu_flags, has_bf16, keep_freed_memory
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 from mixling.training import checkpoint
@@ -97,7 +97,7 @@ def _run(settings: Config, out: Path, made: Path, on_step: Callable[[dict], None
         return model_folder
     if settings.training.trackers:  # they write into the folder, so not before it is claimed
         accelerator.init_trackers("mixling")
-    keep_memory()
+    keep_freed_memory()
     with accelerator.main_process_first():
         settings = fit_before_training(locate_sentences(settings, made), made)
         corpora, schedule, pairs = prepare(settings)
@@ -135,7 +135,7 @@ def _accelerator(settings: TrainingConfig, out: Path) -> Accelerator:
     if settings.precision == "bf16" and not able:
         raise MixlingError(
             "training.precision is bf16, but this processor has no bf16 instructions "
-            f"(it has: {', '.join(sorted(flags())) or 'none known'}); write fp32 or auto"
+            f"(it has: {', '.join(sorted(cpu_flags())) or 'none known'}); write fp32 or auto"
         )
     precision = (
         "bf16" if settings.precision == "bf16" or (settings.precision == "auto" and able) else "no"

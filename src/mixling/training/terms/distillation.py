@@ -28,7 +28,7 @@ class DistilVectors(Term):
     def loss(self, vectors: BatchVectors, targets: Tensor) -> Tensor:
         """Mean squared error over queries and translations."""
         student = torch.cat([vectors.queries, vectors.translations])
-        return distillation.vectors(student, torch.cat([targets, targets[vectors.translated]]))
+        return distillation.vector_mse(student, torch.cat([targets, targets[vectors.translated]]))
 
 
 class DistilCosine(Term):
@@ -59,7 +59,7 @@ class DistilCosine(Term):
             return vectors.zero
         students = (vectors.queries, vectors.passages[: len(vectors.queries)])
         distances = (
-            distillation.cosine(self.projection(x[vectors.pivoted]), target)
+            distillation.cosine_distance(self.projection(x[vectors.pivoted]), target)
             for x, target in zip(students, targets, strict=True)
         )
         return sum(distances, vectors.zero) / 2
@@ -121,7 +121,9 @@ class DistilScores(ScoreTerm):
     def loss(self, vectors: BatchVectors, targets: Tensor) -> Tensor:
         """`losses.distillation.scores` over the compared passages."""
         scores = similarity(vectors.queries, vectors.passages, vectors.similarity)
-        return distillation.scores(scores, targets, self.compared(vectors), self.config.temperature)
+        return distillation.score_kl(
+            scores, targets, self.compared(vectors), self.config.temperature
+        )
 
 
 class MarginMse(ScoreTerm):
@@ -135,7 +137,7 @@ class MarginMse(ScoreTerm):
             n, m = scores.shape
             answers = torch.eye(n, m, dtype=torch.bool, device=scores.device)
             negatives = vectors.listed & ~answers
-        return distillation.margins(scores, targets, negatives)
+        return distillation.margin_mse(scores, targets, negatives)
 
 
 def listed(batch: Batch) -> Tensor:

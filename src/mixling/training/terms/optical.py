@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mixling.losses.transport import transport
+from mixling.losses.transport import transport_cost
 from mixling.training.pairs import Batch
 from mixling.training.terms.term import TokenTerm
 
@@ -32,7 +32,7 @@ class Optical(TokenTerm):
         """Transport cost of some translations, divided by the number of all of the batch."""
         student, columns = _padded(states)
         teacher, rows = _padded([targets[i] for i in translations])
-        cost = transport(teacher, student, rows, columns, self.config.epsilon)
+        cost = transport_cost(teacher, student, rows, columns, self.config.epsilon)
         return cost.sum() / len(targets)
 
 
