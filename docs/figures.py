@@ -340,7 +340,7 @@ def tables() -> dict[str, dict[str, str]]:
                         "measure": m.name,
                         "range": m.range,
                         "says": m.meaning,
-                        "misleads": m.misleads,
+                        "misleads": m.caveat,
                         "source": m.source,
                     }
                     for m in ALL.values()

@@ -9,7 +9,7 @@ from mixling.evaluation.bias.consistency import mean_rank_correlation
 from mixling.evaluation.bias.gap import gaps
 from mixling.evaluation.bias.peer import peer
 from mixling.evaluation.bias.pool import MultilingualPool
-from mixling.evaluation.bias.table import ALL, MEASURES, bias
+from mixling.evaluation.bias.table import ALL, MEASURES, bias_measures
 
 EN, DE, ZH = 0, 1, 2
 
@@ -79,23 +79,23 @@ ALONE = {
 
 @pytest.mark.parametrize("name", HAND)
 def test_the_hand_example(name):
-    assert bias(hand())[name][0] == pytest.approx(HAND[name])
+    assert bias_measures(hand())[name][0] == pytest.approx(HAND[name])
 
 
 @pytest.mark.parametrize("name", ALONE)
 def test_no_right_answer_in_the_own_language(name):
-    assert bias(alone())[name][0] == pytest.approx(ALONE[name], nan_ok=True)
+    assert bias_measures(alone())[name][0] == pytest.approx(ALONE[name], nan_ok=True)
 
 
 def test_recall_of_foreign_answers_within_three():
-    from mixling.evaluation.bias.foreign import other_language_recall
+    from mixling.evaluation.bias.other_language import other_language_recall
 
     assert other_language_recall(3, hand())[0] == 1 / 2
 
 
 def test_every_measure_says_what_it_is_and_when_it_misleads():
     for name, m in ALL.items():
-        assert m.name == name and m.range and m.meaning.endswith(".") and m.misleads and m.source
+        assert m.name == name and m.range and m.meaning.endswith(".") and m.caveat and m.source
         assert m.better in ("high", "low", "")
 
 
@@ -154,7 +154,7 @@ def test_peer_equals_its_package(seed, k):
 @settings(deadline=None, max_examples=40)
 def test_measures_stay_in_their_range_and_the_cases_add_up(seed):
     pool = made(seed)
-    found = bias(pool)
+    found = bias_measures(pool)
     for name, (low, high) in {
         "relative_rank_distance": (0, 1),
         "TLR@10": (0, 1),

@@ -17,7 +17,7 @@ from mixling.evaluation.benchmarks import tasks as named
 from mixling.evaluation.bias.consistency import mean_rank_correlation
 from mixling.evaluation.bias.gap import gaps
 from mixling.evaluation.bias.pool import MultilingualPool
-from mixling.evaluation.bias.table import bias
+from mixling.evaluation.bias.table import bias_measures
 from mixling.evaluation.metrics import METRICS, MULTILINGUAL_METRICS
 from mixling.evaluation.ranks import DotScorer, Ranks, Scorer, compute_ranks
 from mixling.evaluation.result import EvaluationResult
@@ -156,7 +156,7 @@ def score_task(
             len(one.languages),
         )
         values = _pool_values(one, found)
-        measures = bias(pool)
+        measures = bias_measures(pool)
         if scorer is not None and hasattr(scorer, "at"):
             measures["MRC@20"] = mean_rank_correlation(found.top, one.query_group, scorer.at)
         entry["multilingual"] = _pool(

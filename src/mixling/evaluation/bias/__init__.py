@@ -1,1 +1,1 @@
-"""Measures of language bias and of what a reader wants among equals: one small file each."""
+"""Measures of language bias and of language preference, one small file each."""

@@ -1,6 +1,9 @@
-"""All translations of the answer at once: Max@R and Complete@k (arXiv:2604.05684).
+"""Ranks of all translations of the answer: Max@R and Complete@k (arXiv:2604.05684).
 
-Max@R(q) = max rank(R(q));  Complete@k(q) = 1 if Max@R(q) <= k, else 0
+With R(q) the relevant passages of a query:
+
+    Max@R(q) = max rank(R(q))
+    Complete@k(q) = 1 if Max@R(q) <= k, else 0
 """
 
 from functools import partial
@@ -11,7 +14,15 @@ from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool
 
 
 def complete(k: int, pool: MultilingualPool) -> np.ndarray:
-    """0 or 1."""
+    """Mark the queries whose relevant passages all stand among the first `k`.
+
+    Args:
+        k: Depth.
+        pool: Ranks in the multilingual pool.
+
+    Returns:
+        float64 `[n_queries]`, 0 or 1.
+    """
     return (pool.worst() <= k).astype(float)
 
 
@@ -21,7 +32,7 @@ MEASURES = [
         lambda pool: pool.worst(),
         "1 to pool size",
         "low",
-        "So far down one must read to have seen every right answer.",
+        "Rank of the last relevant passage.",
         "One missing translation decides it.",
         "arXiv:2604.05684",
     ),
@@ -31,8 +42,8 @@ MEASURES = [
             partial(complete, k),
             "0 to 1",
             "high",
-            f"So often all right answers stand among the first {k}.",
-            f"Always 0 with more than {k} right answers.",
+            f"Share of queries whose relevant passages all stand among the first {k}.",
+            f"Is always 0 with more than {k} relevant passages.",
             "arXiv:2604.05684",
         )
         for k in (20, 100)

@@ -1,7 +1,10 @@
-"""Mean rank correlation over translations of a question: MRC@k (LaKDA; measured so by MIMO, arXiv:2605.31171).
+"""Mean rank correlation over translations of a query: MRC@k.
 
-For two questions that are translations: Spearman's correlation of the two questions' scores over the union of
-their two top k; MRC of a question is its mean over its translations.
+Source: LaKDA (MRL 2024); MIMO (arXiv:2605.31171) uses it.
+
+For two queries that are translations of each other, the correlation is Spearman's, between the two
+queries' scores over the union of their two top k. MRC@k of a query is its mean over its
+translations.
 """
 
 from __future__ import annotations
@@ -18,38 +21,53 @@ def mean_rank_correlation(
     group: Sequence[str],
     score_at: Callable[[np.ndarray, np.ndarray], np.ndarray],
     k: int = 20,
-    most: int = 12,
+    maximum: int = 12,
 ) -> np.ndarray:
-    """float64 [queries], -1 to 1; NaN where a question has no translation.
+    """Compute MRC@k of every query.
 
-    top: int64 [queries, >= k]; group: translation group of each query; score_at(queries [a], candidates [b]) ->
-    float32 [a, b]; most: larger groups are thinned to so many, evenly.
+    Args:
+        top: int64 `[n_queries, >= k]`, best passages of each query.
+        group: Translation group of each query.
+        score_at: Called with queries `[a]` and passages `[b]`; returns float32 `[a, b]`.
+        k: Depth.
+        maximum: Number of queries to which larger groups are thinned, evenly.
+
+    Returns:
+        float64 `[n_queries]`, -1 to 1; NaN for queries without a translation.
     """
     k = min(k, top.shape[1])
     value = np.full(len(top), np.nan)
     names, number = np.unique(np.array(group), return_inverse=True)
     order = np.argsort(number, kind="stable")
     edges = np.searchsorted(number[order], np.arange(len(names) + 1))
-    for a, b in pairwise(edges):
-        rows = order[a:b]
-        if len(rows) > most:
-            rows = rows[np.linspace(0, len(rows) - 1, most).astype(int)]
+    for begin, end in pairwise(edges):
+        rows = order[begin:end]
+        if len(rows) > maximum:
+            rows = rows[np.linspace(0, len(rows) - 1, maximum).astype(int)]
         if len(rows) < 2:
             continue
         union, place = np.unique(top[rows, :k], return_inverse=True)
         place = place.reshape(len(rows), k)
+        # the scores of the whole group are asked for once; pairs read their part of them
         scores = score_at(rows, union)
-        found = np.full((len(rows), len(rows)), np.nan)
+        correlations = np.full((len(rows), len(rows)), np.nan)
         for i in range(len(rows)):
             for j in range(i):
                 both = np.union1d(place[i], place[j])
-                found[i, j] = found[j, i] = _spearman(scores[i, both], scores[j, both])
-        value[rows] = np.nanmean(found, axis=1)
+                correlations[i, j] = correlations[j, i] = _spearman(
+                    scores[i, both], scores[j, both]
+                )
+        value[rows] = np.nanmean(correlations, axis=1)
     return value
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:
+    """Compute Spearman's correlation; 0 where one side is constant.
+
+    Equal to `scipy.stats.spearmanr`, which takes several times as long on some thirty numbers
+    because it also computes a p-value, and a benchmark has a hundred thousand such pairs.
+    """
     x, y = rankdata(a), rankdata(b)
     x, y = x - x.mean(), y - y.mean()
-    size = np.sqrt((x @ x) * (y @ y))
-    return float(x @ y / size) if size > 0 else 0.0
+    norm = np.sqrt((x @ x) * (y @ y))
+    return float(x @ y / norm) if norm > 0 else 0.0

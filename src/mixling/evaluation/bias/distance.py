@@ -1,6 +1,9 @@
-"""Rank distance: largest less smallest rank of a query's relevant candidates (arXiv:2408.10536, section 4.1).
+"""Rank distance: largest minus smallest rank of a query's relevant passages.
 
-distance(q) = max rank(R(q)) - min rank(R(q)); relative: both ranks divided by the pool's size
+Source: arXiv:2408.10536, section 4.1.
+
+    distance(q) = max rank(R(q)) - min rank(R(q))
+    relative distance(q) = distance(q) / pool size
 """
 
 import numpy as np
@@ -8,33 +11,49 @@ import numpy as np
 from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool, nan_where_not
 
 
-def distance(pool: MultilingualPool) -> np.ndarray:
-    """0 to the pool's size less one; NaN for fewer than two relevant."""
-    return nan_where_not(pool.count() >= 2, pool.worst() - pool.best(np.ones(len(pool.rank), bool)))
+def rank_distance(pool: MultilingualPool) -> np.ndarray:
+    """Compute the rank distance of every query.
+
+    Args:
+        pool: Ranks in the multilingual pool.
+
+    Returns:
+        float64 `[n_queries]`, 0 to the pool's size minus one; NaN for fewer than two relevant
+        passages.
+    """
+    all_relevant = np.ones(len(pool.rank), bool)
+    return nan_where_not(pool.count() >= 2, pool.worst() - pool.best(all_relevant))
 
 
-def relative(pool: MultilingualPool) -> np.ndarray:
-    """0 to 1; comparable over pools of different size."""
-    return distance(pool) / pool.size
+def relative_rank_distance(pool: MultilingualPool) -> np.ndarray:
+    """Divide the rank distance by the pool's size, so that pools of different size compare.
+
+    Args:
+        pool: Ranks in the multilingual pool.
+
+    Returns:
+        float64 `[n_queries]`, 0 to 1; NaN for fewer than two relevant passages.
+    """
+    return rank_distance(pool) / pool.size
 
 
 MEASURES = [
     BiasMeasure(
         "rank_distance",
-        distance,
+        rank_distance,
         "0 to pool size",
         "low",
-        "So many places lie between the first and the last of the right answers.",
-        "Grows with the pool and with bad retrieval as such: compare on one pool, beside mAP.",
+        "Number of ranks between the first and the last relevant passage.",
+        "Grows with the pool and with weak retrieval in general: compare on one pool, beside mAP.",
         "arXiv:2408.10536",
     ),
     BiasMeasure(
         "relative_rank_distance",
-        relative,
+        relative_rank_distance,
         "0 to 1",
         "low",
-        "The same as a share of the collection.",
-        "Grows with bad retrieval as such.",
+        "Rank distance as a share of the pool.",
+        "Grows with weak retrieval in general.",
         "Mixling",
     ),
 ]

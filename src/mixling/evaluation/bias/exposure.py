@@ -1,7 +1,11 @@
 """Exposure of languages against a target (after AWRF, attention-weighted rank fairness).
 
-exposure_L(q) = sum over ranks r <= k with a candidate in L of 1 / log2(r + 1), divided by the sum over all r
-exposure@k(q) = 1 - 1/2 sum_L |exposure_L(q) - target_L(q)|,  target: L's share among the relevant of q
+The discount of a rank is that of DCG:
+
+    exposure_L(q) = sum of 1 / log2(r + 1) over ranks r <= k with a passage in L, divided by the sum
+                    over all r <= k
+    exposure@k(q) = 1 - 1/2 sum_L |exposure_L(q) - target_L(q)|
+    target_L(q)   = share of L among the relevant passages of q
 """
 
 import numpy as np
@@ -10,19 +14,31 @@ from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool, nan_wher
 
 
 def exposure(pool: MultilingualPool, k: int = 10) -> np.ndarray:
-    """0 to 1, 1 = each language gets what it holds of the right answers."""
+    """Compute how near the languages' exposure comes to its target.
+
+    Args:
+        pool: Ranks in the multilingual pool.
+        k: Depth.
+
+    Returns:
+        float64 `[n_queries]`, 0 to 1; 1 where each language gets its share of the relevant
+        passages.
+    """
     k = min(k, pool.top.shape[1])
     weight = 1 / np.log2(np.arange(k) + 2)
+    # one bin for each query and language
     cell = np.arange(pool.n_queries)[:, None] * pool.n_languages + pool.top_language[:, :k]
     shape = (pool.n_queries, pool.n_languages)
-    got = np.bincount(
+    exposed = np.bincount(
         cell.ravel(),
         np.broadcast_to(weight / weight.sum(), cell.shape).ravel(),
         shape[0] * shape[1],
     ).reshape(shape)
-    held = np.bincount(pool.query * pool.n_languages + pool.language, minlength=shape[0] * shape[1])
-    target = held.reshape(shape) / np.maximum(pool.count(), 1)[:, None]
-    return nan_where_not(pool.count() > 0, 1 - np.abs(got - target).sum(1) / 2)
+    relevant = np.bincount(
+        pool.query * pool.n_languages + pool.language, minlength=shape[0] * shape[1]
+    )
+    target = relevant.reshape(shape) / np.maximum(pool.count(), 1)[:, None]
+    return nan_where_not(pool.count() > 0, 1 - np.abs(exposed - target).sum(1) / 2)
 
 
 MEASURES = [
@@ -31,8 +47,9 @@ MEASURES = [
         exposure,
         "0 to 1, 1 is fair",
         "high",
-        "How near the languages of the first ten come to those of the right answers, early places counting more.",
-        "Needs a target: here each language's share among the right answers.",
+        "Similarity of the languages of the first ten to those of the relevant passages; early "
+        "ranks count more.",
+        "Needs a target: here each language's share of the relevant passages.",
         "after AWRF",
     )
 ]

@@ -1,4 +1,4 @@
-"""Gaps between settings and languages, from the means of a task's settings."""
+"""Gaps between scenarios and between languages, from the means of a task."""
 
 from __future__ import annotations
 
@@ -6,23 +6,33 @@ from typing import Any
 
 import numpy as np
 
+from mixling.evaluation.tasks import SCENARIOS
+
 
 def gaps(entry: dict[str, Any], metric: str = "mAP") -> dict[str, float]:
-    """Own language less across languages and less the pool; best less worst query language and their spread.
+    """Compute the gaps between a task's scenarios and between its query languages.
 
-    entry: a task's part of a summary; what the task cannot have is left out. Source: arXiv:2408.10536, table 3.
+    The gaps between scenarios follow arXiv:2408.10536, table 3.
+
+    Args:
+        entry: The task's entry of a summary.
+        metric: The metric to compare.
+
+    Returns:
+        `monolingual_less_cross_lingual`, `monolingual_less_multilingual`,
+        `best_less_worst_language` and `spread_of_languages` (standard deviation over query
+        languages in the multilingual scenario), without those that the task cannot have.
     """
-    value = {
-        s: entry[s][metric] for s in ("monolingual", "cross-lingual", "multilingual") if s in entry
-    }
-    found: dict[str, float] = {}
+    value = {s: entry[s][metric] for s in SCENARIOS if s in entry}
+    result: dict[str, float] = {}
     if "monolingual" in value:
         if "cross-lingual" in value:
-            found["monolingual_less_cross_lingual"] = value["monolingual"] - value["cross-lingual"]
+            result["monolingual_less_cross_lingual"] = value["monolingual"] - value["cross-lingual"]
         if "multilingual" in value:
-            found["monolingual_less_multilingual"] = value["monolingual"] - value["multilingual"]
-    per = [v[metric] for v in entry.get("multilingual", {}).get("by_language", {}).values()]
-    if len(per) > 1:
-        found["best_less_worst_language"] = max(per) - min(per)
-        found["spread_of_languages"] = float(np.std(per))
-    return found
+            result["monolingual_less_multilingual"] = value["monolingual"] - value["multilingual"]
+    by_language = entry.get("multilingual", {}).get("by_language", {})
+    scores = [v[metric] for v in by_language.values()]
+    if len(scores) > 1:
+        result["best_less_worst_language"] = max(scores) - min(scores)
+        result["spread_of_languages"] = float(np.std(scores))
+    return result

@@ -1,6 +1,9 @@
-"""Intrusion: irrelevant candidates in the question's language that stand before a right one in another.
+"""Intrusion: wrong passages in the query's language before right ones in other languages.
 
-intrusion@k(q) = |{c in top k: c irrelevant, in l_q, rank(c) < max rank of the relevant in other languages}| / k
+With l_q the language of query q:
+
+    intrusion@k(q) = |{c in top k: c irrelevant, in l_q, rank(c) < max rank of the relevant passages
+                      in other languages}| / k
 """
 
 import numpy as np
@@ -9,12 +12,21 @@ from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool, nan_wher
 
 
 def intrusion(pool: MultilingualPool, k: int = 10) -> np.ndarray:
-    """0 to 1; NaN for queries without a relevant candidate in another language."""
+    """Compute intrusion@k of every query.
+
+    Args:
+        pool: Ranks in the multilingual pool.
+        k: Depth.
+
+    Returns:
+        float64 `[n_queries]`, 0 to 1; NaN for queries without a relevant passage in another
+        language.
+    """
     last = pool.worst(~pool.same_language)
     k = min(k, pool.top.shape[1])
-    ahead = np.arange(1, k + 1) < last[:, None]
-    taken = pool.top_same_language[:, :k] & (pool.top_grade[:, :k] == 0) & ahead
-    return nan_where_not(pool.count(~pool.same_language) > 0, taken.mean(1))
+    before_last = np.arange(1, k + 1) < last[:, None]
+    intruders = pool.top_same_language[:, :k] & (pool.top_grade[:, :k] == 0) & before_last
+    return nan_where_not(pool.count(~pool.same_language) > 0, intruders.mean(1))
 
 
 MEASURES = [
@@ -23,8 +35,9 @@ MEASURES = [
         intrusion,
         "0 to 1",
         "low",
-        "This share of the first ten is wrong, in the question's language, and before a right answer in another.",
-        "Falls when the retriever is bad in the question's own language too.",
+        "Share of the first ten that are wrong, in the query's language, and before a relevant "
+        "passage in another language.",
+        "Falls when the retriever is weak in the query's language too.",
         "Mixling",
     )
 ]

@@ -1,9 +1,10 @@
-"""PEER: probability of equal expected rank (Yang et al. 2024, arXiv:2405.00978; equal to the package peer_measure).
+"""PEER: probability of equal expected rank (Yang et al. 2024, arXiv:2405.00978).
 
-For each grade, a Kruskal-Wallis test whether the ranks of its documents differ by language; PEER is the weighted
-mean of the tests' p-values. A relevant document beyond the cut-off takes the mean of the ranks after the last;
-irrelevant documents count within the cut-off only; a grade with one language, with none retrieved, or whose ranks
-are all the same counts 1.
+For each grade, a Kruskal-Wallis test asks whether the ranks of its passages differ by language;
+PEER is the weighted mean of the tests' p-values. A relevant passage beyond the cut-off takes the
+mean of the ranks after the last. Irrelevant passages count within the cut-off only. A grade counts
+1 if it has one language, if none of its passages is retrieved, or if all its ranks are the same.
+The values are equal to those of the package peer_measure.
 """
 
 from __future__ import annotations
@@ -20,30 +21,45 @@ from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool
 def peer(
     pool: MultilingualPool, k: int = 100, weights: Mapping[int, float] | None = None
 ) -> np.ndarray:
-    """0 to 1, 1 = fair. weights: of the grades, sum 1; default: equal over 0 and the grades that are there."""
+    """Compute PEER@k of every query.
+
+    Args:
+        pool: Ranks in the multilingual pool.
+        k: Depth.
+        weights: Weight of each grade, with sum 1. By default grade 0 and the grades of the relevant
+            passages weigh the same.
+
+    Returns:
+        float64 `[n_queries]`, 0 to 1; 1 is fair.
+    """
     k = min(k, pool.top.shape[1])
-    levels = [0, *np.unique(pool.grade).tolist()]
-    weights = weights or {level: 1 / len(levels) for level in levels}
+    grades = [0, *np.unique(pool.grade).tolist()]
+    weights = weights or {grade: 1 / len(grades) for grade in grades}
     value = np.zeros(pool.n_queries)
-    for level, weight in weights.items():
-        value += weight * (_irrelevant(pool, k) if level == 0 else _relevant(pool, k, level))
+    for grade, weight in weights.items():
+        value += weight * (_irrelevant(pool, k) if grade == 0 else _relevant(pool, k, grade))
     return value
 
 
 def _irrelevant(pool: MultilingualPool, k: int) -> np.ndarray:
+    """Compute the p-values of the irrelevant passages."""
     row, column = np.nonzero(pool.top_grade[:, :k] == 0)
     return _p_value(
         pool, row, pool.top_language[row, column], column + 1.0, np.ones(pool.n_queries, bool)
     )
 
 
-def _relevant(pool: MultilingualPool, k: int, level: int) -> np.ndarray:
-    mine = pool.grade == level
-    row, rank, language = pool.query[mine], pool.rank[mine].astype(float), pool.language[mine]
+def _relevant(pool: MultilingualPool, k: int, grade: int) -> np.ndarray:
+    """Compute the p-values of the passages of one grade."""
+    same_grade = pool.grade == grade
+    row, language = pool.query[same_grade], pool.language[same_grade]
+    rank = pool.rank[same_grade].astype(float)
     n = np.bincount(row, minlength=pool.n_queries)
     beyond = np.bincount(row, rank > k, pool.n_queries)
-    last = (2 * n + beyond + 1) / 2
-    rank = np.where(rank > k, last[row], rank)
+    # the mean of the ranks n - beyond + 1 ... n among the passages of this grade, as peer_measure
+    # has it
+    rank_beyond = (2 * n + beyond + 1) / 2
+    rank = np.where(rank > k, rank_beyond[row], rank)
     value = _p_value(pool, row, language, rank, beyond < n)
     return np.where(n > 0, value, 0.0)
 
@@ -55,7 +71,12 @@ def _p_value(
     rank: np.ndarray,
     tested: np.ndarray,
 ) -> np.ndarray:
-    """Kruskal-Wallis of all queries at once, from counts and sums by query and language."""
+    """Run the Kruskal-Wallis tests of all queries at once.
+
+    `scipy.stats.kruskal` takes one query a call. Here counts and sums by query and
+    language are enough: H = (N - 1) * between / total sum of squares of
+    the ranks, which is its form with the correction for ties.
+    """
     shape = (pool.n_queries, pool.n_languages)
     cell = row * pool.n_languages + language
     n = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
@@ -78,8 +99,9 @@ MEASURES = [
         partial(peer, k=k),
         "0 to 1, 1 is fair",
         "high",
-        f"How well chance alone would explain which language stands where in the first {k}.",
-        "A p-value: no power with one right answer a language, more with more candidates. Never without nDCG.",
+        f"Probability that chance alone explains which language stands where in the first {k}.",
+        "Is a p-value: no power with one relevant passage a language, more power with more "
+        "passages. Read it beside nDCG.",
         "arXiv:2405.00978",
     )
     for k in (20, 100)

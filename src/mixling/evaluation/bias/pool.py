@@ -1,21 +1,28 @@
-"""What every measure of bias reads: the ranks of one pool, and what a measure says of itself."""
+"""Ranks in the multilingual pool, which every measure of bias reads, and a measure's fields."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class MultilingualPool:
-    """Ranks of a pool.
+    """Ranks of the relevant passages among the passages of all languages.
 
-    query, rank, candidate, grade: int64 [n], one row a relevant candidate, sorted by query; own: bool [n], it is
-    in the query's language. query_language: int64 [q]; candidate_language: int64 [c]; top: int64 [q, k], first k
-    candidates of each query. languages: how many there are.
+    Args:
+        query: int64 `[n]`, query of each relevant passage, ascending.
+        rank: int64 `[n]`, 1-based rank of each relevant passage.
+        passage: int64 `[n]`, row of each relevant passage.
+        grade: int64 `[n]`, grade of each relevant passage.
+        query_language: int64 `[n_queries]`, language code of each query.
+        passage_language: int64 `[n_passages]`, language code of each passage.
+        top: int64 `[n_queries, k]`, first k passages of each query.
+        n_languages: Number of languages.
     """
 
     query: np.ndarray
@@ -29,78 +36,113 @@ class MultilingualPool:
 
     @property
     def n_queries(self) -> int:
-        """How many queries there are."""
+        """Number of queries."""
         return len(self.query_language)
 
     @property
     def size(self) -> int:
-        """How many candidates there are."""
+        """Number of passages."""
         return len(self.passage_language)
 
     @cached_property
     def language(self) -> np.ndarray:
-        """int64 [n]: language of each relevant candidate."""
-        return self.passage_language[self.passage]
+        """Language of each relevant passage, int64 `[n]`."""
+        return np.asarray(self.passage_language[self.passage])
 
     @cached_property
     def same_language(self) -> np.ndarray:
-        """bool [n]: the relevant candidate is in its query's language."""
-        return self.language == self.query_language[self.query]
+        """Whether each relevant passage is in its query's language, bool `[n]`."""
+        return np.asarray(self.language == self.query_language[self.query])
 
     @cached_property
     def top_language(self) -> np.ndarray:
-        """int64 [q, k]: languages of the first k."""
-        return self.passage_language[self.top]
+        """Languages of the first k, int64 `[n_queries, k]`."""
+        return np.asarray(self.passage_language[self.top])
 
     @cached_property
     def top_same_language(self) -> np.ndarray:
-        """bool [q, k]: which of the first k are in the query's language."""
-        return self.top_language == self.query_language[:, None]
+        """Whether each of the first k is in the query's language, bool `[n_queries, k]`."""
+        return np.asarray(self.top_language == self.query_language[:, None])
 
     @cached_property
     def top_grade(self) -> np.ndarray:
-        """int64 [q, k]: grades of the first k, 0 where irrelevant."""
+        """Grades of the first k, 0 where irrelevant, int64 `[n_queries, k]`."""
         grades = np.zeros(self.top.shape, np.int64)
-        seen = self.rank <= self.top.shape[1]
-        grades[self.query[seen], self.rank[seen] - 1] = self.grade[seen]
+        in_top = self.rank <= self.top.shape[1]
+        grades[self.query[in_top], self.rank[in_top] - 1] = self.grade[in_top]
         return grades
 
-    def count(self, rows: np.ndarray | None = None) -> np.ndarray:
-        """int64 [q]: relevant candidates of each query, of some rows only if given (bool [n])."""
-        return np.bincount(
-            self.query if rows is None else self.query[rows], minlength=self.n_queries
-        )
+    def count(self, mask: np.ndarray | None = None) -> np.ndarray:
+        """Count the relevant passages of each query.
 
-    def best(self, rows: np.ndarray) -> np.ndarray:
-        """float64 [q]: smallest rank among some rows (bool [n]), infinite where there is none."""
-        low = np.full(self.n_queries, np.inf)
-        np.minimum.at(low, self.query[rows], self.rank[rows].astype(float))
-        return low
+        Args:
+            mask: bool `[n]`, relevant passages to count. By default all count.
 
-    def worst(self, rows: np.ndarray | None = None) -> np.ndarray:
-        """float64 [q]: largest rank among some rows (default: all), minus infinite where there is none."""
-        high = np.full(self.n_queries, -np.inf)
-        some = slice(None) if rows is None else rows
-        np.maximum.at(high, self.query[some], self.rank[some].astype(float))
-        return high
+        Returns:
+            int64 `[n_queries]`.
+        """
+        query = self.query if mask is None else self.query[mask]
+        return np.bincount(query, minlength=self.n_queries)
+
+    def best(self, mask: np.ndarray) -> np.ndarray:
+        """Find the smallest rank of each query's relevant passages.
+
+        Args:
+            mask: bool `[n]`, relevant passages to look at.
+
+        Returns:
+            float64 `[n_queries]`, infinite for queries without one.
+        """
+        lowest = np.full(self.n_queries, np.inf)
+        np.minimum.at(lowest, self.query[mask], self.rank[mask].astype(float))
+        return lowest
+
+    def worst(self, mask: np.ndarray | None = None) -> np.ndarray:
+        """Find the largest rank of each query's relevant passages.
+
+        Args:
+            mask: bool `[n]`, relevant passages to look at. By default all.
+
+        Returns:
+            float64 `[n_queries]`, minus infinite for queries without one.
+        """
+        highest = np.full(self.n_queries, -np.inf)
+        rows = slice(None) if mask is None else mask
+        np.maximum.at(highest, self.query[rows], self.rank[rows].astype(float))
+        return highest
 
 
 @dataclass(frozen=True)
 class BiasMeasure:
-    """One measure. of(pool) -> float64 [queries], NaN where it is not defined.
+    """Description and function of one measure.
 
-    better: "high", "low" or "" (neither is: it describes). says: one sentence for a search engineer.
+    Args:
+        name: Name in results and reports.
+        compute: Takes the pool; returns float64 `[n_queries]`, NaN where the measure is undefined.
+        range: Range of its values, in words.
+        better: Which direction is better; "" where the measure only describes.
+        meaning: One sentence for a search engineer.
+        caveat: When the measure misleads, in one sentence.
+        source: Where the measure comes from.
     """
 
     name: str
     compute: Callable[[MultilingualPool], np.ndarray]
     range: str
-    better: str
+    better: Literal["high", "low", ""]
     meaning: str
-    misleads: str
+    caveat: str
     source: str
 
 
 def nan_where_not(condition: np.ndarray, values: np.ndarray | float) -> np.ndarray:
-    """Values where a condition holds, NaN elsewhere."""
+    """Replace values by NaN where a condition does not hold.
+
+    Args:
+        condition: bool `[n]`.
+        values: `[n]` or one number.
+
+    Returns:
+        float64 `[n]`.
+    """
     return np.where(condition, values, np.nan)

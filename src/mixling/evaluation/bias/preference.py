@@ -1,11 +1,11 @@
-"""How often the right answer in the question's own language comes before those in others.
+"""How often the right answer in the query's language comes before those in other languages.
 
-Over queries with relevant candidates in their own and in another language:
+For queries with relevant passages both in their own language and in another one:
 
-    LPR(q) = 1 if the best-ranked relevant one is in the query's language, else 0
-    preference(q) = LPR(q) - 1 / (number of languages with a relevant one)
+    LPR(q) = 1 if the best-ranked relevant passage is in the query's language, else 0
+    preference(q) = LPR(q) - 1 / (number of languages with a relevant passage)
 
-LPR after MLAIRE (arXiv:2605.07249), whose text states it in words; this formula is ours.
+LPR follows MLAIRE (arXiv:2605.07249), which describes it in words; this formula is Mixling's.
 """
 
 import numpy as np
@@ -14,22 +14,42 @@ from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool, nan_wher
 
 
 def eligible(pool: MultilingualPool) -> np.ndarray:
-    """bool [q]: relevant candidates in the query's language and in another."""
-    return (pool.count(pool.same_language) > 0) & (pool.count(~pool.same_language) > 0)
+    """Mark the queries with relevant passages both in their language and in another one.
+
+    Args:
+        pool: Ranks in the multilingual pool.
+
+    Returns:
+        bool `[n_queries]`.
+    """
+    same, other = pool.count(pool.same_language), pool.count(~pool.same_language)
+    return np.asarray((same > 0) & (other > 0))
 
 
 def preference_rate(pool: MultilingualPool) -> np.ndarray:
-    """0 or 1."""
-    return nan_where_not(
-        eligible(pool),
-        (pool.best(pool.same_language) < pool.best(~pool.same_language)).astype(float),
-    )
+    """Compute LPR of every query.
+
+    Args:
+        pool: Ranks in the multilingual pool.
+
+    Returns:
+        float64 `[n_queries]`, 0 or 1; NaN for queries that are not eligible.
+    """
+    same_first = pool.best(pool.same_language) < pool.best(~pool.same_language)
+    return nan_where_not(eligible(pool), same_first.astype(float))
 
 
-def preference(pool: MultilingualPool) -> np.ndarray:
-    """-1 to 1; 0 is chance."""
-    pairs = np.unique(pool.query * pool.n_languages + pool.language)
-    languages = np.bincount(pairs // pool.n_languages, minlength=pool.n_queries)
+def same_language_preference(pool: MultilingualPool) -> np.ndarray:
+    """Subtract the rate of chance from LPR.
+
+    Args:
+        pool: Ranks in the multilingual pool.
+
+    Returns:
+        float64 `[n_queries]`, -1 to 1, 0 is chance; NaN for queries that are not eligible.
+    """
+    cells = np.unique(pool.query * pool.n_languages + pool.language)
+    languages = np.bincount(cells // pool.n_languages, minlength=pool.n_queries)
     return preference_rate(pool) - 1 / np.maximum(languages, 1)
 
 
@@ -39,17 +59,17 @@ MEASURES = [
         preference_rate,
         "0 to 1",
         "",
-        "So often the first right answer is in the question's own language.",
-        "What a reader wants among equals: bias only where intrusion is high too.",
+        "Share of queries whose first relevant passage is in the query's language.",
+        "Is a preference among right answers: it is bias only where intrusion is high too.",
         "arXiv:2605.07249, our formula",
     ),
     BiasMeasure(
         "same_language_preference",
-        preference,
+        same_language_preference,
         "-1 to 1, 0 is chance",
         "",
-        "The same, less what chance would give.",
-        "A preference, not an error.",
+        "LPR minus the rate that chance would give.",
+        "Is a preference, not an error.",
         "Mixling",
     ),
 ]

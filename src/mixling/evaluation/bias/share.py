@@ -1,6 +1,8 @@
-"""Share of the question's language among the first ten, above what would be fair.
+"""Share of the query's language among the first ten, minus its fair share.
 
-share@10(q) - fair(q); fair: its share among the relevant, or among all candidates
+The fair share is the language's share of the relevant passages or of the pool:
+
+    share@10(q) - fair(q)
 """
 
 import numpy as np
@@ -9,39 +11,64 @@ from mixling.evaluation.bias.pool import BiasMeasure, MultilingualPool, nan_wher
 
 
 def same_language_share(pool: MultilingualPool, k: int = 10) -> np.ndarray:
-    """Share of the first k in the query's language."""
-    return pool.top_same_language[:, :k].mean(1)
+    """Compute the share of the first k that is in the query's language.
+
+    Args:
+        pool: Ranks in the multilingual pool.
+        k: Depth.
+
+    Returns:
+        float64 `[n_queries]`, 0 to 1.
+    """
+    return np.asarray(pool.top_same_language[:, :k].mean(1))
 
 
-def over_relevant(pool: MultilingualPool, k: int = 10) -> np.ndarray:
-    """Against the language's share among the relevant: -1 to 1."""
+def share_over_relevant(pool: MultilingualPool, k: int = 10) -> np.ndarray:
+    """Subtract the language's share of the relevant passages.
+
+    Args:
+        pool: Ranks in the multilingual pool.
+        k: Depth.
+
+    Returns:
+        float64 `[n_queries]`, -1 to 1; NaN for queries without a relevant passage.
+    """
     fair = pool.count(pool.same_language) / np.maximum(pool.count(), 1)
     return nan_where_not(pool.count() > 0, same_language_share(pool, k) - fair)
 
 
-def over_pool(pool: MultilingualPool, k: int = 10) -> np.ndarray:
-    """Against the language's share among all candidates: -1 to 1."""
-    there = np.bincount(pool.passage_language, minlength=pool.n_languages) / pool.size
-    return same_language_share(pool, k) - there[pool.query_language]
+def share_over_pool(pool: MultilingualPool, k: int = 10) -> np.ndarray:
+    """Subtract the language's share of all passages.
+
+    Args:
+        pool: Ranks in the multilingual pool.
+        k: Depth.
+
+    Returns:
+        float64 `[n_queries]`, -1 to 1.
+    """
+    fair = np.bincount(pool.passage_language, minlength=pool.n_languages) / pool.size
+    return np.asarray(same_language_share(pool, k) - fair[pool.query_language])
 
 
 MEASURES = [
     BiasMeasure(
         "same_language_share@10_over_relevant",
-        over_relevant,
+        share_over_relevant,
         "-1 to 1, 0 is fair",
         "",
-        "The question's language takes this much more of the first ten than of the right answers.",
-        "A fair share of ten wrong answers is still wrong.",
+        "Share of the query's language among the first ten, minus its share of the relevant "
+        "passages.",
+        "Is fair, too, if all ten answers are wrong.",
         "Mixling",
     ),
     BiasMeasure(
         "same_language_share@10_over_pool",
-        over_pool,
+        share_over_pool,
         "-1 to 1, 0 is fair",
         "",
-        "The question's language takes this much more of the first ten than of the collection.",
-        "Right answers need not be spread as the collection is.",
+        "Share of the query's language among the first ten, minus its share of the pool.",
+        "Relevant passages need not be spread as the pool is.",
         "Mixling",
     ),
 ]

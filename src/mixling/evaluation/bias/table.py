@@ -9,9 +9,9 @@ from mixling.evaluation.bias import (
     complete,
     distance,
     exposure,
-    foreign,
     intrusion,
     lang_ndcg,
+    other_language,
     peer,
     preference,
     share,
@@ -23,15 +23,15 @@ MRC = BiasMeasure(
     lambda pool: np.full(pool.n_queries, np.nan),
     "-1 to 1",
     "high",
-    "How alike the rankings of a question and of its translation are.",
-    "A retriever that is equally bad in all languages scores high.",
+    "Rank correlation between the results of a query and of its translations.",
+    "Is high for a retriever that is equally weak in all languages.",
     "LaKDA (MRL 2024), arXiv:2605.31171",
 )
 MEASURES: dict[str, BiasMeasure] = {
-    m.name: m
+    measure.name: measure
     for module in (
         distance,
-        foreign,
+        other_language,
         intrusion,
         preference,
         lang_ndcg,
@@ -41,11 +41,18 @@ MEASURES: dict[str, BiasMeasure] = {
         peer,
         complete,
     )
-    for m in module.MEASURES
+    for measure in module.MEASURES
 }
 ALL = {**MEASURES, MRC.name: MRC}
 
 
-def bias(pool: MultilingualPool) -> dict[str, np.ndarray]:
-    """Every measure of a pool, float64 [queries] each. MRC is apart: it needs the scores of translations."""
-    return {name: m.compute(pool) for name, m in MEASURES.items()}
+def bias_measures(pool: MultilingualPool) -> dict[str, np.ndarray]:
+    """Compute every measure of a pool except MRC, which needs the scores of translations.
+
+    Args:
+        pool: Ranks in the multilingual pool.
+
+    Returns:
+        float64 `[n_queries]` for each measure's name.
+    """
+    return {name: measure.compute(pool) for name, measure in MEASURES.items()}
