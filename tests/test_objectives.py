@@ -10,7 +10,8 @@ from mixling.losses import alignment, distillation
 from mixling.losses.eq1 import eq1
 from mixling.losses.info_nce import allowed_negatives, info_nce
 
-# Two questions, two right passages, two hard negatives; unit vectors in the plane, so cosines are known.
+# Two questions, two right passages, two hard negatives; unit vectors in the plane, so cosines are
+# known.
 Q = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
 P = torch.tensor([[0.8, 0.6], [0.6, 0.8], [0.6, -0.8], [-0.8, 0.6]])
 EVERY = torch.tensor([[False, True, True, True], [True, False, True, True]])
@@ -158,10 +159,10 @@ def test_distillation_by_hand():
 def test_terms_give_finite_gradients_whatever_is_masked(seed):
     g = torch.Generator().manual_seed(seed)
     a, b, p = (torch.randn(5, 4, generator=g).requires_grad_() for _ in range(3))
-    keep = (torch.rand(5, 5, generator=g) > 0.5) | torch.eye(5, dtype=torch.bool)
+    mask = (torch.rand(5, 5, generator=g) > 0.5) | torch.eye(5, dtype=torch.bool)
     total = (
-        alignment.lakda(a, b, p, keep) + alignment.jsd(a, b) + alignment.clear(a, b, p, keep)
-        + distillation.score_kl(a @ p.T, (b @ p.T).detach(), keep, 0.1)
+        alignment.lakda(a, b, p, mask) + alignment.jsd(a, b) + alignment.clear(a, b, p, mask)
+        + distillation.score_kl(a @ p.T, (b @ p.T).detach(), mask, 0.1)
     )  # fmt: skip
     for x in torch.autograd.grad(total, (a, b, p)):
         assert torch.isfinite(x).all() and x.abs().sum() > 0

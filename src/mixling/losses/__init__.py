@@ -1,1 +1,1 @@
-"""Losses of vectors: pure functions, used by training and by the trained transform."""
+"""Losses: pure functions of vectors, used by training and by the trained transform."""

@@ -1,4 +1,4 @@
-"""Terms that learn from a frozen teacher: its vectors, or its scores over the batch's passages."""
+"""Losses that learn from a frozen teacher: from its vectors, or from its scores of passages."""
 
 from __future__ import annotations
 
@@ -10,31 +10,50 @@ from mixling.losses.alignment import masked_kl
 
 
 def vector_mse(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean squared error of vectors [k, d], the mean over texts and dimensions (Reimers and Gurevych 2020)."""
+    """Return the mean squared error over texts and dimensions (Reimers and Gurevych 2020).
+
+    Args:
+        student: Vectors `[k, dim]`.
+        teacher: Vectors `[k, dim]`.
+    """
     return mse_loss(student, teacher)
 
 
 def cosine_distance(student: Tensor, teacher: Tensor) -> Tensor:
-    """1 - cosine of student (projected) and teacher, [k, d] each, mean: MIMO's distillation (arXiv:2605.31171)."""
+    """Return 1 - cosine, mean over texts: the distillation of MIMO (arXiv:2605.31171).
+
+    Args:
+        student: Vectors `[k, dim]`, projected to the teacher's size.
+        teacher: Vectors `[k, dim]`.
+    """
     return (1 - cosine_similarity(student, teacher, dim=1)).mean()
 
 
-def score_kl(student: Tensor, teacher: Tensor, keep: Tensor, temperature: float) -> Tensor:
-    """KL(teacher || student) of the softmax over passages, mean over questions.
+def score_kl(student: Tensor, teacher: Tensor, mask: Tensor, temperature: float) -> Tensor:
+    """Return KL(teacher || student) of the softmax over passages, mean over queries.
 
-    student, teacher: scores [n, m]; keep: bool [n, m], passages that count for a question.
+    Args:
+        student: Scores `[n, m]`.
+        teacher: Scores `[n, m]`.
+        mask: bool `[n, m]`, the passages that count for a query.
+        temperature: Divides both scores.
     """
     t, s = (
-        log_softmax((x / temperature).masked_fill(~keep, -torch.inf), dim=1)
+        log_softmax((x / temperature).masked_fill(~mask, -torch.inf), dim=1)
         for x in (teacher, student)
     )
-    return masked_kl(t, s, keep)
+    return masked_kl(t, s, mask)
 
 
 def margin_mse(student: Tensor, teacher: Tensor, negatives: Tensor) -> Tensor:
-    """MarginMSE (arXiv:2010.02666): squared error of s(q, p+) - s(q, p-), mean over all negatives of the batch.
+    """Return MarginMSE (arXiv:2010.02666), mean over all negatives of the batch.
 
-    student, teacher: scores [n, m], passage i answers question i; negatives: bool [n, m].
+    It is the squared difference of student and teacher in the margin s(q, p+) - s(q, p-).
+
+    Args:
+        student: Scores `[n, m]`; passage i answers query i.
+        teacher: Scores `[n, m]`.
+        negatives: bool `[n, m]`, which passage is a negative of which query.
     """
     a, b = (x.diagonal()[:, None] - x for x in (student, teacher))
     return mse_loss(a[negatives], b[negatives])

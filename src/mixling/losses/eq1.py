@@ -2,10 +2,10 @@
 
     L = sum_i -log [ e^{s(q_i, d_i+)} / ( e^{s(q_i, d_i+)} + sum_{j=1..|B|} e^{s(q_i, d_j-)} ) ]
 
-As printed the sum runs over the batch's irrelevant documents d_j- alone ("eq1"): one for each pair. The text
-calls it in-batch negative mining, so the other pairs' relevant documents may be meant as well
-("eq1-all-positives"). Printed without a temperature; dividing s by T = 1 is the paper's form. Where no hard
-negatives are given, the other pairs' relevant documents take the place of d_j- in both readings.
+As printed, the sum runs over the batch's irrelevant documents d_j- alone ("eq1"): one for each
+pair. The text calls it in-batch negative mining, so the other pairs' relevant documents may be
+meant as well ("eq1-all-positives"). The paper prints no temperature: T = 1 is its form. Where there
+are no hard negatives, the other pairs' relevant documents take the place of d_j- in both readings.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mixling.losses.info_nce import similarity
+from mixling.losses.info_nce import Similarity, similarity
 
 
 def eq1(
@@ -21,16 +21,29 @@ def eq1(
     passages: Tensor,
     negatives: Tensor,
     temperature: float = 1.0,
-    similarity_type: str = "cosine",
+    similarity_type: Similarity = "cosine",
     all_positives: bool = False,
 ) -> Tensor:
-    """Sum of the losses of a batch; arguments as in `info_nce`."""
+    """Return the sum of the losses of a batch.
+
+    Args:
+        queries: float `[n, dim]`.
+        passages: float `[m, dim]`, m >= n; passage i answers query i, those after n are hard
+            negatives.
+        negatives: bool `[n, m]`, which passages may be negatives of which query.
+        temperature: Divides the scores.
+        similarity_type: "cosine" or "dot".
+        all_positives: Whether the other pairs' relevant documents are negatives beside hard ones.
+
+    Returns:
+        The loss, a scalar.
+    """
     n = len(queries)
     scores = similarity(queries, passages, similarity_type) / temperature
-    keep = negatives.clone()
+    mask = negatives.clone()
     if scores.shape[1] > n and not all_positives:
-        keep[:, :n] = False
-    keep = keep & ~torch.eye(n, scores.shape[1], dtype=torch.bool, device=scores.device)
-    right = scores.diagonal()
-    below = torch.cat([right[:, None], scores.masked_fill(~keep, -torch.inf)], dim=1)
-    return (torch.logsumexp(below, dim=1) - right).sum()
+        mask[:, :n] = False
+    mask = mask & ~torch.eye(n, scores.shape[1], dtype=torch.bool, device=scores.device)
+    positive = scores.diagonal()
+    denominator = torch.cat([positive[:, None], scores.masked_fill(~mask, -torch.inf)], dim=1)
+    return (torch.logsumexp(denominator, dim=1) - positive).sum()
