@@ -35,13 +35,13 @@ def run_server(store: str, port: int, batch: int) -> None:
     """A server until it is killed."""
     import uvicorn
 
-    from mixling.encoding.precision import choose_precision
+    from mixling.models.precision import choose_precision
     from mixling.searching.query import Searcher
     from mixling.serving.app import ServerConfig, application
 
     searcher = Searcher(store)
     app = application(
-        searcher, ServerConfig(batch=batch, precision=choose_precision(searcher.retriever, "auto"))
+        searcher, ServerConfig(batch=batch, precision=choose_precision(searcher.retriever.device))
     )
     uvicorn.run(app, port=port, log_config=None, access_log=False, timeout_keep_alive=15)
 

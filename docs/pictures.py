@@ -65,8 +65,8 @@ def ask() -> dict:
     )
     right = set(one.relevant[one.relevant[:, 0] == asked, 1].tolist())
     scores = (
-        retriever.encode(one.passages, "passage")
-        @ retriever.encode([one.queries[asked]], "query")[0]
+        retriever.encode(one.passages, "passage", precision="fp32")
+        @ retriever.encode([one.queries[asked]], "query", precision="fp32")[0]
     )
     rows: dict[str, list] = {}
     for i, (score, x) in enumerate(zip(scores.tolist(), one.passage_language, strict=True)):

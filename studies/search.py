@@ -72,7 +72,7 @@ def main() -> None:
         index(retriever, source, f"{folder}/store", size=retriever.max_length - 8, overlap=0)
         searcher = Searcher(f"{folder}/store", retriever)
         queries = normalize_for_similarity(
-            retriever, retriever.encode([one.queries[i] for i in asked], "query")
+            retriever, retriever.encode([one.queries[i] for i in asked], "query", precision="fp32")
         )
         candidates = np.zeros((len(of), queries.shape[1]), np.float32)
         for languages, part in _stored(searcher):

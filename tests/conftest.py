@@ -88,6 +88,14 @@ def tiny_encoder(folder: Path, architecture: str = "bert") -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def fp32():
+    """Let precision "auto" be fp32 on every processor: tests compare vectors to 1e-5."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mixling.models.precision.has_bf16", lambda: False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory) -> Path:
     """A plain encoder's folder (BERT)."""

@@ -233,7 +233,7 @@ def test_two_processes_may_write_to_one_shelf(chain, tmp_path):
 
     retriever = Retriever(str(chain))
     for texts in lists:
-        made, tokens = encode_cached(retriever, texts, "passage", folder=tmp_path)
+        made, tokens = encode_cached(retriever, texts, "passage", precision="fp32", folder=tmp_path)
         assert tokens == 0 and made == pytest.approx(retriever.encode(texts, "passage"), abs=1e-6)
 
 
@@ -241,7 +241,7 @@ def _encode(model, texts, folder):
     from mixling.encoding import vectors as room
 
     room.SHARD = 4
-    room.encode_cached(Retriever(model), texts, "passage", folder=folder)
+    room.encode_cached(Retriever(model), texts, "passage", precision="fp32", folder=folder)
 
 
 def test_another_model_does_not_take_these_vectors(chain, tmp_path):

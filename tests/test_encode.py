@@ -155,7 +155,7 @@ def test_a_bad_line_is_named(run, chain, tmp_path, content, where):
 def test_the_command_says_what_it_made(run, chain, tmp_path):
     path = write(tmp_path / "a.txt", rows(12))
     status, out, err = run("encode", chain, path, "-o", tmp_path / "out")
-    assert status == 0 and "12 vectors" in out and "encoding in" in err
+    assert status == 0 and "12 vectors" in out
     status, _, err = run("encode", chain, path, "-o", tmp_path / "out2", "--part", "3/3")
     assert status == 2 and "--part" in err
     status, _, err = run("encode", chain, tmp_path / "none.txt", "-o", tmp_path / "out3")

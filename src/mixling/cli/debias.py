@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mixling.cli.options import Trust
+from mixling.models.precision import Precision
 
 
 def run(
@@ -71,7 +72,9 @@ def run(
         Path | None,
         typer.Option("--keep", help="Keep the encoder's vectors here for the next call."),
     ] = None,
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    precision: Annotated[
+        Precision, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")
+    ] = "auto",
     trust_remote_code: Trust = False,
 ) -> None:
     """Take the language out of a retriever's vectors: fit a map, write the model with it. No training of the encoder."""

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mixling.cli.options import Trust
+from mixling.models.precision import Precision
 
 
 def run(
@@ -25,7 +26,7 @@ def run(
         str, typer.Option(help="Whose prompt goes before a text: query, passage, or none.")
     ] = "passage",
     precision: Annotated[
-        str, typer.Option(help="fp32, bf16, or auto: what is faster here by a trial.")
+        Precision, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")
     ] = "auto",
     dtype: Annotated[
         str, typer.Option(help="Of the stored vectors: float32 or float16.")

@@ -32,6 +32,7 @@ from mixling.debiasing.transforms import AffineTransform, LanguageTransform
 from mixling.disk import new_folder
 from mixling.errors import MixlingError, check_finite_numbers, choose
 from mixling.machine import library_versions
+from mixling.models.precision import Precision
 from mixling.progress import Progress
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def debias(
     languages: Sequence[str] | None = None,
     texts: int | None = None,
     keep: str | Path | None = None,
-    precision: str = "fp32",
+    precision: Precision = "auto",
     trust_remote_code: bool = False,
     **settings: Any,
 ) -> AffineTransform | LanguageTransform | dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from mixling.encoding import shards
 from mixling.errors import MixlingError
+from mixling.models.precision import Precision
 from mixling.models.retriever import Retriever
 
 
@@ -44,7 +45,7 @@ def encode_on_ray(
     workers: int,
     address: str | None = None,
     role: str | None = "passage",
-    precision: str = "auto",
+    precision: Precision = "auto",
     dtype: str = "float32",
     shard: int = 16384,
     gpus: float = 0,

@@ -18,7 +18,8 @@ import torch
 from mixling.corpora.files import readable
 from mixling.disk import new_file
 from mixling.errors import MixlingError, check_finite_vectors
-from mixling.models.forward import batches_by_tokens
+from mixling.models.forward import batches_by_tokens, token_budgets
+from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
 
 SCORES = 1 << 25  # of a block: 128 MB
@@ -29,7 +30,7 @@ def token_vectors(
     texts: Sequence[str],
     role: str | None,
     *,
-    precision: str = "fp32",
+    precision: Precision = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Unit vectors of all texts' tokens, float32 [tokens, d], and where each text begins, int64 [texts + 1].
@@ -44,13 +45,15 @@ def token_vectors(
     )
     lengths = [len(t) for t in tokens]
     parts: list[np.ndarray] = [np.zeros((0, 0), np.float32)] * len(tokens)
-    device = next(retriever.model.parameters()).device.type
+    bf16 = choose_precision(retriever.device, precision) == "bf16"
     done = 0
     with (
         torch.inference_mode(),
-        torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"),
+        torch.autocast(retriever.device.type, torch.bfloat16, enabled=bf16),
     ):
-        for indices in batches_by_tokens(lengths, 4096 if device == "cpu" else 65536, True):
+        for indices in batches_by_tokens(
+            lengths, token_budgets(retriever.device).token_vectors, True
+        ):
             states: list[torch.Tensor] = []
             retriever.embed([tokens[i] for i in indices], None, states)
             for i, x in zip(indices, states, strict=True):

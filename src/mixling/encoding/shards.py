@@ -29,10 +29,10 @@ from mixling.corpora.inputs import digest
 from mixling.corpora.text_file import TextFile, open_text_file
 from mixling.corpora.values import TITLES
 from mixling.disk import new_file
-from mixling.encoding.precision import choose_precision as chosen
 from mixling.encoding.vectors import model_fingerprint, reading
 from mixling.errors import MixlingError, check_finite_vectors, choose
 from mixling.machine import keep_freed_memory, library_versions, machine_info
+from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
@@ -45,7 +45,7 @@ def encode(
     out: str | Path,
     *,
     role: str | None = "passage",
-    precision: str = "auto",
+    precision: Precision = "auto",
     dtype: str = "float32",
     shard: int = 16384,
     part: tuple[int, int] = (0, 1),
@@ -55,7 +55,7 @@ def encode(
     """Encode a file of texts into a folder of vectors; what a killed call has written is kept and gone on from.
 
     texts: .jsonl, .parquet, .txt (a text a line), or a BEIR folder; a title is read before its text. role: whose prompt ("query", "passage", None).
-    precision: "auto" (what is faster here by a trial), "fp32", "bf16". dtype: of the stored vectors. shard: texts a
+    precision: "fp32", "bf16", or "auto": bf16 where the device has it. dtype: of the stored vectors. shard: texts a
     file. part: (number, parts), this machine's share where several write into one folder. trust_remote_code: as of Retriever. Returns the manifest's
     path (there once all shards are). Raises MixlingError.
     """
@@ -96,7 +96,7 @@ def prepare_encoding(
     texts: str | Path,
     out: Path,
     role: str | None,
-    precision: str,
+    precision: Precision,
     dtype: str,
     shard: int,
 ) -> tuple[TextFile, dict[str, Any]]:
@@ -140,7 +140,7 @@ def prepare_encoding(
             "choose another --out, or remove the folder"
         )
     if not job:
-        job = _begin(out, {**asked, "precision": chosen(retriever, precision)})
+        job = _begin(out, {**asked, "precision": choose_precision(retriever.device, precision)})
     return source, job
 
 

@@ -21,6 +21,7 @@ import torch
 from mixling.corpora.files import read_array, write_array
 from mixling.disk import new_file
 from mixling.errors import MixlingError
+from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
@@ -40,7 +41,7 @@ def encode_cached(
     role: str | None,
     *,
     languages: Sequence[str] | None = None,
-    precision: str = "fp32",
+    precision: Precision = "auto",
     folder: Path | None = None,
     raw: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -52,6 +53,7 @@ def encode_cached(
     goes on at its last shard of 2,048 texts. progress(tokens done, tokens in all).
     """
     names = [hashlib.blake2b(t.encode(), digest_size=16).digest() for t in texts]
+    precision = choose_precision(retriever.device, precision)
     shelf = None if folder is None else folder / _key(retriever, role, precision)
     kept = {} if shelf is None else _kept(shelf)
     missing: dict[bytes, str] = {}
@@ -87,7 +89,7 @@ def similarity_vectors(
     languages: Sequence[str],
     *,
     label: str,
-    precision: str = "fp32",
+    precision: Precision = "auto",
     folder: Path | None = None,
 ) -> tuple[np.ndarray, int]:
     """`vectors` as `comparable` has them, with progress under a label; and how many tokens were encoded."""

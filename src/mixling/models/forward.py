@@ -1,12 +1,13 @@
-"""Token lists to vectors, with gradients: the one place where texts meet the encoder.
+"""Turn token lists into vectors, with gradients. Every text reaches the encoder through this module.
 
-Texts are sorted by length and go through in calls of at most `budget` tokens, packed where the encoder can take
-them so (`models/packed.py`), else padded to the longest of the call.
+Texts are sorted by length and go through in calls of a limited number of tokens. A call is packed
+where the encoder can take it so (`mixling.models.packed`), else padded to its longest text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,17 +16,64 @@ from torch import Tensor
 from mixling.models.packed import packed_row
 
 
+@dataclass(frozen=True)
+class TokenBudgets:
+    """How many tokens go through an encoder at once, by purpose.
+
+    On a CPU a call is small, so that its states fit the caches. On a GPU a call is large, since
+    small calls leave the GPU idle. docs/performance.md shows the measurements.
+
+    Args:
+        encode: Tokens of one call without gradients that returns vectors of texts.
+        token_vectors: Tokens of one call without gradients that returns vectors of tokens.
+        train: Tokens of one call with gradients.
+        cached: Tokens whose states are kept for the backward pass. A batch with more tokens goes
+            through the encoder twice (GradCache, arXiv:2101.06983).
+    """
+
+    encode: int
+    token_vectors: int
+    train: int
+    cached: int
+
+
+_CPU_BUDGETS = TokenBudgets(encode=1024, token_vectors=4096, train=4096, cached=16384)
+_GPU_BUDGETS = TokenBudgets(encode=65536, token_vectors=65536, train=32768, cached=32768)
+
+
+def token_budgets(device: torch.device | str) -> TokenBudgets:
+    """Return the default token budgets of a device.
+
+    Args:
+        device: The device of the encoder's weights.
+
+    Returns:
+        Budgets of a CPU, or of a GPU for every other device.
+    """
+    return _CPU_BUDGETS if torch.device(device).type == "cpu" else _GPU_BUDGETS
+
+
 def batches_by_tokens(
-    lengths: Sequence[int], budget: int, packed: bool = False
+    lengths: Sequence[int], max_tokens: int, packed: bool = False
 ) -> Iterator[list[int]]:
-    """Groups of indices, by falling length, of at most `budget` tokens (one text at least): padded ones, or packed."""
+    """Partition texts into calls of the encoder, longest texts first.
+
+    Args:
+        lengths: Tokens of each text.
+        max_tokens: Tokens of a call at most. A longer text is a call of its own.
+        packed: Whether a call takes the sum of its texts' lengths, instead of their number times
+            the longest length.
+
+    Yields:
+        Indices into `lengths` of the texts of one call. Equal lengths keep their order.
+    """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     start = 0
     while start < len(order):
         end, used, longest = start + 1, lengths[order[start]], max(lengths[order[start]], 1)
         while end < len(order):
             used = used + lengths[order[end]] if packed else (end + 1 - start) * longest
-            if used > budget:
+            if used > max_tokens:
                 break
             end += 1
         yield order[start:end]
@@ -36,46 +84,63 @@ def forward_tokens(
     model: torch.nn.Module,
     tokens: Sequence[Sequence[int]],
     pad: int,
-    budget: int,
+    max_tokens: int,
     first: int | None = None,
     states: list[Tensor] | None = None,
 ) -> Tensor:
-    """Vectors of texts given as token ids, in their order: float [n, dimensions].
+    """Return the vectors of tokenized texts, in the order of the texts.
 
-    model: a sentence-transformers chain; pad: the padding token's id; budget: tokens a call; first: position of a
-    text's first token if they go packed, None if padded (`packed.first_position`); states: if given, it is filled with
-    the last states of each text's tokens, [tokens, d] each, in the texts' order.
+    Args:
+        model: A chain of sentence-transformers modules.
+        tokens: Token ids of each text.
+        pad: Id of the padding token.
+        max_tokens: Tokens of a call at most.
+        first: Position of a text's first token if texts are packed (`packed.first_position`),
+            None if they are padded.
+        states: A list that is extended by the last hidden states of each text's tokens, float
+            `[tokens, dim]`, in the order of the texts.
+
+    Returns:
+        Vectors, float `[n_texts, dim]`; half precision is converted to float32.
     """
     device = next(model.parameters()).device
-    if not _packs(model, device):
+    if not _can_pack(model, device):
         first = None
-    outputs, order = [], []
-    kept: list[Tensor] = []
-    for indices in batches_by_tokens([len(t) for t in tokens], budget, first is not None):
-        some = [tokens[i] for i in indices]
-        features = _padded(some, pad, device) if first is None else packed_row(some, first, device)
+    outputs: list[Tensor] = []
+    order: list[int] = []
+    sorted_states: list[Tensor] = []
+    for indices in batches_by_tokens([len(t) for t in tokens], max_tokens, first is not None):
+        call = [tokens[i] for i in indices]
+        features = _padded(call, pad, device) if first is None else packed_row(call, first, device)
         features = model(features)
-        made = features["sentence_embedding"]
-        outputs.append(made.float() if made.dtype.itemsize < 4 else made)
+        outputs.append(_at_least_float32(features["sentence_embedding"]))
         if states is not None:
-            lengths = [len(t) for t in some]
-            tokens_of = features["token_embeddings"]
-            parts = (
-                tokens_of[0].split(lengths)
-                if first is not None
-                else [x[:n] for x, n in zip(tokens_of, lengths, strict=True)]
+            sorted_states += _split_states(
+                features["token_embeddings"], [len(t) for t in call], first is not None
             )
-            kept.extend(x.float() if x.dtype.itemsize < 4 else x for x in parts)
-        order.extend(indices)
-    back = torch.empty(len(order), dtype=torch.long)
-    back[torch.tensor(order)] = torch.arange(len(order))
+        order += indices
+    inverse = torch.empty(len(order), dtype=torch.long)
+    inverse[torch.tensor(order)] = torch.arange(len(order))
     if states is not None:
-        states.extend(kept[i] for i in back.tolist())
-    return torch.cat(outputs)[back.to(device)]
+        states.extend(sorted_states[i] for i in inverse.tolist())
+    return torch.cat(outputs)[inverse.to(device)]
 
 
-def _packs(model: torch.nn.Module, device: torch.device) -> bool:
-    """On a GPU variable-length attention wants half precision and no dropout."""
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.float() if x.dtype.itemsize < 4 else x
+
+
+def _split_states(states: Tensor, lengths: list[int], packed: bool) -> list[Tensor]:
+    """Split the states of a call, `[1, sum(lengths), dim]` or `[n, max(lengths), dim]`, by text."""
+    if packed:
+        parts = list(states[0].split(lengths))
+    else:
+        parts = [x[:n] for x, n in zip(states, lengths, strict=True)]
+    return [_at_least_float32(x) for x in parts]
+
+
+def _can_pack(model: torch.nn.Module, device: torch.device) -> bool:
+    """Whether packed texts can go through: on a GPU only in half precision and without dropout."""
     if device.type == "cpu":
         return True
     half = torch.is_autocast_enabled(device.type) or next(model.parameters()).dtype != torch.float32

@@ -15,14 +15,14 @@ import torch
 from mixling.disk import new_folder
 from mixling.errors import MixlingError, check_finite_vectors, choose
 from mixling.models import chain, shipped, stored, trust
-from mixling.models.forward import batches_by_tokens, forward_tokens
+from mixling.models.forward import batches_by_tokens, forward_tokens, token_budgets
 from mixling.models.identify import identify_languages
 from mixling.models.language_transform import LanguageTransformModule
 from mixling.models.packed import first_position
+from mixling.models.precision import Precision, choose_precision
 from mixling.models.weights import DEFAULT, Conventions, conventions, in_hub_cache, locate_model
 
 POOLINGS = ("mean", "cls", "max", "lasttoken")
-PRECISIONS = ("fp32", "bf16")
 SIMILARITIES = ("cosine", "dot", "dot_product")
 # prompts by these names are used: of sentence-transformers' names for a passage the first that is there
 PASSAGE = ("document", "passage", "corpus")
@@ -163,6 +163,11 @@ class Retriever:
         return self.model[0].auto_model
 
     @property
+    def device(self) -> torch.device:
+        """The device of the encoder's weights."""
+        return next(self.model.parameters()).device
+
+    @property
     def pad(self) -> int:
         """The padding token's id."""
         return int(self.tokenizer.pad_token_id or 0)
@@ -179,7 +184,7 @@ class Retriever:
     @property
     def dimensions(self) -> int:
         """Size of a vector."""
-        return int(self.model.get_sentence_embedding_dimension() or 0)
+        return int(self.model.get_embedding_dimension() or 0)
 
     def prompt(self, role: str | None) -> str:
         """What is put before a text in a role ("query", "passage"; None: nothing)."""
@@ -212,10 +217,6 @@ class Retriever:
             )
         return tokens
 
-    def _tokens_a_call(self, budget: int | None) -> int:
-        """Few on a CPU, whose caches then hold a call's states; many on a GPU, which is idle otherwise."""
-        return budget or (1024 if next(self.model.parameters()).device.type == "cpu" else 65536)
-
     def embed(
         self,
         tokens: Sequence[Sequence[int]],
@@ -226,7 +227,7 @@ class Retriever:
 
         budget: tokens a call; states: a list that is filled with the states of each text's tokens, [tokens, d] each.
         """
-        max_tokens = self._tokens_a_call(max_tokens)
+        max_tokens = max_tokens or token_budgets(self.device).encode
         return forward_tokens(self.model, tokens, self.pad, max_tokens, self.first_position, states)
 
     def encode(
@@ -235,7 +236,7 @@ class Retriever:
         role: str | None = None,
         *,
         languages: Sequence[str] | None = None,
-        precision: str = "fp32",
+        precision: Precision = "auto",
         max_tokens: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> np.ndarray:
@@ -274,24 +275,23 @@ class Retriever:
         self,
         tokens: Sequence[Sequence[int]],
         *,
-        precision: str = "fp32",
+        precision: Precision = "auto",
         max_tokens: int | None = None,
         progress: Callable[[int, int], None] | None = None,
         names: Sequence[str] | None = None,
     ) -> np.ndarray:
         """What `head` makes of tokenized texts: float32 [n, size]; arguments as in `encode`. names: the texts or their ids, by which
         NotFinite calls one whose vector holds NaN or infinity."""
-        choose(precision, PRECISIONS, "precision")
         lengths = [len(t) for t in tokens]
         done, total = 0, sum(lengths)
         head = torch.nn.Sequential(*self.head_modules())
-        device = next(self.model.parameters()).device.type
+        bf16 = choose_precision(self.device, precision) == "bf16"
         out = np.empty((len(tokens), 0), np.float32)
         with (
             torch.inference_mode(),
-            torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=bf16),
         ):
-            first, max_tokens = self.first_position, self._tokens_a_call(max_tokens)
+            first, max_tokens = self.first_position, max_tokens or token_budgets(self.device).encode
             for indices in batches_by_tokens(lengths, max_tokens, first is not None):
                 part = (
                     forward_tokens(head, [tokens[i] for i in indices], self.pad, max_tokens, first)
@@ -321,10 +321,9 @@ class Retriever:
         texts or their languages: for a model that needs a text's language. modules: the rest, where vectors have come further.
         """
         modules = list(self.model)[len(self.head_modules()) :] if modules is None else modules
-        device = next(self.model.parameters()).device
         with torch.inference_mode():
             features: dict[str, Any] = {
-                "sentence_embedding": torch.from_numpy(vectors).to(device, torch.float32)
+                "sentence_embedding": torch.from_numpy(vectors).to(self.device, torch.float32)
             }
             needs = self.language_transform()
             if needs is not None and (languages is not None or texts is not None):

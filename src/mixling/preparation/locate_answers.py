@@ -23,9 +23,9 @@ from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import finished_report, open_run_dir
 from mixling.corpora.sentences import sentence_spans
 from mixling.disk import one_writer
-from mixling.encoding.precision import choose_precision as chosen
 from mixling.encoding.vectors import identity, model_fingerprint, similarity_vectors
 from mixling.errors import MixlingError, check_finite_numbers
+from mixling.models.precision import choose_precision
 from mixling.models.retriever import Retriever
 
 KEEP, MARGIN = 0.7, 0.15
@@ -104,7 +104,7 @@ def locate_answers(
                 role,
                 of,
                 label=label,
-                precision=chosen(retriever, precision),
+                precision=choose_precision(retriever.device, precision),
                 folder=part / "vectors",
             )[0]
             for texts, role, of, label in (

@@ -26,11 +26,11 @@ from mixling.corpora.corpus import NEGATIVES, Corpus
 from mixling.corpora.files import finished_report, open_run_dir, read_array, write_array
 from mixling.corpora.windows import passage_windows
 from mixling.disk import one_writer
-from mixling.encoding.precision import choose_precision as chosen
 from mixling.encoding.vectors import identity, model_fingerprint, similarity_vectors
 from mixling.errors import check_finite_numbers
 from mixling.evaluation.lexical import Bm25, tokenize_words
 from mixling.evaluation.ranks import DotScorer, Scorer, best_first, by_ids
+from mixling.models.precision import choose_precision
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
@@ -125,7 +125,7 @@ def _scorer(
             role,
             of[role],
             label=label,
-            precision=chosen(retriever, precision),
+            precision=choose_precision(retriever.device, precision),
             folder=part / "vectors",
         )[0]
         for role, label in (("query", "questions"), ("passage", "passages"))

@@ -22,7 +22,7 @@ def margin_scores(
     at a time. Less than three texts have no neighbours to speak of: their margin is 1."""
     if len(first) < 3:
         return np.ones(len(first), np.float32)
-    a, b = (retriever.encode(list(x), "query") for x in (first, second))
+    a, b = (retriever.encode(list(x), "query", precision="fp32") for x in (first, second))
     a, b = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (a, b))
     found = [
         ratio_margin(a[i : i + 4096], b[i : i + 4096], neighbours) for i in range(0, len(a), 4096)

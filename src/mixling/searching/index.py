@@ -23,10 +23,10 @@ import torch
 from mixling.corpora.languages import language_tag, said
 from mixling.corpora.values import TITLES, titled
 from mixling.disk import disk_message
-from mixling.encoding.precision import choose_precision as chosen
 from mixling.encoding.vectors import model_fingerprint, normalize_for_similarity, reading
 from mixling.errors import MixlingError, Skipped
 from mixling.machine import keep_freed_memory, library_versions
+from mixling.models.precision import choose_precision
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 from mixling.searching.bulk import EncodedDocuments
@@ -110,8 +110,7 @@ def index(
             counts = import_store(source, made, moved)
         else:
             identifier = LanguageIdentifier(among)
-            if encoded is None:  # else nothing is encoded, and a trial would take seconds
-                precision = chosen(retriever, precision)
+            precision = choose_precision(retriever.device, precision)
             writer = _Writer(
                 made, retriever, precision, identifier, size, overlap, encoded, on_write
             )

@@ -84,7 +84,9 @@ class Searcher:
             raise MixlingError("the query is empty; write one")
         if any(replace_surrogates(q) != q for q in queries):
             raise MixlingError("the query is not UTF-8; write it as text")
-        return self.search_vectors(queries, self.retriever.encode(queries, "query"), k, **more)
+        return self.search_vectors(
+            queries, self.retriever.encode(queries, "query", precision="fp32"), k, **more
+        )
 
     def search_vectors(
         self,
@@ -223,7 +225,11 @@ class Searcher:
     def _marked(self, rows: Sequence[dict[str, Any]], vector: np.ndarray) -> list[dict[str, Any]]:
         spans = sentences_of(rows)
         texts = [r["text"][a:b] for r, cut in zip(rows, spans, strict=True) for a, b in cut]
-        near = self.retriever.encode(texts, "passage") @ vector if texts else np.zeros(0)
+        near = (
+            self.retriever.encode(texts, "passage", precision="fp32") @ vector
+            if texts
+            else np.zeros(0)
+        )
         return mark(rows, spans, near)
 
 

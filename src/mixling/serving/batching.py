@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from mixling.errors import MixlingError
+from mixling.models.forward import token_budgets
 from mixling.models.retriever import Retriever
 
 SEARCH, BULK = 0, 1  # the lanes
@@ -68,7 +69,7 @@ class Batcher:
         self.waiting = [0, 0]
         self.lanes: tuple[deque[_Job], deque[_Job]] = (deque(), deque())
         self.next_lane = SEARCH
-        self.budget = CALLS * retriever._tokens_a_call(None)
+        self.budget = CALLS * token_budgets(retriever.device).encode
         self.wake = asyncio.Event()
         self.thread = ThreadPoolExecutor(1, "encode")
         self.batches = self.texts = 0

@@ -33,7 +33,7 @@ def serve(
         from mixling.serving.app import ServerConfig, application
     except ImportError as error:
         raise MixlingError(f"{error.name} is not installed: pip install 'mixling[serve]'") from None
-    from mixling.encoding.precision import choose_precision as chosen
+    from mixling.models.precision import choose_precision
     from mixling.searching.query import Searcher
     from mixling.serving.keys import read_keys
 
@@ -45,7 +45,7 @@ def serve(
         )
     _check_port(host, port)
     searcher = Searcher(store, model, trust_remote_code)
-    precision = chosen(searcher.retriever, precision)
+    precision = choose_precision(searcher.retriever.device, precision)
     searcher.retriever.encode(
         ["warm up"], "query", precision=precision
     )  # a broken model is said before it serves

@@ -160,8 +160,8 @@ def _answer(base: str, trained: str, say: Callable[[str], None]) -> None:
     for label, model in (("as it comes", base), ("trained", trained)):
         retriever = Retriever(model)
         scores = (
-            retriever.encode([p["text"] for p in pool], "passage")
-            @ retriever.encode([asked], "query")[0]
+            retriever.encode([p["text"] for p in pool], "passage", precision="fp32")
+            @ retriever.encode([asked], "query", precision="fp32")[0]
         )
         say(f"   {label}:")
         for rank, i in enumerate(np.argsort(-scores)[: len(ANSWERED_IN) + 1], 1):

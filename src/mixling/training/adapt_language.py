@@ -366,6 +366,8 @@ def _distil(base: Retriever, student: Retriever, some: Sequence[Bitext], role: s
     if not mine:
         return torch.zeros((), requires_grad=True)
     device = next(student.model.parameters()).device
-    wanted = torch.from_numpy(base.encode([p.other for p in mine], role)).to(device)
+    wanted = torch.from_numpy(base.encode([p.other for p in mine], role, precision="fp32")).to(
+        device
+    )
     tokens = student.tokenize([p.text for p in mine] + [p.other for p in mine], role)
     return nn.functional.mse_loss(student.embed(tokens, 4096).float(), torch.cat([wanted, wanted]))

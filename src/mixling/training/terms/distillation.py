@@ -23,7 +23,9 @@ class DistilVectors(Term):
 
     def teacher_targets(self, batch: Batch, device: str) -> Tensor:
         """The teacher's vectors of the queries, `[n, dim]`."""
-        return torch.from_numpy(self.retriever.encode(batch.queries, "query")).to(device)
+        return torch.from_numpy(self.retriever.encode(batch.queries, "query", precision="fp32")).to(
+            device
+        )
 
     def loss(self, vectors: BatchVectors, targets: Tensor) -> Tensor:
         """Mean squared error over queries and translations."""
@@ -49,7 +51,7 @@ class DistilCosine(Term):
         """The teacher's vectors of queries and of passages in the pivot language, `[l, dim]` each; [] without pairs."""
         texts = [list(x) for x in zip(*batch.pivots, strict=True)]
         return [
-            torch.from_numpy(self.retriever.encode(x, role)).to(device)
+            torch.from_numpy(self.retriever.encode(x, role, precision="fp32")).to(device)
             for role, x in zip(("query", "passage"), texts, strict=False)
         ]
 
@@ -87,7 +89,8 @@ class ScoreTerm(Term):
             return self._list_scores(batch).to(device)
         texts = (("query", batch.queries), ("passage", [*batch.passages, *batch.negatives]))
         queries, passages = (
-            torch.from_numpy(self.retriever.encode(x, role)).to(device) for role, x in texts
+            torch.from_numpy(self.retriever.encode(x, role, precision="fp32")).to(device)
+            for role, x in texts
         )
         return similarity(queries, passages, self.retriever.similarity)
 
@@ -97,7 +100,7 @@ class ScoreTerm(Term):
             flat = torch.from_numpy(self.teacher.scores(pairs))
         else:
             queries, passages = (
-                torch.from_numpy(self.retriever.encode(list(x), role))
+                torch.from_numpy(self.retriever.encode(list(x), role, precision="fp32"))
                 for role, x in zip(("query", "passage"), zip(*pairs, strict=True), strict=True)
             )
             if self.retriever.similarity == "cosine":
