@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.sides import result_path
-from mixling.corpora.catalogue import load
+from mixling.corpora.catalog import load
 from mixling.corpora.files import write_text
 from mixling.machine import library_versions, machine_info
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 import torch
 
 from benchmarks.sides import write
-from mixling.corpora.catalogue import load
+from mixling.corpora.catalog import load
 from mixling.corpora.corpus import NEGATIVES, Corpus
 from mixling.machine import keep_freed_memory, matrix_rate
 from mixling.models.retriever import Retriever

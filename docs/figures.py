@@ -14,8 +14,8 @@ from scipy.stats import spearmanr
 
 from docs import pictures, reference, scale, speed, trials
 from docs import results as shown
-from mixling.corpora.catalogue import SOURCES
-from mixling.corpora.resources import LEVEL_ORDER, resource_level, script_seen
+from mixling.corpora.catalog import SOURCES
+from mixling.corpora.resources import LEVEL_ORDER, is_script_seen, resource_level
 from mixling.evaluation.bias.table import ALL
 from mixling.reports.figures import bars
 from mixling.studies.study import markdown
@@ -117,7 +117,7 @@ def levels() -> list[dict]:
             mine = [
                 c
                 for c in pool
-                if band == "all" or (resource_level(c) == band and script_seen(c) == seen)
+                if band == "all" or (resource_level(c) == band and is_script_seen(c) == seen)
             ]
             if not mine:
                 continue

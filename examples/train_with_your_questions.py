@@ -28,8 +28,8 @@ print(
     f"{len(languages)} groups, {parallel} of them in two languages or more: {strategy} batches of {size}"
 )
 
-columns = {"question": "question", "passage": "answer", "language": "language"}
-columns |= {"question_group": "group", "passage_group": "group"}
+columns = {"query": "question", "passage": "answer", "language": "language"}
+columns |= {"query_group": "group", "passage_group": "group"}
 made = mixling.train(
     {
         "data": {"sources": [{"name": "mine", "hub": "csv", "path": table, "columns": columns}]},

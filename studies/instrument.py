@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from mixling.corpora.catalogue import find_source
+from mixling.corpora.catalog import find_source
 from mixling.corpora.files import write_text
 from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.result import EvaluationResult

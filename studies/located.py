@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from studies.balanced import ELEVEN, figures
 
-from mixling.corpora.catalogue import load
+from mixling.corpora.catalog import load
 from mixling.corpora.files import write_text
 from mixling.debiasing.debias import debias
 from mixling.debiasing.transforms import AffineTransform
@@ -32,8 +32,8 @@ from mixling.preparation.locate_answers import (
     KEEP,
     MARGIN,
     best_sentence,
-    cut_sentences,
     locate_answers,
+    passage_sentences,
     sentence_at,
 )
 from mixling.studies.study import override
@@ -151,7 +151,7 @@ def agreement(retriever: Retriever, out: Path) -> list[dict]:
         ("tydi", "train", "sw"),
     ):
         corpus = load(name, split, languages=[language])
-        sentences = cut_sentences(corpus)
+        sentences = passage_sentences(corpus)
         asked, read = (
             normalize_for_similarity(
                 retriever, encode_cached(retriever, texts, role, precision="bf16", folder=out)[0]

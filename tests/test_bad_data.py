@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mixling.corpora.catalogue import SOURCES, load
+from mixling.corpora.catalog import SOURCES, load
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.text_file import open_text_file
 from mixling.debiasing.embedded_corpus import read_embedded
@@ -186,11 +186,11 @@ def test_documents_with_wrong_values_are_refused_or_skipped(tmp_path):
 def test_half_a_character_is_refused_by_line_in_texts_and_replaced_in_names(tmp_path):
     path = tmp_path / "t.jsonl"
     path.write_text('{"text": "gut \\ud83d\\ude00"}\n{"text": "halb \\ud83d"}\n')
-    assert open_text_file(path, 1).read(0)[1] == ["gut 😀"]
+    assert open_text_file(path, 1).read_shard(0)[1] == ["gut 😀"]
     with pytest.raises(MixlingError, match=r"t\.jsonl:2: field 'text'"):
-        open_text_file(path, 1).read(1)
+        open_text_file(path, 1).read_shard(1)
     (tmp_path / "plain.txt").write_text("so steht es da: \\ud83d\n")
-    assert open_text_file(tmp_path / "plain.txt", 1).read(0)[1] == ["so steht es da: \\ud83d"]
+    assert open_text_file(tmp_path / "plain.txt", 1).read_shard(0)[1] == ["so steht es da: \\ud83d"]
     folder = tmp_path / "files"
     folder.mkdir()
     (folder / os.fsdecode(b"caf\xe9.txt")).write_text("Ja.")

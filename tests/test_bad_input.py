@@ -72,7 +72,7 @@ CONFIGS = {
     ),
     "hub without columns": (
         '[data]\nsources = [{name = "x", hub = "json", path = "a.jsonl"}]\n',
-        ["columns.question is missing"],
+        ["columns.query is missing"],
     ),
     "cross of one language": (
         '[data]\nsources = [{name = "sample", languages = ["en"]}]\n[batches]\nstrategy = "x-y"\n',

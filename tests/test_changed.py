@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import mixling
-from mixling.corpora.inputs import NAME, unchanged
+from mixling.corpora.inputs import INPUTS_FILE, check_unchanged
 from mixling.encoding.shards import encode
 from mixling.encoding.vectors import encode_cached, identity
 from mixling.errors import MixlingError
@@ -205,11 +205,11 @@ def test_a_run_of_an_earlier_version_goes_on_and_says_what_it_cannot_tell(chain,
         mixling.train(config(data, chain), tmp_path / "cut", on_step=cut_at(2))
     mixling.train(config(data, chain), tmp_path / "done")
     for name in ("cut", "done"):
-        (tmp_path / name / NAME).unlink()
+        (tmp_path / name / INPUTS_FILE).unlink()
     capsys.readouterr()
     mixling.train(config(data, chain), tmp_path / "cut")
     assert "source 'birds'" in (said := capsys.readouterr().err) and f"model '{chain}'" in said
-    (tmp_path / "done" / NAME).unlink(missing_ok=True)
+    (tmp_path / "done" / INPUTS_FILE).unlink(missing_ok=True)
     write_data(data, text="changed")  # run.json of an earlier version holds the data's hash
     with pytest.raises(MixlingError, match="source 'birds'"):
         mixling.train(config(data, chain), tmp_path / "done")
@@ -224,18 +224,18 @@ def test_a_done_run_whose_data_are_gone_is_given_back_with_a_word(chain, tmp_pat
 
 
 def test_other_versions_are_said_and_not_refused(tmp_path, capsys):
-    unchanged(tmp_path, {"a": "1"}, True)
+    check_unchanged(tmp_path, {"a": "1"}, True)
     assert not capsys.readouterr().err
-    kept = json.loads((tmp_path / NAME).read_text())
-    (tmp_path / NAME).write_text(
+    kept = json.loads((tmp_path / INPUTS_FILE).read_text())
+    (tmp_path / INPUTS_FILE).write_text(
         json.dumps({**kept, "versions": {**kept["versions"], "torch": "1.0"}})
     )
-    unchanged(tmp_path, {"a": "1", "b": "2"}, False)
+    check_unchanged(tmp_path, {"a": "1", "b": "2"}, False)
     assert (
         "begun with torch 1.0, now" in (said := capsys.readouterr().err) and said.count("\n") == 1
     )
     with pytest.raises(MixlingError, match=r"a \(was 1, is 3\), b \(was 2, is 4\)"):
-        unchanged(tmp_path, {"a": "3", "b": "4"}, False)
+        check_unchanged(tmp_path, {"a": "3", "b": "4"}, False)
 
 
 def test_vectors_of_a_file_that_changed_in_place_are_refused(chain, tmp_path):

@@ -4,9 +4,9 @@ import json
 import pytest
 
 from mixling.corpora import folder, mlqa, sample, squad
-from mixling.corpora.catalogue import SOURCES, find_source, load
+from mixling.corpora.catalog import SOURCES, find_source, load
 from mixling.corpora.sentences import sentence_spans
-from mixling.corpora.sources.mlqa import held_out
+from mixling.corpora.sources.mlqa import is_held_out
 from mixling.errors import BadRow, MixlingError
 
 
@@ -103,7 +103,7 @@ def test_a_folder_comes_back_as_it_was_written(tmp_path, parquet):
     folder.write_folder(corpus, tmp_path / "own", parquet=parquet)
     again = folder.read_folder(tmp_path / "own")
     for table, columns in (
-        ("questions", ["text", "language", "group"]),
+        ("queries", ["text", "language", "group"]),
         ("passages", ["text", "language", "group"]),
         ("links", ["group", "passage"]),
     ):
@@ -128,7 +128,7 @@ def test_columns_of_a_data_set_are_mapped(tmp_path):
         hub_name="json",
         path=tmp_path / "pairs.jsonl",
         columns={
-            "question": "q",
+            "query": "q",
             "passage": "a",
             "query_language": "ql",
             "passage_language": "pl",
@@ -188,7 +188,7 @@ def test_a_source_that_is_not_here_says_how_to_get_it(tmp_path, monkeypatch):
 
 
 def test_about_a_tenth_is_held_out():
-    assert 0.08 < sum(held_out(str(i)) for i in range(5000)) / 5000 < 0.12
+    assert 0.08 < sum(is_held_out(str(i)) for i in range(5000)) / 5000 < 0.12
 
 
 def test_every_source_says_what_it_is():

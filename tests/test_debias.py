@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixling.corpora import sample
-from mixling.corpora.sources.bitext import parallel
+from mixling.corpora.sources.bitext import parallel_corpus
 from mixling.debiasing.debias import METHODS, debias, fit_transform
 from mixling.debiasing.embedded_corpus import (
     EmbeddedCorpus,
@@ -39,7 +39,7 @@ def made(seed=0, bitext=True, strength=1.0):
     said = rng.normal(size=(GROUPS, SIZE))
     tongue = strength * np.random.default_rng(99).normal(size=(len(LANGUAGES), SIZE))
     rows = [(f"g{g}", code, f"{code} {g}") for g in range(GROUPS) for code in LANGUAGES]
-    corpus = parallel("made", *zip(*rows, strict=True))
+    corpus = parallel_corpus("made", *zip(*rows, strict=True))
     vectors = [
         normalize(
             (
@@ -212,7 +212,7 @@ def test_means_come_from_what_is_in_every_language_where_there_is_enough_of_it()
     alone = normalize(rng.normal(size=(200, SIZE)) + 3 * np.eye(SIZE)[np.arange(200) % 4]).astype(
         np.float32
     )
-    other = EmbeddedCorpus(parallel("alone", *zip(*rows, strict=True)), alone, alone)
+    other = EmbeddedCorpus(parallel_corpus("alone", *zip(*rows, strict=True)), alone, alone)
     both = concatenate([whole, other])
     assert len(parallel_subset(both).queries) == len(whole.queries)
     assert fit_transform("lsar", [both], rank=3).matrix == pytest.approx(

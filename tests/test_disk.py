@@ -179,7 +179,7 @@ def _full(*_, **__):
 
 def test_what_a_full_disk_cut_off_is_done_again(chain, tmp_path, monkeypatch):
     """A corpus, an ONNX model and calibrated scores left a part that stood in the way of the second call."""
-    from mixling.corpora.catalogue import load
+    from mixling.corpora.catalog import load
     from mixling.corpora.folder import write_folder
     from mixling.debiasing.debias import debias
     from mixling.models.onnx import export_onnx

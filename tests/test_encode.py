@@ -62,8 +62,8 @@ def test_every_shard_can_be_read_alone(tmp_path):
     for name in ("a.jsonl", "a.parquet", "a.txt"):
         some = rows(23)
         file = open_text_file(write(tmp_path / name, some), 5)
-        assert file.shards == 5 and file.rows == 23
-        parts = [file.read(i) for i in (4, 0, 2, 1, 3)]
+        assert file.n_shards == 5 and file.n_texts == 23
+        parts = [file.read_shard(i) for i in (4, 0, 2, 1, 3)]
         assert sorted(t for _, texts, _ in parts for t in texts) == sorted(r["text"] for r in some)
 
 

@@ -6,7 +6,7 @@ import pytest
 import pytrec_eval
 
 from mixling.corpora import folder, sample
-from mixling.corpora.catalogue import find_source
+from mixling.corpora.catalog import find_source
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.tasks import task_from_corpus

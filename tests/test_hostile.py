@@ -23,7 +23,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from mixling.corpora import folder, hub
-from mixling.corpora.catalogue import load
+from mixling.corpora.catalog import load
 from mixling.debiasing.files import load_transform
 from mixling.encoding.late import TokenIndex
 from mixling.encoding.shards import encode

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from mixling.batches.strategies import single
 from mixling.corpora import folder
 from mixling.corpora.languages import (
-    base,
+    base_language,
+    is_right_to_left,
     language_name,
+    language_script,
     language_tag,
-    nearest,
-    right_to_left,
-    script,
+    nearest_language,
 )
 from mixling.debiasing.transforms import LanguageTransform
 from mixling.errors import MixlingError
@@ -127,7 +127,7 @@ def test_what_is_no_language_is_refused(written):
 
 
 def test_direction_and_name():
-    assert right_to_left("ar") and not right_to_left("sw")
+    assert is_right_to_left("ar") and not is_right_to_left("sw")
     assert language_name("sw") == "Swahili"
 
 
@@ -154,10 +154,23 @@ def test_a_country_for_a_language_is_refused_with_the_language():
 
 
 def test_base_script_and_the_nearest_of_some():
-    assert [base(x) for x in ("zh-Hant", "pt-BR", "no", "acm")] == ["zh", "pt", "nb", "acm"]
-    assert [script(x) for x in ("zh", "zh_TW", "sr-Latn", "am")] == ["Hans", "Hant", "Latn", "Ethi"]
-    assert nearest("zh-TW", ["zh_CN", "zh_Hant"]) == "zh_Hant"
-    assert nearest("pt", ["en", "pt-BR"]) == "pt-BR" and nearest("sw", ["en"]) is None
+    assert [base_language(x) for x in ("zh-Hant", "pt-BR", "no", "acm")] == [
+        "zh",
+        "pt",
+        "nb",
+        "acm",
+    ]
+    assert [language_script(x) for x in ("zh", "zh_TW", "sr-Latn", "am")] == [
+        "Hans",
+        "Hant",
+        "Latn",
+        "Ethi",
+    ]
+    assert nearest_language("zh-TW", ["zh_CN", "zh_Hant"]) == "zh_Hant"
+    assert (
+        nearest_language("pt", ["en", "pt-BR"]) == "pt-BR"
+        and nearest_language("sw", ["en"]) is None
+    )
 
 
 TEXTS = {

@@ -11,7 +11,7 @@ from mixling.corpora import folder, sample
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.preparation.locate_answers import best_sentence, cut_sentences, locate_answers
+from mixling.preparation.locate_answers import best_sentence, locate_answers, passage_sentences
 
 
 def without_places(corpus: Corpus) -> Corpus:
@@ -53,7 +53,7 @@ def test_the_question_in_the_passages_language_decides():
 
 def test_sentences_hold_every_word():
     corpus = sample.read_sample("train")
-    sentences = cut_sentences(corpus)
+    sentences = passage_sentences(corpus)
     for p, text in enumerate(corpus.passages["text"].to_pylist()):
         mine = range(sentences.edges[p], sentences.edges[p + 1])
         assert " ".join(sentences.texts[s] for s in mine).split() == text.split() or "。" in text
@@ -113,7 +113,7 @@ def test_unknown_places_are_the_models_choice(chain, located):
     assert made["known"] == 0 and made["agreement"] is None
     retriever = Retriever(str(chain))
     texts, language = before.passages["text"].to_pylist(), before.passages["language"].to_pylist()
-    sentences = cut_sentences(before)
+    sentences = passage_sentences(before)
     asked = {(q["group"], q["language"]): q["text"] for q in before.queries.to_pylist()}
     after_text = after.passages["text"].to_pylist()
     linked = {(x["group"], after_text[x["passage"]]) for x in after.links.to_pylist()}
@@ -140,12 +140,10 @@ def test_negatives_are_other_sentences_of_its_passages(located):
         of_group.setdefault(x["group"], []).append(whole[x["passage"]])
     per_question: dict[int, list[bool]] = {}
     for row in corpus.negatives.to_pylist():
-        q = corpus.queries.slice(row["question"], 1).to_pylist()[0]
+        q = corpus.queries.slice(row["query"], 1).to_pylist()[0]
         assert row["passage"] not in right[q["group"]]
         assert any(texts[row["passage"]] in passage for passage in of_group[q["group"]])
-        per_question.setdefault(row["question"], []).append(
-            language[row["passage"]] != q["language"]
-        )
+        per_question.setdefault(row["query"], []).append(language[row["passage"]] != q["language"])
     assert all(
         len(foreign) <= 3 and foreign == sorted(foreign) for foreign in per_question.values()
     )

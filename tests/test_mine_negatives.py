@@ -15,7 +15,7 @@ from tests.test_training import config
 
 from mixling.batches.translation_groups import translation_groups
 from mixling.corpora import folder, sample
-from mixling.corpora.catalogue import load
+from mixling.corpora.catalog import load
 from mixling.corpora.windows import passage_windows
 from mixling.errors import MixlingError
 from mixling.losses.info_nce import info_nce, similarity
@@ -91,7 +91,7 @@ def test_no_member_of_the_positives_group_is_a_negative(mined):
     ):
         answers.setdefault(g, set()).add(passage_group[p])
     for row in corpus.negatives.to_pylist():
-        assert passage_group[row["passage"]] not in answers[group[row["question"]]]
+        assert passage_group[row["passage"]] not in answers[group[row["query"]]]
     assert len(source.groups) == len(answers)
 
 
@@ -108,8 +108,8 @@ def test_a_folder_keeps_answers_and_negatives(mined, tmp_path):
 
 
 def _texts(corpus):
-    q, p = corpus.questions["text"].to_pylist(), corpus.passages["text"].to_pylist()
-    return [(q[r["question"]], p[r["passage"]]) for r in corpus.negatives.to_pylist()]
+    q, p = corpus.queries["text"].to_pylist(), corpus.passages["text"].to_pylist()
+    return [(q[r["query"]], p[r["passage"]]) for r in corpus.negatives.to_pylist()]
 
 
 def test_negatives_of_a_source_of_pairs(tmp_path):
@@ -118,7 +118,7 @@ def test_negatives_of_a_source_of_pairs(tmp_path):
         {"q": "who", "a": "she", "no": ["this"]},
     ]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    columns = {"question": "q", "passage": "a", "negative": "no"}
+    columns = {"query": "q", "passage": "a", "negative": "no"}
     corpus = load(
         "mine", hub_name="json", path=tmp_path / "rows.jsonl", columns=columns, language="en"
     )
@@ -263,7 +263,15 @@ def test_a_teacher_of_lists_needs_negatives_and_a_cross_encoder_has_no_vectors(
 
 def test_bm25_mines_within_words_that_are_shared(tmp_path, run):
     status, said, _ = run(
-        "mine", "bm25", "sample", "--out", tmp_path / "bm25", "--language", "en", "--negatives", "3"
+        "mine-negatives",
+        "bm25",
+        "sample",
+        "--out",
+        tmp_path / "bm25",
+        "--language",
+        "en",
+        "--negatives",
+        "3",
     )
     assert status == 0 and "negatives of" in said
     corpus = folder.read_folder(tmp_path / "bm25")
@@ -279,14 +287,14 @@ import sys, os, signal, torch
 torch.set_num_threads(1)  # scores that nearly tie stand in another order on another number of threads
 import mixling.preparation.mine_negatives as m
 m.SCORES = 44 * 8 * 4  # a few questions a block
-model, real, done = sys.argv[1], m.pick, [0]
+model, real, done = sys.argv[1], m.pick_negatives, [0]
 for out, kill in zip(sys.argv[2::2], map(int, sys.argv[3::2])):
     def pick(*a, **k):
         done[0] += 1
         if done[0] == kill: os.kill(os.getpid(), signal.SIGKILL)
         return real(*a, **k)
-    m.pick, done[0] = pick, 0
-    m.mine(model, "sample", out, negatives=4, precision="fp32", keep=1.0)
+    m.pick_negatives, done[0] = pick, 0
+    m.mine_negatives(model, "sample", out, negatives=4, precision="fp32", max_relative_score=1.0)
 """
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.test_sources import pairs, put
 
 from mixling.corpora import folder, sample
-from mixling.corpora.catalogue import SOURCES, load
+from mixling.corpora.catalog import SOURCES, load
 from mixling.studies.study import study
 
 STUDIES = Path(__file__).parent.parent / "studies"

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 import mixling
 from mixling.corpora import folder, hub, squad, trec
-from mixling.corpora.catalogue import SOURCES, load
+from mixling.corpora.catalog import SOURCES, load
 from mixling.corpora.corpus import CorpusBuilder
-from mixling.corpora.tables import rows
+from mixling.corpora.tables import read_rows
 from mixling.corpora.text_file import open_text_file
-from mixling.corpora.values import grade, missing, passage_text, value_text
+from mixling.corpora.values import grade_value, is_missing, passage_text, value_text
 from mixling.encoding.shards import load_vectors as vectors_of
 from mixling.errors import BadRow, MixlingError, Skipped
 from mixling.evaluation.benchmarks import load_task
@@ -65,7 +65,7 @@ def own(
     ],
 )  # fmt: skip
 def test_what_a_cell_says(value, said):
-    assert value_text(value, "group", "f", 1) == said and missing(value) == (said is None)
+    assert value_text(value, "group", "f", 1) == said and is_missing(value) == (said is None)
 
 
 @pytest.mark.parametrize("value", [True, False, np.bool_(False), math.inf, [], [1], {}, b"a"])
@@ -90,7 +90,7 @@ def test_any_value_is_text_missing_or_refused(value):
     except BadRow:
         assert isinstance(value, bool | list) or math.isinf(value)
     else:
-        assert (said is None) == missing(value) and (said is None or said.strip())
+        assert (said is None) == is_missing(value) and (said is None or said.strip())
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_any_value_is_text_missing_or_refused(value):
     [("2", 2), ("1.0", 1), ("0.4", 1), ("0", 0), ("-1", -1), ("-0.2", 0), (3, 3)],
 )
 def test_grades(written, read):
-    assert grade(written, "score", "f", 1) == read
+    assert grade_value(written, "score", "f", 1) == read
 
 
 @pytest.mark.parametrize("written", ["nan", "inf", "3000000000", "", "yes", None, True, []])
 def test_what_is_no_grade_is_refused(written, tmp_path):
     with pytest.raises(BadRow, match="'score'"):
-        grade(written, "score", "f", 1)
+        grade_value(written, "score", "f", 1)
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
@@ -147,7 +147,7 @@ def test_columns_of_a_data_set_with_zeros_and_gaps(tmp_path):
     ]
     (tmp_path / "a.jsonl").write_text(lines(some))
     names = {
-        "question": "q",
+        "query": "q",
         "passage": "a",
         "id": "n",
         "passage_group": "g",
@@ -164,7 +164,7 @@ def test_columns_of_a_data_set_with_zeros_and_gaps(tmp_path):
     assert corpus.passages["group"].to_pylist()[:1] == ["0"] and corpus.negatives.num_rows == 1
     rows_of = [dict(r, n=0) for r in some]
     (tmp_path / "a.jsonl").write_text(lines([{**r, "l": "de"} for r in rows_of]))
-    with pytest.raises(MixlingError, match="two questions have the id '0'"):
+    with pytest.raises(MixlingError, match="two queries have the id '0'"):
         hub.read_hub("json", names, "mine", language="de", path=str(tmp_path / "a.jsonl"))
 
 
@@ -203,7 +203,7 @@ def test_rows_in_every_form(tmp_path, end, form):
         if form != "plain":
             raw = codecs.BOM_UTF8 + (text + "\n\n").replace("\n", "\r\n").encode()
         path.write_bytes(gzip.compress(raw) if end.endswith("gz") else raw)
-    assert [row for _, row in rows(path, Skipped())] == some
+    assert [row for _, row in read_rows(path, Skipped())] == some
     own(tmp_path / "f", qrels="q 0 1 1\r\nr 0 2 1\r\n")
     (tmp_path / "f" / "corpus.jsonl").unlink()
     path.rename(tmp_path / "f" / path.name)
@@ -218,7 +218,7 @@ def test_json_of_one_object_of_data_and_of_lines(tmp_path):
     path = tmp_path / "a.json"
     for text, count in (('{"text": "a"}', 1), ('{"data": [{"text": "a"}, {"text": "b"}]}', 2), ('{"text": "a"}\n{"text": "b"}\n', 2)):  # fmt: skip
         path.write_text(text)
-        assert len(list(rows(path, Skipped()))) == count
+        assert len(list(read_rows(path, Skipped()))) == count
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_json_of_one_object_of_data_and_of_lines(tmp_path):
 def test_a_table_that_is_torn_is_refused_by_line(tmp_path, text, where):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(BadRow, match=f"a.csv{where}"):
-        list(rows(tmp_path / "a.csv", Skipped()))
+        list(read_rows(tmp_path / "a.csv", Skipped()))
 
 
 def test_two_files_of_one_name_are_not_chosen_between(tmp_path):
@@ -248,7 +248,7 @@ def test_utf_16_is_refused_with_and_without_its_mark(tmp_path, coding):
     with pytest.raises(BadRow, match=r"corpus.jsonl:1: .*UTF-8"):
         load(str(where))
     with pytest.raises(BadRow, match=r"a.txt:1: .*UTF-8"):
-        open_text_file(tmp_path / "a.txt", 5).read(0)
+        open_text_file(tmp_path / "a.txt", 5).read_shard(0)
     for name in ("a.txt", "a.md", "a.csv"):
         with pytest.raises(BadRow, match=f"{name}:1: .*UTF-8"):
             list(open_documents(tmp_path / name, Skipped(), "en")[1])
@@ -297,7 +297,7 @@ def test_a_title_alone_is_the_text_everywhere(tmp_path, chain):
     one = load_task(str(where))
     assert one.titled_passages()[3] == "Herons" == load(str(where)).passages["text"][3].as_py()
     assert [d.text for d in open_documents(where, Skipped())[1]][3] == "Herons"
-    assert open_text_file(where, 10).read(0)[1] == one.titled_passages()
+    assert open_text_file(where, 10).read_shard(0)[1] == one.titled_passages()
     (where / "topics.tsv").write_text("q\tWhere?\n")
     (where / "qrels.txt").write_text("q 0 d 1\n")
     assert trec.read_trec(where, "en").passages["text"].to_pylist()[-1] == "Herons"
@@ -420,12 +420,12 @@ def test_rows_to_encode_have_ids_that_differ_and_groups_of_one_type(tmp_path, ch
         {"text": "dog", "group": "b", "_id": math.nan},
     ]
     path.write_text(lines(some[:1]) + "\r\n\n" + lines(some[1:]) + "\n")
-    ids, texts, more = open_text_file(path, 9).read(0)
+    ids, texts, more = open_text_file(path, 9).read_shard(0)
     assert ids == ["0", "3"] and texts == ["cat", "dog"]
     assert more == {"language": ["en", None], "group": ["0", "b"]}
     path.write_text(lines([{"_id": 0, "text": "cat"}, {"text": "dog"}]))
     with pytest.raises(BadRow, match=r"a.jsonl:2: field '_id'"):
-        open_text_file(path, 9).read(0)
+        open_text_file(path, 9).read_shard(0)
     path.write_text(lines([{"_id": 0, "text": "cat"}, {"_id": 0, "text": "dog"}]))
     status, out, _ = run("encode", chain, path, "-o", tmp_path / "v", "--precision", "fp32")
     assert status == 0 and "1 rows have the id of another row" in out

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mixling.corpora.catalogue import SOURCES, find_source, load
+from mixling.corpora.catalog import SOURCES, find_source, load
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import default_split, load_task
 
@@ -38,7 +38,7 @@ def pairs(corpus):
     """{(question text, passage text, grade)}"""
     question = {}
     for text, group in zip(
-        corpus.questions["text"].to_pylist(), corpus.questions["group"].to_pylist(), strict=True
+        corpus.queries["text"].to_pylist(), corpus.queries["group"].to_pylist(), strict=True
     ):
         question.setdefault(group, []).append(text)
     passage = corpus.passages["text"].to_pylist()
@@ -446,7 +446,7 @@ def test_a_published_archive_is_fetched_once_and_read(data, tmp_path, monkeypatc
     """Its address is known; what stands for the forge here is a server of this process."""
     import datasets
 
-    from mixling.corpora import catalogue
+    from mixling.corpora import catalog
 
     monkeypatch.setenv("MIXLING_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
@@ -483,7 +483,7 @@ def test_a_published_archive_is_fetched_once_and_read(data, tmp_path, monkeypatc
     def at(file, inside):
         archive = (f"{address}/{file}", inside)
         monkeypatch.setitem(
-            catalogue.SOURCES, "sib-200", replace(catalogue.SOURCES["sib-200"], archive=archive)
+            catalog.SOURCES, "sib-200", replace(catalog.SOURCES["sib-200"], archive=archive)
         )
 
     at("1.zip", "sib-200-1/data/annotated")

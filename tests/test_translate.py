@@ -14,11 +14,11 @@ from hypothesis.extra import numpy as arrays
 from tests.conftest import tiny_tokenizer
 
 from mixling.corpora import folder, sample
-from mixling.corpora.catalogue import load
+from mixling.corpora.catalog import load
 from mixling.corpora.corpus import CorpusBuilder
 from mixling.errors import MixlingError
 from mixling.preparation.seq2seq import CommandTranslator, Seq2SeqTranslator, language_tokens
-from mixling.preparation.similarity import ratio_margin
+from mixling.preparation.similarity import ratio_margins
 from mixling.preparation.translate import (
     MissingText,
     add_translations,
@@ -111,7 +111,7 @@ def test_a_tiny_model_fills_in_a_language(translator, without_german, tmp_path, 
     # (the tiny tokenizer has no question mark)
     assert sum(texts[r["group"]].rstrip("?").split() == r["text"].split() for r in german) > 10
     assert all(r["dropped"] in (None, "empty", "copied", "length", "language") for r in rows)
-    kept = [r for r in rows if r["dropped"] is None and r["what"] == "question"]
+    kept = [r for r in rows if r["dropped"] is None and r["what"] == "query"]
     assert sorted(r["text"] for r in kept) == sorted(r["text"] for r in german)
     assert {r["from"] for r in rows} == {"en"} and {r["by"] for r in rows} == {str(translator)}
     # the same call again is done already; another one is refused
@@ -141,9 +141,7 @@ def test_a_command_translates_line_by_line(without_german, tmp_path):
     )
     rows = [json.loads(x) for x in (out / "translations.jsonl").read_text().splitlines()]
     english = {r["text"] for r in corpus.queries.to_pylist() if r["language"] == "en"}
-    assert {
-        r["text"].removeprefix("wort ")[::-1] for r in rows if r["what"] == "question"
-    } == english
+    assert {r["text"].removeprefix("wort ")[::-1] for r in rows if r["what"] == "query"} == english
 
 
 def test_a_translated_passage_answers_with_its_sentence():
@@ -178,7 +176,7 @@ def test_what_is_dropped_and_why():
             "language",
         ),
     }
-    wanted = [MissingText("question", i, "en", "de", (x,)) for i, x in enumerate(texts)]
+    wanted = [MissingText("query", i, "en", "de", (x,)) for i, x in enumerate(texts)]
     rows = check_translations(
         wanted, [[t] for t, _ in texts.values()], ["en", "fr"], 2.5, None, 1.0
     )
@@ -191,7 +189,7 @@ def test_margin_by_its_formula(x):
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     y = np.roll(x, 1, axis=1)
     scores = x @ y.T
-    for i, found in enumerate(ratio_margin(x, y, 2)):
+    for i, found in enumerate(ratio_margins(x, y, 2)):
         near = [np.sort(np.delete(s, i))[-2:].mean() for s in (scores[i], scores[:, i])]
         assert found == pytest.approx(scores[i, i] / max(np.mean(near), 1e-6), rel=1e-4)
 
@@ -199,7 +197,7 @@ def test_margin_by_its_formula(x):
 def test_similarity_drops_what_is_no_translation(chain, tmp_path):
     english, german = _questions("en"), _questions("de")
     groups = sorted(english)
-    wanted = [MissingText("question", i, "en", "de", (english[g],)) for i, g in enumerate(groups)]
+    wanted = [MissingText("query", i, "en", "de", (english[g],)) for i, g in enumerate(groups)]
     made = [[german[g]] for g in groups]
     made[0], made[1] = made[1], made[0]
     from mixling.models.retriever import Retriever

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # so that editors and type checkers know what is loaded later
     from mixling.batches.schedule import Schedule
-    from mixling.corpora.catalogue import load
+    from mixling.corpora.catalog import load
     from mixling.corpora.corpus import Corpus
     from mixling.debiasing.debias import debias
     from mixling.encoding.shards import encode
@@ -41,7 +41,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "Corpus": "mixling.corpora.corpus",
-    "load": "mixling.corpora.catalogue",
+    "load": "mixling.corpora.catalog",
     "Schedule": "mixling.batches.schedule",
     "Retriever": "mixling.models.retriever",
     "Task": "mixling.evaluation.tasks",

@@ -7,7 +7,7 @@ from importlib import metadata
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
-from mixling.corpora.catalogue import SOURCES, data_folders, find_source
+from mixling.corpora.catalog import SOURCES, data_folders, find_source
 from mixling.machine import cache_folder, has_bf16, library_versions, machine_info, matrix_rate
 from mixling.models.weights import DEFAULT, in_hub_cache, wheel_model_folder
 

@@ -46,7 +46,7 @@ class Negatives:
         conflict_of = np.full(len(names), -1, np.int64)
         conflict_of[link_passage_group[linked]] = groups.conflict_group[link_group[linked]]
         self.conflict_group = conflict_of[self.group]
-        query = corpus.negatives["question"].to_numpy()
+        query = corpus.negatives["query"].to_numpy()
         order = np.argsort(query, kind="stable")
         self.passage = corpus.negatives["passage"].to_numpy()[order]
         self.edges = np.searchsorted(query[order], np.arange(corpus.queries.num_rows + 1))

@@ -34,7 +34,7 @@ def list_() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from mixling.corpora.catalogue import SOURCES, find_source
+    from mixling.corpora.catalog import SOURCES, find_source
     from mixling.evaluation.benchmarks import DERIVED
 
     table = Table(show_edge=False)
@@ -49,7 +49,7 @@ def list_() -> None:
             "yes"
             if find_source(source.name) is not None
             else "on demand"
-            if source.fetched
+            if source.is_fetched
             else "no"
         )
         counts = next((f"{q:,} /\n{p:,}" for q, p in source.counts.values()), "")
@@ -66,7 +66,7 @@ def list_() -> None:
             missing.append(f"{source.name}: fetched when first asked for ({source.how_to_get})")
         elif here == "no":
             missing.append(
-                f"{source.name}: {source.how_to_get}; into a folder '{source.where}' below MIXLING_DATA"
+                f"{source.name}: {source.how_to_get}; into a folder '{source.folder_name}' below MIXLING_DATA"
             )
     console = Console(emoji=False)
     console.print(table)
@@ -91,7 +91,7 @@ def show(
     from rich.table import Table
     from rich.text import Text
 
-    from mixling.corpora.catalogue import SOURCES, load
+    from mixling.corpora.catalog import SOURCES, load
     from mixling.corpora.languages import language_name as language_name
 
     corpus = load(name, split, path=path, skip_bad=skip_bad)
@@ -146,7 +146,7 @@ def convert(
     skip_bad: Skip = False,
 ) -> None:
     """Write a corpus as a folder of Mixling's own form (BEIR with language and group)."""
-    from mixling.corpora.catalogue import load
+    from mixling.corpora.catalog import load
     from mixling.corpora.folder import write_folder
 
     corpus = load(name, split, path=path, skip_bad=skip_bad)

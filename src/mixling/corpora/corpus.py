@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mixling.corpora.values import titled
+from mixling.corpora.values import with_title
 from mixling.errors import MixlingError
 
 SPAN = pa.list_(pa.struct([("start", pa.int32()), ("end", pa.int32())]))
@@ -33,7 +33,7 @@ LINKS = pa.schema(
         ("grade", pa.int32()),
     ]
 )
-NEGATIVES = pa.schema([("question", pa.int64()), ("passage", pa.int64())])
+NEGATIVES = pa.schema([("query", pa.int64()), ("passage", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ class Corpus:
         digest = hashlib.sha256()
         graded = bool(pc.any(pc.not_equal(self.links["grade"], 1)).as_py())
         links = self.links if graded else self.links.drop_columns(["grade"])
-        more = [self.negatives] if self.negatives.num_rows else []
+        # the hash is that of the columns' first names, so that it stays the same
+        hashed = self.negatives.rename_columns(["question", "passage"])
+        more = [hashed] if hashed.num_rows else []
         for table in (self.queries, self.passages, links, *more):
             for row in table.to_batches(max_chunksize=65536):
                 digest.update(repr(row.to_pydict()).encode())
@@ -107,13 +109,13 @@ class Corpus:
 
 def _remap_negatives(negatives: pa.Table, questions: np.ndarray, passages: np.ndarray) -> pa.Table:
     """Negatives between rows that stay, by their new numbers. questions, passages: bool, which rows stay."""
-    q, p = (negatives[c].to_numpy() for c in ("question", "passage"))
+    q, p = (negatives[c].to_numpy() for c in ("query", "passage"))
     both = questions[q] & passages[p]
     new = [(np.cumsum(keep) - 1)[rows[both]] for keep, rows in ((questions, q), (passages, p))]
     return pa.table([pa.array(x, pa.int64()) for x in new], schema=NEGATIVES)
 
 
-def own_ids(texts: pa.Table, letter: str) -> list[str]:
+def unique_ids(texts: pa.Table, letter: str) -> list[str]:
     """An id for each question or passage, all different: that of the source. One that stands in several languages gets its
     language before it (`sw:12`); a text that its source knows by nothing else gets a letter and its row (`p12`).
     Raises MixlingError."""
@@ -135,9 +137,9 @@ class CorpusBuilder:
 
     def __init__(self, name: str):
         self.name = name
-        self.q: dict[tuple[str, str], int] = {}
-        self.p: dict[tuple[str, str, bool], int] = {}
-        self.questions: list[tuple[str, str, str, str]] = []
+        self.query_index: dict[tuple[str, str], int] = {}
+        self.passage_index: dict[tuple[str, str, bool], int] = {}
+        self.queries: list[tuple[str, str, str, str]] = []
         self.passages: list[list] = []
         self.links: dict[tuple[str, int], tuple[int | None, int | None, int]] = {}
         self.negatives: dict[tuple[int, int], None] = {}
@@ -145,11 +147,11 @@ class CorpusBuilder:
     def add_query(self, key: str, text: str, language: str, group: str) -> None:
         """A question of a group in a language; a second one under the same key and language is the first. Raises MixlingError
         where it says something else: which of the two a pair means cannot be known."""
-        row = self.q.setdefault((key, language), len(self.questions))
-        if row == len(self.questions):
-            self.questions.append((key, text, language, group))
-        elif self.questions[row][1] != text:
-            raise self._twice("questions", key, self.questions[row][1], text)
+        row = self.query_index.setdefault((key, language), len(self.queries))
+        if row == len(self.queries):
+            self.queries.append((key, text, language, group))
+        elif self.queries[row][1] != text:
+            raise self._twice("queries", key, self.queries[row][1], text)
 
     def add_passage(
         self,
@@ -162,10 +164,10 @@ class CorpusBuilder:
     ) -> int:
         """Row of the passage; `key` tells equal passages (its id; where it has none its text, and then one text under two
         titles is two passages). Raises MixlingError where two passages of one id say different things."""
-        place = (key if key != text else titled(title, text), language, key != text)
-        row = self.p.get(place)
+        place = (key if key != text else with_title(title, text), language, key != text)
+        row = self.passage_index.get(place)
         if row is None:
-            row = self.p[place] = len(self.passages)
+            row = self.passage_index[place] = len(self.passages)
             spans = None if sentences is None else [{"start": a, "end": b} for a, b in sentences]
             self.passages.append([key, text, language, group, title, spans])
         elif key != text and self.passages[row][1] != text:
@@ -194,7 +196,7 @@ class CorpusBuilder:
 
     def add_negative(self, key: str, language: str, passage: int) -> None:
         """A passage that looks right for a question (its key and language) and is not."""
-        self.negatives[self.q[key, language], passage] = None
+        self.negatives[self.query_index[key, language], passage] = None
 
     def build(self, skipped: Iterable[Exception] = ()) -> Corpus:
         """The corpus. Passages without a group are grouped by the questions that they share (data.md 8)."""
@@ -205,7 +207,7 @@ class CorpusBuilder:
         if any(p[3] is None for p in self.passages):
             for passage, group in zip(self.passages, self._components(), strict=True):
                 passage[3] = group
-        q = list(zip(*self.questions, strict=True))
+        q = list(zip(*self.queries, strict=True))
         p = list(zip(*self.passages, strict=True))
         n = [(g, i, a, b, k) for (g, i), (a, b, k) in self.links.items()]
         ln = list(zip(*n, strict=True))

@@ -43,10 +43,10 @@ def read_text(path: Path) -> str:
             _bounded(path, len(raw), most)
     except (OSError, EOFError) as error:
         raise MixlingError(f"{path}: cannot be read ({error}); fetch it again") from None
-    return decoded(raw, path)
+    return decode_text(raw, path)
 
 
-def decoded(raw: bytes, path: Path, line: int = 1) -> str:
+def decode_text(raw: bytes, path: Path, line: int = 1) -> str:
     """Bytes of a file that begin at a line, as text. UTF-16 is refused, with and without its mark. Raises BadRow."""
     try:
         text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
@@ -61,7 +61,7 @@ def decoded(raw: bytes, path: Path, line: int = 1) -> str:
     raise BadRow(path, where, "text", found, f"UTF-8{looks}", "save the file as UTF-8")
 
 
-def lines_of(path: Path) -> Iterator[tuple[int, str]]:
+def table_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Number and text of each line of a table that is not empty, without its line break (LF or CRLF)."""
     for number, text in enumerate(io.StringIO(read_text(path)), 1):
         if text.strip():
@@ -151,7 +151,7 @@ def read_json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
         if not raw.strip():
             continue
         try:
-            text = decoded(raw, path, number)
+            text = decode_text(raw, path, number)
             row = json.loads(text)
         except BadRow as bad:
             skipped(bad)
@@ -177,7 +177,7 @@ def read_json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict]]:
 
 
 @contextmanager
-def readable(path: Path | str) -> Iterator[None]:
+def explain_read_errors(path: Path | str) -> Iterator[None]:
     """Turns what pyarrow or NumPy says of a file that it cannot read, or not as expected, into a MixlingError."""
     try:
         yield
@@ -197,7 +197,7 @@ def readable(path: Path | str) -> Iterator[None]:
         ) from None
 
 
-def facts(
+def parse_record(
     raw: bytes, where: Path | str, needed: Mapping[str, type | tuple[type, ...]]
 ) -> dict[str, Any]:
     """A JSON object that Mixling wrote, with fields of these types. Raises MixlingError."""
@@ -238,7 +238,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 
 def read_parquet(path: Path, columns: Iterable[str] = ()) -> pa.Table:
     """A Parquet file that has some columns (and maybe others). Raises MixlingError."""
-    with readable(path):
+    with explain_read_errors(path):
         table = open_parquet(path).read()
     wanted = list(columns)
     for column in wanted:
@@ -301,7 +301,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 def read_array(path: Path) -> np.ndarray:
     """A .npy file; objects, which would be unpickled, are refused, and what its head claims must be there. Raises MixlingError."""
-    with readable(path):
+    with explain_read_errors(path):
         return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
 
 

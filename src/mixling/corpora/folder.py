@@ -18,12 +18,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixling.corpora.corpus import Corpus, CorpusBuilder, own_ids
+from mixling.corpora.corpus import Corpus, CorpusBuilder, unique_ids
 from mixling.corpora.data_card import data_card
-from mixling.corpora.files import find_file, lines_of, text_field
-from mixling.corpora.languages import language_field, language_tag, said
-from mixling.corpora.tables import ROWS, find_rows, rows, suffix
-from mixling.corpora.values import grade, id_text, passage_text, value_text
+from mixling.corpora.files import find_file, table_lines, text_field
+from mixling.corpora.languages import first_known_language, language_field, language_tag
+from mixling.corpora.tables import ROWS, data_suffix, find_rows, read_rows
+from mixling.corpora.values import grade_value, id_text, passage_text, value_text
 from mixling.disk import new_folder
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -96,7 +96,9 @@ def read_folder(
     ):
         if known(path, line, query, passage):
             spans[groups[query], passages[passage]] = (start, end)
-    for path, line, query, passage, score in qrels(_table_of(folder, "qrels", wanted), skipped):
+    for path, line, query, passage, score in iter_judgments(
+        _table_of(folder, "qrels", wanted), skipped
+    ):
         if score > 0 and known(path, line, query, passage):
             pair = (groups[query], passages[passage])
             start, end = spans.get(pair, (None, None))
@@ -104,7 +106,7 @@ def read_folder(
     for path, line, (query, passage) in _lines(folder, "negatives", wanted, (), skipped):
         if known(path, line, query, passage):
             builder.add_negative(query, languages[query], passages[passage])
-    several = len(splits(folder)) > 1
+    several = len(folder_splits(folder)) > 1
     return (_linked(builder) if several else builder).build(skipped.rows)
 
 
@@ -113,7 +115,7 @@ def write_folder(
     folder: Path,
     split: str = "train",
     parquet: bool = False,
-    more: dict[str, str] | None = None,
+    extra_files: dict[str, str] | None = None,
 ) -> int:
     """Write a corpus as such a folder (complete or not at all), with its card and further files by name. Ids stay as the source
     has them (see `own_ids`). Sentences' places are not kept. Returns how many ids stand in several languages and therefore have
@@ -121,7 +123,7 @@ def write_folder(
     if folder.exists():
         raise MixlingError(f"{folder}: exists already; choose another folder or remove it")
     ids, qids = (
-        own_ids(t, letter) for t, letter in ((corpus.passages, "p"), (corpus.queries, "q"))
+        unique_ids(t, letter) for t, letter in ((corpus.passages, "p"), (corpus.queries, "q"))
     )
     for key in (*ids, *qids):
         if any(c in key for c in "\t\r\n"):
@@ -129,7 +131,7 @@ def write_folder(
                 f"{corpus.name}: the id {key!r} has a tab or a line break, which qrels cannot hold; rename it"
             )
     with new_folder(folder) as temporary:
-        _write_into(temporary, corpus, ids, qids, split, parquet, more or {})
+        _write_into(temporary, corpus, ids, qids, split, parquet, extra_files or {})
     return sum(
         new == f"{language}:{old}"
         for table, names in ((corpus.passages, ids), (corpus.queries, qids))
@@ -191,9 +193,7 @@ def _write_into(
             ),
         )
     if corpus.negatives.num_rows:
-        wrong = zip(
-            *(corpus.negatives[c].to_pylist() for c in ("question", "passage")), strict=True
-        )
+        wrong = zip(*(corpus.negatives[c].to_pylist() for c in ("query", "passage")), strict=True)
         _table(temporary / "negatives" / f"{split}.tsv", (), ((qids[q], ids[p]) for q, p in wrong))
     for name, text in {"README.md": data_card(corpus, files), **more}.items():
         (temporary / name).write_text(text, encoding="utf-8")
@@ -212,7 +212,7 @@ def _rows(folder: Path, kind: str, skipped: Skipped) -> Iterator[tuple[Path, int
         raise MixlingError(
             f"{folder}: no {kind}.jsonl or {kind}.parquet; see `mixling data --help` for the folder's form"
         )
-    yield from ((path, line, row) for line, row in rows(path, skipped))
+    yield from ((path, line, row) for line, row in read_rows(path, skipped))
 
 
 def _id(row: dict, path: Path, line: int, seen: dict, twice: set[str]) -> str:
@@ -224,7 +224,7 @@ def _id(row: dict, path: Path, line: int, seen: dict, twice: set[str]) -> str:
 
 
 def _language(row: dict, fallback: str | None, path: Path, line: int) -> str:
-    written = said(row.get("language"), row.get("lang"), fallback)
+    written = first_known_language(row.get("language"), row.get("lang"), fallback)
     if written is None:
         raise BadRow(
             path,
@@ -237,11 +237,11 @@ def _language(row: dict, fallback: str | None, path: Path, line: int) -> str:
     return language_field(written, "language", path, line)
 
 
-def splits(folder: Path) -> dict[str, Path]:
+def folder_splits(folder: Path) -> dict[str, Path]:
     """The splits of a folder by name, each with its file in qrels/."""
     found: dict[str, Path] = {}
     for path in sorted((folder / "qrels").glob("*")):
-        kind = suffix(path)
+        kind = data_suffix(path)
         if kind in _TABLES:
             name = path.name[: path.name.lower().rindex(kind)]
             if name in found:
@@ -254,7 +254,7 @@ def splits(folder: Path) -> dict[str, Path]:
 
 def _split(folder: Path, split: str | None) -> str:
     """The split that is meant. Raises MixlingError when it is not there."""
-    names = list(splits(folder))
+    names = list(folder_splits(folder))
     if not names:
         others = ", ".join(sorted(p.name for p in (folder / "qrels").glob("*"))[:10])
         raise MixlingError(
@@ -272,21 +272,29 @@ def _table_of(folder: Path, kind: str, split: str) -> Path | None:
     return find_file(folder / kind, *(f"{split}{end}" for end in _TABLES))
 
 
-def qrels(path: Path | None, skipped: Skipped) -> Iterator[tuple[Path, int, str, str, int]]:
+def iter_judgments(
+    path: Path | None, skipped: Skipped
+) -> Iterator[tuple[Path, int, str, str, int]]:
     """File, line, query id, document id and grade of each line of a table of judgements: three columns as BEIR has them (with
     or without a header), or TREC's four (qid, 0, docid, grade); tabs between, or spaces where a line has no tab. Also rows of
     JSON, CSV or Parquet with fields query-id, corpus-id, score."""
     if path is None:
         return
-    if suffix(path) in ROWS and suffix(path) not in _TEXT:
-        for line, row in rows(path, skipped):
+    if data_suffix(path) in ROWS and data_suffix(path) not in _TEXT:
+        for line, row in read_rows(path, skipped):
             try:
                 query, document = (id_text(row, (x, x.replace("-", "_")), path, line) for x in _IDS)
-                yield path, line, query, document, grade(row.get("score"), "score", path, line)
+                yield (
+                    path,
+                    line,
+                    query,
+                    document,
+                    grade_value(row.get("score"), "score", path, line),
+                )
             except BadRow as bad:
                 skipped(bad)
         return
-    for line, text in lines_of(path):
+    for line, text in table_lines(path):
         parts = text.split("\t") if "\t" in text else text.split()
         if line == 1 and _is_header(parts):
             continue
@@ -295,7 +303,7 @@ def qrels(path: Path | None, skipped: Skipped) -> Iterator[tuple[Path, int, str,
             skipped(BadRow(path, line, "line", text.strip(), fix, "mend the line"))
             continue
         try:
-            yield path, line, parts[0], parts[-2], grade(parts[-1], "score", path, line)
+            yield path, line, parts[0], parts[-2], grade_value(parts[-1], "score", path, line)
         except BadRow as bad:
             skipped(bad)
 
@@ -313,7 +321,7 @@ def _lines(
     path = _table_of(folder, kind, split)
     if path is None:
         return
-    for line, text in lines_of(path):
+    for line, text in table_lines(path):
         parts = text.split("\t")
         if line == 1 and _is_header(parts):
             continue
@@ -336,8 +344,8 @@ def _lines(
 def _linked(builder: CorpusBuilder) -> CorpusBuilder:
     """Leave out questions of other splits: those whose group has no passage in this one."""
     linked = {group for group, _ in builder.links}
-    kept = [i for i, q in enumerate(builder.questions) if q[3] in linked]
+    kept = [i for i, q in enumerate(builder.queries) if q[3] in linked]
     new = {old: i for i, old in enumerate(kept)}
-    builder.questions = [builder.questions[i] for i in kept]
+    builder.queries = [builder.queries[i] for i in kept]
     builder.negatives = {(new[q], p): None for q, p in builder.negatives if q in new}
     return builder

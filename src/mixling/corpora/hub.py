@@ -4,12 +4,12 @@
     name = "my-pairs"
     hub = "organisation/name"             # or a local folder, or "json", "csv", "parquet" with `path`
     split = "train"
-    columns = { question = "query", passage = "answer", language = "lang" }
+    columns = { query = "query", passage = "answer", language = "lang" }
 
-`question` and `passage` must be mapped. `language` may be a column for both sides, or
-`question_language` and `passage_language` one each; `negative` (a text or several) holds passages that look right and
+`query` and `passage` must be mapped. `language` may be a column for both sides, or
+`query_language` and `passage_language` one each; `negative` (a text or several) holds passages that look right and
 are not, in the passage's language; without a column the source's `language` holds for
-all rows. `question_group` and `passage_group` name the columns that translations share; `id` a row's id.
+all rows. `query_group` and `passage_group` name the columns that translations share; `id` a row's id.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from typing import Any
 
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import text_field
-from mixling.corpora.languages import language_field, said
-from mixling.corpora.values import id_text, missing, passage_text, value_text
+from mixling.corpora.languages import first_known_language, language_field
+from mixling.corpora.values import id_text, is_missing, passage_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 from mixling.machine import cache_folder
 
 COLUMNS = (
-    "question",
+    "query",
     "passage",
     "language",
-    "question_language",
+    "query_language",
     "passage_language",
-    "question_group",
+    "query_group",
     "passage_group",
     "id",
     "title",
@@ -53,7 +53,7 @@ def read_hub(
     for key in columns:
         if key not in COLUMNS:
             raise MixlingError(f"{name}: columns.{key} is unknown; known: {', '.join(COLUMNS)}")
-    for key in ("question", "passage"):
+    for key in ("query", "passage"):
         if key not in columns:
             raise MixlingError(
                 f"{name}: columns.{key} is missing; say which column holds the {key}"
@@ -132,20 +132,22 @@ def _build(
     for number, row in enumerate(rows, 1):
         got = {key: row[column] for key, column in columns.items()}
         try:
-            asked = text_field(row, columns["question"], name, number)
+            asked = text_field(row, columns["query"], name, number)
             text, title = passage_text(row, name, number, columns["passage"], columns.get("title"))
             ql, pl = (
                 language_field(
-                    said(got.get(f"{side}_language"), got.get("language"), language),
+                    first_known_language(
+                        got.get(f"{side}_language"), got.get("language"), language
+                    ),
                     f"{side}_language",
                     name,
                     number,
                     "map a column, or give `language` for all rows",
                 )
-                for side in ("question", "passage")
+                for side in ("query", "passage")
             )
             key = id_text(got, ("id",), name, number) if "id" in columns else str(number)
-            group = value_text(got.get("question_group"), "question_group", name, number) or key
+            group = value_text(got.get("query_group"), "query_group", name, number) or key
             group_p = value_text(got.get("passage_group"), "passage_group", name, number)
             wrong = _negatives(got.get("negative"), columns.get("negative", ""), name, number)
         except BadRow as bad:
@@ -160,7 +162,7 @@ def _build(
 
 def _negatives(found: Any, column: str, name: str, number: int) -> list[str]:
     """The texts of a cell that holds none, one or several. Raises BadRow."""
-    if missing(found):
+    if is_missing(found):
         return []
     texts = [found] if isinstance(found, str) else found
     if not isinstance(texts, list) or not all(isinstance(x, str) and x.strip() for x in texts):

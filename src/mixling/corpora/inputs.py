@@ -11,12 +11,12 @@ from mixling.corpora.files import write_text
 from mixling.errors import MixlingError
 from mixling.machine import library_versions
 
-NAME = "inputs.json"
+INPUTS_FILE = "inputs.json"
 # versions that a result depends on; another one is said, since no run can be finished with the old
 SAID = ("mixling", "torch", "transformers")
 
 
-def unchanged(
+def check_unchanged(
     folder: Path,
     inputs: dict[str, str],
     new: bool,
@@ -35,7 +35,7 @@ def unchanged(
     Raises:
         MixlingError: It names everything that has changed.
     """
-    path, now = folder / NAME, library_versions()
+    path, now = folder / INPUTS_FILE, library_versions()
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     known: dict[str, str] = {**(before or {}), **kept.get("inputs", {})}
     of = kept.get("versions", now)
@@ -64,7 +64,7 @@ def unchanged(
         write_text(path, json.dumps(whole, indent=1, ensure_ascii=False))
 
 
-def files_hash(folder: str) -> str:
+def hash_model_files(folder: str) -> str:
     """SHA-256 of a model folder's files but its README; of the name where it is none."""
     found, path = (
         hashlib.sha256(folder.encode() if not Path(folder).is_dir() else b""),
@@ -72,11 +72,11 @@ def files_hash(folder: str) -> str:
     )
     for file in sorted(p for p in path.rglob("*") if p.is_file() and p.name != "README.md"):
         found.update(file.relative_to(path).as_posix().encode())
-        found.update(digest(file).encode())
+        found.update(hash_file(file).encode())
     return found.hexdigest()
 
 
-def digest(file: Path) -> str:
+def hash_file(file: Path) -> str:
     """SHA-256 of a file."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -145,7 +145,7 @@ def _hint(written: Any) -> str:
     return f" (a country; did you mean '{code}'?)" if code and code not in ("und", "en") else ""
 
 
-def said(*fields: Any) -> Any:
+def first_known_language(*fields: Any) -> Any:
     """The first of some fields that says a language, None where none does: nothing, not a number, or what means that it is
     not known (und, mul, x-default) says none."""
     for written in fields:
@@ -158,22 +158,22 @@ def said(*fields: Any) -> Any:
     return None
 
 
-def base(code: str) -> str:
+def base_language(code: str) -> str:
     """The language of a tag without script and territory: zh-Hant -> zh."""
     return language_tag(code).partition("-")[0]
 
 
-def script(code: str) -> str:
+def language_script(code: str) -> str:
     """The script of a tag, ISO 15924: sw -> Latn, zh -> Hans, sr-Latn -> Latn."""
     return _script(language_tag(code)) or "Zyyy"
 
 
-def nearest(code: str, known: Iterable[str]) -> str | None:
+def nearest_language(code: str, known: Iterable[str]) -> str | None:
     """Which of some tags, as they stand there, a language is: the same tag, else one of its language, its script first."""
     known = list(known)
     same = [x for x in known if language_tag(x) == language_tag(code)]
-    near = [x for x in known if base(x) == base(code)]
-    near.sort(key=lambda x: (script(x) != script(code), x))
+    near = [x for x in known if base_language(x) == base_language(code)]
+    near.sort(key=lambda x: (language_script(x) != language_script(code), x))
     return next(iter([*same, *near]), None)
 
 
@@ -200,6 +200,6 @@ def language_name(code: str) -> str:
 
 
 @cache
-def right_to_left(code: str) -> bool:
+def is_right_to_left(code: str) -> bool:
     """Whether the language is written from right to left."""
     return _script(code) in _RIGHT_TO_LEFT

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from mixling.corpora.languages import language_script
 from mixling.corpora.source import parse_languages
 
 LEVELS = {
@@ -36,18 +37,10 @@ def resource_level(code: str) -> str:
 
 
 @cache
-def script(code: str) -> str:
-    """The script in which a language is written, ISO 15924: `sw` -> Latn."""
-    from langcodes import Language
-
-    return Language.get(code).maximize().script or "Zyyy"
-
-
-@cache
 def _seen() -> frozenset[str]:
-    return frozenset(script(code) for there in LEVELS.values() for code in there)
+    return frozenset(language_script(code) for there in LEVELS.values() for code in there)
 
 
-def script_seen(code: str) -> bool:
+def is_script_seen(code: str) -> bool:
     """Whether some language of CC-100 is written in the same script."""
-    return script(code) in _seen()
+    return language_script(code) in _seen()

@@ -28,8 +28,8 @@ class Source:
     citation: str
     how_to_get: str
     read: Callable[[Path, str, bool], Corpus]
-    where: str | None = None
-    hub: str | None = None
+    folder_name: str | None = None
+    hub_dataset: str | None = None
     repositories: tuple[str, ...] = ()
     archive: tuple[str, str] | None = None
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
@@ -38,9 +38,9 @@ class Source:
     pivot: str | None = None
 
     @property
-    def fetched(self) -> bool:
+    def is_fetched(self) -> bool:
         """Whether the set is fetched when it is asked for and not here."""
-        return bool(self.hub or self.repositories or self.archive)
+        return bool(self.hub_dataset or self.repositories or self.archive)
 
 
 def parse_languages(text: str) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ def _spans(breaks: Any, length: int) -> bool:
     )
 
 
-def questions(content: Any) -> Iterator[dict]:
+def iter_questions(content: Any) -> Iterator[dict]:
     """The objects of a SQuAD document that hold its questions; `add` says what is no such object."""
     quiet = Skipped(True)
     found = content.get("data") if isinstance(content, dict) else None

@@ -9,7 +9,8 @@ from typing import Any
 
 from mixling.corpora.files import (
     LONGEST,
-    decoded,
+    decode_text,
+    explain_read_errors,
     find_file,
     iter_objects,
     open_parquet,
@@ -17,7 +18,6 @@ from mixling.corpora.files import (
     read_json_lines,
     read_lines,
     read_text,
-    readable,
 )
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -27,7 +27,7 @@ ROWS = (*LINES, ".parquet", ".json", ".csv", ".tsv")
 Row = tuple[int, dict[str, Any]]
 
 
-def suffix(path: Path) -> str:
+def data_suffix(path: Path) -> str:
     """A file's suffix in lower case, that below .gz where it is packed: `A.JSONL.gz` -> .jsonl."""
     name = path.name.lower().removesuffix(".gz")
     return Path(name).suffix
@@ -43,9 +43,9 @@ def find_rows(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
-def rows(path: Path, skipped: Skipped) -> Iterator[Row]:
+def read_rows(path: Path, skipped: Skipped) -> Iterator[Row]:
     """Number and content of each row of a file: its line, its place in a list or table. Raises MixlingError."""
-    kind = suffix(path)
+    kind = data_suffix(path)
     if kind in LINES:
         yield from read_json_lines(path, skipped)
     elif kind == ".parquet":
@@ -61,7 +61,7 @@ def rows(path: Path, skipped: Skipped) -> Iterator[Row]:
 def _parquet(path: Path) -> Iterator[Row]:
     number, batches = 0, open_parquet(path).iter_batches(1024)
     while True:
-        with readable(path):
+        with explain_read_errors(path):
             batch = next(batches, None)
             found = [] if batch is None else batch.to_pylist()
         if batch is None:
@@ -88,7 +88,7 @@ def _json(path: Path, skipped: Skipped) -> Iterator[Row]:
 def _csv(path: Path, delimiter: str, skipped: Skipped) -> Iterator[Row]:
     """The first line names the columns; a text with the delimiter, quotes or line breaks in it stands in quotes."""
     csv.field_size_limit(LONGEST)
-    lines = (decoded(raw, path, number) for number, raw in enumerate(read_lines(path), 1))
+    lines = (decode_text(raw, path, number) for number, raw in enumerate(read_lines(path), 1))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header: list[str] = []
     try:

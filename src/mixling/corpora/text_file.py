@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.files import decoded, has_lone_surrogate, open_parquet, readable
-from mixling.corpora.languages import language_field, said
+from mixling.corpora.files import decode_text, explain_read_errors, has_lone_surrogate, open_parquet
+from mixling.corpora.languages import first_known_language, language_field
 from mixling.corpora.tables import LINES, Row, find_rows
-from mixling.corpora.values import first_text, passage_text, titled, value_text
+from mixling.corpora.values import first_text, passage_text, value_text, with_title
 from mixling.errors import BadRow, MixlingError
 
 _TEXT = (".txt", "")
@@ -28,17 +28,17 @@ class TextFile:
     of each shard's first line."""
 
     path: Path
-    rows: int
-    shard: int
+    n_texts: int
+    shard_size: int
     starts: tuple[int, ...]
     lines: tuple[int, ...] = ()
 
     @property
-    def shards(self) -> int:
+    def n_shards(self) -> int:
         """How many shards there are."""
         return len(self.starts) - 1
 
-    def read(self, number: int) -> tuple[list[str], list[str], dict[str, list[Any]]]:
+    def read_shard(self, number: int) -> tuple[list[str], list[str], dict[str, list[Any]]]:
         """Ids, texts (titles before them) and further columns (language, group; titled: whether it has a title) of a shard."""
         found = self._numbered(number)
         ids, texts = list[str](), list[str]()
@@ -57,9 +57,9 @@ class TextFile:
                     "give every row an _id",
                 )
             named = key is not None
-            language = said(row.get("language"), row.get("lang"))
+            language = first_known_language(row.get("language"), row.get("lang"))
             ids.append(str(line - 1) if key is None else key)
-            texts.append(titled(title, text))
+            texts.append(with_title(title, text))
             more["language"].append(
                 None if language is None else language_field(language, "language", self.path, line)
             )
@@ -78,7 +78,7 @@ class TextFile:
         return ((line, self._row(text, line)) for line, text in lines if text.strip())
 
     def _row(self, line: bytes, number: int) -> dict[str, Any]:
-        text = decoded(line, self.path, number).rstrip("\r")
+        text = decode_text(line, self.path, number).rstrip("\r")
         if self.path.suffix.lower() in _TEXT:
             return {"text": text}
         try:
@@ -97,7 +97,7 @@ class TextFile:
         return row
 
 
-def open_text_file(path: str | Path, shard: int) -> TextFile:
+def open_text_file(path: str | Path, shard_size: int) -> TextFile:
     """Find the shards of a file, in one pass over its lines. Raises MixlingError."""
     path = Path(path)
     if path.is_dir():
@@ -118,10 +118,10 @@ def open_text_file(path: str | Path, shard: int) -> TextFile:
         )
     if kind == ".parquet":
         count = open_parquet(path).metadata.num_rows
-        found = TextFile(path, count, shard, (*range(0, count, shard), count))
+        found = TextFile(path, count, shard_size, (*range(0, count, shard_size), count))
     else:
-        found = _by_lines(path, shard)
-    if not found.rows:
+        found = _by_lines(path, shard_size)
+    if not found.n_texts:
         raise MixlingError(f"{path}: holds no texts")
     return found
 
@@ -155,6 +155,6 @@ def _parquet_rows(path: Path, begin: int, end: int) -> list[dict[str, Any]]:
             first = at if first is None else first
             groups.append(number)
         at += size
-    with readable(path):
+    with explain_read_errors(path):
         table = file.read_row_groups(groups, columns=wanted)
         return table.slice(begin - (first or 0), end - begin).to_pylist()

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from mixling.corpora import folder as beir
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.files import find_file, lines_of, read_json_lines
-from mixling.corpora.languages import language_field, language_tag, said
-from mixling.corpora.values import id_text, missing, passage_text
+from mixling.corpora.files import find_file, read_json_lines, table_lines
+from mixling.corpora.languages import first_known_language, language_field, language_tag
+from mixling.corpora.values import id_text, is_missing, passage_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 IDS = ("docid", "id", "_id", "doc_id")
@@ -25,7 +25,7 @@ def read_topics(path: Path, skipped: Skipped) -> dict[str, str]:
     """Query id -> text; without those that two lines claim."""
     found: dict[str, str] = {}
     twice: set[str] = set()
-    for line, text in lines_of(path):
+    for line, text in table_lines(path):
         key, _, question = text.partition("\t")
         if not question.strip():
             skipped(
@@ -51,7 +51,7 @@ def read_topics(path: Path, skipped: Skipped) -> dict[str, str]:
 def read_qrels(path: Path, skipped: Skipped) -> dict[tuple[str, str], int]:
     """(query id, document id) -> grade."""
     found: dict[tuple[str, str], int] = {}
-    for _, _, query, document, judged in beir.qrels(path, skipped):
+    for _, _, query, document, judged in beir.iter_judgments(path, skipped):
         found[query, document] = max(judged, found.get((query, document), judged))
     return found
 
@@ -71,8 +71,12 @@ def read_documents(
                 key = id_text(row, IDS, path, line)
                 if wanted is not None and key not in wanted:
                     continue
-                field = "contents" if missing(row.get("text")) and "contents" in row else "text"
-                written = said(row.get("language"), row.get("lang"), language) if own else language
+                field = "contents" if is_missing(row.get("text")) and "contents" in row else "text"
+                written = (
+                    first_known_language(row.get("language"), row.get("lang"), language)
+                    if own
+                    else language
+                )
                 found = (
                     key,
                     *passage_text(row, path, line, field),

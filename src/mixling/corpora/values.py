@@ -21,7 +21,7 @@ TITLES = "title, space, text"
 LARGEST_GRADE = 2**31 - 1
 
 
-def missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """Whether a value says nothing: None, NaN, or a string of spaces."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return True
@@ -30,7 +30,7 @@ def missing(value: Any) -> bool:
 
 def value_text(value: Any, field: str, path: Path | str, line: int | str) -> str | None:
     """The text of an id, a group, a language or a title; None if it is missing. Raises BadRow."""
-    if missing(value):
+    if is_missing(value):
         return None
     if isinstance(value, str):
         return value
@@ -71,9 +71,9 @@ def passage_text(
     """Text and title of a passage. A passage that has a title alone is its title, as BEIR reads it. Raises BadRow."""
     heading = None if title is None else value_text(row.get(title), title, path, line)
     text = row.get(field)
-    if missing(text) and heading is not None:
+    if is_missing(text) and heading is not None:
         return heading, None
-    if not isinstance(text, str) or missing(text):
+    if not isinstance(text, str) or is_missing(text):
         raise BadRow(
             path,
             line,
@@ -85,12 +85,12 @@ def passage_text(
     return text, heading
 
 
-def titled(title: str | None, text: str) -> str:
+def with_title(title: str | None, text: str) -> str:
     """What a model reads of a passage: its title, a space and its text, as BEIR and mteb join them; its text without a title."""
     return f"{title} {text}" if title else text
 
 
-def grade(value: Any, field: str, path: Path | str, line: int | str) -> int:
+def grade_value(value: Any, field: str, path: Path | str, line: int | str) -> int:
     """A relevance grade, rounded to a whole number; one above 0 is at least 1. Raises BadRow."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)

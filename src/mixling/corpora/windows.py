@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.values import titled
+from mixling.corpora.values import with_title
 
 
 def link_windows(corpus: Corpus, width: int, titles: bool = False) -> list[str]:
@@ -13,7 +13,7 @@ def link_windows(corpus: Corpus, width: int, titles: bool = False) -> list[str]:
     passages, links = corpus.passages["text"].to_pylist(), corpus.links.to_pydict()
     heads = corpus.passages["title"].to_pylist() if titles else [None] * len(passages)
     return [
-        titled(
+        with_title(
             heads[p], cut_window(passages[p], -1 if a is None else a, -1 if b is None else b, width)
         )
         for p, a, b in zip(links["passage"], links["start"], links["end"], strict=True)
@@ -33,12 +33,12 @@ def passage_windows(corpus: Corpus, width: int | None) -> list[str]:
     None: all."""
     texts, titles = (corpus.passages[c].to_pylist() for c in ("text", "title"))
     if width is None:
-        return [titled(*both) for both in zip(titles, texts, strict=True)]
+        return [with_title(*both) for both in zip(titles, texts, strict=True)]
     start, end = (corpus.links[c].fill_null(-1).to_numpy() for c in ("start", "end"))
     link = first_links(corpus)
     spans = [(int(start[i]), int(end[i])) if i >= 0 else (-1, -1) for i in link]
     return [
-        titled(title, cut_window(text, *span, width))
+        with_title(title, cut_window(text, *span, width))
         for title, text, span in zip(titles, texts, spans, strict=True)
     ]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixling.corpora.catalogue import SOURCES, load
+from mixling.corpora.catalog import SOURCES, load
 from mixling.corpora.files import write_text
 from mixling.corpora.languages import language_tag
 from mixling.corpora.resources import resource_level

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from mixling.corpora.files import facts
+from mixling.corpora.files import parse_record
 from mixling.corpora.languages import language_field
 from mixling.debiasing.debias import METHODS, check_options, fit_transform
 from mixling.debiasing.embedded_corpus import parquet_files, read_embedded, read_vectors
@@ -95,7 +95,7 @@ def _of_folder(folder: Path, name: str) -> AffineTransform | LanguageTransform:
     trust.plain_files(folder, name)
     if (folder / "map.safetensors").exists():
         path = folder / "map.json"
-        made = facts(path.read_bytes(), path, {"languages_of_offset": (list, NoneType)})
+        made = parse_record(path.read_bytes(), path, {"languages_of_offset": (list, NoneType)})
         tensors = _numbers(folder / "map.safetensors")
         languages = made.pop("languages_of_offset")
         if languages is None:
@@ -104,7 +104,9 @@ def _of_folder(folder: Path, name: str) -> AffineTransform | LanguageTransform:
             tuple(languages), tensors["offset"], tensors["basis"], settings=made
         )
     origin = folder / "origin.json"
-    found = (facts(origin.read_bytes(), origin, {}) if origin.exists() else {}).get("debiased")
+    found = (parse_record(origin.read_bytes(), origin, {}) if origin.exists() else {}).get(
+        "debiased"
+    )
     made = found if isinstance(found, dict) else {}
     if made.get("method") in ("scores", "shift"):
         raise MixlingError(

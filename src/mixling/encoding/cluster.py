@@ -68,7 +68,7 @@ def encode_on_ray(
     source, job = shards.prepare_encoding(retriever, texts, out, role, precision, dtype, shard)
     if not ray.is_initialized():
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-    left = [i for i in range(source.shards) if not shards.shard_path(out, i).exists()]
+    left = [i for i in range(source.n_shards) if not shards.shard_path(out, i).exists()]
     if left:
         numbers = ray.data.from_items([{"id": i} for i in left], override_num_blocks=len(left))
         numbers.map_batches(

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mixling.corpora.files import readable
+from mixling.corpora.files import explain_read_errors
 from mixling.disk import new_file
 from mixling.errors import MixlingError, check_finite_vectors
 from mixling.models.forward import batches_by_tokens, token_budgets
@@ -108,7 +108,7 @@ class TokenIndex:
     @staticmethod
     def load(path: str | Path) -> TokenIndex:
         """Read what `save` wrote."""
-        with readable(path), np.load(path, allow_pickle=False) as kept:
+        with explain_read_errors(path), np.load(path, allow_pickle=False) as kept:
             made = TokenIndex(kept["ids"].tolist(), kept["vectors"], kept["begins"])
         of = lambda row: f"'{made.ids[int(np.searchsorted(made.begins, row, 'right')) - 1]}'"  # noqa: E731
         check_finite_vectors(made.vectors, of, str(path))

@@ -24,8 +24,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixling.corpora.files import facts, read_parquet, write_text
-from mixling.corpora.inputs import digest
+from mixling.corpora.files import parse_record, read_parquet, write_text
+from mixling.corpora.inputs import hash_file
 from mixling.corpora.text_file import TextFile, open_text_file
 from mixling.corpora.values import TITLES
 from mixling.disk import new_file
@@ -69,7 +69,7 @@ def encode(
     source, job = prepare_encoding(retriever, texts, out, role, precision, dtype, shard)
     wanted = [
         i
-        for i in range(source.shards)
+        for i in range(source.n_shards)
         if i % part[1] == part[0] and not shard_path(out, i).exists()
     ]
     with Progress("encoding") as bar, ThreadPoolExecutor(1) as thread:
@@ -121,9 +121,9 @@ def prepare_encoding(
         "dtype": dtype,
         "file": source.path.name,
         "bytes": source.path.stat().st_size,
-        "rows": source.rows,
+        "rows": source.n_texts,
         "shard": shard,
-        "content": digest(source.path),
+        "content": hash_file(source.path),
         "reading": reading(retriever),
     }
     wrong = [k for k, v in asked.items() if k in job and job[k] != v]
@@ -163,7 +163,7 @@ Read = tuple[list[str], list[str], dict[str, list[Any]], list[list[int]]]
 
 
 def read_tokens(source: TextFile, retriever: Retriever, role: str | None, number: int) -> Read:
-    ids, texts, more = source.read(number)
+    ids, texts, more = source.read_shard(number)
     return ids, texts, more, retriever.tokenize(texts, role)
 
 
@@ -234,7 +234,7 @@ def list_shards(folder: str | Path) -> Iterator[pa.Table]:
         raise MixlingError(
             f"{folder}: is not finished (it has no manifest.json); run `mixling encode` again"
         )
-    for one in facts(path.read_bytes(), path, {"shards": list})["shards"]:
+    for one in parse_record(path.read_bytes(), path, {"shards": list})["shards"]:
         name = one.get("file") if isinstance(one, dict) else None
         if not isinstance(name, str) or Path(name).name != name:
             raise MixlingError(f"{path}: {name!r} is no file of this folder; encode again")

@@ -6,7 +6,7 @@ from typing import Any
 
 from mixling.corpora.corpus import CorpusBuilder
 from mixling.corpora.languages import language_tag
-from mixling.corpora.values import grade, id_text, missing, passage_text
+from mixling.corpora.values import grade_value, id_text, is_missing, passage_text
 from mixling.errors import MixlingError
 from mixling.evaluation.tasks import Task, task_from_corpus
 
@@ -46,7 +46,7 @@ def read_mteb(found: Any, splits: tuple[str, ...] = ("test", "dev", "validation"
         for row in data["corpus"]:
             key = id_text(row, ("id",), name, "corpus")
             # a document that says nothing is none: mteb's own sets have some
-            if missing(row.get("text")) and missing(row.get("title")):
+            if is_missing(row.get("text")) and is_missing(row.get("title")):
                 continue
             text, title = passage_text(row, name, key)
             rows[key] = builder.add_passage(
@@ -56,7 +56,7 @@ def read_mteb(found: Any, splits: tuple[str, ...] = ("test", "dev", "validation"
             key = f"{subset}:{row['id']}"
             builder.add_query(key, str(row["text"]), asked, key)
             for document, judged in data["relevant_docs"].get(str(row["id"]), {}).items():
-                value = grade(judged, "score", name, key)
+                value = grade_value(judged, "score", name, key)
                 if value > 0 and document in rows:
                     builder.add_link(key, rows[document], grade=value)
     return task_from_corpus(builder.build(), name=f"mteb:{found.metadata.name}")
@@ -101,7 +101,7 @@ def ir_datasets_task(name: str, language: str | None = None) -> Task:
         text = query.default_text() if hasattr(query, "default_text") else query.text
         builder.add_query(query.query_id, text, language_tag(asked), query.query_id)
     for judged in data.qrels_iter():
-        value = grade(judged.relevance, "relevance", name, judged.query_id)
+        value = grade_value(judged.relevance, "relevance", name, judged.query_id)
         if value > 0 and judged.doc_id in rows:
             builder.add_link(judged.query_id, rows[judged.doc_id], grade=value)
     return task_from_corpus(builder.build(), name=f"ir_datasets:{name}")

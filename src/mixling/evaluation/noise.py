@@ -21,7 +21,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mixling.corpora.resources import script
+from mixling.corpora.languages import language_script
 from mixling.errors import MixlingError, choose
 from mixling.evaluation.lexical import tokenize_words
 from mixling.evaluation.tasks import Task
@@ -72,7 +72,7 @@ def add_noise(one: Task, noise_type: str, rate: float, seed: int = 0) -> Task:
 
 def typos(text: str, language: str, rate: float, rng: np.random.Generator) -> str:
     """Slips of the keyboard of the language's script."""
-    near = _neighbours(script(language))
+    near = _neighbours(language_script(language))
     out: list[str] = []
     letters = list(text)
     i = 0
@@ -111,7 +111,7 @@ def _neighbours(name: str) -> dict[str, str]:
 
 def diacritics(text: str, language: str, rate: float, rng: np.random.Generator) -> str:
     """Marks left out, word by word."""
-    if script(language) not in OPTIONAL_MARKS:
+    if language_script(language) not in OPTIONAL_MARKS:
         return text
 
     def bare(word: str) -> str:
@@ -129,7 +129,7 @@ def romanize(text: str, language: str, rate: float, rng: np.random.Generator) ->
         from anyascii import anyascii
     except ImportError:
         raise MixlingError("anyascii is not installed: pip install 'mixling[benchmarks]'") from None
-    return text if script(language) == "Latn" else _by_word(text, rate, rng, anyascii)
+    return text if language_script(language) == "Latn" else _by_word(text, rate, rng, anyascii)
 
 
 def switch_code(

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mixling.corpora.corpus import Corpus, own_ids
+from mixling.corpora.corpus import Corpus, unique_ids
 from mixling.corpora.sentences import sentence_spans as sentences
-from mixling.corpora.values import titled
+from mixling.corpora.values import with_title
 from mixling.errors import MixlingError
 
 SCENARIOS = ("monolingual", "cross-lingual", "multilingual")
@@ -52,7 +52,7 @@ class Task:
 
     def titled_passages(self) -> list[str]:
         """What a model reads of each candidate: its title before it, where it has one (`mixling.corpora.values.titled`)."""
-        return [titled(t, x) for t, x in zip(self.titles, self.passages, strict=True)]
+        return [with_title(t, x) for t, x in zip(self.titles, self.passages, strict=True)]
 
     def scenarios(self) -> list[str]:
         """Those of SETTINGS that the task's languages make possible."""
@@ -146,7 +146,7 @@ def task_from_corpus(
     rows: list[list[int]] = []
     edges: list[list[tuple[int, int]]] = []
     known = (
-        own_ids(corpus.passages, "")
+        unique_ids(corpus.passages, "")
         if unit == "passage" and not parallel
         else [""] * len(passages["text"])
     )

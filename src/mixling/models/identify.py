@@ -13,7 +13,7 @@ from typing import Any
 
 import regex
 
-from mixling.corpora.languages import base, language_tag, script
+from mixling.corpora.languages import base_language, language_script, language_tag
 from mixling.errors import MixlingError
 
 READ = 4000  # characters of a text that are looked at
@@ -51,8 +51,8 @@ def identified(text: str, among: tuple[str, ...] = ()) -> tuple[str, float]:
         return _by_script(text, BOTH.get(code, (code,))), float(probability)
     labels = _labels(among)
     here = among
-    if len({script(x) for x in among}) > 1:
-        letters = {x: _letters(text, script(x)) for x in among}
+    if len({language_script(x) for x in among}) > 1:
+        letters = {x: _letters(text, language_script(x)) for x in among}
         most = max(letters.values())
         here = tuple(x for x in among if letters[x] >= SHARE * most)
         first = [x for x in here if letters[x] == most]
@@ -77,7 +77,10 @@ def unknown(among: Sequence[str]) -> list[str]:
     """Those of some languages that cannot be told from the others: py3langid does not know them, and their script is
     another's too; or another is the same language in the same script (pt and pt-BR)."""
     labels = _labels(tuple(among))
-    scripts, same = [script(x) for x in among], [(base(x), script(x)) for x in among]
+    scripts, same = (
+        [language_script(x) for x in among],
+        [(base_language(x), language_script(x)) for x in among],
+    )
     return [
         x
         for i, x in enumerate(among)
@@ -106,7 +109,8 @@ def _labels(among: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
         or tuple(
             y
             for y, t in every
-            if base(t) == base(x) and (script(t) == script(x) or language_tag(x) in BOTH.get(t, ()))
+            if base_language(t) == base_language(x)
+            and (language_script(t) == language_script(x) or language_tag(x) in BOTH.get(t, ()))
         )
         for x in among
     }
@@ -115,7 +119,7 @@ def _labels(among: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
 def _by_script(text: str, same: Sequence[str]) -> str:
     """Which of some tags of one language a text is written in; the shortest where that does not show."""
     return (
-        min(same, key=lambda x: (-_letters(text, script(x)), len(x), x))
+        min(same, key=lambda x: (-_letters(text, language_script(x)), len(x), x))
         if len(same) > 1
         else same[0]
     )

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mixling.corpora import folder
-from mixling.corpora.catalogue import load
+from mixling.corpora.catalog import load
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import finished_report, open_run_dir
 from mixling.corpora.sentences import sentence_spans
@@ -32,7 +32,7 @@ KEEP, MARGIN = 0.7, 0.15
 
 
 @dataclass(frozen=True)
-class Sentences:
+class PassageSentences:
     """The sentences of a corpus' passages in their order. edges: int64 [passages + 1], where each passage's begin;
     start: int64 [sentences], their first characters in it."""
 
@@ -92,7 +92,7 @@ def locate_answers(
     part = out.with_name(out.name + ".part")
     with one_writer(part):
         open_run_dir(part, job)
-        sentences = cut_sentences(corpus)
+        sentences = passage_sentences(corpus)
         spoken = corpus.queries["language"].to_pylist()
         written = np.repeat(
             corpus.passages["language"].to_pylist(), np.diff(sentences.edges)
@@ -117,12 +117,12 @@ def locate_answers(
         )
         report = {**job, **counted}
         text = json.dumps(report, indent=1, ensure_ascii=False)
-        folder.write_folder(made, out, split or "train", more={"locate.json": text})
+        folder.write_folder(made, out, split or "train", extra_files={"locate.json": text})
         shutil.rmtree(part)
         return report
 
 
-def cut_sentences(corpus: Corpus) -> Sentences:
+def passage_sentences(corpus: Corpus) -> PassageSentences:
     """The sentences of all passages: the corpus' own, or cut after full stops and their kin."""
     texts, start, edges = [], [], [0]
     for text, own in zip(
@@ -132,10 +132,10 @@ def cut_sentences(corpus: Corpus) -> Sentences:
         texts += [text[a:b] for a, b in places]
         start += [a for a, _ in places]
         edges.append(len(texts))
-    return Sentences(texts, np.array(start, np.int64), np.array(edges, np.int64))
+    return PassageSentences(texts, np.array(start, np.int64), np.array(edges, np.int64))
 
 
-def sentence_at(sentences: Sentences, passage: int, start: int) -> int:
+def sentence_at(sentences: PassageSentences, passage: int, start: int) -> int:
     """The sentence of a passage that holds a character of it: a row of `sentences`."""
     first, last = sentences.edges[passage : passage + 2]
     return int(first) + max(bisect_right(sentences.start[first:last], start) - 1, 0)
@@ -159,7 +159,7 @@ def best_sentence(scores: np.ndarray, own: np.ndarray, mean: np.ndarray) -> tupl
 
 def _rebuilt(
     corpus: Corpus,
-    sentences: Sentences,
+    sentences: PassageSentences,
     asked: np.ndarray,
     read: np.ndarray,
     negatives: int,

@@ -21,7 +21,7 @@ import pyarrow as pa
 from mixling.batches.negatives import Negatives
 from mixling.batches.translation_groups import translation_groups
 from mixling.corpora import folder
-from mixling.corpora.catalogue import load
+from mixling.corpora.catalog import load
 from mixling.corpora.corpus import NEGATIVES, Corpus
 from mixling.corpora.files import finished_report, open_run_dir, read_array, write_array
 from mixling.corpora.windows import passage_windows
@@ -95,7 +95,7 @@ def mine_negatives(
         report = {**job, **counted}
         text = json.dumps(report, indent=1, ensure_ascii=False)
         folder.write_folder(
-            replace(corpus, negatives=found), out, split or "train", more={"mine.json": text}
+            replace(corpus, negatives=found), out, split or "train", extra_files={"mine.json": text}
         )
         shutil.rmtree(part)
         return report
@@ -191,13 +191,13 @@ def _pick(
 
 def pick_negatives(
     scores: np.ndarray,
-    right: np.ndarray,
-    asked: np.ndarray,
-    language: np.ndarray,
+    is_relevant: np.ndarray,
+    query_language: np.ndarray,
+    passage_language: np.ndarray,
     negatives: int,
-    keep: float,
+    max_relative_score: float,
     intruders: bool,
-    place: np.ndarray | None = None,
+    tie_order: np.ndarray | None = None,
     floor: float = -np.inf,
 ) -> np.ndarray:
     """Negatives of some questions: int64 [m, 3], rows of (question, passage, whether it is an intruder), best first.
@@ -205,14 +205,14 @@ def pick_negatives(
     scores: [q, p]; right: bool [q, p], passages that must not be negatives; asked: [q], language: [p], codes. place: uint64 [p],
     of each passage's id, in whose falling order equal scores stand (None: their rows'); floor: what a negative must score over.
     """
-    if place is None:
-        place = np.arange(scores.shape[1], dtype=np.uint64)[::-1]
-    n_languages = int(max(asked.max(), language.max())) + 1
+    if tie_order is None:
+        tie_order = np.arange(scores.shape[1], dtype=np.uint64)[::-1]
+    n_languages = int(max(query_language.max(), passage_language.max())) + 1
     mean = np.zeros((len(scores), n_languages), np.float32)
     best = np.full_like(mean, -np.inf)
-    answer = np.where(right, scores, -np.inf)
-    for code in np.unique(language):
-        mine = language == code
+    answer = np.where(is_relevant, scores, -np.inf)
+    for code in np.unique(passage_language):
+        mine = passage_language == code
         mean[:, code] = scores[:, mine].mean(1)
         best[:, code] = answer[:, mine].max(1)
     any_best = best.max(1)
@@ -220,13 +220,16 @@ def pick_negatives(
     highest = np.where(np.isfinite(best), best, any_best[:, None])
     # questions without a right answer have no limit, and get no negatives
     with np.errstate(invalid="ignore"):
-        limit = mean + keep * (highest - mean)
+        limit = mean + max_relative_score * (highest - mean)
     foreign = best.copy()
-    foreign[np.arange(len(asked)), asked] = -np.inf
+    foreign[np.arange(len(query_language)), query_language] = -np.inf
     foreign_best = foreign.max(1)
-    own = language[None, :] == asked[:, None]
+    own = passage_language[None, :] == query_language[:, None]
     may = (
-        ~right & (scores > floor) & (scores <= limit[:, language]) & np.isfinite(any_best)[:, None]
+        ~is_relevant
+        & (scores > floor)
+        & (scores <= limit[:, passage_language])
+        & np.isfinite(any_best)[:, None]
     )
     intruder = may & own & (scores > foreign_best[:, None]) & np.isfinite(foreign_best)[:, None]
     value = np.where(may, scores, -np.inf)
@@ -234,7 +237,7 @@ def pick_negatives(
         spread = scores.max() - scores.min() + 1
         value = np.where(intruder, value + spread, value)
     k = min(negatives, scores.shape[1])
-    top = best_first(value, place, k)
+    top = best_first(value, tie_order, k)
     there = np.isfinite(np.take_along_axis(value, top, 1))
     question = np.broadcast_to(np.arange(len(scores))[:, None], top.shape)
     found = np.stack([question, top, np.take_along_axis(intruder, top, 1)], 2)

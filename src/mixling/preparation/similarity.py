@@ -16,7 +16,7 @@ from mixling.models.retriever import Retriever
 
 
 def margin_scores(
-    retriever: Retriever, first: Sequence[str], second: Sequence[str], neighbours: int = 4
+    retriever: Retriever, first: Sequence[str], second: Sequence[str], neighbors: int = 4
 ) -> np.ndarray:
     """The margin of each pair of texts, float32 [n]; neighbours are looked for among these texts, at most 4,096 of them
     at a time. Less than three texts have no neighbours to speak of: their margin is 1."""
@@ -25,16 +25,16 @@ def margin_scores(
     a, b = (retriever.encode(list(x), "query", precision="fp32") for x in (first, second))
     a, b = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (a, b))
     found = [
-        ratio_margin(a[i : i + 4096], b[i : i + 4096], neighbours) for i in range(0, len(a), 4096)
+        ratio_margins(a[i : i + 4096], b[i : i + 4096], neighbors) for i in range(0, len(a), 4096)
     ]
     return np.concatenate(found)
 
 
-def ratio_margin(a: np.ndarray, b: np.ndarray, neighbours: int = 4) -> np.ndarray:
+def ratio_margins(a: np.ndarray, b: np.ndarray, neighbors: int = 4) -> np.ndarray:
     """The margin of each pair of unit vectors, float32 [n] from [n, d] both."""
     scores = a @ b.T
     own = scores.diagonal().copy()
-    k = min(neighbours, len(a) - 1)
+    k = min(neighbors, len(a) - 1)
     if k < 1:
         return np.ones(len(a), np.float32)
     np.fill_diagonal(scores, -np.inf)

@@ -21,11 +21,11 @@ import numpy as np
 import pyarrow as pa
 
 from mixling.corpora import folder
-from mixling.corpora.catalogue import load
+from mixling.corpora.catalog import load
 from mixling.corpora.corpus import LINKS, PASSAGES, QUERIES, Corpus
 from mixling.corpora.files import finished_report, open_run_dir, write_text
-from mixling.corpora.inputs import files_hash
-from mixling.corpora.languages import base, language_tag, script
+from mixling.corpora.inputs import hash_model_files
+from mixling.corpora.languages import base_language, language_script, language_tag
 from mixling.corpora.sentences import sentence_spans
 from mixling.disk import one_writer
 from mixling.errors import MixlingError, check_finite_numbers
@@ -126,7 +126,7 @@ def translate(
             "translations.jsonl": lines,
             "translate.json": json.dumps(report, indent=1, ensure_ascii=False),
         }
-        folder.write_folder(whole, out, split or "train", more=more)
+        folder.write_folder(whole, out, split or "train", extra_files=more)
         shutil.rmtree(part)
         return report
 
@@ -134,13 +134,13 @@ def translate(
 def _files(name: str | None) -> str | None:
     """The hash of a model's files, where they are on this machine."""
     folder = name if name is None or Path(name).is_dir() else in_hub_cache(name)
-    return None if folder is None else files_hash(folder)
+    return None if folder is None else hash_model_files(folder)
 
 
 def missing_texts(corpus: Corpus, targets: Sequence[str], pivot: str) -> list[MissingText]:
     """The texts that a corpus lacks: for each group without a target language, its text in `pivot` or its first."""
     found = []
-    for side, table in (("question", corpus.queries), ("passage", corpus.passages)):
+    for side, table in (("query", corpus.queries), ("passage", corpus.passages)):
         first: dict[str, dict[str, int]] = {}
         columns = [table[c].to_pylist() for c in ("group", "language", "text")]
         for row, (group, language, _) in enumerate(zip(*columns, strict=True)):
@@ -187,27 +187,27 @@ def _translated(wanted: list[MissingText], by: Translator, part: Path) -> list[l
 
 
 def check_translations(
-    wanted: Sequence[MissingText],
-    made: Sequence[Sequence[str]],
+    missing: Sequence[MissingText],
+    translations: Sequence[Sequence[str]],
     languages: Sequence[str],
     ratio: float,
     retriever: Retriever | None,
-    least: float,
+    min_margin: float,
 ) -> list[dict[str, Any]]:
     """A row for each translation, with `dropped`: None, or why."""
     before, after = (
-        [" ".join(x) for x in texts] for texts in ([w.sentences for w in wanted], made)
+        [" ".join(x) for x in texts] for texts in ([w.sentences for w in missing], translations)
     )
     ratios = np.array([len(b) / max(len(a), 1) for a, b in zip(before, after, strict=True)])
-    pair = np.array([f"{w.source}>{w.target}" for w in wanted])
+    pair = np.array([f"{w.source}>{w.target}" for w in missing])
     usual = {
         p: float(np.median(ratios[(pair == p) & (ratios > 0)]))
         if (ratios[pair == p] > 0).any()
         else 1.0
         for p in set(pair)
     }
-    seen = _languages(wanted, after, languages)
-    near = np.full(len(wanted), np.nan)
+    seen = _languages(missing, after, languages)
+    near = np.full(len(missing), np.nan)
     if retriever is not None:
         for p in set(pair):
             mine = np.flatnonzero((pair == p) & (ratios > 0))
@@ -215,10 +215,10 @@ def check_translations(
                 retriever, [before[i] for i in mine], [after[i] for i in mine]
             )
     rows = []
-    for i, w in enumerate(wanted):
+    for i, w in enumerate(missing):
         off = ratios[i] / usual[pair[i]]
         dropped = None
-        if not all(x.strip() for x in made[i]):
+        if not all(x.strip() for x in translations[i]):
             dropped = "empty"
         elif after[i].casefold() == before[i].casefold():
             dropped = "copied"
@@ -226,7 +226,7 @@ def check_translations(
             dropped = "length"
         elif seen[i] is not None and seen[i] != w.target:
             dropped = "language"
-        elif near[i] < least:
+        elif near[i] < min_margin:
             dropped = "similarity"
         rows.append(
             {
@@ -246,8 +246,10 @@ def _languages(
     for target in {w.target for w in wanted}:
         mine = [i for i, w in enumerate(wanted) if w.target == target]
         # tags of one language in one script (pt and pt-BR) cannot be told apart: what is either is the target's
-        like = (base(target), script(target))
-        among = sorted({target, *(x for x in languages if (base(x), script(x)) != like)})
+        like = (base_language(target), language_script(target))
+        among = sorted(
+            {target, *(x for x in languages if (base_language(x), language_script(x)) != like)}
+        )
         if not knows(target):
             continue
         for i, one in zip(mine, identify_languages([texts[i] for i in mine], among), strict=True):
@@ -257,17 +259,17 @@ def _languages(
 
 def add_translations(
     corpus: Corpus,
-    wanted: Sequence[MissingText],
-    made: Sequence[Sequence[str]],
-    kept: Sequence[bool],
+    missing: Sequence[MissingText],
+    translations: Sequence[Sequence[str]],
+    accepted: Sequence[bool],
 ) -> Corpus:
     """The corpus with the translations that were kept; a translated passage answers what its original answers."""
-    tables = {"question": corpus.queries.to_pylist(), "passage": corpus.passages.to_pylist()}
+    tables = {"query": corpus.queries.to_pylist(), "passage": corpus.passages.to_pylist()}
     links = corpus.links.to_pylist()
     of: dict[int, list[dict]] = {}
     for link in links:
         of.setdefault(link["passage"], []).append(link)
-    for w, sentences, keep in zip(wanted, made, kept, strict=True):
+    for w, sentences, keep in zip(missing, translations, accepted, strict=True):
         if not keep:
             continue
         row = tables[w.side][w.row]
@@ -288,7 +290,7 @@ def add_translations(
         tables[w.side].append(new)
     return replace(
         corpus,
-        queries=pa.Table.from_pylist(tables["question"], QUERIES),
+        queries=pa.Table.from_pylist(tables["query"], QUERIES),
         passages=pa.Table.from_pylist(tables["passage"], PASSAGES),
         links=pa.Table.from_pylist(links, LINKS),
     )

@@ -6,8 +6,8 @@ import html
 import math
 from collections.abc import Callable
 
-from mixling.corpora.languages import language_name as language_name
-from mixling.corpora.resources import LEVEL_ORDER, resource_level, script
+from mixling.corpora.languages import language_name, language_script
+from mixling.corpora.resources import LEVEL_ORDER, resource_level
 from mixling.evaluation.result import split_pair
 
 # more languages than this are drawn as a map of tiles, not as a matrix or as bars
@@ -153,10 +153,11 @@ def language_map(value: dict[str, float], label: str) -> str:
         )
         y += 22
         scripts = sorted(
-            {script(c) for c in mine}, key=lambda s: (-sum(script(c) == s for c in mine), s)
+            {language_script(c) for c in mine},
+            key=lambda s: (-sum(language_script(c) == s for c in mine), s),
         )
         for s in scripts:
-            row = sorted((c for c in mine if script(c) == s), key=lambda c: -value[c])
+            row = sorted((c for c in mine if language_script(c) == s), key=lambda c: -value[c])
             out.append(f'<text class="axis small" x="0" y="{y + 19}">{html.escape(s)}</text>')
             for i, code in enumerate(row):
                 x, line = left + wide * (i % each), y + tall * (i // each)

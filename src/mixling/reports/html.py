@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixling.corpora.files import write_text
+from mixling.corpora.languages import is_right_to_left
 from mixling.corpora.languages import language_name as language_name
-from mixling.corpora.languages import right_to_left
-from mixling.corpora.resources import LEVEL_ORDER, resource_level, script_seen
+from mixling.corpora.resources import LEVEL_ORDER, is_script_seen, resource_level
 from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.metrics import METRICS
 from mixling.evaluation.result import EvaluationResult
@@ -270,7 +270,9 @@ def _levels(entry: dict) -> list[dict]:
     for band in LEVEL_ORDER:
         for known in (True, False):
             mine = [
-                v for c, v in value.items() if resource_level(c) == band and script_seen(c) == known
+                v
+                for c, v in value.items()
+                if resource_level(c) == band and is_script_seen(c) == known
             ]
             if mine:
                 rows.append(
@@ -348,7 +350,7 @@ def _example(row: dict) -> dict:
             "text": words,
             "language": code,
             "name": language_name(code),
-            "dir": "rtl" if right_to_left(code) else "ltr",
+            "dir": "rtl" if is_right_to_left(code) else "ltr",
         }
 
     return {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mixling.corpora.files import facts
+from mixling.corpora.files import parse_record
 from mixling.encoding.shards import list_shards, table_matrix
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
@@ -28,7 +28,9 @@ class EncodedDocuments:
             raise MixlingError(
                 f"{folder}: holds no finished vectors (no manifest.json); make them with `mixling encode MODEL DOCUMENTS --out {folder}`"
             )
-        job = facts(manifest.read_bytes(), manifest, {"encoder": str, "prompt": str, "model": str})
+        job = parse_record(
+            manifest.read_bytes(), manifest, {"encoder": str, "prompt": str, "model": str}
+        )
         rest = remaining_modules(
             retriever, {"encoder": job["encoder"], "prompts": {"passage": job["prompt"]}}
         )

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.files import decoded, open_parquet, read_lines, replace_surrogates
-from mixling.corpora.languages import language_field, said
-from mixling.corpora.tables import ROWS, find_rows, rows, suffix
-from mixling.corpora.values import first_text, missing, passage_text, value_text
+from mixling.corpora.files import decode_text, open_parquet, read_lines, replace_surrogates
+from mixling.corpora.languages import first_known_language, language_field
+from mixling.corpora.tables import ROWS, data_suffix, find_rows, read_rows
+from mixling.corpora.values import first_text, is_missing, passage_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 SUFFIXES = (".txt", ".md", ".markdown", ".rst", ".html", ".htm", ".pdf")
@@ -67,13 +67,15 @@ def open_documents(
         raise MixlingError(
             f"{path}: no such file or folder; give a .jsonl or .parquet file, or a folder of documents"
         )
-    kind = suffix(path)
+    kind = data_suffix(path)
     if kind == ".parquet":
         return open_parquet(path).metadata.num_rows, _rows(
-            path, rows(path, skipped), skipped, language
+            path, read_rows(path, skipped), skipped, language
         )
     if kind in ROWS:
-        return sum(1 for _ in read_lines(path)), _rows(path, rows(path, skipped), skipped, language)
+        return sum(1 for _ in read_lines(path)), _rows(
+            path, read_rows(path, skipped), skipped, language
+        )
     if path.suffix.lower() in SUFFIXES:
         return 1, _files([path], path.parent, skipped, language)
     raise MixlingError(
@@ -88,7 +90,7 @@ def _rows(
     for line, row in found:
         try:
             text, title = passage_text(row, path, line)
-            written = said(row.get("language"), row.get("lang"), language)
+            written = first_known_language(row.get("language"), row.get("lang"), language)
             code = None if written is None else language_field(written, "language", path, line)
             key = first_text(row, ("_id", "id"), path, line) or f"{path.name}:{line}"
             address = first_text(row, ("url", "address"), path, line) or ""
@@ -96,7 +98,7 @@ def _rows(
         except BadRow as bad:
             skipped(bad)
             continue
-        more = {k: v for k, v in row.items() if k not in known and not missing(v)}
+        more = {k: v for k, v in row.items() if k not in known and not is_missing(v)}
         yield Document(key, text, title or "", code, address, group, more, title or "")
 
 
@@ -220,7 +222,7 @@ def _read(path: Path) -> tuple[str, str, str]:
     kind = path.suffix.lower()
     if kind == ".pdf":
         return _pdf(path)
-    raw = decoded(path.read_bytes(), path)
+    raw = decode_text(path.read_bytes(), path)
     if kind in (".html", ".htm"):
         return _html(path, raw)
     first = raw.lstrip().partition("\n")[0].strip()

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mixling.corpora.languages import base
+from mixling.corpora.languages import base_language
 from mixling.errors import choose
 
 SHRINKAGE = 20  # passages at which a language's mean and the mean of all have the same weight
@@ -53,7 +53,7 @@ def shrunk(
         return vectors
     total = sum(n.values())
     overall = np.sum([n[x] / total * vectors[x].astype(np.float64) for x in vectors], axis=0)
-    weight = {x: 0.0 if base(x) in NO_LANGUAGE else n[x] / (n[x] + c) for x in vectors}
+    weight = {x: 0.0 if base_language(x) in NO_LANGUAGE else n[x] / (n[x] + c) for x in vectors}
     return {
         x: (weight[x] * v + (1 - weight[x]) * overall).astype(np.float32)
         for x, v in vectors.items()

@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from mixling.corpora.languages import language_tag, said
-from mixling.corpora.values import TITLES, titled
+from mixling.corpora.languages import first_known_language, language_tag
+from mixling.corpora.values import TITLES, with_title
 from mixling.disk import disk_message
 from mixling.encoding.vectors import model_fingerprint, normalize_for_similarity, reading
 from mixling.errors import MixlingError, Skipped
@@ -74,7 +74,10 @@ def index(
     keep_freed_memory()
     source, unloaded, skipped = Path(source), stored_info(Path(source)), Skipped(skip_bad)
     # opened first: what is not there is said before a model is loaded or a store made
-    code, among = None if said(language) is None else language_tag(str(language)), wanted(languages)
+    code, among = (
+        None if first_known_language(language) is None else language_tag(str(language)),
+        wanted(languages),
+    )
     opened = open_documents(source, skipped, code) if unloaded is None else None
     retriever = (
         model
@@ -314,7 +317,7 @@ class _Writer:
         if self.made is not None:
             found = self.made.find(self.waiting)
             return self.retriever.encode_tail(found, None, "passage", languages, self.made.rest)
-        texts = [titled(r["said"], r["text"]) for r in self.rows]
+        texts = [with_title(r["said"], r["text"]) for r in self.rows]
         return self.retriever.encode(
             texts, "passage", languages=languages, precision=self.precision
         )

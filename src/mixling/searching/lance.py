@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from mixling.corpora.files import write_text
-from mixling.corpora.values import titled
+from mixling.corpora.values import with_title
 from mixling.disk import LOCK, disk_message
 from mixling.errors import MixlingError
 from mixling.searching.folding import FORM, asked, terms
@@ -296,7 +296,7 @@ class LanceStore:
 
 def _terms(rows: Any) -> pa.Array:
     """The terms of passages and their titles."""
-    read = [titled(r["title"], r["text"]) for r in rows.select(["title", "text"]).to_pylist()]
+    read = [with_title(r["title"], r["text"]) for r in rows.select(["title", "text"]).to_pylist()]
     return pa.array([" ".join(terms(x)) for x in read], pa.string())
 
 

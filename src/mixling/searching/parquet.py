@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mixling.corpora.files import open_parquet, readable
+from mixling.corpora.files import explain_read_errors, open_parquet
 from mixling.disk import new_file
 from mixling.encoding.shards import table_matrix
 from mixling.errors import MixlingError
@@ -85,7 +85,7 @@ def import_store(
     with Progress("loading") as bar:
         for number in range(file.num_row_groups):
             # a file calls the numbers of a list otherwise than a store does
-            with readable(path):
+            with explain_read_errors(path):
                 form = passage_schema(file.schema_arrow.field("vector").type.list_size)
                 rows = file.read_row_group(number).cast(form)
             digests = dict(

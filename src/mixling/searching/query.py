@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mixling.corpora.files import replace_surrogates
-from mixling.corpora.languages import base, language_tag, nearest
+from mixling.corpora.languages import base_language, language_tag, nearest_language
 from mixling.encoding.vectors import normalize_for_similarity
 from mixling.errors import MixlingError, choose
 from mixling.models.retriever import Retriever
@@ -160,11 +160,11 @@ class Searcher:
         """The language of a question, as given or identified: among the store's, unless it is rather one that the store
         has not (decisions.md, 18)."""
         if given:
-            return nearest(given, self.means) or language_tag(given)
+            return nearest_language(given, self.means) or language_tag(given)
         among_all, among_stored = self.identifiers
         found, probability = among_all(asked[0])
         found = WRITTEN_AS.get(found, found)
-        elsewhere = base(found) not in map(base, self.means)
+        elsewhere = base_language(found) not in map(base_language, self.means)
         return found if probability >= OUTSIDE and elsewhere else among_stored(asked[0])[0]
 
     def mean(self, v: np.ndarray) -> np.ndarray:

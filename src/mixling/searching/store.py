@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from mixling.corpora.files import facts
+from mixling.corpora.files import parse_record
 from mixling.errors import MixlingError
 
 
@@ -39,9 +39,9 @@ FACTS = {"model": str, "encoder": str, "prompts": dict, "dimensions": int}
 
 def about(raw: bytes, where: Path | str) -> dict[str, Any]:
     """The facts of a store, read. Raises MixlingError where they are not what Mixling writes."""
-    info = facts(raw, where, {})
+    info = parse_record(raw, where, {})
     needed: dict[str, Any] = {**FACTS, "passages": int, "languages": (dict, list), "means": dict}
-    facts(raw, where, {k: kind for k, kind in needed.items() if k in info})
+    parse_record(raw, where, {k: kind for k, kind in needed.items() if k in info})
     size = info.get("dimensions")
     right = all(
         isinstance(m, list) and size in (None, len(m)) and all(type(x) in (int, float) for x in m)

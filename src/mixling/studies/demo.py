@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mixling.corpora.catalogue import find_source, load
+from mixling.corpora.catalog import find_source, load
 from mixling.corpora.files import write_text
-from mixling.corpora.inputs import unchanged
+from mixling.corpora.inputs import check_unchanged
 from mixling.corpora.languages import language_name as language_name
 from mixling.disk import LOCK, one_writer
 from mixling.evaluation.benchmarks import load_task
@@ -62,7 +62,7 @@ def _demo(
         "minutes": f"{minutes:g}",
         **variant_inputs(None, model, {}, tasks, "", {}),
     }
-    unchanged(out, asked, new)
+    check_unchanged(out, asked, new)
     rate = matrix_rate(0.3)
     precision = "bf16" if has_bf16() else "fp32"
     say(

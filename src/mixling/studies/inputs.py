@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.inputs import files_hash
+from mixling.corpora.inputs import hash_model_files
 from mixling.debiasing.debias import read_source
 from mixling.evaluation.tasks import Task
 from mixling.models.weights import DEFAULT, in_hub_cache
@@ -55,6 +55,6 @@ def _of_model(name: str, known: dict[str, str]) -> dict[str, str]:
         )
         if folder is not None:
             if folder not in known:
-                known[folder] = files_hash(folder)
+                known[folder] = hash_model_files(folder)
             found[f"model '{part}'"] = known[folder]
     return found

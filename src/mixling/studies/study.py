@@ -41,7 +41,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from mixling.corpora.files import write_text
-from mixling.corpora.inputs import unchanged
+from mixling.corpora.inputs import check_unchanged
 from mixling.debiasing.debias import debias
 from mixling.disk import one_writer
 from mixling.errors import MixlingError, choose
@@ -163,7 +163,9 @@ def _study(
             if kept is None
             else {f"task '{t}'": e["data"] for t, e in kept.summary["tasks"].items()}
         )
-        unchanged(place, now, kept is None, before, f"remove {place}, or choose another --out")
+        check_unchanged(
+            place, now, kept is None, before, f"remove {place}, or choose another --out"
+        )
         lacking = [t for t in tasks if kept is None or t.name not in kept.summary["tasks"]]
         if lacking:
             shelf = (

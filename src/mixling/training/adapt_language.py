@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mixling.corpora.catalogue import load
+from mixling.corpora.catalog import load
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.files import open_run_dir, read_array, write_array, write_text
 from mixling.corpora.languages import language_tag

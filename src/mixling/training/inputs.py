@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from mixling.corpora.inputs import NAME, files_hash, unchanged
+from mixling.corpora.inputs import INPUTS_FILE, check_unchanged, hash_model_files
 from mixling.debiasing.debias import read_source
 from mixling.encoding.vectors import identity
 from mixling.errors import MixlingError
@@ -52,7 +52,7 @@ def inputs(settings: Config, known: dict[str, str] | None = None) -> dict[str, s
 
 
 def _teacher(name: str) -> str:
-    return files_hash(locate_model(name)[0])
+    return hash_model_files(locate_model(name)[0])
 
 
 def same_inputs(settings: Config, out: Path, new: bool) -> None:
@@ -60,7 +60,7 @@ def same_inputs(settings: Config, out: Path, new: bool) -> None:
     read any more, one line says so."""
     done = out / "run.json"
     before = {}
-    if done.exists() and not (out / NAME).exists():
+    if done.exists() and not (out / INPUTS_FILE).exists():
         data = json.loads(done.read_text(encoding="utf-8")).get("data", {})
         before = {f"source '{k}'": v["sha256"] for k, v in data.items()}
     try:
@@ -73,4 +73,4 @@ def same_inputs(settings: Config, out: Path, new: bool) -> None:
             file=sys.stderr,
         )
         return
-    unchanged(out, now, new, before)
+    check_unchanged(out, now, new, before)

@@ -12,7 +12,7 @@ from mixling.batches.permutation import mix, pick_column
 from mixling.batches.schedule import BatchPlan, Schedule
 from mixling.batches.translation_groups import PairRows
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.values import titled
+from mixling.corpora.values import with_title
 from mixling.corpora.windows import cut_window, first_links
 
 
@@ -200,4 +200,4 @@ class PairTexts:
         if self.window is not None:
             text = cut_window(text, int(span[0]), int(span[1]), self.window)
         title = self.title[s][passage].as_py() if self.title else None
-        return titled(title, text)
+        return with_title(title, text)

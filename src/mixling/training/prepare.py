@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mixling.batches.schedule import Schedule
 from mixling.batches.translation_groups import translation_groups
-from mixling.corpora.catalogue import load
+from mixling.corpora.catalog import load
 from mixling.corpora.corpus import Corpus
 from mixling.errors import MixlingError
 from mixling.training.config import Config, SourceConfig

@@ -21,7 +21,7 @@ from mixling.errors import BadRow, MixlingError
 SIB_COMMIT = "e7a172159963fd28c65f1ea53a0cea931bd08719"
 
 
-def parallel(
+def parallel_corpus(
     name: str, groups: Iterable[str], languages: Iterable[str], texts: Iterable[str]
 ) -> Corpus:
     """A corpus whose every text is a question and a passage; the texts of one group say the same."""
@@ -63,7 +63,7 @@ def _table(path: Path, *columns: str) -> pa.Table:
     return table
 
 
-def in_test(document: str) -> bool:
+def is_test_document(document: str) -> bool:
     """Whether a document of TICO-19 belongs to test: a hash decides, some third of them."""
     return hashlib.sha256(document.encode()).digest()[0] % 3 == 0
 
@@ -72,9 +72,13 @@ def read_tico(folder: Path, split: str, skip_bad: bool) -> Corpus:
     """One Parquet table. Split by document: neighbouring segments share text."""
     table = _table(folder / "tico-19.parquet", "id", "document", "language", "text").to_pandas()
     if split != "all":
-        mine = {d: in_test(str(d)) == (split == "test") for d in table["document"].unique()}
+        mine = {
+            d: is_test_document(str(d)) == (split == "test") for d in table["document"].unique()
+        }
         table = table[table["document"].map(mine).astype(bool)]
-    return parallel("tico-19", table["id"], map(language_tag, table["language"]), table["text"])
+    return parallel_corpus(
+        "tico-19", table["id"], map(language_tag, table["language"]), table["text"]
+    )
 
 
 def read_sib(folder: Path, split: str, skip_bad: bool) -> Corpus:
@@ -84,7 +88,7 @@ def read_sib(folder: Path, split: str, skip_bad: bool) -> Corpus:
     table = _table(folder / "sib-200.parquet", "language", "split", "index_id", "text").to_pandas()
     if split != "all":
         table = table[table["split"] == split]
-    return parallel(
+    return parallel_corpus(
         "sib-200",
         table["index_id"].astype(str),
         map(language_tag, table["language"]),
@@ -108,7 +112,7 @@ def _published_sib(folder: Path, split: str) -> Corpus:
             texts.append(text)
     if not texts:
         raise MixlingError(f"{folder}: no file like eng_Latn/{split}.tsv; fetch the set again")
-    return parallel("sib-200", groups, languages, texts)
+    return parallel_corpus("sib-200", groups, languages, texts)
 
 
 TICO = Source(

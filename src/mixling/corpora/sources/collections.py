@@ -43,7 +43,7 @@ def reader(
                 asked,
                 lambda query, short=short: f"{short}:{query}",  # type: ignore[misc]
             )
-        if not builder.questions:
+        if not builder.queries:
             raise MixlingError(
                 f"{folder}: no file like {topics.format(language='<language>', split=base)}"
             )

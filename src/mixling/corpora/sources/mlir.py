@@ -15,7 +15,7 @@ from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import find_file, read_json_lines, text_field
 from mixling.corpora.languages import language_field
 from mixling.corpora.source import Source
-from mixling.corpora.values import grade, id_text, value_text
+from mixling.corpora.values import grade_value, id_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 # MIMO's builder calls Dutch dt
@@ -63,7 +63,7 @@ def read(folder: Path, split: str = "test", skip_bad: bool = False) -> Corpus:
                     raise BadRow(
                         paths["qrels"], line, query, judged, "{document: grade}", "mend it"
                     )
-                graded = {d: grade(g, query, paths["qrels"], line) for d, g in judged.items()}
+                graded = {d: grade_value(g, query, paths["qrels"], line) for d, g in judged.items()}
             except BadRow as bad:
                 skipped(bad)
                 continue

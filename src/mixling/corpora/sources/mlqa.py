@@ -18,11 +18,11 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     if split == "test":
         return corpus
     groups = corpus.passages["group"].unique().to_pylist()
-    wanted = [g for g in groups if held_out(g) == (split == "held-out")]
+    wanted = [g for g in groups if is_held_out(g) == (split == "held-out")]
     return corpus.select(passage_groups=wanted)
 
 
-def held_out(group: str) -> bool:
+def is_held_out(group: str) -> bool:
     """Whether a passage group of MLQA test is in the tenth that no training run sees: a hash decides."""
     return hashlib.sha256(group.encode()).digest()[0] % 10 == 0
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.files import lines_of
+from mixling.corpora.files import table_lines
 from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source
 from mixling.errors import BadRow, MixlingError, Skipped
@@ -49,7 +49,7 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
             if key in asked:
                 builder.add_query(key, text, language_tag(path.name.split("_")[0]), key)
     asked_in: dict[str, list[str]] = {}
-    for _, _, language, key in builder.questions:
+    for _, _, language, key in builder.queries:
         asked_in.setdefault(key, []).append(language)
     of: dict[str, list[int]] = {}
     for path in sorted((folder / "collections").glob("*_collection.tsv*")):
@@ -58,7 +58,7 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
                 of.setdefault(key, []).append(
                     builder.add_passage(key, text, language_tag(path.name.split("_")[0]), f"p{key}")
                 )
-    if not of or not builder.questions:
+    if not of or not builder.queries:
         raise MixlingError(
             f"{folder}: no collections/ or queries/{split}/ for its pairs; fetch the set again"
         )
@@ -76,7 +76,7 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
 
 
 def _rows(path: Path, columns: int, skipped: Skipped) -> Iterator[tuple[int, list[str]]]:
-    for line, text in lines_of(path):
+    for line, text in table_lines(path):
         parts = text.split("\t", columns - 1)
         if len(parts) != columns or not all(p.strip() for p in parts):
             skipped(

@@ -56,7 +56,7 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
             paths = sorted(folder.glob(f"**/*{long}*/corpus.jsonl*"))
             for key, text, title, _ in trec.read_documents(paths, skipped, code):
                 builder.add_passage(key, text, code, f"{code}:{key}", title)
-    if not builder.questions:
+    if not builder.queries:
         raise MixlingError(
             f"{folder}: no file like <language>/{base}.jsonl; see `mixling data list`"
         )

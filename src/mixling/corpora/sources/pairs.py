@@ -14,7 +14,7 @@ from typing import Any
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import iter_objects, text_field
 from mixling.corpora.source import Source
-from mixling.corpora.tables import ROWS, rows, suffix
+from mixling.corpora.tables import ROWS, data_suffix, read_rows
 from mixling.corpora.values import first_text, passage_text, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
@@ -31,7 +31,7 @@ def reader(name: str, take: Take) -> Callable[[Path, str, bool], Corpus]:
         paths = sorted(
             p
             for p in folder.rglob("*")
-            if suffix(p) in ROWS
+            if data_suffix(p) in ROWS
             and split in (*p.parts[len(folder.parts) :], *p.name.replace("-", ".").split("."))
         )
         if not paths:
@@ -39,7 +39,7 @@ def reader(name: str, take: Take) -> Callable[[Path, str, bool], Corpus]:
                 f"{folder}: no parquet or JSON file of split '{split}'; fetch the set again"
             )
         for path in paths:
-            for line, row in rows(path, skipped):
+            for line, row in read_rows(path, skipped):
                 try:
                     why = take(builder, row, path, line)
                     if why is not None:

@@ -27,7 +27,7 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     for path in paths:
         language = path.name.split(".")[2]
         content = read_json(path)
-        for number, qa in enumerate(squad.questions(content), 1):
+        for number, qa in enumerate(squad.iter_questions(content), 1):
             qa["id"] = f"{language}-{number}"
         squad.add_squad(
             builder, content, path, language_tag(language), language_tag(language), skipped

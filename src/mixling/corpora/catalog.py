@@ -70,18 +70,25 @@ SOURCES = {
 }
 
 
-def data_folders(given: str | Path | None = None) -> list[Path]:
+def data_folders(data_folder: str | Path | None = None) -> list[Path]:
     """Folders in which named sets are looked for, in order."""
-    folders = [given, os.environ.get("MIXLING_DATA"), "data", "../shared/data"]
+    folders = [data_folder, os.environ.get("MIXLING_DATA"), "data", "../shared/data"]
     return [Path(f) for f in folders if f]
 
 
-def find_source(name: str, root: str | Path | None = None) -> Path | None:
+def find_source(name: str, data_folder: str | Path | None = None) -> Path | None:
     """Where a named set lies on this machine, or None."""
     source = SOURCES[name]
-    if source.where is None:
+    if source.folder_name is None:
         return sample.FOLDER
-    return next((r / source.where for r in data_folders(root) if (r / source.where).is_dir()), None)
+    return next(
+        (
+            r / source.folder_name
+            for r in data_folders(data_folder)
+            if (r / source.folder_name).is_dir()
+        ),
+        None,
+    )
 
 
 def load(
@@ -95,7 +102,7 @@ def load(
     hub_name: str | None = None,
     columns: dict[str, str] | None = None,
     skip_bad: bool = False,
-    root: str | Path | None = None,
+    data_folder: str | Path | None = None,
 ) -> Corpus:
     """A corpus by name, from a folder, or from the hub.
 
@@ -113,7 +120,7 @@ def load(
             skip_bad,
         )
     elif name in SOURCES and (path is None or not _own(Path(path))):
-        corpus = _named(SOURCES[name], split, path, skip_bad, root)
+        corpus = _named(SOURCES[name], split, path, skip_bad, data_folder)
     elif path is not None or Path(name).is_dir():
         corpus = _path(name, Path(path or name), split, language, skip_bad)
     else:
@@ -138,9 +145,9 @@ def _named(source: Source, split: str | None, path: Any, skip_bad: bool, root: A
         if _own(folder):
             return own.read_folder(folder, source.name, split, None, skip_bad)
         return source.read(folder, split, skip_bad)
-    if source.hub is not None:
+    if source.hub_dataset is not None:
         return _from_hub(source, split, skip_bad)
-    by_hand = f"get {source.how_to_get}, put it into a folder '{source.where}', and set MIXLING_DATA to the folder above it"
+    by_hand = f"get {source.how_to_get}, put it into a folder '{source.folder_name}', and set MIXLING_DATA to the folder above it"
     if source.repositories:
         return source.read(
             hub.fetch_repositories(source.repositories, source.name), split, skip_bad
@@ -154,12 +161,12 @@ def _named(source: Source, split: str | None, path: Any, skip_bad: bool, root: A
 
 def _from_hub(source: Source, split: str, skip_bad: bool) -> Corpus:
     """A SQuAD-like set of one language on the hub: columns id, question, context."""
-    assert source.hub is not None
-    rows = {"id": "id", "question": "question", "passage": "context", "question_group": "id"}
+    assert source.hub_dataset is not None
+    columns = {"id": "id", "query": "question", "passage": "context", "query_group": "id"}
     names = {"dev": "validation"}
     return hub.read_hub(
-        source.hub,
-        rows,
+        source.hub_dataset,
+        columns,
         source.name,
         names.get(split, split),
         source.languages[0],
