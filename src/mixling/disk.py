@@ -1,18 +1,23 @@
-"""Writing to disk: files and folders that are complete or absent, one writer at a time, and what a failed write says."""
+"""Writing to disk: files and folders that are complete or absent, and one writer at a time.
+
+A failed write is one message that names the path and the reason.
+"""
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mixling.errors import MixlingError
+
+logger = logging.getLogger(__name__)
 
 LOCK = ".lock"
 _STALE = 3600  # seconds after which a temporary file of a process that is gone is removed
@@ -30,9 +35,9 @@ _REFUSED = {
     errno.EEXIST: "exists already",
     errno.ENOTEMPTY: "exists already and is not empty",
 }
-# a name of `_temporary`, for which a message says the one that it stands for
+# a temporary name of `_temporary_path`; a message names the path that it stands for
 _TEMPORARY = re.compile(r"(?<=/)\.([^/]+)\.\d+\.tmp(?=/|$)")
-# how libraries in Rust (LanceDB, tokenizers) name a number
+# how libraries in Rust (LanceDB, tokenizers) write an error number
 _NUMBERED = re.compile(r"\(os error (\d+)\)")
 
 
@@ -40,35 +45,48 @@ _NUMBERED = re.compile(r"\(os error (\d+)\)")
 def new_file(path: str | Path) -> Iterator[Path]:
     """Write a file that is complete or absent.
 
-    Yields a temporary path beside `path`. When the block ends the file is flushed to the disk and takes the place of
-    `path`; when it fails the temporary file is removed.
+    When the block ends, the file is flushed to the disk and takes the place of `path`. When the
+    block fails, the temporary file is removed.
+
+    Args:
+        path: The file.
+
+    Yields:
+        A temporary path beside `path`, to write to.
 
     Raises:
-        MixlingError: The disk is full, read-only or refuses the path, whatever a library says of that.
+        MixlingError: The disk is full or read-only, or refuses the path.
     """
     path = Path(path)
-    temporary = _temporary(path)
+    temporary = _temporary_path(path)
     try:
         yield temporary
         _flush(temporary)
         temporary.replace(path)
         _flush(path.parent)
     except BaseException as error:
-        refused = _refused(error, path, temporary)
+        failure = _write_error(error, path, temporary)
         temporary.unlink(missing_ok=True)
-        if refused is not None:
-            raise refused from error
+        if failure is not None:
+            raise failure from error
         raise
 
 
 @contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
-    """Write a folder that is complete or absent; a folder that is there already is replaced.
+    """Write a folder that is complete or absent; an existing folder is replaced.
 
-    Yields a temporary folder beside `path`, empty; see `new_file`.
+    Args:
+        path: The folder.
+
+    Yields:
+        An empty temporary folder beside `path`, to write into.
+
+    Raises:
+        MixlingError: The disk is full or read-only, or refuses the path.
     """
     path = Path(path)
-    temporary = _temporary(path)
+    temporary = _temporary_path(path)
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir()
@@ -79,10 +97,10 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         temporary.rename(path)
         _flush(path.parent)
     except BaseException as error:
-        refused = _refused(error, path, temporary)
+        failure = _write_error(error, path, temporary)
         shutil.rmtree(temporary, ignore_errors=True)
-        if refused is not None:
-            raise refused from error
+        if failure is not None:
+            raise failure from error
         raise
 
 
@@ -90,84 +108,89 @@ def new_folder(path: str | Path) -> Iterator[Path]:
 def one_writer(
     folder: str | Path, *, wait: bool = False, name: str | None = None
 ) -> Iterator[None]:
-    """Hold the lock of a folder while the block runs. It ends with the process that holds it, also by SIGKILL.
+    """Hold the lock of a folder while the block runs.
+
+    The lock ends with the process that holds it, also by SIGKILL.
 
     Args:
-        folder: The folder, which is made; the lock is the file `LOCK` in it.
-        wait: Wait for the other writer, after one line on standard error, instead of refusing.
-        name: What is written, for the message; default: the folder.
+        folder: The folder, which is created; the lock is the file `LOCK` in it.
+        wait: Wait for the other writer, after a message, instead of refusing.
+        name: Name of the folder in messages; default: its path.
 
     Raises:
-        MixlingError: Another process holds the lock and `wait` is False, or the folder cannot be written.
+        MixlingError: Another process holds the lock and `wait` is False, or the folder cannot be
+            written.
     """
     from filelock import FileLock, Timeout
 
     folder, name = Path(folder), name or str(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = FileLock(folder / LOCK)
+        lock = FileLock(folder / LOCK)
         try:
-            held.acquire(timeout=0)
+            lock.acquire(timeout=0)
         except Timeout:
             if not wait:
                 raise MixlingError(
-                    f"{name}: another process writes here. Wait until it has ended, then run the same command again"
+                    f"{name}: another process writes here. Wait until it has ended, then run the "
+                    "same command again"
                 ) from None
-            print(
-                f"mixling: {name}: another process writes here; waiting until it has ended",
-                file=sys.stderr,
-            )
-            held.acquire()
+            logger.warning("%s: another process writes here; waiting until it has ended", name)
+            lock.acquire()
     except OSError as error:
         raise MixlingError(
             disk_message(error)
-            or f"{name}: its file system locks no files ({error}). Choose a path on another file system"
+            or f"{name}: its file system locks no files ({error}). Choose a path on another file "
+            "system"
         ) from None
     try:
         yield
     finally:
-        held.release()
+        lock.release()
 
 
 def disk_message(error: BaseException) -> str | None:
-    """What a user should know of an error about a disk or a path, or None where it is of another kind."""
+    """Return the message for an error about a disk or a path, or None for any other error."""
     number = error.errno if isinstance(error, OSError) else None
     path = getattr(error, "filename", None)
     place = "" if path is None else _TEMPORARY.sub(r"\1", str(path)) + ": "
-    written = _NUMBERED.search(str(error))
-    if number is None and written is not None:
-        number, path = int(written[1]), path or ""
+    match = _NUMBERED.search(str(error))
+    if number is None and match is not None:
+        number, path = int(match[1]), path or ""
     if number in _FULL or "no space left" in str(error).lower():
         return (
-            f"{place}no space left on the disk. What was written before is kept: make room and run the same command "
-            "again"
+            f"{place}no space left on the disk. What was written before is kept: make room and run "
+            "the same command again"
         )
     if number in _REFUSED and path is not None:
         return f"{place}{_REFUSED[number]}. Choose another path, or change this one's permissions"
     return None
 
 
-def _temporary(path: Path) -> Path:
-    """A name beside `path` for this process, in a folder that is made; files of processes that are gone are removed."""
+def _temporary_path(path: Path) -> Path:
+    """Return a temporary path beside `path` for this process.
+
+    The parent folder is created, and old temporary files of processes that have ended are removed.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _refused(error, path) or error from None
-    for other in path.parent.iterdir():
-        parts = other.name.rsplit(".", 2)
+        raise _write_error(error, path) or error from None
+    for entry in path.parent.iterdir():
+        parts = entry.name.rsplit(".", 2)
         if (
             len(parts) == 3
             and parts[0] == f".{path.name}"
             and parts[2] == "tmp"
             and parts[1].isdigit()
         ):
-            gone = not _runs(int(parts[1]))
-            if gone and time.time() - other.lstat().st_mtime > _STALE:
-                shutil.rmtree(other) if other.is_dir() else other.unlink(missing_ok=True)
+            ended = not _is_running(int(parts[1]))
+            if ended and time.time() - entry.lstat().st_mtime > _STALE:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
-def _runs(process: int) -> bool:
+def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)  # sends nothing
     except ProcessLookupError:
@@ -177,21 +200,20 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _refused(
+def _write_error(
     error: BaseException, path: Path, temporary: Path | None = None
 ) -> MixlingError | None:
-    """What a user should know where `path` could not be written, or None where the error is of another kind."""
+    """Return the error for a `path` that could not be written, or None for an error of another type."""
     if not isinstance(error, Exception) or isinstance(error, MixlingError):
         return None
-    other = getattr(error, "filename", None)
-    if other is not None and (temporary is None or not Path(str(other)).is_relative_to(temporary)):
-        message = disk_message(
-            error
-        )  # of a file that was read meanwhile, or a folder on the way to `path`
+    file = getattr(error, "filename", None)
+    if file is not None and (temporary is None or not Path(str(file)).is_relative_to(temporary)):
+        # the error is about a file that was read meanwhile, or a folder on the way to `path`
+        message = disk_message(error)
         return None if message is None else MixlingError(message)
     number = error.errno if isinstance(error, OSError) else None
     if number not in (*_FULL, *_REFUSED):
-        # a library may name another reason (torch: "unexpected pos")
+        # a library may name another reason for a full disk (torch: "unexpected pos")
         full = (
             "no space left" in str(error).lower() or shutil.disk_usage(path.parent).free < 1 << 16
         )

@@ -1,4 +1,4 @@
-"""What can go wrong for a user, said once: where, what was found, what was expected, how to mend it.
+"""Errors of users: each message says where, the value, what was expected and what to do.
 
 The command line prints a `MixlingError` without a traceback and exits with status 2.
 """
@@ -15,21 +15,40 @@ if TYPE_CHECKING:
 
 
 class MixlingError(Exception):
-    """A mistake in what the user gave; the message is complete as it stands."""
+    """A mistake in what the user gave; the message is complete as it stands.
+
+    Args:
+        message: What is wrong, what was expected and what to do.
+
+    Example:
+        >>> try:
+        ...     mixling.load("no-such-source")
+        ... except mixling.MixlingError as error:
+        ...     print(error)
+    """
 
 
 class BadRow(MixlingError):
-    """A row of a data file that cannot be used."""
+    """A row of a data file that cannot be used.
+
+    Args:
+        file: The file.
+        line: The line, or the name of the row.
+        field: The field.
+        value: What the field holds.
+        expected: What it should hold.
+        fix: What to do.
+    """
 
     def __init__(
-        self, file: str | Path, line: int | str, field: str, found: Any, expected: str, fix: str
+        self, file: str | Path, line: int | str, field: str, value: Any, expected: str, fix: str
     ):
-        shown = repr(found)
-        if len(shown) > 80:
-            shown = shown[:77] + "..."
+        text = repr(value)
+        if len(text) > 80:
+            text = text[:77] + "..."
         self.file, self.line, self.field = str(file), line, field
         super().__init__(
-            f"{file}:{line}: field '{field}': found {shown}, expected {expected}; {fix}"
+            f"{file}:{line}: field '{field}': found {text}, expected {expected}; {fix}"
         )
 
 
@@ -40,7 +59,12 @@ class NotFinite(MixlingError):
 class Skipped:
     """Collects bad rows where the user asked to go on (`--skip-bad`), else raises the first one.
 
-    left_out: files of a folder that are of no kind that is read, counted by suffix; they never raise.
+    Args:
+        skip_bad: Whether to go on.
+
+    Attributes:
+        rows: The bad rows.
+        left_out: Files of a folder whose format is not read, counted by suffix; they never raise.
     """
 
     def __init__(self, skip_bad: bool = False):
@@ -49,47 +73,78 @@ class Skipped:
         self.left_out: dict[str, int] = {}
 
     def __call__(self, row: BadRow) -> None:
+        """Collect a bad row, or raise it."""
         if not self.skip_bad:
             raise row
         self.rows.append(row)
 
-    def leave_out(self, what: str, number: int = 1) -> None:
-        """Count files that are not read: `what` is their suffix, or says what they are."""
-        self.left_out[what] = self.left_out.get(what, 0) + number
+    def leave_out(self, label: str, number: int = 1) -> None:
+        """Count files that are not read.
+
+        Args:
+            label: Their suffix, or a description of them.
+            number: How many.
+        """
+        self.left_out[label] = self.left_out.get(label, 0) + number
 
 
-def check_finite_vectors(vectors: np.ndarray, name: Callable[[int], str], whose: str) -> np.ndarray:
-    """The vectors, [n, d], if all their numbers are finite; else an error that names the first text whose are not.
+def check_finite_vectors(
+    vectors: np.ndarray, name: Callable[[int], str], source: str
+) -> np.ndarray:
+    """Return the vectors if all their numbers are finite.
 
-    name(row): the text's id, place or first characters; whose: the model or file that the vectors come from.
+    Args:
+        vectors: float `[n, dim]`.
+        name: Returns the id, the place or the first characters of the text of a row.
+        source: The model or file that the vectors come from.
+
+    Raises:
+        NotFinite: A number is NaN or infinite; the message names the first such text.
     """
     import numpy as np
 
     wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(wrong):
         row = int(wrong[0])
-        found = "NaN" if np.isnan(vectors[row]).any() else "infinity"
+        value = "NaN" if np.isnan(vectors[row]).any() else "infinity"
         raise NotFinite(
-            f"{whose}: the vector of {name(row)} holds {found} ({len(wrong):,} of {len(vectors):,} vectors here do), so nothing "
-            "can be compared with it; take a model whose weights are whole, precision fp32, or make the vectors again"
+            f"{source}: the vector of {name(row)} holds {value} ({len(wrong):,} of {len(vectors):,} "
+            "vectors here do), so nothing can be compared with it; take a model whose weights are "
+            "whole, precision fp32, or make the vectors again"
         )
     return vectors
 
 
 def check_finite_numbers(**values: float | None) -> None:
-    """Raises MixlingError where an option is NaN or infinite."""
+    """Check that options are finite numbers.
+
+    Args:
+        values: The options by name; None is not checked.
+
+    Raises:
+        MixlingError: An option is NaN or infinite.
+    """
     for name, value in values.items():
         if value is not None and not math.isfinite(value):
             raise MixlingError(f"{name} is {value}; expected a finite number")
 
 
-def choose(name: str, options: Iterable[str], what: str) -> str:
-    """`name` if it is one of `options`, else an error that lists them and the nearest one."""
+def choose(name: str, options: Iterable[str], label: str) -> str:
+    """Return a name if it is one of the options.
+
+    Args:
+        name: The name that the user gave.
+        options: The names that there are.
+        label: What the name is of, for the message: "strategy", "task".
+
+    Raises:
+        MixlingError: There is no such name; the message lists all and suggests the nearest one.
+    """
     import difflib
 
-    known = list(options)
-    if name in known:
+    names = list(options)
+    if name in names:
         return name
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    raise MixlingError(f"unknown {what} '{name}'.{hint} Known: {', '.join(known)}")
+    nearest = difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
+    raise MixlingError(f"unknown {label} '{name}'.{hint} Known: {', '.join(names)}")
