@@ -203,7 +203,7 @@ def _is_running(process: int) -> bool:
 def _write_error(
     error: BaseException, path: Path, temporary: Path | None = None
 ) -> MixlingError | None:
-    """Return the error for a `path` that could not be written, or None for an error of another type."""
+    """Return the error for a path that could not be written, or None for any other error."""
     if not isinstance(error, Exception) or isinstance(error, MixlingError):
         return None
     file = getattr(error, "filename", None)

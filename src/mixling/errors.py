@@ -108,9 +108,9 @@ def check_finite_vectors(
         row = int(wrong[0])
         value = "NaN" if np.isnan(vectors[row]).any() else "infinity"
         raise NotFinite(
-            f"{source}: the vector of {name(row)} holds {value} ({len(wrong):,} of {len(vectors):,} "
-            "vectors here do), so nothing can be compared with it; take a model whose weights are "
-            "whole, precision fp32, or make the vectors again"
+            f"{source}: the vector of {name(row)} holds {value} ({len(wrong):,} of "
+            f"{len(vectors):,} vectors here do), so nothing can be compared with it; take a model "
+            "whose weights are whole, precision fp32, or make the vectors again"
         )
     return vectors
 
