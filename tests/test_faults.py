@@ -78,7 +78,7 @@ FAULTS = {
         "q1\td1\tgood\n",
         r"qrels/test.tsv:1: field 'score'.*a number",
     ),
-    "nothing judged relevant": (GOOD, ASK, "q1\td1\t0\n", r"no question is linked to a passage"),
+    "nothing judged relevant": (GOOD, ASK, "q1\td1\t0\n", r"no query is linked to a passage"),
     "judgements missing": (GOOD, ASK, "", r"no task: needs corpus.jsonl, queries.jsonl and qrels"),
 }
 
