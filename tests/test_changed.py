@@ -199,16 +199,16 @@ def test_a_teacher_and_a_task_of_validation_count(chain, model, tmp_path):
     assert {k for k in before if before[k] != after[k]} == {f"teacher '{model}'", f"task '{task}'"}
 
 
-def test_a_run_of_an_earlier_version_goes_on_and_says_what_it_cannot_tell(chain, tmp_path, capsys):
+def test_a_run_of_an_earlier_version_goes_on_and_says_what_it_cannot_tell(chain, tmp_path, caplog):
     data = write_data(tmp_path / "d")
     with pytest.raises(Stop):
         mixling.train(config(data, chain), tmp_path / "cut", on_step=cut_at(2))
     mixling.train(config(data, chain), tmp_path / "done")
     for name in ("cut", "done"):
         (tmp_path / name / INPUTS_FILE).unlink()
-    capsys.readouterr()
+    caplog.clear()
     mixling.train(config(data, chain), tmp_path / "cut")
-    assert "source 'birds'" in (said := capsys.readouterr().err) and f"model '{chain}'" in said
+    assert "source 'birds'" in caplog.text and f"model '{chain}'" in caplog.text
     (tmp_path / "done" / INPUTS_FILE).unlink(missing_ok=True)
     write_data(data, text="changed")  # run.json of an earlier version holds the data's hash
     with pytest.raises(MixlingError, match="source 'birds'"):
@@ -223,17 +223,16 @@ def test_a_done_run_whose_data_are_gone_is_given_back_with_a_word(chain, tmp_pat
     assert "is done; whether what it read has changed is not known" in capsys.readouterr().err
 
 
-def test_other_versions_are_said_and_not_refused(tmp_path, capsys):
+def test_other_versions_are_reported_and_not_refused(tmp_path, caplog):
     check_unchanged(tmp_path, {"a": "1"}, True)
-    assert not capsys.readouterr().err
-    kept = json.loads((tmp_path / INPUTS_FILE).read_text())
+    assert not caplog.messages
+    record = json.loads((tmp_path / INPUTS_FILE).read_text())
     (tmp_path / INPUTS_FILE).write_text(
-        json.dumps({**kept, "versions": {**kept["versions"], "torch": "1.0"}})
+        json.dumps({**record, "versions": {**record["versions"], "torch": "1.0"}})
     )
     check_unchanged(tmp_path, {"a": "1", "b": "2"}, False)
-    assert (
-        "begun with torch 1.0, now" in (said := capsys.readouterr().err) and said.count("\n") == 1
-    )
+    (message,) = caplog.messages
+    assert "begun with torch 1.0, now" in message
     with pytest.raises(MixlingError, match=r"a \(was 1, is 3\), b \(was 2, is 4\)"):
         check_unchanged(tmp_path, {"a": "3", "b": "4"}, False)
 
@@ -260,14 +259,16 @@ def test_what_was_mined_or_located_is_of_its_model(model, tmp_path, make, change
         make(str(model), str(data), out, precision="fp32")
 
 
-def test_a_folder_of_an_earlier_version_is_taken_and_what_it_lacks_is_said(chain, tmp_path, capsys):
+def test_a_folder_of_an_earlier_version_is_taken_and_what_it_lacks_is_reported(
+    chain, tmp_path, caplog
+):
     data, out = write_data(tmp_path / "d"), tmp_path / "out"
     mine_negatives(str(chain), str(data), out, precision="fp32")
     report = json.loads((out / "mine.json").read_text())
     del report["identity"], report["precision"]
     (out / "mine.json").write_text(json.dumps(report))
     assert mine_negatives(str(chain), str(data), out, precision="fp32") == report
-    assert "did not keep identity, precision" in capsys.readouterr().err
+    assert "did not keep identity, precision" in caplog.text
 
 
 def test_a_study_shows_no_result_of_other_settings_data_or_models(model, tmp_path, monkeypatch):

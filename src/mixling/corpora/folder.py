@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 
 from mixling.corpora.corpus import Corpus, CorpusBuilder, unique_ids
 from mixling.corpora.data_card import data_card
-from mixling.corpora.files import find_file, table_lines, text_field
+from mixling.corpora.files import find_file, table_lines
 from mixling.corpora.languages import first_known_language, language_field, language_tag
 from mixling.corpora.tables import ROWS, data_suffix, find_rows, read_rows
-from mixling.corpora.values import grade_value, id_text, passage_text, value_text
+from mixling.corpora.values import grade_value, id_text, passage_text, text_field, value_text
 from mixling.disk import new_folder
 from mixling.errors import BadRow, MixlingError, Skipped
 

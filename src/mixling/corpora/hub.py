@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.files import text_field
 from mixling.corpora.languages import first_known_language, language_field
-from mixling.corpora.values import id_text, is_missing, passage_text, value_text
+from mixling.corpora.values import id_text, is_missing, passage_text, text_field, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 from mixling.machine import cache_folder
 

@@ -1,10 +1,13 @@
-"""What a folder's work was made of, by hash, so that it is not gone on with, or taken as done, after that has changed."""
+"""Hashes of what a job in a folder reads.
+
+With them a job does not go on with, nor take as finished, a result whose inputs have changed since.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sys
+import logging
 from pathlib import Path
 
 from mixling.corpora.files import write_text
@@ -12,75 +15,82 @@ from mixling.errors import MixlingError
 from mixling.machine import library_versions
 
 INPUTS_FILE = "inputs.json"
-# versions that a result depends on; another one is said, since no run can be finished with the old
-SAID = ("mixling", "torch", "transformers")
+# Libraries whose versions a result depends on. Another version only warns: no run could be finished
+# after an update otherwise.
+_COMPARED_LIBRARIES = ("mixling", "torch", "transformers")
+
+logger = logging.getLogger(__name__)
 
 
 def check_unchanged(
     folder: Path,
     inputs: dict[str, str],
-    new: bool,
-    before: dict[str, str] | None = None,
+    is_new: bool,
+    earlier_hashes: dict[str, str] | None = None,
     fix: str = "",
 ) -> None:
-    """See that a job in a folder reads what it was begun with.
+    """Check that a job in a folder reads the same inputs as when it began.
 
     Args:
-        folder: Where `inputs.json` is kept; it is written where it is not there yet.
-        inputs: What the job reads, by a name that people know, and the hash of each.
-        new: Whether the job begins. One of an earlier version, which kept no hashes, goes on, and one line says so.
-        before: Hashes that an earlier version kept elsewhere.
-        fix: What to do where something has changed.
+        folder: The folder that holds `inputs.json`; the file is written if it is not there yet.
+        inputs: The hash of each input that the job reads, by a name that users know.
+        is_new: Whether the job begins now. A job of an earlier version, which kept no hashes, goes on
+            with a warning.
+        earlier_hashes: Hashes that an earlier version kept in another file.
+        fix: What the user should do if an input has changed, for the error.
 
     Raises:
-        MixlingError: It names everything that has changed.
+        MixlingError: Inputs have changed; the message names all of them.
     """
-    path, now = folder / INPUTS_FILE, library_versions()
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    known: dict[str, str] = {**(before or {}), **kept.get("inputs", {})}
-    of = kept.get("versions", now)
-    other = [f"{k} {of.get(k)}, now {now.get(k)}" for k in SAID if of.get(k) != now.get(k)]
-    if other:
-        _say(folder, f"was begun with {'; '.join(other)}")
-    wrong = [
-        f"{k} (was {known[k][:12]}, is {v[:12]})" for k, v in inputs.items() if known.get(k, v) != v
+    path, versions = folder / INPUTS_FILE, library_versions()
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    hashes: dict[str, str] = {**(earlier_hashes or {}), **record.get("inputs", {})}
+    first_versions = record.get("versions", versions)
+    updated = [
+        f"{library} {first_versions.get(library)}, now {versions.get(library)}"
+        for library in _COMPARED_LIBRARIES
+        if first_versions.get(library) != versions.get(library)
     ]
-    if wrong:
-        raise MixlingError(
-            f"{folder}: was begun with something else: {', '.join(wrong)}; "
-            + (
-                fix
-                or "choose another --out, remove the folder, or bring back what it was begun with"
-            )
-        )
-    lacking = [k for k in inputs if k not in known]
-    if lacking and not new and not kept:
-        _say(
+    if updated:
+        logger.warning("%s: was begun with %s", folder, "; ".join(updated))
+    changed = [
+        f"{name} (was {hashes[name][:12]}, is {value[:12]})"
+        for name, value in inputs.items()
+        if hashes.get(name, value) != value
+    ]
+    if changed:
+        fix = fix or "choose another --out, remove the folder, or bring back what it was begun with"
+        raise MixlingError(f"{folder}: was begun with something else: {', '.join(changed)}; {fix}")
+    unknown = [name for name in inputs if name not in hashes]
+    if unknown and not is_new and not record:
+        logger.warning(
+            "%s: was begun before hashes were kept, so whether %s changed is not known",
             folder,
-            f"was begun before hashes were kept, so whether {', '.join(lacking)} changed is not known",
+            ", ".join(unknown),
         )
-    if lacking:
-        whole = {"inputs": {**known, **inputs}, "versions": of}
-        write_text(path, json.dumps(whole, indent=1, ensure_ascii=False))
+    if unknown:
+        record = {"inputs": {**hashes, **inputs}, "versions": first_versions}
+        write_text(path, json.dumps(record, indent=1, ensure_ascii=False))
 
 
-def hash_model_files(folder: str) -> str:
-    """SHA-256 of a model folder's files but its README; of the name where it is none."""
-    found, path = (
-        hashlib.sha256(folder.encode() if not Path(folder).is_dir() else b""),
-        Path(folder),
-    )
-    for file in sorted(p for p in path.rglob("*") if p.is_file() and p.name != "README.md"):
-        found.update(file.relative_to(path).as_posix().encode())
-        found.update(hash_file(file).encode())
-    return found.hexdigest()
+def hash_model_files(model: str | Path) -> str:
+    """Return a SHA-256 hash of the files of a model's folder, without its README.
+
+    Args:
+        model: The folder. Anything else is hashed as a name.
+
+    Returns:
+        The hash, hexadecimal.
+    """
+    folder = Path(model)
+    digest = hashlib.sha256(b"" if folder.is_dir() else str(model).encode())
+    for file in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "README.md"):
+        digest.update(file.relative_to(folder).as_posix().encode())
+        digest.update(hash_file(file).encode())
+    return digest.hexdigest()
 
 
 def hash_file(file: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 hash of a file, hexadecimal."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _say(folder: Path, what: str) -> None:
-    print(f"mixling: {folder}: {what}", file=sys.stderr)

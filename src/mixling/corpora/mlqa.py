@@ -1,7 +1,7 @@
-"""MLQA's files `<split>-context-X-question-Y.json`, put together again by question id.
+"""The files `<split>-context-X-question-Y.json` of MLQA, joined by the ids of their queries.
 
-Each file holds the questions of language Y on contexts of language X (Lewis et al. 2020, arXiv:1910.07475).
-A question stands in several files; it is kept once a language, and its passages are those of all files.
+Each file holds queries of language Y on contexts of language X (Lewis et al. 2020, arXiv:1910.07475).
+A query stands in several files; it is kept once a language, with the passages of all files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,19 @@ _NAME = re.compile(r"context-([a-z]+)-question-([a-z]+)\.json")
 
 
 def read_mlqa(folder: Path, name: str = "mlqa", skip_bad: bool = False) -> Corpus:
-    """A corpus from every file of a folder that is named so."""
+    """Read all MLQA files of a folder.
+
+    Args:
+        folder: The folder.
+        name: The name of the corpus.
+        skip_bad: Skip rows that cannot be used.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        MixlingError: The folder has no such file, or a file cannot be read.
+    """
     files = []
     for path in sorted(folder.glob("*context-*-question-*.json*")):
         match = _NAME.search(path.name)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.files import iter_objects, read_json
+from mixling.corpora.json_files import read_json
 from mixling.corpora.languages import language_tag
-from mixling.corpora.values import id_text
+from mixling.corpora.values import id_text, iter_objects
 from mixling.errors import BadRow, Skipped
 
 

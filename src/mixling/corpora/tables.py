@@ -12,13 +12,12 @@ from mixling.corpora.files import (
     decode_text,
     explain_read_errors,
     find_file,
-    iter_objects,
     open_parquet,
-    read_json,
-    read_json_lines,
     read_lines,
     read_text,
 )
+from mixling.corpora.json_files import read_json, read_json_lines
+from mixling.corpora.values import iter_objects
 from mixling.errors import BadRow, MixlingError, Skipped
 
 LINES = (".jsonl", ".ndjson")

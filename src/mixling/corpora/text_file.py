@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixling.corpora.files import decode_text, explain_read_errors, has_lone_surrogate, open_parquet
+from mixling.corpora.files import decode_text, explain_read_errors, open_parquet
+from mixling.corpora.json_files import has_lone_surrogate
 from mixling.corpora.languages import first_known_language, language_field
 from mixling.corpora.tables import LINES, Row, find_rows
 from mixling.corpora.values import first_text, passage_text, value_text, with_title

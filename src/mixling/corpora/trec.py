@@ -12,7 +12,8 @@ from pathlib import Path
 
 from mixling.corpora import folder as beir
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.files import find_file, read_json_lines, table_lines
+from mixling.corpora.files import find_file, table_lines
+from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.languages import first_known_language, language_field, language_tag
 from mixling.corpora.values import id_text, is_missing, passage_text
 from mixling.errors import BadRow, MixlingError, Skipped

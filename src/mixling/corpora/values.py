@@ -81,9 +81,7 @@ def first_text(
     return next((x for x in texts if x is not None), None)
 
 
-def id_text(
-    row: dict[str, Any], fields: tuple[str, ...], path: Path | str, line: int | str
-) -> str:
+def id_text(row: dict[str, Any], fields: tuple[str, ...], path: Path | str, line: int | str) -> str:
     """Return the id in the first field that has a value.
 
     Args:

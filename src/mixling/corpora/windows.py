@@ -1,4 +1,4 @@
-"""A window of text round an answer: what stands for a long passage."""
+"""Windows of text around answers, which stand for long passages."""
 
 from __future__ import annotations
 
@@ -7,36 +7,68 @@ import numpy as np
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.values import with_title
 
+_LONGEST_WORD = 40  # characters in which a space is looked for at a window's edge
+
 
 def link_windows(corpus: Corpus, width: int, titles: bool = False) -> list[str]:
-    """For each link of a corpus, the window of its passage round the answer; titles: with the passage's title before it."""
+    """Return for each link the window of its passage around the answer.
+
+    Args:
+        corpus: The corpus.
+        width: Greatest length of a window in characters.
+        titles: Whether a passage's title stands before its window.
+
+    Returns:
+        One text a link.
+    """
     passages, links = corpus.passages["text"].to_pylist(), corpus.links.to_pydict()
-    heads = corpus.passages["title"].to_pylist() if titles else [None] * len(passages)
+    headings = corpus.passages["title"].to_pylist() if titles else [None] * len(passages)
     return [
         with_title(
-            heads[p], cut_window(passages[p], -1 if a is None else a, -1 if b is None else b, width)
+            headings[p],
+            cut_window(
+                passages[p], -1 if start is None else start, -1 if end is None else end, width
+            ),
         )
-        for p, a, b in zip(links["passage"], links["start"], links["end"], strict=True)
+        for p, start, end in zip(links["passage"], links["start"], links["end"], strict=True)
     ]
 
 
 def first_links(corpus: Corpus) -> np.ndarray:
-    """The first link to each passage, -1 where there is none: int64 [passages]."""
+    """Return the first link to each passage.
+
+    Args:
+        corpus: The corpus.
+
+    Returns:
+        A row of `corpus.links` for each passage, -1 if no link leads to it: int64 `[passages]`.
+    """
     passage = corpus.links["passage"].to_numpy()
     first = np.full(corpus.passages.num_rows, -1, np.int64)
+    # of several links to one passage the last assignment stays, so that the first link comes last
     first[passage[::-1]] = np.arange(len(passage))[::-1]
     return first
 
 
 def passage_windows(corpus: Corpus, width: int | None) -> list[str]:
-    """For each passage its title and the window round the first answer that is known in it (from its beginning if none is);
-    None: all."""
+    """Return for each passage its title and a window of its text.
+
+    The window lies around the answer of the first link to the passage. It begins with the passage if
+    that answer's place is not known.
+
+    Args:
+        corpus: The corpus.
+        width: Greatest length of a window in characters; None: the whole text.
+
+    Returns:
+        One text a passage.
+    """
     texts, titles = (corpus.passages[c].to_pylist() for c in ("text", "title"))
     if width is None:
-        return [with_title(*both) for both in zip(titles, texts, strict=True)]
+        return [with_title(title, text) for title, text in zip(titles, texts, strict=True)]
     start, end = (corpus.links[c].fill_null(-1).to_numpy() for c in ("start", "end"))
-    link = first_links(corpus)
-    spans = [(int(start[i]), int(end[i])) if i >= 0 else (-1, -1) for i in link]
+    links = first_links(corpus)
+    spans = [(int(start[i]), int(end[i])) if i >= 0 else (-1, -1) for i in links]
     return [
         with_title(title, cut_window(text, *span, width))
         for title, text, span in zip(titles, texts, spans, strict=True)
@@ -44,16 +76,26 @@ def passage_windows(corpus: Corpus, width: int | None) -> list[str]:
 
 
 def cut_window(text: str, start: int, end: int, width: int) -> str:
-    """`width` characters of text round [start, end) (from the beginning if start < 0), cut at spaces if there are."""
+    """Cut a window around an answer, at spaces if there are any nearby.
+
+    Args:
+        text: The text.
+        start: The answer's first character; negative: the window begins with the text.
+        end: The character after the answer's last.
+        width: Greatest length of the window in characters.
+
+    Returns:
+        The window; the whole text if it is short enough.
+    """
     if len(text) <= width:
         return text
     middle = 0 if start < 0 else (start + end) // 2
     left = int(min(max(0, middle - width // 2), len(text) - width))
     right = left + width
     if left > 0:
-        space = text.find(" ", left, left + 40)
+        space = text.find(" ", left, left + _LONGEST_WORD)
         left = space + 1 if space >= 0 else left
     if right < len(text):
-        space = text.rfind(" ", right - 40, right)
+        space = text.rfind(" ", right - _LONGEST_WORD, right)
         right = space if space > left else right
     return text[left:right]

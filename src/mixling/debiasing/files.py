@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from mixling.corpora.files import parse_record
+from mixling.corpora.json_files import parse_record
 from mixling.corpora.languages import language_field
 from mixling.debiasing.debias import METHODS, check_options, fit_transform
 from mixling.debiasing.embedded_corpus import parquet_files, read_embedded, read_vectors

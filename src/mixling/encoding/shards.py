@@ -24,8 +24,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixling.corpora.files import parse_record, read_parquet, write_text
+from mixling.corpora.files import read_parquet, write_text
 from mixling.corpora.inputs import hash_file
+from mixling.corpora.json_files import parse_record
 from mixling.corpora.text_file import TextFile, open_text_file
 from mixling.corpora.values import TITLES
 from mixling.disk import new_file

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mixling.corpora.files import parse_record
+from mixling.corpora.json_files import parse_record
 from mixling.encoding.shards import list_shards, table_matrix
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from mixling.corpora.files import parse_record
+from mixling.corpora.json_files import parse_record
 from mixling.errors import MixlingError
 
 

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.files import iter_objects, read_json, read_json_lines, read_text, text_field
+from mixling.corpora.files import read_text
+from mixling.corpora.json_files import read_json, read_json_lines
 from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source
+from mixling.corpora.values import iter_objects, text_field
 from mixling.errors import BadRow, MixlingError, Skipped
 
 COMMIT = "5c29933753692c28773c34ac1f68482007f1d2bb"

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.files import read_json_lines, text_field
+from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source
-from mixling.corpora.values import id_text
+from mixling.corpora.values import id_text, text_field
 from mixling.errors import BadRow, MixlingError, Skipped
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.files import iter_objects, read_json_lines, text_field
+from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.languages import language_field
 from mixling.corpora.source import Source, parse_languages
-from mixling.corpora.values import value_text
+from mixling.corpora.values import iter_objects, text_field, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.files import find_file, read_json_lines, text_field
+from mixling.corpora.files import find_file
+from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.languages import language_field
 from mixling.corpora.source import Source
-from mixling.corpora.values import grade_value, id_text, value_text
+from mixling.corpora.values import grade_value, id_text, text_field, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 # MIMO's builder calls Dutch dt

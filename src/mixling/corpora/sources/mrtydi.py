@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mixling.corpora import trec
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.files import iter_objects, read_json_lines, text_field
+from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.source import Source
-from mixling.corpora.values import id_text, passage_text
+from mixling.corpora.values import id_text, iter_objects, passage_text, text_field
 from mixling.errors import BadRow, MixlingError, Skipped
 
 LANGUAGES = {

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mixling.corpora import trec
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.files import iter_objects, read_json_lines
+from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.source import Source
-from mixling.corpora.values import id_text, value_text
+from mixling.corpora.values import id_text, iter_objects, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 LANGUAGES = {"fas": "fa", "rus": "ru", "zho": "zh"}

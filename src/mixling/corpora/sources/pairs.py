@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.files import iter_objects, text_field
 from mixling.corpora.source import Source
 from mixling.corpora.tables import ROWS, data_suffix, read_rows
-from mixling.corpora.values import first_text, passage_text, value_text
+from mixling.corpora.values import first_text, iter_objects, passage_text, text_field, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 Row = dict[str, Any]

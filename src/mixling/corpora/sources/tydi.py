@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mixling.corpora import squad
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.files import read_json
+from mixling.corpora.json_files import read_json
 from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source
 from mixling.errors import MixlingError, Skipped
