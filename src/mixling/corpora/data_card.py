@@ -1,4 +1,4 @@
-"""The card of a folder of data, as the hub takes it: languages, counts, and which file is which, for `datasets.load_dataset`."""
+"""The card (README.md) of a folder of data, in the form that the Hugging Face hub reads."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from mixling.corpora.corpus import Corpus
 
 _BODY = """# {name}
 
-Questions and passages in {n} languages, a BEIR folder with languages and groups (texts of one group say the same), written by
-Mixling. Texts keep the license of where they come from.
+Queries and passages in {n} languages: a BEIR folder with languages and groups (texts of one group are
+translations of each other), written by Mixling. Texts keep the license of their source.
 
 ```python
 from datasets import load_dataset
@@ -18,15 +18,23 @@ corpus = load_dataset("path/to/this/folder", "corpus", split="train")
 
 `mixling train` and `mixling evaluate` read the folder as it is.
 
-| language | questions | passages |
+| language | queries | passages |
 |---|---|---|
 {rows}
 """
 
 
 def data_card(corpus: Corpus, files: dict[str, str]) -> str:
-    """README.md of a folder. files: of corpus and queries their file; `datasets` reads one format a folder, so the tables of
-    links beside them are not named."""
+    """Return the card of a folder of data: languages, counts, and the files of each table.
+
+    Args:
+        corpus: The corpus in the folder.
+        files: The files of the tables `corpus` and `queries`. `datasets` reads one format a folder, so
+            the tables of links are not named.
+
+    Returns:
+        The text of README.md.
+    """
     from huggingface_hub import DatasetCardData
 
     languages = corpus.languages()
@@ -36,7 +44,9 @@ def data_card(corpus: Corpus, files: dict[str, str]) -> str:
         tags=["mixling"],
         configs=[{"config_name": part, "data_files": path} for part, path in files.items()],
     )
-    asked, read = (Counter(t["language"].to_pylist()) for t in (corpus.queries, corpus.passages))
-    rows = [f"| {x} | {asked[x]:,} | {read[x]:,} |" for x in languages]
+    queries, passages = (
+        Counter(table["language"].to_pylist()) for table in (corpus.queries, corpus.passages)
+    )
+    rows = [f"| {x} | {queries[x]:,} | {passages[x]:,} |" for x in languages]
     body = _BODY.format(name=corpus.name, n=len(languages), rows="\n".join(rows))
     return f"---\n{data.to_yaml()}\n---\n\n{body}"

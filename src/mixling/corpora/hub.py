@@ -1,15 +1,16 @@
-"""Any Hugging Face data set (or local file that `datasets` reads) with a map of its columns.
+"""Data sets of the Hugging Face hub, or local files that `datasets` reads, with a table of columns.
 
     [[data.sources]]
     name = "my-pairs"
-    hub = "organisation/name"             # or a local folder, or "json", "csv", "parquet" with `path`
+    hub = "organization/name"             # or a local folder, or "json", "csv", "parquet" with `path`
     split = "train"
-    columns = { query = "query", passage = "answer", language = "lang" }
+    columns = { query = "question", passage = "answer", language = "lang" }
 
-`query` and `passage` must be mapped. `language` may be a column for both sides, or
-`query_language` and `passage_language` one each; `negative` (a text or several) holds passages that look right and
-are not, in the passage's language; without a column the source's `language` holds for
-all rows. `query_group` and `passage_group` name the columns that translations share; `id` a row's id.
+`query` and `passage` must be named. `language` is a column for both sides, `query_language` and
+`passage_language` are one for each; without a column, the source's `language` holds for all rows.
+`query_group` and `passage_group` name the columns that translations share; `id` names the row's id,
+`title` the passage's title. `negative` holds one or several passages, in the passage's language, that
+resemble an answer and are none.
 """
 
 from __future__ import annotations
@@ -47,7 +48,24 @@ def read_hub(
     path: str | None = None,
     skip_bad: bool = False,
 ) -> Corpus:
-    """One question and one passage a row. Raises MixlingError when the data set or a column is missing."""
+    """Read a data set that has one query and one passage a row.
+
+    Args:
+        hub: The data set's name on the hub, a local folder, or "json", "csv" or "parquet".
+        columns: The data set's column for each of some `COLUMNS`.
+        name: The name of the corpus; default: `hub`.
+        split: The split.
+        language: The language of rows that name none.
+        path: The file, where `hub` names a format.
+        skip_bad: Skip rows that cannot be used.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        MixlingError: The data set cannot be loaded or lacks a column.
+        BadRow: A row cannot be used, and `skip_bad` is False.
+    """
     name = name or hub
     for key in columns:
         if key not in COLUMNS:
@@ -61,15 +79,36 @@ def read_hub(
     for key, column in columns.items():
         if column not in rows.column_names:
             raise MixlingError(
-                f"{name}: no column '{column}' (columns.{key}); there are: {', '.join(rows.column_names)}"
+                f"{name}: no column '{column}' (columns.{key}); there are: "
+                f"{', '.join(rows.column_names)}"
             )
-    return _build(rows, columns, name, language, Skipped(skip_bad))
+    builder, skipped = CorpusBuilder(name), Skipped(skip_bad)
+    for number, row in enumerate(rows, 1):
+        try:
+            _add_row(builder, row, number, columns, language)
+        except BadRow as bad:
+            skipped(bad)
+    return builder.build(skipped.rows)
 
 
 def hub_rows(
     hub: str, name: str, split: str, path: str | None = None, config: str | None = None
 ) -> Any:
-    """A split of a data set, through the `datasets` library."""
+    """Load a split of a data set through the `datasets` library.
+
+    Args:
+        hub: The data set's name on the hub, a local folder, or "json", "csv" or "parquet".
+        name: The name of the source, for the error.
+        split: The split.
+        path: The file, where `hub` names a format.
+        config: The data set's configuration.
+
+    Returns:
+        A `datasets.Dataset`.
+
+    Raises:
+        MixlingError: The data set cannot be loaded.
+    """
     import datasets
 
     try:
@@ -78,13 +117,25 @@ def hub_rows(
         return datasets.load_dataset(hub, config, split=split)
     except Exception as error:
         raise MixlingError(
-            f"{name}: cannot load '{hub}', split '{split}' ({type(error).__name__}: {str(error).splitlines()[0]}); "
-            'offline, save it once with `datasets.load_dataset(…).to_json(…)` and give hub = "json" and its path'
+            f"{name}: cannot load '{hub}', split '{split}' "
+            f"({type(error).__name__}: {str(error).splitlines()[0]}); offline, save it once with "
+            '`datasets.load_dataset(…).to_json(…)` and give hub = "json" and its path'
         ) from None
 
 
 def fetch_repositories(repositories: Sequence[str], name: str) -> Path:
-    """The files of data sets of the hub, in one folder of the cache; what is there already is not fetched again."""
+    """Fetch the files of data sets of the hub into the cache; files that are there stay.
+
+    Args:
+        repositories: The data sets.
+        name: The name of the source, which names the folder too.
+
+    Returns:
+        The folder that holds a folder for each data set.
+
+    Raises:
+        MixlingError: A data set cannot be fetched; the message says how to get it by hand.
+    """
     from huggingface_hub import snapshot_download
 
     folder = cache_folder() / "hub" / name
@@ -95,26 +146,36 @@ def fetch_repositories(repositories: Sequence[str], name: str) -> Path:
             )
         except Exception as error:
             raise MixlingError(
-                f"{name}: cannot fetch '{repository}' from the hub ({type(error).__name__}); with a network, "
-                f"`hf download --repo-type dataset {repository}`, put it into a folder '{name}' and set MIXLING_DATA to "
-                "the folder above it"
+                f"{name}: cannot fetch '{repository}' from the hub ({type(error).__name__}); with a "
+                f"network, `hf download --repo-type dataset {repository}`, put it into a folder "
+                f"'{name}' and set MIXLING_DATA to the folder above it"
             ) from None
     return folder
 
 
 def fetch_archive(address: str, inside: str, name: str, by_hand: str) -> Path:
-    """A folder of a published archive, fetched and unpacked once into the cache. by_hand: what to do where it cannot be had."""
+    """Fetch a published archive into the cache and unpack it, unless it is there.
+
+    Args:
+        address: The archive's address.
+        inside: The folder in the archive.
+        name: The name of the source, for progress and errors.
+        by_hand: How a user gets the data without this function, for errors.
+
+    Returns:
+        The folder in the unpacked archive.
+
+    Raises:
+        MixlingError: The archive cannot be fetched or does not have the folder.
+    """
     import datasets
 
     config = datasets.DownloadConfig(
         cache_dir=cache_folder() / "archives", extract_compressed_file=True, download_desc=name
     )
+    manager = datasets.DownloadManager(name, download_config=config)
     try:
-        folder = Path(
-            str(
-                datasets.DownloadManager(name, download_config=config).download_and_extract(address)
-            )
-        )
+        folder = Path(str(manager.download_and_extract(address)))
     except Exception as error:
         raise MixlingError(
             f"{name}: cannot fetch {address} ({type(error).__name__}); {by_hand}"
@@ -124,48 +185,56 @@ def fetch_archive(address: str, inside: str, name: str, by_hand: str) -> Path:
     return folder / inside
 
 
-def _build(
-    rows: Any, columns: dict[str, str], name: str, language: str | None, skipped: Skipped
-) -> Corpus:
-    builder = CorpusBuilder(name)
-    for number, row in enumerate(rows, 1):
-        got = {key: row[column] for key, column in columns.items()}
-        try:
-            asked = text_field(row, columns["query"], name, number)
-            text, title = passage_text(row, name, number, columns["passage"], columns.get("title"))
-            ql, pl = (
-                language_field(
-                    first_known_language(
-                        got.get(f"{side}_language"), got.get("language"), language
-                    ),
-                    f"{side}_language",
-                    name,
-                    number,
-                    "map a column, or give `language` for all rows",
-                )
-                for side in ("query", "passage")
-            )
-            key = id_text(got, ("id",), name, number) if "id" in columns else str(number)
-            group = value_text(got.get("query_group"), "query_group", name, number) or key
-            group_p = value_text(got.get("passage_group"), "passage_group", name, number)
-            wrong = _negatives(got.get("negative"), columns.get("negative", ""), name, number)
-        except BadRow as bad:
-            skipped(bad)
-            continue
-        builder.add_query(key, asked, ql, group)
-        builder.add_link(group, builder.add_passage(text, text, pl, group_p, title))
-        for other in wrong:
-            builder.add_negative(key, ql, builder.add_passage(other, other, pl))
-    return builder.build(skipped.rows)
+def _add_row(
+    builder: CorpusBuilder,
+    row: dict[str, Any],
+    number: int,
+    columns: dict[str, str],
+    language: str | None,
+) -> None:
+    """Add a row's query, passage and negatives to a builder.
 
+    Args:
+        builder: The builder; its name stands in errors.
+        row: The row, with the data set's columns.
+        number: The row's number, from 1: its id where it has none.
+        columns: The data set's column for each of some `COLUMNS`.
+        language: The language of rows that name none.
 
-def _negatives(found: Any, column: str, name: str, number: int) -> list[str]:
-    """The texts of a cell that holds none, one or several. Raises BadRow."""
-    if is_missing(found):
-        return []
-    texts = [found] if isinstance(found, str) else found
-    if not isinstance(texts, list) or not all(isinstance(x, str) and x.strip() for x in texts):
-        raise BadRow(
-            name, number, column, found, "a text or a list of texts", "mend the row or leave it out"
+    Raises:
+        BadRow: The row cannot be used.
+    """
+    name = builder.name
+    values = {key: row[column] for key, column in columns.items()}
+    query = text_field(row, columns["query"], name, number)
+    text, title = passage_text(row, name, number, columns["passage"], columns.get("title"))
+    query_language, passage_language = (
+        language_field(
+            first_known_language(values.get(f"{side}_language"), values.get("language"), language),
+            f"{side}_language",
+            name,
+            number,
+            "map a column, or give `language` for all rows",
         )
+        for side in ("query", "passage")
+    )
+    key = id_text(values, ("id",), name, number) if "id" in columns else str(number)
+    group = value_text(values.get("query_group"), "query_group", name, number) or key
+    passage_group = value_text(values.get("passage_group"), "passage_group", name, number)
+    negatives = _negative_texts(values.get("negative"), columns.get("negative", ""), name, number)
+    builder.add_query(key, query, query_language, group)
+    builder.add_link(group, builder.add_passage(text, text, passage_language, passage_group, title))
+    for negative in negatives:
+        passage = builder.add_passage(negative, negative, passage_language)
+        builder.add_negative(key, query_language, passage)
+
+
+def _negative_texts(value: Any, column: str, name: str, number: int) -> list[str]:
+    """Return the texts of a value that holds none, one or several; raise BadRow for another value."""
+    if is_missing(value):
+        return []
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(x, str) and x.strip() for x in texts):
+        expected, fix = "a text or a list of texts", "mend the row or leave it out"
+        raise BadRow(name, number, column, value, expected, fix)
     return texts

@@ -1,9 +1,9 @@
-"""SQuAD-style JSON, which most extractive question answering sets use, LAReQA's among them.
+"""SQuAD-style JSON, the form of most sets for extractive question answering.
 
-LAReQA (arXiv:2004.05484; XQuAD-R, MLQA-R) adds `sentence_breaks` to a paragraph: [start, end) offsets of
-its sentences. A question's translations share its id, so the id is the question's group; paragraphs that
-share questions are one passage group. An article's name is not read: these sets, as published, give an encoder the paragraph
-or sentence alone.
+LAReQA (arXiv:2004.05484; XQuAD-R, MLQA-R) adds `sentence_breaks` to a paragraph: the first character of
+each of its sentences and the one after its last. A query's translations share its id, so the id is the
+query's group. Paragraphs that share queries are one passage group. The name of an article is not read:
+these sets, as published, give an encoder the paragraph or the sentence alone.
 """
 
 from __future__ import annotations
@@ -20,14 +20,27 @@ from mixling.errors import BadRow, Skipped
 
 
 def read_squad(files: Iterable[tuple[Path, str, str]], name: str, skip_bad: bool = False) -> Corpus:
-    """A corpus from files of (path, question language, passage language)."""
+    """Read a corpus from SQuAD files.
+
+    Args:
+        files: Path, language of the queries and language of the passages of each file.
+        name: The name of the corpus.
+        skip_bad: Skip rows that cannot be used.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        MixlingError: A file cannot be read, a language is unknown, or no query has a passage.
+        BadRow: A row cannot be used, and `skip_bad` is False.
+    """
     skipped, builder = Skipped(skip_bad), CorpusBuilder(name)
-    for path, question_language, passage_language in files:
+    for path, query_language, passage_language in files:
         add_squad(
             builder,
             read_json(path),
             path,
-            language_tag(question_language),
+            language_tag(query_language),
             language_tag(passage_language),
             skipped,
         )
@@ -38,11 +51,23 @@ def add_squad(
     builder: CorpusBuilder,
     content: Any,
     path: Path | str,
-    question_language: str,
+    query_language: str,
     passage_language: str,
     skipped: Skipped,
 ) -> None:
-    """Put one SQuAD document into the builder."""
+    """Add the queries and passages of one SQuAD document to a builder.
+
+    Args:
+        builder: The builder.
+        content: The parsed JSON.
+        path: The file, for errors.
+        query_language: BCP-47 tag of the queries.
+        passage_language: BCP-47 tag of the passages.
+        skipped: Receives an error for each row that cannot be used.
+
+    Raises:
+        BadRow: The content is no SQuAD document, or a row cannot be used and `skipped` does not skip.
+    """
     if not isinstance(content, dict) or not isinstance(content.get("data"), list):
         raise BadRow(
             path,
@@ -53,35 +78,18 @@ def add_squad(
             "give another reader or file",
         )
     for a, article in iter_objects(content["data"], "data", path, 1, skipped):
-        for p, paragraph in iter_objects(
-            article.get("paragraphs", []), "paragraphs", path, f"data[{a}]", skipped
-        ):
-            where = f"data[{a}].paragraphs[{p}]"
+        paragraphs = article.get("paragraphs", [])
+        for p, paragraph in iter_objects(paragraphs, "paragraphs", path, f"data[{a}]", skipped):
+            place = f"data[{a}].paragraphs[{p}]"
             context = paragraph.get("context")
             if not isinstance(context, str) or not context.strip():
-                skipped(
-                    BadRow(
-                        path,
-                        where,
-                        "context",
-                        context,
-                        "the paragraph's text",
-                        "fill it or leave it out",
-                    )
-                )
+                expected, fix = "the paragraph's text", "fill it or leave it out"
+                skipped(BadRow(path, place, "context", context, expected, fix))
                 continue
             breaks = paragraph.get("sentence_breaks")
-            if breaks is not None and not _spans(breaks, len(context)):
-                skipped(
-                    BadRow(
-                        path,
-                        where,
-                        "sentence_breaks",
-                        breaks,
-                        "offsets inside the context",
-                        "fetch the file again",
-                    )
-                )
+            if breaks is not None and not _are_spans(breaks, len(context)):
+                expected, fix = "offsets inside the context", "fetch the file again"
+                skipped(BadRow(path, place, "sentence_breaks", breaks, expected, fix))
                 continue
             row = builder.add_passage(
                 context,
@@ -89,69 +97,85 @@ def add_squad(
                 passage_language,
                 sentences=None if breaks is None else [(s, e) for s, e in breaks],
             )
-            for q, qa in iter_objects(paragraph.get("qas", []), "qas", path, where, skipped):
-                _question(
-                    builder, qa, context, row, question_language, path, f"{where}.qas[{q}]", skipped
-                )
+            for q, entry in iter_objects(paragraph.get("qas", []), "qas", path, place, skipped):
+                try:
+                    _add_query(
+                        builder,
+                        entry,
+                        context,
+                        row,
+                        query_language,
+                        path,
+                        f"{place}.qas[{q}]",
+                        skipped,
+                    )
+                except BadRow as bad:
+                    skipped(bad)
 
 
-def _spans(breaks: Any, length: int) -> bool:
-    """Whether this is a list of [start, end) inside a text of that length."""
+def _are_spans(breaks: Any, length: int) -> bool:
+    """Return whether a value is a list of [start, end) offsets inside a text of some length."""
     return isinstance(breaks, list) and all(
         isinstance(b, list) and [type(x) for x in b] == [int, int] and 0 <= b[0] < b[1] <= length
         for b in breaks
     )
 
 
-def iter_questions(content: Any) -> Iterator[dict]:
-    """The objects of a SQuAD document that hold its questions; `add` says what is no such object."""
-    quiet = Skipped(True)
-    found = content.get("data") if isinstance(content, dict) else None
-    for _, article in iter_objects(found, "data", "", 1, quiet):
-        for _, paragraph in iter_objects(article.get("paragraphs"), "paragraphs", "", 1, quiet):
-            for _, qa in iter_objects(paragraph.get("qas"), "qas", "", 1, quiet):
-                yield qa
+def iter_questions(content: Any) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a SQuAD document that hold its queries.
+
+    Args:
+        content: The parsed JSON. What is no such object is passed over; `add_squad` reports it.
+
+    Yields:
+        The objects in `qas`, which the caller may change.
+    """
+    ignored = Skipped(True)
+    articles = content.get("data") if isinstance(content, dict) else None
+    for _, article in iter_objects(articles, "data", "", 1, ignored):
+        for _, paragraph in iter_objects(article.get("paragraphs"), "paragraphs", "", 1, ignored):
+            for _, entry in iter_objects(paragraph.get("qas"), "qas", "", 1, ignored):
+                yield entry
 
 
-def _question(
+def _add_query(
     builder: CorpusBuilder,
-    qa: dict,
+    entry: dict[str, Any],
     context: str,
     row: int,
     language: str,
     path: Path | str,
-    where: str,
+    place: str,
     skipped: Skipped,
 ) -> None:
-    text = qa.get("question")
-    try:
-        key = id_text(qa, ("id",), path, where)
-    except BadRow as bad:
-        skipped(bad)
-        return
+    """Add a query and its link to a passage, with the place of its first answer.
+
+    Args:
+        builder: The builder.
+        entry: An object in `qas`.
+        context: The passage's text.
+        row: The passage's row.
+        language: BCP-47 tag of the query.
+        path: The file, for errors.
+        place: The place in the file, for errors.
+        skipped: Receives an error for each answer that is no object.
+
+    Raises:
+        BadRow: The query cannot be used.
+    """
+    key = id_text(entry, ("id",), path, place)
+    text = entry.get("question")
     if not isinstance(text, str) or not text.strip():
-        skipped(
-            BadRow(path, where, "question", text, "the question's text", "fill it or leave it out")
-        )
-        return
+        expected, fix = "the question's text", "fill it or leave it out"
+        raise BadRow(path, place, "question", text, expected, fix)
     start = end = None
-    _, answer = next(
-        iter_objects(qa.get("answers") or [], "answers", path, where, skipped), (0, {})
-    )
+    answers = iter_objects(entry.get("answers") or [], "answers", path, place, skipped)
+    _, answer = next(answers, (0, {}))
     if answer.get("text"):
         start = answer.get("answer_start")
         if type(start) is not int or not 0 <= start < len(context):
-            skipped(
-                BadRow(
-                    path,
-                    where,
-                    "answer_start",
-                    start,
-                    "an offset inside the context",
-                    "mend the offset",
-                )
-            )
-            return
+            expected, fix = "an offset inside the context", "mend the offset"
+            raise BadRow(path, place, "answer_start", start, expected, fix)
         end = min(start + len(str(answer["text"])), len(context))
     builder.add_query(key, text, language, key)
     builder.add_link(key, row, start, end)

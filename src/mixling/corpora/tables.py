@@ -1,4 +1,4 @@
-"""Rows of a file in any of the forms that data come in: JSON lines, JSON, CSV, TSV, Parquet, packed by gzip or not."""
+"""Rows of a file in the usual forms: JSON lines, JSON, CSV, TSV, Parquet, plain or packed by gzip."""
 
 from __future__ import annotations
 
@@ -27,65 +27,96 @@ Row = tuple[int, dict[str, Any]]
 
 
 def data_suffix(path: Path) -> str:
-    """A file's suffix in lower case, that below .gz where it is packed: `A.JSONL.gz` -> .jsonl."""
+    """Return a file's suffix in lower case, without `.gz`: `A.JSONL.gz` gives `.jsonl`."""
     name = path.name.lower().removesuffix(".gz")
     return Path(name).suffix
 
 
 def find_rows(folder: Path, name: str) -> Path | None:
-    """The file of rows that is called so in a folder. Raises MixlingError where there are two."""
-    found = [p for p in (find_file(folder, name + kind) for kind in ROWS) if p is not None]
-    if len(found) > 1:
+    """Return the file of rows that has a name in a folder.
+
+    Args:
+        folder: The folder.
+        name: The name without its suffix; the suffix may be any of `ROWS`.
+
+    Returns:
+        The file; None if there is none.
+
+    Raises:
+        MixlingError: The folder has two such files.
+    """
+    paths = [p for p in (find_file(folder, name + suffix) for suffix in ROWS) if p is not None]
+    if len(paths) > 1:
         raise MixlingError(
-            f"{folder}: has {' and '.join(p.name for p in found)}; keep the one that is meant and remove the others"
+            f"{folder}: has {' and '.join(p.name for p in paths)}; keep the one that is meant and "
+            "remove the others"
         )
-    return found[0] if found else None
+    return paths[0] if paths else None
 
 
 def read_rows(path: Path, skipped: Skipped) -> Iterator[Row]:
-    """Number and content of each row of a file: its line, its place in a list or table. Raises MixlingError."""
-    kind = data_suffix(path)
-    if kind in LINES:
+    """Yield the rows of a file.
+
+    Args:
+        path: The file; its suffix tells its form.
+        skipped: Receives an error for each row that cannot be read.
+
+    Yields:
+        The number of the row, from 1 (its line, or its place in a list or table), and its fields.
+
+    Raises:
+        MixlingError: The file cannot be read or has another suffix.
+        BadRow: A row cannot be read, and `skipped` does not skip bad rows.
+    """
+    suffix = data_suffix(path)
+    if suffix in LINES:
         yield from read_json_lines(path, skipped)
-    elif kind == ".parquet":
-        yield from _parquet(path)
-    elif kind == ".json":
-        yield from _json(path, skipped)
-    elif kind in (".csv", ".tsv"):
-        yield from _csv(path, "," if kind == ".csv" else "\t", skipped)
+    elif suffix == ".parquet":
+        yield from _read_parquet(path)
+    elif suffix == ".json":
+        yield from _read_json(path, skipped)
+    elif suffix in (".csv", ".tsv"):
+        yield from _read_csv(path, "," if suffix == ".csv" else "\t", skipped)
     else:
         raise MixlingError(f"{path}: not a file of rows; those end in {', '.join(ROWS)}")
 
 
-def _parquet(path: Path) -> Iterator[Row]:
+def _read_parquet(path: Path) -> Iterator[Row]:
+    """Yield the rows of a Parquet file, a batch in memory at a time."""
     number, batches = 0, open_parquet(path).iter_batches(1024)
     while True:
         with explain_read_errors(path):
             batch = next(batches, None)
-            found = [] if batch is None else batch.to_pylist()
+            rows = [] if batch is None else batch.to_pylist()
         if batch is None:
             return
-        for row in found:
+        for row in rows:
             number += 1
             yield number, row
 
 
-def _json(path: Path, skipped: Skipped) -> Iterator[Row]:
-    """A list of objects, one in the field `data`, one object, or objects line by line (as many tools call JSON lines)."""
+def _read_json(path: Path, skipped: Skipped) -> Iterator[Row]:
+    """Yield the objects of a JSON file.
+
+    The file holds a list of objects, an object with such a list in the field `data`, one object, or
+    an object a line (many tools give JSON lines the suffix `.json`).
+    """
     text = read_text(path).strip()
-    first, _, rest = text.partition("\n")
-    if rest.strip() and first.startswith("{") and first.rstrip().endswith("}"):
+    first, _, further = text.partition("\n")
+    if further.strip() and first.startswith("{") and first.rstrip().endswith("}"):
         yield from read_json_lines(path, skipped)
         return
     content = read_json(path)
-    if isinstance(content, dict) and "data" not in content:
-        content = [content]
-    found = content["data"] if isinstance(content, dict) else content
-    yield from ((n + 1, row) for n, row in iter_objects(found, "data", path, 1, skipped))
+    if isinstance(content, dict):
+        content = content.get("data", [content])
+    yield from ((n + 1, row) for n, row in iter_objects(content, "data", path, 1, skipped))
 
 
-def _csv(path: Path, delimiter: str, skipped: Skipped) -> Iterator[Row]:
-    """The first line names the columns; a text with the delimiter, quotes or line breaks in it stands in quotes."""
+def _read_csv(path: Path, delimiter: str, skipped: Skipped) -> Iterator[Row]:
+    """Yield the rows of a table whose first line names the columns.
+
+    A text that holds the delimiter, quotes or line breaks stands in quotes.
+    """
     csv.field_size_limit(LONGEST)
     lines = (decode_text(raw, path, number) for number, raw in enumerate(read_lines(path), 1))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -103,11 +134,8 @@ def _csv(path: Path, delimiter: str, skipped: Skipped) -> Iterator[Row]:
                 yield line, dict(zip(header, cells, strict=True))
             elif cells:
                 expected = f"{len(header)} columns ({', '.join(header)})"
-                skipped(
-                    BadRow(
-                        path, line, "line", cells, expected, "put a text with a delimiter in quotes"
-                    )
-                )
+                fix = "put a text with a delimiter in quotes"
+                skipped(BadRow(path, line, "line", cells, expected, fix))
     except csv.Error as error:
         expected = f"a table with quotes that close ({error})"
         raise BadRow(path, reader.line_num, "line", header, expected, "mend the quotes") from None

@@ -1,8 +1,10 @@
-"""A file of texts, read a shard at a time: constant memory, any shard without those before it.
+"""A file of texts that is read shard by shard.
 
-*.jsonl or *.parquet with `text` (and `_id` or `id`, `title`, `language`, `group` if there are), *.txt (or no suffix): one text a
-line. A folder: its corpus file, as BEIR has it. Other files are refused: their lines are no texts. A title stands before its
-text. Empty lines are no texts. A row without an id has its number, from 0.
+A shard is read in constant memory and without reading those before it. The file is *.jsonl or
+*.parquet with the fields `text` and, if there are any, `_id` or `id`, `title`, `language` and `group`; or
+*.txt (or no suffix) with one text a line; or a BEIR folder, whose corpus file is read. Other files are
+refused, because their lines are no texts. A title stands before its text. Blank lines are no texts. A
+row without an id gets its number, from 0.
 """
 
 from __future__ import annotations
@@ -20,13 +22,21 @@ from mixling.corpora.tables import LINES, Row, find_rows
 from mixling.corpora.values import first_text, passage_text, value_text, with_title
 from mixling.errors import BadRow, MixlingError
 
-_TEXT = (".txt", "")
+_PLAIN_TEXT = (".txt", "")
+_COLUMNS = ("_id", "id", "text", "title", "language", "group")
 
 
 @dataclass(frozen=True)
 class TextFile:
-    """rows: how many texts; starts: byte offset of each shard's first line (Parquet: row offset), and the end; lines: the number
-    of each shard's first line."""
+    """A file of texts and the places of its shards.
+
+    Args:
+        path: The file.
+        n_texts: Number of its texts.
+        shard_size: Number of texts of each shard but the last.
+        starts: Byte offset of the first line of each shard (Parquet: its first row), and of the end.
+        lines: Number of the first line of each shard; empty for Parquet.
+    """
 
     path: Path
     n_texts: int
@@ -36,51 +46,63 @@ class TextFile:
 
     @property
     def n_shards(self) -> int:
-        """How many shards there are."""
+        """Number of shards."""
         return len(self.starts) - 1
 
     def read_shard(self, number: int) -> tuple[list[str], list[str], dict[str, list[Any]]]:
-        """Ids, texts (titles before them) and further columns (language, group; titled: whether it has a title) of a shard."""
-        found = self._numbered(number)
+        """Read one shard.
+
+        Args:
+            number: The shard, from 0.
+
+        Returns:
+            Ids; texts, with titles before them; and further columns that hold any value: language
+            (BCP-47), group, and titled (whether a text has a title).
+
+        Raises:
+            BadRow: A row has no text, or some rows have ids and others have none.
+            MixlingError: The file cannot be read.
+        """
         ids, texts = list[str](), list[str]()
-        more: dict[str, list[Any]] = {"language": [], "group": [], "titled": []}
-        named = None
-        for line, row in found:
+        columns: dict[str, list[Any]] = {"language": [], "group": [], "titled": []}
+        has_ids = None
+        for line, row in self._numbered_rows(number):
             text, title = passage_text(row, self.path, line)
             key = first_text(row, ("_id", "id"), self.path, line)
-            if named is not None and named != (key is not None):
-                raise BadRow(
-                    self.path,
-                    line,
-                    "_id",
-                    key,
-                    "an id in every row or in none",
-                    "give every row an _id",
-                )
-            named = key is not None
+            if has_ids is not None and has_ids != (key is not None):
+                expected, fix = "an id in every row or in none", "give every row an _id"
+                raise BadRow(self.path, line, "_id", key, expected, fix)
+            has_ids = key is not None
             language = first_known_language(row.get("language"), row.get("lang"))
             ids.append(str(line - 1) if key is None else key)
             texts.append(with_title(title, text))
-            more["language"].append(
+            columns["language"].append(
                 None if language is None else language_field(language, "language", self.path, line)
             )
-            more["group"].append(value_text(row.get("group"), "group", self.path, line))
-            more["titled"].append(bool(title))
-        return ids, texts, {k: v for k, v in more.items() if any(x not in (None, False) for x in v)}
+            columns["group"].append(value_text(row.get("group"), "group", self.path, line))
+            columns["titled"].append(bool(title))
+        columns = {
+            name: values
+            for name, values in columns.items()
+            if any(value not in (None, False) for value in values)
+        }
+        return ids, texts, columns
 
-    def _numbered(self, number: int) -> Iterable[Row]:
+    def _numbered_rows(self, number: int) -> Iterable[Row]:
+        """Return the rows of a shard, each with its number in the file, from 1."""
         begin, end = self.starts[number], self.starts[number + 1]
         if self.path.suffix.lower() == ".parquet":
-            return enumerate(_parquet_rows(self.path, begin, end), begin + 1)
+            return enumerate(_read_parquet_rows(self.path, begin, end), begin + 1)
         with self.path.open("rb") as source:
             source.seek(begin)
             raw = source.read(end - begin)
         lines = enumerate(raw.split(b"\n"), self.lines[number])
-        return ((line, self._row(text, line)) for line, text in lines if text.strip())
+        return ((line, self._parse_line(text, line)) for line, text in lines if text.strip())
 
-    def _row(self, line: bytes, number: int) -> dict[str, Any]:
+    def _parse_line(self, line: bytes, number: int) -> dict[str, Any]:
+        """Return the row that a line holds; raise BadRow if it holds none."""
         text = decode_text(line, self.path, number).rstrip("\r")
-        if self.path.suffix.lower() in _TEXT:
+        if self.path.suffix.lower() in _PLAIN_TEXT:
             return {"text": text}
         try:
             row = json.loads(text)
@@ -99,7 +121,18 @@ class TextFile:
 
 
 def open_text_file(path: str | Path, shard_size: int) -> TextFile:
-    """Find the shards of a file, in one pass over its lines. Raises MixlingError."""
+    """Find the shards of a file of texts, in one pass over its lines.
+
+    Args:
+        path: The file, or a BEIR folder.
+        shard_size: Number of texts a shard.
+
+    Returns:
+        The file with the places of its shards.
+
+    Raises:
+        MixlingError: The file is not there, has another form, is packed, or holds no texts.
+    """
     path = Path(path)
     if path.is_dir():
         path = find_rows(path, "corpus") or path / "corpus.jsonl"
@@ -107,55 +140,53 @@ def open_text_file(path: str | Path, shard_size: int) -> TextFile:
         raise MixlingError(
             f"{path}: no such file; give a .jsonl, .parquet or text file, or a BEIR folder"
         )
-    kind = path.suffix.lower()
-    if kind in (".gz", ".zst", ".bz2"):
+    suffix = path.suffix.lower()
+    if suffix in (".gz", ".zst", ".bz2"):
         raise MixlingError(
             f"{path}: is packed, and shards are read from their place; unpack it first"
         )
-    if kind not in (".jsonl", ".parquet", *_TEXT):
-        fix = "rename it to .jsonl" if kind in LINES else "write its rows as .jsonl or .parquet"
+    if suffix not in (".jsonl", ".parquet", *_PLAIN_TEXT):
+        fix = "rename it to .jsonl" if suffix in LINES else "write its rows as .jsonl or .parquet"
         raise MixlingError(
-            f"{path}: found {kind}, expected .jsonl, .parquet, or .txt with a text a line; {fix}"
+            f"{path}: found {suffix}, expected .jsonl, .parquet, or .txt with a text a line; {fix}"
         )
-    if kind == ".parquet":
+    if suffix == ".parquet":
         count = open_parquet(path).metadata.num_rows
-        found = TextFile(path, count, shard_size, (*range(0, count, shard_size), count))
+        file = TextFile(path, count, shard_size, (*range(0, count, shard_size), count))
     else:
-        found = _by_lines(path, shard_size)
-    if not found.n_texts:
+        file = _find_line_shards(path, shard_size)
+    if not file.n_texts:
         raise MixlingError(f"{path}: holds no texts")
-    return found
+    return file
 
 
-def _by_lines(path: Path, shard: int) -> TextFile:
-    """The shards of a file by the places of its lines."""
-    starts, lines, count, at = list[int](), list[int](), 0, 0
+def _find_line_shards(path: Path, shard_size: int) -> TextFile:
+    """Find the shards of a file of lines."""
+    starts, lines, count, offset = list[int](), list[int](), 0, 0
     with path.open("rb") as source:
         for number, line in enumerate(source, 1):
             if line.strip():
-                if count % shard == 0:
-                    starts.append(at)
+                if count % shard_size == 0:
+                    starts.append(offset)
                     lines.append(number)
                 count += 1
-            at += len(line)
-    return TextFile(path, count, shard, (*starts, at), tuple(lines))
+            offset += len(line)
+    return TextFile(path, count, shard_size, (*starts, offset), tuple(lines))
 
 
-def _parquet_rows(path: Path, begin: int, end: int) -> list[dict[str, Any]]:
+def _read_parquet_rows(path: Path, begin: int, end: int) -> list[dict[str, Any]]:
+    """Read rows `begin` to `end` of a Parquet file, from the row groups that hold them alone."""
     file = open_parquet(path)
-    wanted = [
-        n
-        for n in ("_id", "id", "text", "title", "language", "group")
-        if n in file.schema_arrow.names
-    ]
-    groups, at = [], 0
-    first = None
+    columns = [name for name in _COLUMNS if name in file.schema_arrow.names]
+    groups, first_row, group_start = list[int](), 0, 0
     for number in range(file.num_row_groups):
         size = file.metadata.row_group(number).num_rows
-        if at < end and at + size > begin:
-            first = at if first is None else first
+        if group_start < end and group_start + size > begin:
+            if not groups:
+                first_row = group_start
             groups.append(number)
-        at += size
+        group_start += size
     with explain_read_errors(path):
-        table = file.read_row_groups(groups, columns=wanted)
-        return table.slice(begin - (first or 0), end - begin).to_pylist()
+        table = file.read_row_groups(groups, columns=columns)
+        rows: list[dict[str, Any]] = table.slice(begin - first_row, end - begin).to_pylist()
+        return rows

@@ -1,7 +1,7 @@
-"""Topics, qrels and a jsonl corpus, as TREC-like collections are published (MIRACL, CIRAL, NeuCLIR and others).
+"""TREC-like collections: topics, judgments and a corpus (MIRACL, CIRAL, NeuCLIR and others).
 
-topics    qid TAB text
-qrels     qid 0 docid grade (spaces or tabs), or BEIR's three columns
+topics    query id, tab, text
+qrels     query id, 0, document id, grade (spaces or tabs), or BEIR's three columns
 corpus    one JSON object a line: docid (or id, _id), text (or contents), title if it has one
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from mixling.corpora import folder as beir
 from mixling.corpora.corpus import Corpus, CorpusBuilder
@@ -18,122 +19,189 @@ from mixling.corpora.languages import first_known_language, language_field, lang
 from mixling.corpora.values import id_text, is_missing, passage_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
-IDS = ("docid", "id", "_id", "doc_id")
-Document = tuple[str, str, str | None, str]  # id, text, title, language
+_ID_FIELDS = ("docid", "id", "_id", "doc_id")
+
+
+class Document(NamedTuple):
+    """A document of a collection; `language` is a BCP-47 tag."""
+
+    key: str
+    text: str
+    title: str | None
+    language: str
 
 
 def read_topics(path: Path, skipped: Skipped) -> dict[str, str]:
-    """Query id -> text; without those that two lines claim."""
-    found: dict[str, str] = {}
-    twice: set[str] = set()
+    """Read the queries of a collection.
+
+    Args:
+        path: The file.
+        skipped: Receives an error for each line without an id and a text, and for each id that
+            stands in two lines.
+
+    Returns:
+        The text of each query by its id; an id of two lines is left out.
+
+    Raises:
+        BadRow: A line cannot be used, and `skipped` does not skip bad rows.
+    """
+    topics: dict[str, str] = {}
+    duplicates: set[str] = set()
     for line, text in table_lines(path):
-        key, _, question = text.partition("\t")
-        if not question.strip():
-            skipped(
-                BadRow(
-                    path,
-                    line,
-                    "topic",
-                    text.strip(),
-                    "an id, a tab and the question",
-                    "mend the line",
-                )
-            )
-        elif key in found:
-            twice.add(key)
-            skipped(
-                BadRow(path, line, "topic", key, "an id not used before", "rename one of the two")
-            )
+        key, _, query = text.partition("\t")
+        if not query.strip():
+            expected = "an id, a tab and the question"
+            skipped(BadRow(path, line, "topic", text.strip(), expected, "mend the line"))
+        elif key in topics:
+            duplicates.add(key)
+            expected, fix = "an id not used before", "rename one of the two"
+            skipped(BadRow(path, line, "topic", key, expected, fix))
         else:
-            found[key] = question.strip()
-    return {key: question for key, question in found.items() if key not in twice}
+            topics[key] = query.strip()
+    return {key: query for key, query in topics.items() if key not in duplicates}
 
 
 def read_qrels(path: Path, skipped: Skipped) -> dict[tuple[str, str], int]:
-    """(query id, document id) -> grade."""
-    found: dict[tuple[str, str], int] = {}
-    for _, _, query, document, judged in beir.iter_judgments(path, skipped):
-        found[query, document] = max(judged, found.get((query, document), judged))
-    return found
+    """Read the judgments of a collection.
+
+    Args:
+        path: The file.
+        skipped: Receives an error for each line that cannot be used.
+
+    Returns:
+        The grade of each pair of query id and document id, the highest if it stands twice.
+
+    Raises:
+        BadRow: A line cannot be used, and `skipped` does not skip bad rows.
+    """
+    grades: dict[tuple[str, str], int] = {}
+    for _, _, query, document, grade in beir.iter_judgments(path, skipped):
+        grades[query, document] = max(grade, grades.get((query, document), grade))
+    return grades
 
 
 def read_documents(
     paths: Iterable[Path],
     skipped: Skipped,
     language: str,
-    wanted: set[str] | None = None,
-    own: bool = False,
+    only: set[str] | None = None,
+    use_row_language: bool = False,
 ) -> Iterator[Document]:
-    """The documents of some files; `wanted` leaves the others out. language: of all of them, or (own) of those that do not
-    say theirs."""
+    """Yield the documents of a collection.
+
+    Args:
+        paths: The files.
+        skipped: Receives an error for each row that cannot be used.
+        language: The language of the documents.
+        only: Ids of the documents to yield; None: all.
+        use_row_language: Whether a document's own field `language` or `lang` is used where it has one.
+
+    Yields:
+        The documents, file by file.
+
+    Raises:
+        BadRow: A row cannot be used, and `skipped` does not skip bad rows.
+    """
     for path in paths:
         for line, row in read_json_lines(path, skipped):
             try:
-                key = id_text(row, IDS, path, line)
-                if wanted is not None and key not in wanted:
+                key = id_text(row, _ID_FIELDS, path, line)
+                if only is not None and key not in only:
                     continue
                 field = "contents" if is_missing(row.get("text")) and "contents" in row else "text"
-                written = (
-                    first_known_language(row.get("language"), row.get("lang"), language)
-                    if own
-                    else language
-                )
-                found = (
-                    key,
-                    *passage_text(row, path, line, field),
-                    language_field(written, "language", path, line),
-                )
+                code = language
+                if use_row_language:
+                    code = first_known_language(row.get("language"), row.get("lang"), language)
+                text, title = passage_text(row, path, line, field)
+                document = Document(key, text, title, language_field(code, "language", path, line))
             except BadRow as bad:
                 skipped(bad)
                 continue
-            yield found
+            yield document
 
 
 def add_judged(
     builder: CorpusBuilder,
-    asked: dict[str, str],
-    judged: dict[tuple[str, str], int],
-    found: Iterable[Document],
+    topics: dict[str, str],
+    judgments: dict[tuple[str, str], int],
+    documents: Iterable[Document],
     language: str,
     group: Callable[[str], str] = str,
 ) -> None:
-    """Put one collection into the builder. language: of its questions; group: the translation group of a query id."""
-    grades: dict[str, list[tuple[str, int]]] = {}
-    for (query, document), grade in judged.items():
-        if grade > 0 and query in asked:
-            grades.setdefault(document, []).append((query, grade))
+    """Add the queries, documents and judgments of a collection to a builder.
+
+    Args:
+        builder: The builder.
+        topics: The text of each query by its id.
+        judgments: The grade of each pair of query id and document id; pairs with a grade above 0 are
+            linked.
+        documents: The documents; all of them become passages.
+        language: The language of the queries.
+        group: Returns the group of a query id.
+    """
+    relevant: dict[str, list[tuple[str, int]]] = {}
+    for (query, document_id), grade in judgments.items():
+        if grade > 0 and query in topics:
+            relevant.setdefault(document_id, []).append((query, grade))
     code = language_tag(language)
-    for query, text in asked.items():
+    for query, text in topics.items():
         builder.add_query(query, text, code, group(query))
-    for key, text, title, answered in found:
-        number = builder.add_passage(key, text, answered, group=f"{answered}:{key}", title=title)
-        for query, grade in grades.get(key, []):
-            builder.add_link(group(query), number, grade=grade)
+    for document in documents:
+        row = builder.add_passage(
+            document.key,
+            document.text,
+            document.language,
+            group=f"{document.language}:{document.key}",
+            title=document.title,
+        )
+        for query, grade in relevant.get(document.key, []):
+            builder.add_link(group(query), row, grade=grade)
 
 
 def read_trec(
     folder: Path, language: str | None = None, name: str | None = None, skip_bad: bool = False
 ) -> Corpus:
-    """A folder with topics.tsv, qrels.txt and corpus.jsonl; a document may carry its own `language`."""
+    """Read a folder with topics.tsv, qrels.txt and corpus.jsonl.
+
+    Args:
+        folder: The folder.
+        language: The language of the queries, and of documents without a field `language`.
+        name: The name of the corpus; default: the folder's.
+        skip_bad: Skip rows that cannot be used.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        MixlingError: A file is missing or cannot be read, or `language` is missing.
+        BadRow: A row cannot be used, and `skip_bad` is False.
+    """
     builder, skipped = CorpusBuilder(name or folder.name), Skipped(skip_bad)
-    parts = {}
-    for what, names in (
-        ("topics", ("topics.tsv", "topics.txt")),
-        ("qrels", ("qrels.txt", "qrels.tsv")),
-        ("corpus", ("corpus.jsonl", "docs.jsonl")),
-    ):
-        parts[what] = find_file(folder, *names)
-        if parts[what] is None:
-            raise MixlingError(
-                f"{folder}: no {names[0]} (topics.tsv, qrels.txt and corpus.jsonl are needed)"
-            )
+    topics, qrels, corpus = (
+        _find_part(folder, *names)
+        for names in (
+            ("topics.tsv", "topics.txt"),
+            ("qrels.txt", "qrels.tsv"),
+            ("corpus.jsonl", "docs.jsonl"),
+        )
+    )
     if language is None:
         raise MixlingError(f"{folder}: say in which language its questions are (--language en)")
     add_judged(
         builder,
-        read_topics(parts["topics"], skipped),  # type: ignore[arg-type]
-        read_qrels(parts["qrels"], skipped),  # type: ignore[arg-type]
-        read_documents([parts["corpus"]], skipped, language, own=True),  # type: ignore[list-item]
+        read_topics(topics, skipped),
+        read_qrels(qrels, skipped),
+        read_documents([corpus], skipped, language, use_row_language=True),
         language,
     )
     return builder.build(skipped.rows)
+
+
+def _find_part(folder: Path, *names: str) -> Path:
+    """Return the first file of a TREC folder that has one of the names; raise if there is none."""
+    path = find_file(folder, *names)
+    if path is None:
+        raise MixlingError(
+            f"{folder}: no {names[0]} (topics.tsv, qrels.txt and corpus.jsonl are needed)"
+        )
+    return path
