@@ -29,7 +29,7 @@ from mixling.corpora.files import write_text
 from mixling.machine import library_versions, machine_info
 from mixling.searching.lance import EXACT
 from mixling.searching.store import RESULT_COLUMNS, passage_schema, search_ef
-from mixling.searching.stores import make_store
+from mixling.searching.stores import open_or_create_store
 
 SIZE, LANGUAGES, CLUSTERS, QUESTIONS, K, PART = 384, 100, 2000, 200, 100, 16384
 
@@ -133,7 +133,7 @@ def row(n: int, address: str) -> dict[str, Any]:
     made, language = vectors(n)
     questions = asked(made)
     begun = time.perf_counter()
-    store = make_store(address, SIZE, {"model": "none"})
+    store = open_or_create_store(address, SIZE, {"model": "none"})
     for names, part in tables(made, language):
         store.replace(names, part)
     written = time.perf_counter()

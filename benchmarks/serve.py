@@ -37,11 +37,13 @@ def run_server(store: str, port: int, batch: int) -> None:
 
     from mixling.models.precision import choose_precision
     from mixling.searching.query import Searcher
-    from mixling.serving.app import ServerConfig, application
+    from mixling.serving.app import application
+    from mixling.serving.config import ServerConfig
 
     searcher = Searcher(store)
     app = application(
-        searcher, ServerConfig(batch=batch, precision=choose_precision(searcher.retriever.device))
+        searcher,
+        ServerConfig(batch_size=batch, precision=choose_precision(searcher.retriever.device)),
     )
     uvicorn.run(app, port=port, log_config=None, access_log=False, timeout_keep_alive=15)
 

@@ -25,7 +25,7 @@ MAY = {
     "debiasing": {"batches", "losses", "corpora", "models", "encoding"},
     "evaluation": {"corpora", "models", "encoding"},
     "searching": {"corpora", "models", "encoding"},
-    "adapters": set(),
+    "adapters": {"searching"},
     "serving": {"corpora", "models", "encoding", "searching"},
     "reports": {"evaluation", "corpora", "models"},
     "studies": {"corpora", "batches", "models", "training", "debiasing", "evaluation", "reports"},

@@ -44,11 +44,11 @@ def documents(place: Path) -> Path:
 
 WORK = {
     "benchmarks": lambda m, p: command("evaluate", "bm25", "-t", "sample", "--noise", "romanize", "-o", "result"),
-    "language": lambda m, p: "from mixling.searching.languages import Identifier; print(Identifier(None)('Wo ist der Fluss?'))",
+    "language": lambda m, p: "from mixling.searching.languages import LanguageIdentifier; print(LanguageIdentifier(None)('Wo ist der Fluss?'))",
     "lora": lambda m, p: TRAIN.format(model=m, more=', "lora": {"rank": 2}', how=""),
     "trackers": lambda m, p: TRAIN.format(model=m, more="", how=', "trackers": ["tensorboard"]'),
     "search": lambda m, p: command("index", m, documents(p), "--store", "store", "--size", "20")
-    + "\n" + "from mixling.searching.query import Searcher; print(Searcher('store').search('Wo ist der Fluss?')[0]['text'])",
+    + "\n" + "from mixling.searching.query import Searcher; print(Searcher('store').search('Wo ist der Fluss?')[0].text)",
     "export": lambda m, p: command("export", m, "-o", "exported"),
     "openvino": lambda m, p: command("export", m, "-o", "exported", "--openvino"),
     "translate": lambda m, p: "import sacremoses, sentencepiece\n"

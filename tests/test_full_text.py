@@ -1,4 +1,4 @@
-"""Full text in every script: folded alike in passages and questions, one character, parts of words, ties, stores of before."""
+"""Full text in every script: folding, single characters, parts of words, ties, older stores."""
 
 import json
 import unicodedata
@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from lancedb.index import FTS
 
 from mixling.errors import MixlingError
-from mixling.searching.folding import FORM, asked, fold, terms
+from mixling.searching.folding import TERMS_VERSION, fold_text, passage_terms, query_terms
 from mixling.searching.index import index
-from mixling.searching.query import Searcher, _fused
+from mixling.searching.query import Searcher
+from mixling.searching.ranking import fuse_rankings
 from mixling.searching.store import passage_schema
-from mixling.searching.stores import make_store, open_store
+from mixling.searching.stores import open_or_create_store, open_store
 
 TEXTS = {
     "zh": "冬天鹤在湖边睡觉。猫在屋里。",
@@ -33,7 +34,7 @@ TEXTS = {
     "hi": "वह हिन्दी में लिखता है।",
     "en": "Ｆｕｌｌ ｗｉｄｔｈ letters, 😀❤️ and C++ on page x.",
 }
-QUESTIONS = [
+QUERIES = [
     ("zh", "猫"), ("ja", "鶴"), ("ko", "잔"), ("ko", "두루미"), ("ko", "호수"), ("ja", "ｶﾞﾗｽ"), ("ja", "ｶﾀｶﾅ"), ("zh", "仙鹤"),
     ("de", "schiff"), ("de", "STRASSE"), ("de", "lodz"), ("tr", "istanbul"), ("tr", "ISTANBUL"), ("tr", "İSTANBUL"),
     ("tr", "isik"), ("tr", "ışık"), ("ar", "محمد"), ("ar", "الكتاب"), ("ar", "مدينه"), ("ar", "123"), ("fa", "كتابخانه"),
@@ -59,35 +60,34 @@ def rows_of(texts, d=4):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    made = make_store(str(tmp_path_factory.mktemp("full") / "store"), 4, {})
-    made.replace(list(TEXTS), rows_of(TEXTS))
-    made.finish()
-    return made
+    store = open_or_create_store(str(tmp_path_factory.mktemp("full") / "store"), 4, {})
+    store.replace(list(TEXTS), rows_of(TEXTS))
+    store.finish()
+    return store
 
 
-@pytest.mark.parametrize(("language", "question"), QUESTIONS)
+@pytest.mark.parametrize(("language", "query"), QUERIES)
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_a_passage_is_found_however_its_words_are_typed(store, language, question, form):
-    found = store.lexical(unicodedata.normalize(form, question), 3).to_pylist()
-    assert found[0]["document"] == language and found[0]["score"] > 0
-    assert found[0]["text"] == TEXTS[language]  # shown as it was written
+def test_a_passage_is_found_however_its_words_are_typed(store, language, query, form):
+    best = store.lexical(unicodedata.normalize(form, query), 3).to_pylist()[0]
+    assert best["document"] == language and best["score"] > 0
+    assert best["text"] == TEXTS[language]  # shown as it was written
 
 
-def test_what_shares_no_term_is_not_found(store):
-    for question in ("zebra", "犬", "?!", " ", "…。"):
-        assert store.lexical(question, 5).num_rows == 0, question
-    found = store.lexical("zebra", 5)
-    assert found.column_names == store.lexical("猫", 5).column_names
+def test_a_passage_that_shares_no_term_is_not_found(store):
+    for query in ("zebra", "犬", "?!", " ", "…。"):
+        assert store.lexical(query, 5).num_rows == 0, query
+    assert store.lexical("zebra", 5).column_names == store.lexical("猫", 5).column_names
 
 
 @given(st.text(max_size=40))
 @settings(max_examples=50)
 def test_a_text_is_folded_once_and_finds_itself(text):
-    once = fold(text)
-    assert fold(once) == once
+    folded = fold_text(text)
+    assert fold_text(folded) == folded
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
-        assert fold(unicodedata.normalize(form, text)) == once
-    assert set(asked(text)) <= set(terms(text))
+        assert fold_text(unicodedata.normalize(form, text)) == folded
+    assert set(query_terms(text)) <= set(passage_terms(text))
 
 
 def test_equal_scores_stand_by_id_also_at_the_cut(tmp_path):
@@ -96,20 +96,20 @@ def test_equal_scores_stand_by_id_also_at_the_cut(tmp_path):
     texts["d07"] = "crane crane one"
     expected = None
     for number, order in enumerate((names, names[::-1])):
-        made = make_store(str(tmp_path / f"s{number}"), 4, {})
-        made.replace(order, rows_of({x: texts[x] for x in order}))
-        made.finish()
-        found = made.lexical("crane", 5)["document"].to_pylist()
-        assert found[1:] == ["d00", "d01", "d02", "d03"] and found[0] == "d07"
-        expected = expected or found
-        assert found == expected
+        store = open_or_create_store(str(tmp_path / f"s{number}"), 4, {})
+        store.replace(order, rows_of({x: texts[x] for x in order}))
+        store.finish()
+        documents = store.lexical("crane", 5)["document"].to_pylist()
+        assert documents[1:] == ["d00", "d01", "d02", "d03"] and documents[0] == "d07"
+        expected = expected or documents
+        assert documents == expected
 
 
 def test_fusion_ranks_only_what_was_found_and_breaks_ties_by_id():
     rows = {x: {"id": x} for x in "abcd"}
-    alone = _fused([[rows["b"], rows["a"]], []], (1, 1))
+    alone = fuse_rankings([[rows["b"], rows["a"]], []], (1, 1))
     assert [(r["id"], r["score"]) for r in alone] == [("b", 1 / 61), ("a", 1 / 62)]
-    crossed = _fused([[rows["d"], rows["c"]], [rows["c"], rows["d"]]], (1, 1))
+    crossed = fuse_rankings([[rows["d"], rows["c"]], [rows["c"], rows["d"]]], (1, 1))
     assert [r["id"] for r in crossed] == ["c", "d"]
 
 
@@ -119,24 +119,23 @@ def test_both_is_the_encoders_order_where_full_text_finds_nothing(chain, tmp_pat
         {"_id": x, "text": t, "title": "犬" if x == "fr" else "", "language": x}
         for x, t in TEXTS.items()
     ]
-    for name, some in (("a", rows), ("b", rows[::-1])):
-        source.write_text("".join(json.dumps(r) + "\n" for r in some))
+    for name, ordered_rows in (("a", rows), ("b", rows[::-1])):
+        source.write_text("".join(json.dumps(r) + "\n" for r in ordered_rows))
         index(str(chain), source, str(tmp_path / name), size=60, precision="fp32")
-        one = Searcher(str(tmp_path / name))
+        searcher = Searcher(str(tmp_path / name))
         dense, both = (
-            [r["id"] for r in one.search("ზამთარი", 5, mode=way, query_language="en")]
-            for way in ("dense", "both")
+            [hit.id for hit in searcher.search("ზამთარი", 5, mode=mode, query_language="en")]
+            for mode in ("dense", "both")
         )
-        assert dense == both and one.search("ზამთარი", 5, mode="text") == []
-        assert [r["document"] for r in one.search("犬", 5, mode="text")] == [
-            "fr"
-        ]  # titles are read
+        assert dense == both and searcher.search("ზამთარი", 5, mode="text") == []
+        titled = searcher.search("犬", 5, mode="text")
+        assert [hit.document for hit in titled] == ["fr"]
 
 
-def test_a_store_of_before_answers_says_so_once_and_is_renewed(tmp_path, capfd):
-    place = tmp_path / "old"
-    old = lancedb.connect(str(place)).create_table("passages", rows_of(TEXTS))
-    old.create_index(
+def test_an_older_store_answers_warns_once_and_is_renewed(tmp_path, caplog):
+    folder = tmp_path / "old"
+    table = lancedb.connect(str(folder)).create_table("passages", rows_of(TEXTS))
+    table.create_index(
         "text",
         config=FTS(
             base_tokenizer="ngram",
@@ -146,25 +145,26 @@ def test_a_store_of_before_answers_says_so_once_and_is_renewed(tmp_path, capfd):
             remove_stop_words=False,
         ),
     )
-    (place / "mixling.json").write_text("{}")
-    before = open_store(str(place))
+    (folder / "mixling.json").write_text("{}")
+    older = open_store(str(folder))
     assert (
-        before.lexical("睡觉", 3)["document"].to_pylist() == ["zh"]
-        and before.lexical("猫", 3).num_rows == 0
+        older.lexical("睡觉", 3)["document"].to_pylist() == ["zh"]
+        and older.lexical("猫", 3).num_rows == 0
     )
-    assert capfd.readouterr().err.count("earlier version") == 1
-    before.replace(["en"], rows_of({"en": "猫 too"}))
-    before.finish()
-    again = open_store(str(place))
-    assert again.info["full_text"] == FORM and again.count() == len(TEXTS)
+    assert caplog.text.count("earlier version") == 1
+    caplog.clear()
+    older.replace(["en"], rows_of({"en": "猫 too"}))
+    older.finish()
+    again = open_store(str(folder))
+    assert again.info["full_text"] == TERMS_VERSION and again.count() == len(TEXTS)
     assert set(again.lexical("猫", 3)["document"].to_pylist()) == {"zh", "en"}
-    assert again.whole(["zh"]).schema.names == passage_schema(4).names
-    assert "earlier" not in capfd.readouterr().err
-    # another form is renewed too
+    assert again.passages(["zh"]).schema.names == passage_schema(4).names
+    assert "earlier" not in caplog.text
+    # the terms of another version are renewed too
     again.write_info({**again.info, "full_text": 0})
     again.table.update(values={"terms": "nothing"})
     again.finish()
-    assert open_store(str(place)).lexical("잔", 3)["document"].to_pylist() == ["ko"]
+    assert open_store(str(folder)).lexical("잔", 3)["document"].to_pylist() == ["ko"]
 
 
 def test_milvus_refuses_full_text_in_one_message():

@@ -33,7 +33,8 @@ from mixling.evaluation.benchmarks import load_task
 from mixling.models.retriever import Retriever
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
-from mixling.serving.app import ServerConfig, application
+from mixling.serving.app import application
+from mixling.serving.config import ServerConfig
 from mixling.serving.keys import read_keys
 from mixling.studies.study import read_study
 from mixling.training.load_config import load_config
@@ -509,7 +510,7 @@ def test_archives(n, retriever, tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def client(built):
     with TestClient(
-        application(Searcher(str(built / "store")), ServerConfig(body=1 << 16)),
+        application(Searcher(str(built / "store")), ServerConfig(max_body_bytes=1 << 16)),
         raise_server_exceptions=False,
     ) as made:
         yield made

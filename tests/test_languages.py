@@ -253,37 +253,37 @@ def store(chain, tmp_path_factory):
         for i, (x, y) in enumerate(rows)
     ]
     (place / "rows.jsonl").write_text("".join(lines))
-    made = index(str(chain), place / "rows.jsonl", str(place / "store"))
-    assert (
-        made["languages"] == {"en": 1, "sr-Latn": 1, "zh": 1, "zh-Hant": 1} and not made["skipped"]
-    )
+    report = index(str(chain), place / "rows.jsonl", str(place / "store"))
+    assert report.languages == {"en": 1, "sr-Latn": 1, "zh": 1, "zh-Hant": 1}
+    assert not report.skipped
     return str(place / "store")
 
 
-def test_a_store_is_asked_in_languages_as_people_write_them(store):
-    one = Searcher(store)
-    found = one.search("crane", 9, languages=["zho_Hans", "Serbian (Latin)"], quotas={"zh_CN": 0})
-    assert [r["language"] for r in found] == ["sr-Latn"]
-    assert {r["language"] for r in one.search("crane", 9, languages=["zh-TW"], mode="text")} <= {
-        "zh-Hant"
-    }
+def test_a_store_is_searched_in_languages_as_people_write_them(store):
+    searcher = Searcher(store)
+    hits = searcher.search(
+        "crane", 9, languages=["zho_Hans", "Serbian (Latin)"], quotas={"zh_CN": 0}
+    )
+    assert [hit.language for hit in hits] == ["sr-Latn"]
+    hits = searcher.search("crane", 9, languages=["zh-TW"], mode="text")
+    assert {hit.language for hit in hits} <= {"zh-Hant"}
     with pytest.raises(MixlingError, match="no passages in zh-Latn"):
-        one.search("crane", languages=["zh-Latn"])
-    assert [one.language([x]) for x in (TEXTS["zh-Hant"], TEXTS["zh"], TEXTS["sr"])] == [
-        "zh-Hant",
-        "zh",
-        "sr-Latn",
-    ]
+        searcher.search("crane", languages=["zh-Latn"])
+    queries = (TEXTS["zh-Hant"], TEXTS["zh"], TEXTS["sr"])
+    assert [searcher.query_language([x]) for x in queries] == ["zh-Hant", "zh", "sr-Latn"]
 
 
-def test_a_store_with_tags_of_before_is_searched(store):
-    one = Searcher(store)
-    one.means = {"zh-CN": one.means["zh"], "no": one.means["en"]}
-    assert one.language(["?"], "nb_NO") == "no" and one.language(["?"], "zh") == "zh-CN"
-    assert one.language([TEXTS["zh-Hant"]]) == "zh-CN"  # Chinese, if not in its script
+def test_a_store_with_older_tags_is_searched(store):
+    searcher = Searcher(store)
+    searcher.means = {"zh-CN": searcher.means["zh"], "no": searcher.means["en"]}
+    assert searcher.query_language(["?"], "nb_NO") == "no"
+    assert searcher.query_language(["?"], "zh") == "zh-CN"
+    assert searcher.query_language([TEXTS["zh-Hant"]]) == "zh-CN"  # Chinese, if not in its script
     seen = []
-    one.store.nearest = lambda vector, k, some=None: seen.append(some) or pa.table({"id": []})
-    one.search("crane", languages=["zh_Hans"], order="score", highlight=False)
+    searcher.store.nearest = lambda vector, k, languages=None: (
+        seen.append(languages) or pa.table({"id": []})
+    )
+    searcher.search("crane", languages=["zh_Hans"], order="score", highlight=False)
     assert seen == [["zh-CN"]]
 
 

@@ -22,8 +22,9 @@ from mixling.errors import check_finite_vectors
 from mixling.models.retriever import Retriever
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
-from mixling.serving.app import ServerConfig, application
-from mixling.serving.batching import BULK, Batcher, EncoderFailed
+from mixling.serving.app import application
+from mixling.serving.config import ServerConfig
+from mixling.serving.batching import BULK, Batcher, EncoderError
 from mixling.serving.embeddings import written
 
 PATH = "/v1/embeddings"
@@ -300,7 +301,7 @@ def test_vectors_that_are_not_finite_are_the_servers_error_and_one_requests(sear
     monkeypatch.setattr(searcher.retriever, "encode", broken)
     (first, second, third), _ = asyncio.run(together(Batcher(searcher.retriever)))
     assert np.isfinite(first).all() and np.isfinite(third).all()
-    assert isinstance(second, EncoderFailed) and "'poison' holds NaN" in str(second)
+    assert isinstance(second, EncoderError) and "'poison' holds NaN" in str(second)
     with TestClient(application(searcher)) as client:
         bad = in_their_schema(client.post(PATH, json={"input": ["a", "poison"]}), 500)
         assert bad["type"] == "server_error" and bad["message"].startswith(
@@ -359,7 +360,7 @@ def test_a_search_waits_for_one_part_and_requests_take_turns():
     model = Gated()
 
     async def go():
-        batcher = Batcher(model, most=4)
+        batcher = Batcher(model, batch_size=4)
         batcher.start()
         names = {"a": 40, "b": 40}
         large = [
@@ -542,7 +543,7 @@ def test_eight_clients_at_once_of_whom_half_leave(address, searcher, slow):
 
 
 def test_a_request_that_takes_too_long_is_dropped_and_said(searcher, slow):
-    app = application(searcher, ServerConfig(embeddings_seconds=0.3, seconds=5))
+    app = application(searcher, ServerConfig(embeddings_timeout=0.3, timeout=5))
     with TestClient(app) as client:
         slow.set()
         answer = client.post(PATH, json={"input": ["crane " * 200] * 500})
@@ -553,7 +554,7 @@ def test_a_request_that_takes_too_long_is_dropped_and_said(searcher, slow):
 
 
 def test_a_full_queue_is_429_and_leaves_room_for_searches(searcher, slow):
-    with TestClient(application(searcher, ServerConfig(bulk=20, batch=2))) as client:
+    with TestClient(application(searcher, ServerConfig(embeddings_max_waiting=20, batch_size=2))) as client:
         in_their_schema(client.post(PATH, json={"input": ["a"] * 21}), 429)
         slow.set()
         first = threading.Thread(

@@ -10,8 +10,9 @@ from conftest import Server
 from mixling.corpora import folder, sample
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
-from mixling.serving.app import ServerConfig, application
-from mixling.serving.keys import new_key, read_keys
+from mixling.serving.app import application
+from mixling.serving.config import ServerConfig
+from mixling.serving.keys import create_key, read_keys
 
 pytestmark = pytest.mark.slow
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -212,7 +213,7 @@ def test_errors_slowness_and_nothing_found_are_said(page, address):
 
 
 def test_a_key_is_asked_for(page, store, tmp_path):
-    key, written = new_key("me")
+    key, written = create_key("me")
     (tmp_path / "keys").write_text(written)
     server = Server(application(Searcher(store), ServerConfig(keys=read_keys(tmp_path / "keys"))))
     try:

@@ -314,8 +314,8 @@ def test_a_title_is_read_once_by_encode_index_and_evaluate(tmp_path, chain):
     assert manifest["titles"] == {"form": "title, space, text", "texts": 1}
     made = []
     for name, more in (("one", {}), ("two", {"vectors": tmp_path / "v"})):
-        counts = index(str(chain), where, str(tmp_path / name), precision="fp32", **more)
-        assert counts["passages_titled"] == 1
+        report = index(str(chain), where, str(tmp_path / name), precision="fp32", **more)
+        assert report.passages_titled == 1
         made.append(open_store(str(tmp_path / name)).table.to_arrow().sort_by("document"))
     one, two = (np.stack(t["vector"].to_numpy(zero_copy_only=False)) for t in made)
     assert np.abs(one - two).max() < 1e-5

@@ -22,9 +22,10 @@ from mixling.errors import MixlingError, check_finite_vectors
 from mixling.models.retriever import Retriever
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
-from mixling.serving.app import ServerConfig, application
-from mixling.serving.batching import Batcher, Overloaded
-from mixling.serving.keys import Rate, name_of, new_key, read_keys
+from mixling.serving.app import application
+from mixling.serving.config import ServerConfig
+from mixling.serving.batching import Batcher, OverloadedError
+from mixling.serving.keys import RateLimiter, key_name, create_key, read_keys
 from mixling.serving.serve import serve
 
 
@@ -130,7 +131,7 @@ def test_a_wrong_question_is_told_what_is_wrong(client, body, status, says):
 
 
 def test_bodies_that_are_too_large_or_no_json(store):
-    with TestClient(application(Searcher(store), ServerConfig(body=2000))) as client:
+    with TestClient(application(Searcher(store), ServerConfig(max_body_bytes=2000))) as client:
         assert client.post("/v1/search", content=b"{" * 3000).status_code == 413
         # without a length, as chunks
         assert client.post("/v1/search", content=iter([b"x" * 1500] * 4)).status_code == 413
@@ -141,15 +142,15 @@ def test_bodies_that_are_too_large_or_no_json(store):
 
 
 def test_keys_are_wanted_and_compared_as_hashes(store, tmp_path, monkeypatch):
-    key, line = new_key("reader")
+    key, line = create_key("reader")
     (tmp_path / "keys").write_text(f"# ours\n{line}\n")
-    other, line = new_key("other")
+    other, line = create_key("other")
     monkeypatch.setenv("MIXLING_KEYS", line)
     keys = read_keys(tmp_path / "keys")
     assert (
         set(keys) == {"reader", "other"}
-        and name_of(key, keys) == "reader"
-        and name_of(key + "x", keys) is None
+        and key_name(key, keys) == "reader"
+        and key_name(key + "x", keys) is None
     )
     with TestClient(application(Searcher(store), ServerConfig(keys=keys))) as client:
         ask = {"query": "a", "k": 1}
@@ -180,7 +181,7 @@ def test_keys_are_wanted_and_compared_as_hashes(store, tmp_path, monkeypatch):
 
 def test_rates(store):
     clock = [0.0]
-    rate = Rate(2, 3, lambda: clock[0])
+    rate = RateLimiter(2, 3, lambda: clock[0])
     assert [rate.wait("a") == 0 for _ in range(4)] == [True, True, True, False] and rate.wait(
         "b"
     ) == 0
@@ -221,10 +222,10 @@ def test_questions_that_come_together_are_encoded_together(chain):
     expected = retriever.encode([f"question {i}" for i in range(20)], "query")
 
     async def go():
-        batcher = Batcher(retriever, most=64, waiting=30)
+        batcher = Batcher(retriever, batch_size=64, max_waiting=30)
         batcher.start()
         made = await asyncio.gather(*(batcher([f"question {i}"], "query") for i in range(20)))
-        with pytest.raises(Overloaded):
+        with pytest.raises(OverloadedError):
             await batcher(["x"] * 31, "query")
         again = await batcher(["question 3"], "query")
         await batcher.stop()
@@ -245,7 +246,7 @@ def test_overload_is_429_and_goes_over(store, monkeypatch):
         return encode(*given, **more)
 
     monkeypatch.setattr(searcher.retriever, "encode", waiting)
-    with TestClient(application(searcher, ServerConfig(waiting=3, batch=1))) as client:
+    with TestClient(application(searcher, ServerConfig(max_waiting=3, batch_size=1))) as client:
         slow.set()
         codes: list[int] = []
         ask = {"query": "a", "k": 1}
@@ -334,7 +335,7 @@ def test_a_real_server_speaks_to_the_openai_client_and_stops_gracefully(store, c
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    key, line = new_key("openai")
+    key, line = create_key("openai")
     (tmp_path / "keys").write_text(line)
     command = [sys.executable, "-m", "mixling", "serve", store, "--port", str(port), "--keys", str(tmp_path / "keys"),
                "--precision", "fp32"]  # fmt: skip
@@ -406,5 +407,5 @@ def test_the_command_line_makes_keys(run):
     status, said, _ = run("serve", "--new-key", "me")
     key = re.search(r"key, shown once: +(\S+)", said)[1]
     line = re.search(r"line for the file of keys: (\S+)", said)[1]
-    assert status == 0 and name_of(key, {"me": bytes.fromhex(line.partition(":")[2])}) == "me"
+    assert status == 0 and key_name(key, {"me": bytes.fromhex(line.partition(":")[2])}) == "me"
     assert run("serve")[0] == 2 and run("serve", "nowhere")[0] == 2

@@ -165,7 +165,7 @@ def test_a_store_gives_its_model_no_rights(stranger, tmp_path):
     with pytest.raises(MixlingError, match=r"class M in stranger\.py"):
         Searcher(store)
     assert not (tmp_path / "RAN").exists()
-    assert Searcher(store, trust_remote_code=True).search("Which bridge?", 1)[0]["id"]
+    assert Searcher(store, trust_remote_code=True).search("Which bridge?", 1)[0].id
 
 
 def test_a_document_does_not_steer_the_terminal(chain, tmp_path, run):

@@ -1,1 +1,4 @@
-"""Mixling inside other frameworks: each module needs its framework's package and nothing else of ours does."""
+"""Adapts Mixling to other frameworks.
+
+Each module needs the package of its framework, which no other module of Mixling does.
+"""

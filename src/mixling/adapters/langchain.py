@@ -1,50 +1,89 @@
-"""LangChain (langchain-core): a retriever over a store or a server, and embeddings with the right prompts.
+"""Adapts a store or a server to LangChain: a retriever, and embeddings with prompts.
 
+```python
 from mixling.adapters.langchain import MixlingRetriever
-MixlingRetriever(source=Remote("http://127.0.0.1:8080"), k=5).invoke("Nani alijenga daraja?")
+from mixling.adapters.remote import Remote
+
+retriever = MixlingRetriever(source=Remote("http://127.0.0.1:8080"), k=5)
+retriever.invoke("Nani alijenga daraja?")
+```
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
-from pydantic import Field
+
+from mixling.adapters.sources import Encoder, SearchSource
+from mixling.searching.fairness import Order
+from mixling.searching.options import Mode
 
 
 class MixlingRetriever(BaseRetriever):
-    """source: a Searcher (a store here) or a Remote (a server); k: passages; options: of the search, for instance
-    {"order": "centered", "languages": ["sw"]}."""
+    """A retriever over a store or a server.
+
+    Example:
+        ```python
+        MixlingRetriever(source=Searcher("index"), k=5, order="centered").invoke("Who built it?")
+        ```
+
+    Args:
+        source: A `Searcher` (a store here) or a `Remote` (a server).
+        k: How many passages.
+        languages: Search passages in these languages only.
+        mode: "dense", "text" or "both".
+        order: "query-language-first", "centered", "round-robin" or "score".
+        query_language: Language of the queries; identified if not given.
+        quotas: At most this many passages of each of these languages.
+    """
 
     source: Any
     k: int = 10
-    options: Mapping[str, Any] = Field(default_factory=dict)
+    languages: Sequence[str] | None = None
+    mode: Mode = "dense"
+    order: Order = "query-language-first"
+    query_language: str | None = None
+    quotas: Mapping[str, int] | None = None
 
     def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
-        rows = self.source.search(query, self.k, **self.options)
-        return [
-            Document(
-                id=r["id"],
-                page_content=r["text"],
-                metadata={k: v for k, v in r.items() if k not in ("id", "text")},
-            )
-            for r in rows
-        ]
+        source: SearchSource = self.source
+        hits = source.search(
+            query,
+            self.k,
+            languages=self.languages,
+            mode=self.mode,
+            order=self.order,
+            query_language=self.query_language,
+            quotas=self.quotas,
+        )
+        documents = []
+        for hit in hits:
+            metadata = hit.to_dict()
+            passage_id, text = metadata.pop("id"), metadata.pop("text")
+            documents.append(Document(id=passage_id, page_content=text, metadata=metadata))
+        return documents
 
 
 class MixlingEmbeddings(Embeddings):
-    """encoder: a Retriever (a model here) or a Remote. Questions and passages each get their prompt."""
+    """Embeddings of a model; queries and passages each get their prompt.
 
-    def __init__(self, encoder: Any):
+    Args:
+        encoder: A `Retriever` (a model here) or a `Remote` (a server).
+    """
+
+    def __init__(self, encoder: Encoder):
         self.encoder = encoder
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Vectors of passages."""
-        return self.encoder.encode(texts, "passage").tolist()
+        """Return the vectors of passages."""
+        vectors: list[list[float]] = self.encoder.encode(texts, "passage").tolist()
+        return vectors
 
     def embed_query(self, text: str) -> list[float]:
-        """The vector of a question."""
-        return self.encoder.encode([text], "query")[0].tolist()
+        """Return the vector of a query."""
+        vector: list[float] = self.encoder.encode([text], "query")[0].tolist()
+        return vector

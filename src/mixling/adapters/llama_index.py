@@ -1,11 +1,16 @@
-"""LlamaIndex (llama-index-core): a retriever over a store or a server, and embeddings with the right prompts.
+"""Adapts a store or a server to LlamaIndex: a retriever, and embeddings with prompts.
 
+```python
 from mixling.adapters.llama_index import MixlingRetriever
+from mixling.adapters.remote import Remote
+
 MixlingRetriever(Remote("http://127.0.0.1:8080"), k=5).retrieve("Nani alijenga daraja?")
+```
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -13,46 +18,97 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
+from mixling.adapters.sources import Encoder, SearchSource
+from mixling.searching.fairness import Order
+from mixling.searching.options import Mode
+
 
 class MixlingRetriever(BaseRetriever):
-    """source: a Searcher (a store here) or a Remote (a server); k: passages; options: of the search."""
+    """A retriever over a store or a server.
 
-    def __init__(self, source: Any, k: int = 10, **options: Any):
-        self.source, self.k, self.options = source, k, options
+    Example:
+        ```python
+        MixlingRetriever(Searcher("index"), k=5, order="centered").retrieve("Who built it?")
+        ```
+
+    Args:
+        source: A `Searcher` (a store here) or a `Remote` (a server).
+        k: How many passages.
+        languages: Search passages in these languages only.
+        mode: "dense", "text" or "both".
+        order: "query-language-first", "centered", "round-robin" or "score".
+        query_language: Language of the queries; identified if not given.
+        quotas: At most this many passages of each of these languages.
+    """
+
+    def __init__(
+        self,
+        source: SearchSource,
+        k: int = 10,
+        *,
+        languages: Sequence[str] | None = None,
+        mode: Mode = "dense",
+        order: Order = "query-language-first",
+        query_language: str | None = None,
+        quotas: Mapping[str, int] | None = None,
+    ):
+        self.source, self.k = source, k
+        self.languages, self.mode, self.order = languages, mode, order
+        self.query_language, self.quotas = query_language, quotas
         super().__init__()
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        rows = self.source.search(query_bundle.query_str, self.k, **self.options)
+        hits = self.source.search(
+            query_bundle.query_str,
+            self.k,
+            languages=self.languages,
+            mode=self.mode,
+            order=self.order,
+            query_language=self.query_language,
+            quotas=self.quotas,
+        )
         return [
             NodeWithScore(
                 node=TextNode(
-                    id_=r["id"],
-                    text=r["text"],
-                    metadata={k: r[k] for k in ("document", "title", "address", "language")},
+                    id_=hit.id,
+                    text=hit.text,
+                    metadata={
+                        "document": hit.document,
+                        "title": hit.title,
+                        "address": hit.address,
+                        "language": hit.language,
+                    },
                 ),
-                score=float(r["score"]),
+                score=float(hit.score),
             )
-            for r in rows
+            for hit in hits
         ]
 
 
 class MixlingEmbedding(BaseEmbedding):
-    """encoder: a Retriever (a model here) or a Remote. Questions and passages each get their prompt."""
+    """Embeddings of a model; queries and passages each get their prompt.
 
-    _encoder: Any = PrivateAttr()
+    Args:
+        encoder: A `Retriever` (a model here) or a `Remote` (a server).
+        **kwargs: The fields of LlamaIndex's `BaseEmbedding`.
+    """
 
-    def __init__(self, encoder: Any, **more: Any):
-        super().__init__(**more)
+    _encoder: Encoder = PrivateAttr()
+
+    def __init__(self, encoder: Encoder, **kwargs: Any):
+        super().__init__(**kwargs)
         self._encoder = encoder
 
     def _get_query_embedding(self, query: str) -> list[float]:
-        return self._encoder.encode([query], "query")[0].tolist()
+        vector: list[float] = self._encoder.encode([query], "query")[0].tolist()
+        return vector
 
     async def _aget_query_embedding(self, query: str) -> list[float]:
         return self._get_query_embedding(query)
 
     def _get_text_embedding(self, text: str) -> list[float]:
-        return self._encoder.encode([text], "passage")[0].tolist()
+        return self._get_text_embeddings([text])[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        return self._encoder.encode(texts, "passage").tolist()
+        vectors: list[list[float]] = self._encoder.encode(texts, "passage").tolist()
+        return vectors

@@ -11,27 +11,28 @@ from mixling.cli.options import Trust
 
 
 def run(
-    what: Annotated[str, typer.Argument(help="A model (folder or hub name), or a store.")],
+    source: Annotated[str, typer.Argument(help="A model (folder or hub name), or a store.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Of a model a folder, of a store a .parquet file.")
+        Path,
+        typer.Option("--out", "-o", help="The folder of a model, or the .parquet file of a store."),
     ],
     openvino: Annotated[
-        bool, typer.Option("--openvino", help="A model in OpenVINO's form too.")
+        bool, typer.Option("--openvino", help="Write a model in OpenVINO's format too.")
     ] = False,
     trust_remote_code: Trust = False,
 ) -> None:
-    """A model as ONNX for other servers, pooling and map inside; a store as Parquet, which `mixling index` takes back."""
+    """Write a model as ONNX for other servers, or a store as Parquet for `mixling index`."""
     from mixling.searching.export import export
 
-    made = export(
-        what,
+    report = export(
+        source,
         out,
         openvino=openvino,
         trust_remote_code=trust_remote_code,
     )
-    if "passages" in made:
-        typer.echo(f"{made['passages']:,} passages: {out}")
+    if report.passages is not None:
+        typer.echo(f"{report.passages:,} passages: {out}")
         return
-    for form, difference in made.items():
-        typer.echo(f"{form}: vectors differ by {difference:.1e} at most")
+    for name, difference in report.differences.items():
+        typer.echo(f"{name}: vectors differ by {difference:.1e} at most")
     typer.echo(f"{out}: the model, and onnx/model.onnx")

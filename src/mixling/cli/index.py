@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mixling.cli.options import Trust
+from mixling.models.precision import Precision
 
 
 def run(
@@ -15,7 +16,8 @@ def run(
     documents: Annotated[
         Path,
         typer.Argument(
-            help=".jsonl or .parquet with a column `text`, a BEIR folder, or a folder of text, Markdown, HTML, PDF."
+            help=".jsonl or .parquet with a column `text`, a BEIR folder, or a folder of text, "
+            "Markdown, HTML, PDF."
         ),
     ],
     store: Annotated[
@@ -23,15 +25,20 @@ def run(
         typer.Option(
             "--store",
             "-s",
-            help="The store: a folder, or milvus://host:port/name. A cut-off call goes on.",
+            help="The store: a folder, or milvus://host:port/name. A killed call can be continued.",
         ),
     ],
     language: Annotated[
-        str | None, typer.Option(help="Of documents that do not say theirs; else it is identified.")
+        str | None,
+        typer.Option(
+            help="Language of documents that do not state theirs; by default it is identified."
+        ),
     ] = None,
     languages: Annotated[
         list[str] | None,
-        typer.Option(help="It is identified among these; may be repeated, or en,sw."),
+        typer.Option(
+            help="Identify the language among these only; may be repeated, or en,sw.",
+        ),
     ] = None,
     size: Annotated[
         int | None,
@@ -40,33 +47,37 @@ def run(
     overlap: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Tokens of sentences repeated of the one before; default: a fifth."
+            min=0,
+            help="Tokens of sentences that a passage repeats of the one before it; default: a "
+            "fifth.",
         ),
     ] = None,
-    precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
+    precision: Annotated[
+        Precision, typer.Option(help="auto: bf16 where the processor or GPU has it, else fp32.")
+    ] = "auto",
     vectors: Annotated[
         Path | None,
         typer.Option(
-            help="Made of the same file by `mixling encode`: each document is one passage, and nothing is encoded."
+            help="Folder that `mixling encode` made of the same file: each document is one "
+            "passage, and nothing is encoded."
         ),
     ] = None,
     keep_gone: Annotated[
-        bool, typer.Option("--keep-gone", help="Leave documents that the source no longer has.")
+        bool, typer.Option("--keep-gone", help="Keep documents that the source no longer has.")
     ] = False,
     trust_remote_code: Trust = False,
 ) -> None:
     """Put documents into a store; what is there and unchanged is not encoded again."""
     from mixling.corpora.values import TITLES
-    from mixling.searching.documents import SUFFIXES, named
+    from mixling.searching.documents import SUFFIXES, describe_left_out
     from mixling.searching.index import index
 
-    among = [x for part in languages or [] for x in part.split(",")] or None
-    made = index(
+    report = index(
         model,
         documents,
         store,
         language=language,
-        languages=among,
+        languages=[x for part in languages or [] for x in part.split(",")] or None,
         size=size,
         overlap=overlap,
         precision=precision,
@@ -74,15 +85,17 @@ def run(
         vectors=vectors,
         trust_remote_code=trust_remote_code,
     )
-    for line in made["skipped"][:20]:
-        typer.echo(f"skipped: {line}")
-    if made["left_out"]:
-        typer.echo(f"left out: {named(made['left_out'])} ({', '.join(SUFFIXES)} are read)")
+    for message in report.skipped[:20]:
+        typer.echo(f"skipped: {message}")
+    if report.left_out:
+        left_out = describe_left_out(report.left_out)
+        typer.echo(f"left out: {left_out} ({', '.join(SUFFIXES)} are read)")
     typer.echo(
-        f"{made['documents']:,} documents ({made['unchanged']:,} unchanged, {made['gone']:,} gone, "
-        f"{len(made['skipped']):,} skipped, {sum(made['left_out'].values()):,} left out), {made['passages']:,} passages in {len(made['languages'])} languages: {store}"
+        f"{report.documents:,} documents ({report.unchanged:,} unchanged, {report.gone:,} gone, "
+        f"{len(report.skipped):,} skipped, {sum(report.left_out.values()):,} left out), "
+        f"{report.passages:,} passages in {len(report.languages)} languages: {store}"
     )
-    if made.get("passages_titled"):
+    if report.passages_titled:
         typer.echo(
-            f"read with their titles ({TITLES}): {made['passages_titled']:,} of the new passages"
+            f"read with their titles ({TITLES}): {report.passages_titled:,} of the new passages"
         )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from mixling.cli.options import Trust, printable
 
 if TYPE_CHECKING:
-    from mixling.searching.query import Searcher
+    from mixling.searching.fairness import Order
+    from mixling.searching.hits import SearchHit
+    from mixling.searching.options import Mode
 
 
 def run(
@@ -17,92 +20,121 @@ def run(
     query: Annotated[
         list[str] | None,
         typer.Argument(
-            help="The query, or it and its translations; without one, queries are read from the terminal."
+            help="The query, or the query and its translations; without it, queries are read from "
+            "the terminal."
         ),
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many passages.")] = 10,
     language: Annotated[
         list[str] | None,
         typer.Option(
-            "--language", "-l", help="Passages of these alone; may be repeated, or en,sw."
+            "--language",
+            "-l",
+            help="Search passages in this language only; may be repeated, or en,sw.",
         ),
     ] = None,
     mode: Annotated[str, typer.Option(help="dense, text, or both.")] = "dense",
     order: Annotated[
         str,
         typer.Option(
-            help="query-language-first (among equally good passages), centered, round-robin, or score."
+            help="query-language-first (among equally good passages), centered, round-robin, or "
+            "score."
         ),
     ] = "query-language-first",
     query_language: Annotated[
         str | None, typer.Option(help="Language of the query; identified if not given.")
     ] = None,
     quota: Annotated[
-        list[str] | None, typer.Option(help="At most so many of a language: en=3; may be repeated.")
+        list[str] | None,
+        typer.Option(help="At most this many passages of a language: en=3; may be repeated."),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="A line of JSON for each passage.")
+        bool, typer.Option("--json", help="Print a line of JSON for each passage.")
     ] = False,
-    model: Annotated[str | None, typer.Option(help="Where the store's model lies now.")] = None,
+    model: Annotated[str | None, typer.Option(help="Where the store's model is now.")] = None,
     trust_remote_code: Trust = False,
 ) -> None:
     """Search a store: the best passages for a query, in any language."""
     from mixling.errors import MixlingError
     from mixling.searching.query import Searcher
 
-    quotas = {}
-    for written in quota or []:
-        code, _, number = written.partition("=")
-        if not number.isdigit():
-            raise MixlingError(f"--quota {written}: write LANGUAGE=NUMBER, for instance en=3")
-        quotas[code] = int(number)
-    more: dict[str, Any] = {
-        "languages": [x for part in language or [] for x in part.split(",")] or None,
-        "mode": mode,
-        "order": order,
-        "query_language": query_language,
-        "quotas": quotas or None,
-    }
+    quotas = _parse_quotas(quota or [])
     searcher = Searcher(store, model, trust_remote_code)
+
+    def answer(queries: list[str]) -> None:
+        hits = searcher.search(
+            queries,
+            k,
+            languages=[x for part in language or [] for x in part.split(",")] or None,
+            mode=cast("Mode", mode),
+            order=cast("Order", order),
+            query_language=query_language,
+            quotas=quotas or None,
+        )
+        if as_json:
+            _print_json(hits)
+        else:
+            _print_hits(hits, with_centered_score=mode == "dense")
+
     if query:
-        _show(searcher, query, k, more, as_json)
+        answer(query)
         return
     while True:
         try:
-            asked = input("? ").strip()
+            text = input("? ").strip()
         except EOFError:
             return
-        if asked:
+        if text:
             try:
-                _show(searcher, [asked], k, more, as_json)
+                answer([text])
             except MixlingError as error:
                 typer.echo(f"mixling: {error}", err=True)
 
 
-def _show(
-    searcher: Searcher, asked: list[str], k: int, more: dict[str, Any], as_json: bool
-) -> None:
+def _parse_quotas(texts: Sequence[str]) -> dict[str, int]:
+    """Parse quotas as they are written on the command line (en=3)."""
+    from mixling.errors import MixlingError
+
+    quotas = {}
+    for text in texts:
+        code, _, number = text.partition("=")
+        if not number.isdigit():
+            raise MixlingError(f"--quota {text}: write LANGUAGE=NUMBER, for instance en=3")
+        quotas[code] = int(number)
+    return quotas
+
+
+def _print_json(hits: Sequence[SearchHit]) -> None:
     import json
 
-    found = searcher.search(asked, k, **more)
-    levelled = more["mode"] == "dense" and any("language_offset" in row for row in found)
-    for row in found:
-        if as_json:
-            typer.echo(json.dumps(row, ensure_ascii=False))
-            continue
-        begin, end = row["sentence"]
-        text, title, address = (printable(row[k]) for k in ("text", "title", "address"))
-        over = f" {row['score'] - row['level']:+.3f}" if levelled else ""
-        head = f"{row['rank']:2}. {typer.style(row['language'], bold=True)} {row['score']:.3f}{over} {title} {address}"
-        typer.echo(head.rstrip())
-        typer.echo(
-            "    "
-            + " ".join(
-                f"{text[:begin]}{typer.style(text[begin:end], bold=True)}{text[end:]}".split()
-            )
-        )
-    if not found and not as_json:
+    for hit in hits:
+        typer.echo(json.dumps(hit.to_dict(), ensure_ascii=False))
+
+
+def _print_hits(hits: Sequence[SearchHit], with_centered_score: bool) -> None:
+    """Print hits, two lines each, the nearest sentence in bold.
+
+    Args:
+        hits: The hits.
+        with_centered_score: Print the score minus the language offset too, where the order uses it.
+    """
+    if not hits:
         typer.echo("nothing found")
-    if levelled and not as_json:
-        said = "over the score of its language's mean passage, on which --order goes (score: by score alone)"
-        typer.echo(f"+: {said}", err=True)
+        return
+    for hit in hits:
+        begin, end = hit.sentence or (0, 0)
+        text, title, address = (printable(x) for x in (hit.text, hit.title, hit.address))
+        centered = ""
+        if with_centered_score and hit.language_offset is not None:
+            centered = f" {hit.score - hit.language_offset:+.3f}"
+        language = typer.style(hit.language, bold=True)
+        head = f"{hit.rank:2}. {language} {hit.score:.3f}{centered} {title} {address}"
+        typer.echo(head.rstrip())
+        sentence = typer.style(text[begin:end], bold=True)
+        typer.echo("    " + " ".join(f"{text[:begin]}{sentence}{text[end:]}".split()))
+    if with_centered_score and any(hit.language_offset is not None for hit in hits):
+        typer.echo(
+            "+: score minus the score of its language's mean passage, by which --order sorts "
+            "(--order score: by score alone)",
+            err=True,
+        )

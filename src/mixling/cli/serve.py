@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mixling.cli.options import Trust
+from mixling.models.precision import Precision
 
 
 def run(
@@ -15,21 +16,26 @@ def run(
         str | None, typer.Argument(help="The store: a folder, or milvus://host:port/name.")
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Where to listen; other than loopback needs --keys.")
+        str, typer.Option(help="Address to listen on; any but a loopback address needs --keys.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
     keys: Annotated[
         Path | None,
-        typer.Option(help="File of hashed API keys, a line NAME:SHA-256 each; also MIXLING_KEYS."),
+        typer.Option(
+            help="File of hashed API keys, one line NAME:SHA-256 a key; also MIXLING_KEYS."
+        ),
     ] = None,
     rate: Annotated[
-        float, typer.Option(min=0, help="Requests a second of each key or address; 0: no limit.")
+        float,
+        typer.Option(min=0, help="Requests a second of each key or address; 0: no limit."),
     ] = 0,
-    model: Annotated[str | None, typer.Option(help="Where the store's model lies now.")] = None,
-    precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
+    model: Annotated[str | None, typer.Option(help="Where the store's model is now.")] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="auto: bf16 where the processor or GPU has it, else fp32.")
+    ] = "auto",
     log_queries: Annotated[
         bool,
-        typer.Option("--log-queries", help="Write queries into the log, which else holds none."),
+        typer.Option("--log-queries", help="Write queries into the log; by default none are."),
     ] = False,
     new_key: Annotated[
         str | None,
@@ -37,17 +43,17 @@ def run(
     ] = None,
     trust_remote_code: Trust = False,
 ) -> None:
-    """Answer questions over HTTP: search, documents, OpenAI-compatible embeddings, metrics."""
+    """Answer queries over HTTP: search, documents, OpenAI-compatible embeddings, metrics."""
     from mixling.errors import MixlingError
 
     if new_key is not None:
-        from mixling.serving.keys import new_key as made
+        from mixling.serving.keys import create_key
 
-        key, line = made(new_key)
+        key, line = create_key(new_key)
         typer.echo(f"key, shown once:          {key}\nline for the file of keys: {line}")
         return
     if store is None:
-        raise MixlingError("say which store to serve: mixling serve STORE")
+        raise MixlingError("no store is given; write mixling serve STORE")
     from mixling.serving.serve import serve
 
     serve(

@@ -1,1 +1,1 @@
-"""From documents to people who find things in any language: passages, stores, queries."""
+"""Searches documents in any language: passages, stores, queries."""

@@ -1,8 +1,9 @@
-"""Documents as they lie about: JSON lines, Parquet, BEIR folders, folders of text, Markdown, HTML and PDF.
+"""Reads documents: JSON lines, Parquet, BEIR folders, and folders of text, Markdown, HTML and PDF.
 
-A row has `text` and, if known, `_id` (or `id`), `title`, `language`, `url`, `group`; what else it has is kept as metadata.
-In a folder a file is a document, its path below the folder its id. What cannot be read is counted and named, and files of other
-kinds and hidden ones are counted by suffix.
+A row has `text` and, if known, `_id` (or `id`), `title`, `language`, `url`, `group`; its other
+fields are kept as metadata. In a folder each file is a document, and its path below the folder is
+its id. Files that cannot be read are counted and named. Hidden files and files with other suffixes
+are counted by suffix.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,25 @@ from mixling.errors import BadRow, MixlingError, Skipped
 
 SUFFIXES = (".txt", ".md", ".markdown", ".rst", ".html", ".htm", ".pdf")
 HIDDEN = "hidden"
-LARGEST = 64 << 20  # bytes of one file
+MAX_SIZE = 64 << 20  # bytes of a file, characters of a PDF's text
+FIELDS = ("_id", "id", "text", "title", "language", "lang", "url", "address", "group")
 
 
 @dataclass(frozen=True)
 class Document:
-    """language: BCP-47 or None where it is not given; group: documents of one group say the same; address: path or URL.
-    said: the title where a model reads it before the text: not the name of a file, nor the heading of a Markdown file, with which
-    its text begins."""
+    """A document.
+
+    Attributes:
+        id: Its id.
+        text: Its text.
+        title: Its title; the name of a file that has none.
+        language: BCP-47; None where the document does not state it.
+        address: Path or URL.
+        group: Documents of the same group are translations of each other.
+        metadata: The other fields of its row.
+        embedded_title: The title that a model reads before the text. It is empty where the title is
+            the name of a file, or the heading of a Markdown file, with which the text begins.
+    """
 
     id: str
     text: str
@@ -40,134 +52,159 @@ class Document:
     address: str = ""
     group: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
-    said: str = ""
+    embedded_title: str = ""
 
     def digest(self) -> str:
-        """A hash of all that it says."""
-        said = json.dumps(
+        """Return a hash of the document's content."""
+        content = json.dumps(
             [self.text, self.title, self.language, self.address, self.group, self.metadata],
             ensure_ascii=False,
             sort_keys=True,
             default=str,
         )
-        return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
 
 def open_documents(
     path: Path, skipped: Skipped, language: str | None = None
 ) -> tuple[int, Iterator[Document]]:
-    """How many there are, and each. language: of those that do not say theirs. Raises MixlingError."""
+    """Open a source of documents.
+
+    Args:
+        path: A .jsonl or .parquet file, a BEIR folder, one document, or a folder of documents.
+        skipped: Collects what cannot be read, or raises the first of it.
+        language: Language of documents that do not state theirs.
+
+    Returns:
+        How many documents or rows there are, and an iterator over those that can be read.
+
+    Raises:
+        MixlingError: Nothing is there, or nothing that can be read.
+    """
     if path.is_dir():
-        found = find_rows(path, "corpus")
-        if found is None:
-            return _folder(path, skipped, language)
-        _beside(path, found, skipped)
-        path = found
+        corpus = find_rows(path, "corpus")
+        if corpus is None:
+            return _open_folder(path, skipped, language)
+        _count_other_files(path, corpus, skipped)
+        path = corpus
     if not path.exists():
         raise MixlingError(
-            f"{path}: no such file or folder; give a .jsonl or .parquet file, or a folder of documents"
+            f"{path}: no such file or folder; give a .jsonl or .parquet file, or a folder of "
+            "documents"
         )
-    kind = data_suffix(path)
-    if kind == ".parquet":
-        return open_parquet(path).metadata.num_rows, _rows(
-            path, read_rows(path, skipped), skipped, language
-        )
-    if kind in ROWS:
-        return sum(1 for _ in read_lines(path)), _rows(
-            path, read_rows(path, skipped), skipped, language
-        )
+    file_type = data_suffix(path)
+    if file_type == ".parquet":
+        total = open_parquet(path).metadata.num_rows
+        return total, _read_rows(path, read_rows(path, skipped), skipped, language)
+    if file_type in ROWS:
+        total = sum(1 for _ in read_lines(path))
+        return total, _read_rows(path, read_rows(path, skipped), skipped, language)
     if path.suffix.lower() in SUFFIXES:
-        return 1, _files([path], path.parent, skipped, language)
+        return 1, _read_files([path], path.parent, skipped, language)
     raise MixlingError(
         f"{path}: not a kind that is read; there are {', '.join((*ROWS, *SUFFIXES))}, and folders"
     )
 
 
-def _rows(
-    path: Path, found: Iterator[tuple[int, dict[str, Any]]], skipped: Skipped, language: str | None
+def describe_left_out(left_out: Mapping[str, int]) -> str:
+    """Return the files that are not read, in words: "2 .csv, 1 hidden"."""
+    return ", ".join(f"{n:,} {name}" for name, n in sorted(left_out.items()))
+
+
+def _read_rows(
+    path: Path,
+    numbered_rows: Iterator[tuple[int, dict[str, Any]]],
+    skipped: Skipped,
+    language: str | None,
 ) -> Iterator[Document]:
-    known = ("_id", "id", "text", "title", "language", "lang", "url", "address", "group")
-    for line, row in found:
+    for line, row in numbered_rows:
         try:
             text, title = passage_text(row, path, line)
-            written = first_known_language(row.get("language"), row.get("lang"), language)
-            code = None if written is None else language_field(written, "language", path, line)
-            key = first_text(row, ("_id", "id"), path, line) or f"{path.name}:{line}"
+            stated = first_known_language(row.get("language"), row.get("lang"), language)
+            code = None if stated is None else language_field(stated, "language", path, line)
+            document_id = first_text(row, ("_id", "id"), path, line) or f"{path.name}:{line}"
             address = first_text(row, ("url", "address"), path, line) or ""
             group = value_text(row.get("group"), "group", path, line)
         except BadRow as bad:
             skipped(bad)
             continue
-        more = {k: v for k, v in row.items() if k not in known and not is_missing(v)}
-        yield Document(key, text, title or "", code, address, group, more, title or "")
+        metadata = {k: v for k, v in row.items() if k not in FIELDS and not is_missing(v)}
+        yield Document(document_id, text, title or "", code, address, group, metadata, title or "")
 
 
-def _folder(path: Path, skipped: Skipped, language: str | None) -> tuple[int, Iterator[Document]]:
-    paths = [p for p in _walk(path, skipped) if _wanted(p, skipped)]
+def _open_folder(
+    path: Path, skipped: Skipped, language: str | None
+) -> tuple[int, Iterator[Document]]:
+    paths = [file for file in _walk(path, skipped) if _is_readable_type(file, skipped)]
     if not paths:
-        there = f" (it has {named(skipped.left_out)})" if skipped.left_out else ""
+        contents = f" (it has {describe_left_out(skipped.left_out)})" if skipped.left_out else ""
         raise MixlingError(
-            f"{path}: holds no corpus.jsonl and no files of {', '.join(SUFFIXES)}{there}"
+            f"{path}: holds no corpus.jsonl and no files of {', '.join(SUFFIXES)}{contents}"
         )
-    return len(paths), _files(paths, path, skipped, language)
+    return len(paths), _read_files(paths, path, skipped, language)
 
 
-def _beside(folder: Path, read: Path, skipped: Skipped) -> None:
-    """Count what lies beside a collection's file of passages, but for its questions and judgments."""
+def _count_other_files(folder: Path, corpus: Path, skipped: Skipped) -> None:
+    """Count the files beside a collection's passages, without its queries and judgments."""
     for path in _walk(folder, skipped):
-        inside = path.relative_to(folder).parts[0].lower()
-        if path != read and not inside.startswith(("queries", "qrels")):
-            skipped.leave_out(_suffix(path))
+        top = path.relative_to(folder).parts[0].lower()
+        if path != corpus and not top.startswith(("queries", "qrels")):
+            skipped.leave_out(_suffix_name(path))
 
 
 def _walk(folder: Path, skipped: Skipped) -> list[Path]:
-    """The files below a folder, sorted. Hidden ones are counted; links to folders are skipped, since they may lead back or out."""
+    """Return the files below a folder, sorted.
 
-    def unreadable(error: OSError) -> None:
-        skipped(_not_read(Path(error.filename or folder), error))
+    Hidden files are counted. Links to folders are skipped, because they may lead back or out of the
+    folder.
+    """
 
-    found: list[Path] = []
-    for place, folders, files in os.walk(folder, onerror=unreadable):
-        here = Path(place)
-        hidden = any(x.startswith(".") for x in here.relative_to(folder).parts)
+    def report(error: OSError) -> None:
+        skipped(_unreadable(Path(error.filename or folder), error))
+
+    paths: list[Path] = []
+    for root, folders, files in os.walk(folder, onerror=report):
+        parent = Path(root)
+        in_hidden = any(x.startswith(".") for x in parent.relative_to(folder).parts)
         for name in list(folders):
-            if (here / name).is_symlink():
-                folders.remove(name)
-                if hidden or name.startswith("."):
-                    skipped.leave_out(HIDDEN)
-                else:
-                    expected, fix = (
-                        "a folder, not a link to one",
-                        "give that folder to a call of its own",
-                    )
-                    skipped(
-                        BadRow(here / name, 1, "link", str((here / name).readlink()), expected, fix)
-                    )
-        shown = [] if hidden else [x for x in files if not x.startswith(".")]
-        if len(shown) < len(files):
-            skipped.leave_out(HIDDEN, len(files) - len(shown))
-        found += [here / x for x in shown]
-    return sorted(found)
+            if not (parent / name).is_symlink():
+                continue
+            folders.remove(name)
+            if in_hidden or name.startswith("."):
+                skipped.leave_out(HIDDEN)
+            else:
+                skipped(_link(parent / name))
+        visible = [] if in_hidden else [x for x in files if not x.startswith(".")]
+        if len(visible) < len(files):
+            skipped.leave_out(HIDDEN, len(files) - len(visible))
+        paths += [parent / x for x in visible]
+    return sorted(paths)
 
 
-def _wanted(path: Path, skipped: Skipped) -> bool:
-    """Whether a file is of a kind that is read; else it is counted."""
+def _link(path: Path) -> BadRow:
+    return BadRow(
+        path,
+        1,
+        "link",
+        str(path.readlink()),
+        "a folder, not a link to one",
+        "give that folder to a call of its own",
+    )
+
+
+def _is_readable_type(path: Path, skipped: Skipped) -> bool:
+    """Return whether a file has a suffix that is read; otherwise count it."""
     if path.suffix.lower() in SUFFIXES:
         return True
-    skipped.leave_out(_suffix(path))
+    skipped.leave_out(_suffix_name(path))
     return False
 
 
-def _suffix(path: Path) -> str:
+def _suffix_name(path: Path) -> str:
     return path.suffix.lower() or "without suffix"
 
 
-def named(left_out: dict[str, int]) -> str:
-    """Files that are not read, in words: 2 .csv, 1 hidden."""
-    return ", ".join(f"{n:,} {what}" for what, n in sorted(left_out.items()))
-
-
-def _not_read(path: Path, error: OSError) -> BadRow:
+def _unreadable(path: Path, error: OSError) -> BadRow:
     return BadRow(
         path,
         1,
@@ -178,21 +215,13 @@ def _not_read(path: Path, error: OSError) -> BadRow:
     )
 
 
-def _files(
+def _read_files(
     paths: list[Path], root: Path, skipped: Skipped, language: str | None
 ) -> Iterator[Document]:
     for path in paths:
-        name = path.relative_to(root).as_posix()
         try:
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise BadRow(
-                    path, 1, "file", "no regular file", "a file", "remove it, or write a file"
-                )
-            if path.stat().st_size > LARGEST:
-                raise BadRow(
-                    path, 1, "file", path.stat().st_size, f"{LARGEST} bytes at most", "cut it up"
-                )
-            title, text, said = _read(path)
+            _check_file(path)
+            title, text, embedded_title = _read_file(path)
             if not text.strip():
                 fix = (
                     "a scanned page needs text recognition first"
@@ -204,64 +233,74 @@ def _files(
             skipped(bad)
             continue
         except OSError as error:  # a link that leads nowhere or in a circle, no right to read
-            skipped(_not_read(path, error))
+            skipped(_unreadable(path, error))
             continue
-        address = path.resolve().as_uri()
         yield Document(
-            replace_surrogates(name),
+            replace_surrogates(path.relative_to(root).as_posix()),
             replace_surrogates(text),
             replace_surrogates(title),
             language,
-            address,
-            said=replace_surrogates(said),
+            path.resolve().as_uri(),
+            embedded_title=replace_surrogates(embedded_title),
         )
 
 
-def _read(path: Path) -> tuple[str, str, str]:
-    """Title (its name where it has none), text, and what is read before the text of a file. Raises BadRow."""
-    kind = path.suffix.lower()
-    if kind == ".pdf":
-        return _pdf(path)
-    raw = decode_text(path.read_bytes(), path)
-    if kind in (".html", ".htm"):
-        return _html(path, raw)
-    first = raw.lstrip().partition("\n")[0].strip()
-    title = (
-        first.lstrip("# ").strip()
-        if kind in (".md", ".markdown") and first.startswith("#")
-        else path.stem
-    )
-    return title, raw, ""
+def _check_file(path: Path) -> None:
+    """Raise `BadRow` unless the path is a regular file of at most `MAX_SIZE` bytes."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise BadRow(path, 1, "file", "no regular file", "a file", "remove it, or write a file")
+    if status.st_size > MAX_SIZE:
+        raise BadRow(path, 1, "file", status.st_size, f"{MAX_SIZE} bytes at most", "cut it up")
 
 
-def _html(path: Path, raw: str) -> tuple[str, str, str]:
+def _read_file(path: Path) -> tuple[str, str, str]:
+    """Return the title of a file, its text, and the title that a model reads before the text.
+
+    The title is the name of the file where it has none.
+
+    Raises:
+        BadRow: The file is broken.
+    """
+    file_type = path.suffix.lower()
+    if file_type == ".pdf":
+        return _read_pdf(path)
+    text = decode_text(path.read_bytes(), path)
+    if file_type in (".html", ".htm"):
+        return _read_html(path, text)
+    first_line = text.lstrip().partition("\n")[0].strip()
+    has_heading = file_type in (".md", ".markdown") and first_line.startswith("#")
+    return (first_line.lstrip("# ").strip() if has_heading else path.stem), text, ""
+
+
+def _read_html(path: Path, html: str) -> tuple[str, str, str]:
     try:
         import trafilatura
     except ImportError:
         raise MixlingError("trafilatura is not installed: pip install 'mixling[search]'") from None
-    found = trafilatura.bare_extraction(
-        raw, include_comments=False, favor_recall=True, with_metadata=True
+    page = trafilatura.bare_extraction(
+        html, include_comments=False, favor_recall=True, with_metadata=True
     )
-    if found is None:
-        raise BadRow(path, 1, "html", raw[:40], "a page with text", "save the page's text")
-    said: dict[str, Any] = found if isinstance(found, dict) else found.as_dict()
-    title = str(said.get("title") or "")
-    return title or path.stem, str(said.get("text") or ""), title
+    if page is None:
+        raise BadRow(path, 1, "html", html[:40], "a page with text", "save the page's text")
+    fields: dict[str, Any] = page if isinstance(page, dict) else page.as_dict()
+    title = str(fields.get("title") or "")
+    return title or path.stem, str(fields.get("text") or ""), title
 
 
-def _pdf(path: Path) -> tuple[str, str, str]:
+def _read_pdf(path: Path) -> tuple[str, str, str]:
     try:
         import pypdf
     except ImportError:
         raise MixlingError("pypdf is not installed: pip install 'mixling[search]'") from None
     try:
         reader = pypdf.PdfReader(path)
-        text, size = [], 0
+        pages, size = [], 0
         for page in reader.pages:
-            text.append(page.extract_text() or "")
-            size += len(text[-1])
-            if size > LARGEST:
-                raise BadRow(path, 1, "pdf", size, f"{LARGEST} characters at most", "cut it up")
+            pages.append(page.extract_text() or "")
+            size += len(pages[-1])
+            if size > MAX_SIZE:
+                raise BadRow(path, 1, "pdf", size, f"{MAX_SIZE} characters at most", "cut it up")
         title = str((reader.metadata.title if reader.metadata else None) or "")
     except BadRow:
         raise
@@ -269,4 +308,4 @@ def _pdf(path: Path) -> tuple[str, str, str]:
         raise BadRow(
             path, 1, "pdf", type(error).__name__, "a PDF that can be read", "save it again"
         ) from None
-    return title or path.stem, "\n".join(text), title
+    return title or path.stem, "\n".join(pages), title

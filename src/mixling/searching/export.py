@@ -1,4 +1,4 @@
-"""The verb `export`: a model for other servers, or a store for other stores."""
+"""Exports a model for other servers, or a store for other stores."""
 
 from __future__ import annotations
 
@@ -6,21 +6,40 @@ from pathlib import Path
 
 from mixling.errors import MixlingError
 from mixling.searching.parquet import export_store
+from mixling.searching.reports import ExportReport
+from mixling.searching.stores import is_store
 
 
 def export(
-    what: str, out: str | Path, *, openvino: bool = False, trust_remote_code: bool = False
-) -> dict[str, float]:
-    """A model (folder or hub name) as ONNX, pooling and map inside; a store as a Parquet file, which `index` takes back.
+    source: str, out: str | Path, *, openvino: bool = False, trust_remote_code: bool = False
+) -> ExportReport:
+    """Write a model as ONNX, with pooling and transform inside, or a store as a Parquet file.
 
-    out: a folder for a model, a .parquet file for a store; openvino: a model in OpenVINO's form too; trust_remote_code: as of
-    Retriever. Returns {"onnx": largest
-    difference of a vector's number from the model's own, "openvino": …}, or {"passages": how many}. Raises MixlingError.
+    `index` puts such a Parquet file into another store.
+
+    Args:
+        source: A model (folder or hub name) or a store (folder, or milvus://host:port/name).
+        out: The folder of a model, or the .parquet file of a store.
+        openvino: Write a model in OpenVINO's format too.
+        trust_remote_code: Run code that comes with the model; see `Retriever`.
+
+    Returns:
+        What was written.
+
+    Raises:
+        MixlingError: `out` exists already, or `source` cannot be exported.
+
+    Example:
+        ```python
+        report = mixling.export("index", "index.parquet")
+        print(report.passages)
+        ```
     """
-    if what.startswith("milvus://") or (Path(what) / "mixling.json").exists():
+    if is_store(source):
         if openvino:
-            raise MixlingError(f"{what}: is a store; --openvino is for a model")
-        return {"passages": export_store(what, out)}
-    from mixling.models.onnx import export_onnx as as_onnx
+            raise MixlingError(f"{source}: is a store; --openvino is for a model")
+        return ExportReport(Path(out), passages=export_store(source, out))
+    from mixling.models.onnx import export_onnx
 
-    return as_onnx(what, out, openvino=openvino, trust_remote_code=trust_remote_code)
+    differences = export_onnx(source, out, openvino=openvino, trust_remote_code=trust_remote_code)
+    return ExportReport(Path(out), differences=differences)

@@ -1,21 +1,24 @@
 """Search orders: how passages of several languages are put in one list.
 
-Every order starts from the scores of the best passages of each language. The *language offset* of a language for a query
-is the score of its mean passage: a retriever that prefers a language gives it a higher offset. `shrunk` computes the
-means, so that a language of few passages does not follow its own passages alone.
+Every order starts from the scores of the best passages of each language. The *language offset* of a
+language for a query is the score of its mean passage: a retriever that prefers a language gives it
+a higher offset. `shrunk` computes the means, so that a language of few passages does not follow its
+own passages alone.
 
 Orders:
     score: By score, with whatever preference the retriever has.
     centered: By score minus the language offset.
-    round-robin: The languages in turn, each in its own order, beginning with the language whose best passage has the
-        best centered score.
-    query-language-first: Centered, but among equally good passages those in the query's language come first. Passages
-        are equally good when their centered scores differ by less than a share of the best one (`EQUAL`).
+    round-robin: The languages in turn, each in its own order, beginning with the language whose
+        best passage has the best centered score.
+    query-language-first: Centered, but among equally good passages those in the query's language
+        come first. Passages are equally good when their centered scores differ by less than a share
+        of the best one (`EQUAL`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -24,8 +27,9 @@ from mixling.errors import choose
 
 SHRINKAGE = 20  # passages at which a language's mean and the mean of all have the same weight
 NO_LANGUAGE = ("zxx", "und", "mis", "mul")
-ORDERS = ("query-language-first", "centered", "round-robin", "score")
-EQUAL = 0.1
+Order = Literal["query-language-first", "centered", "round-robin", "score"]
+ORDERS: tuple[Order, ...] = get_args(Order)
+EQUAL = 0.1  # share of the best centered score within which passages are equally good
 
 
 def shrunk(
@@ -35,13 +39,15 @@ def shrunk(
 
         n / (n + c) * mean + c / (n + c) * mean of all passages,    n passages of the language
 
-    This is empirical Bayes: the posterior mean under a normal prior whose variance is 1 / c of a passage's. Without it a
-    passage that is alone in its language scores exactly its language's offset for every query. At 1,000 passages 98 % of
-    the result is the language's own mean. Tags that name no language (zxx, und, mis, mul) get the mean of all.
+    This is empirical Bayes: the posterior mean under a normal prior whose variance is 1 / c of a
+    passage's. Without it a passage that is alone in its language scores exactly its language's
+    offset for every query. At 1,000 passages 98 % of the result is the language's own mean. Tags
+    that name no language (zxx, und, mis, mul) get the mean of all.
 
     Args:
         means: Mean vector of the passages of each language, `[dim]` each.
-        counts: Passages of each language. If one is missing (a store that does not keep them), the means stay as they are.
+        counts: Passages of each language. If one is missing (a store that does not keep them), the
+            means stay as they are.
         c: The weight of the mean of all, in passages.
 
     Returns:
@@ -64,7 +70,7 @@ def order_passages(
     languages: Sequence[str],
     scores: np.ndarray,
     language_offsets: Mapping[str, float],
-    order: str = "query-language-first",
+    order: Order = "query-language-first",
     query_language: str | None = None,
     equal: float = EQUAL,
     quotas: Mapping[str, int] | None = None,
@@ -98,19 +104,20 @@ def order_passages(
     else:
         places = _query_language_first(languages, centered, query_language, equal)
     if quotas:
-        within, used = [], dict.fromkeys(quotas, 0)
+        allowed, used = [], dict.fromkeys(quotas, 0)
         for i in places:
             code = languages[i]
             if code in quotas:
                 if used[code] == quotas[code]:
                     continue
                 used[code] += 1
-            within.append(i)
-        places = np.array(within, np.int64)
+            allowed.append(i)
+        places = np.array(allowed, np.int64)
     return places.astype(np.int64)
 
 
 def _round_robin(languages: Sequence[str], centered: np.ndarray) -> np.ndarray:
+    """Order by rank within the language, then by centered score."""
     rank = np.zeros(len(centered), np.int64)  # of each passage within its language
     seen: dict[str, int] = {}
     for i in np.argsort(-centered, kind="stable"):
@@ -122,7 +129,10 @@ def _round_robin(languages: Sequence[str], centered: np.ndarray) -> np.ndarray:
 def _query_language_first(
     languages: Sequence[str], centered: np.ndarray, query_language: str | None, equal: float
 ) -> np.ndarray:
-    """Cut the centered scores into bands, from the top; within a band the query's language comes first."""
+    """Order by bands of equally good scores, within a band the query's language first.
+
+    The bands are cut from the top: each begins at the best score that is left.
+    """
     by_score = np.argsort(-centered, kind="stable")
     if query_language is None or not len(by_score):
         return by_score

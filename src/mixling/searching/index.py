@@ -1,46 +1,44 @@
-"""The verb `index`: documents to a store of passages, in constant memory, as often as documents change.
+"""Puts documents into a store of passages, in constant memory, as often as the documents change.
 
-A document that is there with the same content (by hash) is left alone, so a killed call loses nothing but the passages
-that it was encoding, and a second call encodes what changed. Documents that are gone from the input disappear from the
-store at the end of a whole pass.
+A document that the store holds with the same content (by hash) is left alone. A killed call
+therefore loses only the passages that it was encoding, and a second call encodes only what changed.
+Documents that are gone from the source disappear from the store at the end of a complete pass.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 
 from mixling.corpora.languages import first_known_language, language_tag
-from mixling.corpora.values import TITLES, with_title
+from mixling.corpora.values import TITLES
 from mixling.disk import disk_message
 from mixling.encoding.vectors import model_fingerprint, normalize_for_similarity, reading
 from mixling.errors import MixlingError, Skipped
 from mixling.machine import keep_freed_memory, library_versions
-from mixling.models.precision import choose_precision
+from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
-from mixling.searching.bulk import EncodedDocuments
 from mixling.searching.documents import Document, open_documents
-from mixling.searching.languages import LanguageIdentifier, wanted
-from mixling.searching.parquet import import_store, stored_info
-from mixling.searching.passages import split_passages
-from mixling.searching.store import Store, passage_schema
-from mixling.searching.stores import make_store, one_writer_of, remaining_modules
+from mixling.searching.encoded import EncodedDocuments
+from mixling.searching.languages import LanguageIdentifier, check_languages
+from mixling.searching.parquet import VectorTransform, import_store, stored_info
+from mixling.searching.reports import IndexReport
+from mixling.searching.store import Store
+from mixling.searching.stores import lock_store, open_or_create_store, remaining_modules
+from mixling.searching.writer import RESERVED_TOKENS, PassageWriter, document_key
 
-# documents looked up together; passages encoded and written together, and written together where they are encoded already
-LOOKED_UP, WRITTEN, LOADED = 256, 512, 16384
-SIZE = 200
-# facts that follow from what is in a store
+DOCUMENT_BATCH = 256  # documents that are looked up, or deleted, together
+PASSAGE_SIZE = 200  # tokens
+# The keys of a store's info that follow from its contents.
 STATISTICS = ("passages", "languages", "means")
 
 
@@ -53,154 +51,109 @@ def index(
     languages: Sequence[str] | None = None,
     size: int | None = None,
     overlap: int | None = None,
-    precision: str = "auto",
+    precision: Precision = "auto",
     keep_gone: bool = False,
     skip_bad: bool = True,
     vectors: str | Path | None = None,
     on_write: Callable[[int], None] | None = None,
     trust_remote_code: bool = False,
-) -> dict[str, Any]:
-    """Put documents into a store; what is there and unchanged is not encoded again.
+) -> IndexReport:
+    """Put documents into a store; documents that are there and unchanged are not encoded again.
 
-    source: .jsonl, .parquet, a BEIR folder, a folder of text, Markdown, HTML, PDF, or what `unload` wrote (with the same model,
-    or with one that has a map behind it: then the stored vectors go through the map). store: a folder, or milvus://host:port/name. language: of
-    documents that do not say theirs; else it is identified, among `languages` if given. size, overlap: tokens of a passage
-    (None: 200, or what the model takes), and of the sentences that it repeats of the one before (None: a fifth). keep_gone: leave documents that the source no longer has.
-    vectors: a folder that `mixling encode` made of the same file; each document is then one passage, as it was encoded.
-    trust_remote_code: as of Retriever.
-    Returns counts; skipped: what could not be read, by name; left_out: files of the folder that are of no kind that is read, by
-    suffix. Raises MixlingError.
+    Args:
+        model: The model, its folder or its hub name.
+        source: A .jsonl or .parquet file, a BEIR folder, a folder of text, Markdown, HTML and PDF,
+            or a Parquet file that `export` wrote of a store. The store of such a file was made with
+            the same model, or with an encoder that the model follows with a transform; the stored
+            vectors then pass through the transform.
+        store: A folder, or milvus://host:port/name.
+        language: Language of documents that do not state theirs; by default it is identified.
+        languages: The languages among which it is identified; by default all.
+        size: Tokens of a passage; by default 200, or what the model takes if that is less.
+        overlap: Tokens of sentences that a passage repeats of the one before it; by default a fifth
+            of `size`.
+        precision: "fp32", "bf16", or "auto" for bf16 where the processor or GPU has it.
+        keep_gone: Keep documents that the source no longer has.
+        skip_bad: Skip what cannot be read and report it, instead of raising.
+        vectors: A folder that `mixling encode` made of the same file. Each document is then one
+            passage, as it was encoded, and nothing is encoded.
+        on_write: Called after each commit with the number of commits.
+        trust_remote_code: Run code that comes with the model; see `Retriever`.
+
+    Returns:
+        What was done, and what the store holds.
+
+    Raises:
+        MixlingError: The source cannot be read, another model made the store, or a size does not
+            fit the model.
+        BadRow: A row or file cannot be read and `skip_bad` is False.
+
+    Example:
+        ```python
+        report = mixling.index("intfloat/multilingual-e5-small", "documents.jsonl", "index")
+        print(report.documents, report.passages, report.languages)
+        ```
     """
     keep_freed_memory()
-    source, unloaded, skipped = Path(source), stored_info(Path(source)), Skipped(skip_bad)
-    # opened first: what is not there is said before a model is loaded or a store made
-    code, among = (
-        None if first_known_language(language) is None else language_tag(str(language)),
-        wanted(languages),
+    source, skipped = Path(source), Skipped(skip_bad)
+    # The source is opened first, so that a missing one is reported before a model is loaded or a
+    # store is created.
+    exported = stored_info(source)
+    default_language = (
+        None if first_known_language(language) is None else language_tag(str(language))
     )
-    opened = open_documents(source, skipped, code) if unloaded is None else None
+    possible_languages = check_languages(languages)
+    opened = None if exported is not None else open_documents(source, skipped, default_language)
     retriever = (
         model
         if isinstance(model, Retriever)
         else Retriever(model, trust_remote_code=trust_remote_code)
     )
-    most = retriever.max_length - 8
-    size = min(SIZE, most) if size is None else size
+    size, overlap = _passage_size(retriever, size, overlap)
+    encoded = None if vectors is None else EncodedDocuments(vectors, retriever)
+    info = _new_info(retriever, 0 if encoded else size, 0 if encoded else overlap)
+    transform = None
+    if exported is not None:
+        info, transform = _exported_info(source, exported, retriever, info)
+    with lock_store(store), _disk_errors(store):
+        target = open_or_create_store(store, retriever.dimensions, info)
+        _check_same_settings(target, info)
+        if opened is None:
+            report = import_store(source, target, transform)
+        else:
+            identifier = LanguageIdentifier(possible_languages)
+            precision = choose_precision(retriever.device, precision)
+            writer = PassageWriter(
+                target, retriever, precision, identifier, size, overlap, encoded, on_write
+            )
+            report = _index_documents(source, opened, writer, keep_gone, skipped)
+        target.finish()
+        target.write_info({**target.info, **_statistics(target)})
+    return replace(report, passages=target.info["passages"], languages=target.info["languages"])
+
+
+def _passage_size(retriever: Retriever, size: int | None, overlap: int | None) -> tuple[int, int]:
+    """Return the size and the overlap of passages in tokens, as given or by default."""
+    maximum = retriever.max_length - RESERVED_TOKENS
+    size = min(PASSAGE_SIZE, maximum) if size is None else size
     overlap = size // 5 if overlap is None else overlap
-    if size > most or overlap >= size:
+    if size > maximum or overlap >= size:
         raise MixlingError(
-            f"--size {size}, --overlap {overlap}: a passage has at most {most} tokens with this model, and overlaps by less "
+            f"--size {size}, --overlap {overlap}: a passage has at most {maximum} tokens with this "
+            "model, and overlaps by less "
             "than its size"
         )
-    encoded = None if vectors is None else EncodedDocuments(vectors, retriever)
-    info = _info(retriever, 0 if encoded else size, 0 if encoded else overlap)
-    moved = None
-    if unloaded is not None:
-        rest = remaining_modules(retriever, unloaded)
-        if rest is None:
-            raise MixlingError(
-                f"{source}: was made with {unloaded['model']}, whose weights or prompts {retriever.name} has not"
-            )
-        if rest:
-            moved = partial(_through, retriever, rest)
-            info = {**info, **{k: unloaded.get(k) for k in ("size", "overlap", "titles")}}
-        else:
-            info = {k: v for k, v in unloaded.items() if k not in STATISTICS}
-    with one_writer_of(store), _full_disk_said(store):
-        made = make_store(store, retriever.dimensions, info)
-        _same(made, info)
-        if opened is None:
-            counts = import_store(source, made, moved)
-        else:
-            identifier = LanguageIdentifier(among)
-            precision = choose_precision(retriever.device, precision)
-            writer = _Writer(
-                made, retriever, precision, identifier, size, overlap, encoded, on_write
-            )
-            counts = _pass(source, opened, writer, keep_gone, skipped)
-        made.finish()
-        made.write_info({**made.info, **_statistics(made)})
-    return {**counts, "passages": made.info["passages"], "languages": made.info["languages"]}
+    return size, overlap
 
 
-def _pass(
-    source: Path,
-    opened: tuple[int, Iterator[Document]],
-    writer: _Writer,
-    keep_gone: bool,
-    skipped: Skipped,
-) -> dict[str, Any]:
-    """Write what is new or changed, delete what is gone; counts."""
-    total, rows = opened
-    seen = array("Q")
-    some: list[Document] = []
-    done = 0
-    with Progress("indexing") as bar:
-        for one in rows:
-            some.append(one)
-            if len(some) == LOOKED_UP:
-                seen.extend(_key(d.id) for d in some)
-                writer.take(some)
-                done, some = done + len(some), []
-                bar(done, total, f"{writer.encoded:,} passages encoded")
-        seen.extend(_key(d.id) for d in some)
-        writer.take(some)
-        writer.write()
-    keys = np.unique(np.frombuffer(seen, np.uint64))
-    if len(keys) < len(seen):
-        raise MixlingError(
-            f"{source}: {len(seen) - len(keys)} documents share an id with another; give each its own"
-        )
-    if not len(seen) and not keep_gone and writer.store.count():
-        raise MixlingError(
-            f"{source}: no document could be read ({len(skipped.rows)} skipped), and the store would lose all of its own. Mend the "
-            "source, or remove the store"
-        )
+def _new_info(retriever: Retriever, size: int, overlap: int) -> dict[str, Any]:
+    """Return the info of a store that a model makes."""
+    folder = Path(retriever.name)
     return {
-        "documents": len(seen),
-        "unchanged": writer.unchanged,
-        "written": len(seen) - writer.unchanged,
-        "passages_encoded": writer.encoded,
-        "passages_titled": writer.titled,
-        "gone": 0 if keep_gone else _remove(writer.store, keys),
-        "skipped": [str(x) for x in skipped.rows],
-        "left_out": dict(sorted(skipped.left_out.items())),
-    }
-
-
-@contextmanager
-def _full_disk_said(store: str) -> Iterator[None]:
-    """Turn what a store says of a full or read-only disk into a message."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        message = disk_message(error)
-        if message is None:
-            raise
-        raise MixlingError(f"{store}: {message}") from None
-
-
-def _through(
-    retriever: Retriever, rest: Sequence[torch.nn.Module], vectors: np.ndarray, languages: list[str]
-) -> np.ndarray:
-    """Stored passages' vectors, float32 [n, d], through what stands behind the model that made them."""
-    return normalize_for_similarity(
-        retriever, retriever.encode_tail(vectors, None, "passage", languages, rest)
-    )
-
-
-def _key(document: str) -> int:
-    """64 bits of an id: 8 bytes a document is what a pass over very many must remember."""
-    return int.from_bytes(hashlib.blake2b(document.encode(), digest_size=8).digest(), "little")
-
-
-def _info(retriever: Retriever, size: int, overlap: int) -> dict[str, Any]:
-    name = Path(retriever.name)
-    return {
-        "model": str(name.resolve()) if name.is_dir() else retriever.name,
+        "model": str(folder.resolve()) if folder.is_dir() else retriever.name,
         "encoder": model_fingerprint(retriever),
         "reading": reading(retriever),
-        "prompts": {r: retriever.prompt(r) for r in ("query", "passage")},
+        "prompts": {role: retriever.prompt(role) for role in ("query", "passage")},
         "dimensions": retriever.dimensions,
         "size": size,
         "overlap": overlap,
@@ -209,159 +162,151 @@ def _info(retriever: Retriever, size: int, overlap: int) -> dict[str, Any]:
     }
 
 
-def _same(store: Store, mine: dict[str, Any]) -> None:
-    """Raises MixlingError where a store was made otherwise."""
+def _exported_info(
+    source: Path, exported: dict[str, Any], retriever: Retriever, info: dict[str, Any]
+) -> tuple[dict[str, Any], VectorTransform | None]:
+    """Return the info for the store of an exported file, and the transform of its vectors.
+
+    Args:
+        source: The exported file.
+        exported: The info of the store that was exported.
+        retriever: The model.
+        info: The info of a store that the model makes.
+    """
+    remaining = remaining_modules(retriever, exported)
+    if remaining is None:
+        raise MixlingError(
+            f"{source}: was made with {exported['model']}. {retriever.name} has other weights or "
+            "prompts"
+        )
+    if not remaining:
+        return {key: value for key, value in exported.items() if key not in STATISTICS}, None
+    passages = {key: exported.get(key) for key in ("size", "overlap", "titles")}
+    return {**info, **passages}, partial(_apply_modules, retriever, remaining)
+
+
+def _apply_modules(
+    retriever: Retriever,
+    modules: Sequence[torch.nn.Module],
+    vectors: np.ndarray,
+    languages: list[str],
+) -> np.ndarray:
+    """Pass the vectors of passages, float32 `[n, dim]`, through the last modules of a model."""
+    return normalize_for_similarity(
+        retriever, retriever.encode_tail(vectors, None, "passage", languages, modules)
+    )
+
+
+def _check_same_settings(store: Store, info: dict[str, Any]) -> None:
+    """Raise `MixlingError` where a store was made with another model or other sizes."""
     for key in ("encoder", "reading", "prompts", "size", "overlap", "titles"):
         if key == "reading" and key not in store.info:  # of an earlier version
             continue
-        if store.info.get(key) != mine.get(key):
-            was, now = (str(x.get(key))[:60] for x in (store.info, mine))
-            what = "way of reading titles" if key == "titles" else key
+        if store.info.get(key) != info.get(key):
+            stored, new = (str(x.get(key))[:60] for x in (store.info, info))
+            name = "way of reading titles" if key == "titles" else key
             raise MixlingError(
-                f"the store was made with another {what} ({was}, not {now}), by {store.info.get('model')}; index into another "
+                f"the store was made with another {name} ({stored}, not {new}), by "
+                f"{store.info.get('model')}; index into another "
                 "--store, or with what it was made with"
             )
 
 
-class _Writer:
-    """Gathers passages of new and changed documents and writes them, whole documents together."""
-
-    def __init__(
-        self,
-        store: Store,
-        retriever: Retriever,
-        precision: str,
-        identifier: LanguageIdentifier,
-        size: int,
-        overlap: int,
-        encoded: EncodedDocuments | None,
-        on_write: Callable[[int], None] | None,
-    ):
-        self.store, self.retriever, self.precision, self.identifier = (
-            store,
-            retriever,
-            precision,
-            identifier,
+def _index_documents(
+    source: Path,
+    opened: tuple[int, Iterator[Document]],
+    writer: PassageWriter,
+    keep_gone: bool,
+    skipped: Skipped,
+) -> IndexReport:
+    """Write new and changed documents, and delete those that are gone."""
+    total, documents = opened
+    seen = array("Q")  # a key of 8 bytes a document
+    batch: list[Document] = []
+    done = 0
+    with Progress("indexing") as bar:
+        for document in documents:
+            batch.append(document)
+            if len(batch) == DOCUMENT_BATCH:
+                seen.extend(document_key(x.id) for x in batch)
+                writer.add(batch)
+                done, batch = done + len(batch), []
+                bar(done, total, f"{writer.encoded:,} passages encoded")
+        seen.extend(document_key(x.id) for x in batch)
+        writer.add(batch)
+        writer.write()
+    keys = np.unique(np.frombuffer(seen, np.uint64))
+    if len(keys) < len(seen):
+        raise MixlingError(
+            f"{source}: {len(seen) - len(keys)} documents share an id with another; give each its "
+            "own"
         )
-        self.size, self.overlap, self.made, self.on_write = size, overlap, encoded, on_write
-        self.rows: list[dict[str, Any]] = []
-        self.waiting: list[str] = []
-        self.unchanged = self.encoded = self.writes = self.titled = 0
-
-    def take(self, some: Sequence[Document]) -> None:
-        """New and changed ones of some documents are cut and wait; full blocks are written."""
-        if not some:
-            return
-        ids = [d.id for d in some]
-        twice = {x for x in ids if ids.count(x) > 1} if len(set(ids)) < len(ids) else set()
-        if twice:
-            raise MixlingError(f"two documents have the id '{min(twice)}'; give each its own")
-        there = self.store.digests(ids)
-        for one in some:
-            digest = one.digest()
-            if there.get(one.id) == digest:
-                self.unchanged += 1
-                continue
-            self.rows += self._cut(one, digest)
-            self.waiting.append(one.id)
-            if len(self.rows) >= (WRITTEN if self.made is None else LOADED):
-                self.write()
-
-    def _cut(self, one: Document, digest: str) -> list[dict[str, Any]]:
-        language, confidence = (one.language, None) if one.language else self.identifier(one.text)
-        found = [(0, len(one.text))]
-        if self.made is None:
-            count = partial(_tokens, self.retriever)
-            # a passage and its title go through the model together
-            size = min(
-                self.size,
-                max(self.retriever.max_length - 8 - (sum(count([one.said])) if one.said else 0), 8),
-            )
-            found = (
-                split_passages(one.text, language, count, size, min(self.overlap, size - 1))
-                or found
-            )
-        return [
-            {
-                "id": f"{one.id}#{part}", "document": one.id, "digest": digest, "title": one.title,
-                "address": one.address, "language": language, "group": one.group, "text": one.text[begin:end],
-                "metadata": json.dumps(one.metadata, ensure_ascii=False, default=str), "part": part, "begin": begin,
-                "end": end, "confidence": confidence, "said": one.said,
-            }
-            for part, (begin, end) in enumerate(found)
-        ]  # fmt: skip
-
-    def write(self) -> None:
-        """Encode what waits and put it into the store: one commit."""
-        if not self.waiting:
-            return
-        v = normalize_for_similarity(self.retriever, self._vectors())
-        form = passage_schema(v.shape[1])
-        columns = [
-            pa.FixedSizeListArray.from_arrays(pa.array(v.ravel(), pa.float32()), v.shape[1])
-            if field.name == "vector"
-            else pa.array([r[field.name] for r in self.rows], field.type)
-            for field in form
-        ]
-        self.store.replace(self.waiting, pa.table(columns, schema=form))
-        self.encoded += len(self.rows)
-        self.titled += sum(bool(r["said"]) for r in self.rows)
-        self.writes += 1
-        self.rows, self.waiting = [], []
-        if self.on_write is not None:
-            self.on_write(self.writes)
-
-    def _vectors(self) -> np.ndarray:
-        """Of the passages that wait: float32 [rows, d], read or made."""
-        languages = [r["language"] for r in self.rows]
-        if self.made is not None:
-            found = self.made.find(self.waiting)
-            return self.retriever.encode_tail(found, None, "passage", languages, self.made.rest)
-        texts = [with_title(r["said"], r["text"]) for r in self.rows]
-        return self.retriever.encode(
-            texts, "passage", languages=languages, precision=self.precision
+    if not len(seen) and not keep_gone and writer.store.count():
+        raise MixlingError(
+            f"{source}: no document could be read ({len(skipped.rows)} skipped), and the store "
+            "would lose all of its own. Mend the "
+            "source, or remove the store"
         )
-
-
-def _tokens(retriever: Retriever, texts: Sequence[str]) -> list[int]:
-    """Tokens of each text, without those that stand round it."""
-    if not texts:
-        return []
-    found = retriever.tokenizer(
-        list(texts),
-        add_special_tokens=False,
-        return_attention_mask=False,
-        return_token_type_ids=False,
+    return IndexReport(
+        documents=len(seen),
+        unchanged=writer.unchanged,
+        written=len(seen) - writer.unchanged,
+        gone=0 if keep_gone else _delete_gone(writer.store, keys),
+        passages_encoded=writer.encoded,
+        passages_titled=writer.titled,
+        skipped=tuple(str(row) for row in skipped.rows),
+        left_out=dict(sorted(skipped.left_out.items())),
     )
-    return [len(x) for x in found["input_ids"]]
 
 
-def _remove(store: Store, seen: np.ndarray) -> int:
-    """Delete the documents that were not seen. seen: their keys, sorted."""
+def _delete_gone(store: Store, keys: np.ndarray) -> int:
+    """Delete the documents that the source no longer has, and return how many.
+
+    Args:
+        store: The store.
+        keys: Keys of the source's documents, uint64 `[n]`, sorted.
+    """
     gone: list[str] = []
-    for part in store.documents():
-        keys = np.array([_key(d) for d in part], np.uint64)
-        places = np.minimum(np.searchsorted(seen, keys), max(len(seen) - 1, 0))
-        there = seen[places] == keys if len(seen) else np.zeros(len(keys), bool)
-        gone += [d for d, kept in zip(part, there, strict=True) if not kept]
-    for begin in range(0, len(gone), LOOKED_UP):
-        store.delete(gone[begin : begin + LOOKED_UP])
+    for ids in store.document_ids():
+        stored_keys = np.array([document_key(x) for x in ids], np.uint64)
+        is_in_source = np.zeros(len(ids), bool)
+        if len(keys):  # looked up in the sorted keys: np.isin would sort them anew for each batch
+            places = np.minimum(np.searchsorted(keys, stored_keys), len(keys) - 1)
+            is_in_source = keys[places] == stored_keys
+        gone += [x for x, in_source in zip(ids, is_in_source, strict=True) if not in_source]
+    for begin in range(0, len(gone), DOCUMENT_BATCH):
+        store.delete(gone[begin : begin + DOCUMENT_BATCH])
     return len(gone)
 
 
 def _statistics(store: Store) -> dict[str, Any]:
-    """Passages of each language and the mean of their vectors, which fairness at query time reads."""
-    total: dict[str, np.ndarray] = {}
-    count: dict[str, int] = {}
-    for languages, vectors in store.vectors():
-        names = np.array(languages)
-        for code in np.unique(names):
-            mine = vectors[names == code]
-            total[code] = total.get(code, 0) + mine.sum(0, dtype=np.float64)
-            count[code] = count.get(code, 0) + len(mine)
-    means = {x: (total[x] / count[x]).astype(np.float32).tolist() for x in sorted(count)}
+    """Count the passages of each language and average their vectors.
+
+    Searches compute the language offsets from the means.
+    """
+    sums: dict[str, np.ndarray] = {}
+    counts: dict[str, int] = {}
+    for batch_languages, vectors in store.vectors():
+        tags = np.array(batch_languages)
+        for language in np.unique(tags):
+            selected = vectors[tags == language]
+            sums[language] = sums.get(language, 0) + selected.sum(0, dtype=np.float64)
+            counts[language] = counts.get(language, 0) + len(selected)
+    means = {x: (sums[x] / counts[x]).astype(np.float32).tolist() for x in sorted(counts)}
     return {
-        "passages": sum(count.values()),
-        "languages": dict(sorted(count.items())),
+        "passages": sum(counts.values()),
+        "languages": dict(sorted(counts.items())),
         "means": means,
     }
+
+
+@contextmanager
+def _disk_errors(store: str) -> Iterator[None]:
+    """Turn a store's errors about a full or read-only disk into a `MixlingError`."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        message = disk_message(error)
+        if message is None:
+            raise
+        raise MixlingError(f"{store}: {message}") from None

@@ -1,23 +1,26 @@
-"""A store in a folder: LanceDB, with what keeps its answers exact.
+"""Keeps a store in a folder with LanceDB, so that its answers stay exact.
 
-Up to EXACT passages are scanned, so are up to as many that pass a filter. (A filter that fewer than one in ten pass is left
-to LanceDB, which then scans the index's short codes of those alone, finds the same and is faster: benchmarks/filters.py.)
-Above, the index is a graph (HNSW): an index of partitions (IVF) divides vectors that know their language *by language*, and
-then a question looks into its own language's partitions and misses the others (benchmarks/partitions.py). Full text is over
-a column of terms (mixling.searching.folding), which only this kind of store has; the store's info says in which form they are.
-A store that was made before there were terms is searched by its text as it stands, until `finish` makes them.
+Up to `EXACT` passages are scanned, and so are up to as many that pass a filter. (LanceDB itself
+filters where fewer than one passage in ten passes: it scans the short codes of the index for those
+alone, finds the same and is faster: benchmarks/filters.py.) Above, the index is a graph (HNSW). An
+index of partitions (IVF) divides vectors that know their language *by language*, so a query looks
+into the partitions of its own language and misses the others (benchmarks/partitions.py).
+
+Full text is searched in a column of terms (`mixling.searching.folding`), which only this kind of
+store has; the store's info names the version of the terms. A store that was made before there were
+terms is searched by its text, until `finish` makes them.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import wraps
 from inspect import isgeneratorfunction
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -26,139 +29,175 @@ from mixling.corpora.files import write_text
 from mixling.corpora.values import with_title
 from mixling.disk import LOCK, disk_message
 from mixling.errors import MixlingError
-from mixling.searching.folding import FORM, asked, terms
-from mixling.searching.store import RESULT_COLUMNS, about, passage_schema, search_ef, shown
+from mixling.searching.folding import TERMS_VERSION, passage_terms, query_terms
+from mixling.searching.store import (
+    RESULT_COLUMNS,
+    Store,
+    parse_store_info,
+    passage_schema,
+    result_schema,
+    search_ef,
+)
+
+logger = logging.getLogger(__name__)
 
 EXACT = 50_000
-TABLE, INFO, TERMS = "passages", "mixling.json", "terms"
+TABLE, INFO_FILE, TERMS = "passages", "mixling.json", "terms"
+BATCH = 8192  # rows that are read at a time
 
-OLDER = (
-    "full text was indexed by an earlier version, which finds no single characters and no other spellings of a word; run the "
+OLD_FULL_TEXT = (
+    "full text was indexed by an earlier version, which finds no single characters and no other "
+    "spellings of a word; run the "
     "same `mixling index` again, which renews it and encodes nothing again"
 )
 
+_FILE_ERRORS = (OSError, RuntimeError, ValueError)
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
 
-def _intact(method: Any) -> Any:
-    """A method of Lance whose errors about files of the store become one message.
 
-    A reader sees the version that it opened. Once a writer has removed that version's files (`finish`), the reader opens
-    the newest version and reads again.
+def _intact(method: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+    """Wrap a method of `LanceStore`, so that errors about the store's files become one message.
+
+    A reader sees the version that it opened. Once a writer has removed the files of that version
+    (`finish`), the reader opens the newest version and reads again.
     """
 
-    def said(store: LanceStore, error: Exception) -> Exception:
-        if isinstance(error, MixlingError):
-            return error
-        message = disk_message(error)
-        if message is not None:
-            return MixlingError(f"{store.folder}: {message}")
-        if "conflict" in str(error).lower():
-            return error  # said where it is written
-        if _gone(error) and store.newer():
-            return MixlingError(
-                f"{store.folder}: was written while it was read. Run the same command again"
-            )
-        first = (str(error).strip().splitlines() or [""])[0]
-        return MixlingError(
-            f"{store.folder}: the store's files are damaged ({first[:300]}); remove the folder and index the documents again"
-        )
-
-    def each(store: LanceStore, *given: Any, **more: Any) -> Iterator[Any]:
+    def iterate(store: LanceStore, *args: Any, **kwargs: Any) -> Iterator[Any]:
         try:
-            yield from method(store, *given, **more)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise said(store, error) from None
+            yield from cast(Any, method)(store, *args, **kwargs)
+        except _FILE_ERRORS as error:
+            raise _file_error(store, error) from None
 
-    def one(store: LanceStore, *given: Any, **more: Any) -> Any:
+    def call(store: LanceStore, *args: Any, **kwargs: Any) -> Any:
         try:
             try:
-                return method(store, *given, **more)
-            except (OSError, RuntimeError, ValueError) as error:
-                if not _gone(error) or not hasattr(store, "table"):
+                return cast(Any, method)(store, *args, **kwargs)
+            except _FILE_ERRORS as error:
+                if not _is_missing(error) or not hasattr(store, "table"):
                     raise
                 store.follow()
-                return method(store, *given, **more)
-        except (OSError, RuntimeError, ValueError, MixlingError) as error:
-            raise said(store, error) from None
+                return cast(Any, method)(store, *args, **kwargs)
+        except (*_FILE_ERRORS, MixlingError) as error:
+            raise _file_error(store, error) from None
 
-    return wraps(method)(each if isgeneratorfunction(method) else one)
+    wrapper = iterate if isgeneratorfunction(method) else call
+    return cast(Callable[_Parameters, _Result], wraps(method)(wrapper))
 
 
-def _gone(error: Exception) -> bool:
+def _file_error(store: LanceStore, error: Exception) -> Exception:
+    """Return the error that a user should see where LanceDB failed to read a store."""
+    if isinstance(error, MixlingError):
+        return error
+    message = disk_message(error)
+    if message is not None:
+        return MixlingError(f"{store.folder}: {message}")
+    if "conflict" in str(error).lower():
+        return error  # the writer reports it
+    if _is_missing(error) and store.has_newer_version():
+        return MixlingError(
+            f"{store.folder}: was written while it was read. Run the same command again"
+        )
+    first_line = (str(error).strip().splitlines() or [""])[0]
+    return MixlingError(
+        f"{store.folder}: the store's files are damaged ({first_line[:300]}); remove the folder "
+        "and index the documents again"
+    )
+
+
+def _is_missing(error: Exception) -> bool:
     return "Not found" in str(error)
 
 
-class LanceStore:
-    """See `mixling.searching.store.Store`."""
+class LanceStore(Store):
+    """A store in a folder (LanceDB).
+
+    Args:
+        folder: The folder, which holds a table.
+        info: The info of the store.
+    """
 
     def __init__(self, folder: Path, info: dict[str, Any]):
-        self.folder, self.info, self.told = folder, info, False
-        self.table = self._opened()
+        self.folder, self.info = folder, info
+        self._warned = False  # of an old full text
+        self.table = self._open_table()
 
     @_intact
-    def _opened(self) -> Any:
-        return _database(self.folder).open_table(TABLE)
+    def _open_table(self) -> Any:
+        return _connect(self.folder).open_table(TABLE)
 
-    def newer(self) -> bool:
-        """Whether a writer has made another version than the one that is open."""
+    def has_newer_version(self) -> bool:
+        """Return whether a writer has made another version than the one that is open."""
         try:
-            return (
-                hasattr(self, "table")
-                and _database(self.folder).open_table(TABLE).version != self.table.version
-            )
-        except (OSError, RuntimeError, ValueError):
+            if not hasattr(self, "table"):
+                return False
+            newest = _connect(self.folder).open_table(TABLE)
+            return bool(newest.version != self.table.version)
+        except _FILE_ERRORS:
             return False
 
     def follow(self) -> None:
-        """Open the newest version. Raises MixlingError where another model has made it."""
+        """Open the newest version.
+
+        Raises:
+            MixlingError: Another model made the newest version.
+        """
         newest = LanceStore.open(str(self.folder))
         for key in ("encoder", "prompts", "dimensions", "reading"):
             if newest.info.get(key) != self.info.get(key):
                 raise MixlingError(
-                    f"{self.folder}: the documents were indexed again with another {key}. Open the store again (restart "
+                    f"{self.folder}: the documents were indexed again with another {key}. Open the "
+                    "store again (restart "
                     "the server)"
                 )
         self.table, self.info = newest.table, newest.info
 
-    @staticmethod
-    def open(address: str) -> LanceStore:
-        """A store that is there."""
+    @classmethod
+    def open(cls, address: str) -> LanceStore:
+        """See `Store.open`."""
         folder = Path(address)
-        if not (folder / INFO).exists():
+        info = folder / INFO_FILE
+        if not info.exists():
             raise MixlingError(
-                f"{folder}: is no store; make one with `mixling index MODEL DOCUMENTS --store {folder}`"
+                f"{folder}: is no store; make one with `mixling index MODEL DOCUMENTS --store "
+                f"{folder}`"
             )
-        return LanceStore(folder, about((folder / INFO).read_bytes(), folder / INFO))
+        return cls(folder, parse_store_info(info.read_bytes(), info))
 
-    @staticmethod
-    def make(address: str, dimensions: int, info: dict[str, Any]) -> LanceStore:
-        """A store that is there, or a new one."""
+    @classmethod
+    def open_or_create(cls, address: str, dimensions: int, info: dict[str, Any]) -> LanceStore:
+        """See `Store.open_or_create`."""
         folder = Path(address)
-        if (folder / INFO).exists():
-            return LanceStore.open(address)
+        if (folder / INFO_FILE).exists():
+            return cls.open(address)
         if folder.exists() and any(
-            p.name not in (f"{TABLE}.lance", LOCK) for p in folder.iterdir()
+            path.name not in (f"{TABLE}.lance", LOCK) for path in folder.iterdir()
         ):
             raise MixlingError(f"{folder}: is not empty and is no store; choose another --store")
         folder.mkdir(parents=True, exist_ok=True)
-        # what a call that was killed before it wrote INFO left is written over
-        left = (folder / f"{TABLE}.lance").exists()
-        _database(folder).create_table(
+        # A call that was killed before it wrote the info leaves a table, which is overwritten.
+        unfinished = (folder / f"{TABLE}.lance").exists()
+        _connect(folder).create_table(
             TABLE,
             schema=passage_schema(dimensions).append(pa.field(TERMS, pa.string())),
-            mode="overwrite" if left else "create",
+            mode="overwrite" if unfinished else "create",
         )
-        made = LanceStore(folder, info)
-        made.write_info({**info, "full_text": FORM})
-        return made
+        store = cls(folder, info)
+        store.write_info({**info, "full_text": TERMS_VERSION})
+        return store
 
     def write_info(self, info: dict[str, Any]) -> None:
-        """Written last when a store is made: a folder without it is none."""
+        """See `Store.write_info`.
+
+        A new store writes its info last, because a folder without it is no store.
+        """
         self.info = info
-        write_text(self.folder / INFO, json.dumps(info, indent=1, ensure_ascii=False))
+        write_text(self.folder / INFO_FILE, json.dumps(info, indent=1, ensure_ascii=False))
 
     @_intact
     def digests(self, documents: Sequence[str]) -> dict[str, str]:
-        where = f"part = 0 AND {_among('document', documents)}"
+        """See `Store.digests`."""
+        where = f"part = 0 AND {_is_in('document', documents)}"
         rows = (
             self.table.search()
             .where(where)
@@ -169,52 +208,58 @@ class LanceStore:
         return dict(zip(rows["document"].to_pylist(), rows["digest"].to_pylist(), strict=True))
 
     def replace(self, documents: Sequence[str], rows: pa.Table) -> None:
+        """See `Store.replace`."""
         if TERMS in self.table.schema.names:
-            rows = rows.select([x for x in rows.column_names if x != TERMS]).append_column(
-                TERMS, _terms(rows)
-            )
+            other = [name for name in rows.column_names if name != TERMS]
+            rows = rows.select(other).append_column(TERMS, _terms_column(rows))
         (
             self.table.merge_insert("id")
             .when_matched_update_all()
             .when_not_matched_insert_all()
-            .when_not_matched_by_source_delete(_among("document", documents))
+            .when_not_matched_by_source_delete(_is_in("document", documents))
             .execute(rows)
         )
 
     def delete(self, documents: Sequence[str]) -> None:
-        self.table.delete(_among("document", documents))
+        """See `Store.delete`."""
+        self.table.delete(_is_in("document", documents))
 
     @_intact
-    def documents(self) -> Iterator[list[str]]:
-        for batch in self.table.search().where("part = 0").select(["document"]).to_batches(8192):
+    def document_ids(self) -> Iterator[list[str]]:
+        """See `Store.document_ids`."""
+        for batch in self.table.search().where("part = 0").select(["document"]).to_batches(BATCH):
             yield batch["document"].to_pylist()
 
     @_intact
     def vectors(self) -> Iterator[tuple[list[str], np.ndarray]]:
-        for batch in self.table.search().select(["language", "vector"]).to_batches(8192):
+        """See `Store.vectors`."""
+        for batch in self.table.search().select(["language", "vector"]).to_batches(BATCH):
             flat = batch["vector"].flatten().to_numpy(zero_copy_only=False)
             yield batch["language"].to_pylist(), flat.reshape(batch.num_rows, -1)
 
     @_intact
     def count(self, languages: Sequence[str] | None = None) -> int:
-        return self.table.count_rows(_where(languages))
+        """See `Store.count`."""
+        return int(self.table.count_rows(_language_filter(languages)))
 
     @_intact
     def nearest(
         self, vector: np.ndarray, k: int, languages: Sequence[str] | None = None
     ) -> pa.Table:
+        """See `Store.nearest`."""
         query = self.table.search(np.asarray(vector, np.float32), vector_column_name="vector")
         query = query.distance_type("dot")
-        where = _where(languages)
+        where = _language_filter(languages)
         if where is not None:
             query = query.where(where, prefilter=True)
-        whole = self.count()
-        passing = whole if languages is None else self.count(languages)
-        if passing <= EXACT and 10 * passing >= whole:
+        total = self.count()
+        passing = total if languages is None else self.count(languages)
+        if passing <= EXACT and 10 * passing >= total:
             query = query.bypass_vector_index()
         else:
             query = query.ef(search_ef(k)).refine_factor(3)
         rows = query.select([*RESULT_COLUMNS, "_distance"]).limit(k).to_arrow()
+        # LanceDB's "dot" distance is 1 - dot product.
         score = 1 - rows["_distance"].to_numpy(zero_copy_only=False)
         return rows.drop_columns(["_distance"]).append_column(
             "score", pa.array(score, pa.float32())
@@ -222,31 +267,37 @@ class LanceStore:
 
     @_intact
     def lexical(self, text: str, k: int, languages: Sequence[str] | None = None) -> pa.Table:
-        if self.info.get("full_text") != FORM and not self.told:
-            self.told = True
-            print(f"mixling: {self.folder}: {OLDER}", file=sys.stderr)
-        folded = any(TERMS in index.columns for index in self.table.list_indices())
-        what, column = (" ".join(asked(text)), TERMS) if folded else (text, "text")
-        if not what:
-            return shown().append(pa.field("score", pa.float32())).empty_table()
-        where, many = _where(languages), k
+        """See `Store.lexical`."""
+        if self.info.get("full_text") != TERMS_VERSION and not self._warned:
+            self._warned = True
+            logger.warning("%s: %s", self.folder, OLD_FULL_TEXT)
+        has_terms = any(TERMS in index.columns for index in self.table.list_indices())
+        column, query_text = "text", text
+        if has_terms:
+            column, query_text = TERMS, " ".join(query_terms(text))
+        if not query_text:
+            return result_schema().append(pa.field("score", pa.float32())).empty_table()
+        where, limit = _language_filter(languages), k
         while True:
-            query = self.table.search(what, query_type="fts", fts_columns=column)
+            query = self.table.search(query_text, query_type="fts", fts_columns=column)
             if where is not None:
                 query = query.where(where, prefilter=True)
-            rows = query.select([*RESULT_COLUMNS, "_score"]).limit(many + 1).to_arrow()
-            score = rows["_score"].to_pylist()
-            if len(score) <= many or score[k - 1] > score[-1]:
+            rows = query.select([*RESULT_COLUMNS, "_score"]).limit(limit + 1).to_arrow()
+            scores = rows["_score"].to_pylist()
+            if len(scores) <= limit or scores[k - 1] > scores[-1]:
                 break
-            many *= 4  # which of equal ones come is not the store's to say
+            # The k-th and the last passage tie. LanceDB picks among ties as it likes, so all of
+            # them are fetched and sorted by id.
+            limit *= 4
         rows = rows.rename_columns([*RESULT_COLUMNS, "score"])
         return rows.sort_by([("score", "descending"), ("id", "ascending")]).slice(0, k)
 
     @_intact
-    def document(self, name: str) -> pa.Table:
+    def document(self, document: str) -> pa.Table:
+        """See `Store.document`."""
         rows = (
             self.table.search()
-            .where(_among("document", [name]))
+            .where(_is_in("document", [document]))
             .select(list(RESULT_COLUMNS))
             .limit(100_000)
             .to_arrow()
@@ -254,53 +305,63 @@ class LanceStore:
         return rows.sort_by("part")
 
     @_intact
-    def whole(self, documents: Sequence[str]) -> pa.Table:
-        rows = self.table.search().where(_among("document", documents)).limit(10**9).to_arrow()
-        return rows.select([x for x in self.table.schema.names if x != TERMS]).sort_by(
+    def passages(self, documents: Sequence[str]) -> pa.Table:
+        """See `Store.passages`."""
+        rows = self.table.search().where(_is_in("document", documents)).limit(10**9).to_arrow()
+        return rows.select([name for name in self.table.schema.names if name != TERMS]).sort_by(
             [("document", "ascending"), ("part", "ascending")]
         )
 
     @_intact
     def finish(self) -> None:
+        """See `Store.finish`."""
         from lancedb.index import FTS, Bitmap, BTree, HnswSq
 
-        if self.info.get("full_text") != FORM:
+        if self.info.get("full_text") != TERMS_VERSION:
             self._renew_terms()
-        there = {
+        indexes = {
             column: index.name for index in self.table.list_indices() for column in index.columns
         }
+        full_text = FTS(
+            base_tokenizer="whitespace",
+            lower_case=False,
+            stem=False,
+            remove_stop_words=False,
+            ascii_folding=True,
+        )
         for column, config in (
             ("language", Bitmap()),
             ("document", BTree()),
-            (TERMS, _full_text(FTS)),
+            (TERMS, full_text),
         ):
-            if column not in there:
+            if column not in indexes:
                 self.table.create_index(column, config=config)
-        if "text" in there:  # the full text of before
-            self.table.drop_index(there["text"])
-        n = self.table.count_rows()
-        if n > EXACT and "vector" not in there:
+        if "text" in indexes:  # the full text of a store without terms
+            self.table.drop_index(indexes["text"])
+        if self.table.count_rows() > EXACT and "vector" not in indexes:
             self.table.create_index("vector", config=HnswSq(distance_type="dot"))
-        # versions older than an hour go; a reader that has one open follows (`_intact`)
+        # Versions older than an hour are removed; a reader that has one open follows (`_intact`).
         self.table.optimize(cleanup_older_than=timedelta(hours=1))
 
     def _renew_terms(self) -> None:
-        """Make the terms of all passages, in a store that has none or those of another form."""
+        """Make the terms of all passages, in a store that has none or those of another version."""
         if TERMS not in self.table.schema.names:
             self.table.add_columns({TERMS: "CAST(NULL AS string)"})
-        for batch in self.table.search().select(["id", "title", "text"]).to_batches(8192):
-            made = pa.table({"id": batch["id"], TERMS: _terms(batch)})
-            self.table.merge_insert("id").when_matched_update_all().execute(made)
-        self.write_info({**self.info, "full_text": FORM})
+        for batch in self.table.search().select(["id", "title", "text"]).to_batches(BATCH):
+            rows = pa.table({"id": batch["id"], TERMS: _terms_column(batch)})
+            self.table.merge_insert("id").when_matched_update_all().execute(rows)
+        self.write_info({**self.info, "full_text": TERMS_VERSION})
 
 
-def _terms(rows: Any) -> pa.Array:
-    """The terms of passages and their titles."""
-    read = [with_title(r["title"], r["text"]) for r in rows.select(["title", "text"]).to_pylist()]
-    return pa.array([" ".join(terms(x)) for x in read], pa.string())
+def _terms_column(rows: Any) -> pa.Array:
+    """Return the terms of passages and their titles, separated by spaces."""
+    texts = [
+        with_title(row["title"], row["text"]) for row in rows.select(["title", "text"]).to_pylist()
+    ]
+    return pa.array([" ".join(passage_terms(text)) for text in texts], pa.string())
 
 
-def _database(folder: Path) -> Any:
+def _connect(folder: Path) -> Any:
     try:
         import lancedb
     except ImportError:
@@ -308,20 +369,11 @@ def _database(folder: Path) -> Any:
     return lancedb.connect(str(folder))
 
 
-def _full_text(kind: Any) -> Any:
-    return kind(
-        base_tokenizer="whitespace",
-        lower_case=False,
-        stem=False,
-        remove_stop_words=False,
-        ascii_folding=True,
-    )
-
-
-def _among(column: str, values: Sequence[str]) -> str:
-    quoted = ", ".join("'" + v.replace("'", "''") + "'" for v in values)
+def _is_in(column: str, values: Sequence[str]) -> str:
+    """Return an SQL condition; a quote in a value is doubled."""
+    quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
     return f"{column} IN ({quoted})"
 
 
-def _where(languages: Sequence[str] | None) -> str | None:
-    return None if languages is None else _among("language", languages)
+def _language_filter(languages: Sequence[str] | None) -> str | None:
+    return None if languages is None else _is_in("language", languages)

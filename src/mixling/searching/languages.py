@@ -1,4 +1,4 @@
-"""The language of a document or a question, with how sure that is."""
+"""Identifies the language of documents and queries, with its probability."""
 
 from __future__ import annotations
 
@@ -9,36 +9,53 @@ from mixling.errors import MixlingError
 from mixling.models.identify import identified, language_identifier, unknown
 
 
-def wanted(languages: Sequence[str] | None) -> list[str] | None:
-    """The tags of the languages that documents may be in. Raises MixlingError for one that cannot be told from the others."""
+def check_languages(languages: Sequence[str] | None) -> list[str] | None:
+    """Return the tags of the languages that documents may be in; None stays None.
+
+    Raises:
+        MixlingError: The identifier cannot tell one of them from the others.
+    """
     if languages is None:
         return None
-    _installed()
-    found = list(dict.fromkeys(language_tag(x) for x in languages))
-    lost = unknown(found)
-    if lost:
+    _require_identifier()
+    tags = list(dict.fromkeys(language_tag(x) for x in languages))
+    indistinct = unknown(tags)
+    if indistinct:
         raise MixlingError(
-            f"--languages {','.join(found)}: texts in {', '.join(lost)} cannot be told from those in the others (py3langid does not "
-            "know the language, or knows one in that script); give such documents a `language` field, or index them by "
+            f"--languages {','.join(tags)}: texts in {', '.join(indistinct)} cannot be told from "
+            "those in the others (py3langid does not "
+            "know the language, or knows one in that script); give such documents a `language` "
+            "field, or index them by "
             "themselves with --language"
         )
-    return found
+    return tags
 
 
 class LanguageIdentifier:
-    """among: the languages that it may be, as they stand there; None: all that the identifier knows (140)."""
+    """Identifies the language of a text.
+
+    Args:
+        among: The languages that it may be, as they are returned; None: all that the identifier
+            knows (140).
+
+    Raises:
+        MixlingError: py3langid is not installed.
+    """
 
     def __init__(self, among: Sequence[str] | None = None):
-        _installed()
+        _require_identifier()
         self.among = tuple(among or ())
 
     def __call__(self, text: str) -> tuple[str, float]:
-        """Language and its probability, 0 where the script alone decided."""
+        """Return the language of a text and its probability.
+
+        The probability is 0 where the script alone decided.
+        """
         return identified(text, self.among)
 
 
-def _installed() -> None:
-    """Raises MixlingError where py3langid is not installed."""
+def _require_identifier() -> None:
+    """Raise `MixlingError` where py3langid is not installed."""
     try:
         language_identifier()
     except ImportError:

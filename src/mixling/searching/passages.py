@@ -1,4 +1,4 @@
-"""Documents cut into passages at sentence ends, in every script (ICU), with some overlap."""
+"""Splits documents into overlapping passages at the ends of sentences, in every script (ICU)."""
 
 from __future__ import annotations
 
@@ -7,69 +7,101 @@ from itertools import pairwise
 
 from mixling.errors import MixlingError
 
+SPACE_SEARCH = 60  # characters before an even cut in which a space is looked for
+
 
 def split_sentences(text: str, language: str) -> list[tuple[int, int]]:
-    """[start, end) of each sentence without the space round it; paragraphs end sentences too."""
+    """Return the sentences of a text as characters `[begin, end)`, without the space around them.
+
+    The end of a paragraph ends a sentence too.
+
+    Args:
+        text: The text.
+        language: Its language, BCP-47.
+
+    Raises:
+        MixlingError: icu4py is not installed.
+    """
     try:
         from icu4py.breakers import SentenceBreaker
     except ImportError:
         raise MixlingError("icu4py is not installed: pip install 'mixling[search]'") from None
-    found, at = [], 0
-    for piece in map(str, SentenceBreaker(text, language)):
-        inner = at
-        for line in piece.split("\n"):
-            words = line.strip()
-            if words:
-                begin = inner + len(line) - len(line.lstrip())
-                found.append((begin, begin + len(words)))
-            inner += len(line) + 1
-        at += len(piece)
-    return found
+    spans, position = [], 0
+    for sentence in map(str, SentenceBreaker(text, language)):
+        line_start = position
+        for line in sentence.split("\n"):
+            content = line.strip()
+            if content:
+                begin = line_start + len(line) - len(line.lstrip())
+                spans.append((begin, begin + len(content)))
+            line_start += len(line) + 1
+        position += len(sentence)
+    return spans
 
 
 def split_passages(
     text: str,
     language: str,
-    count: Callable[[Sequence[str]], Sequence[int]],
+    count_tokens: Callable[[Sequence[str]], Sequence[int]],
     size: int = 200,
     overlap: int = 40,
 ) -> list[tuple[int, int]]:
-    """[start, end) of each passage: whole sentences of up to `size` tokens, the next one beginning with the last sentences of
-    the one before where they have up to `overlap` tokens. count: tokens of texts. A longer sentence is cut at words.
+    """Split a text into passages of whole sentences.
+
+    Each passage has up to `size` tokens. It begins with the last sentences of the passage before
+    it, as far as they have up to `overlap` tokens. A sentence of more than `size` tokens is cut
+    between words.
+
+    Args:
+        text: The text.
+        language: Its language, BCP-47.
+        count_tokens: Counts the tokens of each of several texts.
+        size: Tokens of a passage.
+        overlap: Tokens that a passage repeats of the one before it.
+
+    Returns:
+        The passages as characters `[begin, end)`.
     """
-    pieces = []
-    found = split_sentences(text, language)
-    for (begin, end), tokens in zip(found, count([text[a:b] for a, b in found]), strict=True):
-        pieces += [(begin, end, tokens)] if tokens <= size else _cut(text, begin, end, tokens, size)
-    out: list[tuple[int, int]] = []
+    sentences = split_sentences(text, language)
+    token_counts = count_tokens([text[begin:end] for begin, end in sentences])
+    segments: list[tuple[int, int, int]] = []  # begin, end, tokens
+    for (begin, end), tokens in zip(sentences, token_counts, strict=True):
+        if tokens <= size:
+            segments.append((begin, end, tokens))
+        else:
+            segments += _cut_sentence(text, begin, end, tokens, size)
+    passages: list[tuple[int, int]] = []
     first = 0
-    while first < len(pieces):
-        last, used = first, pieces[first][2]
-        while last + 1 < len(pieces) and used + pieces[last + 1][2] <= size:
+    while first < len(segments):
+        last, used = first, segments[first][2]
+        while last + 1 < len(segments) and used + segments[last + 1][2] <= size:
             last += 1
-            used += pieces[last][2]
-        out.append((pieces[first][0], pieces[last][1]))
-        if last + 1 == len(pieces):
+            used += segments[last][2]
+        passages.append((segments[first][0], segments[last][1]))
+        if last + 1 == len(segments):
             break
-        back, kept = last + 1, 0
-        while back - 1 > first and kept + pieces[back - 1][2] <= overlap:
-            back -= 1
-            kept += pieces[back][2]
-        # what is repeated must leave room for what is new
-        while back <= last and kept + pieces[last + 1][2] > size:
-            kept -= pieces[back][2]
-            back += 1
-        first = back
-    return out
+        following, repeated = last + 1, 0
+        while following - 1 > first and repeated + segments[following - 1][2] <= overlap:
+            following -= 1
+            repeated += segments[following][2]
+        # The repeated sentences must leave room for at least one new sentence.
+        while following <= last and repeated + segments[last + 1][2] > size:
+            repeated -= segments[following][2]
+            following += 1
+        first = following
+    return passages
 
 
-def _cut(text: str, begin: int, end: int, tokens: int, size: int) -> list[tuple[int, int, int]]:
-    """A long sentence in parts of about equal length, cut at a space where there is one near."""
-    parts = -(-tokens // size)
+def _cut_sentence(
+    text: str, begin: int, end: int, tokens: int, size: int
+) -> list[tuple[int, int, int]]:
+    """Cut a long sentence into segments of about equal length, at a space where one is near."""
+    n_segments = -(-tokens // size)
     edges = [begin]
-    for i in range(1, parts):
-        at = begin + (end - begin) * i // parts
-        space = text.rfind(" ", max(edges[-1] + 1, at - 60), at)
-        edges.append(space + 1 if space > edges[-1] else max(at, edges[-1] + 1))
+    for i in range(1, n_segments):
+        even = begin + (end - begin) * i // n_segments
+        space = text.rfind(" ", max(edges[-1] + 1, even - SPACE_SEARCH), even)
+        edges.append(space + 1 if space > edges[-1] else max(even, edges[-1] + 1))
     edges.append(end)
-    return [(a, b, -(-tokens // parts)) for a, b in pairwise(edges) if text[a:b].strip()]
+    tokens_each = -(-tokens // n_segments)
+    return [(a, b, tokens_each) for a, b in pairwise(edges) if text[a:b].strip()]

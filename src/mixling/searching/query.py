@@ -1,8 +1,7 @@
-"""The verb `search`: a question to the passages that answer it, in any language, fairly."""
+"""Searches a store: finds the passages that answer a query, in any language."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -14,79 +13,124 @@ from mixling.corpora.languages import base_language, language_tag, nearest_langu
 from mixling.encoding.vectors import normalize_for_similarity
 from mixling.errors import MixlingError, choose
 from mixling.models.retriever import Retriever
-from mixling.searching.fairness import EQUAL, order_passages, shrunk
+from mixling.searching.fairness import Order, shrunk
+from mixling.searching.hits import SearchHit, highlight_hits, sentence_spans, span_texts
 from mixling.searching.languages import LanguageIdentifier
-from mixling.searching.passages import split_sentences
-from mixling.searching.store import Store
-from mixling.searching.stores import made_by, open_whole
+from mixling.searching.options import MODES, Mode, SearchOptions
+from mixling.searching.ranking import FUSION_DEPTH, DenseSearch, Row, fuse_rankings
+from mixling.searching.stores import made_by, open_searchable_store
 
-MODES = ("dense", "text", "both")
-# languages up to which each has a list of its own; candidates of lists that are fused; candidates a result in one list of all
-LISTS, DEPTH, FIRST = 48, 50, 10
-OUTSIDE = 0.5  # how likely a language that the store has not must be
-WRITTEN_AS = {
-    "arz": "ar",
-    "ary": "ar",
-    "wuu": "zh",
-    "yue": "zh",
-}  # spoken otherwise: the identifier's usual mistakes
+# The query's language is one that the store lacks where the identifier is at least this sure.
+MIN_PROBABILITY_OUTSIDE = 0.5
+# Spoken varieties that the identifier confuses with the written language.
+WRITTEN_AS = {"arz": "ar", "ary": "ar", "wuu": "zh", "yue": "zh"}
 
 
 class Searcher:
-    """A store with the model that made it, ready for questions.
+    """A store and the model that made it, ready for queries.
 
-    trust_remote_code: as of Retriever. Raises MixlingError when there is no store or the model is another one.
+    Example:
+        ```python
+        searcher = mixling.Searcher("index")
+        for hit in searcher.search("Who built the bridge?", k=5):
+            print(hit.language, hit.title, hit.text)
+        ```
+
+    Args:
+        store: A folder, or milvus://host:port/name.
+        model: The model, or where its folder is now; by default the model that the store names.
+        trust_remote_code: Run code that comes with the model; see `Retriever`.
+
+    Raises:
+        MixlingError: There is no store, its indexing did not finish, the model cannot be loaded, or
+            another model made the store.
     """
 
     def __init__(
         self, store: str, model: str | Retriever | None = None, trust_remote_code: bool = False
     ):
-        self.store: Store = open_whole(store)
-        self.retriever = (
-            model
-            if isinstance(model, Retriever)
-            else _load(store, self.store, model, trust_remote_code)
-        )
+        self.store = open_searchable_store(store)
+        if isinstance(model, Retriever):
+            self.retriever = model
+        else:
+            self.retriever = _load_model(store, self.store.info, model, trust_remote_code)
         if not made_by(self.retriever, self.store.info):
             raise MixlingError(
-                f"{store}: was made with {self.store.info['model']}, whose weights or prompts {self.retriever.name} has not; "
+                f"{store}: was made with {self.store.info['model']}. {self.retriever.name} has "
+                "other weights or prompts; "
                 "search with that model, or index again into another store"
             )
         self.address = store
-        self._read()
+        self._read_info()
 
-    def _read(self) -> None:
-        """Take the languages of the store and their means from its facts."""
-        self.facts = self.store.info
-        if "means" not in self.facts:
+    def _read_info(self) -> None:
+        """Read the languages of the store and their mean vectors."""
+        self._info = self.store.info
+        if "means" not in self._info:
             raise MixlingError(
-                f"{self.address}: indexing was not finished; run the same `mixling index` again and it goes on"
+                f"{self.address}: indexing was not finished; run the same `mixling index` again "
+                "and it goes on"
             )
-        counts = self.facts.get("languages")
-        self.means = shrunk(self.facts["means"], counts if isinstance(counts, dict) else {})
+        counts = self._info.get("languages")
+        self.means = shrunk(self._info["means"], counts if isinstance(counts, dict) else {})
         self.__dict__.pop("identifiers", None)
 
     @cached_property
     def identifiers(self) -> tuple[LanguageIdentifier, LanguageIdentifier]:
-        """They tell a question's language: among all, and among those of the store."""
+        """Identifiers of a query's language: among all languages, and among the store's."""
         return LanguageIdentifier(), LanguageIdentifier(list(self.means))
 
-    def search(self, query: str | Sequence[str], k: int = 10, **more: Any) -> list[dict[str, Any]]:
-        """Find the best k passages for a query, or for a query and its translations.
+    def search(
+        self,
+        query: str | Sequence[str],
+        k: int = 10,
+        *,
+        languages: Sequence[str] | None = None,
+        mode: Mode = "dense",
+        order: Order = "query-language-first",
+        query_language: str | None = None,
+        quotas: Mapping[str, int] | None = None,
+        weights: tuple[float, float] = (1.0, 1.0),
+        highlight: bool = True,
+    ) -> list[SearchHit]:
+        """Find the best k passages for a query.
 
         Args:
-            query: The query, or it and its translations, whose vectors are averaged.
+            query: The query, or the query and its translations, whose vectors are averaged.
             k: How many passages.
-            **more: As in `search_vectors`.
+            languages: Search passages in these languages only.
+            mode: "dense" (vectors), "text" (full text) or "both" (reciprocal rank fusion of the
+                two).
+            order: How passages of several languages are ordered: "query-language-first" (among
+                equally good passages), "centered", "round-robin" or "score"; see
+                `mixling.searching.fairness`.
+            query_language: Language of the query; identified if not given.
+            quotas: At most this many passages of each of these languages.
+            weights: Weights of the dense and of the full-text list in mode "both".
+            highlight: Name the sentence of each passage that is nearest to the query. This costs as
+                much as encoding the passages.
+
+        Returns:
+            The passages, best first.
+
+        Raises:
+            MixlingError: The query is empty, the mode, the order or a language is unknown, or the
+                store has no passages in a language.
+
+        Example:
+            ```python
+            hits = searcher.search("Who built the bridge?", k=5, languages=["sw", "de"])
+            print(hits[0].text)
+            ```
         """
         queries = [query] if isinstance(query, str) else list(query)
-        if not queries or not all(q.strip() for q in queries):
+        if not queries or not all(text.strip() for text in queries):
             raise MixlingError("the query is empty; write one")
-        if any(replace_surrogates(q) != q for q in queries):
+        if any(replace_surrogates(text) != text for text in queries):
             raise MixlingError("the query is not UTF-8; write it as text")
-        return self.search_vectors(
-            queries, self.retriever.encode(queries, "query", precision="fp32"), k, **more
-        )
+        vectors = self.retriever.encode(queries, "query", precision="fp32")
+        options = SearchOptions(languages, mode, order, query_language, quotas, weights, highlight)
+        return self._search(queries, vectors, k, options)
 
     def search_vectors(
         self,
@@ -95,209 +139,199 @@ class Searcher:
         k: int = 10,
         *,
         languages: Sequence[str] | None = None,
-        mode: str = "dense",
-        order: str = "query-language-first",
+        mode: Mode = "dense",
+        order: Order = "query-language-first",
         query_language: str | None = None,
         quotas: Mapping[str, int] | None = None,
         weights: tuple[float, float] = (1.0, 1.0),
         highlight: bool = True,
-    ) -> list[dict[str, Any]]:
-        """Find the best k passages for the vectors of a query.
+    ) -> list[SearchHit]:
+        """Find the best k passages for a query whose vectors are known.
 
         Args:
-            queries: The query, or it and its translations.
-            vectors: Their vectors, float32 `[queries, dim]`; they are averaged.
+            queries: The query, or the query and its translations.
+            vectors: Their vectors, float32 `[n_queries, dim]`; they are averaged.
             k: How many passages.
-            languages: Search passages in these languages only.
-            mode: "dense", "text" (full text) or "both" (reciprocal rank fusion, by `weights`).
-            order: One of `mixling.searching.fairness.ORDERS`.
-            query_language: Language of the query; identified if not given.
-            quotas: At most this many passages of a language.
-            weights: Weights of the dense and of the full-text list.
-            highlight: Name the sentence that answers.
+            languages: As in `search`.
+            mode: As in `search`.
+            order: As in `search`.
+            query_language: As in `search`.
+            quotas: As in `search`.
+            weights: As in `search`.
+            highlight: As in `search`.
 
         Returns:
-            One dictionary a passage: rank, score, language, title, address, text, sentence (`[begin, end)` in the text, if
-            `highlight`), language_offset (where the order reads it), and the store's other columns.
+            The passages, best first.
 
         Raises:
-            MixlingError: The mode, the order or a language is unknown, or the store has no passages in a language.
+            MixlingError: The mode, the order or a language is unknown, or the store has no passages
+                in a language.
         """
-        choose(mode, MODES, "mode")
-        if self.store.info is not self.facts:  # it has been indexed again, and the store follows
-            self._read()
-        facts = self.facts
-        wanted = None if languages is None else [language_tag(x) for x in languages]
-        known = [x for x in self.means if wanted is None or language_tag(x) in wanted]
-        lacking = sorted({*(wanted or ())} - {language_tag(x) for x in known})
-        if lacking:
-            raise MixlingError(
-                f"the store has no passages in {', '.join(lacking)}; it has {', '.join(self.means)}"
-            )
-        limits = {language_tag(x): n for x, n in (quotas or {}).items()}
-        quotas = {x: limits[language_tag(x)] for x in self.means if language_tag(x) in limits}
-        language = self.language(queries, query_language)
-        vector = self.mean(vectors)
-        lists, depth = [], k if mode == "dense" else max(k, DEPTH)
-        if mode in ("dense", "both"):
-            lists.append(self._dense(vector, known, depth, order, language, quotas))
-        if mode in ("text", "both"):
-            some = None if wanted is None else known
-            lists.append(self.store.lexical(" ".join(queries), depth, some).to_pylist())
-        if self.store.info is not facts:
-            return self.search_vectors(
-                queries, vectors, k, languages=languages, mode=mode, order=order, query_language=query_language,
-                quotas=quotas, weights=weights, highlight=highlight,
-            )  # fmt: skip
-        found = lists[0] if len(lists) == 1 else _fused(lists, weights)
-        rows = [
-            {"rank": rank, **row, "metadata": json.loads(row["metadata"] or "{}")}
-            for rank, row in enumerate(found[:k], 1)
-        ]
-        return self._marked(rows, vector) if highlight else rows
+        options = SearchOptions(languages, mode, order, query_language, quotas, weights, highlight)
+        return self._search(queries, vectors, k, options)
 
-    def language(self, asked: Sequence[str], given: str | None = None) -> str:
-        """The language of a question, as given or identified: among the store's, unless it is rather one that the store
-        has not (decisions.md, 18)."""
-        if given:
-            return nearest_language(given, self.means) or language_tag(given)
+    def query_language(self, queries: Sequence[str], stated: str | None = None) -> str:
+        """Return the language of a query, as stated or as identified from its text.
+
+        The language is one of the store's, unless the identifier is sure of one that the store
+        lacks (docs/decisions.md, 18).
+
+        Args:
+            queries: The query, or the query and its translations; the first text is identified.
+            stated: The language, where the caller knows it.
+
+        Raises:
+            MixlingError: `stated` is no language.
+        """
+        if stated:
+            return nearest_language(stated, self.means) or language_tag(stated)
         among_all, among_stored = self.identifiers
-        found, probability = among_all(asked[0])
-        found = WRITTEN_AS.get(found, found)
-        elsewhere = base_language(found) not in map(base_language, self.means)
-        return found if probability >= OUTSIDE and elsewhere else among_stored(asked[0])[0]
+        language, probability = among_all(queries[0])
+        language = WRITTEN_AS.get(language, language)
+        outside = base_language(language) not in map(base_language, self.means)
+        if outside and probability >= MIN_PROBABILITY_OUTSIDE:
+            return language
+        return among_stored(queries[0])[0]
 
-    def mean(self, v: np.ndarray) -> np.ndarray:
-        """The mean of the vectors of a question and its translations: float32 [d]."""
-        return normalize_for_similarity(self.retriever, v).mean(0)
+    def query_vector(self, vectors: np.ndarray) -> np.ndarray:
+        """Average the vectors of a query and its translations, as a search does.
 
-    def _dense(
-        self,
-        vector: np.ndarray,
-        known: Sequence[str],
-        depth: int,
-        order: str,
-        query_language: str,
-        quotas: Mapping[str, int] | None,
-    ) -> list[dict[str, Any]]:
-        some = known if len(known) < len(self.means) else None
-        if order == "score" and not quotas:
-            return _by_score(self.store.nearest(vector, depth, some).to_pylist())
-        language_offsets = {x: float(vector @ self.means[x]) for x in known}
-        taken: dict[str, Any] = {
-            "language_offsets": language_offsets,
-            "order": order,
-            "query_language": query_language,
-            "quotas": quotas,
-        }
-        if order == "round-robin" or quotas:
-            rows = self._lists(vector, known, depth)
-        else:
-            rows = self.store.nearest(vector, FIRST * depth, some).to_pylist()
-            if len(rows) == FIRST * depth:
-                rows += self._unseen(vector, rows, depth, taken)
-        rows = _by_score(rows)
-        places = _ordered(rows, **taken)
-        return [
-            {**rows[i], "language_offset": language_offsets.get(rows[i]["language"], 0.0)}
-            for i in places
-        ]
+        Args:
+            vectors: float32 `[n_queries, dim]`.
 
-    def _lists(self, vector: np.ndarray, known: Sequence[str], depth: int) -> list[dict[str, Any]]:
-        """The best passages of each language; of all together where languages are many."""
-        if len(known) > LISTS:
-            return self.store.nearest(vector, max(depth, DEPTH) * 20, known).to_pylist()
-        return [r for x in known for r in self.store.nearest(vector, depth, [x]).to_pylist()]
+        Returns:
+            float32 `[dim]`.
+        """
+        mean: np.ndarray = normalize_for_similarity(self.retriever, vectors).mean(0)
+        return mean
 
-    def _unseen(
-        self, vector: np.ndarray, rows: Sequence[dict[str, Any]], depth: int, taken: dict[str, Any]
-    ) -> list[dict[str, Any]]:
-        """Passages that may belong to the first `depth` and are not among rows, the best of all languages together: of the
-        languages whose level is so low that what scores less than the last row can still come that far."""
-        language_offsets = taken["language_offsets"]
-        centered = [r["score"] - language_offsets.get(r["language"], 0.0) for r in rows]
-        places = _ordered(rows, **taken)[:depth]
-        floor = min(centered[i] for i in places) - EQUAL * abs(max(centered))
-        low = [x for x in language_offsets if rows[-1]["score"] - language_offsets[x] >= floor]
-        there = {r["id"] for r in rows}
-        return [r for r in self._lists(vector, low, depth) if r["id"] not in there] if low else []
+    def _search(
+        self, queries: Sequence[str], vectors: np.ndarray, k: int, options: SearchOptions
+    ) -> list[SearchHit]:
+        mode = choose(options.mode, MODES, "mode")
+        if self.store.info is not self._info:  # the store moved on to a newer version
+            self._read_info()
+        info = self._info
+        languages = self._languages(options.languages)
+        quotas = self._quotas(options.quotas or {})
+        query_language = self.query_language(queries, options.query_language)
+        vector = self.query_vector(vectors)
+        rankings: list[list[Row]] = []
+        depth = k if mode == "dense" else max(k, FUSION_DEPTH)
+        if mode in ("dense", "both"):
+            dense = DenseSearch(
+                self.store, self.means, languages, depth, options.order, query_language, quotas
+            )
+            rankings.append(dense.rank(vector))
+        if mode in ("text", "both"):
+            language_filter = None if options.languages is None else languages
+            rows = self.store.lexical(" ".join(queries), depth, language_filter)
+            rankings.append(rows.to_pylist())
+        if self.store.info is not info:  # it moved on during the search: search the newer version
+            return self._search(queries, vectors, k, options)
+        best = rankings[0] if len(rankings) == 1 else fuse_rankings(rankings, options.weights)
+        hits = [SearchHit.from_row(rank, row) for rank, row in enumerate(best[:k], 1)]
+        return self._highlight(hits, vector) if options.highlight else hits
 
-    def _marked(self, rows: Sequence[dict[str, Any]], vector: np.ndarray) -> list[dict[str, Any]]:
-        spans = sentences_of(rows)
-        texts = [r["text"][a:b] for r, cut in zip(rows, spans, strict=True) for a, b in cut]
-        near = (
-            self.retriever.encode(texts, "passage", precision="fp32") @ vector
-            if texts
-            else np.zeros(0)
+    def _languages(self, requested: Sequence[str] | None) -> list[str]:
+        """Return the languages to search, as the store writes them."""
+        if requested is None:
+            return list(self.means)
+        tags = {language_tag(x) for x in requested}
+        languages = [x for x in self.means if language_tag(x) in tags]
+        missing = sorted(tags - {language_tag(x) for x in languages})
+        if missing:
+            raise MixlingError(
+                f"the store has no passages in {', '.join(missing)}; it has {', '.join(self.means)}"
+            )
+        return languages
+
+    def _quotas(self, requested: Mapping[str, int]) -> dict[str, int]:
+        """Return the quotas by language, as the store writes it."""
+        limits = {language_tag(x): n for x, n in requested.items()}
+        return {x: limits[language_tag(x)] for x in self.means if language_tag(x) in limits}
+
+    def _highlight(self, hits: Sequence[SearchHit], vector: np.ndarray) -> list[SearchHit]:
+        spans = sentence_spans(hits)
+        texts = span_texts(hits, spans)
+        if not texts:
+            return highlight_hits(hits, spans, np.zeros(0))
+        return highlight_hits(
+            hits, spans, self.retriever.encode(texts, "passage", precision="fp32") @ vector
         )
-        return mark(rows, spans, near)
 
 
-def sentences_of(rows: Sequence[Mapping[str, Any]]) -> list[list[tuple[int, int]]]:
-    """The sentences of found passages: [begin, end) in the text of each."""
-    return [split_sentences(r["text"], r["language"]) for r in rows]
+def search(
+    store: str,
+    query: str | Sequence[str],
+    k: int = 10,
+    *,
+    model: str | Retriever | None = None,
+    languages: Sequence[str] | None = None,
+    mode: Mode = "dense",
+    order: Order = "query-language-first",
+    query_language: str | None = None,
+    quotas: Mapping[str, int] | None = None,
+    weights: tuple[float, float] = (1.0, 1.0),
+    highlight: bool = True,
+    trust_remote_code: bool = False,
+) -> list[SearchHit]:
+    """Find the best k passages of a store for one query; for many queries, keep a `Searcher`.
+
+    Args:
+        store: A folder, or milvus://host:port/name.
+        query: The query, or the query and its translations.
+        k: How many passages.
+        model: The model, or where its folder is now; by default the model that the store names.
+        languages: Search passages in these languages only.
+        mode: "dense" (vectors), "text" (full text) or "both" (reciprocal rank fusion of the two).
+        order: "query-language-first" (among equally good passages), "centered", "round-robin" or
+            "score".
+        query_language: Language of the query; identified if not given.
+        quotas: At most this many passages of each of these languages.
+        weights: Weights of the dense and of the full-text list in mode "both".
+        highlight: Name the sentence of each passage that is nearest to the query.
+        trust_remote_code: Run code that comes with the model; see `Retriever`.
+
+    Returns:
+        The passages, best first.
+
+    Raises:
+        MixlingError: There is no store, another model made it, or an option is wrong; see
+            `Searcher.search`.
+
+    Example:
+        ```python
+        for hit in mixling.search("index", "Who built the bridge?", k=3):
+            print(hit.rank, hit.language, hit.text)
+        ```
+    """
+    return Searcher(store, model, trust_remote_code).search(
+        query,
+        k,
+        languages=languages,
+        mode=mode,
+        order=order,
+        query_language=query_language,
+        quotas=quotas,
+        weights=weights,
+        highlight=highlight,
+    )
 
 
-def mark(
-    rows: Sequence[Mapping[str, Any]], spans: Sequence[Sequence[tuple[int, int]]], near: np.ndarray
-) -> list[dict[str, Any]]:
-    """Found passages with `sentence`, the span of the sentence nearest to the question; near: of all sentences [n]."""
-    out, at = [], 0
-    for row, cut in zip(rows, spans, strict=True):
-        best = int(near[at : at + len(cut)].argmax()) if cut else 0
-        out.append({**row, "sentence": list(cut[best]) if cut else [0, len(row["text"])]})
-        at += len(cut)
-    return out
-
-
-def _load(address: str, store: Store, model: str | None, trust_remote_code: bool) -> Retriever:
-    """The store's model, or the one that the caller names. Raises MixlingError, which says how to name a model that has moved."""
+def _load_model(
+    address: str, info: Mapping[str, Any], model: str | None, trust_remote_code: bool
+) -> Retriever:
+    """Load the model that the caller or else the store names."""
     if model is not None:
         return Retriever(model, trust_remote_code=trust_remote_code)
-    name = str(store.info["model"])
+    name = str(info["model"])
     try:
         return Retriever(name, trust_remote_code=trust_remote_code)
     except MixlingError as error:
         raise MixlingError(
-            f"{address}: the store was made with the model {name}, which cannot be loaded ({error}). "
-            "If the model has moved, name its new place: --model PATH (in Python: Searcher(store, model))."
+            f"{address}: the store was made with the model {name}, which cannot be loaded "
+            f"({error}). "
+            "If the model has moved, name its new place: --model PATH (in Python: Searcher(store, "
+            "model))."
         ) from None
-
-
-def _ordered(
-    rows: Sequence[dict[str, Any]], language_offsets: Mapping[str, float], **more: Any
-) -> np.ndarray:
-    """The places of found passages in the order of `fairness.order`."""
-    return order_passages(
-        [r["language"] for r in rows],
-        np.array([r["score"] for r in rows]),
-        language_offsets,
-        **more,
-    )
-
-
-def _by_score(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Best first, equal scores by id."""
-    return sorted(rows, key=lambda r: (-r["score"], r["id"]))
-
-
-def _fused(
-    lists: Sequence[Sequence[dict[str, Any]]], weights: Sequence[float], k: int = 60
-) -> list[dict[str, Any]]:
-    """Reciprocal rank fusion (Cormack et al. 2009): the sum of weight / (60 + rank)."""
-    total: dict[str, float] = {}
-    rows: dict[str, dict[str, Any]] = {}
-    for found, weight in zip(lists, weights, strict=True):
-        for rank, row in enumerate(found, 1):
-            total[row["id"]] = total.get(row["id"], 0.0) + weight / (k + rank)
-            rows.setdefault(row["id"], row)
-    best = sorted(total, key=lambda i: (-total[i], i))
-    return [{**rows[i], "score": total[i]} for i in best]
-
-
-def search(
-    store: str, query: str | Sequence[str], k: int = 10, **more: Any
-) -> list[dict[str, Any]]:
-    """Ask a store one question; see `Searcher.search`. For many, keep a Searcher."""
-    searcher = Searcher(store, more.pop("model", None), more.pop("trust_remote_code", False))
-    return searcher.search(query, k, **more)

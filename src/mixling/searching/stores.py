@@ -1,9 +1,10 @@
-"""Which store an address means: a folder (LanceDB), or milvus://host:port/name (a Milvus server)."""
+"""Opens the store at an address: a folder, or milvus://host:port/name."""
 
 from __future__ import annotations
 
 import hashlib
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,49 +14,113 @@ from mixling.encoding.vectors import chain_fingerprints, reading
 from mixling.errors import MixlingError
 from mixling.machine import cache_folder
 from mixling.models.retriever import Retriever
-from mixling.searching.store import FACTS, Store
+from mixling.searching.lance import INFO_FILE, LanceStore
+from mixling.searching.milvus import MilvusStore
+from mixling.searching.store import REQUIRED_INFO, Store
+
+# The class of a store by the scheme of its address; an address without a scheme is a folder.
+STORES: dict[str, type[Store]] = {
+    "": LanceStore,
+    "milvus": MilvusStore,
+}
+
+
+def store_class(address: str) -> type[Store]:
+    """Return the class of the store at an address.
+
+    Raises:
+        MixlingError: The address has an unknown scheme.
+    """
+    scheme = _scheme(address)
+    if scheme not in STORES:
+        raise MixlingError(
+            f"{address}: no such kind of store; give a folder, or milvus://host:port"
+        )
+    return STORES[scheme]
+
+
+def is_store(address: str) -> bool:
+    """Return whether an address names a store: by its scheme, or because the folder holds one."""
+    scheme = _scheme(address)
+    return scheme in STORES if scheme else (Path(address) / INFO_FILE).exists()
 
 
 def open_store(address: str) -> Store:
-    """A store that is there. Raises MixlingError."""
-    return _kind(address).open(address)
+    """Open a store that exists.
+
+    Raises:
+        MixlingError: There is no store at the address, or it cannot be reached.
+    """
+    return store_class(address).open(address)
 
 
-def open_whole(address: str) -> Store:
-    """A store that is there and says which model made it. Raises MixlingError."""
-    found = open_store(address)
-    lacking = [name for name in FACTS if name not in found.info]
-    if lacking:
+def open_searchable_store(address: str) -> Store:
+    """Open a store that exists and names the model that made its vectors.
+
+    Raises:
+        MixlingError: There is no store at the address, or its info lacks one of `REQUIRED_INFO`.
+    """
+    store = open_store(address)
+    missing = [name for name in REQUIRED_INFO if name not in store.info]
+    if missing:
         raise MixlingError(
-            f"{address}: the store does not say its {', '.join(lacking)}; index the documents again"
+            f"{address}: the store does not name its {', '.join(missing)}; index the documents "
+            "again"
         )
-    return found
+    return store
 
 
-def make_store(address: str, dimensions: int, info: dict[str, Any]) -> Store:
-    """A store that is there, or a new one with these facts. Raises MixlingError."""
-    return _kind(address).make(address, dimensions, info)
+def open_or_create_store(address: str, dimensions: int, info: dict[str, Any]) -> Store:
+    """Open a store that exists, or create one.
+
+    Args:
+        address: A folder, or milvus://host:port/name.
+        dimensions: Size of the vectors of a new store.
+        info: The info of a new store.
+
+    Raises:
+        MixlingError: The store cannot be reached, or something else is at the address.
+    """
+    return store_class(address).open_or_create(address, dimensions, info)
 
 
-def one_writer_of(address: str) -> AbstractContextManager[None]:
-    """One writer at a time; the others wait. Of a Milvus server the writers of this machine alone know of each other."""
-    if address.startswith("milvus://"):
+def lock_store(address: str) -> AbstractContextManager[None]:
+    """Hold a store for one writer at a time; other writers wait.
+
+    The lock of a store on a server is a file of this machine, so writers on other machines do not
+    see it.
+    """
+    if _scheme(address):
         name = hashlib.sha256(address.encode()).hexdigest()[:16]
         return one_writer(cache_folder() / "locks" / name, wait=True, name=address)
     return one_writer(address, wait=True)
 
 
 def made_by(retriever: Retriever, info: dict[str, Any]) -> bool:
-    """Whether a model makes the vectors of a store with these facts: its weights, map and prompts are the same."""
+    """Return whether a model makes the vectors of a store.
+
+    Its weights, transform and prompts must be the same.
+    """
     return remaining_modules(retriever, info) == []
 
 
 def remaining_modules(retriever: Retriever, info: dict[str, Any]) -> list[torch.nn.Module] | None:
-    """What a model has behind the one that made the vectors of a store with these facts, as a map behind an encoder: no module
-    where it is that very model, None where it is another."""
+    """Return the modules that a model has beyond the model that made the vectors of a store.
+
+    A debiased model is an encoder followed by a transform. The vectors of a store that the encoder
+    made only have to pass through the transform.
+
+    Args:
+        retriever: The model.
+        info: The info of the store.
+
+    Returns:
+        The remaining modules, none where the model made the vectors itself; None where another
+        model made them.
+    """
     if info.get("reading", reading(retriever)) != reading(retriever):
         return None
-    if any(retriever.prompt(r) != p for r, p in info["prompts"].items()):
+    if any(retriever.prompt(role) != prompt for role, prompt in info["prompts"].items()):
         return None
     end = next(
         (n for n, name in chain_fingerprints(retriever).items() if name == info["encoder"]), None
@@ -63,15 +128,5 @@ def remaining_modules(retriever: Retriever, info: dict[str, Any]) -> list[torch.
     return None if end is None else list(retriever.model)[end:]
 
 
-def _kind(address: str) -> Any:
-    if address.startswith("milvus://"):
-        from mixling.searching.milvus import MilvusStore
-
-        return MilvusStore
-    if "://" in address:
-        raise MixlingError(
-            f"{address}: no such kind of store; give a folder, or milvus://host:port"
-        )
-    from mixling.searching.lance import LanceStore
-
-    return LanceStore
+def _scheme(address: str) -> str:
+    return address.partition("://")[0] if "://" in address else ""

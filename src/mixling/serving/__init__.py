@@ -1,1 +1,1 @@
-"""A store behind HTTP: search, documents, embeddings, metrics, the page."""
+"""Serves a store over HTTP: search, documents, embeddings, metrics, and a page."""

@@ -1,8 +1,8 @@
-"""Texts of requests that come at the same time are encoded together, a part at a time.
+"""Encodes the texts of requests that come at the same time together, a batch at a time.
 
-A part is so small that a search waits for no more than one part of others' texts, whatever they have sent. Requests take turns
-within their lane, the two lanes (searches; embeddings and sentences) take turns with each other, and what a request whose
-client has gone still wanted is dropped.
+A batch is so small that a search waits for at most one batch of others' texts, however many they
+have sent. Requests take turns within their lane, and the two lanes (searches; embeddings and
+sentences) take turns with each other. The texts of a request whose client has gone are dropped.
 """
 
 from __future__ import annotations
@@ -19,183 +19,222 @@ import numpy as np
 
 from mixling.errors import MixlingError
 from mixling.models.forward import token_budgets
+from mixling.models.precision import Precision
 from mixling.models.retriever import Retriever
 
 SEARCH, BULK = 0, 1  # the lanes
-CALLS = 2  # calls of the encoder that a part fills
+CALLS_PER_BATCH = 2  # calls of the encoder that a batch fills
 
 
-class Overloaded(Exception):
-    """More texts wait than the queue holds."""
+class OverloadedError(Exception):
+    """More texts wait than a lane takes."""
 
 
-class EncoderFailed(Exception):
-    """The model cannot encode a text, or gives a vector that is not finite; the message says which text."""
+class EncoderError(Exception):
+    """The model cannot encode a text, or its vector is not finite; the message names the text."""
 
 
 @dataclass
 class _Job:
+    """The texts of a request.
+
+    Attributes:
+        texts: The texts.
+        role: Their role.
+        answer: Receives their vectors.
+        taken: How many of the texts are in a batch or encoded.
+        rows: The vectors of the texts that are encoded.
+    """
+
     texts: list[str]
     role: str | None
     answer: asyncio.Future[np.ndarray]
-    begun: int = 0  # texts that are in a part or encoded
+    taken: int = 0
     rows: list[np.ndarray] = field(default_factory=list)
 
 
+# A job and its texts [begin, end) that are in a batch.
 _Slice = tuple[_Job, int, int]
 
 
 class Batcher:
-    """One encoder for all requests.
+    """An encoder that all requests share.
 
     Args:
         retriever: The model.
-        most: Texts of a part.
-        waiting: Texts of searches that may wait.
+        batch_size: Texts of a batch.
+        max_waiting: Texts of searches that may wait.
         precision: "fp32" or "bf16".
-        bulk: Texts of other requests that may wait.
+        max_waiting_bulk: Texts of other requests that may wait.
+
+    Attributes:
+        batches: Batches encoded.
+        texts: Texts encoded.
     """
 
     def __init__(
         self,
         retriever: Retriever,
-        most: int = 64,
-        waiting: int = 256,
-        precision: str = "fp32",
-        bulk: int = 16_384,
+        batch_size: int = 64,
+        max_waiting: int = 256,
+        precision: Precision = "fp32",
+        max_waiting_bulk: int = 16_384,
     ):
-        self.retriever, self.most, self.precision = retriever, most, precision
-        self.room = (waiting, bulk)
-        self.waiting = [0, 0]
-        self.lanes: tuple[deque[_Job], deque[_Job]] = (deque(), deque())
-        self.next_lane = SEARCH
-        self.budget = CALLS * token_budgets(retriever.device).encode
-        self.wake = asyncio.Event()
-        self.thread = ThreadPoolExecutor(1, "encode")
+        self.retriever, self.precision = retriever, precision
         self.batches = self.texts = 0
-        self.task: asyncio.Task[None] | None = None
+        self._batch_size = batch_size
+        self._max_waiting = (max_waiting, max_waiting_bulk)
+        self._waiting = [0, 0]
+        self._lanes: tuple[deque[_Job], deque[_Job]] = (deque(), deque())
+        self._next_lane = SEARCH
+        self._max_tokens = CALLS_PER_BATCH * token_budgets(retriever.device).encode
+        self._wake = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, "encode")
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def pending(self) -> int:
         """Texts that wait or are being encoded."""
-        return sum(self.waiting)
+        return sum(self._waiting)
 
     def start(self) -> None:
-        """Begin to take requests; called inside the event loop."""
-        self.task = asyncio.create_task(self._run())
+        """Begin to encode; called inside the event loop."""
+        self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Answer what waits, then end."""
-        while self.pending and self.task is not None and not self.task.done():
+        """Encode what waits, then end."""
+        while self.pending and self._task is not None and not self._task.done():
             await asyncio.sleep(0.01)
-        if self.task is not None:
-            self.task.cancel()
+        if self._task is not None:
+            self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self.task
-        self.thread.shutdown()
+                await self._task
+        self._thread.shutdown()
 
     async def __call__(
         self, texts: Sequence[str], role: str | None, lane: int = SEARCH
     ) -> np.ndarray:
-        """Encode texts: float32 [n, dimensions].
+        """Encode texts.
 
-        A caller that is cancelled gives its place free at once; of its texts, at most the part in progress is still encoded.
+        A caller that is cancelled frees its place at once; of its texts, at most the batch in
+        progress is still encoded.
+
+        Args:
+            texts: The texts.
+            role: "query", "passage", or None for no prompt.
+            lane: `SEARCH` or `BULK`.
+
+        Returns:
+            float32 `[n_texts, dim]`.
 
         Raises:
-            Overloaded: The lane has no room for so many texts.
-            EncoderFailed: The model failed at one of the texts.
+            OverloadedError: The lane has no room for so many texts.
+            EncoderError: The model failed at one of the texts.
         """
-        if self.waiting[lane] + len(texts) > self.room[lane]:
-            raise Overloaded
+        if self._waiting[lane] + len(texts) > self._max_waiting[lane]:
+            raise OverloadedError
         job = _Job(list(texts), role, asyncio.get_running_loop().create_future())
-        self.waiting[lane] += len(texts)
+        self._waiting[lane] += len(texts)
         try:
-            self.lanes[lane].append(job)
-            self.wake.set()
+            self._lanes[lane].append(job)
+            self._wake.set()
             return await job.answer
         finally:
-            self.waiting[lane] -= len(texts)
+            self._waiting[lane] -= len(texts)
 
     async def _run(self) -> None:
         while True:
-            part = self._next_part()
-            if part:
-                await self._encode(part)
+            batch = self._next_batch()
+            if batch:
+                await self._encode(batch)
             else:
-                self.wake.clear()
-                await self.wake.wait()
+                self._wake.clear()
+                await self._wake.wait()
 
-    def _next_part(self) -> list[_Slice]:
-        """The next part, of the lane whose turn it is, or of the other one."""
-        for lane in (self.next_lane, 1 - self.next_lane):
-            part = self._fill(self.lanes[lane])
-            if part:
-                self.next_lane = 1 - lane
-                return part
+    def _next_batch(self) -> list[_Slice]:
+        """Return the next batch, of the lane whose turn it is or else of the other one."""
+        for lane in (self._next_lane, 1 - self._next_lane):
+            batch = self._take_batch(self._lanes[lane])
+            if batch:
+                self._next_lane = 1 - lane
+                return batch
         return []
 
-    def _fill(self, lane: deque[_Job]) -> list[_Slice]:
-        """Take texts of one role from the front of a lane; a request that is cut goes to the lane's end."""
-        part: list[_Slice] = []
-        texts = tokens = 0
+    def _take_batch(self, lane: deque[_Job]) -> list[_Slice]:
+        """Take texts of one role from the front of a lane.
+
+        A request whose texts do not all fit goes to the end of the lane.
+        """
+        batch: list[_Slice] = []
+        n_texts = n_tokens = 0
         while lane:
             job = lane[0]
             if job.answer.done():  # the client has gone, or another of its texts has failed
                 lane.popleft()
                 continue
-            if part and job.role != part[0][0].role:
+            if batch and job.role != batch[0][0].role:
                 break
-            begin = stop = job.begun
-            while stop < len(job.texts):
-                size = self._size(job.texts[stop])
-                if texts and (texts == self.most or tokens + size > self.budget):
+            begin = end = job.taken
+            while end < len(job.texts):
+                tokens = self._estimate_tokens(job.texts[end])
+                is_full = n_texts == self._batch_size or n_tokens + tokens > self._max_tokens
+                if n_texts and is_full:
                     break
-                texts, tokens, stop = texts + 1, tokens + size, stop + 1
-            if stop > begin:
-                part.append((job, begin, stop))
-                job.begun = stop
-            if stop < len(job.texts):  # the part is full
-                if stop > begin:
+                n_texts, n_tokens, end = n_texts + 1, n_tokens + tokens, end + 1
+            if end > begin:
+                batch.append((job, begin, end))
+                job.taken = end
+            if end < len(job.texts):  # the batch is full
+                if end > begin:
                     lane.rotate(-1)
                 break
             lane.popleft()
-        return part
+        return batch
 
-    def _size(self, text: str) -> int:
-        """About what a text costs, in tokens encoded: rather more than it has in most languages, up to the model's limit. What
-        the limit cuts off costs little, as it is tokenized only."""
+    def _estimate_tokens(self, text: str) -> int:
+        """Estimate the cost of a text, in tokens that are encoded.
+
+        Half of its characters is rather more than its tokens in most languages. The model cuts it
+        at its limit; what is cut off costs little, because it is only tokenized.
+        """
         return min(len(text) // 2 + 8, self.retriever.max_length) + len(text) // 500
 
-    async def _encode(self, part: list[_Slice]) -> None:
-        """Encode a part and answer the requests that are complete; a failure is that of the request it comes from."""
-        texts = [t for job, begin, stop in part for t in job.texts[begin:stop]]
+    async def _encode(self, batch: list[_Slice]) -> None:
+        """Encode a batch and answer the requests that are complete.
+
+        Where the batch fails, its requests are encoded one by one, so that only the request at
+        fault fails.
+        """
+        texts = [text for job, begin, end in batch for text in job.texts[begin:end]]
+        role = batch[0][0].role
         loop = asyncio.get_running_loop()
         try:
-            made = await loop.run_in_executor(self.thread, self._vectors, texts, part[0][0].role)
+            vectors = await loop.run_in_executor(self._thread, self._vectors, texts, role)
         except Exception as error:
-            if len(part) > 1:
-                for one in part:
-                    await self._encode([one])
-            elif not part[0][0].answer.done():
-                part[0][0].answer.set_exception(self._failed(error))
+            if len(batch) > 1:
+                for job_slice in batch:
+                    await self._encode([job_slice])
+            elif not batch[0][0].answer.done():
+                batch[0][0].answer.set_exception(self._public_error(error))
             return
         self.batches += 1
         self.texts += len(texts)
-        at = 0
-        for job, begin, stop in part:
-            rows, at = made[at : at + stop - begin], at + stop - begin
+        offset = 0
+        for job, begin, end in batch:
+            rows = vectors[offset : offset + end - begin]
+            offset += end - begin
             if job.answer.done():
                 continue
             job.rows.append(rows)
-            if stop == len(job.texts):
+            if end == len(job.texts):
                 job.answer.set_result(np.concatenate(job.rows))
 
-    def _failed(self, error: Exception) -> Exception:
-        """What a request is told; where the model lies is not for strangers."""
+    def _public_error(self, error: Exception) -> Exception:
+        """Return the error that a client sees; it does not name the model's folder."""
         if not isinstance(error, MixlingError):
             return error
         name = self.retriever.name
-        return EncoderFailed(str(error).replace(name, Path(name).name))
+        return EncoderError(str(error).replace(name, Path(name).name))
 
     def _vectors(self, texts: list[str], role: str | None) -> np.ndarray:
         return self.retriever.encode(texts, role, precision=self.precision)

@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings` and `GET /v1/models` in OpenAI's form: what their clients send, and what they expect."""
+"""Reads and writes `POST /v1/embeddings` in OpenAI's form."""
 
 from __future__ import annotations
 
@@ -11,113 +11,140 @@ import numpy as np
 from pydantic import BaseModel, WithJsonSchema
 
 from mixling.corpora.files import replace_surrogates
-from mixling.serving.errors import Refusal
+from mixling.serving.errors import RequestError
 
-INPUTS = 2048  # of a request, as OpenAI takes
-CHARACTERS = 65_536  # of a text: twice what OpenAI's 8,192 tokens hold in English
-TOKENS = (
+MAX_TEXTS = 2048  # of a request, as OpenAI takes
+MAX_CHARACTERS = 65_536  # of a text: twice what OpenAI's 8,192 tokens hold in English
+TOKEN_IDS_REFUSED = (
     "This server takes texts, not arrays of token ids: it does not know which tokenizer made them. "
     "Send strings. LangChain: OpenAIEmbeddings(check_embedding_ctx_length=False)."
 )
-_TEXT = {"type": "string", "minLength": 1, "maxLength": CHARACTERS}
-_INPUT = {"oneOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": INPUTS}]}
+_TEXT_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS}
+_INPUT_SCHEMA = {
+    "oneOf": [
+        _TEXT_SCHEMA,
+        {"type": "array", "items": _TEXT_SCHEMA, "minItems": 1, "maxItems": MAX_TEXTS},
+    ]
+}
+_JSON_TYPES = {
+    str: "a text",
+    dict: "an object",
+    list: "an array",
+    bool: "a truth value",
+    type(None): "null",
+}
 
 
 class EmbeddingRequest(BaseModel):
-    """OpenAI's request, and `input_type`: "query" or "passage" puts the model's prompt before the texts.
+    """OpenAI's request, with the field `input_type`.
 
-    Every name of a model is taken, for there is one; the answer says which. A field that is null is a field that is not there;
-    fields that are not named here (`user` and others') are not read.
+    An `input_type` "query" or "passage" puts the model's prompt before the texts. Every model name
+    is accepted, because there is one model; the answer names it. A field that is null counts as
+    missing. Fields that are not named here (such as `user`) are ignored.
     """
 
-    input: Annotated[Any, WithJsonSchema(_INPUT)]
+    input: Annotated[Any, WithJsonSchema(_INPUT_SCHEMA)]
     model: str | None = None
     encoding_format: Literal["float", "base64"] | None = None
     input_type: Literal["query", "passage", "document"] | None = None
     dimensions: int | None = None
 
 
-def texts_of(given: Any) -> list[str]:
-    """The texts of `input`. Raises Refusal, which says what to send instead."""
-    texts = [given] if isinstance(given, str) else given
+def input_texts(value: Any) -> list[str]:
+    """Return the texts of the field `input`.
+
+    Raises:
+        RequestError: It is no text and no array of texts; the message says what to send instead.
+    """
+    texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not texts:
-        raise Refusal("input: send a text, or an array of one or more texts.", "input")
-    if _kind(texts[0]) in ("a number", "an array"):
-        raise Refusal(TOKENS, "input", "token_arrays_not_supported")
-    if len(texts) > INPUTS:
-        raise Refusal(
-            f"input: {len(texts):,} texts; a request takes at most {INPUTS:,}. Send them in several requests.",
+        raise RequestError("input: send a text, or an array of one or more texts.", "input")
+    if _json_type(texts[0]) in ("a number", "an array"):
+        raise RequestError(TOKEN_IDS_REFUSED, "input", "token_arrays_not_supported")
+    if len(texts) > MAX_TEXTS:
+        raise RequestError(
+            f"input: {len(texts):,} texts; a request takes at most {MAX_TEXTS:,}. Send them in "
+            "several requests.",
             "input",
         )
     for i, text in enumerate(texts):
-        place = "input" if given is not texts else f"input[{i}]"
-        if not isinstance(text, str):
-            raise Refusal(f"{place}: found {_kind(text)}, expected a text.", "input")
-        if not text.strip():
-            raise Refusal(
-                f"{place}: the text is empty. Leave it out, or send what it should say.", "input"
-            )
-        if len(text) > CHARACTERS:
-            raise Refusal(
-                f"{place}: {len(text):,} characters; a text has at most {CHARACTERS:,}. Split it.",
-                "input",
-            )
-        if replace_surrogates(text) != text:
-            raise Refusal(
-                f"{place}: half a character (a lone surrogate). Send whole characters.", "input"
-            )
+        _check_text(text, f"input[{i}]" if value is texts else "input")
     return texts
 
 
-def check_dimensions(wanted: int | None, dimensions: int) -> None:
-    """Raise Refusal unless the model's own size is wanted: a vector is cut only where a model was trained for it."""
-    if wanted not in (None, dimensions):
-        raise Refusal(
-            f"dimensions: {wanted} is wanted; this model's vectors have {dimensions} numbers and are not shortened. "
+def _check_text(text: Any, place: str) -> None:
+    if not isinstance(text, str):
+        raise RequestError(f"{place}: found {_json_type(text)}, expected a text.", "input")
+    if not text.strip():
+        raise RequestError(
+            f"{place}: the text is empty. Leave it out, or send what it should say.", "input"
+        )
+    if len(text) > MAX_CHARACTERS:
+        raise RequestError(
+            f"{place}: {len(text):,} characters; a text has at most {MAX_CHARACTERS:,}. Split it.",
+            "input",
+        )
+    if replace_surrogates(text) != text:
+        raise RequestError(
+            f"{place}: half a character (a lone surrogate). Send whole characters.", "input"
+        )
+
+
+def check_dimensions(requested: int | None, dimensions: int) -> None:
+    """Raise `RequestError` unless the model's own size is requested.
+
+    A vector can be shortened only where the model was trained for it.
+
+    Args:
+        requested: The field `dimensions`.
+        dimensions: Size of the model's vectors.
+    """
+    if requested not in (None, dimensions):
+        raise RequestError(
+            f"dimensions: {requested} is wanted; this model's vectors have {dimensions} numbers "
+            "and are not shortened. "
             f"Leave `dimensions` out, or send {dimensions}.",
             "dimensions",
         )
 
 
-def written(
-    vectors: np.ndarray, form: str | None, model: str, tokens: Sequence[int], max_length: int
+def embeddings_json(
+    vectors: np.ndarray,
+    encoding_format: str | None,
+    model: str,
+    token_counts: Sequence[int],
+    max_length: int,
 ) -> bytes:
-    """The answer's JSON.
+    """Write the answer as JSON.
 
     Args:
-        vectors: float32 [n, dimensions].
-        form: "float" (also None) or "base64" of little-endian float32.
-        model: The name of the model that made them.
-        tokens: Of each text, as encoded [n].
-        max_length: Tokens that the model takes. Texts that fill it are named in `truncated`, which is left out where none does.
+        vectors: float32 `[n_texts, dim]`.
+        encoding_format: "float" (also None), or "base64" of little-endian float32.
+        model: The name of the model that made the vectors.
+        token_counts: Tokens of each text as encoded, `[n_texts]`.
+        max_length: Tokens that the model takes. `truncated` names the texts that fill it; without
+            such texts it is left out.
     """
-    parts = []
+    items = []
     for i, vector in enumerate(vectors):
-        packed = (
-            base64.b64encode(vector.astype("<f4").tobytes()).decode() if form == "base64" else None
-        )
-        value = vector.tolist() if packed is None else packed
-        parts.append(
-            json.dumps({"object": "embedding", "index": i, "embedding": value}, allow_nan=False)
-        )
-    total = sum(tokens)
-    rest: dict[str, Any] = {
+        embedding: str | list[float] = vector.tolist()
+        if encoding_format == "base64":
+            embedding = base64.b64encode(vector.astype("<f4").tobytes()).decode()
+        item = {"object": "embedding", "index": i, "embedding": embedding}
+        items.append(json.dumps(item, allow_nan=False))
+    total = sum(token_counts)
+    other: dict[str, Any] = {
         "model": model,
         "usage": {"prompt_tokens": total, "total_tokens": total},
     }
-    cut = [i for i, n in enumerate(tokens) if n >= max_length]
-    if cut:
-        rest["truncated"] = cut
-    return f'{{"object": "list", "data": [{", ".join(parts)}], {json.dumps(rest)[1:]}'.encode()
+    truncated = [i for i, n in enumerate(token_counts) if n >= max_length]
+    if truncated:
+        other["truncated"] = truncated
+    # Written item by item: the vectors as one list of Python numbers would take many times their
+    # memory.
+    return f'{{"object": "list", "data": [{", ".join(items)}], {json.dumps(other)[1:]}'.encode()
 
 
-def _kind(x: Any) -> str:
-    """A JSON value's kind, in words."""
-    kinds = {
-        str: "a text",
-        dict: "an object",
-        list: "an array",
-        bool: "a truth value",
-        type(None): "null",
-    }
-    return kinds.get(type(x), "a number")
+def _json_type(value: Any) -> str:
+    """Return the JSON type of a value, in words."""
+    return _JSON_TYPES.get(type(value), "a number")

@@ -1,4 +1,7 @@
-"""Errors as OpenAI's API writes them: {"error": {"message", "type", "param", "code"}}, code and param a string or null."""
+"""Writes errors as OpenAI's API does.
+
+The body is {"error": {"message", "type", "param", "code"}}; code and param are a string or null.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,15 @@ CODES = {
 }
 
 
-class Refusal(Exception):
-    """A request that cannot be answered as it stands; `param` is the field at fault."""
+class RequestError(Exception):
+    """A request that cannot be answered as it is.
+
+    Args:
+        message: What is wrong and what to send instead.
+        param: The field at fault.
+        code: OpenAI's code of the error; by default that of the status.
+        status: The HTTP status.
+    """
 
     def __init__(
         self, message: str, param: str | None = None, code: str | None = None, status: int = 400
@@ -26,7 +36,7 @@ class Refusal(Exception):
         self.message, self.param, self.code, self.status = message, param, code, status
 
 
-def error(
+def error_response(
     status: int,
     message: str,
     *,
@@ -34,7 +44,20 @@ def error(
     code: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Write an error in OpenAI's form."""
-    kind = "server_error" if status >= 500 else "invalid_request_error"
-    body = {"message": message, "type": kind, "param": param, "code": code or CODES.get(status)}
-    return JSONResponse({"error": body}, status, headers)
+    """Return an error in OpenAI's form.
+
+    Args:
+        status: The HTTP status.
+        message: What is wrong and what to send instead.
+        param: The field at fault.
+        code: OpenAI's code of the error; by default that of the status.
+        headers: More headers of the answer.
+    """
+    error_type = "server_error" if status >= 500 else "invalid_request_error"
+    error = {
+        "message": message,
+        "type": error_type,
+        "param": param,
+        "code": code or CODES.get(status),
+    }
+    return JSONResponse({"error": error}, status, headers)

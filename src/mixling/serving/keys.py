@@ -1,6 +1,7 @@
-"""Who may ask: API keys, kept as hashes, and how often each may.
+"""Keeps API keys as hashes, and limits how often each key may send requests.
 
-A file (or the environment's MIXLING_KEYS) has a line for each key: NAME:SHA-256 of the key, in hexadecimal.
+A file (or the environment variable MIXLING_KEYS) has a line for each key: NAME:SHA-256 of the key,
+in hexadecimal.
 """
 
 from __future__ import annotations
@@ -18,10 +19,21 @@ from mixling.corpora.files import read_text
 from mixling.errors import BadRow, MixlingError
 
 _LINE = re.compile(r"^(?P<name>[\w.-]{1,64}):(?P<hash>[0-9a-f]{64})$")
+_MAX_BUCKETS = 10_000
 
 
-def new_key(name: str) -> tuple[str, str]:
-    """A new key, and the line that keeps it."""
+def create_key(name: str) -> tuple[str, str]:
+    """Create a key.
+
+    Args:
+        name: Its name in the log.
+
+    Returns:
+        The key, and the line of the file of keys.
+
+    Raises:
+        MixlingError: The name has other characters than letters, digits, dots and dashes.
+    """
     key = secrets.token_urlsafe(32)
     line = f"{name}:{hashlib.sha256(key.encode()).hexdigest()}"
     if _LINE.match(line) is None:
@@ -30,8 +42,12 @@ def new_key(name: str) -> tuple[str, str]:
 
 
 def read_keys(file: Path | None) -> dict[str, bytes]:
-    """Name -> hash, of a file and of MIXLING_KEYS. Raises MixlingError with file and line."""
-    found: dict[str, bytes] = {}
+    """Read the hash of each key by name, from a file and from MIXLING_KEYS.
+
+    Raises:
+        MixlingError: The file does not exist, or a line is not NAME:SHA-256.
+    """
+    keys: dict[str, bytes] = {}
     if file is not None and not file.is_file():
         raise MixlingError(
             f"{file}: no such file; `mixling serve --new-key NAME` prints a key and the line for it"
@@ -39,47 +55,60 @@ def read_keys(file: Path | None) -> dict[str, bytes]:
     texts = [(str(file), read_text(file))] if file is not None else []
     if os.environ.get("MIXLING_KEYS"):
         texts.append(("MIXLING_KEYS", os.environ["MIXLING_KEYS"].replace(",", "\n")))
-    for where, text in texts:
+    for source, text in texts:
         for number, line in enumerate(text.splitlines(), 1):
             if not line.strip() or line.startswith("#"):
                 continue
             match = _LINE.match(line.strip())
             if match is None:
                 fix = "write the line that `mixling serve --new-key NAME` prints"
-                raise BadRow(where, number, "key", line[:12], "NAME:SHA-256", fix)
-            found[match["name"]] = bytes.fromhex(match["hash"])
-    return found
+                raise BadRow(source, number, "key", line[:12], "NAME:SHA-256", fix)
+            keys[match["name"]] = bytes.fromhex(match["hash"])
+    return keys
 
 
-def name_of(key: str, keys: dict[str, bytes]) -> str | None:
-    """Whose key it is; all are compared, each in constant time."""
-    asked, found = hashlib.sha256(key.encode()).digest(), None
-    for name, kept in keys.items():
-        if hmac.compare_digest(asked, kept):
-            found = name
-    return found
+def key_name(key: str, keys: dict[str, bytes]) -> str | None:
+    """Return the name of a key, or None where it is unknown.
+
+    All hashes are compared, each in constant time, so that the time tells nothing about the keys.
+    """
+    digest, owner = hashlib.sha256(key.encode()).digest(), None
+    for name, key_hash in keys.items():
+        if hmac.compare_digest(digest, key_hash):
+            owner = name
+    return owner
 
 
-class Rate:
-    """A bucket for each name: `most` requests at once, refilled at `each_second`."""
+class RateLimiter:
+    """Limits requests by a token bucket for each name.
 
-    def __init__(self, each_second: float, most: int, clock: Callable[[], float] = time.monotonic):
-        self.each_second, self.most, self.clock = each_second, most, clock
-        self.left: dict[str, tuple[float, float]] = {}
+    Args:
+        per_second: Requests a second that refill a bucket.
+        burst: Requests of a full bucket.
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(self, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic):
+        self.per_second, self.burst, self.clock = per_second, burst, clock
+        self._buckets: dict[str, tuple[float, float]] = {}  # requests left, at which time
 
     def wait(self, name: str) -> float:
-        """0 if the request may go on, else the seconds until one may."""
+        """Take a request out of a bucket.
+
+        Returns:
+            0 if the request may go on, else the seconds until the next one may.
+        """
         now = self.clock()
-        level, at = self.left.get(name, (float(self.most), now))
-        level = min(self.most, level + (now - at) * self.each_second)
-        if level < 1:
-            self.left[name] = (level, now)
-            return (1 - level) / self.each_second
-        self.left[name] = (level - 1, now)
-        if len(self.left) > 10_000:  # those that are full again need no bucket
-            self.left = {
-                n: (x, t)
-                for n, (x, t) in self.left.items()
-                if x + (now - t) * self.each_second < self.most
+        left, time_of_left = self._buckets.get(name, (float(self.burst), now))
+        left = min(self.burst, left + (now - time_of_left) * self.per_second)
+        if left < 1:
+            self._buckets[name] = (left, now)
+            return (1 - left) / self.per_second
+        self._buckets[name] = (left - 1, now)
+        if len(self._buckets) > _MAX_BUCKETS:  # a bucket that is full again is not needed
+            self._buckets = {
+                other: (left, since)
+                for other, (left, since) in self._buckets.items()
+                if left + (now - since) * self.per_second < self.burst
             }
         return 0.0

@@ -1,4 +1,4 @@
-"""The verb `serve`: a store behind HTTP until it is stopped."""
+"""Serves a store over HTTP until it is stopped."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 from mixling.errors import MixlingError
+from mixling.models.precision import Precision, choose_precision
 
 
 def serve(
@@ -18,41 +19,60 @@ def serve(
     keys: str | Path | None = None,
     rate: float = 0.0,
     model: str | None = None,
-    precision: str = "auto",
+    precision: Precision = "auto",
     log_queries: bool = False,
     trust_remote_code: bool = False,
 ) -> None:
-    """Answer questions over HTTP until stopped (SIGTERM or Ctrl+C: what has begun is answered first).
+    """Answer queries over HTTP until stopped by SIGTERM or Ctrl+C.
 
-    host: the loopback address by default; another one needs keys. keys: a file of hashed API keys (also MIXLING_KEYS).
-    rate: requests a second of each key or address, 0: no limit. trust_remote_code: as of Retriever. Raises MixlingError.
+    A server that is stopped first answers the requests that have begun.
+
+    Args:
+        store: A folder, or milvus://host:port/name.
+        host: Address to listen on; any but a loopback address needs keys.
+        port: Port to listen on.
+        keys: File of hashed API keys; the environment variable MIXLING_KEYS adds more.
+        rate: Requests a second of each key or address; 0: no limit.
+        model: Where the store's model is now; by default where the store says.
+        precision: "fp32", "bf16", or "auto" for bf16 where the processor or GPU has it.
+        log_queries: Write queries into the log; by default it holds none.
+        trust_remote_code: Run code that comes with the model; see `Retriever`.
+
+    Raises:
+        MixlingError: There is no store, its model cannot be loaded, the port is in use, or a public
+            address has no keys.
+
+    Example:
+        ```python
+        mixling.serve("index", port=8080)
+        ```
     """
     try:
         import uvicorn
 
-        from mixling.serving.app import ServerConfig, application
+        from mixling.serving.app import application
+        from mixling.serving.config import ServerConfig
     except ImportError as error:
         raise MixlingError(f"{error.name} is not installed: pip install 'mixling[serve]'") from None
-    from mixling.models.precision import choose_precision
     from mixling.searching.query import Searcher
     from mixling.serving.keys import read_keys
 
-    known = read_keys(Path(keys) if keys is not None else None)
-    if not known and not _loopback(host):
+    hashes = read_keys(Path(keys) if keys is not None else None)
+    if not hashes and not _is_loopback(host):
         raise MixlingError(
-            f"--host {host} is reached from elsewhere, and anybody could ask: give --keys FILE (`mixling serve --new-key NAME` "
+            f"--host {host} is reached from elsewhere, and anybody could ask: give --keys FILE "
+            "(`mixling serve --new-key NAME` "
             "prints a key and its line), or leave the host at 127.0.0.1"
         )
     _check_port(host, port)
     searcher = Searcher(store, model, trust_remote_code)
     precision = choose_precision(searcher.retriever.device, precision)
-    searcher.retriever.encode(
-        ["warm up"], "query", precision=precision
-    )  # a broken model is said before it serves
+    # A broken model is reported before the server starts.
+    searcher.retriever.encode(["warm up"], "query", precision=precision)
     _log_to_stderr()
-    settings = ServerConfig(keys=known, rate=rate, precision=precision, log_queries=log_queries)
+    config = ServerConfig(keys=hashes, rate=rate, precision=precision, log_queries=log_queries)
     uvicorn.run(
-        application(searcher, settings),
+        application(searcher, config),
         host=host,
         port=port,
         log_config=None,
@@ -65,7 +85,7 @@ def serve(
 
 
 def _log_to_stderr() -> None:
-    """Write the log, a line of JSON for each request, and the messages of uvicorn to standard error."""
+    """Write the log, a line of JSON for each request, and uvicorn's messages to standard error."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     requests = logging.getLogger("mixling.serving")
     requests.addHandler(logging.StreamHandler())
@@ -74,20 +94,23 @@ def _log_to_stderr() -> None:
 
 
 def _check_port(host: str, port: int) -> None:
-    """Raise MixlingError where nobody can listen, before the model is loaded."""
+    """Raise `MixlingError` where the server cannot listen, before the model is loaded."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tried.bind(address)
+        family, socket_type, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, socket_type) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
     except OSError as error:
         raise MixlingError(
-            f"--host {host} --port {port}: the server cannot listen there ({error.strerror or error}). "
+            f"--host {host} --port {port}: the server cannot listen there "
+            f"({error.strerror or error}). "
             "Stop what uses the port, or choose another one with --port."
         ) from None
 
 
-def _loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:

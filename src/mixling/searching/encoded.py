@@ -1,0 +1,83 @@
+"""Reads the vectors that `mixling encode` made, in the order of their documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mixling.corpora.json_files import parse_record
+from mixling.encoding.shards import list_shards, table_matrix
+from mixling.errors import MixlingError
+from mixling.models.retriever import Retriever
+from mixling.searching.stores import remaining_modules
+
+
+class EncodedDocuments:
+    """The vectors of a finished folder of `mixling encode`, found by id in one pass.
+
+    Args:
+        folder: The folder.
+        retriever: The model that searches: the one that made the vectors, or that one followed by a
+            transform.
+
+    Attributes:
+        remaining: The modules through which the vectors have still to pass; see
+            `remaining_modules`.
+
+    Raises:
+        MixlingError: The folder is not finished, or another model made it.
+    """
+
+    def __init__(self, folder: str | Path, retriever: Retriever):
+        self.folder = Path(folder)
+        manifest = self.folder / "manifest.json"
+        if not manifest.exists():
+            raise MixlingError(
+                f"{folder}: holds no finished vectors (no manifest.json); make them with `mixling "
+                f"encode MODEL DOCUMENTS --out {folder}`"
+            )
+        job = parse_record(
+            manifest.read_bytes(), manifest, {"encoder": str, "prompt": str, "model": str}
+        )
+        remaining = remaining_modules(
+            retriever, {"encoder": job["encoder"], "prompts": {"passage": job["prompt"]}}
+        )
+        if remaining is None or job.get("role") != "passage":
+            raise MixlingError(
+                f"{folder}: was made with {job['model']} for the role '{job.get('role')}', not "
+                f"with {retriever.name} for passages; "
+                "encode the documents with the model that searches"
+            )
+        self.remaining = remaining
+        self._rows = self._read_rows()
+
+    def _read_rows(self) -> Iterator[tuple[str, np.ndarray]]:
+        for table in list_shards(self.folder):
+            if table.num_rows:
+                vectors = np.concatenate(table_matrix(table))
+                yield from zip(table["id"].to_pylist(), vectors, strict=True)
+
+    def find(self, ids: Sequence[str]) -> np.ndarray:
+        """Return the vectors of documents, float32 `[n, dim]`.
+
+        Args:
+            ids: Ids in the order of the folder, both within a call and from call to call.
+
+        Raises:
+            MixlingError: The folder lacks an id, or has the ids in another order.
+        """
+        vectors = []
+        for document in ids:
+            for name, vector in self._rows:
+                if name == document:
+                    vectors.append(vector)
+                    break
+            else:
+                raise MixlingError(
+                    f"{self.folder}: has no vector of '{document}', or not in the documents' "
+                    "order; encode the same file, in which "
+                    "each row has an `_id`"
+                )
+        return np.stack(vectors)

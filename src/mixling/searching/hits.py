@@ -1,0 +1,140 @@
+"""Holds the passages that a search returns, and highlights the best sentence of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+
+from mixling.searching.passages import split_sentences
+from mixling.searching.store import RESULT_COLUMNS
+
+# The columns of a store that are fields of a hit.
+_FIELDS = ("id", "document", "title", "address", "language", "text")
+_SHOWN_CHARACTERS = 60
+
+
+@dataclass(frozen=True, repr=False)
+class SearchHit:
+    """A passage that a search returns.
+
+    Example:
+        ```python
+        for hit in mixling.search("index", "Who built the bridge?", k=3):
+            print(hit.rank, hit.language, hit.score, hit.text)
+        ```
+
+    Attributes:
+        rank: Its place in the list, from 1.
+        score: Similarity to the query, full-text score or fused score, by the mode of the search.
+        language: Language of the passage, BCP-47.
+        title: Title of its document, "" where it has none.
+        address: Path or URL of its document, "" where it has none.
+        text: The passage.
+        sentence: Characters `[begin, end)` in `text` of the sentence nearest to the query; None
+            where the search does not highlight.
+        language_offset: Score of the mean passage of its language; None where the order does not
+            use it.
+        id: Id of the passage.
+        document: Id of its document.
+        columns: The other columns of the store: `group`, `metadata`, `part`, `begin`, `end`,
+            `confidence`.
+    """
+
+    rank: int
+    score: float
+    language: str
+    title: str
+    address: str
+    text: str
+    sentence: tuple[int, int] | None = None
+    language_offset: float | None = None
+    id: str = ""
+    document: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        text = self.text
+        if len(text) > _SHOWN_CHARACTERS:
+            text = text[: _SHOWN_CHARACTERS - 1] + "…"
+        return (
+            f"SearchHit(rank={self.rank}, score={self.score:.3f}, language={self.language!r}, "
+            f"document={self.document!r}, text={text!r})"
+        )
+
+    @classmethod
+    def from_row(cls, rank: int, row: Mapping[str, Any]) -> Self:
+        """Make a hit of a row of a store, whose metadata is JSON."""
+        return cls.from_dict({**row, "rank": rank, "metadata": json.loads(row["metadata"] or "{}")})
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Self:
+        """Make a hit of what `to_dict` returns."""
+        sentence = row.get("sentence")
+        other = ("rank", "score", "sentence", "language_offset", *_FIELDS)
+        return cls(
+            rank=row["rank"],
+            score=row["score"],
+            sentence=None if sentence is None else (sentence[0], sentence[1]),
+            language_offset=row.get("language_offset"),
+            columns={name: value for name, value in row.items() if name not in other},
+            **{name: row[name] for name in _FIELDS},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the hit as JSON values: the columns of the store beside rank and score.
+
+        `language_offset` and `sentence` are left out where they are None.
+        """
+        columns = {**self.columns, **{name: getattr(self, name) for name in _FIELDS}}
+        row: dict[str, Any] = {"rank": self.rank}
+        row |= {name: columns.pop(name) for name in RESULT_COLUMNS if name in columns}
+        row |= {**columns, "score": self.score}
+        if self.language_offset is not None:
+            row["language_offset"] = self.language_offset
+        if self.sentence is not None:
+            row["sentence"] = list(self.sentence)
+        return row
+
+
+def sentence_spans(hits: Sequence[SearchHit]) -> list[list[tuple[int, int]]]:
+    """Return the sentences of each hit as characters `[begin, end)` in its text."""
+    return [split_sentences(hit.text, hit.language) for hit in hits]
+
+
+def span_texts(hits: Sequence[SearchHit], spans: Sequence[Sequence[tuple[int, int]]]) -> list[str]:
+    """Return the texts of all spans, hit after hit."""
+    return [
+        hit.text[begin:end]
+        for hit, sentences in zip(hits, spans, strict=True)
+        for begin, end in sentences
+    ]
+
+
+def highlight_hits(
+    hits: Sequence[SearchHit],
+    spans: Sequence[Sequence[tuple[int, int]]],
+    similarities: np.ndarray,
+) -> list[SearchHit]:
+    """Set the sentence of each hit to the one that is most similar to the query.
+
+    Args:
+        hits: The hits.
+        spans: The sentences of each hit; see `sentence_spans`.
+        similarities: Similarity of each sentence to the query, hit after hit, `[n_sentences]`.
+
+    Returns:
+        The hits with `sentence`; the whole text where a hit has no sentences.
+    """
+    highlighted, offset = [], 0
+    for hit, sentences in zip(hits, spans, strict=True):
+        sentence = (0, len(hit.text))
+        if sentences:
+            best = similarities[offset : offset + len(sentences)].argmax()
+            sentence = sentences[int(best)]
+        highlighted.append(replace(hit, sentence=sentence))
+        offset += len(sentences)
+    return highlighted

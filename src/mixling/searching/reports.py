@@ -1,0 +1,62 @@
+"""Holds what `index` and `export` report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """What `index` did, and what the store holds afterwards.
+
+    Attributes:
+        documents: Documents of the source.
+        unchanged: Documents that the store held with the same content.
+        written: New and changed documents.
+        gone: Documents that were deleted from the store because the source no longer has them.
+        passages_encoded: Passages that were encoded, or loaded from `vectors`.
+        passages_titled: Of these, passages that the model read with their titles.
+        skipped: One message for each row or file that could not be read.
+        left_out: Files of the folder that have another suffix than those that are read, counted by
+            suffix.
+        passages: Passages of the store.
+        languages: Passages of the store by language.
+    """
+
+    documents: int
+    unchanged: int
+    written: int
+    gone: int = 0
+    passages_encoded: int = 0
+    passages_titled: int = 0
+    skipped: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    passages: int = 0
+    languages: Mapping[str, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        return {**asdict(self), "skipped": list(self.skipped)}
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What `export` wrote.
+
+    Attributes:
+        out: The folder of a model, or the Parquet file of a store.
+        passages: Passages of a store; None for a model.
+        differences: Largest absolute difference of a vector's number from the original model's, by
+            format ("onnx", "openvino"); empty for a store.
+    """
+
+    out: Path
+    passages: int | None = None
+    differences: Mapping[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        return {**asdict(self), "out": str(self.out)}
