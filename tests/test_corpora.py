@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from mixling.corpora import folder, mlqa, sample, squad
+from mixling.corpora import folder, mlqa, sample, sentences, squad
 from mixling.corpora.catalog import SOURCES, find_source, load
 from mixling.corpora.sentences import sentence_spans
 from mixling.corpora.sources.mlqa import is_held_out
@@ -215,6 +215,22 @@ def test_every_source_says_what_it_is():
 )
 def test_sentences(text, expected):
     assert [text[a:b] for a, b in sentence_spans(text)] == expected
+
+
+def test_icu_and_the_regular_expression_agree_on_the_sample(monkeypatch, caplog):
+    corpus = sample.read_sample("all")
+    texts, languages = (corpus.passages[c].to_pylist() for c in ("text", "language"))
+    spans = [sentence_spans(text) for text in texts]
+    assert [sentence_spans(*x) for x in zip(texts, languages, strict=True)] == spans
+    assert not caplog.messages
+    # without ICU the regular expression cuts, with one warning
+    abbreviated = "See Fig. (c. 1450) there.\nThe end."
+    monkeypatch.setattr(sentences, "find_spec", lambda name: None)
+    sentences.has_icu.cache_clear()
+    for _ in range(2):
+        assert sentence_spans(abbreviated, "en") == sentence_spans(abbreviated)
+    assert len(caplog.messages) == 1 and "icu4py" in caplog.text
+    sentences.has_icu.cache_clear()
 
 
 @pytest.mark.skipif(find_source("xquad-r") is None, reason="XQuAD-R is not on this machine")

@@ -119,11 +119,13 @@ def test_what_people_write_becomes_one_tag(written, expected):
         float("nan"),
         None,
         ["en"],
+        "\ud83d",  # half a character
     ],
 )
 def test_what_is_no_language_is_refused(written):
-    with pytest.raises(MixlingError, match="is no language"):
+    with pytest.raises(MixlingError, match="is no language") as refused:
         language_tag(written)
+    assert str(refused.value).encode()
 
 
 def test_direction_and_name():

@@ -23,8 +23,8 @@ from mixling.models.retriever import Retriever
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
 from mixling.serving.app import application
-from mixling.serving.config import ServerConfig
 from mixling.serving.batching import BULK, Batcher, EncoderError
+from mixling.serving.config import ServerConfig
 from mixling.serving.embeddings import written
 
 PATH = "/v1/embeddings"

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixling.corpora import folder, sample
+from mixling.corpora.sentences import sentence_spans
 from mixling.debiasing.debias import debias
 from mixling.errors import BadRow, MixlingError, Skipped
 from mixling.models.retriever import Retriever
@@ -26,7 +27,7 @@ from mixling.searching.documents import open_documents
 from mixling.searching.fairness import ORDERS, order_passages, shrunk
 from mixling.searching.hits import SearchHit
 from mixling.searching.index import index
-from mixling.searching.passages import split_passages, split_sentences
+from mixling.searching.passages import split_passages
 from mixling.searching.query import Searcher, search
 from mixling.searching.ranking import DenseSearch
 from mixling.searching.store import RESULT_COLUMNS
@@ -95,7 +96,7 @@ def test_a_search_is_exact_and_filters(store):
     for hit in hits:
         begin, end = hit.sentence
         assert hit.text[begin:end].strip()
-        assert (begin, end) in split_sentences(hit.text, hit.language)
+        assert (begin, end) in sentence_spans(hit.text, hit.language)
 
 
 def test_a_hit_is_json_and_back(store):

@@ -23,9 +23,9 @@ from mixling.models.retriever import Retriever
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
 from mixling.serving.app import application
-from mixling.serving.config import ServerConfig
 from mixling.serving.batching import Batcher, OverloadedError
-from mixling.serving.keys import RateLimiter, key_name, create_key, read_keys
+from mixling.serving.config import ServerConfig
+from mixling.serving.keys import RateLimiter, create_key, key_name, read_keys
 from mixling.serving.serve import serve
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from mixling.searching.passages import split_sentences
+from mixling.corpora.sentences import sentence_spans
 from mixling.searching.store import RESULT_COLUMNS
 
 # The columns of a store that are fields of a hit.
@@ -102,7 +102,7 @@ class SearchHit:
 
 def sentence_spans(hits: Sequence[SearchHit]) -> list[list[tuple[int, int]]]:
     """Return the sentences of each hit as characters `[begin, end)` in its text."""
-    return [split_sentences(hit.text, hit.language) for hit in hits]
+    return [sentence_spans(hit.text, hit.language) for hit in hits]
 
 
 def span_texts(hits: Sequence[SearchHit], spans: Sequence[Sequence[tuple[int, int]]]) -> list[str]:

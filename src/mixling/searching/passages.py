@@ -5,38 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from mixling.errors import MixlingError
+from mixling.corpora.sentences import sentence_spans
 
 SPACE_SEARCH = 60  # characters before an even cut in which a space is looked for
-
-
-def split_sentences(text: str, language: str) -> list[tuple[int, int]]:
-    """Return the sentences of a text as characters `[begin, end)`, without the space around them.
-
-    The end of a paragraph ends a sentence too.
-
-    Args:
-        text: The text.
-        language: Its language, BCP-47.
-
-    Raises:
-        MixlingError: icu4py is not installed.
-    """
-    try:
-        from icu4py.breakers import SentenceBreaker
-    except ImportError:
-        raise MixlingError("icu4py is not installed: pip install 'mixling[search]'") from None
-    spans, position = [], 0
-    for sentence in map(str, SentenceBreaker(text, language)):
-        line_start = position
-        for line in sentence.split("\n"):
-            content = line.strip()
-            if content:
-                begin = line_start + len(line) - len(line.lstrip())
-                spans.append((begin, begin + len(content)))
-            line_start += len(line) + 1
-        position += len(sentence)
-    return spans
 
 
 def split_passages(
@@ -62,7 +33,7 @@ def split_passages(
     Returns:
         The passages as characters `[begin, end)`.
     """
-    sentences = split_sentences(text, language)
+    sentences = sentence_spans(text, language)
     token_counts = count_tokens([text[begin:end] for begin, end in sentences])
     segments: list[tuple[int, int, int]] = []  # begin, end, tokens
     for (begin, end), tokens in zip(sentences, token_counts, strict=True):
