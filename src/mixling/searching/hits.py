@@ -100,7 +100,7 @@ class SearchHit:
         return row
 
 
-def sentence_spans(hits: Sequence[SearchHit]) -> list[list[tuple[int, int]]]:
+def hit_sentences(hits: Sequence[SearchHit]) -> list[list[tuple[int, int]]]:
     """Return the sentences of each hit as characters `[begin, end)` in its text."""
     return [sentence_spans(hit.text, hit.language) for hit in hits]
 
@@ -123,7 +123,7 @@ def highlight_hits(
 
     Args:
         hits: The hits.
-        spans: The sentences of each hit; see `sentence_spans`.
+        spans: The sentences of each hit; see `hit_sentences`.
         similarities: Similarity of each sentence to the query, hit after hit, `[n_sentences]`.
 
     Returns:

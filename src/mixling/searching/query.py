@@ -14,7 +14,7 @@ from mixling.encoding.vectors import normalize_for_similarity
 from mixling.errors import MixlingError, choose
 from mixling.models.retriever import Retriever
 from mixling.searching.fairness import Order, shrunk
-from mixling.searching.hits import SearchHit, highlight_hits, sentence_spans, span_texts
+from mixling.searching.hits import SearchHit, highlight_hits, hit_sentences, span_texts
 from mixling.searching.languages import LanguageIdentifier
 from mixling.searching.options import MODES, Mode, SearchOptions
 from mixling.searching.ranking import FUSION_DEPTH, DenseSearch, Row, fuse_rankings
@@ -252,7 +252,7 @@ class Searcher:
         return {x: limits[language_tag(x)] for x in self.means if language_tag(x) in limits}
 
     def _highlight(self, hits: Sequence[SearchHit], vector: np.ndarray) -> list[SearchHit]:
-        spans = sentence_spans(hits)
+        spans = hit_sentences(hits)
         texts = span_texts(hits, spans)
         if not texts:
             return highlight_hits(hits, spans, np.zeros(0))

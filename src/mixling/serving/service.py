@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from fastapi import FastAPI
 
-from mixling.searching.hits import SearchHit, highlight_hits, sentence_spans, span_texts
+from mixling.searching.hits import SearchHit, highlight_hits, hit_sentences, span_texts
 from mixling.searching.query import Searcher
 from mixling.serving.batching import BULK, Batcher
 from mixling.serving.config import ServerConfig
@@ -136,7 +136,7 @@ class SearchService:
             hits: The hits.
             vectors: The vectors of the query and its translations, `[n_queries, dim]`.
         """
-        spans = await asyncio.to_thread(sentence_spans, hits)
+        spans = await asyncio.to_thread(hit_sentences, hits)
         texts = span_texts(hits, spans)
         batches = [
             await self.batcher(texts[i : i + SENTENCE_BATCH], "passage", BULK)
