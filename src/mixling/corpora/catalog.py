@@ -1,18 +1,18 @@
-"""The named sources: what they are, where they are looked for, how they are read.
+"""The named sources, where they are looked for, and how they are read.
 
-A name is looked for in the folder given, else in MIXLING_DATA, in ./data and ../shared/data, else fetched into the cache
-where the publisher's files can be had as they are. Adding a set is one file in `sources/` and its name here.
+A source is looked for in the folder that is given, else in MIXLING_DATA, ./data and ../shared/data.
+Otherwise it is fetched into the cache, if its publisher offers its files. To add a source, write one file
+in `sources/` and its name here.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
-from mixling.corpora import folder as own
 from mixling.corpora import hub, sample, squad
 from mixling.corpora.corpus import Corpus
+from mixling.corpora.folder import read_folder
 from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source
 from mixling.corpora.sources.afriqa import AFRIQA, AFRIQA_HUMAN
@@ -39,12 +39,12 @@ SAMPLE = Source(
     ("train", "test", "all"),
     "CC0-1.0",
     "this project",
-    "always there",
+    "ships with Mixling",
     lambda folder, split, skip_bad: sample.read_sample(split),
 )
-SOURCES = {
-    s.name: s
-    for s in (
+SOURCES: dict[str, Source] = {
+    source.name: source
+    for source in (
         SAMPLE,
         XQUAD_R,
         MLQA_R,
@@ -71,24 +71,30 @@ SOURCES = {
 
 
 def data_folders(data_folder: str | Path | None = None) -> list[Path]:
-    """Folders in which named sets are looked for, in order."""
+    """Return the folders in which named sources are looked for, in this order.
+
+    Args:
+        data_folder: A folder that comes first.
+    """
     folders = [data_folder, os.environ.get("MIXLING_DATA"), "data", "../shared/data"]
-    return [Path(f) for f in folders if f]
+    return [Path(folder) for folder in folders if folder]
 
 
 def find_source(name: str, data_folder: str | Path | None = None) -> Path | None:
-    """Where a named set lies on this machine, or None."""
-    source = SOURCES[name]
-    if source.folder_name is None:
+    """Return the folder of a named source on this machine.
+
+    Args:
+        name: The source.
+        data_folder: A folder in which it is looked for first.
+
+    Returns:
+        The folder; None if it is not on this machine.
+    """
+    folder_name = SOURCES[name].folder_name
+    if folder_name is None:
         return sample.FOLDER
-    return next(
-        (
-            r / source.folder_name
-            for r in data_folders(data_folder)
-            if (r / source.folder_name).is_dir()
-        ),
-        None,
-    )
+    folders = (folder / folder_name for folder in data_folders(data_folder))
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def load(
@@ -102,12 +108,32 @@ def load(
     hub_name: str | None = None,
     columns: dict[str, str] | None = None,
     skip_bad: bool = False,
-    data_folder: str | Path | None = None,
 ) -> Corpus:
-    """A corpus by name, from a folder, or from the hub.
+    """Load a corpus: a named source, a folder or file of your own, or a data set of the hub.
 
-    name: a named source, or (with `path` or a folder's path as the name) a folder of one's own, or (with
-    `hub_name` and `columns`) a Hugging Face data set. Raises MixlingError saying what is missing.
+    Args:
+        name: A named source (`mixling data list`), or a folder. With `path` or `hub_name`, any name.
+        split: The split; default: the source's first, a folder's only one, or train.
+        path: The folder, or a SQuAD file. With `hub_name`, the file that `datasets` reads.
+        languages: Keep only queries and passages in these languages.
+        query_languages: Keep only queries in these languages.
+        language: The language of rows that name none.
+        hub_name: A data set of the Hugging Face hub, or "json", "csv" or "parquet" for `path`.
+        columns: The data set's columns, see `mixling.corpora.hub`; for instance
+            `{"query": "question", "passage": "answer", "language": "lang"}`.
+        skip_bad: Skip rows that cannot be used; `Corpus.skipped` lists them.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        MixlingError: The source is unknown, not on this machine, or has no such split or language.
+        BadRow: A row cannot be used, and `skip_bad` is False.
+
+    Example:
+        >>> corpus = mixling.load("sample", "test", languages=["en", "sw"])
+        >>> corpus.passages.num_rows, corpus.languages()
+        (24, ['en', 'sw'])
     """
     if hub_name is not None:
         corpus = hub.read_hub(
@@ -119,77 +145,82 @@ def load(
             None if path is None else str(path),
             skip_bad,
         )
-    elif name in SOURCES and (path is None or not _own(Path(path))):
-        corpus = _named(SOURCES[name], split, path, skip_bad, data_folder)
+    elif name in SOURCES and (path is None or not _is_mixling_folder(Path(path))):
+        corpus = _load_named(SOURCES[name], split, None if path is None else Path(path), skip_bad)
     elif path is not None or Path(name).is_dir():
-        corpus = _path(name, Path(path or name), split, language, skip_bad)
+        corpus = _load_path(name, Path(path or name), split, language, skip_bad)
     else:
         choose(name, SOURCES, "source")
         raise AssertionError
     if languages is None and query_languages is None:
         return corpus
-    return _only(corpus, languages, query_languages)
+    return _select_languages(corpus, languages, query_languages)
 
 
-def _own(path: Path) -> bool:
-    """Whether a folder has Mixling's own form, as `convert`, `translate` and `mine` write it."""
+def _is_mixling_folder(path: Path) -> bool:
+    """Return whether a folder has the form that `write_folder` writes."""
     return any(path.glob("corpus.*")) and (path / "qrels").is_dir()
 
 
-def _named(source: Source, split: str | None, path: Any, skip_bad: bool, root: Any) -> Corpus:
+def _load_named(source: Source, split: str | None, path: Path | None, skip_bad: bool) -> Corpus:
+    """Load a named source from a folder, from this machine, or from its publisher."""
     split = choose(split or source.splits[0], source.splits, f"split of {source.name}")
-    folder = Path(path) if path is not None else find_source(source.name, root)
+    folder = path if path is not None else find_source(source.name)
     if folder is not None:
         if not folder.is_dir():
             raise MixlingError(f"{folder}: no such folder (source {source.name}); check `path`")
-        if _own(folder):
-            return own.read_folder(folder, source.name, split, None, skip_bad)
+        if _is_mixling_folder(folder):
+            return read_folder(folder, source.name, split, None, skip_bad)
         return source.read(folder, split, skip_bad)
     if source.hub_dataset is not None:
-        return _from_hub(source, split, skip_bad)
-    by_hand = f"get {source.how_to_get}, put it into a folder '{source.folder_name}', and set MIXLING_DATA to the folder above it"
+        return _load_squad_dataset(source, source.hub_dataset, split, skip_bad)
+    by_hand = (
+        f"get {source.how_to_get}, put it into a folder '{source.folder_name}', and set MIXLING_DATA "
+        "to the folder above it"
+    )
     if source.repositories:
-        return source.read(
-            hub.fetch_repositories(source.repositories, source.name), split, skip_bad
-        )
+        folder = hub.fetch_repositories(source.repositories, source.name)
+        return source.read(folder, split, skip_bad)
     if source.archive:
-        return source.read(
-            hub.fetch_archive(*source.archive, source.name, by_hand), split, skip_bad
-        )
+        folder = hub.fetch_archive(*source.archive, source.name, by_hand)
+        return source.read(folder, split, skip_bad)
     raise MixlingError(f"source '{source.name}' is not on this machine: {by_hand}")
 
 
-def _from_hub(source: Source, split: str, skip_bad: bool) -> Corpus:
-    """A SQuAD-like set of one language on the hub: columns id, question, context."""
-    assert source.hub_dataset is not None
+def _load_squad_dataset(source: Source, dataset: str, split: str, skip_bad: bool) -> Corpus:
+    """Load a SQuAD-like data set of one language, with columns id, question and context."""
     columns = {"id": "id", "query": "question", "passage": "context", "query_group": "id"}
-    names = {"dev": "validation"}
+    hub_split = "validation" if split == "dev" else split
     return hub.read_hub(
-        source.hub_dataset,
-        columns,
-        source.name,
-        names.get(split, split),
-        source.languages[0],
-        skip_bad=skip_bad,
+        dataset, columns, source.name, hub_split, source.languages[0], skip_bad=skip_bad
     )
 
 
-def _path(name: str, path: Path, split: str | None, language: str | None, skip_bad: bool) -> Corpus:
+def _load_path(
+    name: str, path: Path, split: str | None, language: str | None, skip_bad: bool
+) -> Corpus:
+    """Load a folder of the user's own, or a SQuAD file."""
     if path.is_file():
         if language is None:
             raise MixlingError(f'{path}: say its language (language = "en" in the source\'s table)')
         return squad.read_squad([(path, language, language)], name, skip_bad)
     if not path.is_dir():
         raise MixlingError(f"{path}: no such file or folder (source {name}); check `path`")
-    return own.read_folder(path, Path(name).name, split, language, skip_bad)
+    return read_folder(path, Path(name).name, split, language, skip_bad)
 
 
-def _only(corpus: Corpus, languages: list[str] | None, asked: list[str] | None) -> Corpus:
-    there = corpus.languages()
-    both = [None if x is None else [language_tag(one) for one in x] for x in (languages, asked)]
-    for code in [*(both[0] or []), *(both[1] or [])]:
-        if code not in there:
+def _select_languages(
+    corpus: Corpus, languages: list[str] | None, query_languages: list[str] | None
+) -> Corpus:
+    """Return the part of a corpus in some languages; raise MixlingError if it lacks one of them."""
+    known = corpus.languages()
+    tags, query_tags = (
+        None if names is None else [language_tag(name) for name in names]
+        for names in (languages, query_languages)
+    )
+    for tag in [*(tags or []), *(query_tags or [])]:
+        if tag not in known:
             raise MixlingError(
-                f"source '{corpus.name}' has no language '{code}'; it has {', '.join(there)}"
+                f"source '{corpus.name}' has no language '{tag}'; it has {', '.join(known)}"
             )
-    return corpus.select(languages=both[0], query_languages=both[1])
+    return corpus.select(languages=tags, query_languages=query_tags)

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mixling.corpora import folder as beir
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import find_file, table_lines
 from mixling.corpora.json_files import read_json_lines
+from mixling.corpora.judgments import iter_judgments
 from mixling.corpora.languages import first_known_language, language_field, language_tag
 from mixling.corpora.values import id_text, is_missing, passage_text
 from mixling.errors import BadRow, MixlingError, Skipped
@@ -75,7 +75,7 @@ def read_qrels(path: Path, skipped: Skipped) -> dict[tuple[str, str], int]:
         BadRow: A line cannot be used, and `skipped` does not skip bad rows.
     """
     grades: dict[tuple[str, str], int] = {}
-    for _, _, query, document, grade in beir.iter_judgments(path, skipped):
+    for _, _, query, document, grade in iter_judgments(path, skipped):
         grades[query, document] = max(grade, grades.get((query, document), grade))
     return grades
 

@@ -14,6 +14,7 @@ from typing import Any
 from mixling.corpora import folder as own
 from mixling.corpora import trec
 from mixling.corpora.catalog import SOURCES, load
+from mixling.corpora.judgments import folder_splits
 from mixling.corpora.source import Source
 from mixling.corpora.sources import mlir
 from mixling.errors import MixlingError, choose
@@ -105,7 +106,7 @@ def _folder(folder: Path, split: str | None, language: str | None, skip_bad: boo
         chosen = split or _measured(folder)
         corpus = own.read_folder(folder, None, chosen, language, skip_bad)
         # what is measured is said where it is not what everybody expects
-        if split is not None or (chosen != "test" and len(own.folder_splits(folder)) > 1):
+        if split is not None or (chosen != "test" and len(folder_splits(folder)) > 1):
             name = f"{name}:{chosen}"
     elif split is not None:
         raise MixlingError(f"{folder}: has no qrels/ and so no split '{split}'")
@@ -123,7 +124,7 @@ def _folder(folder: Path, split: str | None, language: str | None, skip_bad: boo
 
 def _measured(folder: Path) -> str | None:
     """The split of a folder that is measured where none is named: never train where there is another. Raises MixlingError."""
-    there = list(own.folder_splits(folder))
+    there = list(folder_splits(folder))
     for usual in ("test", "dev", "validation"):
         if usual in there:
             return usual
