@@ -1,12 +1,14 @@
-"""Claims: questions that come together are encoded together, for at least three times the throughput of one at a time;
-overload is answered 429 and goes over; a long run fails nothing and its memory stays.
+"""Claims: questions that come together are encoded together, for at least three times the
+throughput of one at a time; overload is answered 429 and goes over; a long run fails nothing and
+its memory stays.
 
     python -m benchmarks.serve STORE [--seconds 15] [--soak 600]
 
-STORE: of `mixling index` (here XQuAD-R's paragraphs in eleven languages, e5-small). The server is a process of its own on
-the loopback address, the clients are one more on the same machine, so they share its cores: what is measured is the least
-that a server alone would do. Questions are XQuAD-R's, all different. Each combination of endpoint, clients and largest
-batch runs for some seconds after a second of warming up.
+STORE: of `mixling index` (here XQuAD-R's paragraphs in eleven languages, e5-small). The server is a
+process of its own on the loopback address, the clients are one more on the same machine, so they
+share its cores: what is measured is the least that a server alone would do. Questions are
+XQuAD-R's, all different. Each combination of endpoint, clients and largest batch runs for some
+seconds after a second of warming up.
 """
 
 from __future__ import annotations

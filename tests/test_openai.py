@@ -1,4 +1,6 @@
-"""What clients of OpenAI's API send, what they get, and that a client who leaves keeps nobody waiting."""
+"""What clients of OpenAI's API send, what they get, and that a client who leaves keeps nobody
+waiting.
+"""
 
 import asyncio
 import base64
@@ -25,7 +27,7 @@ from mixling.searching.query import Searcher
 from mixling.serving.app import application
 from mixling.serving.batching import BULK, Batcher, EncoderError
 from mixling.serving.config import ServerConfig
-from mixling.serving.embeddings import written
+from mixling.serving.embeddings import embeddings_json
 
 PATH = "/v1/embeddings"
 CRANES = [f"The crane number {i} sleeps by the lake." for i in range(12)]
@@ -47,8 +49,8 @@ def searcher(store):
 
 @pytest.fixture(scope="module")
 def client(searcher):
-    with TestClient(application(searcher), raise_server_exceptions=False) as made:
-        yield made
+    with TestClient(application(searcher), raise_server_exceptions=False) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -60,32 +62,29 @@ def address(searcher):
 
 @pytest.fixture
 def slow(searcher, monkeypatch):
-    """Parts take .1 s each once `slow.set()` is called; `slow.parts` is what was encoded."""
+    """Batches take .1 s each once `slow.set()` is called; `slow.batches` holds what was encoded."""
     encode, slow = searcher.retriever.encode, threading.Event()
-    slow.parts = []
+    slow.batches = []
 
-    def waiting(texts, *args, **more):
+    def waiting(texts, *args, **options):
         if slow.is_set():
-            slow.parts.append(list(texts))
+            slow.batches.append(list(texts))
             time.sleep(0.1)
-        return encode(texts, *args, **more)
+        return encode(texts, *args, **options)
 
     monkeypatch.setattr(searcher.retriever, "encode", waiting)
     return slow
 
 
 def in_their_schema(answer, status):
-    """The error of an answer, which has the four fields of OpenAI's schema and no others."""
+    """Return the error of an answer, which has the four fields of OpenAI's schema and no others."""
     assert answer.status_code == status, answer.text
-    found = answer.json()
-    assert set(found) == {"error"} and set(found["error"]) == {"message", "type", "param", "code"}
-    assert all(
-        isinstance(found["error"][k], str) and found["error"][k] for k in ("message", "type")
-    )
-    assert all(
-        found["error"][k] is None or isinstance(found["error"][k], str) for k in ("param", "code")
-    )
-    return found["error"]
+    assert set(answer.json()) == {"error"}
+    error = answer.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert all(isinstance(error[k], str) and error[k] for k in ("message", "type"))
+    assert all(error[k] is None or isinstance(error[k], str) for k in ("param", "code"))
+    return error
 
 
 def vectors_of(answer):
@@ -101,9 +100,11 @@ def vectors_of(answer):
         {"input": ["a crane", "a lake"], "model": "m"},  # Open WebUI
         {"input": ["a crane", "a lake"], "model": "m", "user": "abc", "encoding_format": "float"},  # Dify
         # LiteLLM writes null for what its caller leaves out
-        {"input": ["a crane", "a lake"], "model": "m", "encoding_format": None, "dimensions": None, "user": None},
+        {"input": ["a crane", "a lake"], "model": "m", "encoding_format": None, "dimensions": None,
+        "user": None},
         {"input": ["a crane", "a lake"], "model": None, "input_type": None, "dimensions": 32},
-        {"input": ["a crane", "a lake"], "model": "m", "user": 5, "timeout": 3, "metadata": {"a": [1]}, "truncate": True},
+        {"input": ["a crane", "a lake"], "model": "m", "user": 5, "timeout": 3,
+        "metadata": {"a": [1]}, "truncate": True},
         {"input": ["a crane", "a lake"]},
     ],
 )  # fmt: skip
@@ -130,7 +131,7 @@ def test_texts_in_every_script_arrive_escaped_or_not(client, chain):
 
 
 @pytest.mark.parametrize(
-    ("given_", "says", "param"),
+    ("value", "message", "param"),
     [
         ([1820, 55193], "check_embedding_ctx_length=False", "input"),
         ([[1820, 55193], [7]], "check_embedding_ctx_length=False", "input"),
@@ -152,21 +153,17 @@ def test_texts_in_every_script_arrive_escaped_or_not(client, chain):
         (["a"] * 2049, "2,049 texts; a request takes at most 2,048", "input"),
     ],
 )
-def test_a_wrong_input_is_named(client, given_, says, param):
-    content = json.dumps(
-        {"input": given_, "model": "m"}
-    )  # escapes, so that half characters can be sent
+def test_a_wrong_input_is_named(client, value, message, param):
+    # json.dumps escapes, so that half characters can be sent
+    content = json.dumps({"input": value, "model": "m"})
     answer = client.post(PATH, content=content, headers={"Content-Type": "application/json"})
-    found = in_their_schema(answer, 400)
-    assert (
-        says in found["message"]
-        and found["param"] == param
-        and "constrained" not in found["message"]
-    )
+    error = in_their_schema(answer, 400)
+    assert message in error["message"] and error["param"] == param
+    assert "constrained" not in error["message"]
 
 
 @pytest.mark.parametrize(
-    ("more", "param", "says"),
+    ("options", "param", "message"),
     [
         ({"dimensions": 16}, "dimensions", "32"),
         ({"dimensions": "many"}, "dimensions", "dimensions"),
@@ -175,9 +172,9 @@ def test_a_wrong_input_is_named(client, given_, says, param):
         ({"model": ["m"]}, "model", "model"),
     ],
 )
-def test_a_wrong_field_is_named(client, more, param, says):
-    found = in_their_schema(client.post(PATH, json={"input": "a", **more}), 400)
-    assert found["param"] == param and says in found["message"]
+def test_a_wrong_field_is_named(client, options, param, message):
+    error = in_their_schema(client.post(PATH, json={"input": "a", **options}), 400)
+    assert error["param"] == param and message in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +189,7 @@ def test_a_body_that_is_no_request_is_an_error_in_their_schema(client, content):
         assert 400 <= answer.status_code < 500
 
 
-def test_an_address_that_is_none_and_half_characters_are_no_fault_of_the_server(client):
+def test_wrong_hosts_and_half_characters_are_no_fault_of_the_server(client):
     for path in (PATH, "/v1/search", "/v1/nothing"):
         answer = client.post(
             path, content=b"{", headers={"Host": "[", "Content-Type": "application/json"}
@@ -231,13 +228,13 @@ def test_any_json_is_answered_or_refused_in_their_schema(client, body):
         PATH, content=json.dumps(body), headers={"Content-Type": "application/json"}
     )
     if answer.status_code == 200:
-        given_ = [body["input"]] if isinstance(body["input"], str) else body["input"]
-        assert len(answer.json()["data"]) == len(given_) and all(x.strip() for x in given_)
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        assert len(answer.json()["data"]) == len(texts) and all(x.strip() for x in texts)
     else:
         in_their_schema(answer, 400)
 
 
-def test_2048_texts_are_taken_in_parts(client, searcher, slow):
+def test_2048_texts_are_encoded_in_batches(client, searcher, slow):
     texts = [f"crane {i}" for i in range(2048)]
     expected = searcher.retriever.encode(texts)
     assert np.allclose(vectors_of(client.post(PATH, json={"input": texts})), expected, atol=1e-5)
@@ -251,7 +248,7 @@ def test_texts_that_fill_the_model_are_named(client):
 
 def test_an_answer_never_holds_nan():
     with pytest.raises(ValueError):
-        written(np.full((1, 2), np.nan, np.float32), "float", "m", [1], 8)
+        embeddings_json(np.full((1, 2), np.nan, np.float32), "float", "m", [1], 8)
 
 
 def test_models_are_listed(client):
@@ -270,43 +267,43 @@ def test_models_are_listed(client):
     in_their_schema(client.get(PATH), 405)
 
 
-@pytest.mark.parametrize("question", ["", " ", "\n\t", ["crane", " "], []])
-def test_a_blank_question_is_refused(client, question):
-    in_their_schema(client.post("/v1/search", json={"query": question}), 422)
+@pytest.mark.parametrize("query", ["", " ", "\n\t", ["crane", " "], []])
+def test_a_blank_query_is_refused(client, query):
+    in_their_schema(client.post("/v1/search", json={"query": query}), 422)
 
 
-def test_a_wrong_question_is_told_without_the_other_branch(client):
-    found = in_their_schema(client.post("/v1/search", json={"query": ["a", 7]}), 422)
-    assert found["param"] == "query" and found["message"].startswith("query.1:")
-    assert "[" not in found["message"]
+def test_a_wrong_query_is_told_without_the_other_branch(client):
+    error = in_their_schema(client.post("/v1/search", json={"query": ["a", 7]}), 422)
+    assert error["param"] == "query" and error["message"].startswith("query.1:")
+    assert "[" not in error["message"]
 
 
 def test_vectors_that_are_not_finite_are_the_servers_error_and_one_requests(searcher, monkeypatch):
     encode = searcher.retriever.encode
 
-    def broken(texts, *args, **more):
-        made = encode(texts, *args, **more)
-        made[[i for i, t in enumerate(texts) if "poison" in t], 3] = np.nan
-        return check_finite_vectors(
-            made, lambda i: repr(texts[i]), searcher.retriever.name
-        )  # as a model does whose weights are broken
+    def broken(texts, *args, **options):
+        """Encode as a model does whose weights are broken."""
+        vectors = encode(texts, *args, **options)
+        vectors[[i for i, t in enumerate(texts) if "poison" in t], 3] = np.nan
+        return check_finite_vectors(vectors, lambda i: repr(texts[i]), searcher.retriever.name)
 
     async def together(batcher):
         batcher.start()
-        asked = [["fine"], ["fine", "poison"], ["fine too"]]
-        found = await asyncio.gather(*(batcher(x, None) for x in asked), return_exceptions=True)
+        requests = [["fine"], ["fine", "poison"], ["fine too"]]
+        answers = await asyncio.gather(
+            *(batcher(texts, None) for texts in requests), return_exceptions=True
+        )
         await batcher.stop()
-        return found, batcher.batches
+        return answers, batcher.batches
 
     monkeypatch.setattr(searcher.retriever, "encode", broken)
     (first, second, third), _ = asyncio.run(together(Batcher(searcher.retriever)))
     assert np.isfinite(first).all() and np.isfinite(third).all()
     assert isinstance(second, EncoderError) and "'poison' holds NaN" in str(second)
     with TestClient(application(searcher)) as client:
-        bad = in_their_schema(client.post(PATH, json={"input": ["a", "poison"]}), 500)
-        assert bad["type"] == "server_error" and bad["message"].startswith(
-            "model: the vector of 'poison' holds NaN"
-        )
+        error = in_their_schema(client.post(PATH, json={"input": ["a", "poison"]}), 500)
+        assert error["type"] == "server_error"
+        assert error["message"].startswith("model: the vector of 'poison' holds NaN")
         in_their_schema(client.post("/v1/search", json={"query": "poison"}), 500)
         assert client.post("/v1/search", json={"query": "crane"}).status_code == 200
 
@@ -314,18 +311,18 @@ def test_vectors_that_are_not_finite_are_the_servers_error_and_one_requests(sear
 def test_a_failure_is_that_of_the_request_it_comes_from(searcher, monkeypatch):
     encode = searcher.retriever.encode
 
-    def broken(texts, *args, **more):
+    def broken(texts, *args, **options):
         if "poison" in texts:
             raise RuntimeError("no")
-        return encode(texts, *args, **more)
+        return encode(texts, *args, **options)
 
     async def together(batcher):
         batcher.start()
-        found = await asyncio.gather(
+        answers = await asyncio.gather(
             *(batcher([x], None) for x in ("a", "poison", "b")), return_exceptions=True
         )
         await batcher.stop()
-        return found
+        return answers
 
     monkeypatch.setattr(searcher.retriever, "encode", broken)
     first, second, third = asyncio.run(together(Batcher(searcher.retriever)))
@@ -333,30 +330,27 @@ def test_a_failure_is_that_of_the_request_it_comes_from(searcher, monkeypatch):
 
 
 class Gated:
-    """Stands for a model: each part waits until `let` allows it; `parts` is what was begun."""
+    """Stands for a model: each batch waits until `release` allows it; `batches` holds all begun."""
 
-    max_length = 128
+    max_length, device = 128, "cpu"
 
     def __init__(self):
-        self.parts, self.gate = [], threading.Semaphore(0)
+        self.batches, self.gate = [], threading.Semaphore(0)
 
-    def _tokens_a_call(self, budget):
-        return 1024
-
-    def encode(self, texts, role, **more):
-        self.parts.append(list(texts))
+    def encode(self, texts, role, **options):
+        self.batches.append(list(texts))
         assert self.gate.acquire(timeout=30)
         return np.zeros((len(texts), 2), np.float32)
 
-    async def let(self, n):
-        """Let n parts through, and wait until another one has begun."""
+    async def release(self, n):
+        """Let n batches through, and wait until another one has begun."""
         self.gate.release(n)
-        wanted = len(self.parts) + n
-        while len(self.parts) < wanted:
+        expected = len(self.batches) + n
+        while len(self.batches) < expected:
             await asyncio.sleep(0.005)
 
 
-def test_a_search_waits_for_one_part_and_requests_take_turns():
+def test_a_search_waits_for_one_batch_and_requests_take_turns():
     model = Gated()
 
     async def go():
@@ -367,41 +361,35 @@ def test_a_search_waits_for_one_part_and_requests_take_turns():
             asyncio.create_task(batcher([f"{x}{i}" for i in range(n)], None, BULK))
             for x, n in names.items()
         ]
-        while not model.parts:
+        while not model.batches:
             await asyncio.sleep(0.005)
         search, small = (
             asyncio.create_task(batcher([x], None, lane)) for x, lane in (("q", 0), ("s", BULK))
         )
         await asyncio.sleep(0)
-        await model.let(5)
-        assert model.parts[0] == ["a0", "a1", "a2", "a3"] and model.parts[1] == ["q"]
-        assert model.parts[2] == ["b0", "b1", "b2", "b3"] and model.parts[3] == [
-            "a4",
-            "a5",
-            "a6",
-            "a7",
-        ]
-        assert (
-            model.parts[4] == ["s", "b4", "b5", "b6"] and len(await search) == len(await small) == 1
-        )
-        for (
-            task
-        ) in large:  # both clients go while a part of theirs is encoded: nothing else of theirs is
+        await model.release(5)
+        assert model.batches[0] == ["a0", "a1", "a2", "a3"] and model.batches[1] == ["q"]
+        assert model.batches[2] == ["b0", "b1", "b2", "b3"]
+        assert model.batches[3] == ["a4", "a5", "a6", "a7"]
+        assert model.batches[4] == ["s", "b4", "b5", "b6"]
+        assert len(await search) == len(await small) == 1
+        # Both clients go while a batch of theirs is encoded: no other text of theirs is.
+        for task in large:
             task.cancel()
         await asyncio.gather(*large, return_exceptions=True)
         assert batcher.pending == 0
         last = asyncio.create_task(batcher(["l"], None, BULK))
         await asyncio.sleep(0)
-        begun = len(model.parts)
+        n_batches = len(model.batches)
         model.gate.release(2)
         await last
-        assert model.parts[begun:] == [["l"]]
+        assert model.batches[n_batches:] == [["l"]]
         await batcher.stop()
 
     asyncio.run(go())
 
 
-def test_a_part_of_long_texts_holds_few():
+def test_a_batch_of_long_texts_holds_few():
     model = Gated()
     model.gate.release(100)
 
@@ -412,48 +400,47 @@ def test_a_part_of_long_texts_holds_few():
         await batcher.stop()
 
     asyncio.run(go())
-    assert max(p.count("crane " * 1000) for p in model.parts) <= 2 * 1024 // 128
-    assert (
-        max(p.count("鶴" * 60_000) for p in model.parts) <= 8
-    )  # which cost more to tokenize than to encode
-    assert max(map(len, model.parts)) == 64
+    assert max(batch.count("crane " * 1000) for batch in model.batches) <= 2 * 1024 // 128
+    # these cost more to tokenize than to encode
+    assert max(batch.count("鶴" * 60_000) for batch in model.batches) <= 8
+    assert max(map(len, model.batches)) == 64
 
 
 @settings(max_examples=40, deadline=None, database=None)
 @given(
-    asked=st.lists(
-        st.tuples(st.integers(1, 9), st.sampled_from(["query", "passage", None]), st.sampled_from([0, 1]), st.booleans()),
+    requests=st.lists(
+        st.tuples(st.integers(1, 9), st.sampled_from(["query", "passage", None]),
+        st.sampled_from([0, 1]), st.booleans()),
         min_size=1,
         max_size=8,
     ),
-    most=st.integers(1, 5),
+    batch_size=st.integers(1, 5),
 )  # fmt: skip
-def test_whatever_comes_and_goes_each_gets_its_own_vectors(searcher, asked, most):
-    def counted(texts, role, **more):
+def test_whatever_comes_and_goes_each_gets_its_vectors(requests, batch_size):
+    def number_vectors(texts, role, **options):
         return np.array(
             [[int(t), {"query": 0, "passage": 1, None: 2}[role]] for t in texts], np.float32
         )
 
-    class Counting:
-        max_length = 128
-        encode = staticmethod(counted)
-        _tokens_a_call = staticmethod(lambda budget: 1024)
+    class Numbering:
+        max_length, device = 128, "cpu"
+        encode = staticmethod(number_vectors)
 
     async def go():
-        batcher = Batcher(Counting(), most)
+        batcher = Batcher(Numbering(), batch_size)
         batcher.start()
-        tasks, at = [], 0
-        for n, role, lane, leaves in asked:
-            texts = [str(at + i) for i in range(n)]
+        tasks, offset = [], 0
+        for n, role, lane, leaves in requests:
+            texts = [str(offset + i) for i in range(n)]
             tasks.append((asyncio.create_task(batcher(texts, role, lane)), texts, role, leaves))
-            at += n
+            offset += n
         await asyncio.sleep(0)
         for task, _, _, leaves in tasks:
             if leaves:
                 task.cancel()
         for task, texts, role, leaves in tasks:
             if not leaves:
-                assert np.array_equal(await task, counted(texts, role))
+                assert np.array_equal(await task, number_vectors(texts, role))
         await asyncio.gather(*(t for t, *_ in tasks), return_exceptions=True)
         assert batcher.pending == 0
         await asyncio.wait_for(batcher.stop(), 5)
@@ -499,37 +486,30 @@ def test_a_client_that_hangs_up_gives_its_place_free(address, slow):
     assert f'mixling_requests_total{{path="{PATH}",status="499"}}' in text
 
 
-def test_marks_of_a_client_that_hangs_up_are_dropped(address, slow):
+def test_sentences_of_a_client_that_hangs_up_are_dropped(address, slow):
     slow.set()
     with pytest.raises(httpx.TimeoutException):
         post(address, "/v1/search", {"query": "crane", "k": 12, "highlight": True}, 0.15)
     until(lambda: waiting(address) == 0)
     slow.clear()
-    marked = post(address, "/v1/search", {"query": "crane", "k": 12, "highlight": True}).json()[
-        "results"
-    ]
-    assert len(marked) == 12 and all(r["sentence"] == [0, len(r["text"])] for r in marked)
+    answer = post(address, "/v1/search", {"query": "crane", "k": 12, "highlight": True})
+    rows = answer.json()["results"]
+    assert len(rows) == 12 and all(row["sentence"] == [0, len(row["text"])] for row in rows)
 
 
 def test_eight_clients_at_once_of_whom_half_leave(address, searcher, slow):
     expected = searcher.retriever.encode([f"crane {i}" for i in range(200)])
     slow.set()
-    found: dict[int, object] = {}
+    texts = [f"crane {j}" for j in range(200)]
+    answers: dict[int, object] = {}
 
-    def ask(i):
+    def request(i):
         try:
-            found[i] = vectors_of(
-                post(
-                    address,
-                    PATH,
-                    {"input": [f"crane {j}" for j in range(200)]},
-                    0.3 if i % 2 else 30,
-                )
-            )
+            answers[i] = vectors_of(post(address, PATH, {"input": texts}, 0.3 if i % 2 else 30))
         except httpx.TimeoutException:
-            found[i] = "left"
+            answers[i] = "left"
 
-    threads = [threading.Thread(target=ask, args=(i,)) for i in range(8)]
+    threads = [threading.Thread(target=request, args=(i,)) for i in range(8)]
     for t in threads:
         t.start()
     time.sleep(0.5)
@@ -537,41 +517,40 @@ def test_eight_clients_at_once_of_whom_half_leave(address, searcher, slow):
     slow.clear()
     for t in threads:
         t.join(30)
-    assert [found[i] for i in (1, 3, 5, 7)] == ["left"] * 4
-    assert all(np.allclose(found[i], expected, atol=1e-5) for i in (0, 2, 4, 6))
+    assert [answers[i] for i in (1, 3, 5, 7)] == ["left"] * 4
+    assert all(np.allclose(answers[i], expected, atol=1e-5) for i in (0, 2, 4, 6))
     assert waiting(address) == 0
 
 
-def test_a_request_that_takes_too_long_is_dropped_and_said(searcher, slow):
+def test_a_request_that_takes_too_long_is_dropped_and_reported(searcher, slow):
     app = application(searcher, ServerConfig(embeddings_timeout=0.3, timeout=5))
     with TestClient(app) as client:
         slow.set()
         answer = client.post(PATH, json={"input": ["crane " * 200] * 500})
-        found = in_their_schema(answer, 503)
-        assert "0.3 seconds" in found["message"] and answer.headers["x-should-retry"] == "false"
+        error = in_their_schema(answer, 503)
+        assert "0.3 seconds" in error["message"] and answer.headers["x-should-retry"] == "false"
         assert "mixling_texts_waiting 0.0" in client.get("/metrics").text
         assert client.post("/v1/search", json={"query": "crane"}).status_code == 200
 
 
 def test_a_full_queue_is_429_and_leaves_room_for_searches(searcher, slow):
-    with TestClient(application(searcher, ServerConfig(embeddings_max_waiting=20, batch_size=2))) as client:
+    config = ServerConfig(embeddings_max_waiting=20, batch_size=2)
+    with TestClient(application(searcher, config)) as client:
         in_their_schema(client.post(PATH, json={"input": ["a"] * 21}), 429)
         slow.set()
         first = threading.Thread(
             target=client.post, args=(PATH,), kwargs={"json": {"input": ["a"] * 20}}
         )
         first.start()
-        until(lambda: slow.parts)
+        until(lambda: slow.batches)
         answer = client.post(PATH, json={"input": ["b"]})
-        assert (
-            in_their_schema(answer, 429)["code"] == "rate_limit_exceeded"
-            and answer.headers["Retry-After"]
-        )
+        assert in_their_schema(answer, 429)["code"] == "rate_limit_exceeded"
+        assert answer.headers["Retry-After"]
         assert client.post("/v1/search", json={"query": "crane"}).status_code == 200
         first.join()
 
 
-def test_a_server_that_stops_answers_what_is_nearly_done_and_says_the_rest(searcher, slow):
+def test_a_server_that_stops_answers_what_is_nearly_done_and_refuses_the_rest(searcher, slow):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
@@ -587,49 +566,44 @@ def test_a_server_that_stops_answers_what_is_nearly_done_and_says_the_rest(searc
     running.start()
     until(lambda: server.started)
     slow.set()
-    found = {}
+    answers = {}
 
-    def ask(name, texts):
-        found[name] = post(f"http://127.0.0.1:{port}", PATH, {"input": texts}, 30)
+    def request(name, texts):
+        answers[name] = post(f"http://127.0.0.1:{port}", PATH, {"input": texts}, 30)
 
     threads = []
     for name, texts in (("long", ["crane " * 200] * 2000), ("short", ["a short one"])):
-        threads.append(threading.Thread(target=ask, args=(name, texts)))
+        threads.append(threading.Thread(target=request, args=(name, texts)))
         threads[-1].start()
-        until(lambda texts=texts: any(texts[0] in part for part in slow.parts))
+        until(lambda texts=texts: any(texts[0] in batch for batch in slow.batches))
     server.should_exit = True
     running.join(30)
     assert not running.is_alive()
     for t in threads:
         t.join(30)
-    assert found["short"].status_code == 200
-    assert "stopping" in in_their_schema(found["long"], 503)["message"]
+    assert answers["short"].status_code == 200
+    assert "stopping" in in_their_schema(answers["long"], 503)["message"]
 
 
 def test_the_openai_client(address, chain):
     client = openai.OpenAI(base_url=f"{address}/v1", api_key="x", max_retries=0)
     model = Retriever(str(chain))
     texts = [f"crane {i}" for i in range(300)]
-    made = client.embeddings.create(model="any", input=texts)  # base64
-    assert (
-        np.allclose([d.embedding for d in made.data], model.encode(texts), atol=1e-5)
-        and made.model == "model"
-    )
-    made = client.embeddings.create(
+    answer = client.embeddings.create(model="any", input=texts)  # base64
+    vectors = [item.embedding for item in answer.data]
+    assert np.allclose(vectors, model.encode(texts), atol=1e-5) and answer.model == "model"
+    answer = client.embeddings.create(
         model="any", input="crane", encoding_format="float", dimensions=32, user="u"
     )
-    assert (
-        np.allclose(made.data[0].embedding, model.encode(["crane"])[0], atol=1e-5)
-        and made.usage.total_tokens
-    )
+    assert np.allclose(answer.data[0].embedding, model.encode(["crane"])[0], atol=1e-5)
+    assert answer.usage.total_tokens
     for role in ("query", "passage"):
-        made = client.embeddings.create(
+        answer = client.embeddings.create(
             model="any", input=["crane"], extra_body={"input_type": role}
         )
-        assert np.allclose(made.data[0].embedding, model.encode(["crane"], role)[0], atol=1e-5)
-    assert [m.id for m in client.models.list()] == ["model"] and client.models.retrieve(
-        "model"
-    ).id == "model"
+        assert np.allclose(answer.data[0].embedding, model.encode(["crane"], role)[0], atol=1e-5)
+    assert [m.id for m in client.models.list()] == ["model"]
+    assert client.models.retrieve("model").id == "model"
     with pytest.raises(openai.NotFoundError) as missing:
         client.models.retrieve("other")
     assert missing.value.code == "model_not_found" and missing.value.param == "model"
@@ -660,7 +634,7 @@ def test_the_openai_client_cancelled_in_the_middle(address, slow):
 
 def test_langchains_embeddings(address, chain, monkeypatch):
     embeddings = pytest.importorskip("langchain_openai").OpenAIEmbeddings
-    # its default sends token ids of OpenAI's tokenizer, which it downloads: here one that holds the 256 bytes
+    # Its default sends token ids of OpenAI's tokenizer, which it downloads: here one of 256 bytes.
     encoding = tiktoken.Encoding(
         "bytes",
         pat_str=r".",
@@ -671,25 +645,23 @@ def test_langchains_embeddings(address, chain, monkeypatch):
     common = {"base_url": f"{address}/v1", "api_key": "x", "model": "m", "max_retries": 0}
     with pytest.raises(openai.BadRequestError, match="check_embedding_ctx_length=False"):
         embeddings(**common).embed_query("crane")
-    made = embeddings(**common, check_embedding_ctx_length=False)
-    texts, model = (
-        [f"crane {i}" for i in range(1100)],
-        Retriever(str(chain)),
-    )  # more than its 1,000 a request
-    assert np.allclose(made.embed_documents(texts), model.encode(texts), atol=1e-5)
-    asked = embeddings(
+    passages = embeddings(**common, check_embedding_ctx_length=False)
+    texts = [f"crane {i}" for i in range(1100)]  # more than its 1,000 a request
+    model = Retriever(str(chain))
+    assert np.allclose(passages.embed_documents(texts), model.encode(texts), atol=1e-5)
+    queries = embeddings(
         **common,
         check_embedding_ctx_length=False,
         model_kwargs={"extra_body": {"input_type": "query"}},
     )
-    assert np.allclose(asked.embed_query("crane"), model.encode(["crane"], "query")[0], atol=1e-5)
+    assert np.allclose(queries.embed_query("crane"), model.encode(["crane"], "query")[0], atol=1e-5)
 
 
 def test_llama_indexs_embedding(address, chain):
     embedding = pytest.importorskip("llama_index.embeddings.openai").OpenAIEmbedding
-    made = embedding(model_name="m", api_base=f"{address}/v1", api_key="x", max_retries=0)
+    client = embedding(model_name="m", api_base=f"{address}/v1", api_key="x", max_retries=0)
     model = Retriever(str(chain))
     assert np.allclose(
-        made.get_text_embedding_batch(["a b", "c"]), model.encode(["a b", "c"]), atol=1e-5
+        client.get_text_embedding_batch(["a b", "c"]), model.encode(["a b", "c"]), atol=1e-5
     )
-    assert np.allclose(made.get_query_embedding("a"), model.encode(["a"])[0], atol=1e-5)
+    assert np.allclose(client.get_query_embedding("a"), model.encode(["a"])[0], atol=1e-5)

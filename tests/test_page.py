@@ -1,4 +1,4 @@
-"""The page of `mixling serve` in a real browser: typing, filters, right to left, errors, keys, keyboard, accessibility."""
+"""The page of `mixling serve` in a real browser: typing, filters, errors, keys, accessibility."""
 
 import json
 import shutil
@@ -70,15 +70,18 @@ def page(browser, request):
 
 
 def until(page, condition, seconds=20):
-    """Wait until a condition holds; the page's content policy forbids Playwright's own way, which evaluates text there."""
+    """Wait until a condition holds.
+
+    Playwright's wait evaluates text in the page, which the page's content policy forbids.
+    """
     end = time.monotonic() + seconds
     while not page.evaluate(condition):
         assert time.monotonic() < end, condition
         time.sleep(0.05)
 
 
-def ask(page, question):
-    page.fill("#query", question)
+def search(page, query):
+    page.fill("#query", query)
     page.keyboard.press("Enter")
     until(page, "document.querySelector('#status').textContent.includes(' ms')")
 
@@ -94,9 +97,9 @@ def violations(page):
     return [(v["id"], [n["html"] for n in v["nodes"]]) for v in found]
 
 
-def test_one_types_and_finds_and_filters(page, address):
+def test_a_user_types_and_finds_and_filters(page, address):
     page.goto(address)
-    ask(page, "How old is the bridge?")
+    search(page, "How old is the bridge?")
     assert page.locator("#results li").count() == 10 and page.locator("#results mark").count() == 10
     shares = page.locator("#shares li").all_inner_texts()
     assert sum(int(x.split()[-1]) for x in shares) == 10
@@ -113,7 +116,7 @@ def test_one_types_and_finds_and_filters(page, address):
         "![...document.querySelectorAll('#results .badge')].some(b => b.textContent === 'English')",
     )
     assert "English" not in badges(page)
-    page.check("input[value=own]")
+    page.check("input[value=query-language]")
     until(
         page,
         "[...document.querySelectorAll('#results .badge')].every(b => b.textContent === 'English')",
@@ -121,16 +124,17 @@ def test_one_types_and_finds_and_filters(page, address):
     assert page.url.endswith("?q=How%20old%20is%20the%20bridge%3F")
 
 
-def test_an_address_with_a_question_is_a_search_and_an_order_shows_what_it_moved(page, address):
+def test_an_address_with_a_query_is_a_search_and_an_order_shows_its_moves(page, address):
     page.goto(address + "?q=bridge")
     page.wait_for_selector("#results li")
-    page.check("#moved")
+    page.check("#show-moves")
     page.wait_for_selector("#results .moved")
     assert all("by score alone" in t for t in page.locator("#results .moved").all_inner_texts())
     page.select_option("#order", "score")
     until(
         page,
-        "[...document.querySelectorAll('#results .moved')].every(m => m.textContent.includes('the same place'))",
+        "[...document.querySelectorAll('#results .moved')].every(m => m.textContent.includes('the "
+        "same place'))",
     )
     page.locator("#results summary").first.click()
     assert "score" in page.locator("#results details p").first.inner_text()
@@ -138,11 +142,11 @@ def test_an_address_with_a_question_is_a_search_and_an_order_shows_what_it_moved
 
 def test_right_to_left_text_and_words(page, address):
     page.goto(address)
-    page.select_option("#tongue", "ar")
+    page.select_option("#page-language", "ar")
     assert page.evaluate("document.documentElement.dir") == "rtl"
     assert page.locator("button[type=submit]").inner_text() != "Search"
     page.select_option("#only", "ar")
-    ask(page, "كم عمر الجسر؟")
+    search(page, "كم عمر الجسر؟")
     texts = page.locator("#results .text")
     assert set(texts.evaluate_all("all => all.map(t => t.dir + t.lang)")) == {"rtlar"}
     assert page.evaluate("getComputedStyle(document.querySelector('#query')).direction") == "rtl"
@@ -153,7 +157,7 @@ def test_right_to_left_text_and_words(page, address):
 def test_what_documents_say_is_text_and_never_script(page, address):
     page.goto(address)
     page.select_option("#only", "en")
-    ask(page, SCRIPT)
+    search(page, SCRIPT)
     page.wait_for_selector("#results li")
     opened = page.locator("#results .open", has_text="<img src=x")
     # a title takes room of its passages, so a document of a long one has several
@@ -187,7 +191,7 @@ def test_keyboard_alone(page, address):
     page.keyboard.press("Escape")
 
 
-def test_errors_slowness_and_nothing_found_are_said(page, address):
+def test_errors_slowness_and_empty_results_are_shown(page, address):
     page.goto(address)
     until(page, "document.querySelector('#only').options.length > 2")
     page.route(
@@ -198,7 +202,7 @@ def test_errors_slowness_and_nothing_found_are_said(page, address):
     page.wait_for_selector("#status.error")
     assert "it broke" in page.locator("#status").inner_text()
     page.unroute("**/v1/search")
-    held = []  # an answer that comes when it is told to: however slow the machine, the page waits for it
+    held = []  # however slow the machine, the page waits for the answer
     page.route("**/v1/search", lambda route: held.append(route))
     page.keyboard.press("Enter")
     until(page, "document.querySelector('#status').textContent.includes('Searching')")
@@ -207,21 +211,19 @@ def test_errors_slowness_and_nothing_found_are_said(page, address):
     held[0].fulfill(json={"results": [], "query_language": "en", "ms": 1.0})
     until(page, "document.querySelector('#status').textContent.includes('Nothing found')")
     assert page.locator("#results li").count() == 0 and not page.locator("#shares").is_visible()
-    page.wrong[:] = [
-        w for w in page.wrong if "500" not in w
-    ]  # the browser's own note of the answer above
+    page.wrong[:] = [w for w in page.wrong if "500" not in w]  # the browser's note of the answer
 
 
 def test_a_key_is_asked_for(page, store, tmp_path):
-    key, written = create_key("me")
-    (tmp_path / "keys").write_text(written)
+    key, line = create_key("me")
+    (tmp_path / "keys").write_text(line)
     server = Server(application(Searcher(store), ServerConfig(keys=read_keys(tmp_path / "keys"))))
     try:
         page.goto(server.address)
         page.wait_for_selector("#key")
         until(page, "!document.querySelector('#keyfield').hidden")
         page.fill("#key", key)
-        ask(page, "bridge")
+        search(page, "bridge")
         assert page.locator("#results li").count() == 10
         assert key not in page.url and page.evaluate("localStorage.length") == 0
     finally:

@@ -191,7 +191,8 @@ def test_pages(newcomer, page, monkeypatch):
     rng = np.random.default_rng(0)
     v = rng.normal(size=(120, 384)).astype(np.float32)
     table = pa.table({
-        "vector": pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), 384), "language": ["en", "sw", "de"] * 40,
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), 384), "language": ["en",
+        "sw", "de"] * 40,
         "group": [str(i // 3) for i in range(120)], "role": ["query"] * 60 + ["passage"] * 60,
     })  # fmt: skip
     for name in ("stored", "vectors"):

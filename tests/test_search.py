@@ -374,9 +374,12 @@ def test_every_file_of_a_folder_that_is_not_read_is_counted_and_named(tmp_path, 
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/out.txt").write_text("Outside.")
     for name, text in {
-        "A.TXT": "Swifts sleep on the wing.", "b.rst": "Pelicans fish.", "c.Md": "# Cranes\n\nThey dance.", "same.txt": "Twice.",
-        "deep/same.txt": "Twice.", "report.docx": "x", "T.CSV": "a,b", "deep/t.csv": "a,b", "README": "x", ".DS_Store": "x",
-        ".git/config.txt": "x", ".git/objects/o": "x", "deep/.hidden/n.md": "x", "old.txt.gz": "x", "rows.jsonl": "{}",
+        "A.TXT": "Swifts sleep on the wing.", "b.rst": "Pelicans fish.",
+        "c.Md": "# Cranes\n\nThey dance.", "same.txt": "Twice.",
+        "deep/same.txt": "Twice.", "report.docx": "x", "T.CSV": "a,b", "deep/t.csv": "a,b",
+        "README": "x", ".DS_Store": "x",
+        ".git/config.txt": "x", ".git/objects/o": "x", "deep/.hidden/n.md": "x", "old.txt.gz": "x",
+        "rows.jsonl": "{}",
     }.items():  # fmt: skip
         (root / name).write_text(text)
     (root / "empty.txt").write_bytes(b"")
@@ -523,7 +526,8 @@ def test_many_passages_are_indexed_and_few_are_scanned(tmp_path, monkeypatch):
     store = open_or_create_store(str(tmp_path / "store"), d, {})
     form = store.table.schema
     columns = {
-        "id": [f"d{i}#0" for i in range(n)], "document": [f"d{i}" for i in range(n)], "language": language.tolist(),
+        "id": [f"d{i}#0" for i in range(n)], "document": [f"d{i}" for i in range(n)],
+        "language": language.tolist(),
         "part": [0] * n, "text": ["text"] * n, "metadata": ["{}"] * n,
     }  # fmt: skip
     arrays = [

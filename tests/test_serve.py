@@ -46,41 +46,45 @@ def store(chain, tmp_path_factory):
 
 @pytest.fixture
 def client(store):
-    with TestClient(application(Searcher(store))) as made:
-        yield made
+    with TestClient(application(Searcher(store))) as client:
+        yield client
 
 
-def test_search_answers_what_the_verb_answers(client, store):
+def test_a_search_answers_what_a_searcher_answers(client, store):
     body = {"query": "How old is the bridge?", "k": 4, "languages": ["sw", "de"], "highlight": True}
     answer = client.post("/v1/search", json=body)
     assert answer.status_code == 200
-    ours = Searcher(store).search(body["query"], 4, languages=["sw", "de"])
-    assert [r["id"] for r in answer.json()["results"]] == [r["id"] for r in ours]
-    assert answer.json()["results"][0]["sentence"] == ours[0]["sentence"]
-    for more in (
+    hits = Searcher(store).search(body["query"], 4, languages=["sw", "de"])
+    for row, hit in zip(answer.json()["results"], hits, strict=True):
+        expected = json.loads(json.dumps(hit.to_dict()))
+        assert row.pop("score") == pytest.approx(expected.pop("score"), abs=1e-5)
+        offset = expected.pop("language_offset")
+        assert row.pop("language_offset") == pytest.approx(offset, abs=1e-5)
+        assert row == expected
+    for options in (
         {"mode": "both"},
         {"mode": "text"},
-        {"order": "none"},
+        {"order": "score"},
         {"quotas": {"en": 1}},
         {"query_language": "sw"},
     ):
-        assert client.post("/v1/search", json={"query": "bridge", **more}).status_code == 200
+        assert client.post("/v1/search", json={"query": "bridge", **options}).status_code == 200
     two = client.post("/v1/search", json={"query": ["bridge", "daraja"], "k": 1})
     assert len(two.json()["results"]) == 1
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_documents_and_facts(client):
-    found = client.get("/v1/document?id=water.1-ar").json()
-    assert found["passages"][0]["part"] == 0 and found["language"]
+def test_documents_info_and_metrics(client):
+    document = client.get("/v1/document?id=water.1-ar").json()
+    assert document["passages"][0]["part"] == 0 and document["language"]
     odd = client.get("/v1/document?id=%C3%A9vil%2F..%2Fx%20y")
     assert odd.status_code == 200 and odd.headers["content-type"] == "application/json"
     assert odd.json()["passages"][0]["text"].startswith("<script>")
     assert client.get("/v1/document?id=nobody").status_code == 404
     assert client.get("/v1/document?id=..%2F..%2Fetc%2Fpasswd").status_code == 404
-    facts = client.get("/v1/info").json()
-    assert facts["passages"] > 352 and "encoder" not in facts and "/" not in facts["model"]
+    info = client.get("/v1/info").json()
+    assert info["passages"] > 352 and "encoder" not in info and "/" not in info["model"]
     assert (
         client.get("/health").json() == {"status": "ok"} and client.get("/ready").status_code == 200
     )
@@ -94,16 +98,16 @@ def test_documents_and_facts(client):
 
 def test_embeddings_are_the_models(client, chain):
     retriever = Retriever(str(chain))
-    for given, role in (
+    for options, role in (
         ({}, None),
         ({"input_type": "query"}, "query"),
         ({"input_type": "document"}, "passage"),
     ):
         answer = client.post(
-            "/v1/embeddings", json={"input": ["a b", "c"], "model": "x", **given}
+            "/v1/embeddings", json={"input": ["a b", "c"], "model": "x", **options}
         ).json()
-        made = np.array([d["embedding"] for d in answer["data"]])
-        assert np.allclose(made, retriever.encode(["a b", "c"], role), atol=1e-6)
+        vectors = np.array([item["embedding"] for item in answer["data"]])
+        assert np.allclose(vectors, retriever.encode(["a b", "c"], role), atol=1e-6)
         assert answer["usage"]["total_tokens"] == sum(
             map(len, retriever.tokenize(["a b", "c"], role))
         )
@@ -111,7 +115,7 @@ def test_embeddings_are_the_models(client, chain):
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "says"),
+    ("body", "status", "message"),
     [
         ({}, 422, "query"),
         ({"query": ""}, 422, "at least 1"),
@@ -125,9 +129,9 @@ def test_embeddings_are_the_models(client, chain):
         ({"query": ["a"] * 17}, 422, "at most 16"),
     ],
 )
-def test_a_wrong_question_is_told_what_is_wrong(client, body, status, says):
+def test_a_wrong_query_is_told_what_is_wrong(client, body, status, message):
     answer = client.post("/v1/search", json=body)
-    assert answer.status_code == status and says in answer.json()["error"]["message"]
+    assert answer.status_code == status and message in answer.json()["error"]["message"]
 
 
 def test_bodies_that_are_too_large_or_no_json(store):
@@ -176,7 +180,7 @@ def test_keys_are_wanted_and_compared_as_hashes(store, tmp_path, monkeypatch):
     with pytest.raises(MixlingError, match="keys:1: field 'key'"):
         read_keys(tmp_path / "keys")
     with pytest.raises(MixlingError, match="no name of a key"):
-        new_key("a b")
+        create_key("a b")
 
 
 def test_rates(store):
@@ -217,17 +221,17 @@ def test_a_server_that_cannot_begin_says_why(store, monkeypatch):
         serve(store, port=port)
 
 
-def test_questions_that_come_together_are_encoded_together(chain):
+def test_queries_that_come_together_are_encoded_together(chain):
     retriever = Retriever(str(chain))
-    expected = retriever.encode([f"question {i}" for i in range(20)], "query")
+    expected = retriever.encode([f"query {i}" for i in range(20)], "query")
 
     async def go():
         batcher = Batcher(retriever, batch_size=64, max_waiting=30)
         batcher.start()
-        made = await asyncio.gather(*(batcher([f"question {i}"], "query") for i in range(20)))
+        made = await asyncio.gather(*(batcher([f"query {i}"], "query") for i in range(20)))
         with pytest.raises(OverloadedError):
             await batcher(["x"] * 31, "query")
-        again = await batcher(["question 3"], "query")
+        again = await batcher(["query 3"], "query")
         await batcher.stop()
         return np.concatenate(made), again, batcher.batches
 
@@ -275,7 +279,7 @@ def test_a_fault_inside_is_an_error_and_not_the_end(store, monkeypatch):
         assert client.post("/v1/search", json={"query": "a"}).status_code == 200
 
 
-def test_the_page_asks_nobody_else_and_speaks_nine_languages(client):
+def test_the_page_calls_no_other_server_and_has_nine_languages(client):
     page = client.get("/")
     assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
     policy = page.headers["Content-Security-Policy"]
@@ -284,12 +288,11 @@ def test_the_page_asks_nobody_else_and_speaks_nine_languages(client):
     for text in (page.text, script, style):
         assert not re.search(r"https?://|innerHTML|\bon\w+=|style=|eval\(", text)
     words = client.get("/words.json").json()
-    wanted = set(re.findall(r'data-word="(\w+)"', page.text)) | set(
+    used = set(re.findall(r'data-word="(\w+)"', page.text)) | set(
         re.findall(r'word\("(\w+)"\)', script)
     )
-    assert len(words) >= 8 and all(
-        wanted <= set(one) and all(one.values()) for one in words.values()
-    )
+    assert len(words) >= 8
+    assert all(used <= set(texts) and all(texts.values()) for texts in words.values())
     answer = client.post("/v1/search", json={"query": "bridge", "query_language": "de"}).json()
     assert answer["query_language"] == "de" and all(
         "language_offset" in r for r in answer["results"]
@@ -337,7 +340,8 @@ def test_a_real_server_speaks_to_the_openai_client_and_stops_gracefully(store, c
         port = s.getsockname()[1]
     key, line = create_key("openai")
     (tmp_path / "keys").write_text(line)
-    command = [sys.executable, "-m", "mixling", "serve", store, "--port", str(port), "--keys", str(tmp_path / "keys"),
+    command = [sys.executable, "-m", "mixling", "serve", store, "--port", str(port), "--keys",
+    str(tmp_path / "keys"),
                "--precision", "fp32"]  # fmt: skip
     running = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
@@ -360,7 +364,7 @@ def test_a_real_server_speaks_to_the_openai_client_and_stops_gracefully(store, c
             OpenAI(base_url=f"{base}/v1", api_key="wrong", max_retries=0).embeddings.create(
                 model="any", input="a"
             )
-        secret = "a question that nobody should read"
+        secret = "a query that nobody should read"
         headers = {"Authorization": f"Bearer {key}"}
         assert (
             httpx.post(f"{base}/v1/search", json={"query": secret}, headers=headers).status_code
@@ -392,11 +396,11 @@ def test_a_store_whose_model_has_moved_is_searched_and_served_where_it_lies_now(
         port = free.getsockname()[1]
     for command in (("search", store, "crane"), ("serve", store, "--port", port)):
         status, out, err = run(*command)
-        said = " ".join(err.split())
-        assert status == 2 and not out and "--model" in said and str(model) in said, command
+        message = " ".join(err.split())
+        assert status == 2 and not out and "--model" in message and str(model) in message, command
     status, out, _ = run("search", store, "crane", "--model", moved, "--json")
     assert status == 0 and json.loads(out)["document"] == "1"
-    assert Searcher(store, str(moved)).search("crane")[0]["document"] == "1"
+    assert Searcher(store, str(moved)).search("crane")[0].document == "1"
     for blank in (["", "crane"], [" \n"], []):
         with pytest.raises(MixlingError, match="empty"):
             Searcher(store, str(moved)).search(blank)

@@ -125,9 +125,11 @@ def table(documents, parts=2, seed=0, digest="a", d=8):
     names = [x for x in documents for _ in range(parts)]
     part = [p for _ in documents for p in range(parts)]
     columns = {
-        "id": [f"{x}#{p}" for x, p in zip(names, part, strict=True)], "document": names, "part": part,
+        "id": [f"{x}#{p}" for x, p in zip(names, part, strict=True)], "document": names,
+        "part": part,
         "digest": [digest] * n, "language": ["sw" if int(x[1:]) % 3 == 0 else "en" for x in names],
-        "text": [f"text of {x}, part {p}" for x, p in zip(names, part, strict=True)], "metadata": ['{"a": 1}'] * n,
+        "text": [f"text of {x}, part {p}" for x, p in zip(names, part, strict=True)],
+        "metadata": ['{"a": 1}'] * n,
         "title": ["T"] * n, "address": [""] * n, "begin": [0] * n, "end": [5] * n,
     }  # fmt: skip
     form = passage_schema(d)

@@ -1,150 +1,153 @@
-// The page of `mixling serve`: asks /v1/search, shows what it answers. All that comes from documents is set as text.
+// The page of `mixling serve`: sends queries to /v1/search and shows the passages. Text of documents is only ever set as text.
 "use strict";
 const $ = (id) => document.getElementById(id);
-let words = {}, said = {}, info = {}, asked = 0;
-const RIGHT = new Set(["ar", "fa", "he", "ur", "ps", "ckb", "ug", "yi", "dv", "sd"]);
-const direction = (code) => (RIGHT.has(code.split("-")[0]) ? "rtl" : "ltr");
-const word = (name) => said[name] || words.en[name] || name;
+let words = {}, pageWords = {}, info = {}, searches = 0;
+const RIGHT_TO_LEFT = new Set(["ar", "fa", "he", "ur", "ps", "ckb", "ug", "yi", "dv", "sd"]);
+const direction = (code) => (RIGHT_TO_LEFT.has(code.split("-")[0]) ? "rtl" : "ltr");
+const word = (name) => pageWords[name] || words.en[name] || name;
 
-function nameOf(code) {
+function languageName(code) {
   try { return new Intl.DisplayNames([document.documentElement.lang], { type: "language" }).of(code) || code; }
   catch { return code; }
 }
 
-function make(tag, text, attributes = {}) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
+function createElement(tag, text, attributes = {}) {
+  const element = document.createElement(tag);
+  if (text !== undefined) element.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  return element;
 }
 
-function speak(code) {
-  said = words[code] || words.en;
+function setPageLanguage(code) {
+  pageWords = words[code] || words.en;
   document.documentElement.lang = code;
   document.documentElement.dir = direction(code);
-  for (const one of document.querySelectorAll("[data-word]")) one.textContent = word(one.dataset.word);
-  for (const one of $("only").options) if (one.value) one.textContent = nameOf(one.value);
+  for (const element of document.querySelectorAll("[data-word]")) element.textContent = word(element.dataset.word);
+  for (const option of $("only").options) if (option.value) option.textContent = languageName(option.value);
   if (info.passages) $("about").textContent = `${info.passages.toLocaleString(code)} ${word("passages")} · ${info.model}`;
 }
 
-async function call(path, body) {
+async function request(path, body) {
   const headers = {};
   const key = sessionStorage.getItem("key");
   if (key) headers.Authorization = `Bearer ${key}`;
   if (body) headers["Content-Type"] = "application/json";
   const answer = await fetch(path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) });
-  if (answer.status === 401) { $("keyfield").hidden = false; throw new Error(word("wantskey")); }
-  const found = await answer.json();
-  if (!answer.ok) throw new Error(found.error ? found.error.message : answer.statusText);
-  return found;
+  if (answer.status === 401) { $("keyfield").hidden = false; throw new Error(word("key_needed")); }
+  const content = await answer.json();
+  if (!answer.ok) throw new Error(content.error ? content.error.message : answer.statusText);
+  return content;
 }
 
-function marked(row) {
-  const text = make("p", undefined, { class: "text", lang: row.language, dir: direction(row.language) });
-  const [begin, end] = row.sentence || [0, 0];
-  const letters = Array.from(row.text); // the server counts characters, not halves of them
+function highlightedText(hit) {
+  const text = createElement("p", undefined, { class: "text", lang: hit.language, dir: direction(hit.language) });
+  const [begin, end] = hit.sentence || [0, 0];
+  const letters = Array.from(hit.text); // the server counts characters, not UTF-16 units
   text.append(letters.slice(0, begin).join(""));
-  if (end > begin) text.append(make("mark", letters.slice(begin, end).join("")));
+  if (end > begin) text.append(createElement("mark", letters.slice(begin, end).join("")));
   text.append(letters.slice(end).join(""));
   return text;
 }
 
-function result(row, own, places) {
-  const item = make("li", undefined, { class: row.language === own ? "own" : "" });
-  const head = make("div", undefined, { class: "head" });
-  head.append(make("span", nameOf(row.language), { class: "badge" }));
-  const open = make("button", row.title || row.document, { class: "open", type: "button", dir: "auto" });
-  open.addEventListener("click", () => show(row).catch(fail));
+function resultItem(hit, queryLanguage, ranksByScore) {
+  const item = createElement("li", undefined, { class: hit.language === queryLanguage ? "same-language" : "" });
+  const head = createElement("div", undefined, { class: "head" });
+  head.append(createElement("span", languageName(hit.language), { class: "badge" }));
+  const open = createElement("button", hit.title || hit.document, { class: "open", type: "button", dir: "auto" });
+  open.addEventListener("click", () => showDocument(hit).catch(showError));
   head.append(open);
-  item.append(head, marked(row));
-  if (places) {
-    const before = places.get(row.id);
-    const moved = before === undefined ? word("wasfar") : before === row.rank ? word("same") : `${word("was")} ${before}`;
-    item.append(make("p", moved, { class: "moved" }));
+  item.append(head, highlightedText(hit));
+  if (ranksByScore) {
+    const rank = ranksByScore.get(hit.id);
+    const move = rank === undefined ? word("was_beyond") : rank === hit.rank ? word("was_same") : `${word("was_at")} ${rank}`;
+    item.append(createElement("p", move, { class: "moved" }));
   }
-  const why = make("details", undefined, { class: "why" });
-  why.append(make("summary", word("why")));
-  let reason = `${word("score")} ${row.score.toFixed(3)}`;
-  if (row.language_offset !== undefined) reason += ` · ${word("usual")} ${row.language_offset.toFixed(3)} · ${word("lead")} ${(row.score - row.language_offset).toFixed(3)}`;
-  why.append(make("p", reason));
+  const why = createElement("details", undefined, { class: "why" });
+  why.append(createElement("summary", word("why")));
+  let reason = `${word("score")} ${hit.score.toFixed(3)}`;
+  if (hit.language_offset !== undefined) {
+    const centered = hit.score - hit.language_offset;
+    reason += ` · ${word("language_offset")} ${hit.language_offset.toFixed(3)} · ${word("centered_score")} ${centered.toFixed(3)}`;
+  }
+  why.append(createElement("p", reason));
   item.append(why);
   return item;
 }
 
-function shares(rows) {
+function showLanguageShares(hits) {
   const count = new Map();
-  for (const row of rows) count.set(row.language, (count.get(row.language) || 0) + 1);
+  for (const hit of hits) count.set(hit.language, (count.get(hit.language) || 0) + 1);
   const list = $("shares").querySelector("ul");
   list.replaceChildren(...[...count].sort((a, b) => b[1] - a[1]).map(([code, n]) => {
-    const item = make("li", `${nameOf(code)} ${n} `);
-    item.append(make("meter", undefined, { min: 0, max: rows.length, value: n, "aria-label": `${nameOf(code)} ${n}/${rows.length}` }));
+    const item = createElement("li", `${languageName(code)} ${n} `);
+    item.append(createElement("meter", undefined, { min: 0, max: hits.length, value: n, "aria-label": `${languageName(code)} ${n}/${hits.length}` }));
     return item;
   }));
-  $("shares").hidden = !rows.length;
+  $("shares").hidden = !hits.length;
 }
 
-async function ask(event) {
+async function search(event) {
   if (event) event.preventDefault();
   const query = $("query").value.trim();
   if (!query) return;
-  const turn = ++asked;
+  const number = ++searches;
   if ($("key").value) sessionStorage.setItem("key", $("key").value);
   $("status").className = "";
-  $("status").textContent = word("looking");
+  $("status").textContent = word("searching");
   try {
-    if (!info.languages) await facts();
+    if (!info.languages) await readInfo();
     const body = { query, k: 10, order: $("order").value, highlight: true };
     const where = document.querySelector("input[name=where]:checked").value;
     const all = Object.keys(info.languages);
-    let own;
+    let queryLanguage;
     if ($("only").value) body.languages = [$("only").value];
     else if (where !== "all") {
-      own = (await call("v1/search", { query, k: 1 })).query_language;
-      body.languages = where === "own" ? [own] : all.filter((x) => x !== own);
+      queryLanguage = (await request("v1/search", { query, k: 1 })).query_language;
+      body.languages = where === "query-language" ? [queryLanguage] : all.filter((x) => x !== queryLanguage);
     }
-    const found = await call("v1/search", body);
-    let places = null;
-    if ($("moved").checked) {
-      const plain = await call("v1/search", { ...body, order: "score", k: 100, highlight: false });
-      places = new Map(plain.results.map((row) => [row.id, row.rank]));
+    const answer = await request("v1/search", body);
+    let ranksByScore = null;
+    if ($("show-moves").checked) {
+      const plain = await request("v1/search", { ...body, order: "score", k: 100, highlight: false });
+      ranksByScore = new Map(plain.results.map((hit) => [hit.id, hit.rank]));
     }
-    if (turn !== asked) return; // a later question was asked meanwhile
-    own = found.query_language;
-    $("results").replaceChildren(...found.results.map((row) => result(row, own, places)));
-    shares(found.results);
-    $("status").textContent = found.results.length
-      ? `${found.results.length} ${word("answers")} · ${word("asked")} ${nameOf(own)} · ${Math.round(found.ms)} ms`
+    if (number !== searches) return; // a later search has begun
+    queryLanguage = answer.query_language;
+    $("results").replaceChildren(...answer.results.map((hit) => resultItem(hit, queryLanguage, ranksByScore)));
+    showLanguageShares(answer.results);
+    $("status").textContent = answer.results.length
+      ? `${answer.results.length} ${word("answers")} · ${word("query_in")} ${languageName(queryLanguage)} · ${Math.round(answer.ms)} ms`
       : word("nothing");
     history.replaceState(null, "", `?q=${encodeURIComponent(query)}`);
   } catch (error) {
-    if (turn === asked) fail(error);
+    if (number === searches) showError(error);
   }
 }
 
-function fail(error) {
+function showError(error) {
   $("status").className = "error";
   $("status").textContent = `${word("failed")}: ${error.message}`;
 }
 
-async function show(row) {
-  const found = await call(`v1/document?id=${encodeURIComponent(row.document)}`);
-  $("doctitle").textContent = found.title || found.document;
+async function showDocument(hit) {
+  const content = await request(`v1/document?id=${encodeURIComponent(hit.document)}`);
+  $("doctitle").textContent = content.title || content.document;
   $("doctitle").dir = "auto";
-  $("docaddress").textContent = found.address;
+  $("docaddress").textContent = content.address;
   let end = 0; // passages overlap: show each character once
-  const parts = found.passages.map((p) => {
+  const parts = content.passages.map((p) => {
     const text = Array.from(p.text).slice(Math.max(0, end - p.begin)).join("");
     end = p.end;
-    return make("p", text, { lang: found.language, dir: direction(found.language) });
+    return createElement("p", text, { lang: content.language, dir: direction(content.language) });
   });
   $("doctext").replaceChildren(...parts);
   $("document").showModal();
 }
 
-async function facts() {
-  info = await call("v1/info");
-  for (const code of Object.keys(info.languages)) $("only").append(make("option", nameOf(code), { value: code }));
-  speak(document.documentElement.lang);
+async function readInfo() {
+  info = await request("v1/info");
+  for (const code of Object.keys(info.languages)) $("only").append(createElement("option", languageName(code), { value: code }));
+  setPageLanguage(document.documentElement.lang);
 }
 
 document.addEventListener("keydown", (event) => {
@@ -157,17 +160,17 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-async function begin() {
+async function start() {
   words = await (await fetch("words.json")).json();
-  for (const code of Object.keys(words)) $("tongue").append(make("option", words[code].itself, { value: code }));
-  const wanted = navigator.languages.map((x) => x.split("-")[0]).find((x) => words[x]) || "en";
-  $("tongue").value = wanted;
-  speak(wanted);
-  $("tongue").addEventListener("change", () => { speak($("tongue").value); if (asked) ask(); });
-  $("ask").addEventListener("submit", ask);
-  for (const one of document.querySelectorAll("input[name=where], #order, #only, #moved")) one.addEventListener("change", () => ask());
-  await facts().catch(fail);
-  const given = new URLSearchParams(location.search).get("q");
-  if (given) { $("query").value = given; await ask(); }
+  for (const code of Object.keys(words)) $("page-language").append(createElement("option", words[code].name, { value: code }));
+  const code = navigator.languages.map((x) => x.split("-")[0]).find((x) => words[x]) || "en";
+  $("page-language").value = code;
+  setPageLanguage(code);
+  $("page-language").addEventListener("change", () => { setPageLanguage($("page-language").value); if (searches) search(); });
+  $("search-form").addEventListener("submit", search);
+  for (const input of document.querySelectorAll("input[name=where], #order, #only, #show-moves")) input.addEventListener("change", () => search());
+  await readInfo().catch(showError);
+  const query = new URLSearchParams(location.search).get("q");
+  if (query) { $("query").value = query; await search(); }
 }
-begin().catch(fail);
+start().catch(showError);
