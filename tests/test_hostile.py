@@ -1,5 +1,6 @@
-"""Input made to do harm: 200 generated cases. None runs code, ends in a traceback, hangs for ten
-seconds or fills the memory.
+"""Input made to do harm: 200 generated cases.
+
+None runs code, ends in a traceback, hangs for ten seconds or fills the memory.
 """
 
 import contextlib
@@ -78,8 +79,9 @@ class Bomb:
 
 @contextlib.contextmanager
 def guarded(canary):
-    """What a case may do: end well or in a MixlingError, in SECONDS, within GROWTH bytes, and start
-    nothing.
+    """Check what a case does: it ends well or in a MixlingError, in SECONDS, within GROWTH bytes.
+
+    It starts no process.
     """
     global watched
 
@@ -110,11 +112,31 @@ def guarded(canary):
 
 
 ODD = (
-    None, True, 0, -1, 2**63, 10**30, 1e308, float("nan"), float("inf"), "", " ", "\x00",
-    "../../etc/passwd", "/dev/zero",
-    "\ud83d", "{{7*7}}", "<script>", "a" * 100_000, [], {}, [[]], {"": None}, [None],
+    None,
+    True,
+    0,
+    -1,
+    2**63,
+    10**30,
+    1e308,
+    float("nan"),
+    float("inf"),
+    "",
+    " ",
+    "\x00",
+    "../../etc/passwd",
+    "/dev/zero",
+    "\ud83d",
+    "{{7*7}}",
+    "<script>",
+    "a" * 100_000,
+    [],
+    {},
+    [[]],
+    {"": None},
+    [None],
     "__import__('os').system('true')",
-)  # fmt: skip
+)
 
 
 def odd(rng):
@@ -171,8 +193,8 @@ def rewrite(path, rng):
 
 def code_file(place, canary):
     (place / "stranger.py").write_text(
-        f"open({str(canary)!r}, 'w').write('ran')\nfrom transformers import BertConfig as C, "
-        "BertModel as M\n"
+        f"open({str(canary)!r}, 'w').write('ran')\n"
+        "from transformers import BertConfig as C, BertModel as M\n"
         "from transformers import PreTrainedTokenizerFast as T\n"
     )
 
@@ -206,10 +228,16 @@ def auto_map(place, rng, canary):
 def foreign_module(place, rng, canary):
     code_file(place, canary)
     chain = json.loads((place / "modules.json").read_text())
-    kinds = ["stranger.M", "os.system", "builtins.exec",
-    "mixling.models.language_transform.LanguageMap", "mixling.errors.MixlingError",
-             "sentence_transformers.base.model.torch", "sentence_transformers.base.sampler.pickle",
-             "..stranger.M"]  # fmt: skip
+    kinds = [
+        "stranger.M",
+        "os.system",
+        "builtins.exec",
+        "mixling.models.language_transform.LanguageTransformModule",
+        "mixling.errors.MixlingError",
+        "sentence_transformers.base.model.torch",
+        "sentence_transformers.base.sampler.pickle",
+        "..stranger.M",
+    ]
     chain[rng.randrange(len(chain))]["type"] = rng.choice(kinds)
     if rng.random() < 0.3:
         chain[-1]["path"] = rng.choice(["../../..", "/etc", "\x00"])
@@ -280,11 +308,15 @@ def facts(place, rng, canary):
         ["origin.json", "scores.json", "adapter_config.json", "generation_config.json"]
     )
     value = {
-        "base_model_name_or_path": "nobody/nothing", "peft_type": "LORA", "all": [0, 1],
+        "base_model_name_or_path": "nobody/nothing",
+        "peft_type": "LORA",
+        "all": [0, 1],
         "pairs": {"de-en": [0, 1]},
-        "megatron_config": {"a": 1}, "megatron_core": "stranger", "custom_generate": "owner/name",
+        "megatron_config": {"a": 1},
+        "megatron_core": "stranger",
+        "custom_generate": "owner/name",
         "debiased": {"method": "lsar"},
-    }  # fmt: skip
+    }
     code_file(place, canary)
     write_json(place / name, mutated(value, rng) if rng.random() < 0.7 else value)
 
@@ -408,13 +440,18 @@ def test_stores(n, built, retriever, tmp_path):
 
 def odd_column(rng, rows):
     kinds = [
-        pa.array([None] * rows), pa.array([[{"a": 1}]] * rows), pa.array([b"\xff\xfe"] * rows),
+        pa.array([None] * rows),
+        pa.array([[{"a": 1}]] * rows),
+        pa.array([b"\xff\xfe"] * rows),
         pa.array([float("nan")] * rows),
-        pa.array([2**63 - 1] * rows), pa.array(["\x00"] * rows), pa.array([True] * rows),
+        pa.array([2**63 - 1] * rows),
+        pa.array(["\x00"] * rows),
+        pa.array([True] * rows),
         pa.array(["x"] * rows).dictionary_encode(),
-        pa.array([""] * rows), pa.array(["<script>alert(1)</script>"] * rows),
+        pa.array([""] * rows),
+        pa.array(["<script>alert(1)</script>"] * rows),
         pa.FixedSizeListArray.from_arrays(pa.array(np.full(3 * rows, np.inf, np.float32)), 3),
-    ]  # fmt: skip
+    ]
     return rng.choice(kinds)
 
 
@@ -481,10 +518,12 @@ def test_archives(n, retriever, tmp_path, monkeypatch):
         else:
             path = tmp_path / "a.tar"
             with tarfile.open(path, "w") as out:
-                for one, kind, link in (("inside/a", tarfile.REGTYPE, ""), (name, tarfile.REGTYPE,
-                ""),
-                                        ("inside/l", tarfile.SYMTYPE, str(outside)), ("inside/l/x",
-                                        tarfile.REGTYPE, "")):  # fmt: skip
+                for one, kind, link in (
+                    ("inside/a", tarfile.REGTYPE, ""),
+                    (name, tarfile.REGTYPE, ""),
+                    ("inside/l", tarfile.SYMTYPE, str(outside)),
+                    ("inside/l/x", tarfile.REGTYPE, ""),
+                ):
                     member = tarfile.TarInfo(one)
                     member.type, member.linkname, member.size = kind, link, 0 if link else 1
                     out.addfile(member, io.BytesIO(b"x"))
@@ -532,13 +571,31 @@ def client(built):
 
 
 BODIES = (
-    ("/v1/search", {"query": "Which bridge?", "k": 3, "languages": ["en"], "mode": "both",
-    "order": "query-language-first",
-                    "query_language": "en", "quotas": {"en": 2}, "highlight": True}),
-    ("/v1/embeddings", {"input": ["one", "two"], "model": "m", "encoding_format": "base64",
-    "input_type": "query",
-                        "dimensions": 32, "user": "u"}),
-)  # fmt: skip
+    (
+        "/v1/search",
+        {
+            "query": "Which bridge?",
+            "k": 3,
+            "languages": ["en"],
+            "mode": "both",
+            "order": "query-language-first",
+            "query_language": "en",
+            "quotas": {"en": 2},
+            "highlight": True,
+        },
+    ),
+    (
+        "/v1/embeddings",
+        {
+            "input": ["one", "two"],
+            "model": "m",
+            "encoding_format": "base64",
+            "input_type": "query",
+            "dimensions": 32,
+            "user": "u",
+        },
+    ),
+)
 
 
 @pytest.mark.parametrize("n", range(32))
@@ -600,15 +657,28 @@ def test_http(n, client, tmp_path):
 # -- configuration files
 
 TRAIN = {
-    "model": {"name": "intfloat/multilingual-e5-small", "prompts": {"query": "q"},
-    "max_query_length": 8, "lora": {"rank": 2}},
-    "data": {"sources": [{"name": "sample", "weight": 1.0, "languages": ["en", "de"]}],
-    "window": 100, "titles": False},
-    "batches": {"strategy": "hybrid", "alpha": 0.5, "size": 4, "seed": 1, "languages": "uniform",
-    "negatives": 0},
+    "model": {
+        "name": "intfloat/multilingual-e5-small",
+        "prompts": {"query": "q"},
+        "max_query_length": 8,
+        "lora": {"rank": 2},
+    },
+    "data": {
+        "sources": [{"name": "sample", "weight": 1.0, "languages": ["en", "de"]}],
+        "window": 100,
+        "titles": False,
+    },
+    "batches": {
+        "strategy": "hybrid",
+        "alpha": 0.5,
+        "size": 4,
+        "seed": 1,
+        "languages": "uniform",
+        "negatives": 0,
+    },
     "objective": {"name": "info-nce", "temperature": 0.05},
     "training": {"steps": 2, "lr": 1e-5},
-}  # fmt: skip
+}
 
 
 def toml(value) -> str:
@@ -698,11 +768,14 @@ def test_rows(n, retriever, tmp_path):
     rng, canary, place = random.Random(f"rows {n}"), tmp_path / "ran", tmp_path / "data"
     (place / "qrels").mkdir(parents=True)
     rows = {
-        "corpus.jsonl": [{"_id": f"p{i}", "text": f"Bridge {i}.", "title": "t", "language": "en",
-        "group": i} for i in range(4)],
-        "queries.jsonl": [{"_id": f"q{i}", "text": f"Which {i}?", "language": "de",
-        "group": i} for i in range(4)],
-    }  # fmt: skip
+        "corpus.jsonl": [
+            {"_id": f"p{i}", "text": f"Bridge {i}.", "title": "t", "language": "en", "group": i}
+            for i in range(4)
+        ],
+        "queries.jsonl": [
+            {"_id": f"q{i}", "text": f"Which {i}?", "language": "de", "group": i} for i in range(4)
+        ],
+    }
     for name, of in rows.items():
         lines = [json.dumps(mutated(r, rng) if rng.random() < 0.5 else r) for r in of]
         (place / name).write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))

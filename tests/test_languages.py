@@ -22,7 +22,7 @@ from mixling.errors import MixlingError
 from mixling.models.identify import identified, identify_languages, unknown
 from mixling.models.language_transform import LanguageTransformModule
 from mixling.searching.index import index
-from mixling.searching.languages import wanted
+from mixling.searching.languages import check_languages
 from mixling.searching.query import Searcher
 
 
@@ -222,9 +222,9 @@ def test_languages_come_back_as_they_were_given_and_scripts_are_told_unasked():
 def test_languages_that_cannot_be_told_apart_are_refused_by_name():
     assert unknown(["en", "bem", "ti"]) == ["bem"] and unknown(["en", "hi-Latn"]) == ["hi-Latn"]
     assert unknown(["pt", "pt-BR", "en"]) == ["pt-BR"] and unknown(["zh", "zh-Hant", "yue"]) == []
-    assert wanted(["zh_CN", "zho_Hans", "EN"]) == ["zh", "en"]
+    assert check_languages(["zh_CN", "zho_Hans", "EN"]) == ["zh", "en"]
     with pytest.raises(MixlingError, match="uz-Cyrl"):
-        wanted(["ru", "uz_Cyrl"])
+        check_languages(["ru", "uz_Cyrl"])
 
 
 def test_a_corpus_written_in_many_ways_has_one_language(tmp_path):

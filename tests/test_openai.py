@@ -98,16 +98,32 @@ def vectors_of(answer):
     "body",
     [
         {"input": ["a crane", "a lake"], "model": "m"},  # Open WebUI
-        {"input": ["a crane", "a lake"], "model": "m", "user": "abc", "encoding_format": "float"},  # Dify
+        {
+            "input": ["a crane", "a lake"],
+            "model": "m",
+            "user": "abc",
+            "encoding_format": "float",
+        },  # Dify
         # LiteLLM writes null for what its caller leaves out
-        {"input": ["a crane", "a lake"], "model": "m", "encoding_format": None, "dimensions": None,
-        "user": None},
+        {
+            "input": ["a crane", "a lake"],
+            "model": "m",
+            "encoding_format": None,
+            "dimensions": None,
+            "user": None,
+        },
         {"input": ["a crane", "a lake"], "model": None, "input_type": None, "dimensions": 32},
-        {"input": ["a crane", "a lake"], "model": "m", "user": 5, "timeout": 3,
-        "metadata": {"a": [1]}, "truncate": True},
+        {
+            "input": ["a crane", "a lake"],
+            "model": "m",
+            "user": 5,
+            "timeout": 3,
+            "metadata": {"a": [1]},
+            "truncate": True,
+        },
         {"input": ["a crane", "a lake"]},
     ],
-)  # fmt: skip
+)
 def test_every_form_of_request_gets_the_models_vectors(client, chain, body):
     answer = client.post(PATH, json=body)
     expected = Retriever(str(chain)).encode(["a crane", "a lake"])
@@ -409,13 +425,17 @@ def test_a_batch_of_long_texts_holds_few():
 @settings(max_examples=40, deadline=None, database=None)
 @given(
     requests=st.lists(
-        st.tuples(st.integers(1, 9), st.sampled_from(["query", "passage", None]),
-        st.sampled_from([0, 1]), st.booleans()),
+        st.tuples(
+            st.integers(1, 9),
+            st.sampled_from(["query", "passage", None]),
+            st.sampled_from([0, 1]),
+            st.booleans(),
+        ),
         min_size=1,
         max_size=8,
     ),
     batch_size=st.integers(1, 5),
-)  # fmt: skip
+)
 def test_whatever_comes_and_goes_each_gets_its_vectors(requests, batch_size):
     def number_vectors(texts, role, **options):
         return np.array(
@@ -472,7 +492,10 @@ def test_a_client_that_hangs_up_gives_its_place_free(address, slow):
     slow.set()
     content = json.dumps({"input": ["crane " * 200] * 2000}).encode()
     host, _, port = address.removeprefix("http://").partition(":")
-    head = f"POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(content)}\r\n\r\n"
+    )
     with socket.create_connection((host, int(port))) as s:
         s.sendall(head.encode() + content)
         until(lambda: waiting(address) == 2000)

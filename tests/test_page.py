@@ -48,25 +48,25 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as p:
-        made = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield made
-        made.close()
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture
 def page(browser, request):
-    """A page that fails the test when the console has an error or anything but the server is asked."""
-    made = browser.new_page(**getattr(request, "param", {}))
-    wrong = []
-    made.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
-    made.on("pageerror", lambda e: wrong.append(str(e)))
-    made.on(
-        "request", lambda r: None if r.url.startswith("http://127.0.0.1") else wrong.append(r.url)
+    """A page that fails the test at an error of the console or a call of another server."""
+    page = browser.new_page(**getattr(request, "param", {}))
+    errors = []
+    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    page.on(
+        "request", lambda r: None if r.url.startswith("http://127.0.0.1") else errors.append(r.url)
     )
-    made.wrong = wrong
-    yield made
-    assert not made.wrong
-    made.close()
+    page.errors = errors
+    yield page
+    assert not page.errors
+    page.close()
 
 
 def until(page, condition, seconds=20):
@@ -211,7 +211,7 @@ def test_errors_slowness_and_empty_results_are_shown(page, address):
     held[0].fulfill(json={"results": [], "query_language": "en", "ms": 1.0})
     until(page, "document.querySelector('#status').textContent.includes('Nothing found')")
     assert page.locator("#results li").count() == 0 and not page.locator("#shares").is_visible()
-    page.wrong[:] = [w for w in page.wrong if "500" not in w]  # the browser's note of the answer
+    page.errors[:] = [w for w in page.errors if "500" not in w]  # the browser's note of the answer
 
 
 def test_a_key_is_asked_for(page, store, tmp_path):
@@ -228,7 +228,7 @@ def test_a_key_is_asked_for(page, store, tmp_path):
         assert key not in page.url and page.evaluate("localStorage.length") == 0
     finally:
         server.stop()
-    page.wrong[:] = [w for w in page.wrong if "401" not in w]
+    page.errors[:] = [w for w in page.errors if "401" not in w]
 
 
 LOOKS = [

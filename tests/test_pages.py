@@ -1,4 +1,4 @@
-"""Every command and Python block of the pages runs, in a directory like a newcomer's, on a tiny model and the sample."""
+"""Every command and Python block of the pages runs, on a tiny model and the sample."""
 
 import json
 import re

@@ -374,13 +374,22 @@ def test_every_file_of_a_folder_that_is_not_read_is_counted_and_named(tmp_path, 
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/out.txt").write_text("Outside.")
     for name, text in {
-        "A.TXT": "Swifts sleep on the wing.", "b.rst": "Pelicans fish.",
-        "c.Md": "# Cranes\n\nThey dance.", "same.txt": "Twice.",
-        "deep/same.txt": "Twice.", "report.docx": "x", "T.CSV": "a,b", "deep/t.csv": "a,b",
-        "README": "x", ".DS_Store": "x",
-        ".git/config.txt": "x", ".git/objects/o": "x", "deep/.hidden/n.md": "x", "old.txt.gz": "x",
+        "A.TXT": "Swifts sleep on the wing.",
+        "b.rst": "Pelicans fish.",
+        "c.Md": "# Cranes\n\nThey dance.",
+        "same.txt": "Twice.",
+        "deep/same.txt": "Twice.",
+        "report.docx": "x",
+        "T.CSV": "a,b",
+        "deep/t.csv": "a,b",
+        "README": "x",
+        ".DS_Store": "x",
+        ".git/config.txt": "x",
+        ".git/objects/o": "x",
+        "deep/.hidden/n.md": "x",
+        "old.txt.gz": "x",
         "rows.jsonl": "{}",
-    }.items():  # fmt: skip
+    }.items():
         (root / name).write_text(text)
     (root / "empty.txt").write_bytes(b"")
     (root / "utf16.txt").write_bytes("Wide letters.".encode("utf-16-le"))
@@ -459,7 +468,8 @@ def test_what_unpacks_to_gigabytes_is_left_out(kind, tmp_path):
         )
         entities = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 12))
         (given / "entities.html").write_text(
-            f'<!DOCTYPE html [<!ENTITY e0 "ha">{entities}]><html><body><p>Some words. &e11;</p></body></html>'
+            f'<!DOCTYPE html [<!ENTITY e0 "ha">{entities}]>'
+            "<html><body><p>Some words. &e11;</p></body></html>"
         )
         (given / "large.txt").write_bytes(b"a" * (65 << 20))
     done = subprocess.run(
@@ -481,7 +491,8 @@ def pdf(words, content=None, more=b""):
     parts = [
         b"<</Type/Catalog/Pages 2 0 R>>",
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]/Contents 4 0 R"
+        b"/Resources<</Font<</F1 5 0 R>>>>>>",
         b"<</Length %d%s>>stream\n%s\nendstream" % (len(content), more, content),
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
     ]
@@ -526,10 +537,13 @@ def test_many_passages_are_indexed_and_few_are_scanned(tmp_path, monkeypatch):
     store = open_or_create_store(str(tmp_path / "store"), d, {})
     form = store.table.schema
     columns = {
-        "id": [f"d{i}#0" for i in range(n)], "document": [f"d{i}" for i in range(n)],
+        "id": [f"d{i}#0" for i in range(n)],
+        "document": [f"d{i}" for i in range(n)],
         "language": language.tolist(),
-        "part": [0] * n, "text": ["text"] * n, "metadata": ["{}"] * n,
-    }  # fmt: skip
+        "part": [0] * n,
+        "text": ["text"] * n,
+        "metadata": ["{}"] * n,
+    }
     arrays = [
         pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), d)
         if f.name == "vector"

@@ -340,9 +340,19 @@ def test_a_real_server_speaks_to_the_openai_client_and_stops_gracefully(store, c
         port = s.getsockname()[1]
     key, line = create_key("openai")
     (tmp_path / "keys").write_text(line)
-    command = [sys.executable, "-m", "mixling", "serve", store, "--port", str(port), "--keys",
-    str(tmp_path / "keys"),
-               "--precision", "fp32"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "mixling",
+        "serve",
+        store,
+        "--port",
+        str(port),
+        "--keys",
+        str(tmp_path / "keys"),
+        "--precision",
+        "fp32",
+    ]
     running = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )

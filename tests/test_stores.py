@@ -68,8 +68,10 @@ def server(tmp_path_factory):
     with log.open("w") as output:
         running = subprocess.Popen(
             [program, "--data", str(data / "data"), "--proxy-port", str(port)],
-            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         for _ in range(120):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -125,13 +127,18 @@ def table(documents, parts=2, seed=0, digest="a", d=8):
     names = [x for x in documents for _ in range(parts)]
     part = [p for _ in documents for p in range(parts)]
     columns = {
-        "id": [f"{x}#{p}" for x, p in zip(names, part, strict=True)], "document": names,
+        "id": [f"{x}#{p}" for x, p in zip(names, part, strict=True)],
+        "document": names,
         "part": part,
-        "digest": [digest] * n, "language": ["sw" if int(x[1:]) % 3 == 0 else "en" for x in names],
+        "digest": [digest] * n,
+        "language": ["sw" if int(x[1:]) % 3 == 0 else "en" for x in names],
         "text": [f"text of {x}, part {p}" for x, p in zip(names, part, strict=True)],
         "metadata": ['{"a": 1}'] * n,
-        "title": ["T"] * n, "address": [""] * n, "begin": [0] * n, "end": [5] * n,
-    }  # fmt: skip
+        "title": ["T"] * n,
+        "address": [""] * n,
+        "begin": [0] * n,
+        "end": [5] * n,
+    }
     form = passage_schema(d)
     arrays = [
         pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), d)
