@@ -213,7 +213,7 @@ def test_trec_files_are_complete_or_absent(tmp_path, monkeypatch):
     from mixling.evaluation.trec import write_trec
 
     task = SimpleNamespace(
-        name="t", query_ids=["en:q"], candidate_ids=["p"], relevant=[(0, 0)], grades=[1]
+        name="t", query_ids=["en:q"], passage_ids=["p"], relevant=[(0, 0)], grades=[1]
     )
     write_trec(task, SimpleNamespace(top=[[0]], top_scores=[[0.5]]), tmp_path)
     before = {p.name: p.read_text() for p in tmp_path.iterdir()}

@@ -1,7 +1,7 @@
 """Mixling: train, measure and serve text retrievers that treat languages alike.
 
-Every verb of the command line is a function here with the same name. Names are loaded when first used,
-so that `import mixling` costs milliseconds.
+Every command of the command line is a function here with the same name. Names are loaded when they
+are first used, so that `import mixling` takes milliseconds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # so that editors and type checkers know what is loaded later
 
 __version__ = "0.1.0"
 
-_WHERE = {
+_MODULES = {
     "Corpus": "mixling.corpora.corpus",
     "load": "mixling.corpora.catalog",
     "Schedule": "mixling.batches.schedule",
@@ -104,9 +104,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
+    if name not in _MODULES:
         raise AttributeError(f"module 'mixling' has no attribute {name!r}")
-    return getattr(importlib.import_module(_WHERE[name]), name)
+    return getattr(importlib.import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""`python -m mixling` is `mixling`."""
+"""Runs the command line as `python -m mixling`."""
 
 from mixling.cli.main import main
 

@@ -1,4 +1,4 @@
-"""What this machine has for Mixling, in lines for people."""
+"""A report on this machine: processor, caches, data, and what is not installed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mixling.corpora.catalog import SOURCES, data_folders, find_source
 from mixling.machine import cache_folder, has_bf16, library_versions, machine_info, matrix_rate
 from mixling.models.weights import DEFAULT, in_hub_cache, wheel_model_folder
 
-# what each optional part of the installation is for
+# the purpose of each optional part of the installation
 PURPOSE = {
     "benchmarks": "BM25, noise, mteb, ir_datasets",
     "docs": "the docs site",
     "export": "ONNX",
     "langchain": "LangChain",
-    "language": "maps by language",
+    "language": "transforms by language",
     "llama-index": "LlamaIndex",
     "lora": "adapters in training",
     "milvus": "a Milvus server as store",
@@ -31,38 +31,51 @@ PURPOSE = {
 
 
 def doctor() -> list[str]:
-    """Cores, instruction sets, bf16, GPU, memory, caches, data, and what is missing with its pip line."""
-    m, rate = machine_info(), matrix_rate()
+    """Describe this machine: processor, bf16, GPU, memory, versions, caches, data.
+
+    Returns:
+        Lines of text. The last ones name the optional packages that are missing, each with the
+        command that installs them.
+
+    Example:
+        >>> print("\n".join(mixling.doctor()))
+    """
+    info, rate = machine_info(), matrix_rate()
+    local_model = "holds" if wheel_model_folder().is_dir() else "without"
+    hub_cache = "has" if in_hub_cache(DEFAULT) else "lacks"
     lines = [
-        f"processor      {m['processor']}, {m['cores']} cores, {m['threads']} threads, {m['memory_gib']} GiB",
-        f"instructions   {' '.join(m['instructions']) or 'none that matter here'}",
+        f"processor      {info['processor']}, {info['cores']} cores, {info['threads']} threads, "
+        f"{info['memory_gib']} GiB",
+        f"instructions   {' '.join(info['instructions']) or 'none that matter here'}",
         f"bf16           {'yes: training uses it' if has_bf16() else 'no: everything runs in fp32'}",
         f"matrix rate    fp32 {rate['fp32']:.0f} GFLOP/s, bf16 {rate['bf16']:.0f} GFLOP/s",
-        f"GPU            {m['gpu'] or 'none'}",
+        f"GPU            {info['gpu'] or 'none'}",
         f"versions       {', '.join(f'{k} {v}' for k, v in library_versions().items())}",
-        f"cache          {cache_folder()} ({'holds' if wheel_model_folder().is_dir() else 'without'} "
-        f"the wheel's {DEFAULT}); hub's cache {'has' if in_hub_cache(DEFAULT) else 'lacks'} it",
-        f"data           in {', '.join(str(r) for r in data_folders())}: {', '.join(n for n in SOURCES if find_source(n))}; "
-        "the rest: mixling data list",
+        f"cache          {cache_folder()} ({local_model} the wheel's {DEFAULT}); "
+        f"hub's cache {hub_cache} it",
+        f"data           in {', '.join(str(r) for r in data_folders())}: "
+        f"{', '.join(n for n in SOURCES if find_source(n))}; the rest: mixling data list",
     ]
     return lines + missing_extras()
 
 
 def missing_extras() -> list[str]:
-    """A line for each optional part of the installation that is not all here."""
+    """Return a line for each optional part of the installation that is not complete."""
     lines = []
     needed = [Requirement(line) for line in metadata.requires("mixling") or []]
     for extra in metadata.metadata("mixling").get_all("Provides-Extra") or []:
-        mine = [r.name for r in needed if r.marker and _only_with(r.marker, extra)]
-        absent = [name for name in mine if not _installed(name)]
+        packages = [r.name for r in needed if r.marker and _only_with(r.marker, extra)]
+        absent = [name for name in packages if not _installed(name)]
         if absent and extra != "dev":
             lines.append(
-                f"missing        {', '.join(absent)}, for {PURPOSE[extra]}: pip install 'mixling[{extra}]'"
+                f"missing        {', '.join(absent)}, for {PURPOSE[extra]}: "
+                f"pip install 'mixling[{extra}]'"
             )
     return lines
 
 
 def _only_with(marker: Marker, extra: str) -> bool:
+    """Return whether a requirement holds with an extra and not without."""
     return marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
 
 

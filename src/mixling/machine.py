@@ -1,4 +1,4 @@
-"""What this machine is: recorded with every result, shown by `mixling doctor`."""
+"""Description of this machine, recorded with every result and shown by `mixling doctor`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+# instruction sets that speed up matrix products
 _FAST = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "bf16", "i8mm")
 
 
 @cache
 def cpu_flags() -> frozenset[str]:
-    """Instruction sets that matter here, as the system names them."""
+    """Return the instruction sets that speed up Mixling, by the names that the system gives them."""
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return frozenset()
@@ -25,24 +26,20 @@ def cpu_flags() -> frozenset[str]:
 
 
 def has_bf16() -> bool:
-    """Whether a processor multiplies bf16 natively (else bf16 is slower than fp32)."""
+    """Return whether the processor multiplies bf16 natively; else bf16 is slower than fp32."""
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & cpu_flags())
 
 
 def machine_info() -> dict[str, Any]:
-    """Processor, cores, instruction sets, memory, GPU."""
+    """Return the processor, cores, threads, instruction sets, memory in GiB and GPU of this machine."""
     import torch
 
     info = Path("/proc/cpuinfo")
-    names = (
-        [
-            x.split(":")[1].strip()
-            for x in info.read_text().splitlines()
-            if x.startswith("model name")
-        ]
-        if (info.exists())
-        else [platform.processor()]
-    )
+    if info.exists():
+        lines = info.read_text().splitlines()
+        names = [x.split(":")[1].strip() for x in lines if x.startswith("model name")]
+    else:
+        names = [platform.processor()]
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
     memory = (
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
@@ -58,8 +55,8 @@ def machine_info() -> dict[str, Any]:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the libraries that a result depends on."""
+    versions = {"python": platform.python_version()}
     for name in (
         "mixling",
         "torch",
@@ -70,52 +67,64 @@ def library_versions() -> dict[str, str]:
         "pyarrow",
     ):
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "missing"
-    return found
+            versions[name] = "missing"
+    return versions
 
 
 def matrix_rate(seconds: float = 0.5) -> dict[str, float]:
-    """GFLOP/s of a [4096 x 384] by [384 x 1536] product, fp32 and bf16: the floor that timings stand beside."""
+    """Measure the speed of a matrix product, `[4096, 384]` by `[384, 1536]`.
+
+    Timings are reported beside it: no encoder of this size can be faster.
+
+    Args:
+        seconds: How long to measure each precision.
+
+    Returns:
+        GFLOP/s by precision, "fp32" and "bf16".
+    """
     import time
 
     import torch
 
     rates = {}
-    for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        a, b = torch.randn(4096, 384).to(kind), torch.randn(384, 1536).to(kind)
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        a, b = torch.randn(4096, 384).to(dtype), torch.randn(384, 1536).to(dtype)
         for _ in range(3):
             a @ b
-        begun, n = time.perf_counter(), 0
-        while time.perf_counter() - begun < seconds:
+        start_time, n = time.perf_counter(), 0
+        while time.perf_counter() - start_time < seconds:
             a @ b
             n += 1
-        rates[name] = round(2 * 4096 * 384 * 1536 * n / (time.perf_counter() - begun) / 1e9, 1)
+        rates[name] = round(2 * 4096 * 384 * 1536 * n / (time.perf_counter() - start_time) / 1e9, 1)
     return rates
 
 
 @cache
 def keep_freed_memory() -> bool:
-    """Let this process keep what memory it has freed, instead of giving it back and asking for it anew.
+    """Let this process reuse the memory that it frees instead of returning it to the system.
 
-    torch's large tensors are given back to the system one by one, and each new one is cleared page by page: a sixth of
-    a training step (docs/performance.md). glibc alone (mallopt, M_MMAP_MAX 0, M_TRIM_THRESHOLD largest); True if done.
+    torch returns large tensors one by one, and the system clears each new one page by page: this
+    takes a sixth of a training step (docs/performance.md). Only glibc can be told so.
+
+    Returns:
+        Whether it was done.
     """
     import ctypes
 
     try:
         libc = ctypes.CDLL("libc.so.6")
+        # M_MMAP_MAX: no allocation of its own for a large tensor; M_TRIM_THRESHOLD and M_TOP_PAD:
+        # never shrink the heap, and grow it by 64 MiB
         return all([libc.mallopt(-4, 0), libc.mallopt(-1, 2**31 - 1), libc.mallopt(-2, 1 << 26)])
     except (OSError, AttributeError):
         return False
 
 
 def cache_folder() -> Path:
-    """Mixling's own cache: MIXLING_CACHE, or mixling in the user's cache folder."""
-    own = os.environ.get("MIXLING_CACHE")
-    return (
-        Path(own)
-        if own
-        else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mixling"
-    )
+    """Return Mixling's cache: MIXLING_CACHE, or `mixling` in the user's cache folder."""
+    folder = os.environ.get("MIXLING_CACHE")
+    if folder:
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mixling"
