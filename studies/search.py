@@ -85,7 +85,7 @@ def main() -> None:
                 near = candidates @ queries[n]
                 levels = {x: float(queries[n] @ searcher.means[x]) for x in searcher.means}
                 for mode in ORDERS:
-                    found = searcher.search_vectors(
+                    hits = searcher.search_vectors(
                         [one.queries[i]],
                         queries[n : n + 1],
                         DEEP,
@@ -93,7 +93,7 @@ def main() -> None:
                         query_language=language,
                         highlight=False,
                     )
-                    places = np.array([int(r["document"]) for r in found])
+                    places = np.array([int(hit.document) for hit in hits])
                     table["index"].setdefault(mode, []).append(scores(places, right, own))
                     exact = order_passages(names, near, levels, mode, language)
                     table["exact"].setdefault(mode, []).append(scores(exact, right, own))
