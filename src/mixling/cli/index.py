@@ -91,9 +91,9 @@ def run(
         left_out = describe_left_out(report.left_out)
         typer.echo(f"left out: {left_out} ({', '.join(SUFFIXES)} are read)")
     typer.echo(
-        f"{report.documents:,} documents ({report.unchanged:,} unchanged, {report.gone:,} gone, "
-        f"{len(report.skipped):,} skipped, {sum(report.left_out.values()):,} left out), "
-        f"{report.passages:,} passages in {len(report.languages)} languages: {store}"
+        f"{report.documents:,} documents ({report.unchanged:,} unchanged, {report.gone:,} "
+        f"gone, {len(report.skipped):,} skipped, {sum(report.left_out.values()):,} left "
+        f"out), {report.passages:,} passages in {len(report.languages)} languages: {store}"
     )
     if report.passages_titled:
         typer.echo(

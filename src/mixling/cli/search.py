@@ -134,7 +134,7 @@ def _print_hits(hits: Sequence[SearchHit], with_centered_score: bool) -> None:
         typer.echo("    " + " ".join(f"{text[:begin]}{sentence}{text[end:]}".split()))
     if with_centered_score and any(hit.language_offset is not None for hit in hits):
         typer.echo(
-            "+: score minus the score of its language's mean passage, by which --order sorts "
-            "(--order score: by score alone)",
+            "+: score minus the score of its language's mean passage, "
+            "by which --order sorts (--order score: by score alone)",
             err=True,
         )

@@ -89,8 +89,8 @@ def open_documents(
         path = corpus
     if not path.exists():
         raise MixlingError(
-            f"{path}: no such file or folder; give a .jsonl or .parquet file, or a folder of "
-            "documents"
+            f"{path}: no such file or folder; "
+            "give a .jsonl or .parquet file, or a folder of documents"
         )
     file_type = data_suffix(path)
     if file_type == ".parquet":

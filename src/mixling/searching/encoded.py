@@ -35,8 +35,8 @@ class EncodedDocuments:
         manifest = self.folder / "manifest.json"
         if not manifest.exists():
             raise MixlingError(
-                f"{folder}: holds no finished vectors (no manifest.json); make them with `mixling "
-                f"encode MODEL DOCUMENTS --out {folder}`"
+                f"{folder}: holds no finished vectors (no manifest.json); "
+                f"make them with `mixling encode MODEL DOCUMENTS --out {folder}`"
             )
         job = parse_record(
             manifest.read_bytes(), manifest, {"encoder": str, "prompt": str, "model": str}
@@ -46,9 +46,9 @@ class EncodedDocuments:
         )
         if remaining is None or job.get("role") != "passage":
             raise MixlingError(
-                f"{folder}: was made with {job['model']} for the role '{job.get('role')}', not "
-                f"with {retriever.name} for passages; "
-                "encode the documents with the model that searches"
+                f"{folder}: was made with {job['model']} for the role "
+                f"'{job.get('role')}', not with {retriever.name} for "
+                "passages; encode the documents with the model that searches"
             )
         self.remaining = remaining
         self._rows = self._read_rows()
@@ -76,8 +76,7 @@ class EncodedDocuments:
                     break
             else:
                 raise MixlingError(
-                    f"{self.folder}: has no vector of '{document}', or not in the documents' "
-                    "order; encode the same file, in which "
-                    "each row has an `_id`"
+                    f"{self.folder}: has no vector of '{document}', or not in the "
+                    "documents' order; encode the same file, in which each row has an `_id`"
                 )
         return np.stack(vectors)

@@ -61,8 +61,8 @@ class SearchHit:
         if len(text) > _SHOWN_CHARACTERS:
             text = text[: _SHOWN_CHARACTERS - 1] + "…"
         return (
-            f"SearchHit(rank={self.rank}, score={self.score:.3f}, language={self.language!r}, "
-            f"document={self.document!r}, text={text!r})"
+            f"SearchHit(rank={self.rank}, score={self.score:.3f}, "
+            f"language={self.language!r}, document={self.document!r}, text={text!r})"
         )
 
     @classmethod

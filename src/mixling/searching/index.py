@@ -139,9 +139,8 @@ def _passage_size(retriever: Retriever, size: int | None, overlap: int | None) -
     overlap = size // 5 if overlap is None else overlap
     if size > maximum or overlap >= size:
         raise MixlingError(
-            f"--size {size}, --overlap {overlap}: a passage has at most {maximum} tokens with this "
-            "model, and overlaps by less "
-            "than its size"
+            f"--size {size}, --overlap {overlap}: a passage has at most {maximum} "
+            "tokens with this model, and overlaps by less than its size"
         )
     return size, overlap
 
@@ -176,8 +175,8 @@ def _exported_info(
     remaining = remaining_modules(retriever, exported)
     if remaining is None:
         raise MixlingError(
-            f"{source}: was made with {exported['model']}. {retriever.name} has other weights or "
-            "prompts"
+            f"{source}: was made with {exported['model']}. "
+            f"{retriever.name} has other weights or prompts"
         )
     if not remaining:
         return {key: value for key, value in exported.items() if key not in STATISTICS}, None
@@ -206,9 +205,9 @@ def _check_same_settings(store: Store, info: dict[str, Any]) -> None:
             stored, new = (str(x.get(key))[:60] for x in (store.info, info))
             name = "way of reading titles" if key == "titles" else key
             raise MixlingError(
-                f"the store was made with another {name} ({stored}, not {new}), by "
-                f"{store.info.get('model')}; index into another "
-                "--store, or with what it was made with"
+                f"the store was made with another {name} ({stored}, "
+                f"not {new}), by {store.info.get('model')}; index "
+                "into another --store, or with what it was made with"
             )
 
 
@@ -238,14 +237,13 @@ def _index_documents(
     keys = np.unique(np.frombuffer(seen, np.uint64))
     if len(keys) < len(seen):
         raise MixlingError(
-            f"{source}: {len(seen) - len(keys)} documents share an id with another; give each its "
-            "own"
+            f"{source}: {len(seen) - len(keys)} documents share an id with another; "
+            "give each its own"
         )
     if not len(seen) and not keep_gone and writer.store.count():
         raise MixlingError(
-            f"{source}: no document could be read ({len(skipped.rows)} skipped), and the store "
-            "would lose all of its own. Mend the "
-            "source, or remove the store"
+            f"{source}: no document could be read ({len(skipped.rows)} skipped), and "
+            "the store would lose all of its own. Mend the source, or remove the store"
         )
     return IndexReport(
         documents=len(seen),

@@ -46,9 +46,9 @@ TABLE, INFO_FILE, TERMS = "passages", "mixling.json", "terms"
 BATCH = 8192  # rows that are read at a time
 
 OLD_FULL_TEXT = (
-    "full text was indexed by an earlier version, which finds no single characters and no other "
-    "spellings of a word; run the "
-    "same `mixling index` again, which renews it and encodes nothing again"
+    "full text was indexed by an earlier version, which finds no "
+    "single characters and no other spellings of a word; run the same "
+    "`mixling index` again, which renews it and encodes nothing again"
 )
 
 _FILE_ERRORS = (OSError, RuntimeError, ValueError)
@@ -100,8 +100,8 @@ def _file_error(store: LanceStore, error: Exception) -> Exception:
         )
     first_line = (str(error).strip().splitlines() or [""])[0]
     return MixlingError(
-        f"{store.folder}: the store's files are damaged ({first_line[:300]}); remove the folder "
-        "and index the documents again"
+        f"{store.folder}: the store's files are damaged ({first_line[:300]}); "
+        "remove the folder and index the documents again"
     )
 
 
@@ -146,9 +146,8 @@ class LanceStore(Store):
         for key in ("encoder", "prompts", "dimensions", "reading"):
             if newest.info.get(key) != self.info.get(key):
                 raise MixlingError(
-                    f"{self.folder}: the documents were indexed again with another {key}. Open the "
-                    "store again (restart "
-                    "the server)"
+                    f"{self.folder}: the documents were indexed again with another {key}. "
+                    "Open the store again (restart the server)"
                 )
         self.table, self.info = newest.table, newest.info
 
@@ -159,8 +158,8 @@ class LanceStore(Store):
         info = folder / INFO_FILE
         if not info.exists():
             raise MixlingError(
-                f"{folder}: is no store; make one with `mixling index MODEL DOCUMENTS --store "
-                f"{folder}`"
+                f"{folder}: is no store; "
+                f"make one with `mixling index MODEL DOCUMENTS --store {folder}`"
             )
         return cls(folder, parse_store_info(info.read_bytes(), info))
 

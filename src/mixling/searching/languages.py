@@ -22,11 +22,10 @@ def check_languages(languages: Sequence[str] | None) -> list[str] | None:
     indistinct = unknown(tags)
     if indistinct:
         raise MixlingError(
-            f"--languages {','.join(tags)}: texts in {', '.join(indistinct)} cannot be told from "
-            "those in the others (py3langid does not "
-            "know the language, or knows one in that script); give such documents a `language` "
-            "field, or index them by "
-            "themselves with --language"
+            f"--languages {','.join(tags)}: texts in {', '.join(indistinct)} "
+            "cannot be told from those in the others (py3langid does not know "
+            "the language, or knows one in that script); give such documents "
+            "a `language` field, or index them by themselves with --language"
         )
     return tags
 

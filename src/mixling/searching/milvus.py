@@ -59,8 +59,8 @@ class MilvusStore(Store):
         client, name = _connect(address)
         if not client.has_collection(name) or not client.has_collection(f"{name}_info"):
             raise MixlingError(
-                f"{address}: is no store; make one with `mixling index MODEL DOCUMENTS --store "
-                f"{address}`"
+                f"{address}: is no store; "
+                f"make one with `mixling index MODEL DOCUMENTS --store {address}`"
             )
         for collection in (name, f"{name}_info"):
             client.load_collection(collection)
@@ -174,8 +174,8 @@ class MilvusStore(Store):
     def lexical(self, text: str, k: int, languages: Sequence[str] | None = None) -> pa.Table:
         """Raise `MixlingError`: full text is not available on Milvus."""
         raise MixlingError(
-            "a store on Milvus has no full text here; search with --mode dense, or index into a "
-            "folder"
+            "a store on Milvus has no full text here; "
+            "search with --mode dense, or index into a folder"
         )
 
     def document(self, document: str) -> pa.Table:
@@ -228,8 +228,8 @@ def _connect(address: str) -> tuple[Any, str]:
         client = MilvusClient(uri=uri, token=os.environ.get("MILVUS_TOKEN", ""), timeout=30)
     except (MilvusException, ValueError) as error:
         raise MixlingError(
-            f"{address}: no Milvus server answers ({str(error).splitlines()[0][:200]}); check "
-            "host, port and MILVUS_TOKEN"
+            f"{address}: no Milvus server answers ({str(error).splitlines()[0][:200]}); "
+            "check host, port and MILVUS_TOKEN"
         ) from None
     return client, match["name"] or "mixling"
 

@@ -56,8 +56,8 @@ class Searcher:
             self.retriever = _load_model(store, self.store.info, model, trust_remote_code)
         if not made_by(self.retriever, self.store.info):
             raise MixlingError(
-                f"{store}: was made with {self.store.info['model']}. {self.retriever.name} has "
-                "other weights or prompts; "
+                f"{store}: was made with {self.store.info['model']}. "
+                f"{self.retriever.name} has other weights or prompts; "
                 "search with that model, or index again into another store"
             )
         self.address = store
@@ -68,8 +68,8 @@ class Searcher:
         self._info = self.store.info
         if "means" not in self._info:
             raise MixlingError(
-                f"{self.address}: indexing was not finished; run the same `mixling index` again "
-                "and it goes on"
+                f"{self.address}: indexing was not finished; "
+                "run the same `mixling index` again and it goes on"
             )
         counts = self._info.get("languages")
         self.means = shrunk(self._info["means"], counts if isinstance(counts, dict) else {})
@@ -330,8 +330,7 @@ def _load_model(
         return Retriever(name, trust_remote_code=trust_remote_code)
     except MixlingError as error:
         raise MixlingError(
-            f"{address}: the store was made with the model {name}, which cannot be loaded "
-            f"({error}). "
-            "If the model has moved, name its new place: --model PATH (in Python: Searcher(store, "
-            "model))."
+            f"{address}: the store was made with the model {name}, which "
+            f"cannot be loaded ({error}). If the model has moved, name its "
+            "new place: --model PATH (in Python: Searcher(store, model))."
         ) from None

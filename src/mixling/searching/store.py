@@ -102,8 +102,8 @@ def parse_store_info(raw: bytes, source: Path | str) -> dict[str, Any]:
         valid = False
     if not valid or not all(isinstance(x, str) for x in info.get("prompts", {}).values()):
         raise MixlingError(
-            f"{source}: 'means', 'languages' or 'prompts' are not what Mixling writes; index the "
-            "documents again"
+            f"{source}: 'means', 'languages' or 'prompts' are not what Mixling writes; "
+            "index the documents again"
         )
     return info
 

@@ -64,8 +64,8 @@ def open_searchable_store(address: str) -> Store:
     missing = [name for name in REQUIRED_INFO if name not in store.info]
     if missing:
         raise MixlingError(
-            f"{address}: the store does not name its {', '.join(missing)}; index the documents "
-            "again"
+            f"{address}: the store does not name its {', '.join(missing)}; "
+            "index the documents again"
         )
     return store
 

@@ -29,9 +29,8 @@ PAGE_FILES = {
     "/words.json": "words.json",
 }
 PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action "
-    "'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 OPEN_PATHS = ("/health", "/ready", *PAGE_FILES)  # they need no key
 KNOWN_PATHS = {

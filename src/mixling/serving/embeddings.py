@@ -16,8 +16,8 @@ from mixling.serving.errors import RequestError
 MAX_TEXTS = 2048  # of a request, as OpenAI takes
 MAX_CHARACTERS = 65_536  # of a text: twice what OpenAI's 8,192 tokens hold in English
 TOKEN_IDS_REFUSED = (
-    "This server takes texts, not arrays of token ids: it does not know which tokenizer made them. "
-    "Send strings. LangChain: OpenAIEmbeddings(check_embedding_ctx_length=False)."
+    "This server takes texts, not arrays of token ids: it does not know which tokenizer "
+    "made them. Send strings. LangChain: OpenAIEmbeddings(check_embedding_ctx_length=False)."
 )
 _TEXT_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS}
 _INPUT_SCHEMA = {
@@ -63,8 +63,8 @@ def input_texts(value: Any) -> list[str]:
         raise RequestError(TOKEN_IDS_REFUSED, "input", "token_arrays_not_supported")
     if len(texts) > MAX_TEXTS:
         raise RequestError(
-            f"input: {len(texts):,} texts; a request takes at most {MAX_TEXTS:,}. Send them in "
-            "several requests.",
+            f"input: {len(texts):,} texts; a request takes at most {MAX_TEXTS:,}. "
+            "Send them in several requests.",
             "input",
         )
     for i, text in enumerate(texts):
@@ -101,9 +101,8 @@ def check_dimensions(requested: int | None, dimensions: int) -> None:
     """
     if requested not in (None, dimensions):
         raise RequestError(
-            f"dimensions: {requested} is wanted; this model's vectors have {dimensions} numbers "
-            "and are not shortened. "
-            f"Leave `dimensions` out, or send {dimensions}.",
+            f"dimensions: {requested} is wanted; this model's vectors have {dimensions} "
+            f"numbers and are not shortened. Leave `dimensions` out, or send {dimensions}.",
             "dimensions",
         )
 

@@ -60,8 +60,8 @@ def serve(
     hashes = read_keys(Path(keys) if keys is not None else None)
     if not hashes and not _is_loopback(host):
         raise MixlingError(
-            f"--host {host} is reached from elsewhere, and anybody could ask: give --keys FILE "
-            "(`mixling serve --new-key NAME` "
+            f"--host {host} is reached from elsewhere, and anybody could "
+            "ask: give --keys FILE (`mixling serve --new-key NAME` "
             "prints a key and its line), or leave the host at 127.0.0.1"
         )
     _check_port(host, port)
@@ -104,9 +104,9 @@ def _check_port(host: str, port: int) -> None:
             probe.bind(address)
     except OSError as error:
         raise MixlingError(
-            f"--host {host} --port {port}: the server cannot listen there "
-            f"({error.strerror or error}). "
-            "Stop what uses the port, or choose another one with --port."
+            f"--host {host} --port {port}: the server cannot "
+            f"listen there ({error.strerror or error}). Stop what "
+            "uses the port, or choose another one with --port."
         ) from None
 
 
