@@ -118,12 +118,12 @@ def mined() -> Table:
     m = found("preparation")["mined"]
     return [
         {
-            "questions": f"{m['questions']:,}",
-            "with negatives": f"{m['questions_with_negatives']:,}",
-            "with an intruder": f"{m['questions_with_intruders']:,} ({m['questions_with_intruders'] / m['questions']:.0%})",
-            "negatives": f"{m['mined']:,}",
-            "of them intruders": f"{m['share_of_intruders']:.1%}",
-            "in the question's language": f"{m['in_the_questions_language']:.1%}",
+            "questions": f"{m['queries']:,}",
+            "with negatives": f"{m['queries_with_negatives']:,}",
+            "with an intruder": f"{m['queries_with_intruders']:,} ({m['queries_with_intruders'] / m['queries']:.0%})",
+            "negatives": f"{m['negatives_mined']:,}",
+            "of them intruders": f"{m['intruder_share']:.1%}",
+            "in the question's language": f"{m['same_language_share']:.1%}",
         }
     ]
 

@@ -29,8 +29,8 @@ from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 from mixling.preparation.locate_answers import (
-    KEEP,
     MARGIN,
+    MAX_RELATIVE_SCORE,
     best_sentence,
     locate_answers,
     passage_sentences,
@@ -178,7 +178,9 @@ def agreement(retriever: Retriever, out: Path) -> list[dict]:
             sure.append(margin)
             many.append(last - first)
             if margin >= MARGIN:
-                taken = scores <= mean @ vector + KEEP * (scores[best] - mean @ vector)
+                taken = scores <= mean @ vector + MAX_RELATIVE_SCORE * (
+                    scores[best] - mean @ vector
+                )
                 wrong, negatives = wrong + int(taken[answer]), negatives + int(taken.sum())
         found, kept = np.array(right), np.array(sure)
         rows.append(
@@ -245,7 +247,7 @@ def main() -> None:
     before = json.loads(RESULT.read_text()) if RESULT.exists() else {"rows": []}
     rows = before["rows"]
     made = {
-        split: locate_answers(DEFAULT, "mlqa", out / name, split=split, precision="bf16")
+        split: locate_answers(DEFAULT, "mlqa", out / name, split=split, precision="bf16").to_dict()
         for split, name in (("train", "mlqa"), ("held-out", SENTENCES))
     }
     agreed = before.get("agreement") or agreement(Retriever(DEFAULT), out / "agreement")

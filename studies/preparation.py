@@ -72,7 +72,7 @@ def main() -> None:
             }
         )
     found = {
-        "mined": {k: v for k, v in mined.items() if k != "encoder"},
+        "mined": {k: v for k, v in mined.to_dict().items() if k != "encoder"},
         "adapted": facts,
         "task": TASK,
         "rows": rows,

@@ -55,9 +55,9 @@ def test_sentences_hold_every_word():
     corpus = sample.read_sample("train")
     sentences = passage_sentences(corpus)
     for p, text in enumerate(corpus.passages["text"].to_pylist()):
-        mine = range(sentences.edges[p], sentences.edges[p + 1])
-        assert " ".join(sentences.texts[s] for s in mine).split() == text.split() or "。" in text
-        for s in mine:
+        rows = range(sentences.edges[p], sentences.edges[p + 1])
+        assert " ".join(sentences.texts[s] for s in rows).split() == text.split() or "。" in text
+        for s in rows:
             at = sentences.start[s]
             assert text[at : at + len(sentences.texts[s])] == sentences.texts[s]
 
@@ -88,9 +88,10 @@ def marked() -> Corpus:
 
 def test_known_places_stay(chain, tmp_path):
     before = marked()
-    made = locate_answers(str(chain), before, tmp_path / "known", precision="fp32", margin=1)
-    assert made["known"] == made["links"] == 8 and made["located"] == made["unsure"] == 0
-    assert 0 <= made["agreement"] <= 1
+    report = locate_answers(str(chain), before, tmp_path / "known", precision="fp32", margin=1)
+    assert report.known_answers == report.links == 8
+    assert report.located_answers == report.unsure_answers == 0
+    assert 0 <= report.agreement <= 1
     after = folder.read_folder(tmp_path / "known")
     text = after.passages["text"].to_pylist()
     assert len(text) == 12
@@ -107,10 +108,10 @@ def test_known_places_stay(chain, tmp_path):
 
 
 def test_unknown_places_are_the_models_choice(chain, located):
-    out, made = located
+    out, report = located
     before, after = sample.read_sample("train"), folder.read_folder(out)
-    assert made["located"] == made["links"] == before.links.num_rows
-    assert made["known"] == 0 and made["agreement"] is None
+    assert report.located_answers == report.links == before.links.num_rows
+    assert report.known_answers == 0 and report.agreement is None
     retriever = Retriever(str(chain))
     texts, language = before.passages["text"].to_pylist(), before.passages["language"].to_pylist()
     sentences = passage_sentences(before)
@@ -126,9 +127,9 @@ def test_unknown_places_are_the_models_choice(chain, located):
 
 
 def test_negatives_are_other_sentences_of_its_passages(located):
-    out, made = located
+    out, report = located
     corpus = folder.read_folder(out)
-    assert corpus.negatives.num_rows == made["negatives_found"] > 0
+    assert corpus.negatives.num_rows == report.negatives_mined > 0
     texts, language = corpus.passages["text"].to_pylist(), corpus.passages["language"].to_pylist()
     right: dict[str, set[int]] = {}
     for x in corpus.links.to_pylist():
@@ -160,19 +161,24 @@ def test_questions_with_one_answer_share_a_block(located):
 
 
 def test_again_says_the_same_and_another_job_is_refused(chain, located):
-    out, made = located
-    assert run(chain, out) == made
+    out, report = located
+    assert run(chain, out) == report
     with pytest.raises(MixlingError):
         run(chain, out, negatives=2)
 
 
 def test_what_is_unsure_is_left_out(chain, located, tmp_path):
-    made = locate_answers(
+    report = locate_answers(
         str(chain),
         without_places(sample.read_sample("train")),
         tmp_path / "sure",
         precision="fp32",
         margin=0.2,
     )
-    assert made["unsure"] > 0 and made["located"] + made["unsure"] == located[1]["located"]
-    assert folder.read_folder(tmp_path / "sure").links.num_rows <= made["links"] == made["located"]
+    assert report.unsure_answers > 0
+    assert report.located_answers + report.unsure_answers == located[1].located_answers
+    assert (
+        folder.read_folder(tmp_path / "sure").links.num_rows
+        <= report.links
+        == report.located_answers
+    )

@@ -80,8 +80,8 @@ def test_picked_are_wrong_within_the_limit_and_intruders_first(data):
 def test_no_member_of_the_positives_group_is_a_negative(mined):
     out, report = mined
     corpus = folder.read_folder(out)
-    assert corpus.negatives.num_rows == report["mined"] > 0
-    assert report["share_of_intruders"] == report["intruders_mined"] / report["mined"]
+    assert corpus.negatives.num_rows == report.negatives_mined > 0
+    assert report.intruder_share == report.intruders_mined / report.negatives_mined
     source = translation_groups(corpus)
     group = corpus.queries["group"].to_pylist()
     answers = {}

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mixling.cli.options import Trust
+from mixling.models.precision import Precision
 
 
 def run(
@@ -34,13 +35,15 @@ def run(
             help="How far before the second sentence the first must be; else the link is dropped.",
         ),
     ] = 0.15,
-    precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
+    precision: Annotated[
+        Precision, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")
+    ] = "auto",
     trust_remote_code: Trust = False,
 ) -> None:
     """Cut passages into sentences, find the one that answers, and write the source so: a folder that training reads."""
     from mixling.preparation.locate_answers import locate_answers
 
-    made = locate_answers(
+    report = locate_answers(
         model,
         source,
         out,
@@ -55,11 +58,11 @@ def run(
     )
     known = (
         ""
-        if made["agreement"] is None
-        else f" (of {made['known']:,} known places it finds {made['agreement']:.1%})"
+        if report.agreement is None
+        else f" (of {report.known_answers:,} known places it finds {report.agreement:.1%})"
     )
     typer.echo(
-        f"{made['links']:,} answers in {made['sentences']:,} sentences, {made['located']:,} of them located by the model{known}, "
-        f"{made['unsure']:,} left out as unsure; "
-        f"{made['negatives_found']:,} negatives of {made['questions_with_negatives']:,} questions: {out}"
+        f"{report.links:,} answers in {report.sentences:,} sentences, {report.located_answers:,} of them located by the model{known}, "
+        f"{report.unsure_answers:,} left out as unsure; "
+        f"{report.negatives_mined:,} negatives of {report.queries_with_negatives:,} questions: {out}"
     )

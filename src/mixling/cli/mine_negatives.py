@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mixling.cli.options import Trust
+from mixling.models.precision import Precision
 
 
 def run(
@@ -35,13 +36,15 @@ def run(
             help="First those in the question's language that stand before foreign answers."
         ),
     ] = True,
-    precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
+    precision: Annotated[
+        Precision, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")
+    ] = "auto",
     trust_remote_code: Trust = False,
 ) -> None:
     """Find hard negatives across languages and write the source with them: a folder that training reads."""
     from mixling.preparation.mine_negatives import mine_negatives
 
-    made = mine_negatives(
+    report = mine_negatives(
         model,
         source,
         out,
@@ -56,6 +59,6 @@ def run(
         trust_remote_code=trust_remote_code,
     )
     typer.echo(
-        f"{made['mined']:,} negatives of {made['questions_with_negatives']:,} questions (of {made['questions']:,}), "
-        f"{made['share_of_intruders']:.1%} of them intruders: {out}"
+        f"{report.negatives_mined:,} negatives of {report.queries_with_negatives:,} questions (of {report.queries:,}), "
+        f"{report.intruder_share:.1%} of them intruders: {out}"
     )

@@ -1,44 +1,85 @@
-"""Which sentence answers: passages cut into sentences, and the answer's place where a set does not tell it.
+"""Turns queries on passages into queries on sentences, with a model's choice of the answer sentence.
 
-A retriever is best within a language: it finds the sentence in a passage with the question as it is asked in the passage's own
-language, and what it found there is the right answer in every language. So a set of parallel questions whose answers have no
-place becomes one of questions and sentences across languages, taught by the retriever's own strength. The other sentences
-of the passage are hard negatives: same subject, same names, wrong answer.
+A retriever works best within a language. It finds the answer sentence in a passage with the query in the
+passage's own language, and that sentence answers the query in every language. So a parallel corpus that
+does not know where its answers stand becomes one of queries and sentences across languages, labeled by
+the retriever. The other sentences of the passage are hard negatives: they share its subject and its
+names, and do not answer.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mixling.corpora import folder
 from mixling.corpora.catalog import load
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.files import finished_report, open_run_dir
+from mixling.corpora.files import finished_report
 from mixling.corpora.sentences import sentence_spans
-from mixling.disk import one_writer
 from mixling.encoding.vectors import identity, model_fingerprint, similarity_vectors
 from mixling.errors import MixlingError, check_finite_numbers
-from mixling.models.precision import choose_precision
+from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
+from mixling.preparation.job import JobReport, unfinished_folder
 
-KEEP, MARGIN = 0.7, 0.15
+MAX_RELATIVE_SCORE, MARGIN = 0.7, 0.15
+
+
+@dataclass(frozen=True)
+class AnswerSentencesReport(JobReport):
+    """What `locate_answers` counted.
+
+    Args:
+        job: The options, and hashes of the model and the corpus.
+        queries: Queries.
+        links: Links from a query group to a sentence.
+        known_answers: Links whose sentence the corpus knows.
+        located_answers: Links whose sentence the model chose.
+        unsure_answers: Links that were left out because two sentences scored alike.
+        agreement: Share of the known answers that the model finds; None if none are known.
+        sentences: Sentences.
+        negatives_mined: Hard negatives.
+        queries_with_negatives: Queries that have a hard negative.
+    """
+
+    queries: int
+    links: int
+    known_answers: int
+    located_answers: int
+    unsure_answers: int
+    agreement: float | None
+    sentences: int
+    negatives_mined: int
+    queries_with_negatives: int
 
 
 @dataclass(frozen=True)
 class PassageSentences:
-    """The sentences of a corpus' passages in their order. edges: int64 [passages + 1], where each passage's begin;
-    start: int64 [sentences], their first characters in it."""
+    """The sentences of a corpus' passages, passage by passage.
+
+    Args:
+        texts: The sentences.
+        start: The first character of each sentence in its passage, int64 `[sentences]`.
+        edges: The first sentence of each passage, and the number of sentences, int64 `[passages + 1]`.
+    """
 
     texts: list[str]
     start: np.ndarray
     edges: np.ndarray
+
+
+class _Answer(NamedTuple):
+    """A query group, a row of `Corpus.passages` and the sentence that answers, a row of the sentences."""
+
+    group: str
+    passage: int
+    sentence: int
 
 
 def locate_answers(
@@ -50,21 +91,45 @@ def locate_answers(
     path: str | Path | None = None,
     languages: list[str] | None = None,
     negatives: int = 4,
-    max_relative_score: float = KEEP,
+    max_relative_score: float = MAX_RELATIVE_SCORE,
     margin: float = MARGIN,
-    precision: str = "auto",
+    precision: Precision = "auto",
     trust_remote_code: bool = False,
-) -> dict[str, Any]:
-    """Write a source's questions with sentences for passages to `out`, a folder that training and evaluation read.
+) -> AnswerSentencesReport:
+    """Write a source's queries with sentences for passages as a folder for training and evaluation.
 
-    A link goes to the sentence that holds the answer where its place is known, else to the one that the model scores
-    highest; if the second comes nearer than `margin` of the way from the best to the mean score of the language, to none (such
-    links are counted as unsure). negatives: so many other sentences of its passages a question, the hardest first, those in its own language
-    before others; none that has come more than `keep` of the way from the question's mean score of the language to its
-    answer (it may be right too). Work lies in OUT.part until the folder is whole; a killed call goes on there. Returns what
-    was counted (also in OUT/locate.json); "agreement" is the share of known places that the model finds. trust_remote_code: as of Retriever. Raises MixlingError.
+    A link leads to the sentence that holds the answer, where its place is known, else to the sentence
+    that the model scores highest. Relative scores run from the mean score of a language's sentences (0)
+    to the answer's score (1).
+
+    Unfinished work lies in OUT.part; a call that was killed goes on there.
+
+    Args:
+        model: A retriever, or its folder or name on the hub.
+        source: A named source, a folder, or a corpus.
+        out: The folder to write; the report is its `locate.json`.
+        split: The split of the source; default: its first.
+        path: The folder of a named source.
+        languages: Only these languages.
+        negatives: Greatest number of hard negatives a query: other sentences of its passages, the
+            hardest first, those in its own language before others.
+        max_relative_score: Greatest relative score of a hard negative; a higher one may answer too.
+        margin: Least distance, in relative score, of the best sentence from the second. A link with a
+            smaller one is left out.
+        precision: Number format of the encoder.
+        trust_remote_code: Run code that the model's folder brings.
+
+    Returns:
+        The counts.
+
+    Raises:
+        MixlingError: The model or source cannot be loaded, `out` holds something else, or no query has
+            a passage with a sentence.
+
+    Example:
+        >>> mixling.locate_answers("intfloat/multilingual-e5-small", "mlqa", "mlqa-sentences")
     """
-    check_finite_numbers(keep=max_relative_score, margin=margin)
+    check_finite_numbers(max_relative_score=max_relative_score, margin=margin)
     out = Path(out)
     corpus = (
         source
@@ -83,52 +148,37 @@ def locate_answers(
         "precision": precision,
         "corpus": corpus.fingerprint(),
         "negatives": negatives,
-        "keep": max_relative_score,
+        "max_relative_score": max_relative_score,
         "margin": margin,
     }
-    done = finished_report(out / "locate.json", job, "located")
-    if done is not None:
-        return done
-    part = out.with_name(out.name + ".part")
-    with one_writer(part):
-        open_run_dir(part, job)
+    finished = finished_report(out / "locate.json", job, "located")
+    if finished is not None:
+        return AnswerSentencesReport.from_dict(finished)
+    with unfinished_folder(out, job) as part:
         sentences = passage_sentences(corpus)
-        spoken = corpus.queries["language"].to_pylist()
-        written = np.repeat(
-            corpus.passages["language"].to_pylist(), np.diff(sentences.edges)
-        ).tolist()
-        asked, read = (
-            similarity_vectors(
-                retriever,
-                texts,
-                role,
-                of,
-                label=label,
-                precision=choose_precision(retriever.device, precision),
-                folder=part / "vectors",
-            )[0]
-            for texts, role, of, label in (
-                (corpus.queries["text"].to_pylist(), "query", spoken, "questions"),
-                (sentences.texts, "passage", written, "sentences"),
-            )
+        query_vectors, sentence_vectors = _encode(
+            retriever, corpus, sentences, precision, part / "vectors"
         )
-        made, counted = _rebuilt(
-            corpus, sentences, asked, read, negatives, max_relative_score, margin
+        scores = _SentenceScores(corpus, sentences, query_vectors, sentence_vectors)
+        located, counts = _sentence_corpus(corpus, scores, negatives, max_relative_score, margin)
+        report = AnswerSentencesReport(job=job, **counts)
+        folder.write_folder(
+            located, out, split or "train", extra_files={"locate.json": report.to_json()}
         )
-        report = {**job, **counted}
-        text = json.dumps(report, indent=1, ensure_ascii=False)
-        folder.write_folder(made, out, split or "train", extra_files={"locate.json": text})
-        shutil.rmtree(part)
-        return report
+    return report
 
 
 def passage_sentences(corpus: Corpus) -> PassageSentences:
-    """The sentences of all passages: the corpus' own, or cut after full stops and their kin."""
+    """Return the sentences of all passages: those that the corpus brings, else those that are found.
+
+    Args:
+        corpus: The corpus.
+    """
     texts, start, edges = [], [], [0]
-    for text, own in zip(
+    for text, spans in zip(
         corpus.passages["text"].to_pylist(), corpus.passages["sentences"].to_pylist(), strict=True
     ):
-        places = sentence_spans(text) if own is None else [(s["start"], s["end"]) for s in own]
+        places = sentence_spans(text) if spans is None else [(s["start"], s["end"]) for s in spans]
         texts += [text[a:b] for a, b in places]
         start += [a for a, _ in places]
         edges.append(len(texts))
@@ -136,112 +186,229 @@ def passage_sentences(corpus: Corpus) -> PassageSentences:
 
 
 def sentence_at(sentences: PassageSentences, passage: int, start: int) -> int:
-    """The sentence of a passage that holds a character of it: a row of `sentences`."""
-    first, last = sentences.edges[passage : passage + 2]
-    return int(first) + max(bisect_right(sentences.start[first:last], start) - 1, 0)
+    """Return the sentence that holds a character of a passage.
 
+    Args:
+        sentences: The sentences.
+        passage: The passage's row.
+        start: The character.
 
-def best_sentence(scores: np.ndarray, own: np.ndarray, mean: np.ndarray) -> tuple[int, float]:
-    """Which sentence answers, and how surely: the way from the second best to it, as a share of that from the mean (0 to 1;
-    1 for an only sentence).
-
-    scores: [questions, sentences] of one group and passage; own: bool [questions], asked in the passage's language; only if
-    none is do the others speak; mean: [questions], mean scores over all sentences of the language.
+    Returns:
+        A row of `sentences`.
     """
-    speak = own if own.any() else np.ones(len(own), bool)
-    of = scores[speak].mean(0)
-    best = int(of.argmax())
-    if len(of) == 1:
+    first, end = sentences.edges[passage : passage + 2]
+    return int(first) + max(bisect_right(sentences.start[first:end], start) - 1, 0)
+
+
+def best_sentence(
+    scores: np.ndarray, same_language: np.ndarray, mean: np.ndarray
+) -> tuple[int, float]:
+    """Choose the sentence of a passage that answers the queries of one group.
+
+    The queries in the passage's language decide; only if there are none do the others.
+
+    Args:
+        scores: Scores of the queries for the sentences, `[queries, sentences]`.
+        same_language: Whether each query is in the passage's language, bool `[queries]`.
+        mean: Mean score of each query over all sentences of the passage's language, `[queries]`.
+
+    Returns:
+        The sentence, and the confidence: the distance from the second best to the best, as a share of
+        the distance from the mean to the best, 0 to 1. A passage's only sentence has confidence 1.
+    """
+    voters = same_language if same_language.any() else np.ones(len(same_language), bool)
+    score = scores[voters].mean(0)
+    best = int(score.argmax())
+    if len(score) == 1:
         return best, 1.0
-    second, low = np.delete(of, best).max(), float(mean[speak].mean())
-    return best, float(np.clip((of[best] - second) / max(of[best] - low, 1e-9), 0, 1))
+    second, low = np.delete(score, best).max(), float(mean[voters].mean())
+    return best, float(np.clip((score[best] - second) / max(score[best] - low, 1e-9), 0, 1))
 
 
-def _rebuilt(
+def _encode(
+    retriever: Retriever,
     corpus: Corpus,
     sentences: PassageSentences,
-    asked: np.ndarray,
-    read: np.ndarray,
+    precision: Precision,
+    cache: Path,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the vectors of queries `[queries, dim]` and sentences `[sentences, dim]`.
+
+    Their dot products are the model's scores.
+    """
+    number_format = choose_precision(retriever.device, precision)
+    query_languages = corpus.queries["language"].to_pylist()
+    sentence_languages = np.repeat(
+        corpus.passages["language"].to_pylist(), np.diff(sentences.edges)
+    ).tolist()
+    query_vectors, sentence_vectors = (
+        similarity_vectors(
+            retriever,
+            texts,
+            role,
+            languages,
+            label=label,
+            precision=number_format,
+            folder=cache,
+        )[0]
+        for texts, role, languages, label in (
+            (corpus.queries["text"].to_pylist(), "query", query_languages, "queries"),
+            (sentences.texts, "passage", sentence_languages, "sentences"),
+        )
+    )
+    return query_vectors, sentence_vectors
+
+
+class _SentenceScores:
+    """Scores of a corpus' queries for the sentences of its passages.
+
+    Args:
+        corpus: The corpus.
+        sentences: The sentences of its passages.
+        query_vectors: float32 `[queries, dim]`.
+        sentence_vectors: float32 `[sentences, dim]`; dot products are scores.
+
+    Attributes:
+        members: The rows of the queries of each group.
+        mean: The mean of the sentence vectors of each language, `[dim]`.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        sentences: PassageSentences,
+        query_vectors: np.ndarray,
+        sentence_vectors: np.ndarray,
+    ):
+        self.sentences = sentences
+        self.query_vectors, self.sentence_vectors = query_vectors, sentence_vectors
+        self.query_language = np.array(corpus.queries["language"].to_pylist())
+        self.passage_language = np.array(corpus.passages["language"].to_pylist())
+        self.members: dict[str, list[int]] = {}
+        for row, group in enumerate(corpus.queries["group"].to_pylist()):
+            self.members.setdefault(group, []).append(row)
+        sentence_language = np.repeat(self.passage_language, np.diff(sentences.edges))
+        self.mean = {
+            language: sentence_vectors[sentence_language == language].mean(0)
+            for language in set(self.passage_language.tolist())
+        }
+
+    def best(self, group: str, passage: int) -> tuple[int, float]:
+        """Return the sentence of a passage that answers a query group, and the confidence."""
+        first, end = self.sentences.edges[passage : passage + 2]
+        language = self.passage_language[passage]
+        rows = self.members[group]
+        sentence, confidence = best_sentence(
+            self.query_vectors[rows] @ self.sentence_vectors[first:end].T,
+            self.query_language[rows] == language,
+            self.query_vectors[rows] @ self.mean[language],
+        )
+        return int(first) + sentence, confidence
+
+    def wrong_sentences(
+        self, answer: _Answer, query: int, max_relative_score: float
+    ) -> list[tuple[bool, float, int]]:
+        """Return the sentences of an answer's passage that are far enough below the answer.
+
+        Args:
+            answer: The answer.
+            query: The row of a query of its group.
+            max_relative_score: Greatest relative score of a sentence.
+
+        Returns:
+            Whether the passage is in another language than the query, the negative score, and the
+            sentence. Sorted, they come hardest first, the query's own language before others.
+        """
+        first, end = self.sentences.edges[answer.passage : answer.passage + 2]
+        language = self.passage_language[answer.passage]
+        scores = self.sentence_vectors[first:end] @ self.query_vectors[query]
+        low = float(self.mean[language] @ self.query_vectors[query])
+        limit = low + max_relative_score * (scores[answer.sentence - first] - low)
+        other_language = bool(self.query_language[query] != language)
+        return [
+            (other_language, -float(scores[sentence]), int(first + sentence))
+            for sentence in np.flatnonzero(scores <= limit)
+        ]
+
+
+def _sentence_corpus(
+    corpus: Corpus,
+    scores: _SentenceScores,
     negatives: int,
-    keep: float,
+    max_relative_score: float,
     margin: float,
 ) -> tuple[Corpus, dict[str, Any]]:
-    """The corpus of sentences, and what was counted. asked: [questions, d], read: [sentences, d]."""
+    """Return the corpus of sentences, and the counts of `AnswerSentencesReport`."""
+    answers, counts = _choose_answers(corpus, scores, margin)
     builder = CorpusBuilder(corpus.name)
-    questions = corpus.queries.to_pydict()
-    members: dict[str, list[int]] = {}
-    for i, (key, text, language, group) in enumerate(
-        zip(*(questions[c] for c in ("id", "text", "language", "group")), strict=True)
-    ):
+    ids, texts, languages, groups = (
+        corpus.queries[c].to_pylist() for c in ("id", "text", "language", "group")
+    )
+    for key, text, language, group in zip(ids, texts, languages, groups, strict=True):
         builder.add_query(key, text, language, group)
-        members.setdefault(group, []).append(i)
-    language = corpus.passages["language"].to_pylist()
-    titles = corpus.passages["title"].to_pylist()
-    row_of = np.zeros(len(sentences.texts), np.int64)
-    of_passage = np.repeat(np.arange(len(language)), np.diff(sentences.edges))
-    for s, (text, p) in enumerate(zip(sentences.texts, of_passage, strict=True)):
-        row_of[s] = builder.add_passage(text, text, language[p], None, titles[p])
-    mean = {
-        c: read[np.array([language[p] == c for p in of_passage])].mean(0) for c in set(language)
-    }
-    spoken = np.array(questions["language"])
-    known = agreeing = located = unsure = 0
-    answers: dict[str, set[int]] = {}
-    places: list[tuple[str, int, int]] = []
-    links = corpus.links.to_pydict()
-    for group, passage, start in zip(links["group"], links["passage"], links["start"], strict=True):
-        first, last = sentences.edges[passage], sentences.edges[passage + 1]
-        mine = members.get(group)
-        if mine is None or first == last:
-            continue
-        scores = asked[mine] @ read[first:last].T
-        best, sure = best_sentence(
-            scores, spoken[mine] == language[passage], asked[mine] @ mean[language[passage]]
-        )
-        found = first + best
-        if start is not None:
-            right = sentence_at(sentences, passage, start)
-            known += 1
-            agreeing += int(right == found)
-            found = right
-        elif sure < margin:
-            unsure += 1
-            continue
-        else:
-            located += 1
-        builder.add_link(group, int(row_of[found]))
-        answers.setdefault(group, set()).add(int(row_of[found]))
-        places.append((group, passage, int(found)))
-    if not places:
-        raise MixlingError(
-            f"{corpus.name}: no question has a passage with a sentence; nothing to locate"
-        )
+    # equal sentences of one language become one passage
+    titles, sentences = corpus.passages["title"].to_pylist(), scores.sentences
+    passage_of = np.repeat(np.arange(len(titles)), np.diff(sentences.edges)).tolist()
+    row_of = [
+        builder.add_passage(text, text, str(scores.passage_language[p]), None, titles[p])
+        for text, p in zip(sentences.texts, passage_of, strict=True)
+    ]
+    relevant: dict[str, set[int]] = {}
+    for answer in answers:
+        builder.add_link(answer.group, row_of[answer.sentence])
+        relevant.setdefault(answer.group, set()).add(row_of[answer.sentence])
     wrong: dict[int, list[tuple[bool, float, int]]] = {}
-    for group, passage, found in places:
-        first, last = sentences.edges[passage], sentences.edges[passage + 1]
-        for q in members[group]:
-            scores = read[first:last] @ asked[q]
-            low = float(mean[language[passage]] @ asked[q])
-            limit = low + keep * (scores[found - first] - low)
-            foreign = bool(spoken[q] != language[passage])
-            for s in np.flatnonzero(scores <= limit) + first:
-                if int(row_of[s]) not in answers[group]:
-                    wrong.setdefault(q, []).append(
-                        (foreign, -float(scores[s - first]), int(row_of[s]))
-                    )
+    for answer in answers:
+        for query in scores.members[answer.group]:
+            for other_language, score, sentence in scores.wrong_sentences(
+                answer, query, max_relative_score
+            ):
+                row = row_of[sentence]
+                if row not in relevant[answer.group]:
+                    wrong.setdefault(query, []).append((other_language, score, row))
     mined = 0
-    for q, rows in sorted(wrong.items()):
-        for _, _, row in sorted(rows)[:negatives]:
-            builder.add_negative(questions["id"][q], questions["language"][q], row)
+    for query, ranked in sorted(wrong.items()):
+        for _, _, row in sorted(ranked)[:negatives]:
+            builder.add_negative(ids[query], languages[query], row)
             mined += 1
     return builder.build(), {
-        "questions": len(spoken),
-        "links": len(places),
-        "located": located,
-        "unsure": unsure,
-        "known": known,
-        "agreement": agreeing / known if known else None,
+        **counts,
+        "queries": corpus.queries.num_rows,
         "sentences": len(sentences.texts),
-        "negatives_found": mined,
-        "questions_with_negatives": len(wrong),
+        "negatives_mined": mined,
+        "queries_with_negatives": len(wrong),
+    }
+
+
+def _choose_answers(
+    corpus: Corpus, scores: _SentenceScores, margin: float
+) -> tuple[list[_Answer], dict[str, Any]]:
+    """Return the answer sentence of each link, and what was counted; see `locate_answers`."""
+    answers, counts = list[_Answer](), Counter[str]()
+    edges, links = scores.sentences.edges, corpus.links.to_pydict()
+    for group, passage, start in zip(links["group"], links["passage"], links["start"], strict=True):
+        if group not in scores.members or edges[passage] == edges[passage + 1]:
+            continue
+        sentence, confidence = scores.best(group, passage)
+        if start is not None:
+            known = sentence_at(scores.sentences, passage, start)
+            counts["known"] += 1
+            counts["found"] += known == sentence
+            sentence = known
+        elif confidence < margin:
+            counts["unsure"] += 1
+            continue
+        else:
+            counts["located"] += 1
+        answers.append(_Answer(group, passage, sentence))
+    if not answers:
+        raise MixlingError(
+            f"{corpus.name}: no query has a passage with a sentence; nothing to locate"
+        )
+    return answers, {
+        "links": len(answers),
+        "known_answers": counts["known"],
+        "located_answers": counts["located"],
+        "unsure_answers": counts["unsure"],
+        "agreement": counts["found"] / counts["known"] if counts["known"] else None,
     }

@@ -1,17 +1,18 @@
-"""Hard negatives across languages: passages that a retriever puts near a question and that do not answer it.
+"""Mines hard negatives across languages: passages near a query that do not answer it.
 
-Never a passage of a group that answers the question, nor a translation of one. Never one that scores nearly as the
-right answer does (it may be right, and nobody marked it): of the way from the question's mean score of a language to
-its right answer, a negative has gone at most `keep`; NV-Retriever's rule (arXiv:2407.15831), made free of the scale by
-the mean, since some encoders' cosines all lie in .7 to 1. Intruders come first: passages in the question's own language
-that stand before its right answers in all other languages, for which the rule looks at the answer in the own language.
+A passage of a group that answers the query, or a translation of one, is never a negative. Neither is a
+passage that scores nearly as high as the answer: it may answer too, without a label. For each language,
+relative scores run from the query's mean score for its passages (0) to its answer's score (1), and a
+negative's relative score has a limit. This is the rule of NV-Retriever (arXiv:2407.15831), made
+independent of the scale by the mean, because the cosines of some encoders all lie in 0.7 to 1.
+
+Intruders come first: passages in the query's language that rank before its answers in all other
+languages. For them the limit follows the answer in the query's language.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,42 @@ from mixling.batches.translation_groups import translation_groups
 from mixling.corpora import folder
 from mixling.corpora.catalog import load
 from mixling.corpora.corpus import NEGATIVES, Corpus
-from mixling.corpora.files import finished_report, open_run_dir, read_array, write_array
+from mixling.corpora.files import finished_report, read_array, write_array
 from mixling.corpora.windows import passage_windows
-from mixling.disk import one_writer
 from mixling.encoding.vectors import identity, model_fingerprint, similarity_vectors
 from mixling.errors import check_finite_numbers
 from mixling.evaluation.lexical import Bm25, tokenize_words
 from mixling.evaluation.ranks import DotScorer, Scorer, best_first, by_ids
-from mixling.models.precision import choose_precision
+from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
+from mixling.preparation.job import JobReport, unfinished_folder
 from mixling.progress import Progress
 
-SCORES = 1 << 26  # of a block of questions: 256 MB
+SCORES = 1 << 26  # scores in memory at a time, float32: 256 MB
+
+
+@dataclass(frozen=True)
+class MiningReport(JobReport):
+    """What `mine_negatives` counted.
+
+    Args:
+        job: The options, and hashes of the model and the corpus.
+        queries: Queries.
+        queries_with_negatives: Queries that have a hard negative.
+        queries_with_intruders: Queries that have an intruder among them.
+        negatives_mined: Hard negatives.
+        intruders_mined: Intruders among them.
+        intruder_share: Share of intruders among the hard negatives, 0 to 1.
+        same_language_share: Share of the hard negatives that are in their query's language, 0 to 1.
+    """
+
+    queries: int
+    queries_with_negatives: int
+    queries_with_intruders: int
+    negatives_mined: int
+    intruders_mined: int
+    intruder_share: float
+    same_language_share: float
 
 
 def mine_negatives(
@@ -49,30 +74,54 @@ def mine_negatives(
     max_relative_score: float = 0.95,
     window: int | None = 600,
     intruders: bool = True,
-    precision: str = "auto",
+    precision: Precision = "auto",
     trust_remote_code: bool = False,
-) -> dict[str, Any]:
-    """Mine hard negatives of a source's questions and write it with them to `out`, a folder that training reads.
+) -> MiningReport:
+    """Write a source with hard negatives of its queries as a folder for training.
 
-    model: a retriever, or "bm25". source: a name, a folder, or a Corpus; window: characters of a passage round its answer
-    (None: all), as training takes it; negatives: at most so many a question; keep: see above; intruders: put them first.
-    Work lies in OUT.part until the folder is whole; a killed call goes on there. Returns what was counted (also in
-    OUT/mine.json). trust_remote_code: as of Retriever. Raises MixlingError.
+    Unfinished work lies in OUT.part; a call that was killed goes on there.
+
+    Args:
+        model: A retriever, its folder or name on the hub, or "bm25".
+        source: A named source, a folder, or a corpus.
+        out: The folder to write; the report is its `mine.json`.
+        split: The split of the source; default: its first.
+        path: The folder of a named source.
+        languages: Only these languages.
+        negatives: Greatest number of hard negatives a query.
+        max_relative_score: Greatest relative score of a hard negative; 0 is the query's mean score for
+            the language, 1 is its answer's.
+        window: Characters of a passage around its answer that the model reads, as in training; None:
+            the whole passage.
+        intruders: Put intruders first: passages in the query's language that rank before its answers
+            in all other languages.
+        precision: Number format of the encoder.
+        trust_remote_code: Run code that the model's folder brings.
+
+    Returns:
+        The counts.
+
+    Raises:
+        MixlingError: The model or source cannot be loaded, or `out` holds something else.
+
+    Example:
+        >>> report = mixling.mine_negatives("bm25", "sample", "sample-mined", negatives=4)
+        >>> report.queries_with_negatives <= report.queries
+        True
     """
-    check_finite_numbers(keep=max_relative_score)
+    check_finite_numbers(max_relative_score=max_relative_score)
     out = Path(out)
     corpus = (
         source
         if isinstance(source, Corpus)
         else load(source, split, path=path, languages=languages)
     )
-    retriever = (
-        None
-        if model == "bm25"
-        else model
-        if isinstance(model, Retriever)
-        else Retriever(model, trust_remote_code=trust_remote_code)
-    )
+    if isinstance(model, Retriever):
+        retriever: Retriever | None = model
+    elif model == "bm25":
+        retriever = None
+    else:
+        retriever = Retriever(model, trust_remote_code=trust_remote_code)
     job = {
         "model": "bm25" if retriever is None else retriever.name,
         "encoder": None if retriever is None else model_fingerprint(retriever),
@@ -80,112 +129,143 @@ def mine_negatives(
         "precision": precision,
         "corpus": corpus.fingerprint(),
         "negatives": negatives,
-        "keep": max_relative_score,
+        "max_relative_score": max_relative_score,
         "window": window,
         "intruders": intruders,
     }
-    done = finished_report(out / "mine.json", job, "mined")
-    if done is not None:
-        return done
-    part = out.with_name(out.name + ".part")
-    with one_writer(part):
-        open_run_dir(part, job)
-        scorer = _scorer(corpus, retriever, window, precision, part)
-        found, counted = _pick(corpus, scorer, negatives, max_relative_score, intruders, part)
-        report = {**job, **counted}
-        text = json.dumps(report, indent=1, ensure_ascii=False)
+    finished = finished_report(out / "mine.json", job, "mined")
+    if finished is not None:
+        return MiningReport.from_dict(finished)
+    with unfinished_folder(out, job) as part:
+        scorer = _scorer(corpus, retriever, window, precision, part / "vectors")
+        mined = _mine(corpus, scorer, negatives, max_relative_score, intruders, part)
+        report = MiningReport(job=job, **_counts(corpus, mined))
+        table = pa.table([pa.array(mined[:, 0]), pa.array(mined[:, 1])], schema=NEGATIVES)
         folder.write_folder(
-            replace(corpus, negatives=found), out, split or "train", extra_files={"mine.json": text}
+            replace(corpus, negatives=table),
+            out,
+            split or "train",
+            extra_files={"mine.json": report.to_json()},
         )
-        shutil.rmtree(part)
-        return report
+    return report
 
 
 def _scorer(
-    corpus: Corpus, retriever: Retriever | None, window: int | None, precision: str, part: Path
+    corpus: Corpus,
+    retriever: Retriever | None,
+    window: int | None,
+    precision: Precision,
+    cache: Path,
 ) -> Scorer:
-    """Scores of all questions against all passages."""
+    """Return the scores of all queries for all passages; without a retriever those of BM25."""
     texts = {
         "query": corpus.queries["text"].to_pylist(),
         "passage": passage_windows(corpus, window),
     }
-    of = {
+    languages = {
         "query": corpus.queries["language"].to_pylist(),
         "passage": corpus.passages["language"].to_pylist(),
     }
     if retriever is None:
-        split = {
-            r: [tokenize_words(t, x) for t, x in zip(texts[r], of[r], strict=True)] for r in texts
+        words = {
+            role: [
+                tokenize_words(text, language)
+                for text, language in zip(texts[role], languages[role], strict=True)
+            ]
+            for role in texts
         }
-        return Bm25(split["passage"], split["query"])
-    asked, read = (
+        return Bm25(words["passage"], words["query"])
+    query_vectors, passage_vectors = (
         similarity_vectors(
             retriever,
             texts[role],
             role,
-            of[role],
+            languages[role],
             label=label,
             precision=choose_precision(retriever.device, precision),
-            folder=part / "vectors",
+            folder=cache,
         )[0]
-        for role, label in (("query", "questions"), ("passage", "passages"))
+        for role, label in (("query", "queries"), ("passage", "passages"))
     )
-    return DotScorer(asked, read)
+    return DotScorer(query_vectors, passage_vectors)
 
 
-def _pick(
-    corpus: Corpus, scorer: Scorer, negatives: int, keep: float, intruders: bool, part: Path
-) -> tuple[pa.Table, dict[str, Any]]:
-    """The negatives of each question, a block of questions at a time; a block's are kept in `part` as they come."""
-    source = translation_groups(corpus)
-    code = {x: i for i, x in enumerate(source.languages)}
-    language = np.array([code[x] for x in corpus.passages["language"].to_pylist()])
-    asked = np.array([code[x] for x in corpus.queries["language"].to_pylist()])
-    index = {g: i for i, g in enumerate(source.groups)}
-    group = np.array([index[g] for g in corpus.queries["group"].to_pylist()])
-    block = Negatives(corpus, source).conflict_group
-    # ids stand in one language each
-    ids = [
-        f"{x}:{y}"
-        for x, y in zip(*(corpus.passages[c].to_pylist() for c in ("language", "id")), strict=True)
+def _mine(
+    corpus: Corpus,
+    scorer: Scorer,
+    negatives: int,
+    max_relative_score: float,
+    intruders: bool,
+    part: Path,
+) -> np.ndarray:
+    """Return the hard negatives of all queries, in the form of `pick_negatives`.
+
+    Some queries are scored at a time; their negatives are kept in `part` as they come.
+    """
+    groups = translation_groups(corpus)
+    index = {group: i for i, group in enumerate(groups.groups)}
+    query_conflict_group = groups.conflict_group[
+        np.array([index[group] for group in corpus.queries["group"].to_pylist()])
     ]
-    place = by_ids(ids)[1]
-    floor = 0.0 if isinstance(scorer, Bm25) else -np.inf  # BM25 has not found what scores 0
-    n, size = len(asked), max(1, min(1024, SCORES // max(len(language), 1)))
-    rows = []
-    with Progress("mining") as bar:
-        for begin in range(0, n, size):
-            end = min(begin + size, n)
-            kept = part / f"picked-{begin:09d}.npy"
-            if not kept.exists():
-                right = block[None, :] == source.conflict_group[group[begin:end], None]
-                scores = scorer(begin, end)
-                made = pick_negatives(
-                    scores,
-                    right,
-                    asked[begin:end],
-                    language,
+    passage_conflict_group = Negatives(corpus, groups).conflict_group
+    query_language, passage_language = _language_codes(corpus)
+    tie_order = by_ids(_language_ids(corpus))[1]
+    floor = 0.0 if isinstance(scorer, Bm25) else -np.inf  # BM25 gives 0 to what it does not find
+    n_queries, n_passages = len(query_language), len(passage_language)
+    size = max(1, min(1024, SCORES // max(n_passages, 1)))
+    picked = []
+    with Progress("mining") as progress:
+        for begin in range(0, n_queries, size):
+            end = min(begin + size, n_queries)
+            file = part / f"picked-{begin:09d}.npy"
+            if not file.exists():
+                rows = pick_negatives(
+                    scorer(begin, end),
+                    passage_conflict_group[None, :] == query_conflict_group[begin:end, None],
+                    query_language[begin:end],
+                    passage_language,
                     negatives,
-                    keep,
+                    max_relative_score,
                     intruders,
-                    place,
+                    tie_order,
                     floor,
                 )
-                made[:, 0] += begin
-                write_array(kept, made)
-            rows.append(read_array(kept))
-            bar(end, n)
-    every = np.concatenate(rows)
-    intruding, own = every[:, 2] == 1, language[every[:, 1]] == asked[every[:, 0]]
-    table = pa.table([pa.array(every[:, 0]), pa.array(every[:, 1])], schema=NEGATIVES)
-    return table, {
-        "questions": n,
-        "questions_with_negatives": len(np.unique(every[:, 0])),
-        "questions_with_intruders": len(np.unique(every[intruding, 0])),
-        "mined": len(every),
-        "intruders_mined": int(intruding.sum()),
-        "share_of_intruders": float(intruding.mean()) if len(every) else 0.0,
-        "in_the_questions_language": float(own.mean()) if len(every) else 0.0,
+                rows[:, 0] += begin
+                write_array(file, rows)
+            picked.append(read_array(file))
+            progress(end, n_queries)
+    return np.concatenate(picked)
+
+
+def _language_codes(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
+    """Return the language of each query and passage as a number, its place in `corpus.languages()`."""
+    code = {language: i for i, language in enumerate(corpus.languages())}
+    queries, passages = (
+        np.array([code[language] for language in table["language"].to_pylist()])
+        for table in (corpus.queries, corpus.passages)
+    )
+    return queries, passages
+
+
+def _language_ids(corpus: Corpus) -> list[str]:
+    """Return the ids of passages with their languages, since an id may stand in several languages."""
+    languages, ids = (corpus.passages[c].to_pylist() for c in ("language", "id"))
+    return [f"{language}:{key}" for language, key in zip(languages, ids, strict=True)]
+
+
+def _counts(corpus: Corpus, mined: np.ndarray) -> dict[str, Any]:
+    """Return the counts of `MiningReport`."""
+    query_language, passage_language = _language_codes(corpus)
+    is_intruder = mined[:, 2] == 1
+    same_language = passage_language[mined[:, 1]] == query_language[mined[:, 0]]
+    return {
+        "queries": len(query_language),
+        "queries_with_negatives": len(np.unique(mined[:, 0])),
+        "queries_with_intruders": len(np.unique(mined[is_intruder, 0])),
+        "negatives_mined": len(mined),
+        "intruders_mined": int(is_intruder.sum()),
+        "intruder_share": float(is_intruder.mean()) if len(mined) else 0.0,
+        "same_language_share": float(same_language.mean()) if len(mined) else 0.0,
     }
 
 
@@ -200,45 +280,60 @@ def pick_negatives(
     tie_order: np.ndarray | None = None,
     floor: float = -np.inf,
 ) -> np.ndarray:
-    """Negatives of some questions: int64 [m, 3], rows of (question, passage, whether it is an intruder), best first.
+    """Pick the hard negatives of some queries from their scores.
 
-    scores: [q, p]; right: bool [q, p], passages that must not be negatives; asked: [q], language: [p], codes. place: uint64 [p],
-    of each passage's id, in whose falling order equal scores stand (None: their rows'); floor: what a negative must score over.
+    A query without an answer gets no negatives, because its scores have no limit.
+
+    Args:
+        scores: Scores of the queries for all passages, float32 `[queries, passages]`.
+        is_relevant: Passages that must not be negatives, bool `[queries, passages]`.
+        query_language: The language of each query as a number, int64 `[queries]`.
+        passage_language: The language of each passage, int64 `[passages]`.
+        negatives: Greatest number of negatives a query.
+        max_relative_score: Greatest relative score of a negative; see the module.
+        intruders: Whether intruders come first.
+        tie_order: Of passages with equal scores, those with the higher value come first, uint64
+            `[passages]`; None: earlier rows first.
+        floor: A negative's score is above this.
+
+    Returns:
+        Rows of query, passage and whether it is an intruder (0 or 1), query by query and the best
+        first: int64 `[n, 3]`.
     """
     if tie_order is None:
         tie_order = np.arange(scores.shape[1], dtype=np.uint64)[::-1]
     n_languages = int(max(query_language.max(), passage_language.max())) + 1
     mean = np.zeros((len(scores), n_languages), np.float32)
-    best = np.full_like(mean, -np.inf)
-    answer = np.where(is_relevant, scores, -np.inf)
-    for code in np.unique(passage_language):
-        mine = passage_language == code
-        mean[:, code] = scores[:, mine].mean(1)
-        best[:, code] = answer[:, mine].max(1)
-    any_best = best.max(1)
-    # the right answer of a language, or else the best
-    highest = np.where(np.isfinite(best), best, any_best[:, None])
-    # questions without a right answer have no limit, and get no negatives
-    with np.errstate(invalid="ignore"):
-        limit = mean + max_relative_score * (highest - mean)
-    foreign = best.copy()
-    foreign[np.arange(len(query_language)), query_language] = -np.inf
-    foreign_best = foreign.max(1)
-    own = passage_language[None, :] == query_language[:, None]
-    may = (
-        ~is_relevant
-        & (scores > floor)
-        & (scores <= limit[:, passage_language])
-        & np.isfinite(any_best)[:, None]
+    answer_score = np.full_like(mean, -np.inf)
+    relevant_scores = np.where(is_relevant, scores, -np.inf)
+    for language in np.unique(passage_language):
+        in_language = passage_language == language
+        mean[:, language] = scores[:, in_language].mean(1)
+        answer_score[:, language] = relevant_scores[:, in_language].max(1)
+    best_answer = answer_score.max(1)
+    has_answer = np.isfinite(best_answer)[:, None]
+    # where a language has no answer, the best answer of another language stands for it
+    reference = np.where(np.isfinite(answer_score), answer_score, best_answer[:, None])
+    with np.errstate(invalid="ignore"):  # without any answer the reference is -inf
+        limit = mean + max_relative_score * (reference - mean)
+    other_languages = answer_score.copy()
+    other_languages[np.arange(len(query_language)), query_language] = -np.inf
+    other_answer = other_languages.max(1)[:, None]
+    same_language = passage_language[None, :] == query_language[:, None]
+    may_be_negative = (
+        ~is_relevant & (scores > floor) & (scores <= limit[:, passage_language]) & has_answer
     )
-    intruder = may & own & (scores > foreign_best[:, None]) & np.isfinite(foreign_best)[:, None]
-    value = np.where(may, scores, -np.inf)
+    is_intruder = (
+        may_be_negative & same_language & (scores > other_answer) & np.isfinite(other_answer)
+    )
+    value = np.where(may_be_negative, scores, -np.inf)
     if intruders:
+        # one spread of all scores lifts every intruder above every other passage
         spread = scores.max() - scores.min() + 1
-        value = np.where(intruder, value + spread, value)
-    k = min(negatives, scores.shape[1])
-    top = best_first(value, tie_order, k)
-    there = np.isfinite(np.take_along_axis(value, top, 1))
-    question = np.broadcast_to(np.arange(len(scores))[:, None], top.shape)
-    found = np.stack([question, top, np.take_along_axis(intruder, top, 1)], 2)
-    return found[there].astype(np.int64)
+        value = np.where(is_intruder, value + spread, value)
+    top = best_first(value, tie_order, min(negatives, scores.shape[1]))
+    is_picked = np.isfinite(np.take_along_axis(value, top, 1))
+    query = np.broadcast_to(np.arange(len(scores))[:, None], top.shape)
+    picked = np.stack([query, top, np.take_along_axis(is_intruder, top, 1)], 2)
+    rows: np.ndarray = picked[is_picked].astype(np.int64)
+    return rows
