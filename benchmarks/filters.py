@@ -32,7 +32,7 @@ def main() -> None:
     questions = asked(made)
     rows = []
     with TemporaryDirectory() as folder:
-        store = LanceStore.make(f"{folder}/store", SIZE, {"model": "none"})
+        store = LanceStore.open_or_create(f"{folder}/store", SIZE, {"model": "none"})
         for names, part in tables(made, language):
             store.replace(names, part)
         store.finish()

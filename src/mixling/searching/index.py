@@ -63,9 +63,9 @@ def index(
     Args:
         model: The model, its folder or its hub name.
         source: A .jsonl or .parquet file, a BEIR folder, a folder of text, Markdown, HTML and PDF,
-            or a Parquet file that `export` wrote of a store. The store of such a file was made with
-            the same model, or with an encoder that the model follows with a transform; the stored
-            vectors then pass through the transform.
+            or a Parquet file that `export` wrote of a store. Nothing of such a file is encoded:
+            the same model made its vectors, or a model without the transform of this one, and
+            then they pass through the transform.
         store: A folder, or milvus://host:port/name.
         language: Language of documents that do not state theirs; by default it is identified.
         languages: The languages among which it is identified; by default all.
