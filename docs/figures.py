@@ -18,7 +18,7 @@ from mixling.corpora.catalog import SOURCES
 from mixling.corpora.resources import LEVEL_ORDER, is_script_seen, resource_level
 from mixling.evaluation.bias.table import ALL
 from mixling.reports.figures import bars
-from mixling.studies.study import markdown
+from mixling.studies.table import markdown
 
 ROOT = Path(__file__).parent.parent
 

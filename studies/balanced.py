@@ -23,7 +23,7 @@ from mixling.evaluation.tasks import Task
 from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
-from mixling.studies.study import override
+from mixling.studies.plan import override
 from mixling.training.average import average_with
 from mixling.training.train import train
 

@@ -36,7 +36,7 @@ from mixling.preparation.locate_answers import (
     passage_sentences,
     sentence_at,
 )
-from mixling.studies.study import override
+from mixling.studies.plan import override
 from mixling.training.average import average, average_with
 from mixling.training.train import train
 

@@ -23,7 +23,7 @@ from mixling.evaluation.significance import group_sums, resampled
 from mixling.machine import library_versions, machine_info
 from mixling.models.weights import DEFAULT
 from mixling.reports.evaluate import evaluate
-from mixling.studies.study import run_folder
+from mixling.studies.plan import run_folder
 
 OUT = Path("runs/low-resource-noise")
 TRAINED = Path("runs/low-resource")

@@ -24,7 +24,8 @@ from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.rows import column, labels, task_rows
 from mixling.evaluation.significance import compare_scores, group_sums, holm, resampled
 from mixling.machine import library_versions, machine_info
-from mixling.studies.study import StudyConfig, read_toml, run_folder, seeds_of, validate_config
+from mixling.studies.plan import StudyConfig, run_folder, seeds_of
+from mixling.training.load_config import read_toml, validate_config
 
 HERE = Path(__file__).parent
 STUDY = HERE / "low-resource.toml"

@@ -35,7 +35,7 @@ def test_every_page_has_the_tables_of_the_committed_results(figures):
 
 
 def test_the_studys_table_is_its_json(figures):
-    from mixling.studies.study import markdown
+    from mixling.studies.table import markdown
 
     text = (ROOT / "studies" / "xquad-strategies.md").read_text()
     assert text.strip() == markdown(figures.results())

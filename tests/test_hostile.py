@@ -39,7 +39,7 @@ from mixling.searching.query import Searcher
 from mixling.serving.app import application
 from mixling.serving.config import ServerConfig
 from mixling.serving.keys import read_keys
-from mixling.studies.study import read_study
+from mixling.studies.plan import read_study
 from mixling.training.load_config import load_config
 from mixling.training.prepare import prepare
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mixling.corpora import folder, sample
-from mixling.studies.study import StudyConfig, variant_config
+from mixling.studies.plan import StudyConfig, variant_config
 from mixling.training.load_config import load_config, validate_config
 
 ROOT = Path(__file__).parent.parent

@@ -181,8 +181,8 @@ def shortened(name, chain, tmp_path, tasks, **base):
 def test_the_papers_study_end_to_end(nine, chain, tmp_path):
     """studies/paper.toml: six variants on nine sets, drawn by size, in the languages that each has."""
     results = study(shortened("paper", chain, tmp_path, ["sample"]), tmp_path / "runs")
-    assert results["complete"] and [r["variant"] for r in results["runs"]][2] == "XLM-R hybrid"
-    assert all(set(r["training_data"]) == set(NINE) for r in results["runs"])
+    assert results.complete and [r["variant"] for r in results.runs][2] == "XLM-R hybrid"
+    assert all(set(r["training_data"]) == set(NINE) for r in results.runs)
     hybrid = tmp_path / "runs" / "XLM-R-hybrid-0" / "run"
     run = json.loads((hybrid / "run.json").read_text())
     assert (
@@ -209,7 +209,7 @@ def test_mdprs_study_end_to_end(chain, tmp_path, run):
     plan["variants"] = plan["variants"][:2]
     path.write_text(toml(plan))
     results = study(path, tmp_path / "runs", keep_models=True)
-    assert [x["variant"] for x in results["table"]] == [v["name"] for v in plan["variants"]]
+    assert [x["variant"] for x in results.table] == [v["name"] for v in plan["variants"]]
     from mixling.models.retriever import Retriever
 
     made = next((tmp_path / "runs").glob("mDPR*/run/model"))

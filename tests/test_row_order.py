@@ -21,7 +21,7 @@ from mixling.reports.compare import compare
 from mixling.reports.evaluate import evaluate_all
 from mixling.reports.leaderboard import leaderboard
 from mixling.reports.narrative import distinct
-from mixling.studies.study import read_study
+from mixling.studies.plan import read_study
 
 FIGURES = ("monolingual", "cross-lingual", "multilingual", "bias")
 

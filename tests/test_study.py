@@ -9,7 +9,8 @@ from mixling.debiasing.debias import check_options, debias
 from mixling.errors import MixlingError
 from mixling.evaluation.measure import measure
 from mixling.studies import study as study_module
-from mixling.studies.study import StudyConfig, study, variant_config, variant_run
+from mixling.studies.plan import StudyConfig, variant_config, variant_run
+from mixling.studies.study import study
 from mixling.training.load_config import read_toml, validate_config
 
 TEXT = """
@@ -34,23 +35,23 @@ set = {{ "batches.strategy" = "x-y" }}
 def test_a_study_makes_its_table_and_goes_on_where_it_was(chain, tmp_path, monkeypatch):
     file = tmp_path / "s.toml"
     file.write_text(TEXT.format(model=chain))
-    results = study(file, tmp_path / "runs", log=lambda _: None)
-    assert results["complete"] and [r["variant"] for r in results["runs"]] == ["none", "x-y", "x-y"]
-    assert [t["seeds"] for t in results["table"]] == [1, 2]
-    assert json.loads((tmp_path / "s.json").read_text())["table"] == results["table"]
-    tested = results["tested"]["sample"]["x-y"]["multilingual.mAP"]
-    means = [t["multilingual.mAP"] for t in results["table"]]
-    assert results["against"] == "none" and tested["difference"] == pytest.approx(
+    results = study(file, tmp_path / "runs")
+    assert results.complete and [r["variant"] for r in results.runs] == ["none", "x-y", "x-y"]
+    assert [t["seeds"] for t in results.table] == [1, 2]
+    assert json.loads((tmp_path / "s.json").read_text()) == results.to_dict()
+    tested = results.tested["sample"]["x-y"]["multilingual.mAP"]
+    means = [t["multilingual.mAP"] for t in results.table]
+    assert results.against == "none" and tested["difference"] == pytest.approx(
         means[1] - means[0], abs=1e-9
     )
     assert tested["low"] <= tested["difference"] <= tested["high"] and 0 < tested["p"] <= 1
-    low, high = results["runs"][0]["tasks"]["sample"]["intervals"]["multilingual"]
+    low, high = results.runs[0]["tasks"]["sample"]["intervals"]["multilingual"]
     assert low <= means[0] <= high
     table = (tmp_path / "s.md").read_text()
     assert "| sample | x-y | 2 |" in table and "Not complete" not in table
     assert not (tmp_path / "runs" / "x-y-0" / "run" / "model").exists()
     monkeypatch.setattr("mixling.studies.study.train", lambda *a: pytest.fail("trained again"))
-    assert study(file, tmp_path / "runs", log=lambda _: None)["table"] == results["table"]
+    assert study(file, tmp_path / "runs").table == results.table
 
 
 def test_a_task_that_is_added_is_measured_on_every_run(chain, tmp_path, monkeypatch):
@@ -58,7 +59,7 @@ def test_a_task_that_is_added_is_measured_on_every_run(chain, tmp_path, monkeypa
     file = tmp_path / "s.toml"
     text = TEXT.format(model=chain).replace("seeds = [0, 1]", "seeds = [0]")
     file.write_text(text)
-    before = study(file, tmp_path / "runs", log=lambda _: None)
+    before = study(file, tmp_path / "runs")
     measured = []
     whole = study_module.evaluate
     monkeypatch.setattr(
@@ -67,15 +68,15 @@ def test_a_task_that_is_added_is_measured_on_every_run(chain, tmp_path, monkeypa
         lambda m, tasks, **more: measured.append(tasks) or whole(m, tasks, **more),
     )
     file.write_text(text.replace('"sample"]', f'"sample", "{tmp_path / "own"}"]', 1))
-    after = study(file, tmp_path / "runs", log=lambda _: None)
+    after = study(file, tmp_path / "runs")
     assert [[t.name for t in tasks] for tasks in measured] == [["own"], ["own"]]
-    assert [t["task"] for t in after["table"]] == ["sample", "sample", "own", "own"]
+    assert [t["task"] for t in after.table] == ["sample", "sample", "own", "own"]
     assert (
-        after["table"][:2] == before["table"]
-        and after["tested"]["sample"] == before["tested"]["sample"]
+        after.table[:2] == before.table
+        and after.tested["sample"] == before.tested["sample"]
     )
     # the sample's test part is the task "sample": the same model, trained again, gives the same figures
-    mine = [t["multilingual.mAP"] for t in after["table"]]
+    mine = [t["multilingual.mAP"] for t in after.table]
     assert mine[2:] == pytest.approx(mine[:2])
 
 
@@ -95,8 +96,8 @@ train = false
 model = "random"
 """
     )
-    results = study(file, tmp_path / "runs", log=lambda _: None)
-    rows = {t["variant"]: t["multilingual.mAP"] for t in results["table"]}
+    results = study(file, tmp_path / "runs")
+    rows = {t["variant"]: t["multilingual.mAP"] for t in results.table}
     out = tmp_path / "by-hand"
     debias(str(chain), "lsar", ["sample"], out)
     assert rows["LSAR"] == pytest.approx(

@@ -38,16 +38,18 @@ def doctor() -> list[str]:
         command that installs them.
 
     Example:
-        >>> print("\n".join(mixling.doctor()))
+        >>> for line in mixling.doctor():
+        ...     print(line)
     """
     info, rate = machine_info(), matrix_rate()
     local_model = "holds" if wheel_model_folder().is_dir() else "without"
     hub_cache = "has" if in_hub_cache(DEFAULT) else "lacks"
+    bf16 = "yes: training uses it" if has_bf16() else "no: everything runs in fp32"
     lines = [
         f"processor      {info['processor']}, {info['cores']} cores, {info['threads']} threads, "
         f"{info['memory_gib']} GiB",
         f"instructions   {' '.join(info['instructions']) or 'none that matter here'}",
-        f"bf16           {'yes: training uses it' if has_bf16() else 'no: everything runs in fp32'}",
+        f"bf16           {bf16}",
         f"matrix rate    fp32 {rate['fp32']:.0f} GFLOP/s, bf16 {rate['bf16']:.0f} GFLOP/s",
         f"GPU            {info['gpu'] or 'none'}",
         f"versions       {', '.join(f'{k} {v}' for k, v in library_versions().items())}",

@@ -15,7 +15,7 @@ _FAST = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"
 
 @cache
 def cpu_flags() -> frozenset[str]:
-    """Return the instruction sets that speed up Mixling, by the names that the system gives them."""
+    """Return the instruction sets that speed up Mixling, as the system names them."""
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return frozenset()
@@ -31,7 +31,7 @@ def has_bf16() -> bool:
 
 
 def machine_info() -> dict[str, Any]:
-    """Return the processor, cores, threads, instruction sets, memory in GiB and GPU of this machine."""
+    """Return processor, cores, threads, instruction sets, memory and GPU of this machine."""
     import torch
 
     info = Path("/proc/cpuinfo")

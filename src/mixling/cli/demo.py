@@ -14,7 +14,7 @@ def run(
     ] = Path("demo"),
     minutes: Annotated[float, typer.Option(min=0.1, help="How long training may take.")] = 3.0,
 ) -> None:
-    """Audit a real encoder, train it with hybrid batches, audit it again, answer a question."""
+    """Audit a real encoder, train it with hybrid batches, audit it again, answer a query."""
     from mixling.studies.demo import demo
 
-    demo(out, minutes)
+    demo(out, minutes, say=typer.echo)

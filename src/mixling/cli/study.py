@@ -20,14 +20,12 @@ def run(
     ] = False,
     trust_remote_code: Trust = False,
 ) -> None:
-    """Run a grid of trainings and evaluations and write its table beside the file; goes on where it was cut off."""
-    from mixling.studies.study import markdown, study
+    """Run a grid of trainings and evaluations, and write its table beside the file.
 
-    results = study(
-        file,
-        out,
-        keep_models=keep_models,
-        log=lambda text: typer.echo(text, err=True),
-        trust_remote_code=trust_remote_code,
-    )
-    typer.echo(markdown(results))
+    A study that was cut off goes on where it was.
+    """
+    from mixling.studies.study import study
+    from mixling.studies.table import markdown
+
+    result = study(file, out, keep_models=keep_models, trust_remote_code=trust_remote_code)
+    typer.echo(markdown(result.to_dict()))

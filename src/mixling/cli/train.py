@@ -46,7 +46,7 @@ def run(
         return
     settings: Any = config
     if variant is not None and config is not None:
-        from mixling.studies.study import variant_run
+        from mixling.studies.plan import variant_run
 
         settings, place = variant_run(config, variant, seed)
         out = out or place

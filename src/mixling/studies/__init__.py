@@ -1,1 +1,1 @@
-"""Grids of runs with one table at their end."""
+"""Studies: grids of trainings and evaluations with one table, and the demo."""

@@ -1,4 +1,7 @@
-"""What a study's variant reads, by hash, so that no kept result is shown after its data, model or settings have changed."""
+"""Hashes of what a study's variant reads.
+
+No earlier result is shown after its data, model or configuration has changed.
+"""
 
 from __future__ import annotations
 
@@ -23,38 +26,48 @@ def variant_inputs(
     debias: dict[str, Any],
     tasks: Sequence[Task],
     precision: str,
-    known: dict[str, str],
+    cache: dict[str, str],
 ) -> dict[str, str]:
-    """{what: hash, or the setting itself}. config: of what is trained; model: what is measured as it is; known: see
-    `training.inputs`."""
-    settings = json.dumps(
+    """Return hashes of all that a variant reads.
+
+    Args:
+        config: The configuration of a training, or None.
+        model: The model that is measured where nothing is trained.
+        debias: Arguments of `mixling.debias`.
+        tasks: Tasks that are measured.
+        precision: Precision of the evaluation.
+        cache: Hashes of files that were read before; new ones are added.
+
+    Returns:
+        A hash, or the value itself, by the name of the input.
+    """
+    options = json.dumps(
         [None if config is None else config.model_dump(mode="json"), model, debias], sort_keys=True
     )
-    found = {"settings": hashlib.sha256(settings.encode()).hexdigest(), "precision": precision}
-    found.update({f"task '{t.name}'": t.fingerprint() for t in tasks})
-    found.update(
-        inputs(config, known) if config is not None else _of_model(model or DEFAULT, known)
+    hashes = {"settings": hashlib.sha256(options.encode()).hexdigest(), "precision": precision}
+    hashes.update({f"task '{t.name}'": t.fingerprint() for t in tasks})
+    hashes.update(
+        inputs(config, cache) if config is not None else _model_inputs(model or DEFAULT, cache)
     )
     for name in debias.get("fit", ()):
-        if f"fit {name}" not in known:
-            known[f"fit {name}"] = read_source(name, debias.get("languages"))[0].fingerprint()
-        found[f"fitted source '{name}'"] = known[f"fit {name}"]
-    return found
+        key = f"fit {name}"
+        if key not in cache:
+            cache[key] = read_source(name, debias.get("languages"))[0].fingerprint()
+        hashes[f"fitted source '{name}'"] = cache[key]
+    return hashes
 
 
-def _of_model(name: str, known: dict[str, str]) -> dict[str, str]:
-    """The models of what `evaluate` measures (`late:NAME`, `NAME+bm25:rrf`), those whose files are on this machine."""
-    found = {}
+def _model_inputs(name: str, cache: dict[str, str]) -> dict[str, str]:
+    """Return hashes of a ranker's models (`late:NAME`, `NAME+bm25:rrf`) on this machine."""
+    hashes = {}
     for part in re.split(r"^late:|\+", name):
-        folder = (
-            part
-            if Path(part).is_dir()
-            else in_hub_cache(part)
-            if re.fullmatch(r"[\w.-]+/[\w.-]+", part)
-            else None
-        )
+        folder: str | None = None
+        if Path(part).is_dir():
+            folder = part
+        elif re.fullmatch(r"[\w.-]+/[\w.-]+", part):
+            folder = in_hub_cache(part)
         if folder is not None:
-            if folder not in known:
-                known[folder] = hash_model_files(folder)
-            found[f"model '{part}'"] = known[folder]
-    return found
+            if folder not in cache:
+                cache[folder] = hash_model_files(folder)
+            hashes[f"model '{part}'"] = cache[folder]
+    return hashes

@@ -1,0 +1,201 @@
+"""A study's file: what it trains, what it measures, and where its runs are kept.
+
+[study]
+tasks = ["xquad-r"]
+development = "mlqa-held-out"       # where the options below were chosen: never a test set
+seeds = [0, 1]
+precision = "fp32"                  # of the evaluations
+against = "none"                    # the variant that the others are tested against; default:
+the first [base]                              # a training configuration, as in `mixling train`
+data = { sources = ["mlqa"] } [[variants]] name = "none" train = false                       #
+the base model, zero-shot [[variants]] name = "hybrid(0.5)" set = { "batches.strategy" =
+"hybrid" } [[variants]] name = "LSAR" train = false debias = { method = "lsar", fit =
+["sib-200"] }   # a transform, fitted as `mixling debias` does [[variants]] name = "BM25" train
+= false model = "bm25"                      # anything else that `mixling evaluate` measures
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mixling.errors import MixlingError, choose
+from mixling.evaluation.benchmarks import DEVELOPMENT, TASKS
+from mixling.models.precision import Precision
+from mixling.training.config import Config
+from mixling.training.load_config import load_config, read_toml, validate_config
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Variant(_Part):
+    """One row of a study's table.
+
+    Args:
+        name: Its name in the table.
+        train: Whether a model is trained.
+        set: Values by dotted name over the study's base configuration.
+        model: The model that is measured where nothing is trained; default: the base's.
+        debias: Arguments of `mixling.debias`, for a transform that is fitted afterwards.
+        seeds: Those of the study's seeds that it is trained with; default: all.
+    """
+
+    name: str
+    train: bool = True
+    set: dict[str, Any] = Field(default_factory=dict)
+    model: str | None = None
+    debias: dict[str, Any] = Field(default_factory=dict)
+    seeds: list[int] | None = None
+
+
+class StudyHead(_Part):
+    """The options that all variants share.
+
+    Args:
+        tasks: Tasks that are measured.
+        development: The task on which the options were chosen.
+        seeds: Seeds of the trainings.
+        precision: Precision of the evaluations.
+        against: The variant that the others are tested against; default: the first.
+    """
+
+    tasks: list[str] = Field(min_length=1)
+    development: str
+    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+    precision: Precision = "fp32"
+    against: str | None = None
+
+
+class StudyConfig(_Part):
+    """The content of a study's file.
+
+    Args:
+        study: The options that all variants share.
+        base: A training configuration.
+        variants: The rows of the table.
+    """
+
+    study: StudyHead
+    base: dict[str, Any]
+    variants: list[Variant] = Field(min_length=1)
+
+
+def read_study(file: Path) -> StudyConfig:
+    """Read a study's file.
+
+    Raises:
+        MixlingError: The file is wrong, or its options were chosen on a task that it measures or on
+            a test set.
+    """
+    plan = validate_config(StudyConfig, read_toml(file), str(file))
+    chosen_on = plan.study.development
+    test_set = chosen_on not in DEVELOPMENT and chosen_on.partition(":")[0] in TASKS
+    if chosen_on in plan.study.tasks or test_set:
+        raise MixlingError(
+            f"{file}: study.development is '{chosen_on}'; options are chosen on a development "
+            f"task ({', '.join(DEVELOPMENT)}, or one of your own) and never on one that is "
+            "measured"
+        )
+    folders = [run_folder(file, v.name, s) for v in plan.variants for s in seeds_of(plan, v)]
+    repeated = [p for p in folders if folders.count(p) > 1]
+    if repeated:
+        raise MixlingError(
+            f"{file}: two variants or seeds are kept as '{repeated[0].name}'; give each variant and "
+            "each seed a name or number that no other has"
+        )
+    for variant in plan.variants:
+        if variant.seeds == []:
+            raise MixlingError(
+                f"{file}: variant '{variant.name}': seeds is empty; leave it out for all of the "
+                "study's"
+            )
+        if not set(variant.seeds or []) <= set(plan.study.seeds):
+            raise MixlingError(
+                f"{file}: variant '{variant.name}': seeds {variant.seeds} are not all of the "
+                f"study's {plan.study.seeds}"
+            )
+    return plan
+
+
+def seeds_of(plan: StudyConfig, variant: Variant) -> list[int]:
+    """Return the seeds that a variant runs with: only 0 where nothing is trained."""
+    return (variant.seeds or plan.study.seeds) if variant.train else [0]
+
+
+def override(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration with other values, and leave `base` as it is.
+
+    Args:
+        base: A training configuration.
+        values: Values by dotted name (`training.lr`), or a whole table (`soup`).
+    """
+    config = copy.deepcopy(base)
+    for dotted, value in values.items():
+        part, _, field = dotted.partition(".")
+        if field:
+            config.setdefault(part, {})[field] = value
+        else:
+            config[part] = value
+    return config
+
+
+def variant_config(plan: StudyConfig, variant: Variant, seed: int, file: Path) -> Config | None:
+    """Return a variant's training configuration, or None where nothing is trained.
+
+    Args:
+        plan: The study.
+        variant: One of its variants.
+        seed: Seed of the batches and of the training.
+        file: The study's file, for messages.
+
+    Raises:
+        MixlingError: The configuration is wrong.
+    """
+    if not variant.train:
+        return None
+    config = override(plan.base, {**variant.set, "batches.seed": seed, "training.seed": seed})
+    try:
+        return load_config(config)
+    except MixlingError as error:
+        raise MixlingError(f"{file}: variant '{variant.name}': {error}") from None
+
+
+def variant_run(file: Path, name: str, seed: int | None = None) -> tuple[Config, Path]:
+    """Return the training configuration of a variant, and where the study looks for its run.
+
+    A run that is trained there, on a cluster for instance, is measured by the study and not trained
+    again.
+
+    Args:
+        file: The study's file.
+        name: The variant.
+        seed: Its seed; default: its first.
+
+    Raises:
+        MixlingError: There is no such variant, or it has no such seed.
+    """
+    plan = read_study(file)
+    variants = {v.name: v for v in plan.variants if v.train}
+    variant = variants[choose(name, variants, "variant that is trained")]
+    seeds = seeds_of(plan, variant)
+    number = seeds[0] if seed is None else seed
+    if number not in seeds:
+        raise MixlingError(f"{file}: variant '{name}' has the seeds {seeds}, not {number}")
+    config = variant_config(plan, variant, number, file)
+    assert config is not None  # it is one that is trained
+    return config, run_folder(runs_folder(file), name, number) / "run"
+
+
+def runs_folder(file: Path, out: str | Path | None = None) -> Path:
+    """Return the folder of a study's runs."""
+    return Path(out) if out is not None else Path("runs") / file.stem
+
+
+def run_folder(folder: Path, variant: str, seed: int) -> Path:
+    """Return the folder of one run and its results."""
+    return folder / f"{variant}-{seed}".replace("/", "-").replace(" ", "-")

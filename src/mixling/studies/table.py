@@ -1,0 +1,200 @@
+"""The results of a study: a row for each run, a table of means, and tests against one variant."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mixling.evaluation.result import EvaluationResult
+from mixling.evaluation.rows import task_comparison, task_rows
+from mixling.studies.plan import StudyConfig
+
+COLUMNS = (
+    ("monolingual", "mAP"),
+    ("cross-lingual", "mAP"),
+    ("multilingual", "mAP"),
+    ("multilingual", "rank_distance"),
+)
+
+
+@dataclass(frozen=True, repr=False)
+class StudyResult:
+    """The results of a study, as they stand in its JSON file.
+
+    Args:
+        study: Name of the study.
+        file: Its file.
+        base: Its base configuration.
+        development: The task on which its options were chosen.
+        runs: A row for each run: variant, seed, figures of each task, hash of the plan, seconds.
+        table: A row for each task and variant: means over seeds, and spreads.
+        versions: Versions of the libraries.
+        machine: The machine.
+        complete: Whether all runs have ended.
+        against: The variant that the others are tested against.
+        tested: `{task: {variant: {scenario.metric: {difference, low, high, p}}}}`.
+    """
+
+    study: str
+    file: str
+    base: dict[str, Any]
+    development: str
+    runs: list[dict[str, Any]]
+    table: list[dict[str, Any]]
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    complete: bool
+    against: str | None = None
+    tested: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        state = "complete" if self.complete else "not complete"
+        return f"<StudyResult {self.study}: {len(self.runs)} runs, {state}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the JSON file holds; tests stand there when all runs have ended."""
+        return {k: v for k, v in asdict(self).items() if v is not None}
+
+    def save(self, file: Path) -> None:
+        """Write the results beside the study's file, as JSON and as a Markdown table."""
+        from mixling.corpora.files import write_text
+
+        results = self.to_dict()
+        content = json.dumps(results, indent=1, ensure_ascii=False)
+        write_text(file.with_suffix(".json"), content + "\n")
+        write_text(file.with_suffix(".md"), markdown(results) + "\n")
+
+
+def run_row(name: str, seed: int, result: EvaluationResult, folder: Path) -> dict[str, Any]:
+    """Return the row of a run.
+
+    Args:
+        name: The variant.
+        seed: Its seed.
+        result: Its evaluation.
+        folder: The folder of the run.
+    """
+    run = folder / "run" / "run.json"
+    facts = json.loads(run.read_text()) if run.exists() else {}
+    return {
+        "variant": name,
+        "seed": seed,
+        "tasks": {
+            t: {
+                **{
+                    s: {k: v for k, v in e[s].items() if k != "by_language" or s != "cross-lingual"}
+                    for s in ("monolingual", "cross-lingual", "multilingual")
+                    if s in e
+                },
+                "data": e["data"],
+                "intervals": {s: v["mAP"] for s, v in e["intervals"].items() if "mAP" in v},
+            }
+            for t, e in result.summary["tasks"].items()
+        },
+        "plan": facts.get("plan"),
+        "seconds": facts.get("seconds"),
+        "training_data": {k: v["sha256"] for k, v in facts.get("data", {}).items()},
+    }
+
+
+def mean_table(plan: StudyConfig, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row for each task and variant: means over seeds, and the largest less the smallest.
+
+    Args:
+        plan: The study.
+        runs: Rows of `run_row`.
+    """
+    table = []
+    for task in plan.study.tasks:
+        for variant in plan.variants:
+            entries = [
+                r["tasks"][task]
+                for r in runs
+                if r["variant"] == variant.name and task in r["tasks"]
+            ]
+            if not entries:
+                continue
+            line: dict[str, Any] = {"task": task, "variant": variant.name, "seeds": len(entries)}
+            for scenario, metric in COLUMNS:
+                values = [e[scenario][metric] for e in entries if scenario in e]
+                # NaN: the task cannot have it, for instance where no query has two answers
+                if values and not np.isnan(values).any():
+                    line[f"{scenario}.{metric}"] = float(np.mean(values))
+                    line[f"{scenario}.{metric}.spread"] = float(max(values) - min(values))
+            table.append(line)
+    return table
+
+
+def compare_variants(
+    plan: StudyConfig, measured: Mapping[str, list[EvaluationResult]], against: str
+) -> dict[str, Any]:
+    """Test each variant against one of them; Holm's correction runs over a task and variant.
+
+    Args:
+        plan: The study.
+        measured: The results of each variant, one a seed.
+        against: The variant that the others are tested against.
+
+    Returns:
+        `{task: {variant: {scenario.metric: {difference, low, high, p}}}}`, with the 95 % interval
+        of the difference.
+    """
+    tested: dict[str, Any] = {}
+    for task in plan.study.tasks:
+        for variant, results in measured.items():
+            if variant == against:
+                continue
+            first, second = (
+                [task_rows(r.scores, task) for r in side] for side in (measured[against], results)
+            )
+            comparison = task_comparison(first, second)
+            tested.setdefault(task, {})[variant] = {
+                f"{scenario}.{metric}": {
+                    "difference": c.difference,
+                    "low": c.low,
+                    "high": c.high,
+                    "p": p,
+                }
+                for scenario, metric in COLUMNS
+                if metric in comparison.get(scenario, {})
+                for c, p in [comparison[scenario][metric]]
+            }
+    return tested
+
+
+def markdown(results: Mapping[str, Any]) -> str:
+    """Return the table in Markdown: means over seeds, in brackets the largest less the smallest.
+
+    Args:
+        results: The content of a study's JSON file.
+    """
+    file = results.get("file", "studies/" + results["study"] + ".toml")
+    lines = [
+        f"# {results['study']}",
+        "",
+        f"`mixling study {file}`; mean over seeds (largest less smallest); options chosen on "
+        f"{results['development']}.",
+        "",
+        "| task | variant | seeds | monolingual mAP | cross-lingual mAP | multilingual mAP "
+        "| rank distance |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for line in results["table"]:
+        cells = []
+        for scenario, metric in COLUMNS:
+            value = line.get(f"{scenario}.{metric}")
+            spread = line.get(f"{scenario}.{metric}.spread", 0)
+            digits = 1 if metric == "rank_distance" else 4
+            brackets = f" ({spread:.{digits}f})" if line["seeds"] > 1 else ""
+            cells.append("–" if value is None else f"{value:.{digits}f}{brackets}")
+        lines.append(
+            f"| {line['task']} | {line['variant']} | {line['seeds']} | {' | '.join(cells)} |"
+        )
+    if not results["complete"]:
+        lines += ["", "Not complete: the study was cut off; run it again and it goes on."]
+    return "\n".join(lines)
