@@ -118,7 +118,7 @@ def _of_folder(folder: Path, name: str) -> AffineTransform | LanguageTransform:
         if kind.endswith(".Dense"):
             tensors = _numbers(folder / module["path"] / "model.safetensors")
             return AffineTransform(tensors["linear.weight"], tensors["linear.bias"], made)
-        if kind.endswith(".LanguageMap"):
+        if kind.endswith(".LanguageTransformModule"):
             moved = LanguageTransformModule.load(str(folder), module["path"])
             return LanguageTransform(
                 tuple(moved.languages), moved.offset.numpy(), moved.basis.numpy(), settings=made

@@ -266,7 +266,7 @@ class Retriever:
         while len(modules) > 1 and type(modules[-1]).__name__ in (
             "Normalize",
             "Dense",
-            "LanguageMap",
+            "LanguageTransformModule",
         ):
             modules.pop()
         return modules
