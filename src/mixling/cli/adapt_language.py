@@ -1,4 +1,4 @@
-"""`mixling adapt-language`."""
+"""The command `mixling adapt-language`."""
 
 from __future__ import annotations
 
@@ -7,62 +7,81 @@ from typing import Annotated
 
 import typer
 
-from mixling.cli.options import Trust
+from mixling.cli.options import PrecisionOption, Trust
 
 
 def run(
-    model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
+    model: Annotated[str, typer.Argument(help="The model: a folder or a hub name.")],
     bitext: Annotated[
         list[str],
-        typer.Option("--bitext", help="Source (tico-19:train) or folder; may be repeated."),
+        typer.Option(
+            "--bitext",
+            help="A source of translations (tico-19:train) or a folder; may be repeated.",
+        ),
     ],
     languages: Annotated[
-        list[str], typer.Option("--languages", "-l", help="To adapt to; may be repeated, or am,km.")
+        list[str],
+        typer.Option(
+            "--languages",
+            "-l",
+            help="The languages to adapt to; may be repeated, or written am,km.",
+        ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="The run's folder; a cut-off call goes on.")
+        Path,
+        typer.Option("--out", "-o", help="The folder of the run; a run that was cut off goes on."),
     ],
     related: Annotated[
         list[str] | None,
         typer.Option(
-            help="A language that the model knows for the other side: am=ar; may be repeated."
+            help="A language that the model knows well, as the other side of a language's bitext: "
+            "am=ar; may be repeated."
         ),
     ] = None,
     pivot: Annotated[
-        str, typer.Option(help="The other side otherwise; its vectors are distilled.")
+        str,
+        typer.Option(
+            help="The other side of the bitext otherwise; its vectors are the targets of "
+            "distillation."
+        ),
     ] = "en",
     vocabulary: Annotated[
-        int, typer.Option(min=0, help="At most so many new pieces a language.")
+        int, typer.Option(min=0, help="The greatest number of new subwords for each language.")
     ] = 1000,
     objective: Annotated[
         list[str] | None,
         typer.Option(
-            help="mlm, tlm, distil; may be repeated; default: distil, which keeps a retriever one."
+            help="mlm, tlm or distil; may be repeated. Default: distil, after which a retriever "
+            "still is one."
         ),
     ] = None,
     margin: Annotated[
-        float | None, typer.Option(help="Drop pairs that are less near than this; 1 is a start.")
+        float | None,
+        typer.Option(
+            help="Drop pairs of translations whose margin score is lower than this; 1 is a good "
+            "start."
+        ),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1)] = 300,
-    batch: Annotated[int, typer.Option(min=1, help="Pairs a step.")] = 32,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 300,
+    batch: Annotated[int, typer.Option(min=1, help="Pairs in a step.")] = 32,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-5,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    precision: Annotated[str, typer.Option(help="fp32, bf16 or auto.")] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="The seed of batches and new vectors.")] = 0,
+    precision: PrecisionOption = "auto",
     trust_remote_code: Trust = False,
 ) -> None:
-    """Teach an encoder a language from bitext: new pieces, masked and translation modeling, distillation."""
+    """Teach an encoder a language from bitext: subwords, masked language modeling, distillation."""
     from mixling.errors import MixlingError
     from mixling.training.adapt_language import adapt_language
 
-    beside = dict(x.partition("=")[::2] for x in related or [])
-    if not all(beside.values()):
+    related_languages = dict(x.partition("=")[::2] for x in related or [])
+    if not all(related_languages.values()):
         raise MixlingError("--related: write LANGUAGE=RELATED, for instance am=ar")
-    made = adapt_language(
+    report = adapt_language(
         model,
         bitext,
         [x for part in languages for x in part.split(",")],
         out,
-        related=beside,
+        related=related_languages,
         pivot=pivot,
         vocabulary=vocabulary,
         objectives=objective or ("distil",),
@@ -74,9 +93,9 @@ def run(
         precision=precision,
         trust_remote_code=trust_remote_code,
     )
-    typer.echo(f"{made['new_pieces']} new pieces; pieces a word, before and after:")
-    for language, before in made["coverage"]["before"].items():
-        after = made["coverage"]["after"][language]
-        kept = f"{made['kept'][language]:,} of {made['pairs'][language]:,} pairs"
+    typer.echo(f"{report['new_pieces']} new subwords; subwords per word, before and after:")
+    for language, before in report["coverage"]["before"].items():
+        after = report["coverage"]["after"][language]
+        kept = f"{report['kept'][language]:,} of {report['pairs'][language]:,} pairs"
         typer.echo(f"  {language} {before['fertility']:.2f} {after['fertility']:.2f} ({kept})")
     typer.echo(f"{out / 'model'}")

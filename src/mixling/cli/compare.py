@@ -1,4 +1,4 @@
-"""`mixling compare`."""
+"""The command `mixling compare`."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ def run(
     results: Annotated[
         list[str],
         typer.Argument(
-            help="Folders that `mixling evaluate --out` wrote; the first is the yardstick. NAME=FOLDER names a run; "
-            "folders of one name are its seeds."
+            help="Folders that `mixling evaluate --out` wrote; the others are compared with the "
+            "first. NAME=FOLDER names a run; folders with the same name are its seeds."
         ),
     ],
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Write the comparison: .html, .md, .tex or .csv."),
     ] = None,
-    permutations: Annotated[int, typer.Option(help="Of the test.")] = 10_000,
+    permutations: Annotated[
+        int, typer.Option(help="The number of permutations of each test.")
+    ] = 10_000,
 ) -> None:
-    """Compare results with the first one: differences, intervals, tests over translation groups."""
+    """Compare results with the first one: differences, confidence intervals and tests."""
     from mixling.reports.compare import compare
     from mixling.reports.terminal import print_comparison
 

@@ -1,4 +1,4 @@
-"""`mixling data`: what is there, what is in it, and into another form."""
+"""The commands `mixling data list`, `show` and `convert`."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ app = typer.Typer(
     help="""List, show and convert corpora.
 
 A folder of your own holds corpus.jsonl (_id, text, language, and title or group if you have them),
-queries.jsonl (_id, text, language, group) and qrels/<split>.tsv (query-id, corpus-id, score). Texts of one
-group say the same in several languages. Parquet serves as well as jsonl.""",
+queries.jsonl (_id, text, language, group) and qrels/<split>.tsv (query-id, corpus-id, score). Texts
+of one group are translations of each other. The files may be Parquet as well.""",
 )
 
 Path_ = Annotated[
     Path | None,
-    typer.Option("--path", help="Where the data lies; else MIXLING_DATA, ./data, what is fetched."),
+    typer.Option(
+        "--path", help="The folder of the data; default: MIXLING_DATA, ./data, then the cache."
+    ),
 ]
-Split = Annotated[str | None, typer.Option("--split", help="Which split; default: the first.")]
+Split = Annotated[str | None, typer.Option("--split", help="The split; default: the first.")]
 Skip = Annotated[
-    bool, typer.Option("--skip-bad", help="Go on over bad rows; they are counted and listed.")
+    bool, typer.Option("--skip-bad", help="Skip bad rows; they are counted and listed.")
 ]
 
 
 @app.command("list")
 def list_() -> None:
-    """The named sources: which are here, which are not and where to get them."""
+    """List the named sources, and where to get those that are not on this machine."""
     from rich.console import Console
     from rich.table import Table
 
@@ -39,38 +41,36 @@ def list_() -> None:
 
     table = Table(show_edge=False)
     table.add_column("name", no_wrap=True)
-    table.add_column("here")
+    table.add_column("available")
     table.add_column("languages", justify="right")
-    table.add_column("questions /\npassages", justify="right")
-    table.add_column("what it is", overflow="fold")
+    table.add_column("queries /\npassages", justify="right")
+    table.add_column("description", overflow="fold")
     missing = []
     for source in SOURCES.values():
-        here = (
-            "yes"
-            if find_source(source.name) is not None
-            else "on demand"
-            if source.is_fetched
-            else "no"
-        )
+        if find_source(source.name) is not None:
+            available = "yes"
+        else:
+            available = "on demand" if source.is_fetched else "no"
         counts = next((f"{q:,} /\n{p:,}" for q, p in source.counts.values()), "")
         table.add_row(
             source.name,
-            here,
+            available,
             str(len(source.languages))
             if len(source.languages) > 1
             else source.languages[0].split()[0],
             counts,
             source.description,
         )
-        if here == "on demand":
-            missing.append(f"{source.name}: fetched when first asked for ({source.how_to_get})")
-        elif here == "no":
+        if available == "on demand":
+            missing.append(f"{source.name}: fetched when it is first used ({source.how_to_get})")
+        elif available == "no":
             missing.append(
-                f"{source.name}: {source.how_to_get}; into a folder '{source.folder_name}' below MIXLING_DATA"
+                f"{source.name}: {source.how_to_get}; into a folder '{source.folder_name}' below "
+                "MIXLING_DATA"
             )
     console = Console(emoji=False)
     console.print(table)
-    console.print(f"Tasks made of them: {', '.join(DERIVED)}", soft_wrap=True, highlight=False)
+    console.print(f"Tasks derived from them: {', '.join(DERIVED)}", soft_wrap=True, highlight=False)
     console.print(
         "Also mteb:NAME, ir_datasets:ID, or a folder of your own (mixling data --help)",
         highlight=False,
@@ -86,37 +86,38 @@ def show(
     split: Split = None,
     skip_bad: Skip = False,
 ) -> None:
-    """Counts by language, groups, and three question-passage pairs."""
+    """Show a corpus: counts by language, translation groups and three queries."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from mixling.corpora.catalog import SOURCES, load
-    from mixling.corpora.languages import language_name as language_name
+    from mixling.corpora.languages import language_name
 
     corpus = load(name, split, path=path, skip_bad=skip_bad)
     console = Console(emoji=False)
     if name in SOURCES:
         source = SOURCES[name]
-        for what, text in (
-            ("what", source.description),
+        for label, text in (
+            ("description", source.description),
             ("splits", ", ".join(source.splits)),
             ("license", source.license),
             ("cite", source.citation),
         ):
-            console.print(f"{what}: {text}", soft_wrap=True, highlight=False)
+            console.print(f"{label}: {text}", soft_wrap=True, highlight=False)
     table = Table(
         show_edge=False,
         title=Text(
-            f"{corpus.name}: {corpus.queries.num_rows} questions in "
-            f"{len(corpus.queries['group'].unique())} groups, {corpus.passages.num_rows} passages in "
+            f"{corpus.name}: {corpus.queries.num_rows} queries in "
+            f"{len(corpus.queries['group'].unique())} groups, {corpus.passages.num_rows} passages "
+            "in "
             f"{len(corpus.passages['group'].unique())} groups",
             "table.title",
         ),
         title_justify="left",
     )
-    for column in ("language", "", "questions", "passages"):
-        table.add_column(column, justify="right" if column in ("questions", "passages") else "left")
+    for column in ("language", "", "queries", "passages"):
+        table.add_column(column, justify="right" if column in ("queries", "passages") else "left")
     counts = [
         {v["values"]: v["counts"] for v in t["language"].value_counts().to_pylist()}
         for t in (corpus.queries, corpus.passages)
@@ -126,9 +127,9 @@ def show(
             code, language_name(code), str(counts[0].get(code, 0)), str(counts[1].get(code, 0))
         )
     console.print(table)
-    for question in corpus.queries.slice(0, 3).to_pylist():
-        text = printable(question["text"])
-        console.print(f"[{question['language']}] {text}", markup=False, highlight=False)
+    for query in corpus.queries.slice(0, 3).to_pylist():
+        text = printable(query["text"])
+        console.print(f"[{query['language']}] {text}", markup=False, highlight=False)
     for line in corpus.skipped:
         console.print(f"skipped: {line}", markup=False, highlight=False)
     if corpus.skipped:
@@ -142,10 +143,10 @@ def convert(
     out: Annotated[Path, typer.Argument(help="The folder to write.")],
     path: Path_ = None,
     split: Split = None,
-    parquet: Annotated[bool, typer.Option(help="Parquet, not jsonl.")] = False,
+    parquet: Annotated[bool, typer.Option(help="Write Parquet instead of jsonl.")] = False,
     skip_bad: Skip = False,
 ) -> None:
-    """Write a corpus as a folder of Mixling's own form (BEIR with language and group)."""
+    """Write a corpus as a folder in Mixling's format (BEIR with language and group)."""
     from mixling.corpora.catalog import load
     from mixling.corpora.folder import write_folder
 
@@ -154,10 +155,11 @@ def convert(
     for line in corpus.skipped[:20]:
         typer.echo(f"skipped: {line}")
     typer.echo(
-        f"{out}: {corpus.queries.num_rows} questions, {corpus.passages.num_rows} passages"
+        f"{out}: {corpus.queries.num_rows} queries, {corpus.passages.num_rows} passages"
         + (f", {len(corpus.skipped)} bad rows skipped" if corpus.skipped else "")
     )
     if several:
         typer.echo(
-            f"{several} ids stand in several languages: each has its language before it, as in sw:12"
+            f"{several} ids occur in several languages: each now begins with its language, as in "
+            "sw:12"
         )

@@ -1,4 +1,4 @@
-"""`mixling demo`."""
+"""The command `mixling demo`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import typer
 
 def run(
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the audits, the model and the report.")
+        Path,
+        typer.Option("--out", "-o", help="The folder for the audits, the model and the report."),
     ] = Path("demo"),
-    minutes: Annotated[float, typer.Option(min=0.1, help="How long training may take.")] = 3.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Time for the training.")] = 3.0,
 ) -> None:
     """Audit a real encoder, train it with hybrid batches, audit it again, answer a query."""
     from mixling.studies.demo import demo

@@ -1,4 +1,4 @@
-"""`mixling doctor`."""
+"""The command `mixling doctor`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import typer
 
 
 def run() -> None:
-    """What this machine has, what is missing, and the line that installs it."""
+    """Describe this machine, and list missing packages with the command that installs them."""
     from mixling.health import doctor
 
     for line in doctor():

@@ -1,4 +1,4 @@
-"""`mixling evaluate`."""
+"""The command `mixling evaluate`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
-from mixling.cli.options import Trust
+from mixling.cli.options import PrecisionOption, Trust
 
 
 def run(
     models: Annotated[
         list[str],
         typer.Argument(
-            help="Model folders or hub names; also bm25, random, oracle, NAME+bm25 (scores), NAME+bm25:rrf, late:NAME (MaxSim)."
+            help="Model folders or hub names; also bm25, random, oracle, NAME+bm25 (sum of "
+            "scores), "
+            "NAME+bm25:rrf (reciprocal ranks), late:NAME (MaxSim)."
         ),
     ],
     task: Annotated[
@@ -22,54 +24,62 @@ def run(
         typer.Option(
             "--task",
             "-t",
-            help="A task's name, a folder of your own, or FOLDER:SPLIT; may be repeated.",
+            help="The name of a task, a folder of your own, or FOLDER:SPLIT; may be repeated.",
         ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for summary.json, scores.parquet, report.html."),
+        typer.Option(
+            "--out", "-o", help="The folder for summary.json, scores.parquet and report.html."
+        ),
     ] = None,
     context: Annotated[
-        bool, typer.Option("--context", help="Candidates are sentences with their paragraph.")
+        bool, typer.Option("--context", help="Encode each sentence together with its paragraph.")
     ] = False,
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    precision: PrecisionOption = "auto",
     trec: Annotated[
-        bool, typer.Option("--trec", help="Write TREC run and qrels files too.")
+        bool, typer.Option("--trec", help="Also write TREC run and qrels files.")
     ] = False,
-    keep: Annotated[
+    vector_cache: Annotated[
         Path | None,
         typer.Option(
-            "--keep", help="Keep vectors here: a model and its debiased variants share them."
+            "--vector-cache",
+            help="A folder that keeps vectors for the next call; a model and its debiased variants "
+            "share them.",
         ),
     ] = None,
     language: Annotated[
-        str | None, typer.Option("--language", help="Of a folder's rows that do not say theirs.")
+        str | None,
+        typer.Option("--language", help="The language of rows without a `language` field."),
     ] = None,
-    documents: Annotated[
+    passage_model: Annotated[
         str | None,
         typer.Option(
-            help="Another model that encodes the candidates: one whose index is there already."
+            "--passage-model",
+            help="Another model that encodes the passages, for instance that of an existing index.",
         ),
     ] = None,
     noise: Annotated[
         list[str] | None,
         typer.Option(
-            "--noise", help="Questions with noise: typos, diacritics, romanize, switch (or :RATE)."
+            "--noise",
+            help="Also measure queries with noise: typos, diacritics, romanize or switch, each as "
+            "NAME or NAME:RATE; may be repeated.",
         ),
     ] = None,
     trust_remote_code: Trust = False,
     skip_bad: Annotated[
         bool,
-        typer.Option("--skip-bad", help="Go on over bad rows; the result counts and names them."),
+        typer.Option("--skip-bad", help="Skip bad rows; the result counts and names them."),
     ] = False,
 ) -> None:
-    """Measure retrievers in one language, across languages and in the pool."""
+    """Measure retrievers: monolingual, cross-lingual, multilingual, and their language bias."""
     from mixling.errors import MixlingError
     from mixling.reports.evaluate import evaluate_all
     from mixling.reports.terminal import print_results
 
     if trec and out is None:
-        raise MixlingError("--trec writes files: say where with --out DIR")
+        raise MixlingError("--trec writes files: give their folder with --out DIR")
     results = evaluate_all(
         models,
         task,
@@ -77,10 +87,10 @@ def run(
         context=context,
         precision=precision,
         trec=trec,
-        vector_cache=keep,
+        vector_cache=vector_cache,
         language=language,
         noise=noise or (),
-        passage_model=documents,
+        passage_model=passage_model,
         trust_remote_code=trust_remote_code,
         skip_bad=skip_bad,
     )

@@ -1,4 +1,4 @@
-"""`mixling leaderboard`."""
+"""The command `mixling leaderboard`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import typer
 
 def run(
     folder: Annotated[
-        Path, typer.Argument(help="A folder with results of `mixling evaluate --out` in it.")
+        Path, typer.Argument(help="A folder that holds results of `mixling evaluate --out`.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path(
         "leaderboard.html"
     ),
 ) -> None:
-    """All results of a folder in one page, a table a task."""
+    """Write all results of a folder to one HTML page, with a table for each task."""
     from mixling.reports.leaderboard import leaderboard
 
     typer.echo(f"{leaderboard(folder, out)}")

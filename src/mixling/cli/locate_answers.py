@@ -1,4 +1,4 @@
-"""`mixling locate-answers`."""
+"""The command `mixling locate-answers`."""
 
 from __future__ import annotations
 
@@ -7,40 +7,47 @@ from typing import Annotated
 
 import typer
 
-from mixling.cli.options import Trust
-from mixling.models.precision import Precision
+from mixling.cli.options import PrecisionOption, Trust
 
 
 def run(
-    model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
-    source: Annotated[str, typer.Argument(help="A named source or a folder of your own.")],
+    model: Annotated[str, typer.Argument(help="The model: a folder or a hub name.")],
+    source: Annotated[str, typer.Argument(help="A named source, or a folder of your own.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="The folder to write; a cut-off call goes on.")
+        Path,
+        typer.Option("--out", "-o", help="The folder to write; a call that was cut off goes on."),
     ],
-    split: Annotated[str | None, typer.Option(help="Which split; default: the first.")] = None,
-    path: Annotated[Path | None, typer.Option(help="Where a named source lies.")] = None,
-    language: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
+    split: Annotated[str | None, typer.Option(help="The split; default: the first.")] = None,
+    path: Annotated[Path | None, typer.Option(help="The folder of a named source.")] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(help="Use only this language; may be repeated.")
+    ] = None,
     negatives: Annotated[
-        int, typer.Option(min=0, help="At most so many other sentences of its passages a question.")
+        int,
+        typer.Option(
+            min=0, help="The greatest number of other sentences of its passages for each query."
+        ),
     ] = 4,
-    keep: Annotated[
+    max_relative_score: Annotated[
         float,
-        typer.Option(min=0, max=1, help="How near one of them may come to the answer's score."),
+        typer.Option(
+            min=0,
+            max=1,
+            help="The greatest score of such a sentence, relative to that of the answer.",
+        ),
     ] = 0.7,
     margin: Annotated[
         float,
         typer.Option(
             min=0,
             max=1,
-            help="How far before the second sentence the first must be; else the link is dropped.",
+            help="The least lead of the best sentence over the second; other links are dropped.",
         ),
     ] = 0.15,
-    precision: Annotated[
-        Precision, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")
-    ] = "auto",
+    precision: PrecisionOption = "auto",
     trust_remote_code: Trust = False,
 ) -> None:
-    """Cut passages into sentences, find the one that answers, and write the source so: a folder that training reads."""
+    """Cut passages into sentences, locate the one that answers, and write a folder for training."""
     from mixling.preparation.locate_answers import locate_answers
 
     report = locate_answers(
@@ -51,18 +58,17 @@ def run(
         path=path,
         languages=language,
         negatives=negatives,
-        max_relative_score=keep,
+        max_relative_score=max_relative_score,
         margin=margin,
         precision=precision,
         trust_remote_code=trust_remote_code,
     )
-    known = (
-        ""
-        if report.agreement is None
-        else f" (of {report.known_answers:,} known places it finds {report.agreement:.1%})"
-    )
+    agreement = ""
+    if report.agreement is not None:
+        agreement = f" (of {report.known_answers:,} known places it finds {report.agreement:.1%})"
     typer.echo(
-        f"{report.links:,} answers in {report.sentences:,} sentences, {report.located_answers:,} of them located by the model{known}, "
-        f"{report.unsure_answers:,} left out as unsure; "
-        f"{report.negatives_mined:,} negatives of {report.queries_with_negatives:,} questions: {out}"
+        f"{report.links:,} answers in {report.sentences:,} sentences, {report.located_answers:,} "
+        "of "
+        f"them located by the model{agreement}, {report.unsure_answers:,} left out as unsure; "
+        f"{report.negatives_mined:,} negatives of {report.queries_with_negatives:,} queries: {out}"
     )

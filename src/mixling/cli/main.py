@@ -1,4 +1,7 @@
-"""The command line: `mixling VERB …`. Verbs are imported when they run, so that --help is instant."""
+"""The command line `mixling COMMAND …`.
+
+Each command imports what it needs when it runs, so that --help is instant.
+"""
 
 from __future__ import annotations
 
@@ -38,11 +41,11 @@ app = typer.Typer(
     help="Train, measure and serve text retrievers that treat languages alike.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-# as --help shows them
+# the groups of commands in --help
 PANELS = {
-    "First": (doctor, demo),
+    "First steps": (doctor, demo),
     "Measure": (evaluate, compare, leaderboard),
-    "Make fair without training": (debias,),
+    "Debias without training": (debias,),
     "Data": (locate_answers, mine_negatives, translate),
     "Train": (schedule, train, adapt_language, study),
     "Search": (encode, index, search, serve, export),
@@ -57,7 +60,7 @@ app.add_typer(data.app, name="data", rich_help_panel="Data")
 
 @app.callback(invoke_without_command=True)
 def _root(
-    version: bool = typer.Option(False, "--version", help="Show the version and stop."),
+    version: bool = typer.Option(False, "--version", help="Show the version and exit."),
 ) -> None:
     if version:
         from mixling import __version__

@@ -1,4 +1,4 @@
-"""`mixling mine-negatives`."""
+"""The command `mixling mine-negatives`."""
 
 from __future__ import annotations
 
@@ -7,41 +7,49 @@ from typing import Annotated
 
 import typer
 
-from mixling.cli.options import Trust
-from mixling.models.precision import Precision
+from mixling.cli.options import PrecisionOption, Trust
 
 
 def run(
-    model: Annotated[str, typer.Argument(help="Model folder or hub name, or bm25.")],
-    source: Annotated[str, typer.Argument(help="A named source or a folder of your own.")],
+    model: Annotated[str, typer.Argument(help="The model: a folder or a hub name, or bm25.")],
+    source: Annotated[str, typer.Argument(help="A named source, or a folder of your own.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="The folder to write; a cut-off call goes on.")
+        Path,
+        typer.Option("--out", "-o", help="The folder to write; a call that was cut off goes on."),
     ],
-    split: Annotated[str | None, typer.Option(help="Which split; default: the first.")] = None,
-    path: Annotated[Path | None, typer.Option(help="Where a named source lies.")] = None,
-    language: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
-    negatives: Annotated[int, typer.Option(min=1, help="At most so many a question.")] = 8,
-    keep: Annotated[
+    split: Annotated[str | None, typer.Option(help="The split; default: the first.")] = None,
+    path: Annotated[Path | None, typer.Option(help="The folder of a named source.")] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(help="Use only this language; may be repeated.")
+    ] = None,
+    negatives: Annotated[
+        int, typer.Option(min=1, help="The greatest number of negatives for each query.")
+    ] = 8,
+    max_relative_score: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="How near a negative may come to the right answer's score."
+            min=0,
+            max=1,
+            help="The greatest score of a negative, relative to that of the relevant passage.",
         ),
     ] = 0.95,
     window: Annotated[
-        int, typer.Option(min=0, help="Characters of a passage round its answer; 0: all of it.")
+        int,
+        typer.Option(
+            min=0, help="Characters of a passage around its answer; 0: the whole passage."
+        ),
     ] = 600,
     intruders: Annotated[
         bool,
         typer.Option(
-            help="First those in the question's language that stand before foreign answers."
+            help="Take first the passages in the query's language that rank before relevant "
+            "passages in other languages."
         ),
     ] = True,
-    precision: Annotated[
-        Precision, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")
-    ] = "auto",
+    precision: PrecisionOption = "auto",
     trust_remote_code: Trust = False,
 ) -> None:
-    """Find hard negatives across languages and write the source with them: a folder that training reads."""
+    """Find hard negatives in all languages, and write a folder for training."""
     from mixling.preparation.mine_negatives import mine_negatives
 
     report = mine_negatives(
@@ -52,13 +60,13 @@ def run(
         path=path,
         languages=language,
         negatives=negatives,
-        max_relative_score=keep,
+        max_relative_score=max_relative_score,
         window=window or None,
         intruders=intruders,
         precision=precision,
         trust_remote_code=trust_remote_code,
     )
     typer.echo(
-        f"{report.negatives_mined:,} negatives of {report.queries_with_negatives:,} questions (of {report.queries:,}), "
-        f"{report.intruder_share:.1%} of them intruders: {out}"
+        f"{report.negatives_mined:,} negatives of {report.queries_with_negatives:,} queries "
+        f"(of {report.queries:,}), {report.intruder_share:.1%} of them intruders: {out}"
     )

@@ -1,4 +1,4 @@
-"""What several commands share: options, and text of documents for the terminal."""
+"""Options that several commands share, and the text of documents for the terminal."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from typing import Annotated
 
 import typer
 
+from mixling.models.precision import Precision
+
 Trust = Annotated[
     bool,
     typer.Option(
         "--trust-remote-code",
-        help="Run Python code that the model's files bring; without it such a model is refused.",
+        help="Run Python code that the model brings; without this option such a model is refused.",
     ),
+]
+PrecisionOption = Annotated[
+    Precision, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")
 ]
 
 
 def printable(text: str) -> str:
-    """Text of a document without control characters, which would steer the terminal."""
+    """Return a document's text without control characters, which would steer the terminal."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text)

@@ -1,4 +1,4 @@
-"""`mixling schedule`: look at the batches before training on them."""
+"""The command `mixling schedule`."""
 
 from __future__ import annotations
 
@@ -15,40 +15,41 @@ if TYPE_CHECKING:
 def run(
     config: Annotated[Path, typer.Argument(help="The training configuration (TOML).")],
     steps: Annotated[
-        int, typer.Option("--steps", "-n", min=1, help="How many steps to look at.")
+        int, typer.Option("--steps", "-n", min=1, help="The number of steps to show.")
     ] = 100,
     json_: Annotated[
-        bool, typer.Option("--json", help="One JSON object a step, and nothing else.")
+        bool, typer.Option("--json", help="Print one JSON object for each step, and nothing else.")
     ] = False,
 ) -> None:
-    """Show the batches that a configuration makes: languages, shares, padding, a hash of the plan."""
+    """Show the batches of a training before it: languages, shares, padding, a hash of the plan."""
     import json
 
     from mixling.training.load_config import ingredients, load_config
     from mixling.training.prepare import prepare
 
-    settings = load_config(config)
-    runs = ingredients(settings) or [settings]
+    training = load_config(config)
+    runs = ingredients(training) or [training]
     for n, run in enumerate(runs, 1):
         _, schedule, pairs = prepare(run)
-        which = {"run": n} if len(runs) > 1 else {}
+        number = {"run": n} if len(runs) > 1 else {}
         if json_:
             for step in range(steps):
-                typer.echo(json.dumps({**which, **schedule.describe(step)}, ensure_ascii=False))
+                typer.echo(json.dumps({**number, **schedule.describe(step)}, ensure_ascii=False))
             continue
-        if which:
+        if number:
             typer.echo(f"run {n} of {len(runs)}")
         _show(schedule, pairs, steps)
 
 
 def _show(schedule: Schedule, pairs: PairTexts, steps: int) -> None:
+    """Print the first steps, and the shares of all."""
     from collections import Counter
 
-    kinds, languages, avoided = Counter[str](), Counter[tuple[str, str]](), 0.0
+    batch_types, languages, avoided = Counter[str](), Counter[tuple[str, str]](), 0.0
     real = padded = 0
     for step in range(steps):
         plan, row = schedule.plan(step), schedule.describe(step)
-        kinds[plan.batch_type] += 1
+        batch_types[plan.batch_type] += 1
         languages.update((q, p) for q, p, _ in row["pairs"])
         avoided += schedule.expected_conflicts(plan)
         if step < 3:
@@ -61,16 +62,17 @@ def _show(schedule: Schedule, pairs: PairTexts, steps: int) -> None:
         for texts in (batch.queries, batch.passages):
             real += sum(map(len, texts))
             padded += max(map(len, texts)) * len(texts)
-    for kind, n in sorted(kinds.items()):
-        typer.echo(f"{kind}: {n} of {steps} batches, {n / steps:.1%}")
+    for batch_type, n in sorted(batch_types.items()):
+        typer.echo(f"{batch_type}: {n} of {steps} batches, {n / steps:.1%}")
     total = sum(languages.values())
     for (q, p), n in languages.most_common():
-        typer.echo(f"  question {q}, passage {p}: {n / total:.2%}")
+        typer.echo(f"  query {q}, passage {p}: {n / total:.2%}")
     typer.echo(
-        f"false negatives avoided: about {avoided:.1f} pairs (what blind draws would have put together)"
+        f"false negatives avoided: about {avoided:.1f} pairs (that blind draws would have put "
+        "together)"
     )
     typer.echo(
-        f"padding to the longest text, by characters: {1 - real / padded:.0%} (texts go through sorted by length, in calls "
-        "of few tokens, so little of it is computed)"
+        f"padding to the longest text, by characters: {1 - real / padded:.0%} (texts go through "
+        "sorted by length, in calls of few tokens, so little of it is computed)"
     )
     typer.echo(f"plan of {steps} steps: SHA-256 {schedule.fingerprint(steps)}")

@@ -1,4 +1,4 @@
-"""`mixling study`."""
+"""The command `mixling study`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mixling.cli.options import Trust
 
 
 def run(
-    file: Annotated[Path, typer.Argument(help="The study's TOML file.")],
+    file: Annotated[Path, typer.Argument(help="The file of the study (TOML).")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Where its runs are kept; default runs/NAME.")
+        Path | None, typer.Option("--out", "-o", help="The folder of its runs; default: runs/NAME.")
     ] = None,
     keep_models: Annotated[
         bool, typer.Option("--keep-models", help="Keep every trained model.")

@@ -1,67 +1,76 @@
-"""`mixling train`."""
+"""The command `mixling train`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mixling.cli.options import Trust
+
+if TYPE_CHECKING:
+    from mixling.training.config import Config
 
 
 def run(
     config: Annotated[Path | None, typer.Argument(help="The configuration (TOML).")] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The run's folder; a cut-off run in it goes on."),
+        typer.Option("--out", "-o", help="The folder of the run; a run that was cut off goes on."),
     ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="Settings that stand where the configuration has none, or alone: balanced."
+            help="Defaults for all that the configuration does not set: balanced. Needs no "
+            "configuration."
         ),
     ] = None,
     variant: Annotated[
         str | None,
         typer.Option(
-            help="CONFIG is a study: train this one of its variants, where `mixling study` looks for it."
+            help="Train this variant of a study; CONFIG is the study's file. `mixling study` "
+            "finds the run."
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="With --variant: which of its seeds; default: the first.")
+        int | None, typer.Option(help="With --variant: its seed; default: the first.")
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Print every setting with its default and meaning.")
+        bool,
+        typer.Option(
+            "--explain", help="Print every configuration key with its default and meaning."
+        ),
     ] = False,
     trust_remote_code: Trust = False,
 ) -> None:
-    """Train a retriever: configuration in, an ordinary sentence-transformers folder out."""
+    """Train a retriever, and write it as an ordinary sentence-transformers folder."""
     from mixling.errors import MixlingError
 
     if explain:
-        from mixling.training.explain import explain as text
+        from mixling.training.explain import explain as explain_config
 
-        typer.echo(text())
+        typer.echo(explain_config())
         return
-    settings: Any = config
+    training: Config | Path | None = config
     if variant is not None and config is not None:
         from mixling.studies.plan import variant_run
 
-        settings, place = variant_run(config, variant, seed)
-        out = out or place
+        training, folder = variant_run(config, variant, seed)
+        out = out or folder
     elif variant is not None or seed is not None:
         raise MixlingError(
-            "--variant and --seed are of a study: mixling train STUDY.toml --variant NAME"
+            "--variant and --seed belong to a study: mixling train STUDY.toml --variant NAME"
         )
     if (config is None and recipe is None) or out is None:
         raise MixlingError(
-            "say what to train and where to: mixling train CONFIG.toml --out DIR (--explain lists the settings), or "
-            "mixling train --recipe balanced --out DIR"
+            "give a configuration and a folder: mixling train CONFIG.toml --out DIR (--explain "
+            "lists "
+            "the keys), or mixling train --recipe balanced --out DIR"
         )
     from mixling.training.processes import rank_and_world_size
     from mixling.training.train import train
 
-    model = train(settings, out, recipe=recipe, trust_remote_code=trust_remote_code)
+    model = train(training, out, recipe=recipe, trust_remote_code=trust_remote_code)
     if rank_and_world_size()[0] == 0:
         typer.echo(f"{model}")

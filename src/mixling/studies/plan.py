@@ -105,7 +105,8 @@ def read_study(file: Path) -> StudyConfig:
     repeated = [p for p in folders if folders.count(p) > 1]
     if repeated:
         raise MixlingError(
-            f"{file}: two variants or seeds are kept as '{repeated[0].name}'; give each variant and "
+            f"{file}: two variants or seeds are kept as '{repeated[0].name}'; give each variant "
+            "and "
             "each seed a name or number that no other has"
         )
     for variant in plan.variants:
