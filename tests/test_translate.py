@@ -93,16 +93,18 @@ def test_a_tiny_model_fills_in_a_language(translator, without_german, tmp_path, 
         "--beams",
         "1",
     )
-    status, said, error = run(*call)
+    status, output, error = run(*call)
     assert status == 0, error
     report = json.loads((out / "translate.json").read_text())
     rows = [json.loads(x) for x in (out / "translations.jsonl").read_text().splitlines()]
     assert (
-        report["asked"] == len(rows) == report["kept"] + sum(r["dropped"] is not None for r in rows)
+        report["texts"]
+        == len(rows)
+        == report["accepted"] + sum(r["dropped"] is not None for r in rows)
     )
     assert (
-        0 < report["kept"] < report["asked"]
-        and f"{report['kept']:,} of {report['asked']:,}" in said
+        0 < report["accepted"] < report["texts"]
+        and f"{report['accepted']:,} of {report['texts']:,}" in output
     )
     # what it learnt by heart is there, word for word; what it babbles is for the most part dropped
     texts = _questions("de")
@@ -111,9 +113,11 @@ def test_a_tiny_model_fills_in_a_language(translator, without_german, tmp_path, 
     # (the tiny tokenizer has no question mark)
     assert sum(texts[r["group"]].rstrip("?").split() == r["text"].split() for r in german) > 10
     assert all(r["dropped"] in (None, "empty", "copied", "length", "language") for r in rows)
-    kept = [r for r in rows if r["dropped"] is None and r["what"] == "query"]
+    kept = [r for r in rows if r["dropped"] is None and r["table"] == "query"]
     assert sorted(r["text"] for r in kept) == sorted(r["text"] for r in german)
-    assert {r["from"] for r in rows} == {"en"} and {r["by"] for r in rows} == {str(translator)}
+    assert {r["source_language"] for r in rows} == {"en"} and {r["translator"] for r in rows} == {
+        str(translator)
+    }
     # the same call again is done already; another one is refused
     assert run(*call)[0] == 0
     assert "another call" in run(*call, "--ratio", "9")[2]
@@ -136,12 +140,12 @@ def test_a_command_translates_line_by_line(without_german, tmp_path):
         command=f"{sys.executable} {tmp_path / 't.py'} {{source}} {{target}}",
         ratio=50,
     )
-    assert report["asked"] == len(corpus.queries["group"].unique()) + len(
+    assert report.texts == len(corpus.queries["group"].unique()) + len(
         corpus.passages["group"].unique()
     )
     rows = [json.loads(x) for x in (out / "translations.jsonl").read_text().splitlines()]
     english = {r["text"] for r in corpus.queries.to_pylist() if r["language"] == "en"}
-    assert {r["text"].removeprefix("wort ")[::-1] for r in rows if r["what"] == "query"} == english
+    assert {r["text"].removeprefix("wort ")[::-1] for r in rows if r["table"] == "query"} == english
 
 
 def test_a_translated_passage_answers_with_its_sentence():
@@ -152,7 +156,7 @@ def test_a_translated_passage_answers_with_its_sentence():
         "g", builder.add_passage("p", text, "en", "P"), text.index("noon"), text.index("noon") + 4
     )
     corpus = builder.build()
-    wanted = [w for w in missing_texts(corpus, ["sw"], "en") if w.side == "passage"]
+    wanted = [w for w in missing_texts(corpus, ["sw"], "en") if w.table == "passage"]
     made = [[f"S{k} {len(s)}." for k, s in enumerate(w.sentences)] for w in wanted]
     whole = add_translations(corpus, wanted, made, [True] * len(wanted))
     passages, links = whole.passages.to_pylist(), whole.links.to_pylist()
@@ -180,7 +184,7 @@ def test_what_is_dropped_and_why():
     rows = check_translations(
         wanted, [[t] for t, _ in texts.values()], ["en", "fr"], 2.5, None, 1.0
     )
-    assert [r["dropped"] for r in rows] == [why for _, why in texts.values()]
+    assert [r.dropped for r in rows] == [why for _, why in texts.values()]
 
 
 @given(arrays.arrays(np.float32, (6, 4), elements=st.floats(-1, 1, width=16)))
@@ -203,8 +207,8 @@ def test_similarity_drops_what_is_no_translation(chain, tmp_path):
     from mixling.models.retriever import Retriever
 
     rows = check_translations(wanted, made, ["en"], 9, Retriever(str(chain)), 1.0)
-    assert all(r["margin"] is not None for r in rows if r["dropped"] not in ("empty", "copied"))
-    assert {r["dropped"] for r in rows} >= {"similarity"}
+    assert all(r.margin is not None for r in rows if r.dropped not in ("empty", "copied"))
+    assert "similarity" in {r.dropped for r in rows}
 
 
 def test_names_of_languages_of_every_kind():

@@ -70,6 +70,6 @@ def run(
         beams=beams,
         trust_remote_code=trust_remote_code,
     )
-    typer.echo(f"{report['kept']:,} of {report['asked']:,} translations kept: {out}")
-    for label, count in report["counts"].items():
-        typer.echo(f"  {label} {count:,}")
+    typer.echo(f"{report.accepted:,} of {report.texts:,} translations accepted: {out}")
+    for outcome, count in report.counts.items():
+        typer.echo(f"  {outcome} {count:,}")

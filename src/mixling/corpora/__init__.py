@@ -1,1 +1,1 @@
-"""Questions, passages and the links between them; where they come from."""
+"""Corpora of queries, passages and the links between them, and the sources that they come from."""

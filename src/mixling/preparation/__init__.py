@@ -1,1 +1,1 @@
-"""Data made for training: negatives mined, missing languages translated."""
+"""Prepares data for training: answer sentences, hard negatives, translations."""

@@ -1,21 +1,20 @@
-"""Missing languages of a source filled in by machine translation, every translation checked, its origin kept by row.
+"""Fills in missing languages of a source by machine translation and checks every translation.
 
-OUT/                    a folder as training reads it: the source's rows and the translations that were kept
-OUT/translations.jsonl  a line for each translation: what, row, from, to, by, length ratio, language, margin, kept or why not
-OUT/translate.json      the call and its counts
+OUT/                    a folder for training: the source's rows and the accepted translations
+OUT/translations.jsonl  a line for each translation: its row, languages, translator, checks and text
+OUT/translate.json      the options and the counts
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -23,31 +22,89 @@ import pyarrow as pa
 from mixling.corpora import folder
 from mixling.corpora.catalog import load
 from mixling.corpora.corpus import LINKS, PASSAGES, QUERIES, Corpus
-from mixling.corpora.files import finished_report, open_run_dir, write_text
+from mixling.corpora.files import finished_report, write_text
 from mixling.corpora.inputs import hash_model_files
 from mixling.corpora.languages import base_language, language_script, language_tag
 from mixling.corpora.sentences import sentence_spans
-from mixling.disk import one_writer
 from mixling.errors import MixlingError, check_finite_numbers
 from mixling.models.identify import identify_languages, knows
 from mixling.models.retriever import Retriever
 from mixling.models.weights import in_hub_cache
+from mixling.preparation.job import JobReport, unfinished_folder
 from mixling.preparation.seq2seq import CommandTranslator, Seq2SeqTranslator, Translator
 from mixling.preparation.similarity import margin_scores
 from mixling.progress import Progress
 
-BLOCK = 64
+BLOCK = 64  # texts that are translated and saved at a time
+
+Table = Literal["query", "passage"]
+DropReason = Literal["empty", "copied", "length", "language", "similarity"]
+
+
+@dataclass(frozen=True)
+class TranslationReport(JobReport):
+    """What `translate` counted.
+
+    Args:
+        job: The options, and hashes of the models and the corpus.
+        texts: Texts that were translated.
+        accepted: Translations that passed the checks.
+        counts: Translations by table and outcome, for instance `{"query: accepted": 40, "passage:
+            length": 2}`.
+        language_not_checked: Translations into languages that the identifier does not know.
+    """
+
+    texts: int
+    accepted: int
+    counts: dict[str, int]
+    language_not_checked: int
 
 
 @dataclass(frozen=True)
 class MissingText:
-    """A text to translate: row of `questions` or `passages`, its sentences, from and to which language."""
+    """A text to translate.
 
-    side: str
+    Args:
+        table: Whether it is a query or a passage.
+        row: Its row in that table of the corpus.
+        source_language: Its language, BCP-47.
+        target_language: The language to translate into, BCP-47.
+        sentences: Its sentences; a query counts as one.
+    """
+
+    table: Table
     row: int
-    source: str
-    target: str
+    source_language: str
+    target_language: str
     sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CheckedTranslation:
+    """A translation and what its checks found.
+
+    Args:
+        table: Whether it is a query or a passage.
+        row: The row of the original.
+        source_language: The language of the original, BCP-47.
+        target_language: The language of the translation, BCP-47.
+        text: The translation.
+        length_ratio: Its length in characters by the original's, relative to the usual ratio of the two
+            languages.
+        language: The language that was identified; None if the identifier does not know the target.
+        margin: The margin of both texts; None if no retriever checks it.
+        dropped: Why the translation is dropped; None if it is accepted.
+    """
+
+    table: Table
+    row: int
+    source_language: str
+    target_language: str
+    text: str
+    length_ratio: float
+    language: str | None
+    margin: float | None
+    dropped: DropReason | None
 
 
 def translate(
@@ -65,26 +122,54 @@ def translate(
     margin: float = 1.0,
     beams: int = 4,
     trust_remote_code: bool = False,
-) -> dict[str, Any]:
-    """Translate what a source lacks in some languages, and write source and translations to `out`.
+) -> TranslationReport:
+    """Translate the texts that a source lacks in some languages; write source and translations.
 
-    source: a name, a folder or a Corpus; to: languages; model: a sequence-to-sequence model, or command: a program that
-    reads a text a line. pivot: the language translated from where a text is there in it, else its first. Passages go
-    sentence by sentence, so that an answer's sentence is known in the translation. Dropped are: empty ones; copies; those
-    whose length in characters is more than `ratio` times longer or shorter than is usual for the pair of languages; those
-    that are in another language (py3langid; languages that it does not know pass and are counted); with `similarity`, a
-    retriever, those whose margin (preparation/similarity.py) is below `margin`. Work lies in OUT.part; a killed call goes
-    on. trust_remote_code: as of Retriever. Returns the counts. Raises MixlingError.
+    Passages are translated sentence by sentence, so that the sentence that answers is known in the
+    translation. A translation is dropped if a sentence is empty, if it copies the original, if its
+    length is unusual, if it is in another language (py3langid; languages that it does not know pass and
+    are counted), or if `similarity` finds it too far from the original.
+
+    Unfinished work lies in OUT.part; a call that was killed goes on there.
+
+    Args:
+        source: A named source, a folder, or a corpus.
+        out: The folder to write; the report is its `translate.json`.
+        to: The languages to fill in.
+        model: Folder or hub name of a sequence-to-sequence model.
+        command: A program that reads a text a line, with {source} and {target} for the languages, in
+            place of a model.
+        pivot: The language to translate from; groups without a text in it use their first.
+        split: The split of the source; default: its first.
+        path: The folder of a named source.
+        ratio: How many times longer or shorter than usual a translation may be. The usual ratio of its
+            length to the original's, in characters, is the median of the two languages.
+        similarity: Folder or hub name of a retriever that compares each translation with its original.
+        margin: Least margin of `similarity`, see `mixling.preparation.similarity`.
+        beams: Beams of the model's search; 1 is greedy and fastest.
+        trust_remote_code: Run code that the models' folders bring.
+
+    Returns:
+        The counts.
+
+    Raises:
+        MixlingError: There is no model or command, it cannot be loaded or run or does not know a
+            language, no text is missing, or `out` holds something else.
+
+    Example:
+        >>> report = mixling.translate(
+        ...     "sample", "sample-xh", ["xh"], model="facebook/nllb-200-distilled-600M"
+        ... )
     """
     check_finite_numbers(ratio=ratio, margin=margin)
-    out, targets = Path(out), [language_tag(x) for x in to]
+    out, targets = Path(out), [language_tag(language) for language in to]
     if (model is None) == (command is None):
         raise MixlingError("say who translates: either a model or a command")
-    if find_spec("py3langid") is None:  # it checks what was translated, which may take hours before
+    if find_spec("py3langid") is None:  # before hours of translation, which it checks
         raise MixlingError("py3langid is not installed: pip install 'mixling[translate]'")
     corpus = source if isinstance(source, Corpus) else load(source, split, path=path)
     job = {
-        "by": model or command,
+        "translator": model or command,
         "to": targets,
         "pivot": language_tag(pivot),
         "corpus": corpus.fingerprint(),
@@ -92,98 +177,125 @@ def translate(
         "similarity": similarity,
         "margin": margin,
         "beams": beams if model else None,
-        "model_files": _files(model),
-        "similarity_files": _files(similarity),
+        "model_files": _model_hash(model),
+        "similarity_files": _model_hash(similarity),
     }
-    done = finished_report(out / "translate.json", job, "translated")
-    if done is not None:
-        return done
-    wanted = missing_texts(corpus, targets, language_tag(pivot))
-    if not wanted:
+    finished = finished_report(out / "translate.json", job, "translated")
+    if finished is not None:
+        return TranslationReport.from_dict(finished)
+    missing = missing_texts(corpus, targets, language_tag(pivot))
+    if not missing:
         raise MixlingError(f"{corpus.name}: every text is there in {', '.join(targets)} already")
-    part = out.with_name(out.name + ".part")
-    with one_writer(part):
-        open_run_dir(part, job)
-        by: Translator = (
+    with unfinished_folder(out, job) as part:
+        translator: Translator = (
             CommandTranslator(command)
             if command
             else Seq2SeqTranslator(str(model), beams=beams, trust_remote_code=trust_remote_code)
         )
-        made = _translated(wanted, by, part)
-        judge = Retriever(similarity, trust_remote_code=trust_remote_code) if similarity else None
-        rows = check_translations(wanted, made, corpus.languages(), ratio, judge, margin)
-        whole = add_translations(corpus, wanted, made, [r["dropped"] is None for r in rows])
-        counts = Counter((r["what"], r["dropped"] or "kept") for r in rows)
-        report = {
-            **job,
-            "asked": len(rows),
-            "kept": sum(r["dropped"] is None for r in rows),
-            "counts": {f"{what}: {why}": n for (what, why), n in sorted(counts.items())},
-            "language_not_checked": sum(r["language"] is None for r in rows),
+        translations = _translate_texts(missing, translator, part)
+        retriever = (
+            Retriever(similarity, trust_remote_code=trust_remote_code) if similarity else None
+        )
+        checked = check_translations(
+            missing, translations, corpus.languages(), ratio, retriever, margin
+        )
+        translated = add_translations(
+            corpus, missing, translations, [c.dropped is None for c in checked]
+        )
+        report = TranslationReport(job=job, **_counts(checked))
+        rows = ({**asdict(c), "translator": job["translator"]} for c in checked)
+        files = {
+            "translations.jsonl": "".join(
+                json.dumps(row, ensure_ascii=False) + "\n" for row in rows
+            ),
+            "translate.json": report.to_json(),
         }
-        lines = "".join(json.dumps({**r, "by": job["by"]}, ensure_ascii=False) + "\n" for r in rows)
-        more = {
-            "translations.jsonl": lines,
-            "translate.json": json.dumps(report, indent=1, ensure_ascii=False),
-        }
-        folder.write_folder(whole, out, split or "train", extra_files=more)
-        shutil.rmtree(part)
-        return report
+        folder.write_folder(translated, out, split or "train", extra_files=files)
+    return report
 
 
-def _files(name: str | None) -> str | None:
-    """The hash of a model's files, where they are on this machine."""
+def _counts(checked: Sequence[CheckedTranslation]) -> dict[str, Any]:
+    """Return the counts of `TranslationReport`."""
+    counts = Counter((c.table, c.dropped or "accepted") for c in checked)
+    return {
+        "texts": len(checked),
+        "accepted": sum(c.dropped is None for c in checked),
+        "counts": {f"{table}: {outcome}": n for (table, outcome), n in sorted(counts.items())},
+        "language_not_checked": sum(c.language is None for c in checked),
+    }
+
+
+def _model_hash(name: str | None) -> str | None:
+    """Return the hash of a model's files; None if they are not on this machine."""
     folder = name if name is None or Path(name).is_dir() else in_hub_cache(name)
     return None if folder is None else hash_model_files(folder)
 
 
 def missing_texts(corpus: Corpus, targets: Sequence[str], pivot: str) -> list[MissingText]:
-    """The texts that a corpus lacks: for each group without a target language, its text in `pivot` or its first."""
-    found = []
-    for side, table in (("query", corpus.queries), ("passage", corpus.passages)):
-        first: dict[str, dict[str, int]] = {}
-        columns = [table[c].to_pylist() for c in ("group", "language", "text")]
-        for row, (group, language, _) in enumerate(zip(*columns, strict=True)):
-            first.setdefault(group, {}).setdefault(language, row)
-        for there in first.values():
-            row = there.get(pivot, next(iter(there.values())))
-            text = columns[2][row]
-            cut = (
+    """Return the texts to translate: one for each group that lacks a target language.
+
+    Args:
+        corpus: The corpus.
+        targets: BCP-47 tags of the target languages.
+        pivot: The language to translate from; groups without a text in it use their first.
+
+    Returns:
+        The texts, in order of their languages.
+    """
+    missing: list[MissingText] = []
+    tables: tuple[tuple[Table, pa.Table], ...] = (
+        ("query", corpus.queries),
+        ("passage", corpus.passages),
+    )
+    for name, table in tables:
+        groups, languages, texts = (table[c].to_pylist() for c in ("group", "language", "text"))
+        rows: dict[str, dict[str, int]] = {}
+        for row, (group, language) in enumerate(zip(groups, languages, strict=True)):
+            rows.setdefault(group, {}).setdefault(language, row)
+        for row_of_language in rows.values():
+            row = row_of_language.get(pivot, next(iter(row_of_language.values())))
+            text = texts[row]
+            sentences = (
                 tuple(text[a:b] for a, b in sentence_spans(text))
-                if side == "passage"
+                if name == "passage"
                 else (" ".join(text.split()),)
             )
-            found += [
-                MissingText(side, row, columns[1][row], x, cut) for x in targets if x not in there
+            missing += [
+                MissingText(name, row, languages[row], target, sentences)
+                for target in targets
+                if target not in row_of_language
             ]
-    order = {x: i for i, x in enumerate(targets)}
-    return sorted(found, key=lambda w: (w.source, order[w.target]))
+    order = {target: i for i, target in enumerate(targets)}
+    return sorted(missing, key=lambda m: (m.source_language, order[m.target_language]))
 
 
-def _translated(wanted: list[MissingText], by: Translator, part: Path) -> list[list[str]]:
-    """The sentences of each text translated; a block's are kept in `part` as they come."""
-    made: list[list[str]] = []
+def _translate_texts(
+    missing: Sequence[MissingText], translator: Translator, part: Path
+) -> list[list[str]]:
+    """Return the translated sentences of each text; save some texts at a time in `part`."""
+    translations: list[list[str]] = []
     begin = 0
-    with Progress("translating") as bar:
-        while begin < len(wanted):
+    with Progress("translating") as progress:
+        while begin < len(missing):
+            # a block has one pair of languages
+            pair = (missing[begin].source_language, missing[begin].target_language)
             end = begin + 1
-            pair = (wanted[begin].source, wanted[begin].target)
             while (
-                end < min(begin + BLOCK, len(wanted))
-                and (wanted[end].source, wanted[end].target) == pair
+                end < min(begin + BLOCK, len(missing))
+                and (missing[end].source_language, missing[end].target_language) == pair
             ):
                 end += 1
-            kept = part / f"block-{begin:09d}.json"
-            if not kept.exists():
-                some = wanted[begin:end]
-                flat = by([s for w in some for s in w.sentences], *pair)
-                edges = np.cumsum([0, *(len(w.sentences) for w in some)])
-                texts = [flat[a:b] for a, b in pairwise(edges)]
-                write_text(kept, json.dumps(texts, ensure_ascii=False))
-            made += json.loads(kept.read_text(encoding="utf-8"))
+            file = part / f"block-{begin:09d}.json"
+            if not file.exists():
+                block = missing[begin:end]
+                sentences = translator([s for text in block for s in text.sentences], *pair)
+                edges = np.cumsum([0, *(len(text.sentences) for text in block)])
+                texts = [sentences[a:b] for a, b in pairwise(edges)]
+                write_text(file, json.dumps(texts, ensure_ascii=False))
+            translations += json.loads(file.read_text(encoding="utf-8"))
             begin = end
-            bar(begin, len(wanted))
-    return made
+            progress(begin, len(missing))
+    return translations
 
 
 def check_translations(
@@ -193,68 +305,86 @@ def check_translations(
     ratio: float,
     retriever: Retriever | None,
     min_margin: float,
-) -> list[dict[str, Any]]:
-    """A row for each translation, with `dropped`: None, or why."""
-    before, after = (
-        [" ".join(x) for x in texts] for texts in ([w.sentences for w in missing], translations)
+) -> list[CheckedTranslation]:
+    """Check translations; `translate` describes the checks.
+
+    Args:
+        missing: The originals.
+        translations: The translated sentences of each.
+        languages: The languages of the corpus, among which a translation's language is identified.
+        ratio: How many times longer or shorter than usual a translation may be.
+        retriever: Compares each translation with its original; None: no comparison.
+        min_margin: Least margin of the comparison.
+
+    Returns:
+        What was found of each translation.
+    """
+    originals = [" ".join(m.sentences) for m in missing]
+    texts = [" ".join(sentences) for sentences in translations]
+    pairs = np.array([f"{m.source_language}>{m.target_language}" for m in missing])
+    ratios = np.array(
+        [len(text) / max(len(original), 1) for original, text in zip(originals, texts, strict=True)]
     )
-    ratios = np.array([len(b) / max(len(a), 1) for a, b in zip(before, after, strict=True)])
-    pair = np.array([f"{w.source}>{w.target}" for w in missing])
-    usual = {
-        p: float(np.median(ratios[(pair == p) & (ratios > 0)]))
-        if (ratios[pair == p] > 0).any()
-        else 1.0
-        for p in set(pair)
-    }
-    seen = _languages(missing, after, languages)
-    near = np.full(len(missing), np.nan)
-    if retriever is not None:
-        for p in set(pair):
-            mine = np.flatnonzero((pair == p) & (ratios > 0))
-            near[mine] = margin_scores(
-                retriever, [before[i] for i in mine], [after[i] for i in mine]
+    identified = _identify_languages(missing, texts, languages)
+    usual_ratio: dict[str, float] = {}
+    margins = np.full(len(missing), np.nan)
+    for pair in set(pairs.tolist()):
+        rows = np.flatnonzero((pairs == pair) & (ratios > 0))
+        usual_ratio[pair] = float(np.median(ratios[rows])) if len(rows) else 1.0
+        if retriever is not None:
+            margins[rows] = margin_scores(
+                retriever, [originals[i] for i in rows], [texts[i] for i in rows]
             )
-    rows = []
-    for i, w in enumerate(missing):
-        off = ratios[i] / usual[pair[i]]
-        dropped = None
-        if not all(x.strip() for x in translations[i]):
+    checked = []
+    for i, original in enumerate(missing):
+        length_ratio = float(ratios[i] / usual_ratio[pairs[i]])
+        dropped: DropReason | None = None
+        if not all(sentence.strip() for sentence in translations[i]):
             dropped = "empty"
-        elif after[i].casefold() == before[i].casefold():
+        elif texts[i].casefold() == originals[i].casefold():
             dropped = "copied"
-        elif off > ratio or off < 1 / ratio:
+        elif length_ratio > ratio or length_ratio < 1 / ratio:
             dropped = "length"
-        elif seen[i] is not None and seen[i] != w.target:
+        elif identified[i] is not None and identified[i] != original.target_language:
             dropped = "language"
-        elif near[i] < min_margin:
+        elif margins[i] < min_margin:  # NaN, of a margin that is not computed, passes
             dropped = "similarity"
-        rows.append(
-            {
-                "what": w.side, "row": w.row, "from": w.source, "to": w.target, "text": after[i],
-                "ratio": round(float(off), 3), "language": seen[i],
-                "margin": None if np.isnan(near[i]) else round(float(near[i]), 4), "dropped": dropped,
-            }
-        )  # fmt: skip
-    return rows
-
-
-def _languages(
-    wanted: Sequence[MissingText], texts: Sequence[str], languages: Sequence[str]
-) -> list[str | None]:
-    """The language of each translation, among the source's and the target; None where the identifier does not know it."""
-    found: list[str | None] = [None] * len(wanted)
-    for target in {w.target for w in wanted}:
-        mine = [i for i, w in enumerate(wanted) if w.target == target]
-        # tags of one language in one script (pt and pt-BR) cannot be told apart: what is either is the target's
-        like = (base_language(target), language_script(target))
-        among = sorted(
-            {target, *(x for x in languages if (base_language(x), language_script(x)) != like)}
+        checked.append(
+            CheckedTranslation(
+                table=original.table,
+                row=original.row,
+                source_language=original.source_language,
+                target_language=original.target_language,
+                text=texts[i],
+                length_ratio=round(length_ratio, 3),
+                language=identified[i],
+                margin=None if np.isnan(margins[i]) else round(float(margins[i]), 4),
+                dropped=dropped,
+            )
         )
+    return checked
+
+
+def _identify_languages(
+    missing: Sequence[MissingText], texts: Sequence[str], languages: Sequence[str]
+) -> list[str | None]:
+    """Identify the language of each translation among the corpus' languages and the target.
+
+    None stands for a translation whose target the identifier does not know.
+    """
+    identified: list[str | None] = [None] * len(missing)
+    for target in {m.target_language for m in missing}:
         if not knows(target):
             continue
-        for i, one in zip(mine, identify_languages([texts[i] for i in mine], among), strict=True):
-            found[i] = one
-    return found
+        # Tags of one language in one script (pt and pt-BR) cannot be told apart, so the target stands
+        # for both.
+        kin = (base_language(target), language_script(target))
+        others = (x for x in languages if (base_language(x), language_script(x)) != kin)
+        rows = [i for i, m in enumerate(missing) if m.target_language == target]
+        found = identify_languages([texts[i] for i in rows], sorted({target, *others}))
+        for i, language in zip(rows, found, strict=True):
+            identified[i] = language
+    return identified
 
 
 def add_translations(
@@ -263,31 +393,42 @@ def add_translations(
     translations: Sequence[Sequence[str]],
     accepted: Sequence[bool],
 ) -> Corpus:
-    """The corpus with the translations that were kept; a translated passage answers what its original answers."""
+    """Return the corpus with accepted translations.
+
+    A translated passage answers what its original answers, and the answer's place is the translated
+    sentence.
+
+    Args:
+        corpus: The corpus.
+        missing: The originals.
+        translations: The translated sentences of each.
+        accepted: Whether each translation is added.
+    """
     tables = {"query": corpus.queries.to_pylist(), "passage": corpus.passages.to_pylist()}
     links = corpus.links.to_pylist()
-    of: dict[int, list[dict]] = {}
+    links_of: dict[int, list[dict[str, Any]]] = {}
     for link in links:
-        of.setdefault(link["passage"], []).append(link)
-    for w, sentences, keep in zip(missing, translations, accepted, strict=True):
-        if not keep:
+        links_of.setdefault(link["passage"], []).append(link)
+    for original, sentences, is_accepted in zip(missing, translations, accepted, strict=True):
+        if not is_accepted:
             continue
-        row = tables[w.side][w.row]
+        row = tables[original.table][original.row]
         text = " ".join(sentences)
-        key = text if row["id"] == row["text"] else f"{row['id']}:{w.target}"
-        new = {**row, "id": key, "text": text, "language": w.target}
-        if w.side == "passage":
+        # a text without an id has its text in the id column
+        key = text if row["id"] == row["text"] else f"{row['id']}:{original.target_language}"
+        new = {**row, "id": key, "text": text, "language": original.target_language}
+        if original.table == "passage":
             edges = np.cumsum([0, *(len(s) + 1 for s in sentences)])
             places = [(int(a), int(b) - 1) for a, b in pairwise(edges)]
             new["sentences"] = [{"start": a, "end": b} for a, b in places]
-            before = sentence_spans(row["text"])
-            for link in of.get(w.row, []):
-                place = _holding(before, link["start"])
-                span = (None, None) if place is None else places[place]
+            spans = sentence_spans(row["text"])
+            for link in links_of.get(original.row, []):
+                sentence = _sentence_with(spans, link["start"])
+                start, end = (None, None) if sentence is None else places[sentence]
                 links.append(
-                    {**link, "passage": len(tables["passage"]), "start": span[0], "end": span[1]}
+                    {**link, "passage": len(tables["passage"]), "start": start, "end": end}
                 )
-        tables[w.side].append(new)
+        tables[original.table].append(new)
     return replace(
         corpus,
         queries=pa.Table.from_pylist(tables["query"], QUERIES),
@@ -296,8 +437,8 @@ def add_translations(
     )
 
 
-def _holding(sentences: Sequence[tuple[int, int]], start: int | None) -> int | None:
-    """The sentence that holds a character."""
+def _sentence_with(spans: Sequence[tuple[int, int]], start: int | None) -> int | None:
+    """Return the sentence that holds a character; None if none does."""
     if start is None:
         return None
-    return next((i for i, (a, b) in enumerate(sentences) if a <= start < b), None)
+    return next((i for i, (a, b) in enumerate(spans) if a <= start < b), None)

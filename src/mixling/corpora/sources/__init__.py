@@ -1,1 +1,1 @@
-"""The named sets, one file each (or one a family): what they are, where they come from, how they are read."""
+"""The named sources, one file for each or for each family."""
