@@ -366,7 +366,7 @@ def test_the_list_has_every_benchmark_and_says_how_to_get_it(run, data):
     assert status == 0
     for name in SOURCES:
         assert name in out
-    assert "miracl: fetched when first asked for (hub miracl/miracl" in out
+    assert "miracl: fetched when it is first used (hub miracl/miracl" in out
     assert "neuclir: hub neuclir/neuclir1" in out and "below MIXLING_DATA" in out
 
 

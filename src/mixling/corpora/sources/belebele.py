@@ -1,6 +1,7 @@
-"""Belebele (Bandarkar et al. 2024, arXiv:2308.16884): parallel questions on FLORES passages, 122 variants.
+"""Belebele (Bandarkar et al. 2024, arXiv:2308.16884): parallel queries on FLORES passages.
 
-A question looks for its passage. One jsonl file a language, named by its FLORES code.
+A query looks for its passage. Each of the 122 language variants has a JSON-lines file, named by its code
+in FLORES.
 """
 
 from __future__ import annotations
@@ -15,32 +16,48 @@ from mixling.corpora.values import id_text, text_field
 from mixling.errors import BadRow, MixlingError, Skipped
 
 
-def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
-    """Fields link, question_number, flores_passage, question; the link names the passage."""
+def read_belebele(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    """Read Belebele; the fields are link, question_number, flores_passage and question.
+
+    Args:
+        folder: The folder.
+        split: The split.
+        skip_bad: Skip rows that cannot be used.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        MixlingError: A file is missing or cannot be read.
+        BadRow: A row cannot be used, and `skip_bad` is False.
+    """
     builder, skipped = CorpusBuilder("belebele"), Skipped(skip_bad)
     paths = sorted(folder.glob("**/*_*.jsonl*"))
     if not paths:
         raise MixlingError(f"{folder}: no file like eng_Latn.jsonl; see `mixling data list`")
     for path in paths:
         code = language_tag(path.name.split(".")[0])
-        rows = list(read_json_lines(path, skipped))
-        order: dict[tuple[str, str], int] = {}
-        for line, row in rows:
+        passage_numbers: dict[tuple[str, str], int] = {}
+        # the whole file is checked before its first row is added
+        for line, row in list(read_json_lines(path, skipped)):
             try:
                 passage = text_field(row, "flores_passage", path, line)
-                question = text_field(row, "question", path, line)
+                query = text_field(row, "question", path, line)
                 link = text_field(row, "link", path, line)
-                asked = id_text(row, ("question_number",), path, line)
+                query_number = id_text(row, ("question_number",), path, line)
             except BadRow as bad:
                 skipped(bad)
                 continue
-            # several passages share a link: their order in the file, the same in every language, tells them apart
-            place = order.setdefault((link, passage), sum(k[0] == link for k in order))
-            group = f"{link}#{place}"
-            number = builder.add_passage(passage, passage, code, group)
-            key = f"{group}#{asked}"
-            builder.add_query(key, question, code, key)
-            builder.add_link(key, number)
+            # Several passages share a link. Their order in the file, which is the same in every
+            # language, tells them apart.
+            number = passage_numbers.setdefault(
+                (link, passage), sum(key[0] == link for key in passage_numbers)
+            )
+            group = f"{link}#{number}"
+            passage_row = builder.add_passage(passage, passage, code, group)
+            key = f"{group}#{query_number}"
+            builder.add_query(key, query, code, key)
+            builder.add_link(key, passage_row)
     return builder.build(skipped.rows)
 
 
@@ -52,7 +69,7 @@ BELEBELE = Source(
     "CC-BY-SA-4.0",
     "Bandarkar et al. 2024, arXiv:2308.16884",
     "hub facebook/belebele, folder data (one jsonl a language)",
-    read,
+    read_belebele,
     "belebele",
     repositories=("facebook/belebele",),
 )

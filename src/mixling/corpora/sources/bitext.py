@@ -1,4 +1,4 @@
-"""Sets of sentences in many languages, where a sentence looks for its translations: TICO-19, SIB-200."""
+"""Sets of sentences in many languages (TICO-19, SIB-200); a sentence looks for its translations."""
 
 from __future__ import annotations
 
@@ -24,10 +24,17 @@ SIB_COMMIT = "e7a172159963fd28c65f1ea53a0cea931bd08719"
 def parallel_corpus(
     name: str, groups: Iterable[str], languages: Iterable[str], texts: Iterable[str]
 ) -> Corpus:
-    """A corpus whose every text is a question and a passage; the texts of one group say the same."""
+    """Return a corpus in which every text is a query and a passage.
+
+    Args:
+        name: The name of the corpus.
+        groups: The group of each text; texts of one group are translations of each other.
+        languages: The BCP-47 tag of each text.
+        texts: The texts.
+    """
     group, language, text = (pa.array(list(x), pa.string()) for x in (groups, languages, texts))
     n = len(text)
-    questions = pa.table([group, text, language, group], schema=QUERIES)
+    queries = pa.table([group, text, language, group], schema=QUERIES)
     passages = pa.table(
         [
             group,
@@ -39,14 +46,14 @@ def parallel_corpus(
         ],
         schema=PASSAGES,
     )
-    none = pa.nulls(n, pa.int32())
-    links = pa.table(
-        [group, pa.array(np.arange(n)), none, none, pa.array(np.ones(n, np.int32))], schema=LINKS
-    )
-    return Corpus(name, questions, passages, links)
+    unknown = pa.nulls(n, pa.int32())
+    grades = pa.array(np.ones(n, np.int32))
+    links = pa.table([group, pa.array(np.arange(n)), unknown, unknown, grades], schema=LINKS)
+    return Corpus(name, queries, passages, links)
 
 
-def _table(path: Path, *columns: str) -> pa.Table:
+def _read_columns(path: Path, *columns: str) -> pa.Table:
+    """Read columns of a Parquet file as text; raise MixlingError if a value is missing."""
     table = read_parquet(path, columns).select(columns)
     for i, column in enumerate(columns):
         if table[column].null_count:
@@ -54,8 +61,8 @@ def _table(path: Path, *columns: str) -> pa.Table:
                 f"{path}: column '{column}' is empty in {table[column].null_count} rows; fill it"
             )
         table = table.set_column(i, column, pc.cast(table[column], pa.string()))
-    texts = table["text"]
-    empty = pc.sum(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0)).as_py()
+    lengths = pc.utf8_length(pc.utf8_trim_whitespace(table["text"]))
+    empty = pc.sum(pc.equal(lengths, 0)).as_py()
     if empty:
         raise MixlingError(
             f"{path}: column 'text' is empty in {empty} rows; drop those sentences everywhere"
@@ -64,49 +71,77 @@ def _table(path: Path, *columns: str) -> pa.Table:
 
 
 def is_test_document(document: str) -> bool:
-    """Whether a document of TICO-19 belongs to test: a hash decides, some third of them."""
+    """Return whether a document of TICO-19 belongs to test: about a third, chosen by a hash."""
     return hashlib.sha256(document.encode()).digest()[0] % 3 == 0
 
 
 def read_tico(folder: Path, split: str, skip_bad: bool) -> Corpus:
-    """One Parquet table. Split by document: neighbouring segments share text."""
-    table = _table(folder / "tico-19.parquet", "id", "document", "language", "text").to_pandas()
+    """Read TICO-19 from one Parquet table.
+
+    Documents are split as wholes, because neighboring segments share text.
+
+    Args:
+        folder: The folder.
+        split: The split.
+        skip_bad: Not used: a table with a missing value is refused.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        MixlingError: A file is missing or cannot be read.
+    """
+    table = _read_columns(folder / "tico-19.parquet", "id", "document", "language", "text")
+    rows = table.to_pandas()
     if split != "all":
-        mine = {
-            d: is_test_document(str(d)) == (split == "test") for d in table["document"].unique()
+        in_split = {
+            d: is_test_document(str(d)) == (split == "test") for d in rows["document"].unique()
         }
-        table = table[table["document"].map(mine).astype(bool)]
-    return parallel_corpus(
-        "tico-19", table["id"], map(language_tag, table["language"]), table["text"]
-    )
+        rows = rows[rows["document"].map(in_split).astype(bool)]
+    return parallel_corpus("tico-19", rows["id"], map(language_tag, rows["language"]), rows["text"])
 
 
 def read_sib(folder: Path, split: str, skip_bad: bool) -> Corpus:
-    """One Parquet table of FLORES codes and sentences, or the files <code>/<split>.tsv as they are published."""
+    """Read SIB-200 from one Parquet table, or from the published files <code>/<split>.tsv.
+
+    Args:
+        folder: The folder.
+        split: The split.
+        skip_bad: Not used: a table with a missing value is refused.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        MixlingError: A file is missing or cannot be read.
+        BadRow: A row of a published file has no text.
+    """
     if not (folder / "sib-200.parquet").exists() and any(folder.glob("**/*_*/*.tsv")):
-        return _published_sib(folder, split)
-    table = _table(folder / "sib-200.parquet", "language", "split", "index_id", "text").to_pandas()
+        return _read_published_sib(folder, split)
+    table = _read_columns(folder / "sib-200.parquet", "language", "split", "index_id", "text")
+    rows = table.to_pandas()
     if split != "all":
-        table = table[table["split"] == split]
+        rows = rows[rows["split"] == split]
     return parallel_corpus(
         "sib-200",
-        table["index_id"].astype(str),
-        map(language_tag, table["language"]),
-        table["text"],
+        rows["index_id"].astype(str),
+        map(language_tag, rows["language"]),
+        rows["text"],
     )
 
 
-def _published_sib(folder: Path, split: str) -> Corpus:
-    """Columns index_id, category, text; a text with quotes in it stands in quotes."""
+def _read_published_sib(folder: Path, split: str) -> Corpus:
+    """Read SIB-200's published tables with the columns index_id, category and text."""
     groups, languages, texts = list[str](), list[str](), list[str]()
     for path in sorted(folder.glob(f"**/*_*/{'*' if split == 'all' else split}.tsv")):
         for line, row in enumerate(csv.DictReader(io.StringIO(read_text(path)), delimiter="\t"), 2):
             key, text = row.get("index_id"), row.get("text") or ""
             if not key or not text.strip():
-                fix = "fetch the set again"
-                raise BadRow(
-                    path, line, "text", row, "columns index_id, category, text, none empty", fix
+                expected, fix = (
+                    "columns index_id, category, text, none empty",
+                    "fetch the set again",
                 )
+                raise BadRow(path, line, "text", row, expected, fix)
             groups.append(key)
             languages.append(language_tag(path.parent.name))
             texts.append(text)
@@ -119,8 +154,8 @@ TICO = Source(
     "tico-19",
     "medical sentences in 38 languages; a sentence finds its translations",
     parse_languages(
-        "ar bn ckb din en es-419 fa fa-AF fil fr fuv ha hi id km kr ku lg ln mr ms my ne nus om ps pt-BR "
-        "ru rw so sw ta ti ti-ER ti-ET ur zh zu"
+        "ar bn ckb din en es-419 fa fa-AF fil fr fuv ha hi id km kr ku lg ln mr ms my ne nus om ps "
+        "pt-BR ru rw so sw ta ti ti-ER ti-ET ur zh zu"
     ),
     ("test", "train", "all"),
     "CC0-1.0",
@@ -149,7 +184,8 @@ SIB = Source(
     ("test", "dev", "train", "all"),
     "CC-BY-SA-4.0",
     "Adelani et al. 2024, arXiv:2309.07445",
-    "github.com/dadelani/sib-200, folder data/annotated (or one Parquet table: language, split, index_id, category, text)",
+    "github.com/dadelani/sib-200, folder data/annotated (or one Parquet table: language, split, "
+    "index_id, category, text)",
     read_sib,
     "sib-200",
     archive=(

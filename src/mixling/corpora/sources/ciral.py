@@ -1,9 +1,9 @@
-"""CIRAL (Adeyemi et al. 2024): English questions, passages of news in four African languages."""
+"""CIRAL (Adeyemi et al. 2024): English queries, news passages in four African languages."""
 
 from mixling.corpora.source import Source
-from mixling.corpora.sources.collections import reader
+from mixling.corpora.sources.collections import collection_reader
 
-LANGUAGES = {"ha": "hausa", "so": "somali", "sw": "swahili", "yo": "yoruba"}
+_FOLDERS = {"ha": "hausa", "so": "somali", "sw": "swahili", "yo": "yoruba"}
 CIRAL = Source(
     "ciral",
     "English questions, news in Hausa, Somali, Swahili and Yoruba, judged by people",
@@ -12,9 +12,9 @@ CIRAL = Source(
     "Apache-2.0",
     "Adeyemi et al. 2024, SIGIR, github.com/ciralproject/ciral",
     "hub CIRAL/ciral and CIRAL/ciral-corpus, both as they are",
-    reader(
+    collection_reader(
         "ciral",
-        {long: ("en", short) for short, long in LANGUAGES.items()},
+        {folder: ("en", code) for code, folder in _FOLDERS.items()},
         "**/ciral-{language}/topics/topics.ciral-*-{split}.tsv*",
         "**/ciral-{language}/qrels/qrels.ciral-*-{split}*.tsv*",
         "**/{language}_passages.jsonl*",

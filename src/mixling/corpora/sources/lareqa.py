@@ -1,4 +1,4 @@
-"""XQuAD-R and MLQA-R (LAReQA, Roy et al. 2020, arXiv:2004.05484): questions and answer sentences."""
+"""XQuAD-R and MLQA-R (LAReQA, Roy et al. 2020, arXiv:2004.05484): queries and answer sentences."""
 
 from __future__ import annotations
 
@@ -11,10 +11,24 @@ from mixling.corpora.source import Source
 COMMIT = "5405d2a77e83d5ccb47623a3f9e5604c3f103193"
 
 
-def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
-    """One SQuAD file a language, with `sentence_breaks`."""
+def read_lareqa(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    """Read one SQuAD file a language, with `sentence_breaks`.
+
+    Args:
+        folder: The folder.
+        split: The split.
+        skip_bad: Skip rows that cannot be used.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        MixlingError: A file is missing or cannot be read.
+        BadRow: A row cannot be used, and `skip_bad` is False.
+    """
     files = [
-        (p, p.name.split(".")[0], p.name.split(".")[0]) for p in sorted(folder.glob("*.json*"))
+        (path, path.name.split(".")[0], path.name.split(".")[0])
+        for path in sorted(folder.glob("*.json*"))
     ]
     return squad.read_squad(files, folder.name, skip_bad)
 
@@ -27,7 +41,7 @@ XQUAD_R = Source(
     "CC-BY-SA-4.0",
     "Roy et al. 2020, arXiv:2004.05484",
     "folder xquad-r of github.com/google-research-datasets/lareqa",
-    read,
+    read_lareqa,
     "xquad-r",
     counts={"test": (13090, 2640)},
     unit="sentence",
@@ -44,7 +58,7 @@ MLQA_R = Source(
     "CC-BY-SA-3.0",
     "Roy et al. 2020, arXiv:2004.05484",
     "folder mlqa-r of github.com/google-research-datasets/lareqa (an early commit)",
-    read,
+    read_lareqa,
     "mlqa-r",
     unit="sentence",
 )

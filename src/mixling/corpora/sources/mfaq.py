@@ -1,4 +1,4 @@
-"""MFAQ (De Bruyn et al. 2021, arXiv:2109.12870): questions and answers of web pages, each in its language."""
+"""MFAQ (De Bruyn et al. 2021, arXiv:2109.12870): queries and answers of web pages in 21 languages."""
 
 from __future__ import annotations
 
@@ -12,8 +12,23 @@ from mixling.corpora.values import iter_objects, text_field, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
 
-def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
-    """`**/<language>/<split>.jsonl`, a page a line: domain, qa_pairs[question, answer, language]."""
+def read_mfaq(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    """Read the files <language>/<split>.jsonl, which hold a page a line.
+
+    A page has a domain and `qa_pairs`, each with question, answer and language.
+
+    Args:
+        folder: The folder.
+        split: The split.
+        skip_bad: Skip rows that cannot be used.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        MixlingError: A file is missing or cannot be read.
+        BadRow: A row cannot be used, and `skip_bad` is False.
+    """
     builder, skipped = CorpusBuilder("mfaq"), Skipped(skip_bad)
     names = {"validation": ("validation", "valid")}.get(split, (split,))
     paths = sorted(p for n in names for p in folder.glob(f"**/{n}.jsonl*"))
@@ -23,25 +38,19 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
         )
     for path in paths:
         for line, page in read_json_lines(path, skipped):
-            for n, pair in iter_objects(
-                page.get("qa_pairs") or [], "qa_pairs", path, line, skipped
-            ):
-                where = f"{line}.qa_pairs[{n}]"
+            pairs = page.get("qa_pairs") or []
+            for n, pair in iter_objects(pairs, "qa_pairs", path, line, skipped):
+                place = f"{line}.qa_pairs[{n}]"
                 try:
-                    question = text_field(pair, "question", path, where)
-                    answer = text_field(pair, "answer", path, where)
-                    code = language_field(
-                        value_text(pair.get("language"), "language", path, where)
-                        or path.parent.name,
-                        "language",
-                        path,
-                        where,
-                    )
+                    query = text_field(pair, "question", path, place)
+                    answer = text_field(pair, "answer", path, place)
+                    language = value_text(pair.get("language"), "language", path, place)
+                    code = language_field(language or path.parent.name, "language", path, place)
                 except BadRow as bad:
                     skipped(bad)
                     continue
                 key = f"{path.parent.name}-{line}-{n}"
-                builder.add_query(key, question, code, key)
+                builder.add_query(key, query, code, key)
                 builder.add_link(key, builder.add_passage(answer, answer, code))
     return builder.build(skipped.rows)
 
@@ -54,7 +63,7 @@ MFAQ = Source(
     "CC0-1.0",
     "De Bruyn et al. 2021, arXiv:2109.12870",
     "hub clips/mfaq, folder data (one folder a language)",
-    read,
+    read_mfaq,
     "mfaq",
     repositories=("clips/mfaq",),
 )

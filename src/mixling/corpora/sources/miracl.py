@@ -1,7 +1,7 @@
-"""MIRACL (Zhang et al. 2023, TACL): questions of native speakers on the Wikipedia of their language."""
+"""MIRACL (Zhang et al. 2023, TACL): native speakers' queries on the Wikipedia of their language."""
 
 from mixling.corpora.source import Source, parse_languages
-from mixling.corpora.sources.collections import reader
+from mixling.corpora.sources.collections import collection_reader
 
 LANGUAGES = parse_languages("ar bn de en es fa fi fr hi id ja ko ru sw te th yo zh")
 MIRACL = Source(
@@ -12,9 +12,9 @@ MIRACL = Source(
     "Apache-2.0",
     "Zhang et al. 2023, TACL 11, arXiv:2210.09984",
     "hub miracl/miracl and miracl/miracl-corpus, both as they are",
-    reader(
+    collection_reader(
         "miracl",
-        {x: (x, x) for x in LANGUAGES},
+        {code: (code, code) for code in LANGUAGES},
         "**/topics/topics.miracl-v1.0-{language}-{split}.tsv*",
         "**/qrels/qrels.miracl-v1.0-{language}-{split}.tsv*",
         "**/miracl-corpus-v1.0-{language}/docs-*.jsonl*",

@@ -1,8 +1,9 @@
-"""Mr. TyDi (Zhang et al. 2021, arXiv:2108.08787): TyDi's questions on the whole Wikipedia of their language."""
+"""Mr. TyDi (Zhang et al. 2021, arXiv:2108.08787): TyDi's queries on the Wikipedia of their language."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mixling.corpora import trec
 from mixling.corpora.corpus import Corpus, CorpusBuilder
@@ -26,36 +27,38 @@ LANGUAGES = {
 }
 
 
-def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
-    """`*<language>*/<split>.jsonl` with positive and negative passages; `-full`: `*<language>*/corpus.jsonl` too."""
+def read_mrtydi(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    """Read `*<language>*/<split>.jsonl`, which holds positive and negative passages of each query.
+
+    A split with `-full` also reads the collection `*<language>*/corpus.jsonl`.
+
+    Args:
+        folder: The folder.
+        split: The split.
+        skip_bad: Skip rows that cannot be used.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        MixlingError: A file is missing or cannot be read.
+        BadRow: A row cannot be used, and `skip_bad` is False.
+    """
     base, full = split.removesuffix("-full"), split.endswith("-full")
     builder, skipped = CorpusBuilder("mr-tydi"), Skipped(skip_bad)
-    for long, code in LANGUAGES.items():
-        for path in sorted(folder.glob(f"**/*{long}*/{base}.jsonl*")):
+    for name, code in LANGUAGES.items():
+        for path in sorted(folder.glob(f"**/*{name}*/{base}.jsonl*")):
             for line, row in read_json_lines(path, skipped):
                 try:
-                    text = text_field(row, "query", path, line)
-                    key = id_text(row, ("query_id",), path, line)
+                    _add_row(builder, row, path, line, code, skipped)
                 except BadRow as bad:
                     skipped(bad)
-                    continue
-                group = f"{code}:{key}"
-                builder.add_query(key, text, code, group)
-                for field in ("positive_passages", "negative_passages"):
-                    for _, passage in iter_objects(
-                        row.get(field) or [], field, path, line, skipped
-                    ):
-                        number = _passage(builder, passage, path, line, code, skipped)
-                        if number is None:
-                            continue
-                        if field == "positive_passages":
-                            builder.add_link(group, number)
-                        else:
-                            builder.add_negative(key, code, number)
         if full:
-            paths = sorted(folder.glob(f"**/*{long}*/corpus.jsonl*"))
-            for key, text, title, _ in trec.read_documents(paths, skipped, code):
-                builder.add_passage(key, text, code, f"{code}:{key}", title)
+            paths = sorted(folder.glob(f"**/*{name}*/corpus.jsonl*"))
+            for document in trec.read_documents(paths, skipped, code):
+                builder.add_passage(
+                    document.key, document.text, code, f"{code}:{document.key}", document.title
+                )
     if not builder.queries:
         raise MixlingError(
             f"{folder}: no file like <language>/{base}.jsonl; see `mixling data list`"
@@ -63,18 +66,35 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     return builder.build(skipped.rows)
 
 
-def _passage(
-    builder: CorpusBuilder, passage: dict, path: Path, line: int, code: str, skipped: Skipped
-) -> int | None:
-    """Its row, or None where training rows of the published set leave the text empty."""
-    try:
-        key = id_text(passage, ("docid",), path, line)
-        # a passage of which training rows give the title alone has its text in the collection
-        text_field(passage, "text", path, line)
-        text, title = passage_text(passage, path, line)
-    except BadRow as bad:
-        skipped(bad)
-        return None
+def _add_row(
+    builder: CorpusBuilder, row: dict[str, Any], path: Path, line: int, code: str, skipped: Skipped
+) -> None:
+    """Add a query with its passages; raise BadRow if the row has no query."""
+    text = text_field(row, "query", path, line)
+    key = id_text(row, ("query_id",), path, line)
+    group = f"{code}:{key}"
+    builder.add_query(key, text, code, group)
+    for field in ("positive_passages", "negative_passages"):
+        for _, passage in iter_objects(row.get(field) or [], field, path, line, skipped):
+            try:
+                passage_row = _add_passage(builder, passage, path, line, code)
+            except BadRow as bad:  # some training rows of the published set have empty texts
+                skipped(bad)
+                continue
+            if field == "positive_passages":
+                builder.add_link(group, passage_row)
+            else:
+                builder.add_negative(key, code, passage_row)
+
+
+def _add_passage(
+    builder: CorpusBuilder, passage: dict[str, Any], path: Path, line: int, code: str
+) -> int:
+    """Add a passage and return its row; raise BadRow if it has no text."""
+    key = id_text(passage, ("docid",), path, line)
+    # a passage of which a training row gives the title alone has its text in the collection
+    text_field(passage, "text", path, line)
+    text, title = passage_text(passage, path, line)
     return builder.add_passage(key, text, code, f"{code}:{key}", title)
 
 
@@ -86,7 +106,7 @@ MR_TYDI = Source(
     "Apache-2.0",
     "Zhang et al. 2021, arXiv:2108.08787",
     "hub castorini/mr-tydi and castorini/mr-tydi-corpus, both as they are",
-    read,
+    read_mrtydi,
     "mr-tydi",
     repositories=("castorini/mr-tydi", "castorini/mr-tydi-corpus"),
 )

@@ -1,11 +1,12 @@
-"""NeuCLIR (Lawrie et al. 2023, arXiv:2304.12367): English topics, news in Chinese, Persian and Russian, graded.
+"""NeuCLIR (Lawrie et al. 2023, arXiv:2304.12367): English topics, graded news in three languages.
 
-Topics are JSON lines with a list of topics by language, qrels are TREC's with grades 0, 1, 3.
+Topics are JSON lines with a list of topics by language; qrels are TREC's, with grades 0, 1 and 3.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mixling.corpora import trec
 from mixling.corpora.corpus import Corpus, CorpusBuilder
@@ -14,44 +15,64 @@ from mixling.corpora.source import Source
 from mixling.corpora.values import id_text, iter_objects, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
-LANGUAGES = {"fas": "fa", "rus": "ru", "zho": "zh"}
+_CODES = ("fas", "rus", "zho")
 
 
-def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
-    """topics*.jsonl (topic_id, topics[lang, source, topic_title, topic_description]), qrels*, <language>.jsonl."""
+def read_neuclir(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    """Read topics*.jsonl, qrels* and <language>.jsonl.
+
+    A line of topics has topic_id and topics, each with lang, source, topic_title and topic_description.
+
+    Args:
+        folder: The folder.
+        split: The split.
+        skip_bad: Skip rows that cannot be used.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        MixlingError: A file is missing or cannot be read.
+        BadRow: A row cannot be used, and `skip_bad` is False.
+    """
     full = split.endswith("-full")
     builder, skipped = CorpusBuilder("neuclir"), Skipped(skip_bad)
-    files = sorted(folder.glob("**/*topics*.jsonl*"))
-    judgements = sorted(folder.glob("**/*qrels*"))
-    if not files or not judgements:
+    topic_files = sorted(folder.glob("**/*topics*.jsonl*"))
+    qrels_files = sorted(folder.glob("**/*qrels*"))
+    if not topic_files or not qrels_files:
         raise MixlingError(f"{folder}: needs topics*.jsonl and qrels*; see `mixling data list`")
-    asked: dict[str, str] = {}
-    for path in files:
+    topics: dict[str, str] = {}
+    for path in topic_files:
         for line, row in read_json_lines(path, skipped):
-            topics = iter_objects(row.get("topics"), "topics", path, line, skipped)
-            texts = [t for _, t in topics if t.get("lang") in ("eng", "en")]
             try:
-                key = id_text(row, ("topic_id",), path, line)
-                parts = [
-                    value_text(texts[0].get(f), f, path, line) if texts else None
-                    for f in ("topic_title", "topic_description")
-                ]
-                if not any(parts):
-                    raise BadRow(path, line, "topics", key, "an English topic", "leave it out")
+                key, text = _read_topic(row, path, line, skipped)
             except BadRow as bad:
                 skipped(bad)
                 continue
-            asked[key] = " ".join(x.strip() for x in parts if x)
-    judged: dict[tuple[str, str], int] = {}
-    for path in judgements:
-        judged.update(trec.read_qrels(path, skipped))
-    wanted = None if full else {d for _, d in judged}
-    for code in LANGUAGES:
+            topics[key] = text
+    judgments: dict[tuple[str, str], int] = {}
+    for path in qrels_files:
+        judgments.update(trec.read_qrels(path, skipped))
+    only = None if full else {document for _, document in judgments}
+    for code in _CODES:
         paths = [p for p in sorted(folder.glob(f"**/{code}*.jsonl*")) if "topics" not in p.name]
-        trec.add_judged(
-            builder, asked, judged, trec.read_documents(paths, skipped, code, wanted), "en"
-        )
+        documents = trec.read_documents(paths, skipped, code, only)
+        trec.add_judged(builder, topics, judgments, documents, "en")
     return builder.build(skipped.rows)
+
+
+def _read_topic(row: dict[str, Any], path: Path, line: int, skipped: Skipped) -> tuple[str, str]:
+    """Return id and English text of a topic; raise BadRow if it has no English text."""
+    topics = iter_objects(row.get("topics"), "topics", path, line, skipped)
+    english = [topic for _, topic in topics if topic.get("lang") in ("eng", "en")]
+    key = id_text(row, ("topic_id",), path, line)
+    parts = [
+        value_text(english[0].get(field), field, path, line) if english else None
+        for field in ("topic_title", "topic_description")
+    ]
+    if not any(parts):
+        raise BadRow(path, line, "topics", key, "an English topic", "leave it out")
+    return key, " ".join(part.strip() for part in parts if part)
 
 
 NEUCLIR = Source(
@@ -62,6 +83,6 @@ NEUCLIR = Source(
     "terms of Common Crawl",
     "Lawrie et al. 2023, arXiv:2304.12367",
     "hub neuclir/neuclir1 (fas.jsonl, rus.jsonl, zho.jsonl); topics and qrels of trec.nist.gov",
-    read,
+    read_neuclir,
     "neuclir",
 )

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from mixling.corpora import squad
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.source import Source
+from mixling.corpora.source import Reader, Source
 from mixling.errors import MixlingError
 
 
-def files(pattern: str, language: str) -> Callable[[Path, str, bool], Corpus]:
-    """A reader of the files like `pattern`, with {split} in it."""
+def squad_reader(pattern: str, language: str) -> Reader:
+    """Return a reader of SQuAD files of one language.
+
+    Args:
+        pattern: A pattern of the files, with {split}.
+        language: The language.
+    """
 
     def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
-        found = [(p, language, language) for p in sorted(folder.glob(pattern.format(split=split)))]
-        if not found:
+        paths = sorted(folder.glob(pattern.format(split=split)))
+        if not paths:
             raise MixlingError(
                 f"{folder}: no file like {pattern.format(split=split)}; fetch the set again"
             )
-        return squad.read_squad(found, folder.name, skip_bad)
+        files = [(path, language, language) for path in paths]
+        return squad.read_squad(files, folder.name, skip_bad)
 
     return read
 
@@ -33,7 +38,7 @@ JAQUAD = Source(
     "CC-BY-SA-3.0",
     "So et al. 2022, arXiv:2202.01764",
     "hub SkelterLabsInc/JaQuAD",
-    files("{split}/jaquad_{split}_*.json*", "ja"),
+    squad_reader("{split}/jaquad_{split}_*.json*", "ja"),
     "jaquad",
     "SkelterLabsInc/JaQuAD",
 )
@@ -45,7 +50,7 @@ ARCD = Source(
     "MIT",
     "Mozannar et al. 2019, arXiv:1906.05394",
     "hub hsseinmz/arcd",
-    files("arcd-{split}.json*", "ar"),
+    squad_reader("arcd-{split}.json*", "ar"),
     "arcd",
     "hsseinmz/arcd",
 )

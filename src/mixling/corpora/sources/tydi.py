@@ -1,7 +1,7 @@
-"""TyDi QA GoldP 1.1 (Clark et al. 2020, arXiv:2003.05002): questions asked by native speakers, not translated.
+"""TyDi QA GoldP 1.1 (Clark et al. 2020, arXiv:2003.05002): native speakers' queries, untranslated.
 
-A question's id does not tell it from others of its file, so each question is a group of its own. Several
-questions share a paragraph, which is one passage. The other languages' passages are distractors.
+A query's id does not tell it from others of its file, so each query is a group of its own. Several
+queries share a paragraph, which is one passage. The passages of other languages are distractors.
 """
 
 from __future__ import annotations
@@ -16,8 +16,21 @@ from mixling.corpora.source import Source
 from mixling.errors import MixlingError, Skipped
 
 
-def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
-    """`<split>/tydiqa.goldp.<language>.<split>.json`, SQuAD's form with one question a paragraph."""
+def read_tydi(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    """Read `<split>/tydiqa.goldp.<language>.<split>.json`: SQuAD's form, one query a paragraph.
+
+    Args:
+        folder: The folder.
+        split: The split.
+        skip_bad: Skip rows that cannot be used.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        MixlingError: A file is missing or cannot be read.
+        BadRow: A row cannot be used, and `skip_bad` is False.
+    """
     paths = sorted((folder / split).glob(f"tydiqa.goldp.*.{split}.json*"))
     if not paths:
         raise MixlingError(
@@ -27,11 +40,10 @@ def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
     for path in paths:
         language = path.name.split(".")[2]
         content = read_json(path)
-        for number, qa in enumerate(squad.iter_questions(content), 1):
-            qa["id"] = f"{language}-{number}"
-        squad.add_squad(
-            builder, content, path, language_tag(language), language_tag(language), skipped
-        )
+        for number, entry in enumerate(squad.iter_questions(content), 1):
+            entry["id"] = f"{language}-{number}"
+        code = language_tag(language)
+        squad.add_squad(builder, content, path, code, code, skipped)
     return builder.build(skipped.rows)
 
 
@@ -43,7 +55,7 @@ TYDI = Source(
     "Apache-2.0",
     "Clark et al. 2020, arXiv:2003.05002",
     "TyDi QA GoldP 1.1 of github.com/google-research-datasets/tydiqa, one file a language",
-    read,
+    read_tydi,
     "tydiqa-goldp",
     counts={"dev": (5077, 4488)},
 )
