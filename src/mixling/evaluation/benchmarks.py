@@ -111,7 +111,7 @@ def _folder(folder: Path, split: str | None, language: str | None, skip_bad: boo
     elif split is not None:
         raise MixlingError(f"{folder}: has no qrels/ and so no split '{split}'")
     elif (folder / "qrels.jsonl").exists():
-        corpus = mlir.read(folder, skip_bad=skip_bad)
+        corpus = mlir.read_mlir(folder, skip_bad=skip_bad)
     elif any(folder.glob("topics.t*")):
         corpus = trec.read_trec(folder, language, skip_bad=skip_bad)
     else:

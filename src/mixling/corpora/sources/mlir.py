@@ -1,15 +1,16 @@
-"""The benchmarks of MIMO and SHIFT (arXiv:2605.31171, 2606.18801; hub yjoonjang/mlir-benchmarks), in their own form.
+"""The benchmarks of MIMO and SHIFT (arXiv:2605.31171, 2606.18801; hub yjoonjang/mlir-benchmarks).
 
-    queries.jsonl    {"_id": …, "text": …[, "lang": …]} a line (questions are English where lang is missing)
+    queries.jsonl    {"_id": …, "text": …[, "lang": …]} a line (English where lang is missing)
     corpus.jsonl     {doc_id: {"text": …, "lang": …}} a line
     qrels.jsonl      {query_id: {doc_id: 1}} a line
 
-One corpus of all languages; the passage of every language is relevant.
+A corpus holds all languages, and the passage of every language is relevant.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import find_file
@@ -19,101 +20,116 @@ from mixling.corpora.source import Source
 from mixling.corpora.values import grade_value, id_text, text_field, value_text
 from mixling.errors import BadRow, MixlingError, Skipped
 
-# MIMO's builder calls Dutch dt
-_ODD = {"dt": "nl"}
+# the published files call Dutch dt
+_WRONG_CODES = {"dt": "nl"}
 
 
-def read(folder: Path, split: str = "test", skip_bad: bool = False) -> Corpus:
-    """A folder of the three files."""
+def read_mlir(folder: Path, split: str = "test", skip_bad: bool = False) -> Corpus:
+    """Read a folder of the three files.
+
+    Args:
+        folder: The folder.
+        split: Not used: a folder is one split.
+        skip_bad: Skip rows that cannot be used.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        MixlingError: A file is missing or cannot be read.
+        BadRow: A row cannot be used, and `skip_bad` is False.
+    """
     builder, skipped = CorpusBuilder(folder.name), Skipped(skip_bad)
-    paths = {}
-    for name in ("queries", "corpus", "qrels"):
-        path = find_file(folder, f"{name}.jsonl")
-        if path is None:
-            raise MixlingError(
-                f"{folder}: no {name}.jsonl; fetch the folder of hub yjoonjang/mlir-benchmarks"
-            )
-        paths[name] = path
-    passages: dict[str, int] = {}
-    for line, row in read_json_lines(paths["corpus"], skipped):
-        for key, value in row.items():
-            try:
-                text = text_field(value, "text", paths["corpus"], line)
-                passages[key] = builder.add_passage(
-                    key, text, _language(value, paths["corpus"], line)
-                )
-            except BadRow as bad:
-                skipped(bad)
-    asked = set()
-    for line, row in read_json_lines(paths["queries"], skipped):
+    corpus, queries, qrels = (_find_part(folder, part) for part in ("corpus", "queries", "qrels"))
+    passages = _add_passages(builder, corpus, skipped)
+    query_ids = set()
+    for line, row in read_json_lines(queries, skipped):
         try:
-            key, text = (
-                id_text(row, ("_id",), paths["queries"], line),
-                text_field(row, "text", paths["queries"], line),
-            )
-            code = _language(row, paths["queries"], line, "en")
+            key = id_text(row, ("_id",), queries, line)
+            text = text_field(row, "text", queries, line)
+            code = _row_language(row, queries, line, "en")
         except BadRow as bad:
             skipped(bad)
             continue
-        asked.add(key)
+        query_ids.add(key)
         builder.add_query(key, text, code, key)
-    for line, row in read_json_lines(paths["qrels"], skipped):
-        for query, judged in row.items():
+    for line, row in read_json_lines(qrels, skipped):
+        for query, judgments in row.items():
             try:
-                if not isinstance(judged, dict):
-                    raise BadRow(
-                        paths["qrels"], line, query, judged, "{document: grade}", "mend it"
-                    )
-                graded = {d: grade_value(g, query, paths["qrels"], line) for d, g in judged.items()}
+                grades = _read_grades(judgments, query, qrels, line)
             except BadRow as bad:
                 skipped(bad)
                 continue
-            for document, value in graded.items():
-                if query not in asked or document not in passages:
-                    missing = query if query not in asked else document
-                    skipped(
-                        BadRow(
-                            paths["qrels"],
-                            line,
-                            "id",
-                            missing,
-                            "an id of the other files",
-                            "mend it",
-                        )
-                    )
-                elif value > 0:
-                    builder.add_link(query, passages[document], grade=value)
+            for document, grade in grades.items():
+                if query not in query_ids or document not in passages:
+                    unknown = query if query not in query_ids else document
+                    expected = "an id of the other files"
+                    skipped(BadRow(qrels, line, "id", unknown, expected, "mend it"))
+                elif grade > 0:
+                    builder.add_link(query, passages[document], grade=grade)
     return builder.build(skipped.rows)
 
 
-def _language(row: dict, path: Path, line: int, usual: str | None = None) -> str:
-    written = value_text(row.get("lang"), "lang", path, line) or usual
-    return language_field(_ODD.get(str(written), written), "lang", path, line)
+def _find_part(folder: Path, part: str) -> Path:
+    """Return one of the three files; raise MixlingError if it is not there."""
+    path = find_file(folder, f"{part}.jsonl")
+    if path is None:
+        raise MixlingError(
+            f"{folder}: no {part}.jsonl; fetch the folder of hub yjoonjang/mlir-benchmarks"
+        )
+    return path
 
 
-def _source(name: str, about: str, languages: str) -> Source:
+def _add_passages(builder: CorpusBuilder, path: Path, skipped: Skipped) -> dict[str, int]:
+    """Add the passages of a file and return the row of each by its id."""
+    passages: dict[str, int] = {}
+    for line, row in read_json_lines(path, skipped):
+        for key, value in row.items():
+            try:
+                text = text_field(value, "text", path, line)
+                passages[key] = builder.add_passage(key, text, _row_language(value, path, line))
+            except BadRow as bad:
+                skipped(bad)
+    return passages
+
+
+def _read_grades(judgments: Any, query: str, path: Path, line: int) -> dict[str, int]:
+    """Return the grade of each document that is judged for a query; raise BadRow for other values."""
+    if not isinstance(judgments, dict):
+        raise BadRow(path, line, query, judgments, "{document: grade}", "mend it")
+    return {
+        document: grade_value(value, query, path, line) for document, value in judgments.items()
+    }
+
+
+def _row_language(row: dict[str, Any], path: Path, line: int, default: str | None = None) -> str:
+    """Return the language of a row; raise BadRow if it names none and there is no default."""
+    name = value_text(row.get("lang"), "lang", path, line) or default
+    return language_field(_WRONG_CODES.get(str(name), name), "lang", path, line)
+
+
+def _mlir(name: str, description: str, languages: str) -> Source:
+    """Return one of the benchmarks."""
     return Source(
         name.lower().replace("_test", "-mlir"),
-        about,
+        description,
         tuple(languages.split()),
         ("test",),
         "as the set it is made of",
         "MIMO, arXiv:2605.31171; SHIFT, arXiv:2606.18801",
         f"folder {name} of hub yjoonjang/mlir-benchmarks",
-        read,
+        read_mlir,
         f"mlir-benchmarks/{name}",
     )
 
 
 MLIR = (
-    _source(
-        "XQuAD_test", "MIMO's pool of XQuAD paragraphs, as published", "ar de en es hi ru vi zh"
-    ),
-    _source("MLQA_test", "MIMO's pool of MLQA contexts, as published", "ar de en es hi vi zh"),
-    _source(
+    _mlir("XQuAD_test", "MIMO's pool of XQuAD paragraphs, as published", "ar de en es hi ru vi zh"),
+    _mlir("MLQA_test", "MIMO's pool of MLQA contexts, as published", "ar de en es hi vi zh"),
+    _mlir(
         "Belebele_test",
         "MIMO's pool of Belebele passages, 14 languages",
         "ar de en es fr it ja ko nl pt ru vi zh",
     ),
-    _source("MultiEup_test", "MIMO's pool of the European Parliament's debates", "en"),
+    _mlir("MultiEup_test", "MIMO's pool of the European Parliament's debates", "en"),
 )
