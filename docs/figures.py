@@ -1,7 +1,7 @@
 """Rewrite the tables of README and docs from committed results: `python -m docs.figures`.
 
-A table stands between `<!-- name -->` and `<!-- /name -->`. A test holds the pages to what this writes, so no figure
-in them is typed by hand.
+A table stands between `<!-- name -->` and `<!-- /name -->`. A test holds the pages to what this
+writes, so no figure in them is typed by hand.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ ROOT = Path(__file__).parent.parent
 
 
 def table() -> str:
-    """The study's table as README has it."""
+    """Return the study's table as README has it."""
     rows = markdown(results()).splitlines()
     return "\n".join(r for r in rows if r.startswith("|"))
 
 
 def picture() -> str:
-    """Pool mAP by question language, before and after, as a standalone SVG."""
+    """Draw multilingual mAP by query language, before and after training, as a standalone SVG."""
     runs = {r["variant"]: r["tasks"]["xquad-r"] for r in results()["runs"] if r["seed"] == 0}
     drawn = bars([runs["none"], runs["hybrid(0.5)"]], ["none", "hybrid(0.5)"], "mAP", 1.0)
     drawn = re.sub(r' style="max-width:\d+px"', "", drawn).replace(
@@ -40,23 +40,23 @@ def picture() -> str:
 
 
 def results() -> dict:
-    """The committed results."""
+    """Return the committed results of the strategies' study."""
     return measured("studies/xquad-strategies.json")
 
 
 def measured(name: str) -> dict:
-    """A committed result file."""
+    """Read a committed result file."""
     return json.loads((ROOT / name).read_text())
 
 
 def rows_of(rows: list[dict]) -> str:
-    """Rows as a Markdown table."""
+    """Return rows as a Markdown table."""
     lines = [f"| {' | '.join(rows[0])} |", "|" + "---|" * len(rows[0])]
     return "\n".join([*lines, *(f"| {' | '.join(str(v) for v in r.values())} |" for r in rows)])
 
 
 def between(row: dict, setting: str) -> str:
-    """mAP with its interval, or nothing."""
+    """Return mAP with its interval, or nothing."""
     if setting not in row:
         return ""
     low, high = row["intervals"][setting]["mAP"]
@@ -64,16 +64,16 @@ def between(row: dict, setting: str) -> str:
 
 
 def instrument() -> list[dict]:
-    """Zero-shot figures of every benchmark."""
+    """Return zero-shot figures of every benchmark."""
     return [
         {
             "task": r["task"],
-            "questions / candidates": f"{r['queries']:,} / {r['candidates']:,}",
+            "queries / passages": f"{r['queries']:,} / {r['passages']:,}",
             "model": r["model"],
-            "own language": between(r, "monolingual"),
-            "across": between(r, "cross-lingual"),
+            "monolingual": between(r, "monolingual"),
+            "cross-lingual": between(r, "cross-lingual"),
             "multilingual": between(r, "multilingual"),
-            "pool R@10": f"{r['multilingual']['R@10']:.3f}",
+            "multilingual R@10": f"{r['multilingual']['R@10']:.3f}",
         }
         for r in measured("studies/instrument.json")["rows"]
         if r["model"] in ("e5-small", "bm25")
@@ -81,7 +81,7 @@ def instrument() -> list[dict]:
 
 
 def bias() -> list[dict]:
-    """Measures of bias of zero-shot and hybrid on the two sentence benchmarks."""
+    """Return bias measures of zero-shot and hybrid on the two sentence benchmarks."""
     rows = {(r["task"], r["model"]): r for r in measured("studies/instrument.json")["rows"]}
     columns = [
         (t, m) for t in ("xquad-r", "mlqa-r") for m in ("e5-small", "hybrid") if (t, m) in rows
@@ -99,62 +99,62 @@ def bias() -> list[dict]:
     ]
 
 
-def levels() -> list[dict]:
-    """SIB-200's pool by how much text of a language encoders have seen, with the tokenizer's figures."""
+def resource_levels() -> list[dict]:
+    """Return SIB-200's multilingual mAP by resource level, with the tokenizer's figures."""
     row = next(
         r
         for r in measured("studies/instrument.json")["rows"]
         if (r["task"], r["model"]) == ("sib-200", "e5-small")
     )
-    pool, cover = row["pool by language"], row["coverage"]
+    pool, cover = row["multilingual by language"], row["coverage"]
 
     def mean(values: list[float]) -> str:
         return f"{sum(values) / len(values):.3f}"
 
-    found = []
+    rows = []
     for band in (*LEVEL_ORDER, "all"):
         for seen in (True, False) if band != "all" else (None,):
-            mine = [
+            codes = [
                 c
                 for c in pool
                 if band == "all" or (resource_level(c) == band and is_script_seen(c) == seen)
             ]
-            if not mine:
+            if not codes:
                 continue
             line = {
                 "text in CC-100": band,
                 "script": "" if seen is None else "seen" if seen else "not seen",
-                "languages": len(mine),
-                "multilingual mAP": mean([pool[c] for c in mine]),
-                "worst": f"{min(pool[c] for c in mine):.3f}",
-                "best": f"{max(pool[c] for c in mine):.3f}",
+                "languages": len(codes),
+                "multilingual mAP": mean([pool[c] for c in codes]),
+                "worst": f"{min(pool[c] for c in codes):.3f}",
+                "best": f"{max(pool[c] for c in codes):.3f}",
             }
             for name in ("fertility", "characters_per_piece"):
                 line[name.replace("_", " ")] = (
-                    f"{sum(cover[c][name] for c in mine) / len(mine):.2f}"
+                    f"{sum(cover[c][name] for c in codes) / len(codes):.2f}"
                 )
-                if len(mine) > 7:
+                if len(codes) > 7:
                     rho = spearmanr(
-                        [cover[c][name] for c in mine], [pool[c] for c in mine]
+                        [cover[c][name] for c in codes], [pool[c] for c in codes]
                     ).statistic
                     line[f"rho, {name.replace('_', ' ')}"] = f"{rho:+.2f}"
                 else:
                     line[f"rho, {name.replace('_', ' ')}"] = ""
-            found.append(line)
-    return found
+            rows.append(line)
+    return rows
 
 
-def maps(part: str, task: str, *more: str) -> list[dict]:
-    """Maps of one part of the debiasing study on one task."""
+def transforms(part: str, task: str, *more: str) -> list[dict]:
+    """Return the transforms of one part of the debiasing study on one task."""
     rows = []
     for r in measured("studies/debias.json")["rows"]:
         if r["part"] != part or task not in r["tasks"]:
             continue
         t = r["tasks"][task]
-        row = {"map": r["map"]}
+        row = {"transform": r["map"]}
         for name, key in (
-            ("own", "monolingual"),
-            ("cross", "cross-lingual"),
+            ("monolingual", "monolingual"),
+            ("cross-lingual", "cross-lingual"),
             ("multilingual", "multilingual"),
         ):
             row[name] = f"{t[key]:.4f}"
@@ -173,7 +173,7 @@ def maps(part: str, task: str, *more: str) -> list[dict]:
 
 
 def unseen() -> list[dict]:
-    """XQuAD-R pool mAP of languages in and out of the seven-language fits."""
+    """Return multilingual mAP on XQuAD-R of languages in and out of the seven-language fits."""
     seven, rest = ("ar", "de", "en", "es", "hi", "vi", "zh"), ("el", "ru", "th", "tr")
     rows = {(r["part"], r["map"]): r for r in measured("studies/debias.json")["rows"]}
     shown = [
@@ -184,48 +184,49 @@ def unseen() -> list[dict]:
     ]
 
     def mean(row: dict, codes: tuple[str, ...]) -> str:
-        pool = row["tasks"]["xquad-r"]["pool by language"]
+        pool = row["tasks"]["xquad-r"]["multilingual by language"]
         return f"{sum(pool[c] for c in codes) / len(codes):.3f}"
 
     return [
         {
-            "map": key[1] + (", the eleven" if key[0] == "methods" and key[1] != "none" else ""),
-            "own": f"{rows[key]['tasks']['xquad-r']['monolingual']:.4f}",
+            "transform": key[1]
+            + (", the eleven" if key[0] == "methods" and key[1] != "none" else ""),
+            "monolingual": f"{rows[key]['tasks']['xquad-r']['monolingual']:.4f}",
             "multilingual": f"{rows[key]['tasks']['xquad-r']['multilingual']:.4f}",
             "distance": f"{rows[key]['tasks']['xquad-r']['rank_distance']:.0f}",
-            "pool, the seven": mean(rows[key], seven),
-            "pool, the four": mean(rows[key], rest),
+            "multilingual, the seven": mean(rows[key], seven),
+            "multilingual, the four": mean(rows[key], rest),
         }
         for key in shown
     ]
 
 
 def noise() -> list[dict]:
-    """mAP of XQuAD-R's questions with noise: score and share of the clean one."""
+    """Return mAP of XQuAD-R's queries with noise: the score, and its share of the clean one."""
     rows = []
-    for kind, settings in measured("studies/noise.json")["noise"]["xquad-r"].items():
-        for rate in settings["multilingual"]["scores"]:
-            row = {"noise": kind, "rate": f"{float(rate):.0%}"}
-            for setting, v in settings.items():
-                row[setting] = f"{v['scores'][rate]:.3f} ({v['ratio'][rate]:.0%})"
-            row["slope, own language"] = f"{settings['monolingual']['slope']:+.3f}"
+    for noise_type, scenarios in measured("studies/noise.json")["noise"]["xquad-r"].items():
+        for rate in scenarios["multilingual"]["scores"]:
+            row = {"noise": noise_type, "rate": f"{float(rate):.0%}"}
+            for scenario, v in scenarios.items():
+                row[scenario] = f"{v['scores'][rate]:.3f} ({v['ratio'][rate]:.0%})"
+            row["slope, monolingual"] = f"{scenarios['monolingual']['slope']:+.3f}"
             rows.append(row)
     return rows
 
 
 def audit() -> list[dict]:
-    """The parts of an audit from kept vectors, in seconds."""
-    found = measured("benchmarks/report.json")
-    ways = {
+    """Return the parts of an audit from cached vectors, in seconds."""
+    report = measured("benchmarks/report.json")
+    ranks = {
         f"ranks by {how}": ", ".join(map(str, t))
-        for how, t in found["ranks, seconds of three"].items()
+        for how, t in report["ranks, seconds of three"].items()
     }
-    rows = {**found["seconds"], "in all": found["in all"], **ways}
+    rows = {**report["seconds"], "in all": report["in all"], **ranks}
     return [{"part": name, "seconds": value} for name, value in rows.items()]
 
 
 def stores() -> list[dict[str, str]]:
-    """Recall and latency of stores at their sizes."""
+    """Return recall and latency of stores by size."""
     rows = []
     for r in measured("benchmarks/search.json")["rows"]:
         for which, direct in (("all", "lancedb"), ("one language", "lancedb, index as it is")):
@@ -234,7 +235,7 @@ def stores() -> list[dict[str, str]]:
                 {
                     "store": {"lance": "LanceDB", "milvus": "Milvus"}[r["store"]],
                     "passages": f"{r['passages']:,}",
-                    "asked": which,
+                    "languages": which,
                     "recall@100": f"{r['recall'][which]:.4f}",
                     "ours: p50 / p95 ms": ms["ours"],
                     "numpy: p50 / p95 ms": ms["numpy"],
@@ -247,7 +248,7 @@ def stores() -> list[dict[str, str]]:
 
 
 def filters() -> list[dict[str, str]]:
-    """Latency of filters of many sizes, p50 in milliseconds, and the recall of ours."""
+    """Return latency of filters of many sizes, p50 in milliseconds, and the recall of ours."""
     return [
         {
             "passing, %": str(r["passing, %"]),
@@ -266,7 +267,7 @@ def filters() -> list[dict[str, str]]:
 
 
 def soak() -> list[dict[str, str]]:
-    """Ten minutes without a pause: a row, memory at some minutes (kept every half minute)."""
+    """Return one row on ten minutes without a pause, with the memory at some minutes."""
     found = measured("benchmarks/serve.json")["soak"]
     memory = found["memory, MB"]
     return [
@@ -281,13 +282,13 @@ def soak() -> list[dict[str, str]]:
 
 
 def fairness() -> list[dict[str, str]]:
-    """Each order of a search through the real index, and of exact scores."""
+    """Return figures of each order of a search, through the index and by exact scores."""
     return [
         {
             "model": model,
             "`--order`": mode,
-            "multilingual mAP": f"{row['pool mAP']:.4f}",
-            "exact scores: pool mAP": f"{found['exact'][mode]['pool mAP']:.4f}",
+            "multilingual mAP": f"{row['multilingual mAP']:.4f}",
+            "exact scores: multilingual mAP": f"{found['exact'][mode]['multilingual mAP']:.4f}",
             "rank distance": f"{row['rank distance']:.0f}",
             "exact scores: distance": f"{found['exact'][mode]['rank distance']:.0f}",
             "first answer right": f"{row['first answer right']:.3f}",
@@ -299,7 +300,7 @@ def fairness() -> list[dict[str, str]]:
 
 
 def tables() -> dict[str, dict[str, str]]:
-    """Page -> name -> table."""
+    """Return the tables of each page by name."""
     calls = measured("benchmarks/calls.json")
     return {
         "README.md": {
@@ -314,12 +315,14 @@ def tables() -> dict[str, dict[str, str]]:
             "map": rows_of(
                 [
                     r
-                    for r in maps("methods", "xquad-r")
-                    if r["map"] in ("none", "LSAR, rank 10", "trained map")
+                    for r in transforms("methods", "xquad-r")
+                    if r["transform"] in ("none", "LSAR, rank 10", "trained map")
                 ]
             ),
         },
-        "docs/decisions.md": {"settings": (ROOT / "studies" / "settings.md").read_text().strip()},
+        "docs/decisions.md": {
+            "hyperparameters": (ROOT / "studies" / "hyperparameters.md").read_text().strip()
+        },
         "docs/evaluation.md": {
             "sources": rows_of(
                 [
@@ -347,23 +350,23 @@ def tables() -> dict[str, dict[str, str]]:
                 ]
             ),
             "bias": rows_of(bias()),
-            "levels": rows_of(levels()),
+            "levels": rows_of(resource_levels()),
             "noise": rows_of(noise()),
         },
         "docs/debiasing.md": {
             "methods": rows_of(
-                maps("methods", "xquad-r", "xquad-paragraphs", "xquad-paragraphs-en")
+                transforms("methods", "xquad-r", "xquad-paragraphs", "xquad-paragraphs-en")
             ),
             "mlqa": rows_of(
                 [
                     {"on": task, **row}
                     for task in ("mlqa-r", "mlqa-held-out")
-                    for row in maps("methods", task)
+                    for row in transforms("methods", task)
                 ]
             ),
-            "vectors": rows_of(maps("vectors", "xquad-r")),
+            "vectors": rows_of(transforms("vectors", "xquad-r")),
             "languages": rows_of(unseen()),
-            "texts": rows_of(maps("texts", "xquad-r")),
+            "texts": rows_of(transforms("texts", "xquad-r")),
         },
         "docs/search.md": {
             "stores": rows_of(stores()),
@@ -405,7 +408,7 @@ def tables() -> dict[str, dict[str, str]]:
 
 
 def renewed(page: str, text: str) -> str:
-    """A page with its tables renewed."""
+    """Return a page with its tables written anew."""
     for name, new in tables()[page].items():
         pattern = rf"(<!-- {name} -->).*?(<!-- /{name} -->)"
         text = re.sub(pattern, lambda m, new=new: f"{m[1]}\n{new}\n{m[2]}", text, flags=re.DOTALL)
@@ -415,10 +418,10 @@ def renewed(page: str, text: str) -> str:
 if __name__ == "__main__":
     for page in tables():
         (ROOT / page).write_text(renewed(page, (ROOT / page).read_text()))
-    (ROOT / "docs" / "pool.svg").write_text(picture())
+    (ROOT / "docs" / "multilingual.svg").write_text(picture())
     (ROOT / "docs" / "speed.svg").write_text(speed.picture())
     (ROOT / "docs" / "results.html").write_text(shown.page())
     for name, svg in pictures.pictures().items():
         (ROOT / "docs" / name).write_text(svg)
-    for page, made in reference.PAGES.items():
-        (ROOT / page).write_text(made())
+    for page, write in reference.PAGES.items():
+        (ROOT / page).write_text(write())

@@ -1,4 +1,4 @@
-"""The pages that are made of the code itself: every verb with its options, every setting, every name of the package.
+"""The reference pages, made from the code: commands, configuration keys, names of the package.
 
 `python -m docs.figures` writes them with the other tables; a test holds them equal to the code.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 
+import click
 import typer
 
 import mixling
@@ -15,13 +16,13 @@ from mixling.training.explain import tables
 
 
 def commands() -> str:
-    """docs/cli.md: what `--help` says, verb by verb."""
+    """Return docs/cli.md: the help of each command."""
     root = typer.main.get_command(app)
     parts = [
         "# Command line",
         "",
-        "What `mixling VERB --help` says. A mistake is one message and exit status 2; a call that is killed goes on when it is "
-        "run again.",
+        "This page shows the help of each command, as `mixling COMMAND --help` does. A mistake is one "
+        "message and exit status 2. A call that is killed goes on when it is run again.",
     ]
     for path, command in _walk(root, ()):
         parts += ["", f"## mixling {' '.join(path)}", "", " ".join((command.help or "").split())]
@@ -29,63 +30,66 @@ def commands() -> str:
             _row(p) for p in command.params if not getattr(p, "hidden", False) and p.name != "help"
         ]
         if rows:
-            parts += ["", "| what | default | meaning |", "|---|---|---|", *rows]
+            parts += ["", "| option | default | meaning |", "|---|---|---|", *rows]
     return "\n".join(parts) + "\n"
 
 
-def _walk(command: object, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], object]]:
+def _walk(
+    command: click.Command, path: tuple[str, ...]
+) -> list[tuple[tuple[str, ...], click.Command]]:
+    """Return all commands below a group, with their names."""
     found = []
-    for name, one in sorted(getattr(command, "commands", {}).items()):
-        inner = _walk(one, (*path, name))
-        found += inner or [((*path, name), one)]
+    for name, child in sorted(getattr(command, "commands", {}).items()):
+        inner = _walk(child, (*path, name))
+        found += inner or [((*path, name), child)]
     return found
 
 
-def _row(parameter: object) -> str:
+def _row(parameter: click.Parameter) -> str:
+    """Return the table's row of an option or argument."""
     names = ", ".join(f"`{x}`" for x in (*parameter.opts, *parameter.secondary_opts))
     if parameter.param_type_name == "argument":
-        names = f"`{parameter.name.upper()}`" + ("" if parameter.required else ", may be left out")
+        names = f"`{parameter.name.upper()}`" + ("" if parameter.required else " (optional)")
     default = parameter.default
-    shown = (
-        ""
-        if default is None or callable(default) or default == [] or parameter.required
-        else f"`{default}`"
-    )
-    said = " ".join((parameter.help or "").split()).replace("|", "\\|")
-    return f"| {names} | {shown} | {said} |"
+    if default is None or callable(default) or default == [] or parameter.required:
+        text = ""
+    else:
+        text = f"`{default}`"
+    meaning = " ".join((parameter.help or "").split()).replace("|", "\\|")
+    return f"| {names} | {text} | {meaning} |"
 
 
-def settings() -> str:
-    """docs/settings.md: what `mixling train --explain` says, a table a part."""
+def configuration() -> str:
+    """Return docs/configuration.md: every key, with a table for each part."""
     parts = [
-        "# Settings of a training",
+        "# Configuration of a training",
         "",
-        "What `mixling train --explain` says. A configuration needs its sources; … marks what has no default. `[[…]]` may stand "
-        "several times.",
+        "This page shows every key, as `mixling train --explain` does. A configuration needs its "
+        "sources; … marks a key without a default. `[[…]]` may stand several times.",
     ]
-    for head, said, rows in tables():
-        parts += ["", f"## `{head}`", "", said]
-        parts += ["", "| setting | default | meaning |", "|---|---|---|"] if rows else []
+    for head, text, rows in tables():
+        parts += ["", f"## `{head}`", "", text]
+        parts += ["", "| key | default | meaning |", "|---|---|---|"] if rows else []
         for name, default, meaning in rows:
-            shown = f"`{default}`" if default else ""
-            parts.append(f"| `{name}` | {shown} | {meaning.replace('|', chr(92) + '|')} |")
+            value = f"`{default}`" if default else ""
+            parts.append(f"| `{name}` | {value} | {meaning.replace('|', chr(92) + '|')} |")
     return "\n".join(parts) + "\n"
 
 
 def api() -> str:
-    """docs/api.md: every public name, for mkdocstrings to fill in."""
+    """Return docs/api.md: every public name; mkdocstrings shows its parameters from the docstring."""
     parts = [
         "# Python",
         "",
-        "Every verb is a function of the same name. All names are had from `mixling` itself.",
+        "Every command is a function of the same name. All names are imported from `mixling` itself.",
     ]
     for name in mixling.__all__:
         if name == "__version__":
             continue
-        one = getattr(mixling, name)
-        module = inspect.getmodule(one).__name__
-        parts += ["", f"::: {module}.{one.__qualname__}"]
+        value = getattr(mixling, name)
+        module = inspect.getmodule(value).__name__
+        parts += ["", f"::: {module}.{value.__qualname__}"]
     return "\n".join(parts) + "\n"
 
 
-PAGES = {"docs/cli.md": commands, "docs/settings.md": settings, "docs/api.md": api}
+PAGES = {"docs/cli.md": commands, "docs/configuration.md": configuration, "docs/api.md": api}

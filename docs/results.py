@@ -25,54 +25,57 @@ SHOWN = (
     "hybrid",
     "balanced recipe, 800 steps",
 )  # as many as bars have colours
-Point = tuple[str, float, float]  # what it is, own language, pool
+Point = tuple[str, float, float]  # name, monolingual, multilingual
 
 
 def scatter(
-    points: list[Point], label: str, own: float | None = None, paths: Sequence[Sequence[int]] = ()
+    points: list[Point],
+    label: str,
+    monolingual: float | None = None,
+    paths: Sequence[Sequence[int]] = (),
 ) -> str:
-    """Pool against own language, points numbered from 1. own: the untrained model's own language, as a line; paths: points joined."""
+    """Pool against monolingual language, points numbered from 1. monolingual: the untrained model's monolingual language, as a line; paths: points joined."""
     wide, tall, left, top = 520, 400, 52, 12
     right, low = wide - 16, tall - 42
-    (x0, x1, across), (y0, y1, up) = (
-        span([p[1] for p in points] + [own] * (own is not None)),
+    (x0, x1, x_ticks), (y0, y1, y_ticks) = (
+        span([p[1] for p in points] + [monolingual] * (monolingual is not None)),
         span([p[2] for p in points]),
     )
 
-    def at(mine: float, pool: float) -> tuple[float, float]:
-        return left + (mine - x0) / (x1 - x0) * (right - left), low - (pool - y0) / (y1 - y0) * (
-            low - top
-        )
+    def at(x_value: float, y_value: float) -> tuple[float, float]:
+        return left + (x_value - x0) / (x1 - x0) * (right - left), low - (y_value - y0) / (
+            y1 - y0
+        ) * (low - top)
 
     out = [
         f'<svg viewBox="0 0 {wide} {tall}" role="img" aria-label="{html.escape(label)}" style="max-width:{wide}px">'
     ]
-    for pool in up:
-        y = at(x0, pool)[1]
+    for y_value in y_ticks:
+        y = at(x0, y_value)[1]
         out.append(f'<line class="rule" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
         out.append(
-            f'<text class="axis small" x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{pool:.3f}</text>'
+            f'<text class="axis small" x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{y_value:.3f}</text>'
         )
-    for mine in across:
+    for x_value in x_ticks:
         out.append(
-            f'<text class="axis small" x="{at(mine, y0)[0]:.1f}" y="{low + 16}" text-anchor="middle">{mine:.3f}</text>'
+            f'<text class="axis small" x="{at(x_value, y0)[0]:.1f}" y="{low + 16}" text-anchor="middle">{x_value:.3f}</text>'
         )
     out.append(
-        f'<text class="axis small" x="{(left + right) / 2}" y="{tall - 6}" text-anchor="middle">own language, mAP</text>'
+        f'<text class="axis small" x="{(left + right) / 2}" y="{tall - 6}" text-anchor="middle">monolingual mAP</text>'
     )
-    out.append(f'<text class="axis small" x="{left + 6}" y="{top + 10}">pool, mAP</text>')
-    if own is not None:
-        x = at(own, y0)[0]
+    out.append(f'<text class="axis small" x="{left + 6}" y="{top + 10}">multilingual mAP</text>')
+    if monolingual is not None:
+        x = at(monolingual, y0)[0]
         out.append(
-            f'<path class="beat" d="M{x:.1f} {top}V{low}"><title>untrained, own language {own:.4f}</title></path>'
+            f'<path class="beat" d="M{x:.1f} {top}V{low}"><title>zero-shot, monolingual {monolingual:.4f}</title></path>'
         )
     for path in paths:
         line = "L".join(f"{x:.1f} {y:.1f}" for x, y in (at(*points[i][1:]) for i in path))
         out.append(f'<path class="path" d="M{line}"/>')
-    for i, (name, mine, pool) in enumerate(points, 1):
-        x, y = at(mine, pool)
+    for i, (name, x_value, y_value) in enumerate(points, 1):
+        x, y = at(x_value, y_value)
         out.append(
-            f'<g><title>{html.escape(name)}: own {mine:.4f}, pool {pool:.4f}</title><circle class="run1" cx="{x:.1f}" cy="{y:.1f}" r="9"/>'
+            f'<g><title>{html.escape(name)}: monolingual {x_value:.4f}, multilingual {y_value:.4f}</title><circle class="run1" cx="{x:.1f}" cy="{y:.1f}" r="9"/>'
             f'<text class="in" x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle">{i}</text></g>'
         )
     return "".join([*out, "</svg>"])
@@ -91,18 +94,18 @@ def span(values: list[float]) -> tuple[float, float, list[float]]:
 
 def curve(task: str) -> dict[str, Any]:
     """The development trials on one task, all at one share of the base (but the anchored one, far below): the picture, and what its numbers are."""
-    rows = trials.found("located")["rows"]
+    rows = trials.study_result("located")["rows"]
     untrained = next(r for r in rows if r["trial"] == "untrained")[task]
     rows = [r for r in rows if r["share"] == 0.4 and not r.get("after")]
     below = [f"{r[task]['multilingual']:.3f}" for r in rows if "anchored" in r["trial"]]
     rows = [r for r in rows if "anchored" not in r["trial"]]
     maps = [
         r
-        for r in trials.found("balanced")["rows"]
+        for r in trials.study_result("balanced")["rows"]
         if r["trial"] == "untrained, map" and not r["after"]
     ]
     rows = [r for r in maps if task in r] + rows
-    names = [r["trial"].replace("untrained, map", "the map alone") for r in rows]
+    names = [r["trial"].replace("untrained, map", "the transform alone") for r in rows]
     points = [
         (n, r[task]["monolingual"], r[task]["multilingual"])
         for n, r in zip(names, rows, strict=True)
@@ -118,9 +121,11 @@ def curve(task: str) -> dict[str, Any]:
     ]
     return {
         "svg": scatter(
-            points, f"pool against own language on {task}", untrained["monolingual"], longer
+            points, f"multilingual against monolingual on {task}", untrained["monolingual"], longer
         ),
-        "key": [{"name": n, "own": f"{o:.4f}", "multilingual": f"{p:.4f}"} for n, o, p in points],
+        "key": [
+            {"name": n, "monolingual": f"{o:.4f}", "multilingual": f"{p:.4f}"} for n, o, p in points
+        ],
         "untrained": f"{untrained['multilingual']:.3f}",
         "below": ", ".join(below),
     }
@@ -129,7 +134,7 @@ def curve(task: str) -> dict[str, Any]:
 def tests() -> dict[str, Any]:
     """XQuAD-R, each way once, with what it was measured by."""
     points: list[tuple[str, dict[str, Any]]] = []
-    rows = trials.found("debias")["rows"]
+    rows = trials.study_result("debias")["rows"]
     maps = {
         r["map"]: r["tasks"]["xquad-r"]
         for r in rows
@@ -140,26 +145,24 @@ def tests() -> dict[str, Any]:
         for n in ("none", "SHIFT, alpha 0.6", "LSAR, rank 10", "trained map")
         if n in maps
     ]
-    for line in trials.found("xquad-strategies")["table"]:
+    for line in trials.study_result("xquad-strategies")["table"]:
         if line["variant"] != "none":
             points.append(
                 (
                     f"{line['variant']}, 150 steps",
-                    {s: line[f"{s}.mAP"] for s in trials.SETTINGS.values()},
+                    {s: line[f"{s}.mAP"] for s in trials.SCENARIOS},
                 )
             )
-    for run in trials.found("recipe")["runs"]:
+    for run in trials.study_result("recipe")["runs"]:
         if run["variant"] == "recipe":
             mine = run["tasks"]["xquad-r"]
-            points.append(
-                ("--recipe balanced", {s: mine[s]["mAP"] for s in trials.SETTINGS.values()})
-            )
+            points.append(("--recipe balanced", {s: mine[s]["mAP"] for s in trials.SCENARIOS}))
     shown = [(n, p["monolingual"], p["multilingual"]) for n, p in points]
     return {
-        "svg": scatter(shown, "pool against own language on XQuAD-R", maps["none"]["monolingual"]),
-        "key": [
-            {"name": n, **{k: f"{p[s]:.4f}" for k, s in trials.SETTINGS.items()}} for n, p in points
-        ],
+        "svg": scatter(
+            shown, "multilingual against monolingual on XQuAD-R", maps["none"]["monolingual"]
+        ),
+        "key": [{"name": n, **{s: f"{p[s]:.4f}" for s in trials.SCENARIOS}} for n, p in points],
     }
 
 
@@ -167,7 +170,7 @@ def low_resource() -> dict[str, Any]:
     """What carries out of the domain."""
     runs = {
         r["variant"]: r["tasks"]["afriqa"]
-        for r in trials.found("low-resource")["runs"]
+        for r in trials.study_result("low-resource")["runs"]
         if r["seed"] == 0
     }
     return {
@@ -184,10 +187,12 @@ def low_resource() -> dict[str, Any]:
 
 
 def wide() -> str:
-    """205 languages in one pool, untrained."""
-    rows = trials.found("instrument")["rows"]
-    mine = next(r for r in rows if (r["task"], r["model"]) == ("sib-200", "e5-small"))
-    return language_map(mine["pool by language"], "SIB-200, pool mAP by question language")
+    """Draw multilingual mAP of 205 languages, zero-shot."""
+    rows = trials.study_result("instrument")["rows"]
+    entry = next(r for r in rows if (r["task"], r["model"]) == ("sib-200", "e5-small"))
+    return language_map(
+        entry["multilingual by language"], "SIB-200, multilingual mAP by query language"
+    )
 
 
 def page() -> str:

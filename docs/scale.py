@@ -1,6 +1,7 @@
 """What many passages cost, from committed measurements and stated assumptions: `python docs/scale.py` prints it.
 
-docs/figures.py writes these tables into docs/scale.md; what is measured and what is reckoned stand apart there.
+docs/figures.py writes these tables into docs/scale.md; what is measured and what is reckoned stand
+apart there.
 """
 
 from __future__ import annotations

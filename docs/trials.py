@@ -11,31 +11,31 @@ from mixling.reports.narrative import same_language_share
 
 ROOT = Path(__file__).parent.parent
 Table = list[dict[str, Any]]
-SETTINGS = {"own": "monolingual", "cross": "cross-lingual", "multilingual": "multilingual"}
+SCENARIOS = ("monolingual", "cross-lingual", "multilingual")
 RECIPE = {
-    "none": "untrained",
-    "map": "the map that ships (39 languages)",
+    "none": "zero-shot",
+    "map": "the shipped transform (39 languages)",
     "recipe-800": "the recipe before (x-y, 800 steps)",
     "recipe": "`--recipe balanced` (x-y and hybrid, averaged)",
 }
 
 
-def found(name: str) -> dict[str, Any]:
-    """A study's committed result."""
+def study_result(name: str) -> dict[str, Any]:
+    """Return a study's committed result."""
     return json.loads((ROOT / "studies" / f"{name}.json").read_text())
 
 
 def change(row: dict[str, float] | None, digits: int = 4) -> str:
-    """A difference with its interval, in brackets where it may be chance (p of .05 or more after Holm)."""
+    """Return a difference with its interval, in brackets where it may be chance (p >= 0.05, Holm)."""
     if not row:
         return ""
-    said = f"{row['difference']:+.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
-    return said if row["p"] < 0.05 else f"({said})"
+    text = f"{row['difference']:+.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+    return text if row["p"] < 0.05 else f"({text})"
 
 
 def against(name: str, task: str) -> Table:
     """A study's means on a task, and what each variant changes against the one that it is tested against."""
-    study, rows = found(name), []
+    study, rows = study_result(name), []
     tested = study["tested"].get(task, {})
     for line in study["table"]:
         if line["task"] == task:
@@ -43,12 +43,12 @@ def against(name: str, task: str) -> Table:
             rows.append(
                 {
                     "variant": line["variant"],
-                    "own": score(line, "monolingual.mAP"),
-                    "cross": score(line, "cross-lingual.mAP"),
+                    "monolingual": score(line, "monolingual.mAP"),
+                    "cross-lingual": score(line, "cross-lingual.mAP"),
                     "multilingual": score(line, "multilingual.mAP"),
                     "distance": score(line, "multilingual.rank_distance", 0),
-                    "own, change": change(mine.get("monolingual.mAP")),
-                    "pool, change": change(mine.get("multilingual.mAP")),
+                    "monolingual, change": change(mine.get("monolingual.mAP")),
+                    "multilingual, change": change(mine.get("multilingual.mAP")),
                 }
             )
     return shortened(rows)
@@ -67,7 +67,7 @@ def shortened(rows: Table) -> Table:
 
 def optical() -> Table:
     """Before and after, with intervals, on both tasks."""
-    study, rows = found("optical"), []
+    study, rows = study_result("optical"), []
     for task in study["tested"]:
         for run in study["runs"]:
             mine = run["tasks"][task]
@@ -79,7 +79,7 @@ def optical() -> Table:
                     "trained with": run["variant"],
                     "multilingual mAP": f"{mine['multilingual']['mAP']:.4f} [{low:.4f}, {high:.4f}]",
                     "change": change(tested.get("multilingual.mAP")),
-                    "cross": f"{mine['cross-lingual']['mAP']:.4f}",
+                    "cross-lingual": f"{mine['cross-lingual']['mAP']:.4f}",
                 }
             )
     return rows
@@ -94,36 +94,36 @@ def forms() -> Table:
             "to English: mAP": f"{r['to English']['mAP']:.4f}",
             "to English, change": change(r["to English"] if "p" in r["to English"] else None),
             "multilingual mAP": f"{r['multilingual']['mAP']:.4f}",
-            "pool, change": change(r["multilingual"] if "p" in r["multilingual"] else None),
+            "multilingual, change": change(r["multilingual"] if "p" in r["multilingual"] else None),
         }
-        for r in found("late")["rows"]
+        for r in study_result("late")["rows"]
     ]
 
 
 def by_language() -> Table:
-    """The pool by question language, before and after."""
-    runs, rows = found("optical")["runs"], []
+    """Return multilingual mAP by query language, before and after."""
+    runs, rows = study_result("optical")["runs"], []
     for task in runs[0]["tasks"]:
         for run in runs:
             pool = run["tasks"][task]["multilingual"]["by_language"]
             rows.append(
                 {"task": task.partition(":")[0], "trained with": run["variant"],
-                 "pool mAP by question language": ", ".join(f"{x} {v['mAP']:.3f}" for x, v in sorted(pool.items()))}
+                 "multilingual mAP by query language": ", ".join(f"{x} {v['mAP']:.3f}" for x, v in sorted(pool.items()))}
             )  # fmt: skip
     return rows
 
 
 def mined() -> Table:
     """What was mined."""
-    m = found("preparation")["mined"]
+    m = study_result("preparation")["mined"]
     return [
         {
-            "questions": f"{m['queries']:,}",
+            "queries": f"{m['queries']:,}",
             "with negatives": f"{m['queries_with_negatives']:,}",
             "with an intruder": f"{m['queries_with_intruders']:,} ({m['queries_with_intruders'] / m['queries']:.0%})",
             "negatives": f"{m['negatives_mined']:,}",
             "of them intruders": f"{m['intruder_share']:.1%}",
-            "in the question's language": f"{m['same_language_share']:.1%}",
+            "in the query's language": f"{m['same_language_share']:.1%}",
         }
     ]
 
@@ -131,7 +131,7 @@ def mined() -> Table:
 def located() -> Table:
     """Trials on paragraphs and on sentences."""
     rows = []
-    for row in found("located")["rows"]:
+    for row in study_result("located")["rows"]:
         held, cut = row["mlqa-held-out"], row["located-sentences"]
         rows.append(
             {
@@ -148,13 +148,13 @@ def located() -> Table:
 
 
 def three(row: dict[str, float]) -> str:
-    """Own, across, pool."""
+    """Return monolingual, cross-lingual and multilingual mAP as one text."""
     return " / ".join(f"{row[s]:.4f}" for s in ("monolingual", "cross-lingual", "multilingual"))
 
 
 def recipe() -> Table:
-    """The untrained encoder, the map and the balanced recipe on the tests."""
-    study, rows = found("recipe"), []
+    """Return the zero-shot encoder, the transform and the balanced recipe on the tests."""
+    study, rows = study_result("recipe"), []
     for task in study["tested"]:
         tested = study["tested"][task]
         for run in study["runs"]:
@@ -163,15 +163,13 @@ def recipe() -> Table:
                 {
                     "task": task,
                     "model": RECIPE[run["variant"]],
-                    **{
-                        k: f"{mine[s]['mAP']:.4f}" if s in mine else "" for k, s in SETTINGS.items()
-                    },
+                    **{s: f"{mine[s]['mAP']:.4f}" if s in mine else "" for s in SCENARIOS},
                     "distance": ""
                     if math.isnan(distance := mine["multilingual"]["rank_distance"])
                     else f"{distance:.0f}",
                     "nDCG@20": f"{mine['multilingual']['nDCG@20']:.4f}",
-                    "own, change": change(moved.get("monolingual.mAP")),
-                    "pool, change": change(moved.get("multilingual.mAP")),
+                    "monolingual, change": change(moved.get("monolingual.mAP")),
+                    "multilingual, change": change(moved.get("multilingual.mAP")),
                 }
             )
     return rows
@@ -190,29 +188,29 @@ def agreement() -> Table:
             },
             "wrong negatives": f"{row['wrong negatives']:.1%}",
         }
-        for row in found("located")["agreement"]
+        for row in study_result("located")["agreement"]
     ]
 
 
 def rivals(task: str = "xquad-r") -> Table:
     """Every way to train or to debias on equal data: what is found, and in whose language first; beside XQuAD-R its paragraphs."""
-    study, rows = found("rivals"), []
+    study, rows = study_result("rivals"), []
     for run in study["runs"]:
         sentences, name = run["tasks"][task], run["variant"]
         moved = {t: study["tested"][t].get(name, {}) for t in run["tasks"]}
         row = {
             "variant": name,
-            **{k: f"{sentences[s]['mAP']:.4f}" for k, s in SETTINGS.items()},
+            **{s: f"{sentences[s]['mAP']:.4f}" for s in SCENARIOS},
             "distance": f"{sentences['multilingual']['rank_distance']:.0f}",
-            "own share of ten": f"{same_language_share(sentences)[0]:.0%}",
-            "own, change": change(moved[task].get("monolingual.mAP")),
-            "pool, change": change(moved[task].get("multilingual.mAP")),
+            "query's language in ten": f"{same_language_share(sentences)[0]:.0%}",
+            "monolingual, change": change(moved[task].get("monolingual.mAP")),
+            "multilingual, change": change(moved[task].get("multilingual.mAP")),
         }
         if task == "xquad-r":
             row["paragraphs: nDCG@20"] = (
                 f"{run['tasks']['xquad-paragraphs']['multilingual']['nDCG@20']:.4f}"
             )
-            row["paragraphs: pool, change"] = change(
+            row["paragraphs: multilingual, change"] = change(
                 moved["xquad-paragraphs"].get("multilingual.mAP")
             )
         rows.append(row)
@@ -231,14 +229,14 @@ BANDS = {
 def low_resource() -> Table:
     """Every variant of the low-resource study, a row each; in brackets the largest less the smallest seed."""
     rows: dict[str, dict[str, str]] = {}
-    for line in found("low-resource")["table"]:
+    for line in study_result("low-resource")["table"]:
         row = rows.setdefault(
             line["variant"], {"variant": line["variant"], "seeds": str(line["seeds"])}
         )
-        for name, setting in SETTINGS.items():
-            spread = score(line, f"{setting}.mAP.spread", 3) if line["seeds"] > 1 else ""
-            value = score(line, f"{setting}.mAP")
-            row[f"{short(line['task'])}, {name}"] = f"{value} ({spread})" if spread else value
+        for scenario in SCENARIOS:
+            spread = score(line, f"{scenario}.mAP.spread", 3) if line["seeds"] > 1 else ""
+            value = score(line, f"{scenario}.mAP")
+            row[f"{short(line['task'])}, {scenario}"] = f"{value} ({spread})" if spread else value
     return shortened(list(rows.values()))
 
 
@@ -246,7 +244,7 @@ def contrasts(study: str = "robustness", bands: bool = False) -> Table:
     """One way to train against another, a row each: changes of mAP on every task. bands: by how much text of the question's
     language was seen, where a task has several such bands; else over all languages."""
     rows: Table = []
-    for name, cells in found(study)["contrasts"].items():
+    for name, cells in study_result(study)["contrasts"].items():
         row = {"contrast": name}
         for c in cells:
             if (c["band"] == "all") == bands:
@@ -263,12 +261,12 @@ def short(task: str) -> str:
     return task.partition("@")[0].partition(":")[0]
 
 
-def where(task: str, setting: str) -> str:
+def where(task: str, scenario: str) -> str:
     """A column: task, setting and, if there is, the kind of noise."""
     clean, _, noise = task.partition("~")
     parts = (
         short(clean),
-        "own" if setting == "monolingual" else "multilingual",
+        "monolingual" if scenario == "monolingual" else "multilingual",
         noise.partition(":")[0],
     )
     return ", ".join(p for p in parts if p)
@@ -277,7 +275,7 @@ def where(task: str, setting: str) -> str:
 def robustness() -> Table:
     """Out of domain over in domain."""
     rows: Table = []
-    for name, each in found("robustness")["robustness"].items():
+    for name, each in study_result("robustness")["robustness"].items():
         row = {"variant": name}
         for r in each:
             row[where(r["task"], r["scenario"])] = (
@@ -290,7 +288,7 @@ def robustness() -> Table:
 def noisy() -> Table:
     """What noise leaves of each score."""
     rows: dict[str, dict[str, str]] = {}
-    for r in found("noisy")["rows"]:
+    for r in study_result("noisy")["rows"]:
         row = rows.setdefault(r["model"], {"variant": r["model"]})
         row[where(f"{r['task']}~{r['noise']}", r["scenario"])] = (
             f"{r['noisy']:.3f}: {r['ratio']:.0%} [{r['low']:.0%}, {r['high']:.0%}]"
@@ -300,14 +298,17 @@ def noisy() -> Table:
 
 def adapted() -> Table:
     """Pieces a word and the pool, before and after adaptation."""
-    study, rows = found("preparation"), []
+    study, rows = study_result("preparation"), []
     for row in study["rows"]:
         rows.append(
             {
                 "way": row["way"],
-                **{f"{x}: pieces a word": f"{row['pieces a word'][x]:.2f}" for x in ("am", "km")},
                 **{
-                    f"asked in {x}": f"{row[x]['pool mAP']:.3f} {change(row[x] if 'p' in row[x] else None, 3)}".strip()
+                    f"{x}: subwords per word": f"{row['pieces a word'][x]:.2f}"
+                    for x in ("am", "km")
+                },
+                **{
+                    f"{x} queries": f"{row[x]['multilingual mAP']:.3f} {change(row[x] if 'p' in row[x] else None, 3)}".strip()
                     for x in ("am", "km", "en", "ar", "th")
                 },
             }
@@ -318,10 +319,10 @@ def adapted() -> Table:
 def first_ten() -> Table:
     """In which languages the first ten answers to Amharic and Khmer sentences are."""
     rows = []
-    for way, shares in found("preparation")["first ten"].items():
+    for way, shares in study_result("preparation")["first ten"].items():
         for language, share in shares.items():
             said = ", ".join(f"{x} {v:.0%}" for x, v in sorted(share.items(), key=lambda i: -i[1]))
-            rows.append({"way": way, "asked in": language, "first ten": said})
+            rows.append({"way": way, "query language": language, "first ten": said})
     return rows
 
 

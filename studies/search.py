@@ -108,7 +108,7 @@ def main() -> None:
     whole: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     name = given.name or retriever.name
     whole[name] = {
-        "questions": len(asked),
+        "queries": len(asked),
         **means,
         "machine": machine_info(),
         "versions": library_versions(),

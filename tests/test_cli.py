@@ -31,7 +31,7 @@ def test_help_imports_no_dependency_but_those_that_draw_it():
     assert not imported & modules
 
 
-def test_every_verb_has_help(run):
+def test_every_command_has_help(run):
     for command in app.registered_commands:
         status, out, _ = run(command.name, "--help")
         assert status == 0 and "Usage" in out
@@ -63,10 +63,10 @@ def test_doctor_names_what_is_missing_and_the_extra_that_brings_it(run, monkeypa
     assert set(PURPOSE) == set(metadata.metadata("mixling").get_all("Provides-Extra")) - {"dev"}
 
 
-def test_data_verbs(run, tmp_path):
+def test_data_commands(run, tmp_path):
     status, out, _ = run("data", "list")
     assert status == 0 and "sample" in out
     status, out, _ = run("data", "convert", "sample", tmp_path / "own", "--parquet")
-    assert status == 0 and "512 questions, 256 passages" in out
+    assert status == 0 and "512 queries, 256 passages" in out
     status, out, _ = run("data", "show", tmp_path / "own")
     assert status == 0 and "32 groups" in out

@@ -22,7 +22,7 @@ def figures():
 def test_readme_has_the_studys_table_and_picture(figures):
     text = (ROOT / "README.md").read_text()
     assert figures.renewed("README.md", text) == text and figures.table() in text
-    assert (ROOT / "docs" / "pool.svg").read_text() == figures.picture()
+    assert (ROOT / "docs" / "multilingual.svg").read_text() == figures.picture()
     assert (ROOT / "docs" / "speed.svg").read_text() == figures.speed.picture()
     assert (ROOT / "docs" / "results.html").read_text() == figures.shown.page()
 
@@ -48,19 +48,19 @@ def test_readmes_configuration_is_one(tmp_path):
     assert load_config(tomllib.loads(block)).batches.strategy == "hybrid"
 
 
-def test_readmes_verbs_exist(run):
+def test_readmes_commands_exist(run):
     text = (ROOT / "README.md").read_text()
-    for verb in set(re.findall(r"`mixling ([a-z]+)", text)):
-        assert run(verb, "--help")[0] == 0, verb
+    for command in set(re.findall(r"`mixling ([a-z-]+)", text)):
+        assert run(command, "--help")[0] == 0, command
 
 
-def test_every_verb_is_a_function_or_readme_says_what_stands_for_it():
+def test_every_command_is_a_function_or_readme_says_what_stands_for_it():
     import mixling
     from mixling.cli.main import PANELS
 
-    verbs = {verb.__name__.rpartition(".")[2] for some in PANELS.values() for verb in some}
-    assert verbs - {"schedule"} <= set(mixling.__all__)
-    assert all(callable(getattr(mixling, verb)) for verb in verbs - {"schedule"})
+    commands = {c.__name__.rpartition(".")[2] for group in PANELS.values() for c in group}
+    assert commands - {"schedule"} <= set(mixling.__all__)
+    assert all(callable(getattr(mixling, name)) for name in commands - {"schedule"})
     text = " ".join((ROOT / "README.md").read_text().split())
     assert "for `data` and `schedule` stand `mixling.load` and `mixling.Schedule`" in text
 

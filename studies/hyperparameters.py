@@ -1,8 +1,8 @@
-"""The search for the first study's settings, on development tasks alone: `python studies/settings.py`.
+"""The search for the first study's settings, on development tasks alone: `python studies/hyperparameters.py`.
 
 Trains each (temperature, learning rate) once, averages it with shares of the base, and measures every result on
-`mlqa-held-out` and the two sentence tasks. Rows are kept in settings.json as they come, the table in
-settings.md; started again, it goes on.
+`mlqa-held-out` and the two sentence tasks. Rows are kept in hyperparameters.json as they come, the table in
+hyperparameters.md; started again, it goes on.
 """
 
 from __future__ import annotations
