@@ -51,7 +51,7 @@ def main() -> None:
         middle = time.perf_counter()
         found = compute_ranks(lambda a, b: scores[a:b], QUERIES, language, relevant, ids, depth=10)
         grades = np.ones(len(relevant), np.int64)
-        ours = {k: known[k](found.pool, relevant[:, 0], QUERIES, grades) for k in shared}
+        ours = {k: known[k](found.multilingual, relevant[:, 0], QUERIES, grades) for k in shared}
         end = time.perf_counter()
         rows.append({"theirs": round(middle - begun, 2), "ours": round(end - middle, 2)})
     largest = max(

@@ -96,7 +96,7 @@ def main() -> None:
         old = by_comparison(one, scorer)
         both["comparison"].append(time.perf_counter() - begun)
         begun = time.perf_counter()
-        new = rank_task(one, scorer, 100).pool
+        new = rank_task(one, scorer, 100).multilingual
         both["sort"].append(time.perf_counter() - begun)
     content = {
         "seconds": seconds,

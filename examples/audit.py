@@ -14,7 +14,7 @@ from mixling.reports.evaluate import evaluate_all
 model, task, *yardsticks = [*sys.argv[1:], *["sample"][len(sys.argv) - 2 :]]
 yardsticks = yardsticks or ["intfloat/multilingual-e5-small", "bm25"]
 
-for result in evaluate_all([*yardsticks, model], [task], "audit", keep="audit/vectors"):
+for result in evaluate_all([*yardsticks, model], [task], "audit", vector_cache="audit/vectors"):
     (entry,) = result.summary["tasks"].values()
     own, pool, wrong = (
         entry["monolingual"]["mAP"],

@@ -15,7 +15,7 @@ from pathlib import Path
 from mixling.corpora.files import write_text
 from mixling.debiasing.debias import debias
 from mixling.debiasing.transforms import AffineTransform
-from mixling.evaluation.baselines import unit_vectors
+from mixling.evaluation.baselines import task_vectors
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import rank_task, score_task
 from mixling.evaluation.ranks import DotScorer
@@ -60,7 +60,7 @@ def figures(
     """Own language, across, pool and rank distance on each task, after a map if there is one (bf16)."""
     row: dict = {}
     for one in tasks:
-        queries, candidates, _ = unit_vectors(retriever, one, "bf16", keep)
+        queries, candidates, _ = task_vectors(retriever, one, "bf16", keep)
         if found is not None:
             queries, candidates = found.transform(queries), found.transform(candidates)
         entry, _, _ = score_task(one, rank_task(one, DotScorer(queries, candidates), 100))

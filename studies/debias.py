@@ -23,7 +23,7 @@ from mixling.debiasing.embedded_corpus import EmbeddedCorpus, embed_corpus
 from mixling.debiasing.files import debias_vectors
 from mixling.debiasing.transforms import AffineTransform
 from mixling.encoding.vectors import encode_cached
-from mixling.evaluation.baselines import unit_vectors
+from mixling.evaluation.baselines import task_vectors
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import rank_task, score_task
 from mixling.evaluation.ranks import DotScorer
@@ -71,7 +71,7 @@ class Bench:
                     for texts, role in ((one.queries, "query"), (one.passages, "passage"))
                 ]
             else:
-                sides = list(unit_vectors(self.retriever, one, folder=KEEP)[:2])
+                sides = list(task_vectors(self.retriever, one, vector_cache=KEEP)[:2])
             self.tests[name, raw] = (one, *sides)
         one, queries, candidates = self.tests[name, raw]
         if found is not None:

@@ -9,7 +9,7 @@ from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.coverage import coverage
 from mixling.evaluation.lexical import (
-    Bm25,
+    Bm25Scorer,
     Bm25Ranker,
     minmax_normalize,
     reciprocal_rank_scores,
@@ -49,7 +49,7 @@ def test_bm25_equals_another_implementation_where_words_have_spaces():
     queries = [
         tokenize_words(one.queries[i], "en") for i in np.flatnonzero(one.query_language == english)
     ]
-    mine = Bm25(documents, queries, k1=1.2, b=0.75)(0, len(queries))
+    mine = Bm25Scorer(documents, queries, k1=1.2, b=0.75)(0, len(queries))
     theirs = BM25Okapi(documents, k1=1.2, b=0.75)
     # Lucene's idf, which is never negative; Lucene also leaves out the constant factor k1 + 1
     n = len(documents)
@@ -62,7 +62,7 @@ def test_bm25_equals_another_implementation_where_words_have_spaces():
 
 
 def test_texts_without_words_do_no_harm():
-    score = Bm25([[], ["a", "b"], []], [["a"], [], ["unknown"]])
+    score = Bm25Scorer([[], ["a", "b"], []], [["a"], [], ["unknown"]])
     assert (score(0, 3) > 0).tolist() == [[False, True, False], [False] * 3, [False] * 3]
     assert score.at(np.array([0]), np.array([1, 2])).shape == (1, 2)
 

@@ -47,7 +47,7 @@ def rank(case, **more):
 @settings(deadline=None, max_examples=25)
 def test_metrics_equal_pytrec_eval_in_the_pool_and_in_each_language(seed, ties):
     score, language, relevant, grades, excluded, ids = made(seed, ties)
-    found = rank((score, language, relevant, grades, excluded, ids), block=4)
+    found = rank((score, language, relevant, grades, excluded, ids), block_size=4)
     scores = score(0, 9)
     for code in (None, 0, 1, 2):
         some = np.flatnonzero(np.ones(60, bool) if code is None else language == code)
@@ -66,7 +66,7 @@ def test_metrics_equal_pytrec_eval_in_the_pool_and_in_each_language(seed, ties):
         ).evaluate({q: run[q] for q in qrel})
         mine = np.isin(relevant[:, 1], some)
         has = np.unique(relevant[mine, 0])
-        place = (found.pool if code is None else found.within)[mine]
+        place = (found.multilingual if code is None else found.within_language)[mine]
         query = np.searchsorted(has, relevant[mine, 0])
         for name, metric in {**METRICS, **MULTILINGUAL_METRICS}.items():
             if name == "R@100":
@@ -99,7 +99,7 @@ def test_metrics_equal_ranx_where_documents_are_missing(seed):
         qrel[f"q{q}"][ids[c]] = int(grade)
     theirs = evaluate(Qrels(qrel), Run(run), ["recall@20", "ndcg@20", "mrr@10"], return_mean=False)
     for name, value in (("R@20", "recall@20"), ("nDCG@20", "ndcg@20"), ("MRR@10", "mrr@10")):
-        mine = {**METRICS, **MULTILINGUAL_METRICS}[name](found.pool, relevant[:, 0], 9, grades)
+        mine = {**METRICS, **MULTILINGUAL_METRICS}[name](found.multilingual, relevant[:, 0], 9, grades)
         assert mine == pytest.approx(theirs[value], abs=1e-6)
 
 
@@ -114,7 +114,7 @@ def test_equal_scores_stand_in_falling_order_of_their_ids():
     found = compute_ranks(
         ones, 1, np.zeros(4, int), np.array([[0, 0], [0, 3]]), ["a", "b", "c", "d"]
     )
-    assert found.pool.tolist() == [4, 1]
+    assert found.multilingual.tolist() == [4, 1]
     assert found.top[0].tolist() == [3, 2, 1, 0]
 
 
@@ -123,7 +123,7 @@ def test_negative_and_zero_scores_keep_their_order():
     found = compute_ranks(
         scores, 1, np.zeros(5, int), np.array([[0, c] for c in range(5)]), list("abcde")
     )
-    assert found.pool.tolist() == [5, 3, 1, 2, 4]
+    assert found.multilingual.tolist() == [5, 3, 1, 2, 4]
 
 
 def test_an_excluded_candidate_is_nowhere():
@@ -134,8 +134,8 @@ def test_an_excluded_candidate_is_nowhere():
 
 
 def test_blocks_do_not_change_ranks():
-    a, b = (rank(made(3, True), block=n) for n in (1, 100))
-    assert np.array_equal(a.pool, b.pool) and np.array_equal(a.within, b.within)
+    a, b = (rank(made(3, True), block_size=n) for n in (1, 100))
+    assert np.array_equal(a.multilingual, b.multilingual) and np.array_equal(a.within_language, b.within_language)
 
 
 @given(st.integers(0, 10**6), st.booleans())
@@ -150,5 +150,5 @@ def test_counting_among_very_many_gives_what_sorting_gives(seed, ties):
         patch.setattr("mixling.evaluation.ranks.SORTED", 10)
         patch.setattr("mixling.evaluation.ranks.KEYS", 200)
         counted = rank(case, depth=13)
-    for name in ("pool", "within", "top", "top_scores"):
+    for name in ("multilingual", "within_language", "top", "top_scores"):
         assert np.array_equal(getattr(sorted_way, name), getattr(counted, name))

@@ -1,11 +1,13 @@
-"""What can be measured: an encoder by name, and the baselines that a reviewer asks for.
+"""Rankers by name: encoders, and the baselines that a reviewer asks for.
 
-bm25          lexical, Lucene's form of BM25 (bm25s), words by ICU
-NAME+bm25     mean of both scores, each brought to 0 … 1 within a query's first thousand (papers' usual form)
-NAME+bm25:rrf reciprocal rank fusion of both, k = 60
-late:NAME     late interaction: a vector a token, MaxSim
-random        scores from a seed: what chance reaches
-oracle        relevant candidates first, in the order of their ids: the top of every scale
+| name | scores |
+|---|---|
+| `bm25` | Lucene's form of BM25 (bm25s), words by ICU |
+| `NAME+bm25` | mean of both scores, each scaled to 0 … 1 within a query's first thousand |
+| `NAME+bm25:rrf` | reciprocal rank fusion of both, k = 60 |
+| `late:NAME` | late interaction: a vector a token, MaxSim |
+| `random` | random numbers: the level of chance |
+| `oracle` | relevant passages first, in the order of their ids: the top of every scale |
 """
 
 from __future__ import annotations
@@ -29,29 +31,33 @@ def make_ranker(
     model: str | Retriever | Ranker,
     precision: str = "fp32",
     vector_cache: Path | None = None,
-    documents: str | Retriever | None = None,
+    passage_model: str | Retriever | None = None,
     trust_remote_code: bool = False,
 ) -> Ranker:
-    """A ranker by name; a Retriever or a ranker as it is. keep: folder for vectors; documents: another model that encodes
-    the candidates, as an index that is there already did (OPTICAL's teacher); trust_remote_code: as of Retriever."""
+    """Make a ranker.
 
-    def loaded(name: str) -> Retriever:
+    Args:
+        model: A model folder, a hub name, the name of a baseline, a Retriever, or a ranker, which
+            is returned as it is.
+        precision: Number format of the encoder, "fp32" or "bf16".
+        vector_cache: Folder where vectors stay.
+        passage_model: Another model that encodes the passages, as an existing index may have done.
+        trust_remote_code: Run the code that a model brings along.
+
+    Returns:
+        The ranker.
+
+    Raises:
+        MixlingError: The model cannot be loaded, or the vectors of both models cannot be compared.
+    """
+
+    def load(name: str) -> Retriever:
         return Retriever(name, trust_remote_code=trust_remote_code)
 
-    if documents is not None:
-        other = documents if isinstance(documents, Retriever) else loaded(documents)
-        made = make_ranker(model, precision, vector_cache, trust_remote_code=trust_remote_code)
-        if not isinstance(made, (DenseRanker, LateInteractionRanker)):
-            raise MixlingError(
-                f"{made.name} encodes nothing, so no other model can encode its documents"
-            )
-        if made.retriever.dimensions != other.dimensions:
-            raise MixlingError(
-                f"{made.name} has vectors of {made.retriever.dimensions} numbers and {other.name} of {other.dimensions}: "
-                "they cannot be compared"
-            )
-        made.documents, made.name = other, f"{made.name} (documents: {other.name})"
-        return made
+    if passage_model is not None:
+        ranker = make_ranker(model, precision, vector_cache, trust_remote_code=trust_remote_code)
+        other = passage_model if isinstance(passage_model, Retriever) else load(passage_model)
+        return _with_passage_model(ranker, other)
     if isinstance(model, Retriever):
         return DenseRanker(model, precision, vector_cache)
     if not isinstance(model, str):
@@ -59,7 +65,7 @@ def make_ranker(
     if model in ("random", "oracle"):
         return SanityRanker(model)
     if model.startswith("late:"):
-        return LateInteractionRanker(loaded(model.removeprefix("late:")), precision)
+        return LateInteractionRanker(load(model.removeprefix("late:")), precision)
     name, plus, form = model.rpartition("+bm25")
     if model == "bm25" or (plus and form in ("", ":rrf")):
         from mixling.evaluation import lexical
@@ -68,156 +74,258 @@ def make_ranker(
             return lexical.Bm25Ranker()
         inner = make_ranker(name, precision, vector_cache, trust_remote_code=trust_remote_code)
         return lexical.FusedRanker(inner, "rrf" if form else "mean")
-    return DenseRanker(loaded(model), precision, vector_cache)
+    return DenseRanker(load(model), precision, vector_cache)
+
+
+def _with_passage_model(ranker: Ranker, passage_model: Retriever) -> Ranker:
+    """Let another model encode a ranker's passages."""
+    if not isinstance(ranker, (DenseRanker, LateInteractionRanker)):
+        raise MixlingError(
+            f"{ranker.name} encodes nothing, so no other model can encode its passages"
+        )
+    if ranker.retriever.dimensions != passage_model.dimensions:
+        raise MixlingError(
+            f"{ranker.name} has vectors of {ranker.retriever.dimensions} numbers and "
+            f"{passage_model.name} of {passage_model.dimensions}: they cannot be compared"
+        )
+    ranker.passage_model = passage_model
+    ranker.name = f"{ranker.name} (passages: {passage_model.name})"
+    return ranker
 
 
 class DenseRanker:
-    """An encoder: dot products of unit vectors, or of raw ones where the model says so."""
+    """An encoder: dot products of unit vectors, or of raw ones where the model compares these.
 
-    def __init__(self, retriever: Retriever, precision: str = "fp32", keep: Path | None = None):
-        self.retriever, self.precision, self.keep = retriever, precision, keep
-        self.name, self.origin, self.documents = retriever.name, retriever.origin, retriever
+    Args:
+        retriever: The encoder.
+        precision: Its number format, "fp32" or "bf16".
+        vector_cache: Folder where vectors stay.
+    """
+
+    def __init__(
+        self, retriever: Retriever, precision: str = "fp32", vector_cache: Path | None = None
+    ):
+        self.retriever, self.precision, self.vector_cache = retriever, precision, vector_cache
+        self.name, self.origin, self.passage_model = retriever.name, retriever.origin, retriever
         self.stored = retriever.stored
 
-    def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
-        queries, candidates, counted = unit_vectors(
-            self.retriever, one, self.precision, self.keep, self.documents
+    def scorer(self, task: Task) -> tuple[Scorer, dict[str, Any]]:
+        """Encode a task.
+
+        Args:
+            task: The task.
+
+        Returns:
+            The scorer, and the number of texts and tokens with the tokenizer's coverage.
+        """
+        queries, passages, counts = task_vectors(
+            self.retriever, task, self.precision, self.vector_cache, self.passage_model
         )
-        scorer: Scorer = DotScorer(queries, candidates)
+        scorer: Scorer = DotScorer(queries, passages)
         if self.retriever.calibration:
-            scorer = CalibratedScorer(scorer, one, self.retriever.calibration)
+            scorer = CalibratedScorer(scorer, task, self.retriever.calibration)
         # without ICU there is no coverage, and nothing else is missing
         with contextlib.suppress(MixlingError):
             from mixling.evaluation.coverage import coverage
 
-            counted["coverage"] = coverage(self.retriever, one)
-        return scorer, counted
+            counts["coverage"] = coverage(self.retriever, task)
+        return scorer, counts
 
 
-def unit_vectors(
+def task_vectors(
     retriever: Retriever,
-    one: Task,
+    task: Task,
     precision: str = "fp32",
-    folder: Path | None = None,
-    documents: Retriever | None = None,
+    vector_cache: Path | None = None,
+    passage_model: Retriever | None = None,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """Vectors of queries and candidates (of length one if the model compares by cosine), and what was encoded.
+    """Encode the queries and passages of a task.
 
-    documents: another model that encodes the candidates.
+    Args:
+        retriever: The encoder.
+        task: The task.
+        precision: Number format of the encoder, "fp32" or "bf16".
+        vector_cache: Folder where vectors stay.
+        passage_model: Another model that encodes the passages.
+
+    Returns:
+        Vectors of queries and passages, float32 `[n, dim]`, of length one if the model compares by
+        cosine; and the number of texts and tokens encoded.
     """
-    documents = documents or retriever
-    texts = one.titled_passages()
-    made, counted = [], 0
-    for encoder, role, batch, of in (
-        (retriever, "query", one.queries, one.query_language),
-        (documents, "passage", texts, one.passage_language),
+    texts = task.titled_passages()
+    vectors, n_tokens = [], 0
+    for encoder, role, batch, codes in (
+        (retriever, "query", task.queries, task.query_language),
+        (passage_model or retriever, "passage", texts, task.passage_language),
     ):
-        languages = [one.languages[i] for i in of]
-        label = f"{one.name}: {'questions' if role == 'query' else 'candidates'}"
-        v, tokens = similarity_vectors(
-            encoder, batch, role, languages, label=label, precision=precision, folder=folder
+        role_vectors, role_tokens = similarity_vectors(
+            encoder,
+            batch,
+            role,
+            [task.languages[i] for i in codes],
+            label=_progress_label(task, role),
+            precision=precision,
+            folder=vector_cache,
         )
-        counted += tokens
-        made.append(v)
-    return made[0], made[1], {"texts": len(one.queries) + len(texts), "tokens_encoded": counted}
+        n_tokens += role_tokens
+        vectors.append(role_vectors)
+    counts = {"texts": len(task.queries) + len(texts), "tokens_encoded": n_tokens}
+    return vectors[0], vectors[1], counts
+
+
+def _progress_label(task: Task, role: str) -> str:
+    """Return what a progress bar says while texts are encoded."""
+    return f"{task.name}: {'queries' if role == 'query' else 'passages'}"
 
 
 class LateInteractionRanker:
-    """Late interaction: token vectors of an encoder, MaxSim."""
+    """Late interaction: token vectors of an encoder, compared by MaxSim.
+
+    Args:
+        retriever: The encoder.
+        precision: Its number format, "fp32" or "bf16".
+    """
 
     def __init__(self, retriever: Retriever, precision: str = "fp32"):
-        self.retriever, self.precision, self.documents = retriever, precision, retriever
+        self.retriever, self.precision, self.passage_model = retriever, precision, retriever
         self.name, self.origin = f"late:{retriever.name}", retriever.origin
         self.stored = retriever.stored
 
-    def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
-        texts = one.titled_passages()
-        made = []
+    def scorer(self, task: Task) -> tuple[Scorer, dict[str, Any]]:
+        """Encode a task.
+
+        Args:
+            task: The task.
+
+        Returns:
+            The scorer, and the number of texts.
+        """
+        texts = task.titled_passages()
+        vectors = []
         for encoder, role, batch in (
-            (self.retriever, "query", one.queries),
-            (self.documents, "passage", texts),
+            (self.retriever, "query", task.queries),
+            (self.passage_model, "passage", texts),
         ):
-            with Progress(f"{one.name}: {'questions' if role == 'query' else 'candidates'}") as bar:
-                made.append(
+            with Progress(_progress_label(task, role)) as bar:
+                vectors.append(
                     token_vectors(encoder, batch, role, precision=self.precision, progress=bar)
                 )
-        return _MaxSim(*made[0], *made[1]), {"texts": len(one.queries) + len(texts)}
+        return MaxSimScorer(*vectors[0], *vectors[1]), {"texts": len(task.queries) + len(texts)}
 
 
-class _MaxSim(ScoreRows):
+class MaxSimScorer(ScoreRows):
+    """Scores by MaxSim.
+
+    Args:
+        queries: float32 `[n, dim]`, token vectors of all queries.
+        query_begins: int64 `[n_queries + 1]`, first token of each query.
+        passages: float32 `[m, dim]`, token vectors of all passages.
+        passage_begins: int64 `[n_passages + 1]`, first token of each passage.
+    """
+
     def __init__(
-        self, queries: np.ndarray, begins: np.ndarray, documents: np.ndarray, d_begins: np.ndarray
+        self,
+        queries: np.ndarray,
+        query_begins: np.ndarray,
+        passages: np.ndarray,
+        passage_begins: np.ndarray,
     ):
-        self.queries, self.begins = queries, begins
-        self.documents, self.d_begins = documents, d_begins
+        self.queries, self.query_begins = queries, query_begins
+        self.passages, self.passage_begins = passages, passage_begins
 
     def __call__(self, begin: int, end: int) -> np.ndarray:
-        rows = slice(self.begins[begin], self.begins[end])
-        begins = self.begins[begin : end + 1] - self.begins[begin]
-        return maxsim(self.queries[rows], begins, self.documents, self.d_begins)
+        """Score consecutive queries against all passages: float32 `[end - begin, n_passages]`."""
+        rows = slice(self.query_begins[begin], self.query_begins[end])
+        begins = self.query_begins[begin : end + 1] - self.query_begins[begin]
+        return maxsim(self.queries[rows], begins, self.passages, self.passage_begins)
 
 
 class CalibratedScorer:
-    """Scores of another scorer, brought to one scale for every pair of languages: (s - mean) / deviation.
+    """Scores of another scorer on one scale for every pair of languages: (score - mean) / deviation.
 
-    calibration: {"pairs": {"ar-en": [mean, deviation], …}, "all": [mean, deviation]} of a model's scores.json.
+    Args:
+        scorer: The other scorer.
+        task: The task that it scores.
+        calibration: Content of a model's scores.json: `{"pairs": {"ar-en": [mean, deviation], …},
+            "all": [mean, deviation]}`.
     """
 
-    def __init__(self, scorer: Scorer, one: Task, calibration: dict[str, Any]):
-        self.inner, self.one = scorer, one
-        n = len(one.languages)
+    def __init__(self, scorer: Scorer, task: Task, calibration: dict[str, Any]):
+        self.inner, self.task = scorer, task
+        n = len(task.languages)
         self.mean, self.deviation = (np.full((n, n), x, np.float32) for x in calibration["all"])
-        for i, a in enumerate(one.languages):
-            for j, b in enumerate(one.languages):
+        for i, a in enumerate(task.languages):
+            for j, b in enumerate(task.languages):
                 if f"{a}-{b}" in calibration["pairs"]:
                     self.mean[i, j], self.deviation[i, j] = calibration["pairs"][f"{a}-{b}"]
 
-    def _adjust(self, scores: np.ndarray, queries: Any, candidates: Any) -> np.ndarray:
-        cell = np.ix_(self.one.query_language[queries], self.one.passage_language[candidates])
-        return (scores - self.mean[cell]) / self.deviation[cell]
+    def _adjust(self, scores: np.ndarray, queries: Any, passages: Any) -> np.ndarray:
+        """Bring scores of some queries (rows) and passages (columns) to one scale."""
+        cell = np.ix_(self.task.query_language[queries], self.task.passage_language[passages])
+        return np.asarray((scores - self.mean[cell]) / self.deviation[cell])
 
     def __call__(self, begin: int, end: int) -> np.ndarray:
+        """Score consecutive queries against all passages: float32 `[end - begin, n_passages]`."""
         return self._adjust(self.inner(begin, end), slice(begin, end), slice(None))
 
-    def at(self, queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-        return self._adjust(self.inner.at(queries, candidates), queries, candidates)
+    def at(self, queries: np.ndarray, passages: np.ndarray) -> np.ndarray:
+        """Score some queries against some passages: float32 `[len(queries), len(passages)]`."""
+        return self._adjust(self.inner.at(queries, passages), queries, passages)
 
 
 class SanityRanker:
-    """Rows that show the scale: `random` and `oracle`."""
+    """Rankers that show the ends of the scale.
+
+    Args:
+        name: "random" or "oracle".
+
+    Raises:
+        MixlingError: The name is another one.
+    """
 
     def __init__(self, name: str):
         if name not in ("random", "oracle"):
             raise MixlingError(f"no check '{name}'; there are random and oracle")
         self.name, self.origin = name, dict[str, Any]()
 
-    def scorer(self, one: Task) -> tuple[Scorer, dict[str, Any]]:
-        return (_Random(one) if self.name == "random" else _Oracle(one)), {}
+    def scorer(self, task: Task) -> tuple[Scorer, dict[str, Any]]:
+        """Prepare the scores of a task.
+
+        Args:
+            task: The task.
+
+        Returns:
+            The scorer; nothing is counted.
+        """
+        return (_RandomScorer(task) if self.name == "random" else _OracleScorer(task)), {}
 
 
-class _Random(ScoreRows):
-    def __init__(self, one: Task, seed: int = 0):
+class _RandomScorer(ScoreRows):
+    """Random scores, which depend on the ids alone and not on the order of rows."""
+
+    def __init__(self, task: Task, seed: int = 0):
         self.seed = seed
-        self.queries, self.candidates = (by_ids(x)[1] for x in (one.query_ids, one.passage_ids))
+        self.queries, self.passages = (by_ids(x)[1] for x in (task.query_ids, task.passage_ids))
 
     def __call__(self, begin: int, end: int) -> np.ndarray:
-        n = len(self.candidates)
+        n = len(self.passages)
         draws = [
             np.random.default_rng((self.seed, int(q))).random(n, np.float32)
             for q in self.queries[begin:end]
         ]
-        return np.stack(draws)[:, self.candidates]
+        return np.asarray(np.stack(draws)[:, self.passages])
 
 
-class _Oracle(ScoreRows):
-    def __init__(self, one: Task):
-        self.n, self.one = len(one.passages), one
-        self.first = np.searchsorted(one.relevant[:, 0], np.arange(len(one.queries) + 1))
+class _OracleScorer(ScoreRows):
+    """The grade of each passage as its score."""
+
+    def __init__(self, task: Task):
+        self.task = task
+        self.first = np.searchsorted(task.relevant[:, 0], np.arange(len(task.queries) + 1))
 
     def __call__(self, begin: int, end: int) -> np.ndarray:
-        scores = np.zeros((end - begin, self.n), np.float32)
+        task = self.task
+        scores = np.zeros((end - begin, len(task.passages)), np.float32)
         rows = slice(self.first[begin], self.first[end])
-        scores[self.one.relevant[rows, 0] - begin, self.one.relevant[rows, 1]] = self.one.grades[
-            rows
-        ]
+        scores[task.relevant[rows, 0] - begin, task.relevant[rows, 1]] = task.grades[rows]
         return scores

@@ -22,7 +22,7 @@ from mixling.evaluation.metrics import METRICS, MULTILINGUAL_METRICS
 from mixling.evaluation.ranks import DotScorer, Ranks, Scorer, compute_ranks
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.rows import task_intervals
-from mixling.evaluation.soundness import sound
+from mixling.evaluation.soundness import check_task
 from mixling.evaluation.tasks import Task
 from mixling.evaluation.trec import write_trec
 from mixling.machine import library_versions, machine_info
@@ -75,7 +75,7 @@ def measure(
     tables, examples = [], {}
     for one in loaded:
         begun = time.perf_counter()
-        sound(one)  # before anything is encoded
+        check_task(one)  # before anything is encoded
         scorer, counted = ranker.scorer(one)
         encoded = time.perf_counter()
         found = rank_task(one, scorer, 1000 if trec is not None else DEPTH, ranker.name)
@@ -110,7 +110,7 @@ def rank_task(one: Task, scorer: Scorer, depth: int = DEPTH, model: str = "the m
             )
         return scores
 
-    sound(one)
+    check_task(one)
     with Progress(f"{one.name}: ranks") as bar:
         return compute_ranks(
             numbers,
@@ -147,7 +147,7 @@ def score_task(
     if "multilingual" in one.scenarios():
         pool = MultilingualPool(
             query,
-            found.pool,
+            found.multilingual,
             candidate,
             one.grades,
             one.query_language,
@@ -178,7 +178,7 @@ def scenario_means(
     retriever: Retriever, one: Task, precision: str = "fp32"
 ) -> dict[str, dict[str, Any]]:
     """Every setting's means and nothing else (no bias, no intervals): what validation reads while training goes on."""
-    queries, candidates, _ = baselines.unit_vectors(retriever, one, precision)
+    queries, candidates, _ = baselines.task_vectors(retriever, one, precision)
     found = rank_task(one, DotScorer(queries, candidates), 10, retriever.name)
     entry, _, _ = _alone(one, found)
     if "multilingual" in one.scenarios():
@@ -189,7 +189,7 @@ def scenario_means(
 def _pool_values(one: Task, found: Ranks) -> dict[str, np.ndarray]:
     query, n = one.relevant[:, 0], len(one.queries)
     return {
-        k: f(found.pool, query, n, one.grades)
+        k: f(found.multilingual, query, n, one.grades)
         for k, f in {**METRICS, **MULTILINGUAL_METRICS}.items()
     }
 
@@ -232,7 +232,7 @@ def _cells(
         has = np.unique(query[mine])
         place = np.searchsorted(has, query[mine])
         values = {
-            k: f(found.within[mine], place, len(has), one.grades[mine]) for k, f in METRICS.items()
+            k: f(found.within_language[mine], place, len(has), one.grades[mine]) for k, f in METRICS.items()
         }
         missing += (n if one.pivot is None else len(has)) - len(has)
         for question_language in asked:
@@ -318,8 +318,8 @@ def _examples(
     rows = []
     for q in [*wrong, *good]:
         pairs = slice(first[q], first[q + 1])
-        order = np.argsort(found.pool[pairs], kind="stable")
-        answers, places = one.relevant[pairs][order, 1], found.pool[pairs][order]
+        order = np.argsort(found.multilingual[pairs], kind="stable")
+        answers, places = one.relevant[pairs][order, 1], found.multilingual[pairs][order]
         mine = set(answers.tolist())
         rows.append(
             {

@@ -1,8 +1,12 @@
-"""Measures of one ranking, from the ranks of its relevant candidates alone.
+"""Measures of one ranking, computed from the ranks of its relevant passages alone.
 
-All take `rank`, int64 [n], 1-based, `query`, int64 [n], which query each belongs to (0 … queries - 1,
-ascending), and `gain`, float64 [n], the grade of each (None: 1), which nDCG alone reads; all return float64
-[queries]. Equal to trec_eval's measures.
+Their values are equal to those of trec_eval. All have the signature of `Metric`:
+
+    rank: int64 `[n]`, 1-based rank of each relevant passage.
+    query: int64 `[n]`, ascending, the query of each relevant passage, 0 to n_queries - 1.
+    n_queries: Number of queries.
+    gain: float64 `[n]`, grade of each relevant passage, None for 1; only nDCG reads it.
+    Returns float64 `[n_queries]`.
 """
 
 from __future__ import annotations
@@ -11,64 +15,114 @@ from collections.abc import Callable
 
 import numpy as np
 
-Array = np.ndarray
-Metric = Callable[..., Array]
+Metric = Callable[..., np.ndarray]
 
 
 def average_precision(
-    rank: np.ndarray, query: np.ndarray, queries: int, gain: np.ndarray | None = None
+    rank: np.ndarray, query: np.ndarray, n_queries: int, gain: np.ndarray | None = None
 ) -> np.ndarray:
-    """Mean over the relevant of (relevant up to it / its rank): trec_eval's `map`."""
+    """Compute average precision, trec_eval's `map`.
+
+    It is the mean, over the relevant passages, of the number of relevant passages up to each one
+    divided by its rank.
+
+    Args:
+        rank: int64 `[n]`, 1-based ranks.
+        query: int64 `[n]`, query of each rank, ascending.
+        n_queries: Number of queries.
+        gain: Not read.
+
+    Returns:
+        float64 `[n_queries]`, 0 to 1.
+    """
     order = np.lexsort((rank, query))
     rank, query = rank[order], query[order]
+    # the first row of a query in the sorted rows is searchsorted's, so this counts 1, 2, ... in
+    # each query
     nth = np.arange(len(rank)) - np.searchsorted(query, query) + 1
-    return _mean(nth / rank, query, queries)
+    return _query_means(nth / rank, query, n_queries)
 
 
 def recall(k: int) -> Metric:
-    """Share of the relevant among the first k: `recall_k`."""
+    """Make recall at k, the share of the relevant passages among the first k (`recall_k`).
 
-    def measure(rank: Array, query: Array, queries: int, gain: Array | None = None) -> Array:
-        return _mean((rank <= k).astype(float), query, queries)
+    Args:
+        k: Depth.
 
-    return measure
+    Returns:
+        The metric.
+    """
+
+    def metric(
+        rank: np.ndarray, query: np.ndarray, n_queries: int, gain: np.ndarray | None = None
+    ) -> np.ndarray:
+        return _query_means((rank <= k).astype(float), query, n_queries)
+
+    return metric
 
 
 def ndcg(k: int) -> Metric:
-    """Discounted gain of the first k against the best possible: `ndcg_cut_k`."""
+    """Make nDCG at k, the discounted gain of the first k divided by the best possible (`ndcg_cut_k`).
 
-    def measure(rank: Array, query: Array, queries: int, gain: Array | None = None) -> Array:
+    Args:
+        k: Depth.
+
+    Returns:
+        The metric.
+    """
+
+    def metric(
+        rank: np.ndarray, query: np.ndarray, n_queries: int, gain: np.ndarray | None = None
+    ) -> np.ndarray:
         gain = np.ones(len(rank)) if gain is None else gain.astype(float)
-        got = np.bincount(query, np.where(rank <= k, gain / np.log2(rank + 1.0), 0), queries)
+        dcg = np.bincount(query, np.where(rank <= k, gain / np.log2(rank + 1.0), 0), n_queries)
+        # the ideal ranking has the relevant passages first, by falling gain
         order = np.lexsort((-gain, query))
         nth = np.arange(len(rank)) - np.searchsorted(query, query)
-        best = np.bincount(query, np.where(nth < k, gain[order] / np.log2(nth + 2.0), 0), queries)
-        return got / np.maximum(best, 1e-12)
+        ideal = np.bincount(
+            query, np.where(nth < k, gain[order] / np.log2(nth + 2.0), 0), n_queries
+        )
+        return np.asarray(dcg / np.maximum(ideal, 1e-12))
 
-    return measure
+    return metric
 
 
 def reciprocal_rank(k: int) -> Metric:
-    """1 / rank of the first relevant, 0 beyond k: `recip_rank` of a run cut at k."""
+    """Make 1 / rank of the first relevant passage, 0 beyond k (`recip_rank` of a run cut at k).
 
-    def measure(rank: Array, query: Array, queries: int, gain: Array | None = None) -> Array:
-        best = np.full(queries, np.inf)
+    Args:
+        k: Depth.
+
+    Returns:
+        The metric.
+    """
+
+    def metric(
+        rank: np.ndarray, query: np.ndarray, n_queries: int, gain: np.ndarray | None = None
+    ) -> np.ndarray:
+        best = np.full(n_queries, np.inf)
         np.minimum.at(best, query, rank.astype(float))
         return np.where(best <= k, 1 / best, 0.0)
 
-    return measure
+    return metric
 
 
-def _mean(value: np.ndarray, query: np.ndarray, queries: int) -> np.ndarray:
-    return np.bincount(query, value, queries) / np.maximum(np.bincount(query, minlength=queries), 1)
+def _query_means(value: np.ndarray, query: np.ndarray, n_queries: int) -> np.ndarray:
+    """Compute the mean of the values of each query."""
+    count = np.bincount(query, minlength=n_queries)
+    return np.asarray(np.bincount(query, value, n_queries) / np.maximum(count, 1))
 
 
-METRICS = {
+METRICS: dict[str, Metric] = {
     "mAP": average_precision,
     "R@1": recall(1),
     "R@10": recall(10),
     "nDCG@10": ndcg(10),
     "MRR@10": reciprocal_rank(10),
 }
-# shown beside the measures of bias, where a benchmark is reported so
-MULTILINGUAL_METRICS = {"nDCG@20": ndcg(20), "R@20": recall(20), "R@100": recall(100)}
+# of the multilingual scenario only: published benchmarks report these
+MULTILINGUAL_METRICS: dict[str, Metric] = {
+    "nDCG@20": ndcg(20),
+    "R@20": recall(20),
+    "R@100": recall(100),
+}

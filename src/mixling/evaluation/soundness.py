@@ -1,8 +1,12 @@
-"""Whether a task can be measured: one that cannot would give figures, and wrong ones (a pair that stands twice counts twice)."""
+"""Checks of a task before it is measured.
+
+A task that is not sound would give wrong figures: a pair that stands twice would count twice.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from typing import NoReturn
 
 import numpy as np
 
@@ -10,57 +14,96 @@ from mixling.errors import MixlingError
 from mixling.evaluation.tasks import Task
 
 
-def sound(one: Task) -> None:
-    """Raises MixlingError where rows, ids, relevance or grades of a task do not fit together."""
-    n, m = len(one.queries), len(one.passages)
-    for name, length in (("query_ids", n), ("query_language", n), ("query_group", n), ("passage_ids", m),
-                         ("passage_language", m), ("titles", m), ("grades", len(one.relevant))):  # fmt: skip
-        if len(getattr(one, name)) != length:
-            _refuse(one, f"{name} has {len(getattr(one, name))} rows, expected {length}")
-    for ids, what in ((one.query_ids, "queries"), (one.passage_ids, "passages")):
+def check_task(task: Task) -> None:
+    """Check that rows, ids, relevance and grades of a task fit together.
+
+    Args:
+        task: The task.
+
+    Raises:
+        MixlingError: They do not; the message names the first row that is wrong.
+    """
+    _check_lengths(task)
+    for ids, what in ((task.query_ids, "queries"), (task.passage_ids, "passages")):
         if len(set(ids)) < len(ids):
-            twice = next(x for x, k in Counter(ids).items() if k > 1)
-            _refuse(one, f"two {what} have the id '{twice}'; give each its own")
-    pairs, grades = np.asarray(one.relevant), np.asarray(one.grades)
+            twice = next(x for x, n in Counter(ids).items() if n > 1)
+            _refuse(task, f"two {what} have the id '{twice}'; give each its own")
+    _check_relevant(task)
+    _check_grades(task)
+    _check_answers(task)
+
+
+def _check_lengths(task: Task) -> None:
+    """Check that each field has one row a query, passage or relevant pair."""
+    n_queries, n_passages = len(task.queries), len(task.passages)
+    for name, length in (
+        ("query_ids", n_queries),
+        ("query_language", n_queries),
+        ("query_group", n_queries),
+        ("passage_ids", n_passages),
+        ("passage_language", n_passages),
+        ("titles", n_passages),
+        ("grades", len(task.relevant)),
+    ):
+        if len(getattr(task, name)) != length:
+            _refuse(task, f"{name} has {len(getattr(task, name))} rows, expected {length}")
+
+
+def _check_relevant(task: Task) -> None:
+    """Check that the relevant pairs are of the right type, within bounds, sorted and different."""
+    pairs, n_queries, n_passages = np.asarray(task.relevant), len(task.queries), len(task.passages)
     if not len(pairs):
-        _refuse(one, "no question has an answer among the candidates; nothing to measure")
+        _refuse(task, "no query has an answer among the passages; nothing to measure")
     if pairs.ndim != 2 or pairs.shape[1] != 2 or not np.issubdtype(pairs.dtype, np.integer):
-        _refuse(one, f"relevant is {pairs.dtype} of shape {pairs.shape}, expected int64 [n, 2]")
-    outside = (pairs < 0) | (pairs >= [n, m])
+        _refuse(task, f"relevant is {pairs.dtype} of shape {pairs.shape}, expected int64 [n, 2]")
+    outside = (pairs < 0) | (pairs >= [n_queries, n_passages])
     if outside.any():
         row = int(np.argmax(outside.any(1)))
         _refuse(
-            one,
-            f"relevant, row {row}: {pairs[row].tolist()} is no query and candidate of {n} and {m}",
+            task,
+            f"relevant, row {row}: {pairs[row].tolist()} is no query and passage of {n_queries} "
+            f"and {n_passages}",
         )
-    key = pairs[:, 0] * m + pairs[:, 1]
+    key = pairs[:, 0] * n_passages + pairs[:, 1]
     if (np.diff(key) <= 0).any():
         row = int(np.argmax(np.diff(key) <= 0)) + 1
         _refuse(
-            one,
-            f"relevant, row {row}: {pairs[row].tolist()} stands twice or out of order; sort the pairs and drop doubles",
+            task,
+            f"relevant, row {row}: {pairs[row].tolist()} stands twice or out of order; sort the "
+            "pairs and drop doubles",
         )
+
+
+def _check_grades(task: Task) -> None:
+    """Check that the grades are whole numbers from 1."""
+    grades = np.asarray(task.grades)
     if not np.issubdtype(grades.dtype, np.integer) or (grades < 1).any():
         wrong = grades[int(np.argmax(~(grades >= 1) | (grades % 1 != 0)))]
         _refuse(
-            one,
-            f"grades has {wrong}, expected whole numbers from 1; what is not relevant is left out of relevant",
+            task,
+            f"grades has {wrong}, expected whole numbers from 1; what is not relevant is left out "
+            "of relevant",
         )
+
+
+def _check_answers(task: Task) -> None:
+    """Check that each query has an answer and does not exclude it."""
+    pairs = np.asarray(task.relevant)
     answered = np.unique(pairs[:, 0])
-    if len(answered) < n:
-        lost = one.query_ids[int(np.setdiff1d(np.arange(n), answered)[0])]
+    if len(answered) < len(task.queries):
+        unanswered = np.setdiff1d(np.arange(len(task.queries)), answered)
         _refuse(
-            one,
-            f"{n - len(answered)} queries have no answer, the first is '{lost}'; leave them out",
+            task,
+            f"{len(unanswered)} queries have no answer, the first is "
+            f"'{task.query_ids[int(unanswered[0])]}'; leave them out",
         )
-    if one.excluded is not None:
-        own = one.excluded[pairs[:, 0]] == pairs[:, 1]
-        if own.any():
-            _refuse(
-                one,
-                f"query '{one.query_ids[int(pairs[np.argmax(own), 0])]}' excludes its own answer",
-            )
+    if task.excluded is not None:
+        excludes_answer = task.excluded[pairs[:, 0]] == pairs[:, 1]
+        if excludes_answer.any():
+            query = int(pairs[np.argmax(excludes_answer), 0])
+            _refuse(task, f"query '{task.query_ids[query]}' excludes its own answer")
 
 
-def _refuse(one: Task, why: str) -> None:
-    raise MixlingError(f"task '{one.name}': {why}")
+def _refuse(task: Task, reason: str) -> NoReturn:
+    """Raise MixlingError with the task's name."""
+    raise MixlingError(f"task '{task.name}': {reason}")

@@ -12,28 +12,39 @@ from mixling.evaluation.result import file_name
 from mixling.evaluation.tasks import Task
 
 
-def write_trec(one: Task, found: Ranks, folder: Path) -> None:
-    """Run and qrels of the pool. Ids are the source's; a question's that stands in several languages keeps its language before
-    it (`sw:12`). Space in ids, which would part columns, becomes _. Raises MixlingError where two ids are then the same."""
-    plain = [x.partition(":")[2] for x in one.query_ids]
+def write_trec(task: Task, ranks: Ranks, folder: Path) -> None:
+    """Write run and qrels of the multilingual pool.
+
+    Ids are those of the source. The id of a query that stands in several languages keeps its
+    language before it (`sw:12`). White space in ids, which would part columns, becomes `_`.
+
+    Args:
+        task: The task.
+        ranks: Its ranks; the run has as many passages a query as `ranks.top` is deep.
+        folder: Where to write.
+
+    Raises:
+        MixlingError: Two ids are the same once they are written so.
+    """
+    plain = [x.partition(":")[2] for x in task.query_ids]
     count = Counter(plain)
-    asked = [p if count[p] == 1 else x for p, x in zip(plain, one.query_ids, strict=True)]
-    qids, ids = (["_".join(x.split()) for x in some] for some in (asked, one.passage_ids))
-    for written in (qids, ids):
-        if len(set(written)) < len(written):
-            twice = next(x for x, n in Counter(written).items() if n > 1)
+    unique = [p if count[p] == 1 else x for p, x in zip(plain, task.query_ids, strict=True)]
+    qids, docids = (["_".join(x.split()) for x in ids] for ids in (unique, task.passage_ids))
+    for ids in (qids, docids):
+        if len(set(ids)) < len(ids):
+            twice = next(x for x, n in Counter(ids).items() if n > 1)
             raise MixlingError(
-                f"{one.name}: two ids are '{twice}' in a TREC file; rename one of them"
+                f"{task.name}: two ids are '{twice}' in a TREC file; rename one of them"
             )
-    name = file_name(one.name)
+    name = file_name(task.name)
     with new_file(folder / f"{name}.qrels") as qrels, qrels.open("w", encoding="utf-8") as out:
         out.writelines(
-            f"{qids[q]} 0 {ids[c]} {grade}\n"
-            for (q, c), grade in zip(one.relevant, one.grades, strict=True)
+            f"{qids[q]} 0 {docids[c]} {grade}\n"
+            for (q, c), grade in zip(task.relevant, task.grades, strict=True)
         )
     with new_file(folder / f"{name}.run") as run, run.open("w", encoding="utf-8") as out:
-        for q, (best, scores) in enumerate(zip(found.top, found.top_scores, strict=True)):
+        for q, (best, scores) in enumerate(zip(ranks.top, ranks.top_scores, strict=True)):
             out.writelines(
-                f"{qids[q]} Q0 {ids[c]} {rank} {score:.9g} mixling\n"
+                f"{qids[q]} Q0 {docids[c]} {rank} {score:.9g} mixling\n"
                 for rank, (c, score) in enumerate(zip(best, scores, strict=True), 1)
             )

@@ -28,7 +28,7 @@ from mixling.corpora.files import finished_report, read_array, write_array
 from mixling.corpora.windows import passage_windows
 from mixling.encoding.vectors import identity, model_fingerprint, similarity_vectors
 from mixling.errors import check_finite_numbers
-from mixling.evaluation.lexical import Bm25, tokenize_words
+from mixling.evaluation.lexical import Bm25Scorer, tokenize_words
 from mixling.evaluation.ranks import DotScorer, Scorer, best_first, by_ids
 from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
@@ -174,7 +174,7 @@ def _scorer(
             ]
             for role in texts
         }
-        return Bm25(words["passage"], words["query"])
+        return Bm25Scorer(words["passage"], words["query"])
     query_vectors, passage_vectors = (
         similarity_vectors(
             retriever,
