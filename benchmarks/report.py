@@ -67,24 +67,23 @@ def main() -> None:
         lambda: make_ranker(DEFAULT, vector_cache=Path("vectors")).scorer(one),
     )
     found = timed("ranks", lambda: rank_task(one, scorer, 100))
-    entry, table, examples = timed(
-        "measures, 1,000 resamples", lambda: score_task(one, found, scorer)
-    )
+    scores = timed("measures, 1,000 resamples", lambda: score_task(one, found, scorer))
+    entry, table = scores.entry, scores.table
     entry.update(counted, data=one.fingerprint())
     # another run of the same questions: without differences there would be nothing to permute
     rng = np.random.default_rng(0)
     queries = scorer.queries.numpy()
     moved = DotScorer(
-        queries + rng.normal(0, 0.01, queries.shape).astype(np.float32), scorer.candidates.numpy()
+        queries + rng.normal(0, 0.01, queries.shape).astype(np.float32), scorer.passages.numpy()
     )
-    other = score_task(one, rank_task(one, moved, 100), moved)[1]
+    other = score_task(one, rank_task(one, moved, 100), moved).table
     tested = timed("permutations, 10,000 over all cells", lambda: task_comparison([table], [other]))
-    assert any(c.difference for cells in tested.values() for c, _ in cells.values())
+    assert any(c.difference for cells in tested.values() for c in cells.values())
     summary = {"model": DEFAULT, "precision": "fp32", "tasks": {one.name: entry}}
     result = EvaluationResult(
         {**summary, "versions": library_versions(), "machine": machine_info()},
         table,
-        {one.name: examples},
+        {one.name: scores.examples},
     )
     with TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"

@@ -63,7 +63,7 @@ def figures(
         queries, candidates, _ = task_vectors(retriever, one, "bf16", keep)
         if found is not None:
             queries, candidates = found.transform(queries), found.transform(candidates)
-        entry, _, _ = score_task(one, rank_task(one, DotScorer(queries, candidates), 100))
+        entry = score_task(one, rank_task(one, DotScorer(queries, candidates), 100)).entry
         row[one.name.partition("@")[0]] = {
             **{
                 s: entry[s]["mAP"]

@@ -80,7 +80,7 @@ class Bench:
             )
             queries = found.apply(queries, asked, "query")
             candidates = found.apply(candidates, answered, "passage")
-        entry, _, _ = score_task(one, rank_task(one, DotScorer(queries, candidates), 100))
+        entry = score_task(one, rank_task(one, DotScorer(queries, candidates), 100)).entry
         settings = ("monolingual", "cross-lingual", "multilingual")
         row = {s: entry[s]["mAP"] for s in settings if s in entry}
         row["nDCG@20"] = entry["multilingual"]["nDCG@20"]

@@ -72,10 +72,10 @@ def row(
             else s.filter(pc.equal(pc.cast(s["passage_language"], pa.string()), keep))
             for s in scores
         )
-        c, p = task_comparison([second if first is None else first], [second])[setting]["mAP"]
+        c = task_comparison([second if first is None else first], [second])[setting]["mAP"]
         found[what] = {"mAP": c.second}
         if first is not None:
-            found[what].update(difference=c.difference, low=c.low, high=c.high, p=p)
+            found[what].update(difference=c.difference, low=c.low, high=c.high, p=c.p_holm)
     return found
 
 

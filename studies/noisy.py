@@ -18,8 +18,8 @@ from studies.robustness import GERMAN, INSIDE, NONE, RECIPE_800, SETTINGS, contr
 
 from mixling.corpora.files import write_text
 from mixling.evaluation.result import EvaluationResult
-from mixling.evaluation.rows import column, labels, task_rows
-from mixling.evaluation.significance import group_sums, resampled
+from mixling.evaluation.rows import row_labels, score_column, task_rows
+from mixling.evaluation.significance import group_sums, resampled_figures
 from mixling.machine import library_versions, machine_info
 from mixling.models.weights import DEFAULT
 from mixling.reports.evaluate import evaluate
@@ -48,12 +48,12 @@ CONTRASTS = (
 def kept(result: EvaluationResult, task: str, noisy: str, setting: str) -> dict[str, float] | None:
     """Score with and without noise and the ratio of the two, the same questions resampled in both; None: no such setting."""
     tables = [task_rows(result.scores, name) for name in (task, noisy)]
-    where, group, cell = labels(tables[0])
+    where, group, cell = row_labels(tables[0])
     rows = where == setting
     if not rows.any():
         return None
-    clean, worse = (group_sums(column(t, "mAP")[rows], group[rows], cell[rows]) for t in tables)
-    draws = resampled([clean, worse])
+    clean, worse = (group_sums(score_column(t, "mAP")[rows], group[rows], cell[rows]) for t in tables)
+    draws = resampled_figures([clean, worse])
     low, high = np.quantile(draws[1] / draws[0], (0.025, 0.975))
     return {
         "clean": clean.mean(),

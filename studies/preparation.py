@@ -109,10 +109,10 @@ def _scores(result: EvaluationResult, before: EvaluationResult | None) -> dict[s
     if before is not None:
         first, second = ([task_rows(r.scores, TASK)] for r in (before, result))
         for name, row in task_comparison(first, second, True).items():
-            c, p = row["mAP"]
+            c = row["mAP"]
             setting, _, language = name.partition(" ")
             if setting == "multilingual":
-                found[language].update(difference=c.difference, low=c.low, high=c.high, p=p)
+                found[language].update(difference=c.difference, low=c.low, high=c.high, p=c.p_holm)
     return found
 
 

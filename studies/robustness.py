@@ -21,8 +21,8 @@ from scipy.stats import spearmanr
 from mixling.corpora.files import write_text
 from mixling.corpora.resources import LEVEL_ORDER, resource_level
 from mixling.evaluation.result import EvaluationResult
-from mixling.evaluation.rows import column, labels, task_rows
-from mixling.evaluation.significance import compare_scores, group_sums, holm, resampled
+from mixling.evaluation.rows import row_labels, score_column, task_rows
+from mixling.evaluation.significance import compare_scores, group_sums, holm, resampled_figures
 from mixling.machine import library_versions, machine_info
 from mixling.studies.plan import StudyConfig, run_folder, seeds_of
 from mixling.training.load_config import read_toml, validate_config
@@ -44,7 +44,7 @@ SETTINGS = ("monolingual", "multilingual")
 
 def cells(table: pa.Table) -> list[tuple[str, str, np.ndarray]]:
     """(setting, band of question languages, its rows): all of a setting, then each band if there are several."""
-    setting, _, _ = labels(table)
+    setting, _, _ = row_labels(table)
     asked = pc.cast(table["query_language"], pa.string()).to_pylist()
     band = np.array([resource_level(x) for x in asked])
     found = []
@@ -65,9 +65,9 @@ def contrast(
     rows = []
     for name in tasks:
         one, two = ([task_rows(r.scores, name) for r in side] for side in (first, second))
-        _, group, cell = labels(one[0])
+        _, group, cell = row_labels(one[0])
         for setting, band, kept in cells(one[0]):
-            a, b = (np.stack([column(t, "mAP")[kept] for t in side]) for side in (one, two))
+            a, b = (np.stack([score_column(t, "mAP")[kept] for t in side]) for side in (one, two))
             c = compare_scores(a, b, group[kept], cell[kept])
             rows.append(
                 {"task": name, "scenario": setting, "band": band, "first": c.first, "second": c.second, "difference": c.difference,
@@ -83,14 +83,14 @@ def draws(
 ) -> tuple[float, np.ndarray] | None:
     """A figure (mean over seeds) and its resamples."""
     tables = [task_rows(r.scores, task) for r in results]
-    where, group, cell = labels(tables[0])
+    where, group, cell = row_labels(tables[0])
     rows = where == setting
     if not rows.any():
         return None
     s = group_sums(
-        np.stack([column(t, "mAP")[rows] for t in tables]).mean(0), group[rows], cell[rows]
+        np.stack([score_column(t, "mAP")[rows] for t in tables]).mean(0), group[rows], cell[rows]
     )
-    return s.mean(), resampled([s])[0]
+    return s.mean(), resampled_figures([s])[0]
 
 
 def robustness(results: list[EvaluationResult], tasks: list[str]) -> list[dict[str, Any]]:

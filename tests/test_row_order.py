@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mixling import evaluate
 from mixling.errors import MixlingError
 from mixling.evaluation.baselines import make_ranker
-from mixling.evaluation.benchmarks import load_task, tasks
+from mixling.evaluation.benchmarks import load_task, load_tasks
 from mixling.evaluation.lexical import Bm25Ranker, FusedRanker, reciprocal_rank_scores
 from mixling.evaluation.measure import measure
 from mixling.evaluation.noise import add_noise
@@ -229,20 +229,20 @@ def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path, monkeypatch
         beir(tmp_path / x, y)
         for x, y in (("a/shop/test", "crane"), ("b/shop/test", "heron"), ("c/test", "owl"))
     ]
-    assert [x.name for x in tasks(given)] == ["a/shop/test", "b/shop/test", "c/test"]
-    assert [x.name for x in tasks(given[::2])] == ["shop/test", "c/test"]
-    assert [x.name for x in tasks([given[0], given[0] + "/../test"])] == [
+    assert [x.name for x in load_tasks(given)] == ["a/shop/test", "b/shop/test", "c/test"]
+    assert [x.name for x in load_tasks(given[::2])] == ["shop/test", "c/test"]
+    assert [x.name for x in load_tasks([given[0], given[0] + "/../test"])] == [
         "test"
     ]  # one folder, written twice
     monkeypatch.chdir(tmp_path)
     sample = beir(tmp_path / "sample", "stork")
-    assert [x.name for x in tasks(["sample", sample])] == ["sample", f"{tmp_path.name}/sample"]
-    one = tasks([given[0]])[0]
+    assert [x.name for x in load_tasks(["sample", sample])] == ["sample", f"{tmp_path.name}/sample"]
+    one = load_tasks([given[0]])[0]
     other = replace(one, queries=["another"])
-    assert [x.name for x in tasks([one, other, one])] == ["test", "test (2)"]
+    assert [x.name for x in load_tasks([one, other, one])] == ["test", "test (2)"]
     # names of files are told apart too
     clash = beir(tmp_path / "a-shop-test", "rail")
-    names = [x.name for x in tasks([*given[:2], clash])]
+    names = [x.name for x in load_tasks([*given[:2], clash])]
     assert len({x.replace("/", "-") for x in names}) == 3
     result = evaluate("bm25", given, tmp_path / "out", trec=True)
     assert {k: v["passages"] for k, v in result.summary["tasks"].items()} == dict.fromkeys(

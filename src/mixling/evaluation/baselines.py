@@ -241,7 +241,9 @@ class MaxSimScorer(ScoreRows):
 
 
 class CalibratedScorer:
-    """Scores of another scorer on one scale for every pair of languages: (score - mean) / deviation.
+    """Scores of another scorer, brought to one scale for every pair of languages.
+
+    A score becomes (score - mean) / deviation of its pair of languages.
 
     Args:
         scorer: The other scorer.

@@ -1,7 +1,7 @@
-"""The tasks that have names, and any that a folder, mteb or ir_datasets describes.
+"""Tasks by name: named sources, a few tasks derived from them, and folders, mteb and ir_datasets.
 
-Every named source is a task (`tydi`, or with a split `tydi:train`); a few more are made of them here. Tuning
-is for DEVELOPMENT; all others are looked at once the settings are fixed.
+Every named source is a task (`tydi`, or `tydi:train` for a split). Settings are tuned on DEVELOPMENT; all
+other tasks are measured once the settings are fixed.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from mixling.corpora import folder as own
+from mixling.corpora import folder as folder_format
 from mixling.corpora import trec
 from mixling.corpora.catalog import SOURCES, load
 from mixling.corpora.judgments import folder_splits
@@ -20,92 +19,121 @@ from mixling.corpora.sources import mlir
 from mixling.errors import MixlingError, choose
 from mixling.evaluation import external_tasks
 from mixling.evaluation.result import file_name
-from mixling.evaluation.tasks import Task, task_from_corpus
+from mixling.evaluation.tasks import Task, Unit, task_from_corpus
 
-EIGHT = ["ar", "de", "en", "es", "hi", "ru", "vi", "zh"]
+XQUAD_PARAGRAPH_LANGUAGES = ["ar", "de", "en", "es", "hi", "ru", "vi", "zh"]
 
 
-def _of(source: str, split: str, unit: str, name: str) -> Callable[[bool, bool], Task]:
+def _derived(source: str, split: str, unit: Unit, name: str) -> Callable[[bool, bool], Task]:
+    """Make the loader of a task that reads a source in another way than the source's own."""
     return lambda context, skip_bad: task_from_corpus(
         load(source, split, skip_bad=skip_bad), unit, context, name
     )
 
 
-def _paragraphs(context: bool, skip_bad: bool) -> Task:
-    """MIMO's and SHIFT's benchmark: XQuAD-R's paragraphs in eight languages, questions in all of them."""
-    corpus = load("xquad-r", languages=EIGHT, skip_bad=skip_bad)
+def _xquad_paragraphs(context: bool, skip_bad: bool) -> Task:
+    """Load the benchmark of MIMO and SHIFT: XQuAD-R's paragraphs and queries in eight languages."""
+    corpus = load("xquad-r", languages=XQUAD_PARAGRAPH_LANGUAGES, skip_bad=skip_bad)
     return task_from_corpus(corpus, "passage", name="xquad-paragraphs")
 
 
+def _xquad_paragraphs_english(context: bool, skip_bad: bool) -> Task:
+    """Load the same benchmark with its English queries alone."""
+    task = _xquad_paragraphs(context, skip_bad)
+    return task.with_query_languages(["en"], "xquad-paragraphs-en")
+
+
 DERIVED: dict[str, Callable[[bool, bool], Task]] = {
-    "mlqa-held-out": _of("mlqa", "held-out", "passage", "mlqa-held-out"),
-    "arcd-sentences": _of("arcd", "train", "sentence", "arcd-sentences"),
-    "jaquad-sentences": _of("jaquad", "dev", "sentence", "jaquad-sentences"),
-    "xquad-paragraphs": _paragraphs,
-    "xquad-paragraphs-en": lambda *how: _paragraphs(*how).with_query_languages(
-        ["en"], "xquad-paragraphs-en"
-    ),
+    "mlqa-held-out": _derived("mlqa", "held-out", "passage", "mlqa-held-out"),
+    "arcd-sentences": _derived("arcd", "train", "sentence", "arcd-sentences"),
+    "jaquad-sentences": _derived("jaquad", "dev", "sentence", "jaquad-sentences"),
+    "xquad-paragraphs": _xquad_paragraphs,
+    "xquad-paragraphs-en": _xquad_paragraphs_english,
 }
 DEVELOPMENT = ("mlqa-held-out", "arcd-sentences", "jaquad-sentences", "sib-200:dev")
 TASKS = (*SOURCES, *DERIVED)
 
 
 def default_split(source: Source) -> str:
-    """The split that a source is measured on."""
-    return next(
-        (s for s in ("test", "dev", "validation", "held-out") if s in source.splits),
-        source.splits[0],
-    )
+    """Choose the split on which a source is measured.
+
+    Args:
+        source: The source.
+
+    Returns:
+        Its split test, dev, validation or held-out, otherwise its first.
+    """
+    usual = ("test", "dev", "validation", "held-out")
+    return next((s for s in usual if s in source.splits), source.splits[0])
 
 
 def load_task(
     name: str | Task, context: bool = False, language: str | None = None, skip_bad: bool = False
 ) -> Task:
-    """A task by name, or of a folder of one's own (`mixling data --help` has its form), `FOLDER:SPLIT` for a split of it; else
-    its split test, dev or validation, or the only one.
+    """Load a task.
 
-    A named source may be taken in some languages alone: `sib-200:test@en,sw,am`. Also `mteb:NAME` and `ir_datasets:ID`.
-    language: of a folder's rows that do not say theirs. skip_bad: leave out rows that cannot be used; `bad_rows` of the task
-    names them.
+    Args:
+        name: A named source (`sib-200`), with a split (`sib-200:dev`) and languages
+            (`sib-200:test@en,sw,am`) on request; a folder, or `FOLDER:SPLIT` (`mixling data --help`
+            describes its form); `mteb:NAME`; `ir_datasets:ID`; or a Task, which is returned as it is.
+            Without a split it is test, dev or validation, or the only one.
+        context: Append its paragraph to each sentence.
+        language: Language of a folder's rows without a `language` field.
+        skip_bad: Skip rows that cannot be used; the task's `bad_rows` names them.
+
+    Returns:
+        The task.
+
+    Raises:
+        MixlingError: There is no such task, or its data cannot be used.
+
+    Example:
+        >>> from mixling.evaluation.benchmarks import load_task
+        >>> task = load_task("sample")
     """
     if isinstance(name, Task):
         return name
     if name in DERIVED:
         return DERIVED[name](context, skip_bad)
-    kind, _, rest = name.partition(":")
-    if kind == "mteb" and rest:
+    prefix, _, rest = name.partition(":")
+    if prefix == "mteb" and rest:
         return external_tasks.mteb_task(rest)
-    if kind == "ir_datasets" and rest:
+    if prefix == "ir_datasets" and rest:
         return external_tasks.ir_datasets_task(rest, language)
-    if kind.partition("@")[0] in SOURCES:
-        plain, _, only = name.partition("@")
-        kind, _, rest = plain.partition(":")
-        source = SOURCES[kind]
-        split = rest or default_split(source)
-        return task_from_corpus(
-            load(kind, split, languages=only.split(",") if only else None, skip_bad=skip_bad),
-            source.unit,
-            context,
-            name,
-            parallel=source.parallel,
-            pivot=source.pivot,
-        )
+    if prefix.partition("@")[0] in SOURCES:
+        return _source_task(name, context, skip_bad)
     if Path(name).is_dir():
-        return _folder(Path(name), None, language, skip_bad)
+        return _folder_task(Path(name), None, language, skip_bad)
     folder, _, split = name.rpartition(":")
     if folder and split and Path(folder).is_dir():
-        return _folder(Path(folder), split, language, skip_bad)
+        return _folder_task(Path(folder), split, language, skip_bad)
     choose(name, TASKS, "task (and no such folder)")
     raise AssertionError
 
 
-def _folder(folder: Path, split: str | None, language: str | None, skip_bad: bool) -> Task:
-    """A BEIR folder with languages, one of MIMO's benchmarks, or topics, qrels and corpus as TREC has them."""
+def _source_task(name: str, context: bool, skip_bad: bool) -> Task:
+    """Load the task of a named source: `NAME[:SPLIT][@LANGUAGES]`."""
+    source_and_split, _, languages = name.partition("@")
+    source_name, _, split = source_and_split.partition(":")
+    source = SOURCES[source_name]
+    corpus = load(
+        source_name,
+        split or default_split(source),
+        languages=languages.split(",") if languages else None,
+        skip_bad=skip_bad,
+    )
+    return task_from_corpus(
+        corpus, source.unit, context, name, parallel=source.parallel, pivot=source.pivot
+    )
+
+
+def _folder_task(folder: Path, split: str | None, language: str | None, skip_bad: bool) -> Task:
+    """Load a BEIR folder with languages, a benchmark of MIMO, or TREC's topics, qrels and corpus."""
     name = folder.resolve().name
     if (folder / "qrels").is_dir():
-        chosen = split or _measured(folder)
-        corpus = own.read_folder(folder, None, chosen, language, skip_bad)
-        # what is measured is said where it is not what everybody expects
+        chosen = split or _default_folder_split(folder)
+        corpus = folder_format.read_folder(folder, None, chosen, language, skip_bad)
+        # the name has the split where it is not the one that everybody expects
         if split is not None or (chosen != "test" and len(folder_splits(folder)) > 1):
             name = f"{name}:{chosen}"
     elif split is not None:
@@ -116,89 +144,110 @@ def _folder(folder: Path, split: str | None, language: str | None, skip_bad: boo
         corpus = trec.read_trec(folder, language, skip_bad=skip_bad)
     else:
         raise MixlingError(
-            f"{folder}: no task: needs corpus.jsonl, queries.jsonl and qrels/test.tsv (or topics.tsv, qrels.txt and "
-            "corpus.jsonl); `mixling data --help` has the form"
+            f"{folder}: no task: needs corpus.jsonl, queries.jsonl and qrels/test.tsv (or "
+            "topics.tsv, qrels.txt and corpus.jsonl); `mixling data --help` has the form"
         )
     return task_from_corpus(corpus, name=name)
 
 
-def _measured(folder: Path) -> str | None:
-    """The split of a folder that is measured where none is named: never train where there is another. Raises MixlingError."""
-    there = list(folder_splits(folder))
+def _default_folder_split(folder: Path) -> str | None:
+    """Choose the split of a folder: test, dev or validation, or the only one."""
+    splits = list(folder_splits(folder))
     for usual in ("test", "dev", "validation"):
-        if usual in there:
+        if usual in splits:
             return usual
-    if len(there) > 1:
+    if len(splits) > 1:
         raise MixlingError(
-            f"{folder}: has the splits {', '.join(there)} and none of test, dev, validation; name one: {folder}:{there[0]}"
+            f"{folder}: has the splits {', '.join(splits)} and none of test, dev, validation; name "
+            f"one: {folder}:{splits[0]}"
         )
-    return there[0] if there else None
+    return splits[0] if splits else None
 
 
-def tasks(given: Sequence[str | Task], *how: Any, **more: Any) -> list[Task]:
-    """Several tasks, each under a name of its own; arguments as of `task`.
+def load_tasks(
+    names: Sequence[str | Task],
+    context: bool = False,
+    language: str | None = None,
+    skip_bad: bool = False,
+) -> list[Task]:
+    """Load several tasks, each with a name of its own.
 
-    Folders with one last name are called by the shortest ends of their paths that tell them apart (`de-shop/test`,
-    `fr-shop/test`), other tasks of one name by a number; what is given twice is one task.
+    Folders with the same last name are called by the shortest ends of their paths that differ
+    (`de-shop/test`, `fr-shop/test`), other tasks with the same name by a number. A task that is named
+    twice is loaded once.
+
+    Args:
+        names: As in `load_task`.
+        context: As in `load_task`.
+        language: As in `load_task`.
+        skip_bad: As in `load_task`.
+
+    Returns:
+        The tasks, without repetitions.
+
+    Raises:
+        MixlingError: As in `load_task`.
     """
-    found: list[Task] = []
-    places: list[Path | None] = []
-    for written in given:
-        one, place = load_task(written, *how, **more), _place(written)
-        same = [x for x in found if x.name == one.name and x.fingerprint() == one.fingerprint()]
-        if any(place is None or places[found.index(x)] in (None, place) for x in same):
-            continue
-        found.append(one)
-        places.append(place)
-    names = [_name(i, found, places) for i in range(len(found))]
-    made: list[str] = []
+    tasks: list[Task] = []
+    folders: list[Path | None] = []
     for name in names:
-        new, number = name, 2
-        while _file(new) in map(_file, made):  # names are those of files too
-            new, number = f"{name} ({number})", number + 1
-        made.append(new)
-    return [x if x.name == n else replace(x, name=n) for x, n in zip(found, made, strict=True)]
+        task, folder = load_task(name, context, language, skip_bad), _named_folder(name)
+        repeated = any(
+            other.name == task.name
+            and (folder is None or other_folder in (None, folder))
+            and other.fingerprint() == task.fingerprint()
+            for other, other_folder in zip(tasks, folders, strict=True)
+        )
+        if not repeated:
+            tasks.append(task)
+            folders.append(folder)
+    unique: list[str] = []
+    for i in range(len(tasks)):
+        base = _name_among(i, tasks, folders)
+        name, number = base, 2
+        while _folded_file(name) in map(_folded_file, unique):  # names are those of files too
+            name, number = f"{base} ({number})", number + 1
+        unique.append(name)
+    return [t if t.name == n else replace(t, name=n) for t, n in zip(tasks, unique, strict=True)]
 
 
-def _name(i: int, found: Sequence[Task], places: Sequence[Path | None]) -> str:
-    """A task's name among others: a folder's has so much of its path as tells it apart."""
-    name, place = found[i].name, places[i]
-    alike = [j for j, x in enumerate(found) if j != i and _file(x.name) == _file(name)]
-    if place is None or not alike:
+def _name_among(i: int, tasks: Sequence[Task], folders: Sequence[Path | None]) -> str:
+    """Name a task among others: a folder's name has as much of its path as makes it differ."""
+    name, folder = tasks[i].name, folders[i]
+    same_name = [
+        j for j, t in enumerate(tasks) if j != i and _folded_file(t.name) == _folded_file(name)
+    ]
+    if folder is None or not same_name:
         return name
-    others = [p for j in alike if (p := places[j]) is not None]
+    others = [other for j in same_name if (other := folders[j]) is not None]
     depth = next(
         (
             n
-            for n in range(2, len(place.parts))
-            if all(_end(p, n) != _end(place, n) for p in others)
+            for n in range(2, len(folder.parts))
+            if all(_path_end(other, n) != _path_end(folder, n) for other in others)
         ),
         1,
     )
-    return _end(place, depth) + name.removeprefix(place.name)
+    return _path_end(folder, depth) + name.removeprefix(folder.name)
 
 
-def _file(name: str) -> str:
+def _folded_file(name: str) -> str:
+    """Return a task's file name as file systems that ignore case compare it."""
     return file_name(name).casefold()
 
 
-def _end(place: Path, depth: int) -> str:
-    return "/".join(place.parts[-depth:])
+def _path_end(folder: Path, depth: int) -> str:
+    """Return the last `depth` parts of a path."""
+    return "/".join(folder.parts[-depth:])
 
 
-def _place(written: str | Task) -> Path | None:
-    """The folder that a task's name means, if it means one."""
+def _named_folder(name: str | Task) -> Path | None:
+    """Return the folder that a task's name means, if it means one."""
     if (
-        not isinstance(written, str)
-        or written in DERIVED
-        or written.partition(":")[0].partition("@")[0] in SOURCES
+        not isinstance(name, str)
+        or name in DERIVED
+        or name.partition(":")[0].partition("@")[0] in SOURCES
     ):
         return None
-    return next(
-        (
-            p.resolve()
-            for p in (Path(written), Path(written.rpartition(":")[0] or "?"))
-            if p.is_dir()
-        ),
-        None,
-    )
+    paths = (Path(name), Path(name.rpartition(":")[0] or "?"))
+    return next((p.resolve() for p in paths if p.is_dir()), None)

@@ -1,10 +1,12 @@
-"""How a tokenizer cuts up each language: it explains many gaps, and what is cut off at the end.
+"""How a tokenizer cuts each language, which explains many gaps between languages, and what it cuts off.
 
-fertility               pieces / words (words by ICU, so also for scripts without spaces)
-unknown                 share of pieces that are the unknown piece
-characters_per_piece    characters without spaces / pieces
-split_to_characters     share of words of three characters or more that become one piece a character, or more
-truncated               share of texts longer than the model reads
+| figure | formula |
+|---|---|
+| `fertility` | subwords / words (words by ICU, so also for scripts without spaces) |
+| `unknown` | share of subwords that are the unknown token |
+| `characters_per_subword` | characters without spaces / subwords |
+| `split_to_characters` | share of words of three or more characters with a subword a character, or more |
+| `truncated` | share of texts longer than the model reads |
 """
 
 from __future__ import annotations
@@ -17,51 +19,70 @@ from mixling.evaluation.lexical import tokenize_words
 from mixling.evaluation.tasks import Task
 from mixling.models.retriever import Retriever
 
-SAMPLE = 200
+SAMPLE_SIZE = 200
 
 
-def coverage(retriever: Retriever, one: Task, sample: int = SAMPLE) -> dict[str, dict[str, float]]:
-    """The figures above by language, over up to `sample` texts of each, candidates before questions."""
-    return count_subwords(
-        retriever, {name: _texts(one, code, sample) for code, name in enumerate(one.languages)}
-    )
+def coverage(
+    retriever: Retriever, task: Task, sample_size: int = SAMPLE_SIZE
+) -> dict[str, dict[str, float]]:
+    """Compute the figures above for each language of a task.
+
+    Args:
+        retriever: The model whose tokenizer is measured.
+        task: The task.
+        sample_size: Maximum number of texts a language; passages, or queries where a language has no
+            passage.
+
+    Returns:
+        The figures by language.
+    """
+    texts = {name: _sample(task, code, sample_size) for code, name in enumerate(task.languages)}
+    return count_subwords(retriever, texts)
 
 
 def count_subwords(
-    retriever: Retriever, texts_of: Mapping[str, Sequence[str]]
+    retriever: Retriever, texts_by_language: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, float]]:
-    """The figures above of some texts of each language."""
+    """Compute the figures above for texts of each language.
+
+    Args:
+        retriever: The model whose tokenizer is measured.
+        texts_by_language: Texts of each language.
+
+    Returns:
+        The figures by language, without languages whose texts have no word.
+    """
     tokenizer = retriever.tokenizer
-    found = {}
-    for name, some in texts_of.items():
-        texts = list(some)
-        listed = [w for t in texts for w in tokenize_words(t, name)]
-        if not listed:
+    result = {}
+    for language, texts in texts_by_language.items():
+        texts = list(texts)
+        words = [w for t in texts for w in tokenize_words(t, language)]
+        if not words:
             continue
-        cut = tokenizer(listed, add_special_tokens=False, return_attention_mask=False)["input_ids"]
-        counts = np.array([len(p) for p in cut])
-        lengths = np.array([len(w) for w in listed])
+        subwords = tokenizer(words, add_special_tokens=False, return_attention_mask=False)
+        subwords = subwords["input_ids"]
+        counts = np.array([len(x) for x in subwords])
+        lengths = np.array([len(w) for w in words])
         unknown = tokenizer.unk_token_id
         long = lengths >= 3
         whole = tokenizer(texts, add_special_tokens=True, return_attention_mask=False)["input_ids"]
-        found[name] = {
+        result[language] = {
             "fertility": float(counts.sum() / len(counts)),
-            "unknown": float(sum(p.count(unknown) for p in cut) / max(counts.sum(), 1)),
-            "characters_per_piece": float(lengths.sum() / max(counts.sum(), 1)),
+            "unknown": float(sum(x.count(unknown) for x in subwords) / max(counts.sum(), 1)),
+            "characters_per_subword": float(lengths.sum() / max(counts.sum(), 1)),
             "split_to_characters": float((counts[long] >= lengths[long]).mean())
             if long.any()
             else 0.0,
-            "truncated": float(np.mean([len(t) > retriever.max_length for t in whole])),
+            "truncated": float(np.mean([len(x) > retriever.max_length for x in whole])),
         }
-    return found
+    return result
 
 
-def _texts(one: Task, code: int, sample: int) -> list[str]:
-    """Evenly drawn candidates of a language, or its questions where it has no candidate."""
-    rows, texts = np.flatnonzero(one.passage_language == code), one.titled_passages()
+def _sample(task: Task, code: int, size: int) -> list[str]:
+    """Draw passages of a language evenly, or its queries where it has no passage."""
+    rows, texts = np.flatnonzero(task.passage_language == code), task.titled_passages()
     if not len(rows):
-        rows, texts = np.flatnonzero(one.query_language == code), one.queries
-    chosen = (
-        rows if len(rows) <= sample else rows[np.linspace(0, len(rows) - 1, sample).astype(int)]
-    )
-    return [texts[i] for i in chosen]
+        rows, texts = np.flatnonzero(task.query_language == code), task.queries
+    if len(rows) > size:
+        rows = rows[np.linspace(0, len(rows) - 1, size).astype(int)]
+    return [texts[i] for i in rows]

@@ -62,7 +62,7 @@ def recall(k: int) -> Metric:
 
 
 def ndcg(k: int) -> Metric:
-    """Make nDCG at k, the discounted gain of the first k divided by the best possible (`ndcg_cut_k`).
+    """Make nDCG at k, the discounted gain of the first k over the best possible (`ndcg_cut_k`).
 
     Args:
         k: Depth.

@@ -1,6 +1,7 @@
-"""A result as mteb writes it, so that a model can be listed where mteb's results are: `<task>.json`.
+"""Results in the form that mteb writes, so that a model can be listed beside mteb's: `<task>.json`.
 
-One row a setting and language (pair) as `hf_subset`; the main score is nDCG@10, as for mteb's retrieval tasks.
+A file has one row a scenario and language (pair) as `hf_subset`. The main score is nDCG@10, as in mteb's
+retrieval tasks.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from mixling.corpora.files import write_text
 from mixling.evaluation.result import EvaluationResult, file_name, split_pair
 from mixling.evaluation.tasks import SCENARIOS
 
-NAMES = {
+MTEB_NAMES = {
     "mAP": "map",
     "R@1": "recall_at_1",
     "R@10": "recall_at_10",
@@ -26,23 +27,30 @@ NAMES = {
 
 
 def to_mteb(result: EvaluationResult, task: str) -> dict[str, Any]:
-    """The content of one task's file."""
+    """Convert one task of a result.
+
+    Args:
+        result: The result.
+        task: Name of the task.
+
+    Returns:
+        The content of the task's file.
+    """
     entry = result.summary["tasks"][task]
-    rows = []
-    for setting in SCENARIOS:
-        for subset, values in entry.get(setting, {}).get("by_language", {}).items():
-            rows.append(
-                {
-                    "hf_subset": f"{setting}-{subset}",
-                    "languages": _languages(subset, entry["languages"]),
-                    "main_score": values["nDCG@10"],
-                    **{NAMES[k]: v for k, v in values.items() if k in NAMES},
-                }
-            )
+    rows = [
+        {
+            "hf_subset": f"{scenario}-{subset}",
+            "languages": _mteb_languages(subset, entry["languages"]),
+            "main_score": values["nDCG@10"],
+            **{MTEB_NAMES[k]: v for k, v in values.items() if k in MTEB_NAMES},
+        }
+        for scenario in SCENARIOS
+        for subset, values in entry.get(scenario, {}).get("by_language", {}).items()
+    ]
     return {
         "dataset_revision": entry["data"],
         "task_name": f"Mixling:{task}",
-        "mteb_version": _version(),
+        "mteb_version": _mteb_version(),
         "scores": {"test": rows},
         "evaluation_time": entry.get("seconds_encoding", 0.0) + entry.get("seconds_ranking", 0.0),
         "kg_co2_emissions": None,
@@ -50,13 +58,18 @@ def to_mteb(result: EvaluationResult, task: str) -> dict[str, Any]:
 
 
 def write_mteb(result: EvaluationResult, folder: Path) -> None:
-    """A file for each task."""
+    """Write a file for each task.
+
+    Args:
+        result: The result.
+        folder: Where to write.
+    """
     for task in result.summary["tasks"]:
         write_text(folder / f"{file_name(task)}.json", json.dumps(to_mteb(result, task), indent=1))
 
 
-def _version() -> str:
-    """mteb's version here, or the one whose form this is."""
+def _mteb_version() -> str:
+    """Return the version of the installed mteb, or the one whose form this is."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -65,13 +78,13 @@ def _version() -> str:
         return "2.26.24"
 
 
-def _languages(subset: str, known: list[str]) -> list[str]:
-    """Codes as mteb writes them, language and script: `swh-Latn` style with ISO 639-3."""
+def _mteb_languages(subset: str, languages: list[str]) -> list[str]:
+    """Write languages as mteb does, ISO 639-3 and script: `swh-Latn`."""
     from langcodes import Language
 
-    parts = [subset] if subset in known else split_pair(subset, known)
-    found = []
-    for code in dict.fromkeys(parts):
-        language = Language.get(code)
-        found.append(f"{language.to_alpha3()}-{language.maximize().script}")
-    return found
+    tags = [subset] if subset in languages else split_pair(subset, languages)
+    result = []
+    for tag in dict.fromkeys(tags):
+        language = Language.get(tag)
+        result.append(f"{language.to_alpha3()}-{language.maximize().script}")
+    return result

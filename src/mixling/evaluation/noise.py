@@ -1,14 +1,15 @@
-"""Questions as people type them: slips, missing diacritics, romanized, mixed with another language.
+"""Noise in queries as people type them: typos, missing diacritics, romanization, mixed languages.
 
-    typos       a slip at each letter with probability `rate`: a neighbouring key, a letter left out, doubled, or two
-                swapped; keyboards by script (Han, and scripts without one here: left out, doubled or swapped only)
-    diacritics  a word loses its marks with probability `rate` (Latin, Greek, Arabic, Hebrew: where marks are optional
-                in practice; in scripts whose vowels are marks nothing is taken)
-    romanize    a word is written in Latin letters with probability `rate` (anyascii)
-    switch      a word is replaced by its translation with probability `rate`; the lexicon is learnt from the task's
-                own parallel questions (Dice's coefficient), so that only words which it knows are switched
+typos: With probability `rate`, a letter is replaced by a neighbor on the keyboard of its script, left
+    out, doubled, or swapped with the next one. Han, and scripts without a keyboard below, have no
+    replacements.
+diacritics: With probability `rate`, a word loses its marks, in scripts where marks are optional in
+    practice (Latin, Greek, Arabic, Hebrew). Scripts whose vowels are marks do not change.
+romanize: With probability `rate`, a word is written in Latin letters (anyascii).
+switch: With probability `rate`, a word is replaced by its translation. The lexicon is learned from the
+    task's own parallel queries (Dice's coefficient), and only words in it are replaced.
 
-Seeded by question, so that a question's noise does not depend on the others.
+Random numbers are seeded by query, so that the noise of a query does not depend on the others.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -26,7 +28,10 @@ from mixling.errors import MixlingError, choose
 from mixling.evaluation.lexical import tokenize_words
 from mixling.evaluation.tasks import Task
 
-NOISE_TYPES = ("typos", "diacritics", "romanize", "switch")
+NoiseType = Literal["typos", "diacritics", "romanize", "switch"]
+NOISE_TYPES: tuple[NoiseType, ...] = get_args(NoiseType)
+# names that seed the random numbers where they differ: another one would change the noise
+SEED_NAMES = {"romanize": "romanise"}
 RATES = (0.05, 0.1, 0.2)
 KEYBOARDS = {
     "Latn": ("qwertyuiop", "asdfghjkl", "zxcvbnm"),
@@ -40,143 +45,221 @@ KEYBOARDS = {
 OPTIONAL_MARKS = ("Latn", "Grek", "Arab", "Hebr")
 
 
-def add_noise(one: Task, noise_type: str, rate: float, seed: int = 0) -> Task:
-    """The task with noise in its queries; its name says which. rate: 0 to 1. Raises MixlingError."""
+def add_noise(task: Task, noise_type: str, rate: float, seed: int = 0) -> Task:
+    """Add noise to the queries of a task.
+
+    Args:
+        task: The task.
+        noise_type: One of `NOISE_TYPES`.
+        rate: Probability of a change, over 0 and up to 1.
+        seed: Seed of the random numbers.
+
+    Returns:
+        The task with noise; its name ends in `~TYPE:RATE`.
+
+    Raises:
+        MixlingError: The type or the rate is invalid, the task lacks parallel queries for `switch`, or no
+            query changes.
+    """
     choose(noise_type, NOISE_TYPES, "noise")
     if not 0 < rate <= 1:
         raise MixlingError(f"noise {noise_type}:{rate}: expected a rate over 0, up to 1")
-    lexicons = _lexicons(one) if noise_type == "switch" else {}
+    lexicons = _lexicons(task) if noise_type == "switch" else {}
     queries = []
-    for text, key, code in zip(one.queries, one.query_ids, one.query_language, strict=True):
-        rng = np.random.default_rng(
-            int.from_bytes(
-                hashlib.blake2b(f"{seed}/{noise_type}/{key}".encode(), digest_size=8).digest(),
-                "big",
-            )
-        )
-        language = one.languages[code]
-        queries.append(
-            switch_code(text, language, rate, rng, lexicons.get(int(code), {}))
-            if noise_type == "switch"
-            else {"typos": typos, "diacritics": diacritics, "romanize": romanize}[noise_type](
-                text, language, rate, rng
-            )
-        )
-    changed = sum(a != b for a, b in zip(queries, one.queries, strict=True))
-    if not changed:
+    for text, key, code in zip(task.queries, task.query_ids, task.query_language, strict=True):
+        rng = _query_generator(noise_type, key, seed)
+        language = task.languages[code]
+        if noise_type == "switch":
+            noisy = switch_code(text, language, rate, rng, lexicons.get(int(code), {}))
+        else:
+            change = {"typos": typos, "diacritics": diacritics, "romanize": romanize}[noise_type]
+            noisy = change(text, language, rate, rng)
+        queries.append(noisy)
+    if queries == list(task.queries):
         raise MixlingError(
-            f"noise {noise_type} changes no question of task '{one.name}'; leave it out"
+            f"noise {noise_type} changes no query of task '{task.name}'; leave it out"
         )
-    return replace(one, name=f"{one.name}~{noise_type}:{rate:g}", queries=queries)
+    return replace(task, name=f"{task.name}~{noise_type}:{rate:g}", queries=queries)
+
+
+def _query_generator(noise_type: str, query_id: str, seed: int) -> np.random.Generator:
+    """Make the random numbers of a query."""
+    name = f"{seed}/{SEED_NAMES.get(noise_type, noise_type)}/{query_id}"
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
 def typos(text: str, language: str, rate: float, rng: np.random.Generator) -> str:
-    """Slips of the keyboard of the language's script."""
-    near = _neighbours(language_script(language))
+    """Make typing errors on the keyboard of the language's script.
+
+    Args:
+        text: The query.
+        language: Its language tag.
+        rate: Probability of a change at each letter.
+        rng: Random numbers.
+
+    Returns:
+        The query with noise.
+    """
+    neighbors = _keyboard_neighbors(language_script(language))
     out: list[str] = []
     letters = list(text)
     i = 0
     while i < len(letters):
-        c = letters[i]
-        if not c.isalpha() or rng.random() >= rate:
-            out.append(c)
+        letter = letters[i]
+        if not letter.isalpha() or rng.random() >= rate:
+            out.append(letter)
             i += 1
             continue
-        keys = near.get(c.lower(), "")
-        slip = rng.integers(0 if keys else 1, 4)
-        if slip == 0:
-            other = keys[int(rng.integers(len(keys)))]
-            out.append(other.upper() if c.isupper() else other)
-        elif slip == 2:
-            out += [c, c]
-        elif slip == 3 and i + 1 < len(letters):
-            out += [letters[i + 1], c]
+        keys = neighbors.get(letter.lower(), "")
+        # 0: a neighboring key, 1: left out, 2: doubled, 3: swapped with the next letter
+        error = rng.integers(0 if keys else 1, 4)
+        if error == 0:
+            key = keys[int(rng.integers(len(keys)))]
+            out.append(key.upper() if letter.isupper() else key)
+        elif error == 2:
+            out += [letter, letter]
+        elif error == 3 and i + 1 < len(letters):
+            out += [letters[i + 1], letter]
             i += 1
         i += 1
     return "".join(out) if "".join(out).strip() else text
 
 
-def _neighbours(name: str) -> dict[str, str]:
-    rows = {"Jpan": (), "Kore": ()}.get(name, KEYBOARDS.get(name, ()))
-    near: dict[str, str] = {}
-    for r, row in enumerate(rows):
+def _keyboard_neighbors(script_name: str) -> dict[str, str]:
+    """Return the neighbors of each key: beside it, and in the rows above and below."""
+    rows = KEYBOARDS.get(script_name, ())
+    neighbors: dict[str, str] = {}
+    for number, row in enumerate(rows):
         for i, key in enumerate(row):
-            around = [row[j] for j in (i - 1, i + 1) if 0 <= j < len(row)]
-            for other in (r - 1, r + 1):
+            keys = [row[j] for j in (i - 1, i + 1) if 0 <= j < len(row)]
+            for other in (number - 1, number + 1):
                 if 0 <= other < len(rows):
-                    around += [rows[other][j] for j in (i - 1, i) if 0 <= j < len(rows[other])]
-            near[key] = "".join(around)
-    return near
+                    keys += [rows[other][j] for j in (i - 1, i) if 0 <= j < len(rows[other])]
+            neighbors[key] = "".join(keys)
+    return neighbors
 
 
 def diacritics(text: str, language: str, rate: float, rng: np.random.Generator) -> str:
-    """Marks left out, word by word."""
+    """Leave out diacritics, word by word.
+
+    Args:
+        text: The query.
+        language: Its language tag.
+        rate: Probability of a change of each word.
+        rng: Random numbers.
+
+    Returns:
+        The query with noise.
+    """
     if language_script(language) not in OPTIONAL_MARKS:
         return text
 
-    def bare(word: str) -> str:
-        kept = (c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
-        return unicodedata.normalize("NFC", "".join(kept)).translate(
+    def without_marks(word: str) -> str:
+        base = (c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
+        # letters whose stroke is no combining mark
+        return unicodedata.normalize("NFC", "".join(base)).translate(
             str.maketrans("đĐłŁøØ\u0640", "dDlLoO\u0640")
         )
 
-    return _by_word(text, rate, rng, bare)
+    return _change_words(text, rate, rng, without_marks)
 
 
 def romanize(text: str, language: str, rate: float, rng: np.random.Generator) -> str:
-    """Latin letters in place of others, word by word."""
+    """Write words in Latin letters.
+
+    Args:
+        text: The query.
+        language: Its language tag.
+        rate: Probability of a change of each word.
+        rng: Random numbers.
+
+    Returns:
+        The query with noise.
+
+    Raises:
+        MixlingError: anyascii is not installed.
+    """
     try:
         from anyascii import anyascii
     except ImportError:
         raise MixlingError("anyascii is not installed: pip install 'mixling[benchmarks]'") from None
-    return text if language_script(language) == "Latn" else _by_word(text, rate, rng, anyascii)
+    return text if language_script(language) == "Latn" else _change_words(text, rate, rng, anyascii)
 
 
 def switch_code(
     text: str, language: str, rate: float, rng: np.random.Generator, lexicon: dict[str, str]
 ) -> str:
-    """Words of a lexicon (folded word -> translation) replaced, in place."""
-    listed = [w for w in tokenize_words(text, language) if w in lexicon]
+    """Replace words by their translations.
+
+    Args:
+        text: The query.
+        language: Its language tag.
+        rate: Probability of a change of each word in the lexicon.
+        rng: Random numbers.
+        lexicon: Translation of each case-folded word.
+
+    Returns:
+        The query with noise.
+    """
+    words = [w for w in tokenize_words(text, language) if w in lexicon]
     folded = text.casefold()
-    for word in dict.fromkeys(listed):
-        at = folded.find(word)
-        if at >= 0 and len(folded) == len(text) and rng.random() < rate:
-            text = text[:at] + lexicon[word] + text[at + len(word) :]
+    for word in dict.fromkeys(words):
+        start = folded.find(word)
+        # places agree only where case folding does not change the length
+        if start >= 0 and len(folded) == len(text) and rng.random() < rate:
+            text = text[:start] + lexicon[word] + text[start + len(word) :]
             folded = text.casefold()
     return text
 
 
-def _by_word(text: str, rate: float, rng: np.random.Generator, change: Callable[[str], str]) -> str:
+def _change_words(
+    text: str, rate: float, rng: np.random.Generator, change: Callable[[str], str]
+) -> str:
+    """Change each word with probability `rate`."""
     return " ".join(change(w) if rng.random() < rate else w for w in text.split(" "))
 
 
-def _lexicons(one: Task, pivot: str = "en", least: float = 0.5) -> dict[int, dict[str, str]]:
-    """For each query language, words and their translation into the pivot (English; for English, the language with
-    most questions beside it): the partner with the largest Dice coefficient over parallel questions, if over `least`."""
-    by_group: dict[str, dict[int, list[str]]] = {}
-    for text, group, code in zip(one.queries, one.query_group, one.query_language, strict=True):
-        by_group.setdefault(group, {})[int(code)] = tokenize_words(text, one.languages[code])
-    counts = Counter(c for members in by_group.values() for c in members)
-    if len(counts) < 2 or not any(len(m) > 1 for m in by_group.values()):
-        raise MixlingError(f"noise switch needs parallel questions, and task '{one.name}' has none")
-    order = sorted(counts, key=lambda c: (-counts[c], c))
-    home = next((c for c in order if one.languages[c] == pivot), order[0])
-    other = next(c for c in order if c != home)
-    found = {}
-    for code in counts:
-        target = other if code == home else home
-        both, left, right = Counter(), Counter(), Counter()  # type: ignore[var-annotated]
-        for members in by_group.values():
-            if code in members and target in members:
-                a, b = set(members[code]), set(members[target])
-                left.update(a)
-                right.update(b)
-                both.update((x, y) for x in a for y in b)
-        best: dict[str, tuple[float, str]] = {}
-        for (x, y), n in both.items():
-            # of equally good partners the first in the alphabet: sets and rows have no order to rely on
-            dice = (-2 * n / (left[x] + right[y]), y)
-            if n >= 2 and -dice[0] >= least and x != y and dice < best.get(x, (0.0, "")):
-                best[x] = dice
-        found[code] = {x: y for x, (_, y) in best.items()}
-    return found
+def _lexicons(
+    task: Task, pivot: str = "en", minimum: float = 0.5
+) -> dict[int, dict[str, str]]:
+    """Learn, for each query language, translations of its words into another language.
+
+    The other language is the pivot; for the pivot itself it is the language with the most queries beside
+    it. A word's translation is the partner with the largest Dice coefficient over parallel queries, if
+    that is `minimum` or more.
+    """
+    words_by_group: dict[str, dict[int, list[str]]] = {}
+    for text, group, code in zip(task.queries, task.query_group, task.query_language, strict=True):
+        words = tokenize_words(text, task.languages[code])
+        words_by_group.setdefault(group, {})[int(code)] = words
+    counts = Counter(code for words in words_by_group.values() for code in words)
+    if len(counts) < 2 or not any(len(words) > 1 for words in words_by_group.values()):
+        raise MixlingError(f"noise switch needs parallel queries, and task '{task.name}' has none")
+    order = sorted(counts, key=lambda code: (-counts[code], code))
+    pivot_code = next((c for c in order if task.languages[c] == pivot), order[0])
+    other = next(c for c in order if c != pivot_code)
+    return {
+        code: _lexicon(words_by_group, code, other if code == pivot_code else pivot_code, minimum)
+        for code in counts
+    }
+
+
+def _lexicon(
+    words_by_group: dict[str, dict[int, list[str]]], source: int, target: int, minimum: float
+) -> dict[str, str]:
+    """Learn translations of one language's words into another's: 2 n(x, y) / (n(x) + n(y))."""
+    both, left, right = Counter[tuple[str, str]](), Counter[str](), Counter[str]()
+    for words in words_by_group.values():
+        if source in words and target in words:
+            source_words, target_words = set(words[source]), set(words[target])
+            left.update(source_words)
+            right.update(target_words)
+            both.update((x, y) for x in source_words for y in target_words)
+    best: dict[str, tuple[float, str]] = {}
+    for (x, y), n in both.items():
+        # of equally good partners the first in the alphabet: sets and rows have no order to rely on
+        dice = (-2 * n / (left[x] + right[y]), y)
+        if n >= 2 and -dice[0] >= minimum and x != y and dice < best.get(x, (0.0, "")):
+            best[x] = dice
+    return {x: y for x, (_, y) in best.items()}

@@ -1,4 +1,4 @@
-"""Exact ranks of the relevant passages at full depth, for all scenarios in one pass over the scores.
+"""Exact ranks of the relevant passages, for all scenarios in one pass over the scores.
 
 The rank of a relevant passage is one plus the number of passages before it, counted over its
 language (monolingual and cross-lingual scenarios) and over all languages (multilingual scenario).

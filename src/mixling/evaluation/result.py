@@ -1,6 +1,6 @@
-"""A result: scores per query, and the summary that tables and reports are views of.
+"""Results of an evaluation: scores per query, and the summary that tables and reports show.
 
-On disk a folder with summary.json and scores.parquet (and TREC files if asked for).
+On disk a result is a folder with summary.json and scores.parquet, and TREC files on request.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,22 +17,89 @@ import pyarrow.parquet as pq
 from mixling.corpora.files import write_text
 from mixling.disk import new_file
 from mixling.errors import MixlingError
+from mixling.evaluation.tasks import SCENARIOS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-@dataclass
+@dataclass(frozen=True, repr=False)
 class EvaluationResult:
-    """summary: as in summary.json. scores: one row a query and setting (and passage language)."""
+    """Result of one model on one or more tasks.
+
+    Args:
+        summary: Content of summary.json. `summary["tasks"][task]` has an entry for each scenario
+            (`monolingual`, `cross-lingual`, `multilingual`) with its metrics, and `bias`, `gaps`
+            and `intervals`.
+        scores: One row for each query and scenario (and passage language, where the passages of one
+            language stand alone).
+        examples: Example queries of each task with their first answers.
+
+    Example:
+        >>> import mixling
+        >>> result = mixling.EvaluationResult.load("results/e5-small")
+        >>> result.value("xquad-r", "multilingual", "mAP")
+        0.606
+    """
 
     summary: dict[str, Any]
     scores: pa.Table
-    examples: dict[str, list[dict]] = field(default_factory=dict)
+    examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
-    def value(self, task: str, setting: str, metric: str = "mAP") -> float:
-        """One figure, for instance value("xquad-r", "multilingual", "mAP"); NaN where the task cannot have it."""
-        return self.summary["tasks"][task].get(setting, {}).get(metric, float("nan"))
+    def __repr__(self) -> str:
+        lines = [f"EvaluationResult of {self.summary.get('label') or self.summary['model']} (mAP)"]
+        for task, entry in self.summary["tasks"].items():
+            scores = (f"{s} {entry[s]['mAP']:.3f}" for s in SCENARIOS if s in entry)
+            lines.append(f"  {task}: {', '.join(scores)}")
+        return "\n".join(lines)
+
+    def value(self, task: str, scenario: str, metric: str = "mAP") -> float:
+        """Return one figure.
+
+        Args:
+            task: Name of the task.
+            scenario: `monolingual`, `cross-lingual` or `multilingual`; also `bias` or `gaps`.
+            metric: Name of the metric.
+
+        Returns:
+            The figure; NaN where the task cannot have it.
+        """
+        return float(self.summary["tasks"][task].get(scenario, {}).get(metric, float("nan")))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the figures as a table.
+
+        `scores.to_pandas()` gives the scores per query.
+
+        Returns:
+            A data frame with one row a figure: `task`, `scenario` (or `bias`), `measure`, `value`,
+            and `low` and `high`, the ends of its 95 % interval.
+        """
+        import pandas as pd
+
+        rows = []
+        for task, entry in self.summary["tasks"].items():
+            for scenario in (*SCENARIOS, "bias"):
+                intervals = entry.get("intervals", {}).get(scenario, {})
+                for measure, value in entry.get(scenario, {}).items():
+                    if isinstance(value, dict):
+                        continue  # by language
+                    low, high = intervals.get(measure, (float("nan"), float("nan")))
+                    rows.append((task, scenario, measure, value, low, high))
+        return pd.DataFrame(rows, columns=["task", "scenario", "measure", "value", "low", "high"])
 
     def with_tasks_of(self, other: EvaluationResult) -> EvaluationResult:
-        """This result with further tasks, measured of the same model. Raises MixlingError where both have one."""
+        """Add the tasks of another result of the same model.
+
+        Args:
+            other: The other result.
+
+        Returns:
+            A result with the tasks of both.
+
+        Raises:
+            MixlingError: Both results have a task of the same name.
+        """
         both = [t for t in other.summary["tasks"] if t in self.summary["tasks"]]
         if both:
             raise MixlingError(
@@ -43,17 +110,33 @@ class EvaluationResult:
         return EvaluationResult(summary, scores, {**self.examples, **other.examples})
 
     def save(self, folder: str | Path) -> None:
-        """Write summary.json last: where it is, the result is whole."""
+        """Write summary.json and scores.parquet.
+
+        summary.json is written last: where it stands, the result is complete.
+
+        Args:
+            folder: Where to write.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with new_file(folder / "scores.parquet") as temporary:
             pq.write_table(self.scores, temporary, compression="zstd")
-        whole = {**self.summary, "examples": self.examples}
-        write_text(folder / "summary.json", json.dumps(whole, indent=1, ensure_ascii=False))
+        content = {**self.summary, "examples": self.examples}
+        write_text(folder / "summary.json", json.dumps(content, indent=1, ensure_ascii=False))
 
     @classmethod
     def load(cls, folder: str | Path) -> EvaluationResult:
-        """Read a folder that `save` wrote."""
+        """Read what `save` wrote.
+
+        Args:
+            folder: The result's folder.
+
+        Returns:
+            The result; its scores are empty where the folder has no scores.parquet.
+
+        Raises:
+            MixlingError: The folder has no summary.json, or one that Mixling did not write.
+        """
         folder = Path(folder)
         path = folder / "summary.json"
         if not path.exists():
@@ -63,28 +146,41 @@ class EvaluationResult:
         try:
             summary = json.loads(path.read_text(encoding="utf-8"))
             examples = summary.pop("examples", {})
-            assert isinstance(summary["tasks"], dict)
-        except (json.JSONDecodeError, KeyError, AssertionError):
+            if not isinstance(summary["tasks"], dict):
+                raise TypeError
+        except (json.JSONDecodeError, KeyError, AttributeError, TypeError):
             raise MixlingError(
                 f"{path}: not a summary that Mixling wrote; run `mixling evaluate` again"
             ) from None
-        scores = (
-            pq.read_table(folder / "scores.parquet")
-            if (folder / "scores.parquet").exists()
-            else pa.table({})
-        )
-        return cls(summary, scores, examples)
+        scores = folder / "scores.parquet"
+        table = pq.read_table(scores) if scores.exists() else pa.table({})
+        return cls(summary, table, examples)
 
 
 def file_name(task: str) -> str:
-    """A task's name as that of a file."""
+    """Turn a task's name into the name of a file.
+
+    Args:
+        task: Name of the task.
+
+    Returns:
+        The name, with `-` for `/` and `:`.
+    """
     return task.replace("/", "-").replace(":", "-")
 
 
 def split_pair(text: str, languages: Sequence[str]) -> tuple[str, str]:
-    """`es-419-en` -> (es-419, en): tags may hold hyphens themselves."""
+    """Split a pair of language tags, which may contain hyphens themselves.
+
+    Args:
+        text: The pair, `es-419-en` for example.
+        languages: All tags that can occur.
+
+    Returns:
+        Both tags, `("es-419", "en")` for example.
+    """
     return next(
-        (a, text[len(a) + 1 :])
-        for a in languages
-        if text.startswith(a + "-") and text[len(a) + 1 :] in languages
+        (first, text[len(first) + 1 :])
+        for first in languages
+        if text.startswith(first + "-") and text[len(first) + 1 :] in languages
     )

@@ -1,9 +1,9 @@
-"""Scores per query as figures: which rows of the table make which figure, intervals, comparisons."""
+"""Figures from scores per query: which rows make which figure, intervals, comparisons."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +12,20 @@ import pyarrow.compute as pc
 from mixling.errors import MixlingError
 from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.metrics import METRICS, MULTILINGUAL_METRICS
-from mixling.evaluation.significance import Comparison, compare_scores, group_sums, holm, intervals
+from mixling.evaluation.significance import (
+    PERMUTATIONS,
+    RESAMPLES,
+    Comparison,
+    compare_scores,
+    group_sums,
+    holm,
+    intervals,
+)
 
 KEYS = ("scenario", "query", "query_language", "passage_language")
-# what two runs are tested on in every setting, and in the pool beside
+# measures on which two runs are tested in every scenario, and in the multilingual one besides
 TESTED = ("mAP", "R@1", "R@10", "nDCG@10")
-TESTED_IN_POOL = (
+TESTED_MULTILINGUAL = (
     "nDCG@20",
     "rank_distance",
     "TLR@20",
@@ -29,90 +37,149 @@ TESTED_IN_POOL = (
 
 
 def task_rows(table: pa.Table, task: str) -> pa.Table:
-    """The rows of one task."""
+    """Select the rows of one task.
+
+    Args:
+        table: Scores per query.
+        task: Name of the task.
+
+    Returns:
+        Its rows.
+    """
     return table.filter(pc.equal(pc.cast(table["task"], pa.string()), task))
 
 
-def labels(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Setting, group and cell (question and passage language) of each row."""
-    setting, group, asked, answered = (
-        np.asarray(pc.cast(table[c], pa.string()).to_numpy(zero_copy_only=False)).astype(str)
-        for c in ("scenario", "group", "query_language", "passage_language")
+def row_labels(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the labels by which scores are put together.
+
+    Args:
+        table: Rows of one task.
+
+    Returns:
+        Scenario, translation group, and cell (query and passage language) of each row.
+    """
+    scenario, group, query_language, passage_language = (
+        _strings(table, c) for c in ("scenario", "group", "query_language", "passage_language")
     )
-    return setting, group, np.char.add(np.char.add(asked, "-"), answered)
+    return scenario, group, np.char.add(np.char.add(query_language, "-"), passage_language)
 
 
-def _text(table: pa.Table, name: str) -> pa.ChunkedArray:
-    """A column of labels as plain strings: dictionaries may differ where values do not."""
+def _strings(table: pa.Table, name: str) -> np.ndarray:
+    """Return a column of labels as an array of strings."""
+    column = pc.cast(table[name], pa.string()).to_numpy(zero_copy_only=False)
+    return np.asarray(column).astype(str)
+
+
+def _plain_column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """Return a column of labels without dictionaries, which may differ where the values do not."""
     return pa.chunked_array([pc.cast(table[name], pa.string()).combine_chunks()])
 
 
-def column(table: pa.Table, name: str) -> np.ndarray:
-    """float64 [n], NaN where there is none."""
+def score_column(table: pa.Table, name: str) -> np.ndarray:
+    """Return a column of scores.
+
+    Args:
+        table: Scores per query.
+        name: Name of the measure.
+
+    Returns:
+        float64 `[n]`, NaN where there is no score.
+    """
     if name not in table.column_names:
         return np.full(len(table), np.nan)
-    return table[name].to_numpy(zero_copy_only=False).astype(np.float64)
+    return np.asarray(table[name].to_numpy(zero_copy_only=False).astype(np.float64))
 
 
 def task_intervals(
-    table: pa.Table, resamples: int | None = None
+    table: pa.Table, resamples: int = RESAMPLES
 ) -> dict[str, dict[str, list[float]]]:
-    """95 % intervals of a task's figures: {setting or "bias": {measure: [low, high]}}. table: rows of the task."""
-    setting, group, cell = labels(table)
+    """Compute the 95 % intervals of a task's figures.
+
+    Args:
+        table: Rows of the task.
+        resamples: Number of bootstrap resamples.
+
+    Returns:
+        `{scenario or "bias": {measure: [low, high]}}`.
+    """
+    scenario, group, cell = row_labels(table)
     groups = np.unique(group)
-    found: dict[str, dict[str, list[float]]] = {}
-    for name in dict.fromkeys(setting.tolist()):
-        rows = setting == name
-        measures = [
-            *METRICS,
-            *(MULTILINGUAL_METRICS if name == "multilingual" else ()),
-            *(ALL if name == "multilingual" else ()),
+    result: dict[str, dict[str, list[float]]] = {}
+    for name in dict.fromkeys(scenario.tolist()):
+        rows = scenario == name
+        measures = [*METRICS]
+        if name == "multilingual":
+            measures += [*MULTILINGUAL_METRICS, *ALL]
+        measures = [m for m in measures if not np.isnan(score_column(table, m)[rows]).all()]
+        sums = [
+            group_sums(score_column(table, m)[rows], group[rows], cell[rows], groups)
+            for m in measures
         ]
-        there = [m for m in measures if not np.isnan(column(table, m)[rows]).all()]
-        parts = [group_sums(column(table, m)[rows], group[rows], cell[rows], groups) for m in there]
-        more = {} if resamples is None else {"resamples": resamples}
-        for m, (low, high) in zip(there, intervals(parts, **more), strict=True):
-            found.setdefault("bias" if m in ALL else name, {})[m] = [low, high]
-    return found
+        for measure, (low, high) in zip(measures, intervals(sums, resamples), strict=True):
+            result.setdefault("bias" if measure in ALL else name, {})[measure] = [low, high]
+    return result
 
 
 def task_comparison(
-    first: Sequence[pa.Table], second: Sequence[pa.Table], by_language: bool = False, **more: Any
-) -> dict[str, dict[str, tuple[Comparison, float]]]:
-    """Two runs (each of one or more seeds) on one task: {setting: {measure: (comparison, p after Holm)}}.
+    first: Sequence[pa.Table],
+    second: Sequence[pa.Table],
+    by_language: bool = False,
+    permutations: int = PERMUTATIONS,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, dict[str, Comparison]]:
+    """Compare two runs on one task.
 
-    The tables are the task's rows. by_language: {"pool ar": {"mAP": …}} for each question language instead, of mAP in
-    the own language and the pool alone. Holm goes over all that is returned.
+    Args:
+        first: Rows of the task in the first run, one table a seed.
+        second: Rows of the task in the second run, one table a seed.
+        by_language: Compare the mAP of each query language, in the monolingual and the multilingual
+            scenario, instead of all measures in all scenarios.
+        permutations: Number of permutations of each test.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of both.
+
+    Returns:
+        `{scenario: {measure: comparison}}`, or `{"multilingual ar": {"mAP": comparison}, …}` by
+        language. `p_holm` of each is adjusted over all comparisons returned.
+
+    Raises:
+        MixlingError: The runs were measured on different queries.
     """
     tables = [*first, *second]
     for other in tables[1:]:
-        if any(not _text(tables[0], k).equals(_text(other, k)) for k in KEYS):
+        if any(not _plain_column(tables[0], k).equals(_plain_column(other, k)) for k in KEYS):
             raise MixlingError(
-                "the runs were measured on different questions; evaluate again on one set of data"
+                "the runs were measured on different queries; evaluate again on one set of data"
             )
-    setting, group, cell = labels(tables[0])
-    asked = (
-        pc.cast(tables[0]["query_language"], pa.string()).to_numpy(zero_copy_only=False).astype(str)
-    )
-    jobs: list[tuple[str, str, np.ndarray]] = []
-    for name in dict.fromkeys(setting.tolist()):
-        rows = setting == name
-        if by_language:
-            if name != "cross-lingual":
-                jobs += [
-                    (f"{name} {x}", "mAP", rows & (asked == x)) for x in np.unique(asked[rows])
-                ]
-        else:
-            measures = [*TESTED, *(TESTED_IN_POOL if name == "multilingual" else ())]
-            jobs += [(name, m, rows) for m in measures]
-    found: list[tuple[str, str, Comparison]] = []
-    for name, m, rows in jobs:
-        one, two = (np.stack([column(t, m)[rows] for t in side]) for side in (first, second))
+    _, group, cell = row_labels(tables[0])
+    comparisons: list[tuple[str, str, Comparison]] = []
+    for name, measure, rows in _comparison_rows(tables[0], by_language):
+        one, two = (
+            np.stack([score_column(table, measure)[rows] for table in side])
+            for side in (first, second)
+        )
         if np.isnan(one).all() or np.isnan(two).all():
             continue
-        found.append((name, m, compare_scores(one, two, group[rows], cell[rows], **more)))
-    adjusted = holm([c.p for _, _, c in found])
-    out: dict[str, dict[str, tuple[Comparison, float]]] = {}
-    for (name, m, c), p in zip(found, adjusted, strict=True):
-        out.setdefault(name, {})[m] = (c, p)
-    return out
+        comparison = compare_scores(
+            one, two, group[rows], cell[rows], permutations, resamples, seed
+        )
+        comparisons.append((name, measure, comparison))
+    adjusted = holm([c.p for _, _, c in comparisons])
+    result: dict[str, dict[str, Comparison]] = {}
+    for (name, measure, comparison), p_holm in zip(comparisons, adjusted, strict=True):
+        result.setdefault(name, {})[measure] = replace(comparison, p_holm=p_holm)
+    return result
+
+
+def _comparison_rows(table: pa.Table, by_language: bool) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield what two runs are compared on: name and mask of the rows, and the measure between."""
+    scenario, query_language = _strings(table, "scenario"), _strings(table, "query_language")
+    for name in dict.fromkeys(scenario.tolist()):
+        rows = scenario == name
+        if not by_language:
+            measures = [*TESTED, *(TESTED_MULTILINGUAL if name == "multilingual" else ())]
+            yield from ((name, measure, rows) for measure in measures)
+        elif name != "cross-lingual":
+            for language in np.unique(query_language[rows]):
+                yield f"{name} {language}", "mAP", rows & (query_language == language)

@@ -1,48 +1,72 @@
-"""Intervals and tests, with translation groups as units.
+"""Confidence intervals and significance tests with translation groups as units.
 
-Translations of one question are not independent: eleven of them are one observation, not eleven. So a group
-moves as a whole, in the test and in the resampling (Smucker, Allan and Carterette 2007 for the test by
-randomisation; units are ours, after invariant 10 of docs/design.md).
+Translations of one query are not independent: eleven of them are one observation, not eleven. A
+group therefore moves as a whole, in the test and in the resampling. The randomization test follows
+Smucker, Allan and Carterette (2007); taking translation groups as its units is Mixling's choice.
 
-A figure is a macro mean: of the means of its cells (a question language, or an ordered pair of languages).
-With v_gc the sum of group g's scores in cell c, and n_gc their number,
+A figure is a macro mean: the mean of the means of its cells. A cell is a query language, or an
+ordered pair of languages. With v_gc the sum of the scores of group g in cell c, and n_gc their
+number:
 
-    figure = mean over c of (sum_g v_gc / sum_g n_gc)
-    contribution of g to a difference: D_g = mean over c of (v_gc / n_c), summing to the difference
-    permutation: T = sum_g s_g D_g, s_g = +-1; p = (1 + |{T: |T| >= |T_0|}|) / (1 + B), or exactly over all 2^G
-    bootstrap: groups drawn with replacement, the figure computed anew in each resample
+    figure       = mean over c of (sum_g v_gc / sum_g n_gc)
+    contribution = D_g = mean over c of (v_gc / n_c), of group g to a difference; they add up to it
+    permutation  : T = sum_g s_g D_g with s_g = +-1; p = (1 + |{T: |T| >= |T_0|}|) / (1 + B), or
+    exactly
+                   over all 2^G patterns of signs where these are no more
+    bootstrap    : groups are drawn with replacement, and the figure is computed anew in each
+    resample
 
-Holm (1979) over the cells of a comparison.
+P-values of a family of comparisons are adjusted by Holm's method (1979).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import comb
 
 import numpy as np
 
 PERMUTATIONS, RESAMPLES = 10_000, 1_000
+# assignments of seeds to runs up to which the test over seeds is exact
+SEED_ASSIGNMENTS = 200_000
 
 
 @dataclass(frozen=True)
 class GroupSums:
-    """Scores by group and cell. total: float64 [groups, cells], sums; count: int64 [groups, cells]."""
+    """Scores summed by translation group and cell.
+
+    Args:
+        total: float64 `[n_groups, n_cells]`, sums of scores.
+        count: int64 `[n_groups, n_cells]`, their numbers.
+    """
 
     total: np.ndarray
     count: np.ndarray
 
     def mean(self) -> float:
-        """The macro mean."""
+        """Compute the macro mean."""
         n = self.count.sum(0)
         return float(np.mean(self.total.sum(0)[n > 0] / n[n > 0]))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """difference: second less first; low, high: its 95 % interval; p: two-sided; effect: mean over standard
-    deviation of the groups' contributions; groups: how many units; p_seeds: of the seeds as units, if several."""
+    """Comparison of two runs on one measure.
+
+    Args:
+        first: Figure of the first run.
+        second: Figure of the second run.
+        difference: Second minus first.
+        low: Lower end of the difference's 95 % interval.
+        high: Upper end.
+        p: Two-sided p-value of the permutation test over translation groups.
+        effect: Mean divided by standard deviation of the groups' contributions.
+        groups: Number of translation groups.
+        p_seeds: p-value with seeds as units, if both runs have several.
+        p_holm: `p` adjusted over the comparisons of a task.
+    """
 
     first: float
     second: float
@@ -53,20 +77,35 @@ class Comparison:
     effect: float
     groups: int
     p_seeds: float | None = None
+    p_holm: float | None = None
+
+    @property
+    def mark(self) -> str:
+        """Stars of the adjusted p-value."""
+        return "" if self.p_holm is None else significance_mark(self.p_holm)
 
 
 def group_sums(
     values: np.ndarray, group: np.ndarray, cell: np.ndarray, groups: np.ndarray | None = None
 ) -> GroupSums:
-    """Scores put together. values: float64 [n], NaN left out; group, cell: labels [n]; groups: labels of all
-    groups, sorted (None: those that have a score)."""
-    kept = ~np.isnan(values)
-    values, group, cell = values[kept], group[kept], cell[kept]
+    """Sum scores by translation group and cell.
+
+    Args:
+        values: float64 `[n]`, scores; NaN is left out.
+        group: `[n]`, label of each score's translation group.
+        cell: `[n]`, label of each score's cell.
+        groups: Sorted labels of all groups, by default those that have a score.
+
+    Returns:
+        The sums.
+    """
+    mask = ~np.isnan(values)
+    values, group, cell = values[mask], group[mask], cell[mask]
     groups = np.unique(group) if groups is None else groups
-    g = np.searchsorted(groups, group)
-    cells, c = np.unique(cell, return_inverse=True)
+    row = np.searchsorted(groups, group)
+    cells, column = np.unique(cell, return_inverse=True)
     shape = (len(groups), len(cells))
-    key = g * shape[1] + c
+    key = row * shape[1] + column
     return GroupSums(
         np.bincount(key, values, shape[0] * shape[1]).reshape(shape),
         np.bincount(key, minlength=shape[0] * shape[1]).reshape(shape),
@@ -74,63 +113,116 @@ def group_sums(
 
 
 def interval(
-    scores: GroupSums, resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0
+    sums: GroupSums, resamples: int = RESAMPLES, confidence: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile bootstrap of a figure; NaN for fewer than two groups."""
-    return intervals([scores], resamples, level, seed)[0]
+    """Compute the percentile bootstrap interval of a figure.
+
+    Args:
+        sums: Sums of its scores.
+        resamples: Number of resamples.
+        confidence: Confidence level, 0 to 1.
+        seed: Seed of the resampling.
+
+    Returns:
+        Both ends; NaN for fewer than two groups.
+    """
+    return intervals([sums], resamples, confidence, seed)[0]
 
 
 def intervals(
-    scores: Sequence[GroupSums], resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0
+    sums: Sequence[GroupSums],
+    resamples: int = RESAMPLES,
+    confidence: float = 0.95,
+    seed: int = 0,
 ) -> list[tuple[float, float]]:
-    """Intervals of several figures over the same groups: one resampling serves all of them."""
-    edge = (1 - level) / 2
+    """Compute the intervals of several figures over the same groups from one resampling.
+
+    Args:
+        sums: Sums of each figure's scores.
+        resamples: Number of resamples.
+        confidence: Confidence level, 0 to 1.
+        seed: Seed of the resampling.
+
+    Returns:
+        Both ends of each interval; NaN for fewer than two groups.
+    """
+    tail = (1 - confidence) / 2
     return [
-        (_quantile(x, edge), _quantile(x, 1 - edge)) for x in resampled(scores, resamples, seed)
+        (_quantile(figures, tail), _quantile(figures, 1 - tail))
+        for figures in resampled_figures(sums, resamples, seed)
     ]
 
 
-def resampled(
-    scores: Sequence[GroupSums], resamples: int = RESAMPLES, seed: int = 0
+def resampled_figures(
+    sums: Sequence[GroupSums], resamples: int = RESAMPLES, seed: int = 0
 ) -> list[np.ndarray]:
-    """Several figures over the same groups in every resample: float64 [resamples] each; NaN for fewer than two groups."""
-    groups = len(scores[0].total)
-    drawn = [np.full(resamples, np.nan) for _ in scores]
-    if groups < 2:
-        return drawn
+    """Compute several figures over the same groups in every bootstrap resample.
+
+    Args:
+        sums: Sums of each figure's scores.
+        resamples: Number of resamples.
+        seed: Seed of the resampling.
+
+    Returns:
+        float64 `[resamples]` for each figure; NaN for fewer than two groups.
+    """
+    n_groups = len(sums[0].total)
+    figures = [np.full(resamples, np.nan) for _ in sums]
+    if n_groups < 2:
+        return figures
     rng = np.random.default_rng(seed)
     for begin in range(0, resamples, 256):
         size = min(256, resamples - begin)
-        weight = rng.multinomial(groups, np.full(groups, 1 / groups), size).astype(np.float64)
-        for out, s in zip(drawn, scores, strict=True):
-            out[begin : begin + size] = _figures(weight, s)
-    return drawn
+        # how often each group is drawn: drawing with replacement is multinomial
+        weight = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size).astype(np.float64)
+        for figure, group in zip(figures, sums, strict=True):
+            figure[begin : begin + size] = _weighted_means(weight, group)
+    return figures
 
 
-def _figures(weight: np.ndarray, scores: GroupSums) -> np.ndarray:
-    """The macro mean under each weighting of the groups. weight: float64 [n, groups]."""
-    total, count = weight @ scores.total, weight @ scores.count
-    there = count > 0
-    means = np.divide(total, count, out=np.zeros_like(total), where=there)
-    cells = there.sum(1)
-    return np.where(cells > 0, means.sum(1) / np.maximum(cells, 1), np.nan)
+def _weighted_means(weight: np.ndarray, sums: GroupSums) -> np.ndarray:
+    """Compute the macro mean under each weighting of the groups, float64 `[n, n_groups]`."""
+    total, count = weight @ sums.total, weight @ sums.count
+    drawn = count > 0
+    means = np.divide(total, count, out=np.zeros_like(total), where=drawn)
+    n_cells = drawn.sum(1)
+    return np.where(n_cells > 0, means.sum(1) / np.maximum(n_cells, 1), np.nan)
 
 
 def _quantile(values: np.ndarray, q: float) -> float:
-    kept = values[~np.isnan(values)]
-    return float(np.quantile(kept, q)) if len(kept) else float("nan")
+    """Compute a quantile of the values that are not NaN."""
+    numbers = values[~np.isnan(values)]
+    return float(np.quantile(numbers, q)) if len(numbers) else float("nan")
 
 
 def contributions(difference: GroupSums) -> np.ndarray:
-    """D_g of a difference per query: float64 [groups], their sum is the macro difference."""
+    """Compute each group's contribution D_g to a difference.
+
+    Args:
+        difference: Sums of the differences per query.
+
+    Returns:
+        float64 `[n_groups]`; they add up to the macro difference.
+    """
     n = difference.count.sum(0)
-    return (difference.total[:, n > 0] / n[n > 0]).mean(1)
+    return np.asarray((difference.total[:, n > 0] / n[n > 0]).mean(1))
 
 
 def permutation_test(d: np.ndarray, permutations: int = PERMUTATIONS, seed: int = 0) -> float:
-    """Two-sided p of sum(d) under random signs; all 2^G sign patterns where those are no more. d: float64 [groups]."""
+    """Compute the two-sided p-value of sum(d) under random signs.
+
+    Args:
+        d: float64 `[n_groups]`, contributions.
+        permutations: Number of random patterns of signs. All 2^G patterns are used where these are
+            no more.
+        seed: Seed of the signs.
+
+    Returns:
+        The p-value.
+    """
     d = d[d != 0]
     observed = abs(d.sum())
+    # sums in another order differ in their last bits
     limit = observed - 1e-12 * max(np.abs(d).sum(), 1e-300)
     if len(d) == 0:
         return 1.0
@@ -155,67 +247,97 @@ def compare_scores(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
-    """Two runs on the same queries.
+    """Compare two runs on the same queries.
 
-    first, second: float64 [n] or [seeds, n], scores per query; group, cell: labels [n]. With several seeds the
-    test is on each query's mean over them; p_seeds (a permutation of the seeds between the runs) is what a claim
-    about the method itself needs.
+    With several seeds the test is on each query's mean over them. `p_seeds`, which permutes the
+    seeds between the runs, is what a claim about the method itself needs.
+
+    Args:
+        first: float64 `[n]` or `[n_seeds, n]`, scores of the first run.
+        second: The same for the second run.
+        group: `[n]`, label of each query's translation group.
+        cell: `[n]`, label of each query's cell.
+        permutations: Number of permutations.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of both.
+
+    Returns:
+        The comparison.
     """
-    one, two = (np.atleast_2d(x) for x in (first, second))
-    a, b = one.mean(0), two.mean(0)
-    kept = ~(np.isnan(a) | np.isnan(b))
-    a, b, group, cell = a[kept], b[kept], group[kept], cell[kept]
-    difference = group_sums(b - a, group, cell)
+    first, second = np.atleast_2d(first), np.atleast_2d(second)
+    first_mean, second_mean = first.mean(0), second.mean(0)
+    mask = ~(np.isnan(first_mean) | np.isnan(second_mean))
+    first_mean, second_mean = first_mean[mask], second_mean[mask]
+    group, cell = group[mask], cell[mask]
+    difference = group_sums(second_mean - first_mean, group, cell)
     d = contributions(difference)
     low, high = interval(difference, resamples, seed=seed)
-    spread = d.std(ddof=1) if len(d) > 1 else 0.0
-    by_seed = [
-        [group_sums(x[kept], group, cell).mean() for x in side] if len(side) > 1 else []
-        for side in (one, two)
-    ]
+    deviation = d.std(ddof=1) if len(d) > 1 else 0.0
+    p_seeds = None
+    if len(first) > 1 and len(second) > 1:
+        p_seeds = _seed_test(
+            *([group_sums(x[mask], group, cell).mean() for x in side] for side in (first, second))
+        )
     return Comparison(
-        group_sums(a, group, cell).mean(),
-        group_sums(b, group, cell).mean(),
+        group_sums(first_mean, group, cell).mean(),
+        group_sums(second_mean, group, cell).mean(),
         float(d.sum()),
         low,
         high,
         permutation_test(d, permutations, seed),
-        float(d.mean() / spread) if spread > 0 else float("nan"),
+        float(d.mean() / deviation) if deviation > 0 else float("nan"),
         len(d),
-        _seeds(*by_seed) if all(by_seed) else None,
+        p_seeds,
     )
 
 
-def _seeds(first: list[float], second: list[float]) -> float:
-    """Exact two-sample permutation test on the means of seeds; its least value is 2 / C(m + n, m)."""
-    from itertools import combinations
+def _seed_test(first: list[float], second: list[float]) -> float:
+    """Run the exact two-sample permutation test on the means of seeds.
 
+    Its smallest value is 2 / C(m + n, m).
+    """
     values = np.array(first + second)
     m = len(first)
-    if comb(len(values), m) > 200_000:
+    if comb(len(values), m) > SEED_ASSIGNMENTS:
         rng = np.random.default_rng(0)
         picks = [rng.permutation(len(values))[:m] for _ in range(20_000)]
     else:
         picks = [np.array(c) for c in combinations(range(len(values)), m)]
     observed = abs(np.mean(second) - np.mean(first))
     total = values.sum()
-    gaps = [
+    beyond = [
         abs((total - values[p].sum()) / (len(values) - m) - values[p].mean()) >= observed - 1e-12
         for p in picks
     ]
-    return float(np.mean(gaps))
+    return float(np.mean(beyond))
 
 
 def holm(p: list[float]) -> list[float]:
-    """Adjusted p-values of a family of tests (Holm 1979), in their order."""
+    """Adjust the p-values of a family of tests by Holm's method (1979).
+
+    The i-th smallest of n is multiplied by n - i + 1, and none is smaller than the one before it.
+
+    Args:
+        p: The p-values.
+
+    Returns:
+        The adjusted p-values, in the order of `p`.
+    """
     order = np.argsort(p, kind="stable")
-    adjusted, so_far = np.empty(len(p)), 0.0
+    adjusted, maximum = np.empty(len(p)), 0.0
     for place, i in enumerate(order):
-        so_far = max(so_far, min(1.0, (len(p) - place) * p[i]))
-        adjusted[i] = so_far
-    return adjusted.tolist()
+        maximum = max(maximum, min(1.0, (len(p) - place) * p[i]))
+        adjusted[i] = maximum
+    return [float(x) for x in adjusted]
 
 
 def significance_mark(p: float) -> str:
-    """Stars of a p-value: *** below .001, ** below .01, * below .05."""
+    """Return the stars of a p-value.
+
+    Args:
+        p: The p-value.
+
+    Returns:
+        `***` below 0.001, `**` below 0.01, `*` below 0.05, otherwise nothing.
+    """
     return "***" if p < 0.001 else "**" if p < 0.01 else "*" if p < 0.05 else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixling.errors import MixlingError
 from mixling.evaluation import mteb_result
-from mixling.evaluation.benchmarks import tasks as named
+from mixling.evaluation.benchmarks import load_tasks
 from mixling.evaluation.measure import measure
 from mixling.evaluation.noise import RATES, add_noise
 from mixling.evaluation.result import EvaluationResult
@@ -46,13 +46,13 @@ def evaluate(
     and names them.
     """
     folder = None if out is None else Path(out)
-    loaded = named(tasks, context, language, skip_bad)
+    loaded = load_tasks(tasks, context, language, skip_bad)
     result = measure(
         model,
         [x for one in loaded for x in (one, *_noisy(one, noise))],
         context=context,
         precision=precision,
-        trec=folder / "trec" if trec and folder is not None else None,
+        trec_dir=folder / "trec" if trec and folder is not None else None,
         vector_cache=None if vector_cache is None else Path(vector_cache),
         passage_model=passage_model,
         trust_remote_code=trust_remote_code,
@@ -77,7 +77,7 @@ def evaluate_all(
     """Measure several models on the same tasks; with more than one, `out` has a folder for each and a comparison."""
     if len(models) == 1:
         return [evaluate(models[0], tasks, out, **more)]
-    loaded = named(
+    loaded = load_tasks(
         tasks, more.get("context", False), more.get("language"), more.get("skip_bad", False)
     )
     folders = [None if out is None else Path(out) / n for n in _folders(models)]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mixling.evaluation.rows import TESTED, TESTED_IN_POOL
+from mixling.evaluation.rows import TESTED, TESTED_MULTILINGUAL
 from mixling.evaluation.significance import significance_mark
 from mixling.evaluation.tasks import SCENARIOS
 
@@ -35,7 +35,7 @@ def table_cells(
     """(run, setting, measure, value, mark) of all that a task has."""
     for run in runs:
         for setting in SCENARIOS:
-            for measure in (*TESTED, *(TESTED_IN_POOL if setting == "multilingual" else ())):
+            for measure in (*TESTED, *(TESTED_MULTILINGUAL if setting == "multilingual" else ())):
                 got = value(run, task, setting, measure)
                 if math.isnan(got):
                     continue

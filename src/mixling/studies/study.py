@@ -17,7 +17,7 @@ from mixling.corpora.inputs import check_unchanged
 from mixling.debiasing.debias import debias
 from mixling.disk import one_writer
 from mixling.errors import choose
-from mixling.evaluation.benchmarks import tasks as load_tasks
+from mixling.evaluation.benchmarks import load_tasks
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.tasks import Task
 from mixling.machine import library_versions, machine_info
