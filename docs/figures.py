@@ -129,7 +129,7 @@ def resource_levels() -> list[dict]:
                 "worst": f"{min(pool[c] for c in codes):.3f}",
                 "best": f"{max(pool[c] for c in codes):.3f}",
             }
-            for name in ("fertility", "characters_per_piece"):
+            for name in ("fertility", "characters_per_subword"):
                 line[name.replace("_", " ")] = (
                     f"{sum(cover[c][name] for c in codes) / len(codes):.2f}"
                 )

@@ -16,7 +16,7 @@ from jinja2 import ChoiceLoader, FileSystemLoader
 from docs import trials
 from mixling.corpora.languages import language_name as language_name
 from mixling.reports.figures import bars, language_map
-from mixling.reports.html import environment
+from mixling.reports.html import template_environment
 
 ROOT = Path(__file__).parent.parent
 SHOWN = (
@@ -197,7 +197,7 @@ def wide() -> str:
 
 def page() -> str:
     """The page."""
-    templates = environment()
+    templates = template_environment()
     templates.loader = ChoiceLoader([FileSystemLoader(Path(__file__).parent), templates.loader])
     return templates.get_template("results.html.j2").render(
         curves={t: curve(t) for t in ("mlqa-held-out", "located-sentences")},

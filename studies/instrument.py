@@ -57,7 +57,7 @@ def row(result: EvaluationResult, task: str, model: str) -> dict:
         }
     if task == "sib-200" and "coverage" in entry:
         found["coverage"] = {
-            code: {k: round(v[k], 4) for k in ("fertility", "characters_per_piece", "unknown")}
+            code: {k: round(v[k], 4) for k in ("fertility", "characters_per_subword", "unknown")}
             for code, v in entry["coverage"].items()
         }
     return found

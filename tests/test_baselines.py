@@ -165,13 +165,13 @@ def test_robustness_is_reported(chain):
     from mixling.reports.html import render_report
 
     text = render_report([result])
-    assert "Questions with noise" in text and text.count("<h2>") == 1
+    assert "Queries with noise" in text and text.count("<h2>") == 1
 
 
 def test_noise_that_cannot_be_is_refused(chain):
     with pytest.raises(MixlingError, match="Did you mean 'typos'"):
         evaluate(str(chain), ["sample"], noise=["typo"])
-    with pytest.raises(MixlingError, match="kind:rate"):
+    with pytest.raises(MixlingError, match="TYPE:RATE"):
         evaluate(str(chain), ["sample"], noise=["typos:x"])
     with pytest.raises(MixlingError, match="over 0"):
         evaluate(str(chain), ["sample"], noise=["typos:0"])

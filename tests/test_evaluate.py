@@ -54,13 +54,13 @@ def test_means_are_means_of_the_scores_per_query(result):
     table = pq.read_table(result[1] / "scores.parquet").to_pandas()
     entry = result[0].summary["tasks"]["sample"]
     pool = (
-        table[table.setting == "multilingual"]
+        table[table.scenario == "multilingual"]
         .groupby("query_language", observed=True)["mAP"]
         .mean()
     )
     assert entry["multilingual"]["mAP"] == pytest.approx(pool.mean())
     cross = (
-        table[table.setting == "cross-lingual"]
+        table[table.scenario == "cross-lingual"]
         .groupby(["query_language", "passage_language"], observed=True)["mAP"]
         .mean()
     )
@@ -130,7 +130,7 @@ def test_tasks_with_and_without_a_pool_are_measured_together(chain, tmp_path):
     only = task_from_corpus(sample.read_sample("test").select(languages=["sw"]), name="one")
     evaluate(str(chain), ["sample", only], tmp_path / "out")
     scores = pq.read_table(tmp_path / "out" / "scores.parquet").to_pandas()
-    assert set(scores.task) == {"sample", "one"} and set(scores[scores.task == "one"].setting) == {
+    assert set(scores.task) == {"sample", "one"} and set(scores[scores.task == "one"].scenario) == {
         "monolingual"
     }
 
@@ -155,7 +155,7 @@ def test_questions_without_an_answer_in_a_language_are_counted(chain):
         str(chain),
         [task_from_corpus(replace(corpus, passages=corpus.passages.filter(keep), links=links))],
     ).summary["tasks"]["sample"]
-    assert entry["skipped"]["pairs of question and corpus language without an answer"] == 3 * 2 * 8
+    assert entry["skipped"]["pairs of query and passage language without an answer"] == 3 * 2 * 8
 
 
 def test_context_puts_the_paragraph_after_its_sentence(tmp_path):
@@ -180,7 +180,7 @@ def test_context_puts_the_paragraph_after_its_sentence(tmp_path):
     corpus = squad.read_squad([(path, "en", "en")], "x")
     plain, context = (task_from_corpus(corpus, "sentence", c) for c in (False, True))
     assert plain.passages == ["One.", "Two.", "Three."] and plain.skipped == {
-        "identical candidates": 1
+        "identical passages": 1
     }
     assert context.passages[1] == "Two.\nOne. Two."
     assert plain.relevant.tolist() == [[0, 1], [1, 2]]

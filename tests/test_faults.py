@@ -102,9 +102,9 @@ def test_questions_without_a_relevant_candidate_are_counted(chain, tmp_path, run
     path = folder(tmp_path / "mine", GOOD, [*ASK, row("q2", "who asks?")])
     status, out, err = run("evaluate", chain, "--task", path, "--out", tmp_path / "out")
     assert status == 0, err
-    assert "skipped: 1 questions without an answer" in out
+    assert "skipped: 1 queries without an answer" in out
     entry = EvaluationResult.load(tmp_path / "out").summary["tasks"]["mine"]
-    assert entry["skipped"]["questions without an answer"] == 1 and entry["queries"] == 1
+    assert entry["skipped"]["queries without an answer"] == 1 and entry["queries"] == 1
 
 
 def test_settings_that_the_data_cannot_have_are_said(chain, tmp_path, run):
@@ -113,5 +113,5 @@ def test_settings_that_the_data_cannot_have_are_said(chain, tmp_path, run):
     assert status == 0
     assert (
         "cross-lingual" in out
-        and "no monolingual: no question has an answer in its own language" in out
+        and "no monolingual: no query has an answer in its own language" in out
     )

@@ -338,7 +338,7 @@ def test_one_text_under_two_titles_is_two_candidates_and_articles_names_are_no_t
     ]
     one = load_task(str(own(tmp_path / "f", twins, QUERIES[:1], "q\ty\t1\n")))
     assert one.titles == ["Model 3", "Model 5"] and one.relevant.tolist() == [[0, 1]]
-    assert one.skipped["identical candidates"] == 1
+    assert one.skipped["identical passages"] == 1
     paragraph = {"context": "Er baut.", "qas": [{"id": 0, "question": "Wer?", "answers": []}]}
     path = tmp_path / "de.json"
     path.write_text(json.dumps({"data": [{"title": "Bau", "paragraphs": [paragraph]}]}))

@@ -39,7 +39,7 @@ def test_the_report_is_one_small_file_without_network(folders):
     assert any(a.get("dir") == "rtl" and a.get("lang") == "ar" for _, a in page.tags)
     words = " ".join(page.text)
     assert (
-        "in its own language a question finds its answer" in words and "Who answers whom" in words
+        "monolingual 0." in words and "Who answers whom" in words
     )
 
 
@@ -49,7 +49,7 @@ def test_a_comparison_shows_both_and_their_difference(folders, run):
     assert (
         status == 0
         and "+0.000" in text
-        and text.count("Question language against passage language") == 1
+        and text.count("Query language against passage language") == 1
     )
     assert "no difference shown" in out
 
@@ -88,8 +88,8 @@ def test_the_report_has_every_measure_with_its_sentence_and_interval(folders):
         assert f"<b>{name}</b>" in text and measure.meaning in text.replace("&#39;", "'"), name
     assert (
         text.count('class="between"') > 20
-        and "By question language" in text
-        and "pieces a word" in text
+        and "All figures by query language" in text
+        and "subwords a word" in text
     )
     assert text.count('<details class="example">') >= 24
 
@@ -102,7 +102,7 @@ def test_a_comparison_in_every_form(suffix, moved, run):
     text = out.read_text()
     assert "base" in text and "weak" in text
     if suffix == ".html":
-        assert "In the pool, by question language" in text and "In its own language, by" in text
+        assert "Multilingual mAP by query language" in text and "Monolingual mAP by query" in text
     if suffix == ".csv":
         import csv
 
@@ -123,33 +123,35 @@ def test_a_comparison_in_every_form(suffix, moved, run):
 
 
 def test_marks_are_those_of_the_test(moved):
-    runs = compare([moved / "a", moved / "moved"])
-    c, p = runs[1].tested["sample"]["multilingual"]["mAP"]
+    report = compare([moved / "a", moved / "moved"])
+    runs = report.runs
+    c = runs[1].tested["sample"]["multilingual"]["mAP"]
     values = [r.results[0].value("sample", "multilingual") for r in runs]
-    assert c.difference == pytest.approx(values[1] - values[0]) and p >= c.p
+    assert c.difference == pytest.approx(values[1] - values[0]) and c.p_holm >= c.p
     by_language = runs[1].by_language["sample"]
     assert {"multilingual sw", "monolingual zh"} <= set(by_language)
+    assert f"multilingual {c.difference:+.3f}" in repr(report)
+    table = report.to_pandas().set_index(["scenario", "measure"])
+    assert table.loc[("multilingual", "mAP"), "p_holm"] == c.p_holm
 
 
 def test_a_task_is_compared_whatever_else_was_measured_beside_it(moved, chain):
     evaluate(str(chain), ["sample:train", "sample"], moved / "two")
-    runs = compare([moved / "a", moved / "two"])
-    assert runs[1].tested["sample"]["multilingual"]["mAP"][0].difference == pytest.approx(
-        0, abs=1e-6
-    )
+    runs = compare([moved / "a", moved / "two"]).runs
+    comparison = runs[1].comparison("sample", "multilingual", "mAP")
+    assert comparison.difference == pytest.approx(0, abs=1e-6)
 
 
 def test_seeds_are_put_together(moved, run):
     arguments = [f"one={moved / n}" for n in ("a", "b")] + [f"two={moved / 'moved'}"] * 2
-    runs = compare(arguments)
+    runs = compare(arguments).runs
     assert [(r.name, len(r.results)) for r in runs] == [("one", 2), ("two", 2)]
-    c, _ = runs[1].tested["sample"]["multilingual"]["mAP"]
-    assert c.p_seeds == pytest.approx(2 / 6)
+    assert runs[1].tested["sample"]["multilingual"]["mAP"].p_seeds == pytest.approx(2 / 6)
     status, out, _ = run("compare", *arguments)
     assert (
         status == 0
         and "two x2" in out
-        and "x2, x3 …: mean of so many seeds" in out
+        and "x2, x3 …: mean over this number of seeds" in out
         and "seeds as units" in out.replace("\n", " ")
     )
 
@@ -179,11 +181,13 @@ def test_many_languages_are_a_map(folders):
         and "unseen: " in text
         and "not seen" in text
     )
-    assert "Question language against passage language" not in text
+    assert "Query language against passage language" not in text
 
 
 def test_the_terminal_shows_names_as_they_are(folders, tmp_path, capsys):
-    """`own:train: name` became a picture of a tram, `[x]` was taken for markup and lost, `[/x]` ended in a traceback."""
+    """`own:train: name` became a picture of a tram, `[x]` was taken for markup and lost, and `[/x]`
+    ended in a traceback.
+    """
     from mixling.reports.terminal import print_comparison, print_results
 
     result = EvaluationResult.load(folders / "a")

@@ -269,7 +269,7 @@ WRONG = {
     "out of order": (lambda t: {"relevant": t.relevant[::-1]}, "out of order"),
     "no pair": (
         lambda t: {"relevant": t.relevant[:0], "grades": t.grades[:0]},
-        "no question has an answer",
+        "no query has an answer",
     ),
     "ids twice": (lambda t: {"query_ids": ["same"] * len(t.queries)}, "'same'"),
     "ids of candidates twice": (

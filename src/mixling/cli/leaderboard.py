@@ -19,4 +19,4 @@ def run(
     """Write all results of a folder to one HTML page, with a table for each task."""
     from mixling.reports.leaderboard import leaderboard
 
-    typer.echo(f"{leaderboard(folder, out)}")
+    typer.echo(f"{leaderboard(folder, out).path}")

@@ -23,13 +23,14 @@ from mixling.encoding.vectors import similarity_vectors
 from mixling.errors import MixlingError
 from mixling.evaluation.ranks import DotScorer, Ranker, Scorer, ScoreRows, by_ids
 from mixling.evaluation.tasks import Task
+from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
 
 def make_ranker(
     model: str | Retriever | Ranker,
-    precision: str = "fp32",
+    precision: Precision = "auto",
     vector_cache: Path | None = None,
     passage_model: str | Retriever | None = None,
     trust_remote_code: bool = False,
@@ -39,7 +40,7 @@ def make_ranker(
     Args:
         model: A model folder, a hub name, the name of a baseline, a Retriever, or a ranker, which
             is returned as it is.
-        precision: Number format of the encoder, "fp32" or "bf16".
+        precision: Number format of the encoder; "auto" takes bf16 where the hardware has it.
         vector_cache: Folder where vectors stay.
         passage_model: Another model that encodes the passages, as an existing index may have done.
         trust_remote_code: Run the code that a model brings along.
@@ -98,14 +99,15 @@ class DenseRanker:
 
     Args:
         retriever: The encoder.
-        precision: Its number format, "fp32" or "bf16".
+        precision: Its number format; "auto" takes bf16 where the hardware has it.
         vector_cache: Folder where vectors stay.
     """
 
     def __init__(
-        self, retriever: Retriever, precision: str = "fp32", vector_cache: Path | None = None
+        self, retriever: Retriever, precision: Precision = "auto", vector_cache: Path | None = None
     ):
-        self.retriever, self.precision, self.vector_cache = retriever, precision, vector_cache
+        self.retriever, self.vector_cache = retriever, vector_cache
+        self.precision = choose_precision(retriever.device, precision)
         self.name, self.origin, self.passage_model = retriever.name, retriever.origin, retriever
         self.stored = retriever.stored
 
@@ -135,7 +137,7 @@ class DenseRanker:
 def task_vectors(
     retriever: Retriever,
     task: Task,
-    precision: str = "fp32",
+    precision: Precision = "auto",
     vector_cache: Path | None = None,
     passage_model: Retriever | None = None,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
@@ -144,7 +146,7 @@ def task_vectors(
     Args:
         retriever: The encoder.
         task: The task.
-        precision: Number format of the encoder, "fp32" or "bf16".
+        precision: Number format of the encoder; "auto" takes bf16 where the hardware has it.
         vector_cache: Folder where vectors stay.
         passage_model: Another model that encodes the passages.
 
@@ -183,11 +185,12 @@ class LateInteractionRanker:
 
     Args:
         retriever: The encoder.
-        precision: Its number format, "fp32" or "bf16".
+        precision: Its number format; "auto" takes bf16 where the hardware has it.
     """
 
-    def __init__(self, retriever: Retriever, precision: str = "fp32"):
-        self.retriever, self.precision, self.passage_model = retriever, precision, retriever
+    def __init__(self, retriever: Retriever, precision: Precision = "auto"):
+        self.retriever, self.passage_model = retriever, retriever
+        self.precision = choose_precision(retriever.device, precision)
         self.name, self.origin = f"late:{retriever.name}", retriever.origin
         self.stored = retriever.stored
 

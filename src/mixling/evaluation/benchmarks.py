@@ -1,7 +1,7 @@
 """Tasks by name: named sources, a few tasks derived from them, and folders, mteb and ir_datasets.
 
-Every named source is a task (`tydi`, or `tydi:train` for a split). Settings are tuned on DEVELOPMENT; all
-other tasks are measured once the settings are fixed.
+Every named source is a task (`tydi`, or `tydi:train` for a split). Settings are tuned on
+DEVELOPMENT; all other tasks are measured once the settings are fixed.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def load_task(
     Args:
         name: A named source (`sib-200`), with a split (`sib-200:dev`) and languages
             (`sib-200:test@en,sw,am`) on request; a folder, or `FOLDER:SPLIT` (`mixling data --help`
-            describes its form); `mteb:NAME`; `ir_datasets:ID`; or a Task, which is returned as it is.
-            Without a split it is test, dev or validation, or the only one.
+            describes its form); `mteb:NAME`; `ir_datasets:ID`; or a Task, which is returned as it
+            is. Without a split it is test, dev or validation, or the only one.
         context: Append its paragraph to each sentence.
         language: Language of a folder's rows without a `language` field.
         skip_bad: Skip rows that cannot be used; the task's `bad_rows` names them.
@@ -128,7 +128,7 @@ def _source_task(name: str, context: bool, skip_bad: bool) -> Task:
 
 
 def _folder_task(folder: Path, split: str | None, language: str | None, skip_bad: bool) -> Task:
-    """Load a BEIR folder with languages, a benchmark of MIMO, or TREC's topics, qrels and corpus."""
+    """Load a BEIR folder with languages, a MIMO benchmark, or TREC's topics, qrels and corpus."""
     name = folder.resolve().name
     if (folder / "qrels").is_dir():
         chosen = split or _default_folder_split(folder)
@@ -173,8 +173,8 @@ def load_tasks(
     """Load several tasks, each with a name of its own.
 
     Folders with the same last name are called by the shortest ends of their paths that differ
-    (`de-shop/test`, `fr-shop/test`), other tasks with the same name by a number. A task that is named
-    twice is loaded once.
+    (`de-shop/test`, `fr-shop/test`), other tasks with the same name by a number. A task that is
+    named twice is loaded once.
 
     Args:
         names: As in `load_task`.

@@ -1,12 +1,12 @@
-"""How a tokenizer cuts each language, which explains many gaps between languages, and what it cuts off.
+"""How a tokenizer cuts texts in each language, which explains many gaps between languages.
 
 | figure | formula |
 |---|---|
 | `fertility` | subwords / words (words by ICU, so also for scripts without spaces) |
 | `unknown` | share of subwords that are the unknown token |
 | `characters_per_subword` | characters without spaces / subwords |
-| `split_to_characters` | share of words of three or more characters with a subword a character, or more |
-| `truncated` | share of texts longer than the model reads |
+| `split_to_characters` | share of words of three or more characters with a subword a character, or
+more | | `truncated` | share of texts longer than the model reads |
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def coverage(
     Args:
         retriever: The model whose tokenizer is measured.
         task: The task.
-        sample_size: Maximum number of texts a language; passages, or queries where a language has no
-            passage.
+        sample_size: Maximum number of texts a language; passages, or queries where a language has
+            no passage.
 
     Returns:
         The figures by language.

@@ -26,13 +26,14 @@ def example_queries(
         task: The task.
         ranks: Its ranks.
         right: bool `[n_queries]`, whether the first answer is relevant.
-        limit: Maximum number of queries with a wrong first answer; a quarter as many have a right one.
+        limit: Maximum number of queries with a wrong first answer; a quarter as many have a right
+            one.
         depth: Number of answers shown.
 
     Returns:
         For each query its text and language, `first_is_right`, the first answers as
-        `[text, language, right]`, the best-ranked relevant passage as `[text, language]` (`right`) and
-        the ranks of the relevant passages as `[language, rank]` (`right_ranks`).
+        `[text, language, right]`, the best-ranked relevant passage as `[text, language]` (`right`)
+        and the ranks of the relevant passages as `[language, rank]` (`right_ranks`).
     """
     first = np.searchsorted(task.relevant[:, 0], np.arange(len(task.queries) + 1))
     queries = [
@@ -41,7 +42,7 @@ def example_queries(
     ]
 
     def language(passage: int) -> str:
-        return task.languages[task.passage_language[passage]]
+        return task.languages[int(task.passage_language[passage])]
 
     examples = []
     for query in queries:
@@ -69,7 +70,7 @@ def example_queries(
 
 
 def _spread_over_languages(task: Task, rows: np.ndarray, limit: int) -> list[int]:
-    """Select up to `limit` queries, evenly over their languages and over each language's queries."""
+    """Select up to `limit` queries, evenly over languages and within each language."""
     codes = np.unique(task.query_language[rows])
     per_language = -(-limit // max(len(codes), 1))
     chosen = []

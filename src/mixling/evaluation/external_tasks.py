@@ -16,8 +16,9 @@ SPLITS = ("test", "dev", "validation")
 def mteb_task(name: str, splits: tuple[str, ...] = SPLITS) -> Task:
     """Load a retrieval task of mteb (2.x) with all its subsets in one pool.
 
-    A subset `de-en` has German queries or passages: which side has which language is not the same in all
-    tasks. Where its metadata names two languages, the first is taken as that of the queries (mteb's order).
+    A subset `de-en` has German queries or passages: which side has which language is not the same
+    in all tasks. Where its metadata names two languages, the first is taken as that of the queries
+    (mteb's order).
 
     Args:
         name: Name of the task in mteb.
@@ -39,8 +40,8 @@ def mteb_task(name: str, splits: tuple[str, ...] = SPLITS) -> Task:
     except Exception as error:
         raise MixlingError(
             f"mteb task '{name}' cannot be loaded ({type(error).__name__}: "
-            f"{str(error).splitlines()[0]}); its data comes from the hub: run once with a network, or "
-            "point HF_HOME at a copy"
+            f"{str(error).splitlines()[0]}); its data comes from the hub: run once with a network, "
+            "or point HF_HOME at a copy"
         ) from None
     return read_mteb(source, splits)
 
@@ -80,9 +81,7 @@ def _add_passages(
         if is_missing(document.get("text")) and is_missing(document.get("title")):
             continue
         text, title = passage_text(document, name, key)
-        rows[key] = builder.add_passage(
-            f"{subset}:{key}", text, language, f"{subset}:{key}", title
-        )
+        rows[key] = builder.add_passage(f"{subset}:{key}", text, language, f"{subset}:{key}", title)
     return rows
 
 
@@ -112,15 +111,15 @@ def ir_datasets_task(name: str, language: str | None = None) -> Task:
 
     Args:
         name: Its id in ir_datasets.
-        language: Language of the queries, by default the one that the data set states, or that of the
-            documents.
+        language: Language of the queries, by default the one that the data set states, or that of
+            the documents.
 
     Returns:
         The task.
 
     Raises:
-        MixlingError: ir_datasets is not installed or has no such data set, a part is missing, or the
-            language is not known.
+        MixlingError: ir_datasets is not installed or has no such data set, a part is missing, or
+            the language is not known.
     """
     try:
         import ir_datasets

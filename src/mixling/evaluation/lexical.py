@@ -134,6 +134,7 @@ class FusedRanker:
         self.dense, self.form = dense, form
         self.name = f"{dense.name}+bm25{':rrf' if form == 'rrf' else ''}"
         self.origin = dict(dense.origin)
+        self.precision = getattr(dense, "precision", "fp32")
 
     def scorer(self, task: Task) -> tuple[Scorer, dict[str, Any]]:
         """Prepare both scorers.

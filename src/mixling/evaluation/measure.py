@@ -1,4 +1,4 @@
-"""Measuring a retriever: each text is encoded once, and one pass over exact ranks serves all scenarios."""
+"""Measuring a retriever: each text is encoded once, and one ranking serves all scenarios."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ from mixling.evaluation.scenario_scores import (
 from mixling.evaluation.soundness import check_task
 from mixling.evaluation.tasks import Task
 from mixling.evaluation.trec import write_trec
-from mixling.machine import machine_info, library_versions
+from mixling.machine import library_versions, machine_info
+from mixling.models.precision import Precision
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
@@ -64,7 +65,7 @@ def measure(
     tasks: Sequence[str | Task],
     *,
     context: bool = False,
-    precision: str = "fp32",
+    precision: Precision = "auto",
     trec_dir: Path | None = None,
     vector_cache: Path | None = None,
     language: str | None = None,
@@ -74,14 +75,14 @@ def measure(
 ) -> EvaluationResult:
     """Measure a model on tasks, in all three scenarios and with language bias.
 
-    Means are macro means: over languages (monolingual), over ordered pairs of languages (cross-lingual),
-    over query languages (multilingual).
+    Means are macro means: over languages (monolingual), over ordered pairs of languages
+    (cross-lingual), over query languages (multilingual).
 
     Args:
         model: A name, a Retriever, or a baseline (see `mixling.evaluation.baselines`).
         tasks: Names, folders or Tasks.
         context: Passages are sentences followed by their paragraph.
-        precision: Number format of the encoder, "fp32" or "bf16".
+        precision: Number format of the encoder; "auto" takes bf16 where the hardware has it.
         trec_dir: Folder for TREC run and qrels files; None writes none.
         vector_cache: Folder where vectors stay for the next call.
         language: Language of a folder's rows without a `language` field.
@@ -93,7 +94,8 @@ def measure(
         The result.
 
     Raises:
-        MixlingError: There is no task, a task or model cannot be loaded, or a score is not a number.
+        MixlingError: There is no task, a task or model cannot be loaded, or a score is not a
+            number.
     """
     if not tasks:
         raise MixlingError("nothing to measure: name a task, for instance --task sample")
@@ -105,7 +107,7 @@ def measure(
         "origin": ranker.origin,
         # number format of the stored weights; they are computed in `precision`
         "stored": getattr(ranker, "stored", ""),
-        "precision": precision,
+        "precision": getattr(ranker, "precision", "fp32"),
         "context": context,
         "tasks": {name: scores.entry for name, scores in results.items()},
         "versions": library_versions(),
@@ -183,7 +185,8 @@ def score_task(task: Task, ranks: Ranks, scorer: Scorer | None = None) -> TaskSc
     Args:
         task: The task.
         ranks: Its ranks.
-        scorer: Its scores, which MRC needs in the multilingual scenario; without them there is no MRC.
+        scorer: Its scores, which MRC needs in the multilingual scenario; without them there is no
+            MRC.
 
     Returns:
         The scores.
@@ -215,7 +218,7 @@ def score_task(task: Task, ranks: Ranks, scorer: Scorer | None = None) -> TaskSc
 def _score_multilingual(
     task: Task, ranks: Ranks, scorer: Scorer | None
 ) -> tuple[dict[str, Any], pa.Table, list[dict[str, Any]]]:
-    """Score the multilingual scenario: its summary entries, scores per query, and example queries."""
+    """Score the multilingual scenario: summary entries, scores per query, example queries."""
     pool = MultilingualPool(
         query=task.relevant[:, 0],
         rank=ranks.multilingual,
@@ -241,14 +244,14 @@ def _score_multilingual(
 
 
 def scenario_means(
-    retriever: Retriever, task: Task, precision: str = "fp32"
+    retriever: Retriever, task: Task, precision: Precision = "auto"
 ) -> dict[str, dict[str, Any]]:
-    """Compute the means of every scenario, without bias or intervals, for validation during training.
+    """Compute the means of every scenario, without bias or intervals, as validation needs them.
 
     Args:
         retriever: The model.
         task: The task.
-        precision: Number format of the encoder, "fp32" or "bf16".
+        precision: Number format of the encoder; "auto" takes bf16 where the hardware has it.
 
     Returns:
         The means of each scenario that the task has.

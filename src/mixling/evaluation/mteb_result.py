@@ -1,7 +1,7 @@
 """Results in the form that mteb writes, so that a model can be listed beside mteb's: `<task>.json`.
 
-A file has one row a scenario and language (pair) as `hf_subset`. The main score is nDCG@10, as in mteb's
-retrieval tasks.
+A file has one row a scenario and language (pair) as `hf_subset`. The main score is nDCG@10, as in
+mteb's retrieval tasks.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """Noise in queries as people type them: typos, missing diacritics, romanization, mixed languages.
 
-typos: With probability `rate`, a letter is replaced by a neighbor on the keyboard of its script, left
+typos: With probability `rate`, a letter is replaced by a neighbor on the keyboard of its script,
+left
     out, doubled, or swapped with the next one. Han, and scripts without a keyboard below, have no
     replacements.
 diacritics: With probability `rate`, a word loses its marks, in scripts where marks are optional in
     practice (Latin, Greek, Arabic, Hebrew). Scripts whose vowels are marks do not change.
 romanize: With probability `rate`, a word is written in Latin letters (anyascii).
-switch: With probability `rate`, a word is replaced by its translation. The lexicon is learned from the
+switch: With probability `rate`, a word is replaced by its translation. The lexicon is learned from
+the
     task's own parallel queries (Dice's coefficient), and only words in it are replaced.
 
 Random numbers are seeded by query, so that the noise of a query does not depend on the others.
@@ -58,8 +60,8 @@ def add_noise(task: Task, noise_type: str, rate: float, seed: int = 0) -> Task:
         The task with noise; its name ends in `~TYPE:RATE`.
 
     Raises:
-        MixlingError: The type or the rate is invalid, the task lacks parallel queries for `switch`, or no
-            query changes.
+        MixlingError: The type or the rate is invalid, the task lacks parallel queries for `switch`,
+            or no query changes.
     """
     choose(noise_type, NOISE_TYPES, "noise")
     if not 0 < rate <= 1:
@@ -220,14 +222,12 @@ def _change_words(
     return " ".join(change(w) if rng.random() < rate else w for w in text.split(" "))
 
 
-def _lexicons(
-    task: Task, pivot: str = "en", minimum: float = 0.5
-) -> dict[int, dict[str, str]]:
+def _lexicons(task: Task, pivot: str = "en", minimum: float = 0.5) -> dict[int, dict[str, str]]:
     """Learn, for each query language, translations of its words into another language.
 
-    The other language is the pivot; for the pivot itself it is the language with the most queries beside
-    it. A word's translation is the partner with the largest Dice coefficient over parallel queries, if
-    that is `minimum` or more.
+    The other language is the pivot; for the pivot itself it is the language with the most queries
+    beside it. A word's translation is the partner with the largest Dice coefficient over parallel
+    queries, if that is `minimum` or more.
     """
     words_by_group: dict[str, dict[int, list[str]]] = {}
     for text, group, code in zip(task.queries, task.query_group, task.query_language, strict=True):

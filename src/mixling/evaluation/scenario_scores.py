@@ -64,8 +64,8 @@ def _language_pairs(
 ) -> tuple[list[pa.Table], dict[tuple[int, int], dict[str, float]], int]:
     """Score each pair of query and passage language.
 
-    Returns a table of scores per query for each passage language, the means of each pair, and the number
-    of queries and passage languages without an answer.
+    Returns a table of scores per query for each passage language, the means of each pair, and the
+    number of queries and passage languages without an answer.
     """
     query, language = task.relevant[:, 0], task.passage_language[task.relevant[:, 1]]
     tables: list[pa.Table] = []
@@ -163,13 +163,11 @@ def language_shares(task: Task, pool: MultilingualPool) -> dict[str, dict[str, d
 def _shares(codes: np.ndarray, languages: Sequence[str]) -> dict[str, float]:
     """Compute the share of each language that occurs."""
     count = np.bincount(codes.ravel(), minlength=len(languages))
-    return {
-        languages[int(i)]: float(count[i] / max(count.sum(), 1)) for i in np.flatnonzero(count)
-    }
+    return {languages[int(i)]: float(count[i] / max(count.sum(), 1)) for i in np.flatnonzero(count)}
 
 
 def _nanmean(values: np.ndarray) -> float:
-    """Compute the mean of the values that are not NaN; NaN, without a warning, where there is none."""
+    """Compute the mean of the values that are not NaN; NaN where there is none."""
     numbers = values[~np.isnan(values)]
     return float(numbers.mean()) if len(numbers) else float("nan")
 
@@ -189,8 +187,8 @@ def score_table(
         passage_language: Code of the only passage language; None for the multilingual scenario.
 
     Returns:
-        Columns `task`, `scenario`, `query`, `group`, `query_language`, `passage_language` ("" in the
-        multilingual scenario), and one for each measure, null where it is not defined.
+        Columns `task`, `scenario`, `query`, `group`, `query_language`, `passage_language` ("" in
+        the multilingual scenario), and one for each measure, null where it is not defined.
     """
     languages = np.array(task.languages)
     query_language = languages[task.query_language[rows]]
@@ -213,7 +211,9 @@ def score_table(
     return pa.table(columns)
 
 
-def with_first_answers(table: pa.Table, task: Task, first: np.ndarray, right: np.ndarray) -> pa.Table:
+def with_first_answers(
+    table: pa.Table, task: Task, first: np.ndarray, right: np.ndarray
+) -> pa.Table:
     """Add each query's first answer to a table of scores.
 
     Args:

@@ -82,7 +82,9 @@ class Task:
 
     def titled_passages(self) -> list[str]:
         """Return the passages as a model reads them, each with its title before it."""
-        return [with_title(title, text) for title, text in zip(self.titles, self.passages, strict=True)]
+        return [
+            with_title(title, text) for title, text in zip(self.titles, self.passages, strict=True)
+        ]
 
     def scenarios(self) -> list[Scenario]:
         """List the scenarios that the task's languages make possible."""

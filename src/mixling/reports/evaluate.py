@@ -1,7 +1,8 @@
-"""The verb `evaluate`: measure retrievers and write what came out, the report last."""
+"""The command `evaluate`: measure retrievers and write the results, the report last."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +15,16 @@ from mixling.evaluation.measure import measure
 from mixling.evaluation.noise import RATES, add_noise
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.tasks import SCENARIOS, Task
+from mixling.models.precision import Precision
 from mixling.reports.compare import compare
 from mixling.reports.html import write_report
 from mixling.reports.narrative import distinct
 
 if TYPE_CHECKING:
     from mixling.models.retriever import Retriever
+
+# types of noise that are measured at one rate: all words change
+FULL_NOISE = ("diacritics", "romanize")
 
 
 def evaluate(
@@ -28,7 +33,7 @@ def evaluate(
     out: str | Path | None = None,
     *,
     context: bool = False,
-    precision: str = "fp32",
+    precision: Precision = "auto",
     trec: bool = False,
     vector_cache: str | Path | None = None,
     language: str | None = None,
@@ -37,19 +42,43 @@ def evaluate(
     trust_remote_code: bool = False,
     skip_bad: bool = False,
 ) -> EvaluationResult:
-    """Measure a model on tasks in one language, across languages and in the pool (see `measure`).
+    """Measure a model on tasks: monolingual, cross-lingual, multilingual, and its language bias.
 
-    out: a folder for summary.json, scores.parquet, report.html and mteb/*.json (as mteb writes results); trec: run and qrels files in out/trec too.
-    keep: a folder where vectors stay; language: of a folder's rows that do not say theirs. noise: kinds of
-    `mixling.evaluation.noise`, each at its usual rates or as `kind:rate`; the clean task comes first. documents: another model that
-    encodes the candidates. trust_remote_code: as of Retriever. skip_bad: go on over rows that cannot be used; the summary counts
-    and names them.
+    Args:
+        model: A model folder, a hub name, a Retriever, or the name of a baseline: `bm25`, `random`,
+            `oracle`, `NAME+bm25`, `NAME+bm25:rrf`, `late:NAME`.
+        tasks: Names of tasks, folders, or Tasks.
+        out: Folder for summary.json, scores.parquet, report.html and mteb/*.json (the form that
+            mteb writes); None writes nothing.
+        context: Passages are sentences followed by their paragraph.
+        precision: Number format of the encoder; "auto" takes bf16 where the hardware has it.
+        trec: Write TREC run and qrels files to out/trec too.
+        vector_cache: Folder where vectors stay for the next call.
+        language: Language of a folder's rows without a `language` field.
+        noise: Types of noise to add to the queries (`mixling.evaluation.noise`), each at its usual
+            rates or as `TYPE:RATE`. The clean task is measured first.
+        passage_model: Another model that encodes the passages, as an existing index may have done.
+        trust_remote_code: Run the code that a model brings along.
+        skip_bad: Skip rows that cannot be used; the summary counts and names them.
+
+    Returns:
+        The result.
+
+    Raises:
+        MixlingError: There is no task, a task or model cannot be loaded, or a score is not a
+            number.
+
+    Example:
+        >>> import mixling
+        >>> result = mixling.evaluate("intfloat/multilingual-e5-small", ["sample"], "results/e5")
+        >>> result.value("sample", "multilingual", "mAP")
+        0.958
     """
     folder = None if out is None else Path(out)
-    loaded = load_tasks(tasks, context, language, skip_bad)
+    clean_tasks = load_tasks(tasks, context, language, skip_bad)
     result = measure(
         model,
-        [x for one in loaded for x in (one, *_noisy(one, noise))],
+        [t for task in clean_tasks for t in (task, *_noisy_tasks(task, noise))],
         context=context,
         precision=precision,
         trec_dir=folder / "trec" if trec and folder is not None else None,
@@ -58,81 +87,137 @@ def evaluate(
         trust_remote_code=trust_remote_code,
     )
     if noise:
-        result.summary["noise"] = {one.name: _robustness(result, one.name) for one in loaded}
+        robustness = {task.name: _robustness(result, task.name) for task in clean_tasks}
+        result = dataclasses.replace(result, summary={**result.summary, "noise": robustness})
     if folder is not None:
         write_result(result, folder)
     return result
 
 
 def write_result(result: EvaluationResult, folder: Path) -> None:
-    """A result's folder: summary.json, scores.parquet, report.html and mteb/*.json."""
+    """Write summary.json, scores.parquet, report.html and mteb/*.json.
+
+    Args:
+        result: The result.
+        folder: Where to write.
+    """
     result.save(folder)
     mteb_result.write_mteb(result, folder / "mteb")
     write_report([result], folder / "report.html")
 
 
 def evaluate_all(
-    models: Sequence[str], tasks: Sequence[str], out: str | Path | None = None, **more: Any
+    models: Sequence[str],
+    tasks: Sequence[str | Task],
+    out: str | Path | None = None,
+    *,
+    context: bool = False,
+    precision: Precision = "auto",
+    trec: bool = False,
+    vector_cache: str | Path | None = None,
+    language: str | None = None,
+    noise: Sequence[str] = (),
+    passage_model: str | Retriever | None = None,
+    trust_remote_code: bool = False,
+    skip_bad: bool = False,
 ) -> list[EvaluationResult]:
-    """Measure several models on the same tasks; with more than one, `out` has a folder for each and a comparison."""
-    if len(models) == 1:
-        return [evaluate(models[0], tasks, out, **more)]
-    loaded = load_tasks(
-        tasks, more.get("context", False), more.get("language"), more.get("skip_bad", False)
-    )
-    folders = [None if out is None else Path(out) / n for n in _folders(models)]
-    results = [evaluate(m, loaded, f, **more) for m, f in zip(models, folders, strict=True)]
+    """Measure several models on the same tasks.
+
+    Args:
+        models: The models; see `evaluate`.
+        tasks: As in `evaluate`.
+        out: Folder of the result. With more than one model it has a folder for each and a
+            comparison.
+        context: As in `evaluate`.
+        precision: As in `evaluate`.
+        trec: As in `evaluate`.
+        vector_cache: As in `evaluate`.
+        language: As in `evaluate`.
+        noise: As in `evaluate`.
+        passage_model: As in `evaluate`.
+        trust_remote_code: As in `evaluate`.
+        skip_bad: As in `evaluate`.
+
+    Returns:
+        One result a model.
+
+    Raises:
+        MixlingError: As in `evaluate`.
+    """
+    loaded = load_tasks(tasks, context, language, skip_bad)
+    folders: list[Path | None] = [None for _ in models]
     if out is not None:
+        several = len(models) > 1
+        folders = [Path(out) / n if several else Path(out) for n in _folder_names(models)]
+    results = [
+        evaluate(
+            model,
+            loaded,
+            folder,
+            context=context,
+            precision=precision,
+            trec=trec,
+            vector_cache=vector_cache,
+            noise=noise,
+            passage_model=passage_model,
+            trust_remote_code=trust_remote_code,
+        )
+        for model, folder in zip(models, folders, strict=True)
+    ]
+    if out is not None and len(models) > 1:
         compare([f for f in folders if f is not None], Path(out) / "report.html")
     return results
 
 
-def _folders(models: Sequence[str]) -> list[str]:
-    """A folder's name for each model: its last part, told apart by a number where two are the same."""
+def _folder_names(models: Sequence[str]) -> list[str]:
+    """Name a folder for each model: its last part, with a number where two are the same."""
     names = [
         re.sub(r"[^\w.+-]+", "-", str(m).rstrip("/").rpartition("/")[2]) or "model" for m in models
     ]
     return distinct(names, "{}-{}")
 
 
-def _noisy(one: Task, noise: Sequence[str]) -> list[Task]:
-    made = []
-    for given in noise:
-        kind, _, rate = given.partition(":")
+def _noisy_tasks(task: Task, noise: Sequence[str]) -> list[Task]:
+    """Add each type of noise to a task, at each of its rates."""
+    noisy = []
+    for spec in noise:
+        noise_type, _, rate = spec.partition(":")
         try:
-            rates = (
-                (float(rate),) if rate else (1.0,) if kind in ("diacritics", "romanize") else RATES
-            )
+            rates = (float(rate),) if rate else (1.0,) if noise_type in FULL_NOISE else RATES
         except ValueError:
             raise MixlingError(
-                f"noise '{given}': write kind or kind:rate, for instance typos:0.1"
+                f"noise '{spec}': write TYPE or TYPE:RATE, for instance typos:0.1"
             ) from None
-        made += [add_noise(one, kind, r) for r in rates]
-    return made
+        noisy += [add_noise(task, noise_type, r) for r in rates]
+    return noisy
 
 
-def _robustness(result: EvaluationResult, name: str) -> dict[str, Any]:
-    """mAP under noise: {kind: {setting: {"clean", "scores": {rate: mAP}, "ratio": {rate: to clean}, "slope"}}};
-    slope: change of the ratio for each tenth of rate, least squares through the clean score."""
-    found: dict[str, Any] = {}
-    clean = result.summary["tasks"][name]
+def _robustness(result: EvaluationResult, task: str) -> dict[str, Any]:
+    """Summarize mAP under noise.
+
+    Returns `{type: {scenario: {"clean": mAP, "scores": {rate: mAP}, "ratio": {rate: mAP / clean
+    mAP}, "slope": change of the ratio for each tenth of rate}}}`. The slope is that of least
+    squares through the clean score: with x the rate and y = ratio - 1, it is sum(x y) / sum(x x).
+    """
+    summary: dict[str, Any] = {}
+    clean = result.summary["tasks"][task]
     for other, entry in result.summary["tasks"].items():
         base, _, spec = other.partition("~")
-        if base != name or not spec:
+        if base != task or not spec:
             continue
-        kind, _, rate = spec.rpartition(":")
-        for setting in SCENARIOS:
-            if setting in entry:
-                mine = found.setdefault(kind, {}).setdefault(
-                    setting, {"clean": clean[setting]["mAP"], "scores": {}, "ratio": {}}
+        noise_type, _, rate = spec.rpartition(":")
+        for scenario in SCENARIOS:
+            if scenario in entry:
+                row = summary.setdefault(noise_type, {}).setdefault(
+                    scenario, {"clean": clean[scenario]["mAP"], "scores": {}, "ratio": {}}
                 )
-                mine["scores"][rate] = entry[setting]["mAP"]
-                mine["ratio"][rate] = entry[setting]["mAP"] / max(clean[setting]["mAP"], 1e-12)
-    for kind in found.values():
-        for mine in kind.values():
-            x = [float(r) for r in mine["ratio"]]
-            y = [v - 1 for v in mine["ratio"].values()]
-            mine["slope"] = (
+                row["scores"][rate] = entry[scenario]["mAP"]
+                row["ratio"][rate] = entry[scenario]["mAP"] / max(clean[scenario]["mAP"], 1e-12)
+    for scenarios in summary.values():
+        for row in scenarios.values():
+            x = [float(rate) for rate in row["ratio"]]
+            y = [ratio - 1 for ratio in row["ratio"].values()]
+            row["slope"] = (
                 0.1 * sum(a * b for a, b in zip(x, y, strict=True)) / sum(a * a for a in x)
             )
-    return found
+    return summary

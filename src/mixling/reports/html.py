@@ -1,4 +1,4 @@
-"""The report: one HTML file without scripts or network, for screens wide and narrow, dark, and for print."""
+"""The report: one HTML file without scripts or network, for screens and for print."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixling.corpora.files import write_text
-from mixling.corpora.languages import is_right_to_left
-from mixling.corpora.languages import language_name as language_name
-from mixling.corpora.resources import LEVEL_ORDER, is_script_seen, resource_level
+from mixling.corpora.languages import is_right_to_left, language_name
 from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.metrics import METRICS
 from mixling.evaluation.result import EvaluationResult
-from mixling.evaluation.significance import significance_mark
+from mixling.evaluation.significance import Comparison
 from mixling.evaluation.tasks import SCENARIOS
-from mixling.reports.figures import MOST, bars, heat_map, language_map, share_map
+from mixling.reports.by_language import (
+    language_rows,
+    multilingual_map,
+    resource_level_rows,
+)
+from mixling.reports.figures import MAX_MATRIX_LANGUAGES, bars, heat_map, language_map, share_map
 from mixling.reports.narrative import (
     describe_comparison,
     describe_result,
@@ -26,19 +29,47 @@ from mixling.reports.narrative import (
 from mixling.reports.tables import LEGEND, format_cell
 
 if TYPE_CHECKING:
-    from mixling.reports.runs import ReportRun
+    from jinja2 import Environment
+
+    from mixling.reports.runs import ReportRun, TaskComparison
+
+Entry = dict[str, Any]
+GAPS = {
+    "monolingual_less_cross_lingual": "Monolingual mAP minus cross-lingual mAP.",
+    "monolingual_less_multilingual": "Monolingual mAP minus multilingual mAP.",
+    "best_less_worst_language": "Multilingual mAP of the best query language minus the worst's.",
+    "spread_of_languages": "Standard deviation of multilingual mAP over query languages.",
+}
+# a smaller difference is shown without a color
+MIN_DIFFERENCE = 0.0005
 
 
 def write_report(
     results: Sequence[EvaluationResult], path: Path, runs: Sequence[ReportRun] | None = None
 ) -> None:
-    """Write the report of one run, or of several side by side (complete or not at all). runs: as `compare` made
-    them, for marks."""
+    """Write the report of one run, or of several side by side.
+
+    Args:
+        results: One result a run.
+        path: The file to write (completely or not at all).
+        runs: The runs as `compare` made them, for marks of significance.
+    """
     write_text(path, render_report(list(results), runs))
 
 
-def render_report(results: list[EvaluationResult], runs: Sequence[ReportRun] | None = None) -> str:
-    """The report as a string."""
+def render_report(
+    results: Sequence[EvaluationResult], runs: Sequence[ReportRun] | None = None
+) -> str:
+    """Render the report.
+
+    Args:
+        results: One result a run.
+        runs: The runs as `compare` made them, for marks of significance.
+
+    Returns:
+        The HTML.
+    """
+    results = list(results)
     names = [r.name for r in runs] if runs else display_names(results)
     tasks = [
         t for t in results[0].summary["tasks"] if all(t in r.summary["tasks"] for r in results)
@@ -46,11 +77,11 @@ def render_report(results: list[EvaluationResult], runs: Sequence[ReportRun] | N
     # a task with noise is a table in its clean task's section
     tasks = [t for t in tasks if t.partition("~")[0] == t or t.partition("~")[0] not in tasks]
     return (
-        environment()
+        template_environment()
         .get_template("report.html.j2")
         .render(
             title=" against ".join(reversed(names)) if len(names) > 1 else names[0],
-            tasks=[_task(results, names, t, runs) for t in tasks],
+            tasks=[_task_section(results, names, t, runs) for t in tasks],
             names=names,
             several=len(results) > 1,
             facts=[r.summary for r in results],
@@ -59,8 +90,8 @@ def render_report(results: list[EvaluationResult], runs: Sequence[ReportRun] | N
     )
 
 
-def environment() -> Any:
-    """Jinja2 with the templates of this folder."""
+def template_environment() -> Environment:
+    """Return Jinja2 with the templates of this folder."""
     from jinja2 import Environment, FileSystemLoader
 
     return Environment(
@@ -71,51 +102,31 @@ def environment() -> Any:
     )
 
 
-def _task(
-    results: list[EvaluationResult], names: list[str], task: str, runs: Sequence[ReportRun] | None
+def _task_section(
+    results: list[EvaluationResult],
+    names: list[str],
+    task: str,
+    runs: Sequence[ReportRun] | None,
 ) -> dict[str, Any]:
-    entries = [r.summary["tasks"][task] for r in results]
-    pooled = all("multilingual" in e for e in entries)
-    few = len(entries[0]["languages"]) <= MOST
-    tested = [{}, *(r.tested.get(task, {}) for r in runs[1:])] if runs else [{} for _ in entries]
-    said = describe_result(results[-1], names[-1], task)
+    """Prepare everything that the template shows of a task."""
+    entries: list[Entry] = [r.summary["tasks"][task] for r in results]
+    tested: list[TaskComparison] = [r.tested.get(task, {}) for r in runs] if runs else []
+    tested = tested or [{} for _ in entries]
+    sentences = describe_result(results[-1], names[-1], task)
     for i in range(1, len(results)):
-        said += describe_comparison(tested[i], names[i], names[0]) if tested[i] else []
+        sentences += describe_comparison(tested[i], names[i], names[0]) if tested[i] else []
     return {
         "name": task,
-        "finding": said,
-        "figures": _figures(entries, names, tested),
-        "bias": _bias(entries, tested) if all("bias" in e for e in entries) else [],
-        "gaps": _gaps(entries),
-        "noise": _noise(results, names, task),
-        "each": _each(entries, runs, task) if runs and len(runs) > 1 and few else {},
-        "heat": [{"name": n, "svg": heat_map(e)} for n, e in zip(names, entries, strict=True)]
-        if few and all("cross-lingual" in e for e in entries)
-        else [],
-        "bars": bars(entries, names, "mAP", 1.0) if pooled and few else "",
-        "distance": bars(entries, names, "rank_distance", None)
-        if pooled and few and not math.isnan(entries[0]["multilingual"]["rank_distance"])
-        else "",
-        "maps": [
-            {
-                "name": n,
-                "svg": language_map(_pool_map(e), f"pool mAP by language, {n}"),
-                "levels": _levels(e),
-            }
-            for n, e in zip(names, entries, strict=True)
-        ]
-        if pooled and not few
-        else [],
-        "shares": [
-            {"name": n, "svg": share_map(e) if few else "", "own": same_language_share(e)}
-            for n, e in zip(names, entries, strict=True)
-        ]
-        if pooled
-        else [],
-        "languages": _languages(entries[-1]),
-        "languages_of": names[-1],
+        "finding": sentences,
+        "figures": _score_rows(entries, names, tested),
+        "bias": _bias_rows(entries, tested) if all("bias" in e for e in entries) else [],
+        "gaps": _gap_rows(entries),
+        "noise": _noise_rows(results, names, task),
+        "each": _by_language_rows(entries, runs, task),
+        **_charts(entries, names),
+        "languages": language_rows(entries[-1]),
         "examples": [_example(x) for x in results[-1].examples.get(task, [])],
-        "examples_of": names[-1],
+        "last_name": names[-1],
         "skipped": entries[-1]["skipped"],
         "left_out": entries[-1].get("left_out", {}),
         "queries": entries[0]["queries"],
@@ -124,51 +135,90 @@ def _task(
     }
 
 
-def _figures(entries: list[dict], names: list[str], tested: list[dict]) -> list[dict]:
+def _charts(entries: list[Entry], names: list[str]) -> dict[str, Any]:
+    """Draw the charts of a task: matrices and bars of few languages, maps of many."""
+    named = list(zip(names, entries, strict=True))
+    few = len(entries[0]["languages"]) <= MAX_MATRIX_LANGUAGES
+    charts: dict[str, Any] = {"heat": [], "bars": "", "distance": "", "maps": [], "shares": []}
+    if few and all("cross-lingual" in e for e in entries):
+        charts["heat"] = [{"name": name, "svg": heat_map(e)} for name, e in named]
+    if any("multilingual" not in e for e in entries):
+        return charts
+    charts["shares"] = [
+        {"name": name, "svg": share_map(e) if few else "", "share": same_language_share(e)}
+        for name, e in named
+    ]
+    if not few:
+        charts["maps"] = [
+            {
+                "name": name,
+                "svg": language_map(multilingual_map(e), f"multilingual mAP by language, {name}"),
+                "levels": resource_level_rows(e),
+            }
+            for name, e in named
+        ]
+        return charts
+    charts["bars"] = bars(entries, names, "mAP", 1.0)
+    if not math.isnan(entries[0]["multilingual"]["rank_distance"]):
+        charts["distance"] = bars(entries, names, "rank_distance", None)
+    return charts
+
+
+def _score_rows(
+    entries: list[Entry], names: list[str], tested: list[TaskComparison]
+) -> list[dict[str, Any]]:
+    """Make the rows of the table of scores: one a scenario and run."""
     rows = []
-    for setting in SCENARIOS:
-        for i, (entry, label) in enumerate(zip(entries, names, strict=True)):
-            if setting not in entry:
+    for scenario in SCENARIOS:
+        for i, (entry, name) in enumerate(zip(entries, names, strict=True)):
+            if scenario not in entry:
                 continue
-            cells = [
-                _cell(
-                    entry[setting].get(m, math.nan),
-                    entries[0][setting].get(m, math.nan) if i else math.nan,
-                    m,
-                    entry.get("intervals", {})
-                    .get(
-                        "bias" if m == "rank_distance" and setting == "multilingual" else setting,
-                        {},
+            cells = []
+            for measure in (*METRICS, "rank_distance"):
+                first = entries[0][scenario].get(measure, math.nan) if i else math.nan
+                # the interval of the rank distance stands with the measures of bias
+                is_bias = measure == "rank_distance" and scenario == "multilingual"
+                intervals = entry.get("intervals", {}).get("bias" if is_bias else scenario, {})
+                cells.append(
+                    _cell(
+                        entry[scenario].get(measure, math.nan),
+                        first,
+                        measure,
+                        intervals.get(measure),
+                        tested[i].get(scenario, {}).get(measure),
                     )
-                    .get(m),
-                    tested[i].get(setting, {}).get(m),
                 )
-                for m in (*METRICS, "rank_distance")
-            ]
-            rows.append({"scenario": setting, "name": label, "cells": cells})
+            rows.append({"scenario": scenario, "name": name, "cells": cells})
     return rows
 
 
-def _cell(got: float, before: float, measure: str, between: Any, tested: Any) -> dict:
-    """A figure with its interval, its difference to the first run and the difference's mark."""
-    moved = got - before
+def _cell(
+    value: float,
+    first: float,
+    measure: str,
+    interval: Sequence[float] | None,
+    comparison: Comparison | None,
+) -> dict[str, Any]:
+    """Format a figure with its interval, its difference to the first run, and its mark."""
+    difference = value - first
     better = ALL[measure].better if measure in ALL else "high"
     digits = 0 if measure in ("rank_distance", "Max@R") else 3
-    real = abs(moved) > 0.0005 and better
+    has_interval = interval is not None and not math.isnan(interval[0])
+    colored = abs(difference) > MIN_DIFFERENCE and bool(better)
+    mark = "" if comparison is None else comparison.mark
     return {
-        "text": "–" if math.isnan(got) else format_cell(got, measure),
-        "between": ""
-        if between is None or math.isnan(between[0])
-        else f"{between[0]:.{digits}f} to {between[1]:.{digits}f}",
-        "moved": ""
-        if math.isnan(moved)
-        else f"{moved:+.{digits}f}{significance_mark(tested[1]) if tested else ''}",
-        "better": bool(real) and (moved > 0) == (better == "high"),
-        "worse": bool(real) and (moved > 0) != (better == "high"),
+        "text": "–" if math.isnan(value) else format_cell(value, measure),
+        "interval": f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"
+        if interval is not None and has_interval
+        else "",
+        "difference": "" if math.isnan(difference) else f"{difference:+.{digits}f}{mark}",
+        "better": colored and (difference > 0) == (better == "high"),
+        "worse": colored and (difference > 0) != (better == "high"),
     }
 
 
-def _bias(entries: list[dict], tested: list[dict]) -> list[dict]:
+def _bias_rows(entries: list[Entry], tested: list[TaskComparison]) -> list[dict[str, Any]]:
+    """Make the rows of the table of measures of bias."""
     rows = []
     for name, measure in ALL.items():
         values = [e["bias"].get(name, math.nan) for e in entries]
@@ -176,187 +226,91 @@ def _bias(entries: list[dict], tested: list[dict]) -> list[dict]:
             continue
         cells = [
             _cell(
-                v,
+                value,
                 values[0] if i else math.nan,
                 name,
-                e.get("intervals", {}).get("bias", {}).get(name),
+                entry.get("intervals", {}).get("bias", {}).get(name),
                 tested[i].get("multilingual", {}).get(name),
             )
-            for i, (v, e) in enumerate(zip(values, entries, strict=True))
+            for i, (value, entry) in enumerate(zip(values, entries, strict=True))
         ]
         rows.append({"name": name, "measure": measure, "cells": cells})
     return rows
 
 
-GAPS = {
-    "monolingual_less_cross_lingual": "mAP in the own language less mAP across two.",
-    "monolingual_less_multilingual": "mAP in the own language less mAP in the pool.",
-    "best_less_worst_language": "Pool mAP of the best question language less the worst's.",
-    "spread_of_languages": "Standard deviation of pool mAP over question languages.",
-}
-
-
-def _gaps(entries: list[dict]) -> list[dict]:
+def _gap_rows(entries: list[Entry]) -> list[dict[str, Any]]:
+    """Make the rows of gaps between scenarios and languages."""
     rows = []
-    for name, says in GAPS.items():
+    for name, meaning in GAPS.items():
         values = [e.get("gaps", {}).get(name) for e in entries]
         if any(v is not None for v in values):
-            rows.append(
-                {
-                    "name": name,
-                    "says": says,
-                    "values": ["–" if v is None else f"{v:.3f}" for v in values],
-                }
-            )
+            texts = ["–" if v is None else f"{v:.3f}" for v in values]
+            rows.append({"name": name, "meaning": meaning, "values": texts})
     return rows
 
 
-def _noise(results: list[EvaluationResult], names: list[str], task: str) -> list[dict]:
-    """Rows of mAP under noise: kind, setting, run, clean, then each rate's score and ratio, slope."""
+def _noise_rows(
+    results: list[EvaluationResult], names: list[str], task: str
+) -> list[dict[str, str]]:
+    """Make the rows of mAP under noise: type, scenario, run, clean, each rate's score, slope."""
     rows = []
     for result, name in zip(results, names, strict=True):
-        for kind, settings in result.summary.get("noise", {}).get(task, {}).items():
-            for setting, v in settings.items():
+        for noise_type, scenarios in result.summary.get("noise", {}).get(task, {}).items():
+            for scenario, v in scenarios.items():
                 scores = ", ".join(
                     f"{float(r):.0%} {v['scores'][r]:.3f} ({v['ratio'][r]:.0%})"
                     for r in v["scores"]
                 )
-                slope = f"{v['slope']:+.3f}"
                 rows.append(
                     {
-                        "kind": kind,
-                        "scenario": setting,
+                        "noise_type": noise_type,
+                        "scenario": scenario,
                         "name": name,
                         "clean": f"{v['clean']:.3f}",
                         "scores": scores,
-                        "slope": slope,
+                        "slope": f"{v['slope']:+.3f}",
                     }
                 )
     return rows
 
 
-def _each(entries: list[dict], runs: Sequence[ReportRun], task: str) -> dict[str, list[dict]]:
-    """mAP by question language of every run, with its difference to the first and the mark of the test."""
-    found: dict[str, list[dict]] = {}
-    for setting in ("monolingual", "multilingual"):
-        if any(setting not in e for e in entries):
+def _by_language_rows(
+    entries: list[Entry], runs: Sequence[ReportRun] | None, task: str
+) -> dict[str, list[dict[str, Any]]]:
+    """Make the rows of each run's mAP by query language, for several runs and few languages."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    if runs is None or len(runs) < 2 or len(entries[0]["languages"]) > MAX_MATRIX_LANGUAGES:
+        return rows
+    for scenario in ("monolingual", "multilingual"):
+        if any(scenario not in e for e in entries):
             continue
-        for code in entries[0][setting]["by_language"]:
-            values = [e[setting]["by_language"][code]["mAP"] for e in entries]
-            cells = [
-                _cell(
-                    v,
-                    values[0] if i else math.nan,
-                    "mAP",
-                    None,
-                    run.by_language.get(task, {}).get(f"{setting} {code}", {}).get("mAP"),
-                )
-                for i, (v, run) in enumerate(zip(values, runs, strict=True))
-            ]
-            found.setdefault(setting, []).append(
-                {"code": code, "name": language_name(code), "cells": cells}
-            )
-    return found
-
-
-def _pool_map(entry: dict) -> dict[str, float]:
-    return {c: v["mAP"] for c, v in entry["multilingual"]["by_language"].items()}
-
-
-def _levels(entry: dict) -> list[dict]:
-    """Mean pool mAP by how much text encoders have seen, and by whether they know the script."""
-    value = _pool_map(entry)
-    rows = []
-    for band in LEVEL_ORDER:
-        for known in (True, False):
-            mine = [
-                v
-                for c, v in value.items()
-                if resource_level(c) == band and is_script_seen(c) == known
-            ]
-            if mine:
-                rows.append(
-                    {
-                        "level": band,
-                        "script": "seen" if known else "not seen",
-                        "languages": len(mine),
-                        "mean": f"{sum(mine) / len(mine):.3f}",
-                        "worst": f"{min(mine):.3f}",
-                        "best": f"{max(mine):.3f}",
-                    }
-                )
+        for code in entries[0][scenario]["by_language"]:
+            values = [e[scenario]["by_language"][code]["mAP"] for e in entries]
+            cells = []
+            for i, (value, run) in enumerate(zip(values, runs, strict=True)):
+                comparison = run.by_language.get(task, {}).get(f"{scenario} {code}", {}).get("mAP")
+                first = values[0] if i else math.nan
+                cells.append(_cell(value, first, "mAP", None, comparison))
+            row = {"code": code, "name": language_name(code), "cells": cells}
+            rows.setdefault(scenario, []).append(row)
     return rows
 
 
-COLUMNS = (
-    "own mAP",
-    "multilingual mAP",
-    "rank distance",
-    "TLR@20",
-    "intrusion@10",
-    "LPR",
-    "own share of ten",
-    "pieces a word",
-    "unknown",
-    "cut off",
-)
+def _example(row: dict[str, Any]) -> dict[str, Any]:
+    """Prepare an example query for the template."""
 
-
-def _languages(entry: dict) -> dict[str, Any]:
-    """The drill-down: a row a language, for questions asked in it, with the tokenizer's figures."""
-    rows = []
-    for code in entry["languages"]:
-        pool = entry.get("multilingual", {}).get("by_language", {}).get(code, {})
-        bias = entry.get("bias", {}).get("by_language", {}).get(code, {})
-        cover = entry.get("coverage", {}).get(code, {})
-        share = entry.get("multilingual", {}).get("top10_share", {}).get(code, {}).get(code)
-        values = [
-            entry.get("monolingual", {}).get("by_language", {}).get(code, {}).get("mAP"),
-            pool.get("mAP"),
-            pool.get("rank_distance"),
-            bias.get("TLR@20"),
-            bias.get("intrusion@10"),
-            bias.get("LPR"),
-            share,
-            cover.get("fertility"),
-            cover.get("unknown"),
-            cover.get("truncated"),
-        ]
-        if any(v is not None for v in values):
-            rows.append({"code": code, "name": language_name(code), "values": values})
-    kept = [
-        i
-        for i in range(len(COLUMNS))
-        if any(r["values"][i] is not None and not math.isnan(r["values"][i]) for r in rows)
-    ]
-    for row in rows:
-        row["values"] = [_text(row["values"][i], COLUMNS[i]) for i in kept]
-    return {"columns": [COLUMNS[i] for i in kept], "rows": rows}
-
-
-def _text(value: float | None, column: str) -> str:
-    if value is None or math.isnan(value):
-        return "–"
-    if column == "rank distance":
-        return f"{value:.0f}"
-    if column in ("unknown", "cut off", "own share of ten"):
-        return f"{100 * value:.1f} %"
-    return f"{value:.2f}" if column == "pieces a word" else f"{value:.3f}"
-
-
-def _example(row: dict) -> dict:
-    def text(words: str, code: str) -> dict:
+    def text(content: str, code: str) -> dict[str, Any]:
         return {
-            "text": words,
+            "text": content,
             "language": code,
             "name": language_name(code),
             "dir": "rtl" if is_right_to_left(code) else "ltr",
         }
 
     return {
-        "question": text(row["question"], row["query_language"]),
+        "query": text(row["query"], row["query_language"]),
         "first_is_right": row["first_is_right"],
-        "first": [{**text(words, code), "right": right} for words, code, right in row["first"]],
+        "first": [{**text(content, code), "right": right} for content, code, right in row["first"]],
         "right": text(*row["right"]),
         "ranks": row["right_ranks"],
     }

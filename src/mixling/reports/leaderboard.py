@@ -1,22 +1,26 @@
-"""A leaderboard: all results of a folder in one page, a table a task, the best in the pool first."""
+"""A leaderboard: all results of a folder in one page, one table a task."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixling.corpora.files import write_text
 from mixling.errors import MixlingError
 from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.result import EvaluationResult
-from mixling.reports.html import environment
+from mixling.evaluation.tasks import SCENARIOS
+from mixling.reports.html import template_environment
 from mixling.reports.tables import format_cell
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+# (scenario, or "bias" for measures of bias, and measure) of each column
 COLUMNS = (
-    ("monolingual", "mAP"),
-    ("cross-lingual", "mAP"),
-    ("multilingual", "mAP"),
+    *((scenario, "mAP") for scenario in SCENARIOS),
     ("multilingual", "nDCG@20"),
     ("bias", "rank_distance"),
     ("bias", "TLR@20"),
@@ -24,87 +28,198 @@ COLUMNS = (
     ("bias", "LPR"),
     ("bias", "Lang-nDCG@10"),
 )
+# columns that sort the rows: the first that a row has
+SORT_COLUMNS = (("multilingual", "mAP"), ("monolingual", "mAP"), ("cross-lingual", "mAP"))
 
 
-def leaderboard(folder: str | Path, out: str | Path) -> Path:
-    """Write the page of every summary.json below a folder. Raises MixlingError when there is none."""
+@dataclass(frozen=True)
+class LeaderboardRow:
+    """Figures of one model on one task.
+
+    Args:
+        name: Name of the model.
+        folder: Folder of the result, relative to the leaderboard's.
+        note: How the model was debiased, if it was.
+        values: Figure of each column, NaN where there is none.
+        intervals: 95 % interval of each column, if there is one.
+    """
+
+    name: str
+    folder: str
+    note: str
+    values: dict[tuple[str, str], float]
+    intervals: dict[tuple[str, str], list[float] | None]
+
+
+@dataclass(frozen=True)
+class LeaderboardTable:
+    """All models on one task.
+
+    Args:
+        task: Name of the task.
+        data: First digits of its data's hash: results on other data have another table.
+        queries: Number of queries.
+        passages: Number of passages.
+        languages: Number of languages.
+        rows: The models, best first.
+    """
+
+    task: str
+    data: str
+    queries: int
+    passages: int
+    languages: int
+    rows: list[LeaderboardRow]
+
+
+@dataclass(frozen=True, repr=False)
+class Leaderboard:
+    """A leaderboard that was written.
+
+    Args:
+        path: The page.
+        tables: One table a task.
+    """
+
+    path: Path
+    tables: list[LeaderboardTable]
+
+    def __repr__(self) -> str:
+        tables = ", ".join(f"{t.task} ({len(t.rows)} models)" for t in self.tables)
+        return f"Leaderboard({self.path}: {tables})"
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the figures as a table.
+
+        Returns:
+            A data frame with one row a task and model, and one column a figure.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            {"task": table.task, "data": table.data, "model": row.name, "folder": row.folder}
+            | {f"{scenario} {measure}": v for (scenario, measure), v in row.values.items()}
+            for table in self.tables
+            for row in table.rows
+        )
+
+
+def leaderboard(folder: str | Path, out: str | Path) -> Leaderboard:
+    """Write a page of all results in a folder.
+
+    Args:
+        folder: Folder with results of `mixling evaluate --out` at any depth.
+        out: The HTML file to write.
+
+    Returns:
+        The leaderboard.
+
+    Raises:
+        MixlingError: There is no result, or a summary.json that Mixling did not write.
+
+    Example:
+        >>> import mixling
+        >>> mixling.leaderboard("results", "leaderboard.html").path
+        PosixPath('leaderboard.html')
+    """
     folder, out = Path(folder), Path(out)
-    found = sorted(p.parent for p in folder.rglob("summary.json"))
-    if not found:
+    result_folders = sorted(p.parent for p in folder.rglob("summary.json"))
+    if not result_folders:
         raise MixlingError(
             f"{folder}: no summary.json below it; write results with `mixling evaluate --out`"
         )
-    tasks: dict[str, list[dict[str, Any]]] = {}
-    about: dict[str, dict[str, Any]] = {}
-    for place in found:
-        result = EvaluationResult.load(place)
-        for name, entry in result.summary["tasks"].items():
-            if "~" in name:
-                continue
-            key = f"{name} · {str(entry.get('data', ''))[:8]}"
-            tasks.setdefault(key, []).append(_row(result, entry, place, folder))
-            about.setdefault(key, {"name": name, **{k: entry[k] for k in ("queries", "passages")}})
-            about[key]["languages"] = len(entry["languages"])
-    sections = [
-        {**about[k], "data": k.rpartition(" ")[2], **_table(rows)}
-        for k, rows in sorted(tasks.items())
-    ]
-    page = environment().get_template("leaderboard.html.j2")
+    tables: dict[str, LeaderboardTable] = {}
+    for result_folder in result_folders:
+        result = EvaluationResult.load(result_folder)
+        for task, entry in result.summary["tasks"].items():
+            if "~" in task:
+                continue  # a task with noise
+            data = str(entry.get("data", ""))[:8]
+            table = LeaderboardTable(
+                task, data, entry["queries"], entry["passages"], len(entry["languages"]), []
+            )
+            row = _row(result, entry, result_folder, folder)
+            tables.setdefault(f"{task} · {data}", table).rows.append(row)
+    for table in tables.values():
+        table.rows.sort(key=_sort_key)
+    board = Leaderboard(out, [tables[key] for key in sorted(tables)])
+    page = template_environment().get_template("leaderboard.html.j2")
+    sections = [_section(table) for table in board.tables]
     write_text(
         out, page.render(sections=sections, columns=COLUMNS, measures=ALL, folder=folder.name)
     )
-    return out
+    return board
 
 
 def _row(
-    result: EvaluationResult, entry: dict[str, Any], place: Path, folder: Path
-) -> dict[str, Any]:
-    values = [entry.get(setting, {}).get(measure, math.nan) for setting, measure in COLUMNS]
-    between = [entry.get("intervals", {}).get(s, {}).get(m) for s, m in COLUMNS]
-    made = result.summary.get("origin", {}).get("debiased", {})
-    note = f"{made['method']}, fitted on {', '.join(made['fit'])}" if made else ""
-    name = result.summary.get("label") or _short(str(result.summary["model"])) or place.name
-    where = str(place.relative_to(folder))
-    return {
-        "name": name,
-        "where": "" if where == "." else where,
-        "values": values,
-        "between": between,
-        "note": note,
-    }
+    result: EvaluationResult, entry: dict[str, Any], result_folder: Path, folder: Path
+) -> LeaderboardRow:
+    """Collect the figures of one result on one task."""
+    debiased = result.summary.get("origin", {}).get("debiased", {})
+    relative = str(result_folder.relative_to(folder))
+    model = _short_name(str(result.summary["model"]))
+    return LeaderboardRow(
+        name=result.summary.get("label") or model or result_folder.name,
+        folder="" if relative == "." else relative,
+        note=f"{debiased['method']}, fitted on {', '.join(debiased['fit'])}" if debiased else "",
+        values={(s, m): entry.get(s, {}).get(m, math.nan) for s, m in COLUMNS},
+        intervals={(s, m): entry.get("intervals", {}).get(s, {}).get(m) for s, m in COLUMNS},
+    )
 
 
-def _short(model: str) -> str:
-    """The last part of a path or hub name that tells models apart: a run's own folder, not its `run/model`."""
+def _short_name(model: str) -> str:
+    """Return the last part of a path or hub name that is not `run` or `model`."""
     parts = [p for p in model.split("/") if p]
     while len(parts) > 1 and parts[-1] in ("model", "run"):
         parts.pop()
     return parts[-1] if parts else ""
 
 
-def _table(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows by falling pool mAP (own language where there is no pool), the best of each column marked."""
+def _sort_key(row: LeaderboardRow) -> float:
+    """Sort by falling multilingual mAP, or by the first scenario that the row has."""
+    values = (row.values[column] for column in SORT_COLUMNS)
+    return -next((v for v in values if not math.isnan(v)), 0.0)
 
-    def order(row: dict[str, Any]) -> float:
-        pool, own, cross = row["values"][2], row["values"][0], row["values"][1]
-        return -next((v for v in (pool, own, cross) if not math.isnan(v)), 0.0)
 
-    rows = sorted(rows, key=order)
-    kept = [i for i in range(len(COLUMNS)) if any(not math.isnan(r["values"][i]) for r in rows)]
-    for i in kept:
-        measure = COLUMNS[i][1]
-        better = ALL[measure].better if measure in ALL else "high"
-        values = [r["values"][i] for r in rows if not math.isnan(r["values"][i])]
-        best = (max(values) if better == "high" else min(values)) if better and values else math.nan
-        for r in rows:
-            v, between = r["values"][i], r["between"][i]
-            r.setdefault("cells", []).append(
-                {
-                    "text": "–" if math.isnan(v) else format_cell(v, measure),
-                    "best": v == best,
-                    "between": ""
-                    if between is None or math.isnan(between[0])
-                    else f"{format_cell(between[0], measure)} to {format_cell(between[1], measure)}",
-                }
-            )
-    return {"rows": rows, "head": [COLUMNS[i] for i in kept]}
+def _section(table: LeaderboardTable) -> dict[str, Any]:
+    """Prepare a table for the template, with the best figure of each column marked."""
+    columns = [c for c in COLUMNS if any(not math.isnan(row.values[c]) for row in table.rows)]
+    best = {column: _best(table.rows, column) for column in columns}
+    rows = [
+        {
+            "name": row.name,
+            "folder": row.folder,
+            "note": row.note,
+            "cells": [_cell(row, column, best[column]) for column in columns],
+        }
+        for row in table.rows
+    ]
+    return {
+        "name": table.task,
+        "data": table.data,
+        "queries": table.queries,
+        "passages": table.passages,
+        "languages": table.languages,
+        "head": columns,
+        "rows": rows,
+    }
+
+
+def _best(rows: list[LeaderboardRow], column: tuple[str, str]) -> float:
+    """Return the best figure of a column; NaN where no direction is better."""
+    measure = column[1]
+    better = ALL[measure].better if measure in ALL else "high"
+    values = [row.values[column] for row in rows if not math.isnan(row.values[column])]
+    if not better:
+        return math.nan
+    return max(values) if better == "high" else min(values)
+
+
+def _cell(row: LeaderboardRow, column: tuple[str, str], best: float) -> dict[str, Any]:
+    """Format one figure with its interval."""
+    value, interval, measure = row.values[column], row.intervals[column], column[1]
+    text = "–" if math.isnan(value) else format_cell(value, measure)
+    ends = ""
+    if interval is not None and not math.isnan(interval[0]):
+        ends = f"{format_cell(interval[0], measure)} to {format_cell(interval[1], measure)}"
+    return {"text": text, "best": value == best, "interval": ends}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,15 +12,17 @@ from rich.text import Text
 from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.metrics import METRICS
 from mixling.evaluation.result import EvaluationResult
-from mixling.evaluation.significance import significance_mark
 from mixling.evaluation.tasks import SCENARIOS
 from mixling.reports.narrative import describe_comparison, describe_result, display_names
-from mixling.reports.tables import LEGEND, format_cell, value
+from mixling.reports.tables import LEGEND, format_cell, run_value
 
 if TYPE_CHECKING:
-    from mixling.reports.runs import ReportRun
+    from collections.abc import Sequence
 
-BIAS = (
+    from mixling.reports.runs import ComparisonReport, ReportRun
+
+# measures of bias that are shown; the report has all
+SHOWN_BIAS = (
     "rank_distance",
     "TLR@20",
     "intrusion@10",
@@ -31,123 +32,153 @@ BIAS = (
     "PEER@100",
     "Complete@20",
 )
-
-# headings that fit a terminal of eighty columns
-SHORT = {"monolingual": "own", "cross-lingual": "cross", "multilingual": "multilingual"}
-MEASURE = {"rank_distance": "distance", "intrusion@10": "intr@10"}
+# columns of a comparison that fit in eighty characters; the files have more
+COMPARISON_COLUMNS = (
+    *((scenario, "mAP") for scenario in SCENARIOS),
+    *(("multilingual", m) for m in ("rank_distance", "TLR@20", "intrusion@10")),
+)
+# headings of these columns
+SCENARIO_HEADINGS = {
+    "monolingual": "mono-\nlingual",
+    "cross-lingual": "cross-\nlingual",
+    "multilingual": "multi-\nlingual",
+}
+MEASURE_HEADINGS = {"rank_distance": "distance", "intrusion@10": "intr@10"}
+MAX_BAD_ROWS = 20
 
 
 def print_results(
     results: Sequence[EvaluationResult], console: Console | None = None, bias: bool = True
 ) -> None:
-    """Print the finding and the figures of each task, with 95 % intervals of mAP."""
+    """Print the figures of each task, with 95 % intervals of mAP, and what they say.
+
+    Args:
+        results: The results.
+        console: Where to print, by default standard output.
+        bias: Print the measures of bias.
+    """
     console = console or Console(emoji=False)
     for result, name in zip(results, display_names(list(results)), strict=True):
         noise = result.summary.get("noise", {})
         for task, entry in result.summary["tasks"].items():
             if task.partition("~")[0] in noise and "~" in task:
-                continue
-            table = Table(
-                title=Text(f"{task}: {name}", "table.title"), title_justify="left", show_edge=False
-            )
-            table.add_column("scenario", no_wrap=True)
-            for m in (*METRICS, "mAP, 95 %"):
-                table.add_column(m, justify="right")
-            for setting in SCENARIOS:
-                if setting in entry:
-                    low, high = (
-                        entry.get("intervals", {}).get(setting, {}).get("mAP", (math.nan, math.nan))
-                    )
-                    table.add_row(
-                        setting,
-                        *(f"{entry[setting][m]:.4f}" for m in METRICS),
-                        _between(low, high, 3),
-                    )
-            console.print(table)
+                continue  # a task with noise is shown with its clean task
+            console.print(_score_table(entry, f"{task}: {name}"))
             if bias and "bias" in entry:
-                console.print(_bias(entry))
-            for kind, settings in noise.get(task, {}).items():
-                for setting, v in settings.items():
-                    scores = ", ".join(f"{float(r):.0%} {v['scores'][r]:.3f}" for r in v["scores"])
-                    console.print(
-                        f"{kind}, {setting}: clean {v['clean']:.3f}; {scores}; slope {v['slope']:+.3f}",
-                        highlight=False,
-                    )
+                console.print(_bias_table(entry))
+            _print_noise(console, noise.get(task, {}))
             for sentence in describe_result(result, name, task):
                 console.print(sentence, soft_wrap=True, markup=False, highlight=False)
-            for setting, reason in entry.get("left_out", {}).items():
-                console.print(f"[dim]no {setting}: {reason}[/dim]", soft_wrap=True, highlight=False)
-            titles = entry.get("titles", {})
-            if titles.get("passages"):
-                console.print(
-                    f"[dim]read with their titles ({titles['form']}): {titles['passages']} of {entry['passages']} "
-                    "candidates[/dim]",
-                    highlight=False,
-                )
-            for line in entry.get("bad_rows", [])[:20]:
-                console.print(f"skipped: {line}", markup=False, highlight=False, soft_wrap=True)
-            for what, count in entry["skipped"].items():
-                console.print(f"[dim]skipped: {count} {what}[/dim]", highlight=False)
+            _print_notes(console, entry)
             console.print()
 
 
-def _between(low: float, high: float, digits: int) -> str:
-    return "" if math.isnan(low) else f"{low:.{digits}f} … {high:.{digits}f}"
+def _score_table(entry: dict[str, Any], title: str) -> Table:
+    """Make the table of a task's metrics."""
+    table = Table(title=Text(title, "table.title"), title_justify="left", show_edge=False)
+    table.add_column("scenario", no_wrap=True)
+    for heading in (*METRICS, "mAP, 95 %"):
+        table.add_column(heading, justify="right")
+    for scenario in SCENARIOS:
+        if scenario in entry:
+            interval = entry.get("intervals", {}).get(scenario, {}).get("mAP")
+            scores = (f"{entry[scenario][m]:.4f}" for m in METRICS)
+            table.add_row(scenario, *scores, _format_interval(interval, 3))
+    return table
 
 
-def _bias(entry: dict) -> Table:
+def _format_interval(interval: Sequence[float] | None, digits: int) -> str:
+    """Format both ends of an interval, if there is one."""
+    if interval is None or math.isnan(interval[0]):
+        return ""
+    return f"{interval[0]:.{digits}f} … {interval[1]:.{digits}f}"
+
+
+def _bias_table(entry: dict[str, Any]) -> Table:
+    """Make the table of a task's measures of bias."""
     table = Table(show_edge=False, show_header=False)
     for justify in ("left", "right", "right", "left"):
         table.add_column(justify=justify)
-    for name in BIAS:
-        got = entry["bias"].get(name, math.nan)
-        if math.isnan(got):
+    for name in SHOWN_BIAS:
+        value = entry["bias"].get(name, math.nan)
+        if math.isnan(value):
             continue
-        low, high = entry.get("intervals", {}).get("bias", {}).get(name, (math.nan, math.nan))
+        interval = entry.get("intervals", {}).get("bias", {}).get(name)
         digits = 1 if name == "rank_distance" else 3
         table.add_row(
             name,
-            f"{got:.{digits}f}",
-            _between(low, high, digits),
+            f"{value:.{digits}f}",
+            _format_interval(interval, digits),
             f"[dim]{ALL[name].meaning}[/dim]",
         )
     return table
 
 
-def print_comparison(runs: Sequence[ReportRun], console: Console | None = None) -> None:
-    """Print every run's figures with marks against the first, and a sentence of reading."""
-    console = console or Console(emoji=False)
-    tasks = [
-        t
-        for t in runs[0].result.summary["tasks"]
-        if all(t in r.result.summary["tasks"] for r in runs)
-    ]
-    # what fits eighty columns; the files have more
-    columns = [*((s, "mAP") for s in SCENARIOS)]
-    columns += [("multilingual", m) for m in ("rank_distance", "TLR@20", "intrusion@10")]
-    for task in tasks:
-        there = [c for c in columns if not math.isnan(value(runs[0], task, *c))]
-        table = Table(title=Text(task, "table.title"), title_justify="left", show_edge=False)
-        table.add_column("run", overflow="fold", min_width=12)
-        for setting, measure in there:
-            table.add_column(
-                f"{SHORT[setting]}\n{MEASURE.get(measure, measure)}", justify="right", no_wrap=True
+def _print_noise(console: Console, noise: dict[str, Any]) -> None:
+    """Print mAP under each type of noise."""
+    for noise_type, scenarios in noise.items():
+        for scenario, v in scenarios.items():
+            scores = ", ".join(f"{float(r):.0%} {v['scores'][r]:.3f}" for r in v["scores"])
+            console.print(
+                f"{noise_type}, {scenario}: clean {v['clean']:.3f}; {scores}; slope "
+                f"{v['slope']:+.3f}",
+                highlight=False,
             )
-        for run in runs:
-            row = []
-            for setting, measure in there:
-                got = value(run, task, setting, measure)
-                text = f"{got:.0f}" if measure == "rank_distance" else format_cell(got, measure)
-                tested = run.tested.get(task, {}).get(setting, {}).get(measure)
-                row.append(text if tested is None else f"{text}{significance_mark(tested[1]):3}")
-            seeds = f" x{len(run.results)}" if len(run.results) > 1 else ""
-            table.add_row(Text(run.name + seeds), *row)
-        console.print(table)
+
+
+def _print_notes(console: Console, entry: dict[str, Any]) -> None:
+    """Print what is left out of a task, and what a model reads."""
+    for scenario, reason in entry.get("left_out", {}).items():
+        console.print(f"[dim]no {scenario}: {reason}[/dim]", soft_wrap=True, highlight=False)
+    titles = entry.get("titles", {})
+    if titles.get("passages"):
+        console.print(
+            f"[dim]read with their titles ({titles['form']}): {titles['passages']} of "
+            f"{entry['passages']} passages[/dim]",
+            highlight=False,
+        )
+    for line in entry.get("bad_rows", [])[:MAX_BAD_ROWS]:
+        console.print(f"skipped: {line}", markup=False, highlight=False, soft_wrap=True)
+    for what, count in entry["skipped"].items():
+        console.print(f"[dim]skipped: {count} {what}[/dim]", highlight=False)
+
+
+def print_comparison(report: ComparisonReport, console: Console | None = None) -> None:
+    """Print every run's figures with marks against the first, and what they say.
+
+    Args:
+        report: The comparison.
+        console: Where to print, by default standard output.
+    """
+    console = console or Console(emoji=False)
+    runs = report.runs
+    for task in report.tasks:
+        console.print(_comparison_table(runs, task))
         for run in runs[1:]:
             for sentence in describe_comparison(run.tested[task], run.name, runs[0].name):
                 console.print(sentence, soft_wrap=True, markup=False, highlight=False)
         console.print()
-    if any(len(r.results) > 1 for r in runs):
-        console.print("[dim]x2, x3 …: mean of so many seeds[/dim]", highlight=False)
+    if any(len(run.results) > 1 for run in runs):
+        console.print("[dim]x2, x3 …: mean over this number of seeds[/dim]", highlight=False)
     if len(runs) > 1:
         console.print(f"[dim]{LEGEND}[/dim]", highlight=False)
+
+
+def _comparison_table(runs: list[ReportRun], task: str) -> Table:
+    """Make the table of a task's figures, one row a run."""
+    columns = [c for c in COMPARISON_COLUMNS if not math.isnan(run_value(runs[0], task, *c))]
+    table = Table(title=Text(task, "table.title"), title_justify="left", show_edge=False)
+    table.add_column("run", overflow="fold", min_width=12)
+    for scenario, measure in columns:
+        heading = f"{SCENARIO_HEADINGS[scenario]}\n{MEASURE_HEADINGS.get(measure, measure)}"
+        table.add_column(heading, justify="right", no_wrap=True)
+    for run in runs:
+        row = []
+        for scenario, measure in columns:
+            value = run_value(run, task, scenario, measure)
+            text = f"{value:.0f}" if measure == "rank_distance" else format_cell(value, measure)
+            comparison = run.comparison(task, scenario, measure)
+            row.append(text if comparison is None else f"{text}{comparison.mark:3}")
+        seeds = f" x{len(run.results)}" if len(run.results) > 1 else ""
+        table.add_row(Text(run.name + seeds), *row)
+    return table
