@@ -99,7 +99,9 @@ def test_metrics_equal_ranx_where_documents_are_missing(seed):
         qrel[f"q{q}"][ids[c]] = int(grade)
     theirs = evaluate(Qrels(qrel), Run(run), ["recall@20", "ndcg@20", "mrr@10"], return_mean=False)
     for name, value in (("R@20", "recall@20"), ("nDCG@20", "ndcg@20"), ("MRR@10", "mrr@10")):
-        mine = {**METRICS, **MULTILINGUAL_METRICS}[name](found.multilingual, relevant[:, 0], 9, grades)
+        mine = {**METRICS, **MULTILINGUAL_METRICS}[name](
+            found.multilingual, relevant[:, 0], 9, grades
+        )
         assert mine == pytest.approx(theirs[value], abs=1e-6)
 
 
@@ -135,7 +137,9 @@ def test_an_excluded_candidate_is_nowhere():
 
 def test_blocks_do_not_change_ranks():
     a, b = (rank(made(3, True), block_size=n) for n in (1, 100))
-    assert np.array_equal(a.multilingual, b.multilingual) and np.array_equal(a.within_language, b.within_language)
+    assert np.array_equal(a.multilingual, b.multilingual) and np.array_equal(
+        a.within_language, b.within_language
+    )
 
 
 @given(st.integers(0, 10**6), st.booleans())

@@ -158,11 +158,11 @@ def compare_variants(
                     "difference": c.difference,
                     "low": c.low,
                     "high": c.high,
-                    "p": p,
+                    "p": c.p_holm,
                 }
                 for scenario, metric in COLUMNS
                 if metric in comparison.get(scenario, {})
-                for c, p in [comparison[scenario][metric]]
+                for c in [comparison[scenario][metric]]
             }
     return tested
 
