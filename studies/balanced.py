@@ -84,7 +84,13 @@ def rows_of(
 ) -> list[dict]:
     """A retriever's figures as it is and behind LSAR."""
     after = debias(
-        retriever, "lsar", ["sib-200"], languages=ELEVEN, texts=100, keep=keep, precision="bf16"
+        retriever,
+        "lsar",
+        ["sib-200"],
+        languages=ELEVEN,
+        texts=100,
+        vector_cache=keep,
+        precision="bf16",
     )
     assert isinstance(after, AffineTransform)
     rows = [
@@ -118,7 +124,14 @@ def main() -> None:
     if not mapped.exists() and (
         "untrained, map" not in done or MAP in [v for t in wanted.values() for v in t.values()]
     ):
-        debias(DEFAULT, "map", out=mapped, languages=ELEVEN, keep=out / "vectors", precision="bf16")
+        debias(
+            DEFAULT,
+            "map",
+            out=mapped,
+            languages=ELEVEN,
+            vector_cache=out / "vectors",
+            precision="bf16",
+        )
 
     def keep(more: list[dict]) -> None:
         rows.extend(more)

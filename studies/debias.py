@@ -21,6 +21,8 @@ from mixling.corpora.resources import resource_level
 from mixling.debiasing.debias import fit_transform, read_source
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus, embed_corpus
 from mixling.debiasing.files import debias_vectors
+from mixling.debiasing.method import DebiasingMethod
+from mixling.debiasing.registry import create_method
 from mixling.debiasing.transforms import AffineTransform
 from mixling.encoding.vectors import encode_cached
 from mixling.evaluation.baselines import task_vectors
@@ -178,7 +180,7 @@ def maps(bench: Bench) -> dict:
     return found
 
 
-def from_files(method: str, stocks: list[EmbeddedCorpus], **settings) -> AffineTransform:
+def from_files(method: DebiasingMethod, stocks: list[EmbeddedCorpus]) -> AffineTransform:
     """The same fit by `debias_vectors` on Parquet files alone, read back from what it wrote."""
     with TemporaryDirectory() as folder:
         for number, s in enumerate(stocks):
@@ -196,9 +198,9 @@ def from_files(method: str, stocks: list[EmbeddedCorpus], **settings) -> AffineT
                     "role": [role] * len(vector),
                 }
                 pq.write_table(pa.table(table), Path(folder) / f"{number}-{role}.parquet")
-        found = debias_vectors(folder, method, Path(folder) / "out", **settings)
+        found = debias_vectors(folder, method, Path(folder) / "out")
         written = [np.load(Path(folder) / "out" / f"{n}.npy") for n in ("matrix", "bias")]
-    return AffineTransform(*written, {**found.settings, "from": "Parquet files"})
+    return AffineTransform(*written, {**found.metadata, "from": "Parquet files"})
 
 
 def main() -> None:
@@ -213,7 +215,7 @@ def main() -> None:
         there = [] if stocks is None else stocks()
         begun = time.perf_counter()
         fit = from_files if part == "vectors" else fit_transform
-        found = None if stocks is None else fit(method, there, **settings)
+        found = None if stocks is None else fit(create_method(method, settings), there)
         spent = time.perf_counter() - begun
         row = {
             "part": part,

@@ -269,7 +269,7 @@ def main() -> None:
                     method,
                     sources,
                     languages=ELEVEN,
-                    keep=out / "measured",
+                    vector_cache=out / "measured",
                     precision="bf16",
                 )
                 assert isinstance(found, AffineTransform)

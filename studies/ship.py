@@ -18,9 +18,11 @@ FIT = ("sib-200", "mlqa:train")
 
 def main() -> None:
     """Fit and keep it."""
-    found = debias(DEFAULT, "map", FIT, keep=Path("runs/balanced/vectors"), precision="bf16")
+    found = debias(
+        DEFAULT, "map", FIT, vector_cache=Path("runs/balanced/vectors"), precision="bf16"
+    )
     assert isinstance(found, AffineTransform)
-    made = {**found.settings, "model": DEFAULT, "fit": list(FIT)}
+    made = {**found.metadata, "model": DEFAULT, "fit": list(FIT)}
     print(write_shipped(found.matrix, found.bias, made), made)
 
 

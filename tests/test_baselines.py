@@ -9,8 +9,8 @@ from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.coverage import coverage
 from mixling.evaluation.lexical import (
-    Bm25Scorer,
     Bm25Ranker,
+    Bm25Scorer,
     minmax_normalize,
     reciprocal_rank_scores,
     tokenize_words,

@@ -3,6 +3,9 @@
 import json
 import subprocess
 import sys
+import textwrap
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +16,7 @@ from hypothesis import strategies as st
 
 from mixling.corpora import sample
 from mixling.corpora.sources.bitext import parallel_corpus
-from mixling.debiasing.debias import METHODS, debias, fit_transform
+from mixling.debiasing.debias import debias, fit_transform
 from mixling.debiasing.embedded_corpus import (
     EmbeddedCorpus,
     all_vectors,
@@ -23,9 +26,10 @@ from mixling.debiasing.embedded_corpus import (
     parallel_subset,
     read_embedded,
 )
-from mixling.debiasing.files import debias_vectors
-from mixling.debiasing.leace import erase
-from mixling.debiasing.lsar import default_rank, fit_lsar, language_variation
+from mixling.debiasing.files import debias_vectors, load_transform
+from mixling.debiasing.leace import erase_concept
+from mixling.debiasing.lsar import Lsar, default_rank, language_variation
+from mixling.debiasing.registry import METHODS, create_method
 from mixling.debiasing.transforms import normalize
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
@@ -55,10 +59,10 @@ def bias_of(stock, found):
     """How far apart the means of languages are, after a map."""
     apart = []
     for role, vectors, of in (
-        ("query", stock.questions, stock.question_language()),
+        ("query", stock.queries, stock.query_language()),
         ("passage", stock.passages, stock.passage_language()),
     ):
-        moved = found.apply(vectors, of.tolist(), role) if found is not None else vectors
+        moved = found.transform(vectors, of.tolist(), role) if found is not None else vectors
         mean = np.stack([moved[of == x].mean(0) for x in LANGUAGES])
         apart.append(np.linalg.norm(mean - mean.mean(0), axis=1).mean())
     return float(np.mean(apart))
@@ -70,7 +74,9 @@ def test_languages_come_together(method):
     # LIR removes each language's first direction, which is its mean only where the mean is most of it
     more = {"rank": 3} if method == "lsar" else {}
     limit = 0.75 if method == "lir" else 0.35
-    assert bias_of(stock, fit_transform(method, [stock], **more)) < limit * bias_of(stock, None)
+    assert bias_of(stock, fit_transform(create_method(method, more), [stock])) < limit * bias_of(
+        stock, None
+    )
 
 
 @given(st.integers(0, 10**6), st.integers(2, 5))
@@ -82,7 +88,7 @@ def test_leace_equals_its_package(seed, languages):
     rng = np.random.default_rng(seed)
     label = rng.permutation(np.arange(120) % languages)
     x = rng.normal(size=(120, 8)) + rng.normal(size=(languages, 8))[label]
-    matrix, bias = erase(x, label)
+    matrix, bias = erase_concept(x, label)
     fitter = LeaceFitter.fit(
         torch.from_numpy(x),
         torch.nn.functional.one_hot(torch.from_numpy(label)).double(),
@@ -104,7 +110,7 @@ def test_after_leace_the_means_of_all_languages_are_one():
 
 def test_lsar_is_a_projection_that_takes_the_span_of_the_means():
     stock = made(1)
-    found = fit_lsar(stock, rank=6)
+    found = Lsar(rank=6).fit([stock])
     assert found.matrix @ found.matrix == pytest.approx(found.matrix, abs=1e-5)
     _, mean = language_means(stock)
     centered = (mean - mean.mean(1, keepdims=True)).reshape(-1, SIZE)
@@ -119,7 +125,7 @@ def test_the_default_rank_is_languages_less_one_at_most_a_twenty_fourth_of_the_s
 
 def test_shift_moves_documents_to_the_source_and_leaves_questions():
     stock = made(4)
-    found = fit_transform("shift", [stock], alpha=1.0)
+    found = fit_transform(create_method("shift", {"alpha": 1.0}), [stock])
     of = stock.passage_language()
     moved = found.transform_raw(stock.passages, of.tolist(), "passage")
     assert moved[of == "en"] == pytest.approx(stock.passages[of == "en"])
@@ -129,7 +135,7 @@ def test_shift_moves_documents_to_the_source_and_leaves_questions():
         )
     assert found.transform_raw(stock.queries, of.tolist(), "query") == pytest.approx(stock.queries)
     with pytest.raises(MixlingError, match="'fi'"):
-        fit_transform("shift", [stock], source="fi")
+        fit_transform(create_method("shift", {"source": "fi"}), [stock])
 
 
 def test_a_text_of_an_unknown_language_stays_as_it_is():
@@ -142,14 +148,14 @@ def test_a_text_of_an_unknown_language_stays_as_it_is():
 
 def accuracy(stock, found):
     """Share of questions whose first passage in the pool, their own text aside, is a translation."""
-    group = np.array(stock.corpus.questions["group"].to_pylist())
+    group = np.array(stock.corpus.queries["group"].to_pylist())
     q = (
-        found.apply(stock.questions, stock.question_language().tolist(), "query")
+        found.transform(stock.queries, stock.query_language().tolist(), "query")
         if found
-        else stock.questions
+        else stock.queries
     )
     p = (
-        found.apply(stock.passages, stock.passage_language().tolist(), "passage")
+        found.transform(stock.passages, stock.passage_language().tolist(), "passage")
         if found
         else stock.passages
     )
@@ -161,24 +167,26 @@ def accuracy(stock, found):
 def test_a_trained_map_finds_translations_better_and_is_the_same_every_time():
     pairs, bitext = made(6, bitext=False), made(7)
     recipe = {"steps": 60, "size": 32, "rank": 3}
-    found = fit_transform("map", [pairs, bitext], **recipe)
+    found = fit_transform(create_method("map", recipe), [pairs, bitext])
     assert accuracy(pairs, found) > accuracy(pairs, None)
-    assert np.array_equal(found.matrix, fit_transform("map", [pairs, bitext], **recipe).matrix)
-    start = fit_transform("map", [pairs, bitext], **{**recipe, "pull": 1e6})
-    first = fit_transform("lsar", [pairs, bitext], rank=3, sharpen=True)
+    assert np.array_equal(
+        found.matrix, fit_transform(create_method("map", recipe), [pairs, bitext]).matrix
+    )
+    start = fit_transform(create_method("map", {**recipe, "pull": 1e6}), [pairs, bitext])
+    first = fit_transform(create_method("lsar", {"rank": 3, "sharpen": True}), [pairs, bitext])
     assert start.matrix == pytest.approx(first.matrix, abs=0.05)
 
 
 def test_a_map_needs_questions_and_answers():
     with pytest.raises(MixlingError, match="--fit mlqa"):
-        fit_transform("map", [made()], steps=1)
+        fit_transform(create_method("map", {"steps": 1}), [made()])
 
 
 def test_sharpening_keeps_the_norm_and_stretches_what_differs():
     stock = made(8)
     plain, sharp = (
-        fit_transform("lsar", [stock], rank=3),
-        fit_transform("lsar", [stock], rank=3, sharpen=0.3),
+        fit_transform(create_method("lsar", {"rank": 3}), [stock]),
+        fit_transform(create_method("lsar", {"rank": 3, "sharpen": 0.3}), [stock]),
     )
     assert np.linalg.norm(sharp.matrix) == pytest.approx(np.linalg.norm(plain.matrix), rel=1e-4)
     values = [
@@ -190,8 +198,8 @@ def test_sharpening_keeps_the_norm_and_stretches_what_differs():
 def test_scores_are_brought_to_one_scale():
     stock = made(9)
     found = fit_transform("scores", [stock])
-    assert len(found["pairs"]) == 16 and all(d > 0 for _, d in found["pairs"].values())
-    assert found["pairs"]["en-en"][0] > found["pairs"]["en-de"][0]
+    assert len(found.pairs) == 16 and all(d > 0 for _, d in found.pairs.values())
+    assert found.pairs["en-en"][0] > found.pairs["en-de"][0]
 
 
 def test_stocks_are_joined_without_mixing_their_groups():
@@ -215,8 +223,8 @@ def test_means_come_from_what_is_in_every_language_where_there_is_enough_of_it()
     other = EmbeddedCorpus(parallel_corpus("alone", *zip(*rows, strict=True)), alone, alone)
     both = concatenate([whole, other])
     assert len(parallel_subset(both).queries) == len(whole.queries)
-    assert fit_transform("lsar", [both], rank=3).matrix == pytest.approx(
-        fit_transform("lsar", [whole], rank=3).matrix, abs=1e-5
+    assert fit_transform(create_method("lsar", {"rank": 3}), [both]).matrix == pytest.approx(
+        fit_transform(create_method("lsar", {"rank": 3}), [whole]).matrix, abs=1e-5
     )
     assert len(parallel_subset(other).queries) == 200
 
@@ -321,7 +329,7 @@ def test_calibrated_scores_are_used_in_evaluation(chain, texts):
 def written(folder, stock):
     folder.mkdir()
     for role, vectors, table in (
-        ("query", stock.questions, stock.corpus.questions),
+        ("query", stock.queries, stock.corpus.queries),
         ("passage", stock.passages, stock.corpus.passages),
     ):
         rows = {
@@ -376,13 +384,13 @@ def test_a_map_that_is_there_moves_other_vectors(method, chain, texts, run):
         }  # as people write them
     pq.write_table(pa.table(columns), texts / "in" / "one.parquet")
     status, _, err = run(
-        "debias", "--vectors", texts / "in", "--map", texts / "model", "-o", texts / "out"
+        "debias", "--vectors", texts / "in", "--transform", texts / "model", "-o", texts / "out"
     )
     assert status == 0, err
     moved = pq.read_table(texts / "out" / "vectors" / "one.parquet")
     assert np.stack(moved["vector"].to_pylist()) == pytest.approx(mine, abs=1e-5)
     assert moved["note"].to_pylist() == ["a", "b"]
-    run("debias", "--vectors", texts / "in", "--map", texts / "out", "-o", texts / "again")
+    run("debias", "--vectors", texts / "in", "--transform", texts / "out", "-o", texts / "again")
     again = pq.read_table(texts / "again" / "vectors" / "one.parquet")
     assert again["vector"].to_pylist() == moved["vector"].to_pylist()
 
@@ -392,24 +400,24 @@ def test_maps_that_cannot_be_put_on_vectors(chain, texts, tmp_path, run):
     pq.write_table(pa.table({"vector": [[1.0] * 32]}), texts / "in" / "one.parquet")
     debias(str(chain), "shift", ["sib-200"], texts / "shifted")
     for name, more, expected in (
-        ("balanced", [], "vectors of 32 numbers, the map is for 384"),
-        (chain, [], "no map; give balanced"),
-        (texts / "nowhere", [], "no map; give balanced"),
+        ("balanced", [], "vectors of 32 numbers, the transform is for 384"),
+        (chain, [], "no transform; give balanced"),
+        (texts / "nowhere", [], "no transform; give balanced"),
         (texts / "shifted", [], "'shift' cannot be put on vectors"),
-        ("balanced", ["--rank", "3"], "leave out the settings"),
+        ("balanced", ["--rank", "3"], "takes no options"),
     ):
         status, _, err = run(
-            "debias", "--vectors", texts / "in", "--map", name, *more, "-o", texts / "out"
+            "debias", "--vectors", texts / "in", "--transform", name, *more, "-o", texts / "out"
         )
         assert status == 2 and expected in err, (name, err)
         assert not (texts / "out").exists()
-    status, _, err = run("debias", chain, "--map", "balanced", "-o", texts / "out")
-    assert status == 2 and "--map is for --vectors" in err
+    status, _, err = run("debias", chain, "--transform", "balanced", "-o", texts / "out")
+    assert status == 2 and "--transform needs --vectors" in err
     debias(str(chain), "centering", ["sib-200"], texts / "centered")
     rows = {"vector": [[1.0] * 32], "language": ["en"], "role": ["document"]}
     pq.write_table(pa.table(rows), texts / "in" / "one.parquet")
     status, _, err = run(
-        "debias", "--vectors", texts / "in", "--map", texts / "centered", "-o", texts / "out"
+        "debias", "--vectors", texts / "in", "--transform", texts / "centered", "-o", texts / "out"
     )
     assert status == 2 and "found 'document', expected query or passage" in err
     (texts / "in" / "one.parquet").write_text("no table")
@@ -421,14 +429,14 @@ def test_vectors_are_fitted_as_texts_are(tmp_path):
     stock = made(11)
     written(tmp_path / "in", stock)
     found = debias_vectors(tmp_path / "in", "lsar", tmp_path / "out")
-    assert found.matrix == pytest.approx(fit_lsar(stock).matrix, abs=1e-5)
+    assert found.matrix == pytest.approx(Lsar().fit([stock]).matrix, abs=1e-5)
 
 
 @pytest.mark.parametrize(
     "arguments, expected",
     [
         (["-m", "lasr"], "Did you mean 'lsar'"),
-        (["-m", "centering", "--rank", "3"], "no setting 'rank'"),
+        (["-m", "centering", "--rank", "3"], "no option 'rank'"),
         (["-m", "lsar", "--fit", "nothing"], "unknown source 'nothing'"),
         (["-m", "lsar", "--languages", "fi"], "none of the languages fi"),
         (["-m", "shift", "--alpha", "9"], "from 0 to 2"),
@@ -455,3 +463,51 @@ def test_files_of_vectors_that_cannot_be_used(tmp_path, run):
     assert status == 2 and "no column 'role'" in err
     status, _, err = run("debias", "-o", tmp_path / "out")
     assert status == 2 and "give a model, or stored vectors" in err
+
+
+@pytest.fixture
+def recipe_method(monkeypatch):
+    """The method of CONTRIBUTING.md's recipe, added as the recipe says."""
+    text = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    recipe = text.partition("**A way to debias.**")[2]
+    code = recipe.partition("```python\n")[2].partition("```")[0]
+    names = {"__name__": "recipe"}
+    monkeypatch.setitem(sys.modules, "recipe", ModuleType("recipe"))
+    exec(textwrap.dedent(code), names)
+    method = names["TopDirections"]
+    monkeypatch.setitem(METHODS, method.name, method)
+    return method
+
+
+def test_a_method_from_outside_debiases_a_model(recipe_method, chain, texts, run):
+    status, _, err = run(
+        "debias", chain, "-m", recipe_method.name, "--rank", "2", "--fit", "sib-200", "-o",
+        texts / "out",
+    )  # fmt: skip
+    assert status == 0, err
+    origin = Retriever(str(texts / "out")).origin["debiased"]
+    assert origin["method"] == "top-directions" and origin["rank"] == 2
+
+
+def test_a_method_from_outside_debiases_vectors(recipe_method, tmp_path):
+    corpus = made(3, strength=3.0)
+    written(tmp_path / "in", corpus)
+    transform = debias_vectors(tmp_path / "in", recipe_method(rank=4), tmp_path / "out")
+    assert bias_of(corpus, transform) < 0.75 * bias_of(corpus, None)
+    assert load_transform(str(tmp_path / "out")).metadata["method"] == "top-directions"
+
+
+def test_a_method_declares_what_it_needs():
+    one_language = EmbeddedCorpus(
+        parallel_corpus("one", ["g0", "g1"], ["en", "en"], ["a", "b"]),
+        *2 * [np.eye(2, dtype=np.float32)],
+    )
+    assert not one_language.has_translations() and made().has_translations()
+    with pytest.raises(MixlingError, match="two languages at least"):
+        fit_transform("centering", [one_language])
+    two_languages = EmbeddedCorpus(
+        parallel_corpus("two", ["g0", "g1"], ["en", "de"], ["a", "b"]),
+        *2 * [np.eye(2, dtype=np.float32)],
+    )
+    with pytest.raises(MixlingError, match="'shift' needs parallel texts"):
+        fit_transform("shift", [two_languages])

@@ -120,7 +120,7 @@ class Newcomer:
         for before, n in [
             (w, i) for i, w in enumerate(words) if words[i + 1 : i + 2] == ["balanced"]
         ]:
-            if before not in ("--recipe", "--map"):
+            if before not in ("--recipe", "--transform"):
                 words[n + 1] = str(self.balanced)
         if words[:1] == ["mixling"]:
             status, out, err = self.run(*words[1:])

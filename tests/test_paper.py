@@ -198,9 +198,17 @@ def test_the_papers_study_end_to_end(nine, chain, tmp_path):
 def test_mdprs_study_end_to_end(chain, tmp_path, run):
     mined = tmp_path / "mined"
     assert (
-        run("mine-negatives", "bm25", "sample", "--language", "en", "--out", mined, "--max-relative-score", "1")[
-            0
-        ]
+        run(
+            "mine-negatives",
+            "bm25",
+            "sample",
+            "--language",
+            "en",
+            "--out",
+            mined,
+            "--max-relative-score",
+            "1",
+        )[0]
         == 0
     )
     data = {"titles": True, "sources": [{"name": "mined", "path": str(mined)}]}

@@ -28,10 +28,10 @@ def run(
             "--vectors", help="No model: Parquet files with vector, language, group, role."
         ),
     ] = None,
-    map_: Annotated[
+    transform: Annotated[
         str | None,
         typer.Option(
-            "--map",
+            "--transform",
             help="With --vectors, nothing is fitted: balanced (multilingual-e5-small's), or a folder that debias wrote.",
         ),
     ] = None,
@@ -68,21 +68,25 @@ def run(
         float | None, typer.Option("--bitext", help="map: weight of the bitext.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="map: of its batches.")] = None,
-    keep: Annotated[
+    vector_cache: Annotated[
         Path | None,
-        typer.Option("--keep", help="Keep the encoder's vectors here for the next call."),
+        typer.Option("--vector-cache", help="Keep the encoder's vectors here for the next call."),
     ] = None,
     precision: Annotated[
         Precision, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")
     ] = "auto",
     trust_remote_code: Trust = False,
 ) -> None:
-    """Take the language out of a retriever's vectors: fit a map, write the model with it. No training of the encoder."""
+    """Remove the language from a retriever's vectors: fit a transform, write the model with it.
+
+    The encoder is not trained.
+    """
     from mixling.debiasing.debias import debias
     from mixling.debiasing.files import debias_vectors, transform_vectors
+    from mixling.debiasing.registry import create_method
     from mixling.errors import MixlingError
 
-    settings = {
+    options = {
         "rank": rank,
         "sharpen": sharpen,
         "alpha": alpha,
@@ -100,29 +104,29 @@ def run(
             raise MixlingError(
                 "--vectors is fitted on its own texts: leave out --fit, --languages and --texts"
             )
-        if map_ is None:
-            debias_vectors(vectors, method, out, **settings)
-        elif any(v is not None for v in settings.values()):
-            raise MixlingError("--map takes a map as it is: leave out the settings of a method")
+        if transform is None:
+            debias_vectors(vectors, create_method(method, options), out)
+        elif any(v is not None for v in options.values()):
+            raise MixlingError("--transform takes no options of a method: leave them out")
         else:
-            transform_vectors(vectors, map_, out)
-        typer.echo(f"{out}: the map and the transformed vectors")
+            transform_vectors(vectors, transform, out)
+        typer.echo(f"{out}: the transform and the transformed vectors")
         return
     assert model is not None
-    if map_ is not None:
+    if transform is not None:
         raise MixlingError(
-            f"--map is for --vectors; a model behind a map is a model: mixling index {map_} …"
+            "--transform needs --vectors; to use a debiased model, pass its folder as the model: "
+            f"mixling index {transform} …"
         )
     debias(
         model,
-        method,
+        create_method(method, options),
         fit,
         out,
         languages=languages.replace(",", " ").split() if languages else None,
         texts=texts,
-        keep=keep,
+        vector_cache=vector_cache,
         precision=precision,
-        **settings,
         trust_remote_code=trust_remote_code,
     )
-    typer.echo(f"{out}: the model with its map")
+    typer.echo(f"{out}: the model with its transform")

@@ -1,1 +1,1 @@
-"""Maps on vectors that take the language out of them; no encoder is trained."""
+"""Remove the language from stored vectors: debiasing methods, and the transforms that they fit."""

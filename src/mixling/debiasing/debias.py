@@ -1,36 +1,25 @@
-"""The verb `debias`: fit a map on multilingual text apart from any test, and write the model with it."""
+"""Debias a model: fit a transform on multilingual texts, and write the model with it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mixling.corpora.catalog import SOURCES, load
+from mixling.corpora.corpus import Corpus
 from mixling.corpora.files import write_text
 from mixling.corpora.languages import language_tag
 from mixling.corpora.resources import resource_level
-from mixling.debiasing.centering import fit_centering
-from mixling.debiasing.embedded_corpus import (
-    EmbeddedCorpus,
-    concatenate,
-    embed_corpus,
-    parallel_subset,
-)
-from mixling.debiasing.leace import fit_leace
-from mixling.debiasing.lir import fit_lir
-from mixling.debiasing.lsar import fit_lsar
-from mixling.debiasing.scores import fit_score_calibration
-from mixling.debiasing.sharpen import sharpen_spectrum
-from mixling.debiasing.shift import fit_shift
-from mixling.debiasing.trained import TransformConfig, train_transform
-from mixling.debiasing.transforms import AffineTransform, LanguageTransform
+from mixling.debiasing.embedded_corpus import EmbeddedCorpus, embed_corpus
+from mixling.debiasing.method import DebiasingMethod, Transform
+from mixling.debiasing.registry import create_method
+from mixling.debiasing.transforms import AffineTransform, LanguageTransform, ScoreCalibration
 from mixling.disk import new_folder
-from mixling.errors import MixlingError, check_finite_numbers, choose
+from mixling.errors import MixlingError
 from mixling.machine import library_versions
 from mixling.models.precision import Precision
 from mixling.progress import Progress
@@ -38,222 +27,208 @@ from mixling.progress import Progress
 if TYPE_CHECKING:
     from mixling.models.retriever import Retriever
 
-METHODS = ("centering", "lir", "lsar", "leace", "shift", "map", "scores")
-# the trained map starts from a spectrum sharpened so
-START_POWER = 0.1
-# of a source of more than MANY languages, so many sentences, and only languages of which encoders have seen much
-TEXTS, MANY = 100, 40
+BITEXT_SOURCE, RETRIEVAL_SOURCE = "sib-200", "mlqa"
+# of bitext in more than MANY_LANGUAGES, so many sentences, and only well-resourced languages
+MAX_SENTENCES, MANY_LANGUAGES = 100, 40
 
 
 def debias(
     model: str | Retriever,
-    method: str = "lsar",
+    method: str | DebiasingMethod = "lsar",
     fit: Sequence[str] | None = None,
     out: str | Path | None = None,
     *,
     languages: Sequence[str] | None = None,
     texts: int | None = None,
-    keep: str | Path | None = None,
+    vector_cache: str | Path | None = None,
     precision: Precision = "auto",
     trust_remote_code: bool = False,
-    **settings: Any,
-) -> AffineTransform | LanguageTransform | dict[str, Any]:
-    """Fit a map on what a model makes of some sources, and write the model with it to `out`.
+) -> Transform:
+    """Fit a transform that removes the language from a model's vectors, and write the model with it.
 
-    fit: named sources (`sib-200`, `mlqa:train`) or folders of one's own (None: sib-200, and mlqa for "map"); languages: of the fitted texts (None: all
-    they have, or of more than 40 those of which CC-100 holds much; ["all"]: all); texts: question groups of a source of
-    parallel sentences (None: 100, or all there are in 40 languages or fewer); keep: a folder where vectors stay for the next call. trust_remote_code: as of Retriever. settings: of the method: rank, alpha,
-    source, keep_mean, sharpen (True or a power), and those of `Recipe` for "map". Returns the map. Raises
-    MixlingError.
+    The encoder is not trained.
+
+    Args:
+        model: A model folder, a hub name, or a loaded retriever.
+        method: A name ("centering", "lir", "lsar", "leace", "shift", "map", "scores") for the
+            method with its defaults, or a method with options, such as `Lsar(rank=3)`.
+        fit: Sources to fit on: names such as "sib-200" or "mlqa:train", or folders. Default:
+            sib-200, and mlqa too for a method that needs queries.
+        out: The folder to write. Default: nothing is written.
+        languages: Languages of the texts, `["all"]` for all. Default: all of a source with 40
+            languages or fewer, else those of which CC-100 holds much.
+        texts: Translation groups of a source of sentences and their translations. Default: 100 of
+            a source with more than 40 languages, else all.
+        vector_cache: A folder that keeps the encoder's vectors for the next call.
+        precision: Number format that the encoder computes in.
+        trust_remote_code: Run Python code that the model's files bring (see `Retriever`).
+
+    Returns:
+        The transform, or for "scores" the calibration.
+
+    Raises:
+        MixlingError: The method, a source or `out` cannot be used.
+
+    Example:
+        >>> from mixling.debiasing.lsar import Lsar
+        >>> mixling.debias("intfloat/multilingual-e5-small", Lsar(rank=10), out="fair")
+        AffineTransform(dim=384, metadata={'method': 'lsar', 'rank': 10, 'languages': 92})
     """
-    from mixling.encoding.vectors import encode_cached
     from mixling.models.retriever import Retriever
 
-    choose(method, METHODS, "method")
-    check_options(method, settings)
+    method = create_method(method)
     if texts is not None and texts < 1:
         raise MixlingError(f"texts {texts}: expected 1 question group or more")
     if out is not None and Path(out).exists() and (Path(out).is_file() or any(Path(out).iterdir())):
         raise MixlingError(f"{out}: exists already; choose another folder or remove it")
-    raw = method == "shift"
-    fit = fit or (("sib-200", "mlqa") if method == "map" else ("sib-200",))
-    sources = [
-        read_source(name, languages) for name in fit
-    ]  # what lacks is said before the model is loaded
+    if not fit:
+        fit = [BITEXT_SOURCE, RETRIEVAL_SOURCE] if method.needs_queries else [BITEXT_SOURCE]
+    # before the model is loaded, so that a source that is missing is reported at once
+    sources = [read_source(name, languages) for name in fit]
     retriever = (
         model
         if isinstance(model, Retriever)
         else Retriever(model, trust_remote_code=trust_remote_code)
     )
-    stocks = []
-    for name, (corpus, bitext) in zip(fit, sources, strict=True):
-        some = (
-            texts
-            if texts is not None
-            else (TEXTS if bitext and len(corpus.languages()) > MANY else None)
-        )
-
-        def encode(batch: list[str], role: str, name: str = name) -> np.ndarray:
-            with Progress(f"{name}: {'questions' if role == 'query' else 'passages'}") as bar:
-                return encode_cached(
-                    retriever,
-                    batch,
-                    role,
-                    precision=precision,
-                    folder=None if keep is None else Path(keep),
-                    raw=raw,
-                    progress=bar,
-                )[0]
-
-        stocks.append(embed_corpus(corpus, encode, bitext, texts=some if bitext else None))
-    found = fit_transform(method, stocks, **settings)
+    cache = None if vector_cache is None else Path(vector_cache)
+    corpora = [
+        _embed(retriever, name, corpus, bitext, texts, precision, cache, method.raw)
+        for name, (corpus, bitext) in zip(fit, sources, strict=True)
+    ]
+    transform = fit_transform(method, corpora)
     if out is not None:
-        made = {
+        origin = {
             "model": retriever.name,
             "fit": list(fit),
-            "languages": sorted({x for s in stocks for x in s.languages()}),
-            "texts": int(sum(len(s.queries) + len(s.passages) for s in stocks)),
+            "languages": sorted({x for c in corpora for x in c.languages()}),
+            "texts": int(sum(len(c.queries) + len(c.passages) for c in corpora)),
         }
-        _write(retriever, found, method, Path(out), made)
-    return found
+        _write_model(retriever, transform, method.name, Path(out), origin)
+    return transform
 
 
-def fit_transform(
-    method: str, stocks: Sequence[EmbeddedCorpus], **settings: Any
-) -> AffineTransform | LanguageTransform | dict[str, Any]:
-    """The map of a method on stored vectors: the part of `debias` that needs no encoder."""
-    bitext = [s for s in stocks if s.bitext]
-    first = concatenate(bitext) if bitext else parallel_subset(concatenate(stocks))
-    if method == "centering":
-        return fit_centering(first, settings.get("keep_mean", False))
-    if method == "lir":
-        return fit_lir(first, settings.get("rank", 1))
-    if method == "shift":
-        return fit_shift(
-            first, settings.get("alpha", 0.6), language_tag(settings.get("source", "en"))
-        )
-    if method == "scores":
-        return fit_score_calibration(first)
-    if method == "leace":
-        return _sharpened(fit_leace(first), stocks, settings.get("sharpen", False))
-    power = settings.get("sharpen", method == "map")
-    if method == "map" and power is True:
-        power = START_POWER
-    start = _sharpened(fit_lsar(first, settings.get("rank")), stocks, power)
-    if method == "lsar":
-        return start
-    names = {f.name for f in fields(TransformConfig)}
-    recipe = TransformConfig(**{k: v for k, v in settings.items() if k in names})
-    with Progress("map") as bar:
-        return train_transform(start, stocks, recipe, bar)
+def fit_transform(method: str | DebiasingMethod, corpora: Sequence[EmbeddedCorpus]) -> Transform:
+    """Fit a method on vectors, once it is clear that they have what it needs.
+
+    Args:
+        method: A method, or the name of one with its defaults.
+        corpora: Texts as vectors, one corpus for each source.
+
+    Returns:
+        The transform.
+
+    Raises:
+        MixlingError: The texts lack what the method needs.
+    """
+    method = create_method(method)
+    method.check(corpora)
+    return method.fit(corpora)
 
 
-def _sharpened(
-    first: AffineTransform, stocks: Sequence[EmbeddedCorpus], power: bool | float
-) -> AffineTransform:
-    """Stretched by the spectrum of questions and passages where there are any, else of the bitext."""
-    if not power:
-        return first
-    texts = [s for s in stocks if not s.bitext] or stocks
-    return (
-        sharpen_spectrum(first, texts)
-        if power is True
-        else sharpen_spectrum(first, texts, float(power))
-    )
+def read_source(name: str, languages: Sequence[str] | None) -> tuple[Corpus, bool]:
+    """Read a source to fit on.
 
+    Args:
+        name: `NAME[:SPLIT]` of a source, by default its training split, or a folder.
+        languages: Languages to take, `["all"]` for all. Default: all of a source with 40 or
+            fewer, else those of which CC-100 holds much.
 
-def check_options(method: str, settings: dict[str, Any]) -> None:
-    """Refuse a setting that the method does not have; drop those that are None."""
-    known = {
-        "centering": {"keep_mean"},
-        "lir": {"rank"},
-        "lsar": {"rank", "sharpen"},
-        "leace": {"sharpen"},
-        "shift": {"alpha", "source"},
-        "map": {"rank", "sharpen", *(f.name for f in fields(TransformConfig))},
-        "scores": set(),
-    }[method]
-    for name in [k for k, v in settings.items() if v is not None]:
-        if name not in known:
-            raise MixlingError(
-                f"method '{method}' has no setting '{name}'; it has: {', '.join(sorted(known)) or 'none'}"
-            )
-    check_finite_numbers(**{k: v for k, v in settings.items() if isinstance(v, float)})
-    for name in ("rank", "steps", "size"):
-        if settings.get(name) is not None and settings[name] < 1:
-            raise MixlingError(f"{name} {settings[name]}: expected 1 or more")
-    alpha = settings.get("alpha")
-    if method == "shift" and alpha is not None and not 0 <= alpha <= 2:
-        raise MixlingError(f"alpha {alpha}: expected a number from 0 to 2 (published: .6)")
-    for name in [k for k, v in settings.items() if v is None]:
-        del settings[name]
+    Returns:
+        The corpus, and whether it is sentences and their translations.
 
-
-def read_source(name: str, languages: Sequence[str] | None) -> tuple[Any, bool]:
-    """Corpus of `name[:split]` (train where there is one), and whether it is sentences and their translations."""
-    kind, _, split = name.partition(":")
-    if kind not in SOURCES:
-        corpus, parallel = load(name), False
+    Raises:
+        MixlingError: The source cannot be read or has none of the languages.
+    """
+    source_name, _, split = name.partition(":")
+    if source_name not in SOURCES:
+        corpus, bitext = load(name), False
     else:
-        source = SOURCES[kind]
+        source = SOURCES[source_name]
         split = split or ("train" if "train" in source.splits else source.splits[0])
-        corpus, parallel = load(kind, split), source.parallel
-    if languages is None and len(corpus.languages()) > MANY:
+        corpus, bitext = load(source_name, split), source.parallel
+    if languages is None and len(corpus.languages()) > MANY_LANGUAGES:
         languages = [x for x in corpus.languages() if resource_level(x) == "high"] or None
     if languages is not None and list(languages) != ["all"]:
-        wanted = [language_tag(x) for x in languages]
-        there = [x for x in wanted if x in corpus.languages()]
-        if not there:
+        tags = [language_tag(x) for x in languages]
+        available = [x for x in tags if x in corpus.languages()]
+        if not available:
             raise MixlingError(f"source '{name}' has none of the languages {', '.join(languages)}")
-        corpus = corpus.select(languages=there)
-    return corpus, parallel
+        corpus = corpus.select(languages=available)
+    return corpus, bitext
 
 
-def _write(
+def _embed(
     retriever: Retriever,
-    found: AffineTransform | LanguageTransform | dict[str, Any],
-    method: str,
-    out: Path,
-    made: dict,
+    name: str,
+    corpus: Corpus,
+    bitext: bool,
+    texts: int | None,
+    precision: Precision,
+    cache: Path | None,
+    raw: bool,
+) -> EmbeddedCorpus:
+    """Encode a source, with progress."""
+    from mixling.encoding.vectors import encode_cached
+
+    if texts is None and len(corpus.languages()) > MANY_LANGUAGES:
+        texts = MAX_SENTENCES
+
+    def encode(batch: list[str], role: str) -> np.ndarray:
+        with Progress(f"{name}: {'questions' if role == 'query' else 'passages'}") as bar:
+            return encode_cached(
+                retriever, batch, role, precision=precision, folder=cache, raw=raw, progress=bar
+            )[0]
+
+    return embed_corpus(corpus, encode, bitext, texts=texts if bitext else None)
+
+
+def _write_model(
+    retriever: Retriever, transform: Transform, method: str, out: Path, origin: dict[str, Any]
 ) -> None:
+    """Write the model with the transform behind it, its card and its origin."""
+    from mixling.models.card import debiased_card
+
+    metadata = {"method": method} if isinstance(transform, ScoreCalibration) else transform.metadata
+    origins = {**retriever.origin, "debiased": {**metadata, **origin}}
+    original = list(retriever.model)
+    _set_modules(retriever, _modules_with(retriever, transform))
+    try:
+        card = debiased_card(
+            origins["debiased"],
+            library_versions()["mixling"],
+            origins.get("license"),
+            isinstance(transform, LanguageTransform),
+        )
+        with new_folder(out) as folder:
+            retriever.save(folder, card, origins)
+            if isinstance(transform, ScoreCalibration):
+                write_text(folder / "scores.json", json.dumps(transform.to_dict(), indent=1))
+    finally:
+        _set_modules(retriever, original)
+
+
+def _modules_with(retriever: Retriever, transform: Transform) -> list[Any]:
+    """The modules of a retriever with those of a transform."""
     from sentence_transformers.sentence_transformer.modules import Normalize
 
     from mixling.models.affine import affine_modules
-    from mixling.models.card import debiased_card
     from mixling.models.language_transform import LanguageTransformModule
 
-    settings = {"method": method} if isinstance(found, dict) else found.settings
-    origin = {**retriever.origin, "debiased": {**settings, **made}}
-    before = list(retriever.model)
-    if isinstance(found, AffineTransform):
-        _chain(retriever, [*before, *affine_modules(found.matrix, found.bias)])
-    elif isinstance(found, LanguageTransform):
-        size = found.offset.shape[2]
-        module = LanguageTransformModule(found.languages, found.basis.shape[1], size).tensors(
-            found.offset, found.basis
-        )
-        head = len(retriever.head_modules())
-        _chain(
-            retriever,
-            [*before[:head], module, Normalize()] if found.raw else [*before, module, Normalize()],
-        )
-    try:
-        written = debiased_card(
-            origin["debiased"],
-            library_versions()["mixling"],
-            origin.get("license"),
-            isinstance(found, LanguageTransform),
-        )
-        with new_folder(out) as folder:
-            retriever.save(folder, written, origin)
-            if isinstance(found, dict):
-                write_text(folder / "scores.json", json.dumps(found, indent=1))
-    finally:
-        _chain(retriever, before)
+    modules = list(retriever.model)
+    if isinstance(transform, AffineTransform):
+        return [*modules, *affine_modules(transform.matrix, transform.bias)]
+    if isinstance(transform, LanguageTransform):
+        module = LanguageTransformModule(
+            transform.languages, transform.basis.shape[1], transform.dimensions
+        ).tensors(transform.offset, transform.basis)
+        if transform.raw:  # in the place of the modules that follow pooling
+            modules = modules[: len(retriever.head_modules())]
+        return [*modules, module, Normalize()]
+    return modules
 
 
-def _chain(retriever: Retriever, modules: list[Any]) -> None:
-    """Give the retriever's model these modules."""
+def _set_modules(retriever: Retriever, modules: list[Any]) -> None:
+    """Replace the modules of a retriever's model, in place."""
     model = retriever.model
     for name in list(model._modules):
         del model._modules[name]

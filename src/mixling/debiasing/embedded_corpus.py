@@ -1,13 +1,13 @@
-"""Stored vectors to fit a map on: questions, passages, and which passage answers which question.
+"""Texts as vectors, to fit a debiasing method on: queries, passages, and which answers which.
 
-A stock is a corpus whose texts are vectors. It comes from a corpus and an encoder, or from Parquet files with
-columns `vector`, `language`, `group` and `role` ("query" or "passage"): rows of one group are a question, its
+An embedded corpus comes from a corpus and an encoder, or from Parquet files with columns `vector`,
+`language`, `group` and `role` ("query" or "passage"). Rows of one group are a query, its
 translations, and its answers.
 """
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,37 +25,67 @@ from mixling.errors import MixlingError, check_finite_vectors
 Encode = Callable[[list[str], str], np.ndarray]
 COLUMNS = ("vector", "language", "group", "role")
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class EmbeddedCorpus:
-    """questions: float32 [questions of the corpus, d]; passages: float32 [links of the corpus, d], the linked
-    passage's vector (of a window round the answer); bitext: questions and passages are the same texts."""
+    """A corpus whose texts are vectors.
+
+    Args:
+        corpus: The languages, groups and links of the texts.
+        queries: float32 `[n_queries, dim]`, vectors of the corpus's queries.
+        passages: float32 `[n_links, dim]`, for each link the vector of the linked passage, or of
+            a window round the answer in it.
+        bitext: Whether queries and passages are the same texts, sentences and their translations.
+    """
 
     corpus: Corpus
     queries: np.ndarray
     passages: np.ndarray
     bitext: bool = False
 
+    def __repr__(self) -> str:
+        return (
+            f"EmbeddedCorpus({self.corpus.name!r}, queries={len(self.queries)}, "
+            f"passages={len(self.passages)}, dim={self.queries.shape[1]}, bitext={self.bitext})"
+        )
+
     def query_language(self) -> np.ndarray:
-        """Language of each question, str [n]."""
+        """Return the language of each query, str `[n_queries]`."""
         return np.array(self.corpus.queries["language"].to_pylist())
 
     def passage_language(self) -> np.ndarray:
-        """Language of each linked passage, str [n]."""
+        """Return the language of each linked passage, str `[n_links]`."""
         language = np.array(self.corpus.passages["language"].to_pylist())
-        return language[self.corpus.links["passage"].to_numpy()]
+        return np.asarray(language[self.corpus.links["passage"].to_numpy()])
 
     def languages(self) -> list[str]:
-        """Languages, sorted."""
+        """Return the languages of all texts, sorted."""
         return self.corpus.languages()
+
+    def has_translations(self) -> bool:
+        """Return whether a group has linked passages in two languages."""
+        groups = self.corpus.links["group"].to_pylist()
+        return len(set(zip(groups, self.passage_language().tolist(), strict=True))) > len(
+            set(groups)
+        )
 
 
 def embed_corpus(
     corpus: Corpus, encode: Encode, bitext: bool, width: int = 600, texts: int | None = None
 ) -> EmbeddedCorpus:
-    """Encode a corpus. encode(texts, role) -> float32 [n, d]; width: characters of a passage's window.
+    """Encode a corpus.
 
-    texts: so many question groups only, the first of those that most languages have.
+    Args:
+        corpus: The corpus.
+        encode: Called as `encode(texts, role)`; returns float32 `[n, dim]`.
+        bitext: Whether the corpus is sentences and their translations.
+        width: Characters of the window of a passage round its answer.
+        texts: Take so many query groups only, those in most languages before others.
+
+    Returns:
+        The corpus with its vectors.
     """
     if texts is not None:
         corpus = first_groups(corpus, texts)
@@ -68,7 +98,15 @@ def embed_corpus(
 
 
 def first_groups(corpus: Corpus, groups: int) -> Corpus:
-    """The part of a corpus on its first `groups` question groups, those in most languages before others."""
+    """Select some query groups of a corpus, those in most languages before others.
+
+    Args:
+        corpus: The corpus.
+        groups: Number of query groups.
+
+    Returns:
+        The queries of these groups, and the passages that any of them is linked to.
+    """
     counts = corpus.queries.group_by("group", use_threads=False).aggregate(
         [("language", "count_distinct")]
     )
@@ -81,9 +119,21 @@ def first_groups(corpus: Corpus, groups: int) -> Corpus:
 
 
 def read_embedded(folder: Path) -> tuple[EmbeddedCorpus, list[Path]]:
-    """The stock of all *.parquet in a folder, and the files."""
+    """Read an embedded corpus from Parquet files.
+
+    Args:
+        folder: A folder of *.parquet, or one file, with columns `vector`, `language`, `group` and
+            `role`.
+
+    Returns:
+        The corpus, and the files in the order they were read.
+
+    Raises:
+        MixlingError: A file cannot be used, or a role has no row.
+    """
     files = parquet_files(folder)
-    builder, rows = CorpusBuilder(folder.name), {"query": [], "passage": []}  # type: ignore[var-annotated]
+    builder = CorpusBuilder(folder.name)
+    rows: dict[str, list[np.ndarray]] = {"query": [], "passage": []}
     size = 0
     for path in files:
         table, vector = read_vectors(path)
@@ -113,7 +163,17 @@ def read_embedded(folder: Path) -> tuple[EmbeddedCorpus, list[Path]]:
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """All *.parquet of a folder, or the one file that is given. Raises MixlingError when there is none."""
+    """List the Parquet files of a folder.
+
+    Args:
+        folder: A folder, or one file.
+
+    Returns:
+        The files, sorted by name.
+
+    Raises:
+        MixlingError: There is none.
+    """
     files = sorted(folder.glob("*.parquet")) if folder.is_dir() else [folder]
     if not files or not all(f.exists() for f in files):
         raise MixlingError(
@@ -123,7 +183,19 @@ def parquet_files(folder: Path) -> list[Path]:
 
 
 def read_vectors(path: Path, needed: Sequence[str] = COLUMNS) -> tuple[pa.Table, np.ndarray]:
-    """One file: its columns but the vector, and the vectors, float32 [n, d]. needed: columns that must be there."""
+    """Read one Parquet file.
+
+    Args:
+        path: The file.
+        needed: Columns that the file must have.
+
+    Returns:
+        The table without the column `vector`, and the vectors, float32 `[n, dim]`.
+
+    Raises:
+        MixlingError: The file cannot be read, lacks a column, or has vectors of different lengths
+            or with NaN or infinity.
+    """
     table = read_parquet(path, needed)
     values = table["vector"].combine_chunks()
     lengths = pc.unique(pc.list_value_length(values)).to_pylist()
@@ -131,91 +203,140 @@ def read_vectors(path: Path, needed: Sequence[str] = COLUMNS) -> tuple[pa.Table,
         raise MixlingError(f"{path}: column 'vector' has lists of different lengths: {lengths[:5]}")
     with np.errstate(over="ignore"):
         flat = np.asarray(values.flatten()).astype(np.float32)
-    made = check_finite_vectors(
+    vectors = check_finite_vectors(
         flat.reshape(len(table), lengths[0]), lambda i: f"row {i + 1}", str(path)
     )
-    zero = np.flatnonzero(~made.any(axis=1))
+    zero = np.flatnonzero(~vectors.any(axis=1))
     if len(zero):
-        print(
-            f"mixling: {path}: {len(zero):,} vectors are zero, the first in row {zero[0] + 1}; they have no direction",
-            file=sys.stderr,
+        logger.warning(
+            "%s: %s vectors are zero, the first in row %d; they have no direction",
+            path,
+            f"{len(zero):,}",
+            zero[0] + 1,
         )
-    return table.drop_columns(["vector"]), made
+    return table.drop_columns(["vector"]), vectors
 
 
-def language_means(stock: EmbeddedCorpus) -> tuple[list[str], np.ndarray]:
-    """Mean vector of each language in each role: float64 [2 roles, languages, d]; NaN where there is no text."""
-    languages = stock.languages()
-    found = np.full((2, len(languages), stock.queries.shape[1]), np.nan)
-    pairs = ((stock.queries, stock.query_language()), (stock.passages, stock.passage_language()))
-    for role, (vectors, of) in enumerate(pairs):
+def language_means(corpus: EmbeddedCorpus) -> tuple[list[str], np.ndarray]:
+    """Compute the mean vector of each language in each role.
+
+    Args:
+        corpus: Texts as vectors.
+
+    Returns:
+        The languages, and float64 `[2, n_languages, dim]` for queries (0) and passages (1); NaN
+        where a language has no text in a role.
+    """
+    languages = corpus.languages()
+    means = np.full((2, len(languages), corpus.queries.shape[1]), np.nan)
+    roles = (
+        (corpus.queries, corpus.query_language()),
+        (corpus.passages, corpus.passage_language()),
+    )
+    for role, (vectors, language) in enumerate(roles):
         for i, code in enumerate(languages):
-            mine = vectors[of == code]
-            if len(mine):
-                found[role, i] = mine.mean(0, dtype=np.float64)
-    return languages, found
+            rows = vectors[language == code]
+            if len(rows):
+                means[role, i] = rows.mean(0, dtype=np.float64)
+    return languages, means
 
 
-def all_vectors(stocks: Sequence[EmbeddedCorpus]) -> tuple[np.ndarray, np.ndarray]:
-    """All vectors, float32 [n, d], and their languages."""
-    vectors = [v for s in stocks for v in (s.queries, s.passages)]
-    languages = [x for s in stocks for x in (s.query_language(), s.passage_language())]
+def all_vectors(corpora: Sequence[EmbeddedCorpus]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the vectors of all queries and passages.
+
+    Args:
+        corpora: Texts as vectors.
+
+    Returns:
+        Vectors, float32 `[n, dim]`, and their languages, str `[n]`.
+    """
+    vectors = [v for c in corpora for v in (c.queries, c.passages)]
+    languages = [x for c in corpora for x in (c.query_language(), c.passage_language())]
     return np.concatenate(vectors), np.concatenate(languages)
 
 
-def concatenate(stocks: Sequence[EmbeddedCorpus]) -> EmbeddedCorpus:
-    """Several stocks as one; groups of different stocks stay apart."""
-    if len(stocks) == 1:
-        return stocks[0]
-    questions, passages, links, rows = [], [], [], 0
-    for number, s in enumerate(stocks):
-        tables = [s.corpus.queries, s.corpus.passages, s.corpus.links]
+def concatenate(corpora: Sequence[EmbeddedCorpus]) -> EmbeddedCorpus:
+    """Join several corpora into one. Groups of different corpora stay apart.
+
+    Args:
+        corpora: One corpus or more, all of one model.
+
+    Returns:
+        One corpus, which is bitext where all are.
+    """
+    if len(corpora) == 1:
+        return corpora[0]
+    queries, passages, links, first_row = [], [], [], 0
+    for number, c in enumerate(corpora):
+        tables = [c.corpus.queries, c.corpus.passages, c.corpus.links]
         for i, table in enumerate(tables):
             column = table.column_names.index("group")
             names = pc.binary_join_element_wise(
                 str(number), pc.cast(table["group"], pa.string()), ":"
             )
             tables[i] = table.set_column(column, "group", names)
-        moved = pa.array(tables[2]["passage"].to_numpy() + rows)
-        tables[2] = tables[2].set_column(1, "passage", moved)
-        rows += len(tables[1])
-        questions.append(tables[0])
+        linked = pa.array(tables[2]["passage"].to_numpy() + first_row)
+        tables[2] = tables[2].set_column(1, "passage", linked)
+        first_row += len(tables[1])
+        queries.append(tables[0])
         passages.append(tables[1])
         links.append(tables[2])
     corpus = Corpus(
-        "+".join(s.corpus.name for s in stocks),
-        pa.concat_tables(questions),
+        "+".join(c.corpus.name for c in corpora),
+        pa.concat_tables(queries),
         pa.concat_tables(passages),
         pa.concat_tables(links),
     )
     return EmbeddedCorpus(
         corpus,
-        np.concatenate([s.queries for s in stocks]),
-        np.concatenate([s.passages for s in stocks]),
-        all(s.bitext for s in stocks),
+        np.concatenate([c.queries for c in corpora]),
+        np.concatenate([c.passages for c in corpora]),
+        all(c.bitext for c in corpora),
     )
 
 
-def parallel_subset(stock: EmbeddedCorpus, least: int = 20) -> EmbeddedCorpus:
-    """The texts of groups that stand in every language, if there are `least` such groups; else all texts.
+def parallel_subset(corpus: EmbeddedCorpus, minimum: int = 20) -> EmbeddedCorpus:
+    """Select the texts of groups that have every language.
 
-    Where subjects differ by language, the means of languages differ by subject as well, and a map would take that
-    out too. What says the same in all languages has no such trouble.
+    Where subjects differ by language, the means of languages differ by subject as well, and a
+    transform would remove that too. Texts that say the same in all languages have no such trouble.
+
+    Args:
+        corpus: Texts as vectors.
+        minimum: Number of such groups that suffices.
+
+    Returns:
+        The texts of these groups; all texts where there are fewer than `minimum`.
     """
-    asked, answered = (np.array(stock.corpus.queries[c].to_pylist()) for c in ("group", "language"))
-    group = np.concatenate([asked, np.array(stock.corpus.links["group"].to_pylist())])
-    language = np.concatenate([answered, stock.passage_language()])
-    seen = set(zip(group.tolist(), language.tolist(), strict=True))
-    names, count = np.unique([g for g, _ in seen], return_counts=True)
-    whole = names[count == len(stock.languages())]
-    if len(whole) < least:
-        return stock
-    questions = np.isin(asked, whole)
-    links = np.isin(np.array(stock.corpus.links["group"].to_pylist()), whole)
-    corpus = Corpus(
-        stock.corpus.name,
-        stock.corpus.queries.filter(pa.array(questions)),
-        stock.corpus.passages,
-        stock.corpus.links.filter(pa.array(links)),
+    query_group, query_language = (
+        np.array(corpus.corpus.queries[c].to_pylist()) for c in ("group", "language")
     )
-    return EmbeddedCorpus(corpus, stock.queries[questions], stock.passages[links], stock.bitext)
+    link_group = np.array(corpus.corpus.links["group"].to_pylist())
+    group = np.concatenate([query_group, link_group])
+    language = np.concatenate([query_language, corpus.passage_language()])
+    pairs = set(zip(group.tolist(), language.tolist(), strict=True))
+    names, count = np.unique([g for g, _ in pairs], return_counts=True)
+    complete = names[count == len(corpus.languages())]
+    if len(complete) < minimum:
+        return corpus
+    queries, links = np.isin(query_group, complete), np.isin(link_group, complete)
+    selected = Corpus(
+        corpus.corpus.name,
+        corpus.corpus.queries.filter(pa.array(queries)),
+        corpus.corpus.passages,
+        corpus.corpus.links.filter(pa.array(links)),
+    )
+    return EmbeddedCorpus(selected, corpus.queries[queries], corpus.passages[links], corpus.bitext)
+
+
+def texts_in_all_languages(corpora: Sequence[EmbeddedCorpus]) -> EmbeddedCorpus:
+    """Return the texts that most methods compare languages on.
+
+    Args:
+        corpora: Texts as vectors, one corpus for each source.
+
+    Returns:
+        The bitext, joined; without bitext, the groups that have every language.
+    """
+    bitext = [c for c in corpora if c.bitext]
+    return concatenate(bitext) if bitext else parallel_subset(concatenate(corpora))

@@ -1,8 +1,8 @@
-"""Debiasing for those who have only vectors: fit on Parquet files, or take a map that is there; transform them, write the map.
+"""Debias stored vectors: fit a transform on Parquet files, or read one; transform the files.
 
-OUT/matrix.npy, bias.npy, map.safetensors    the map
+OUT/matrix.npy, bias.npy, map.safetensors    the transform
 OUT/apply.py                                 ten lines of NumPy that apply it
-OUT/vectors/*.parquet                        the files given, their vectors transformed
+OUT/vectors/*.parquet                        the files, their vectors transformed
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import NoneType
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,13 +20,16 @@ from safetensors.numpy import save_file
 
 from mixling.corpora.json_files import parse_record
 from mixling.corpora.languages import language_field
-from mixling.debiasing.debias import METHODS, check_options, fit_transform
+from mixling.debiasing.debias import fit_transform
 from mixling.debiasing.embedded_corpus import parquet_files, read_embedded, read_vectors
+from mixling.debiasing.method import DebiasingMethod
+from mixling.debiasing.registry import METHODS, create_method
 from mixling.debiasing.transforms import AffineTransform, LanguageTransform
 from mixling.disk import new_folder
 from mixling.errors import MixlingError, choose
+from mixling.models import shipped
 
-SNIPPET = '''"""Applies the map beside this file: python apply.py vectors.npy out.npy"""
+SNIPPET = '''"""Apply the transform beside this file: python apply.py vectors.npy out.npy"""
 import sys
 from pathlib import Path
 
@@ -36,163 +38,222 @@ import numpy as np
 here = Path(__file__).parent
 matrix, bias = np.load(here / "matrix.npy"), np.load(here / "bias.npy")
 x = np.load(sys.argv[1]).astype(np.float32) @ matrix.T + bias
-np.save(sys.argv[2], (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)).astype(np.float32))
+length = np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+np.save(sys.argv[2], (x / length).astype(np.float32))
 '''
 
 
+VectorTransform = AffineTransform | LanguageTransform
+
+
 def debias_vectors(
-    folder: str | Path, method: str, out: str | Path, **settings: Any
-) -> AffineTransform | LanguageTransform:
-    """Fit a map on stored vectors and transform them.
+    source: str | Path, method: str | DebiasingMethod, out: str | Path
+) -> VectorTransform:
+    """Fit a transform on stored vectors and transform them.
 
-    folder: *.parquet with columns vector, language, group and role ("query" or "passage"). Settings as in
-    `debias`. Raises MixlingError.
+    Args:
+        source: A folder of *.parquet, or one file, with columns `vector`, `language`, `group` and
+            `role` ("query" or "passage").
+        method: The name of a method with its defaults, or a method with options. It must transform
+            vectors, which "scores" does not.
+        out: The folder to write; it must not exist.
+
+    Returns:
+        The transform.
+
+    Raises:
+        MixlingError: The method, the files or `out` cannot be used.
+
+    Example:
+        >>> debias_vectors("vectors", "lsar", "fair")
+        AffineTransform(dim=1024, metadata={'method': 'lsar', 'rank': 11, 'languages': 12})
     """
-    choose(method, [m for m in METHODS if m != "scores"], "method on vectors")
-    check_options(method, settings)
-    _free(out)
-    stock, files = read_embedded(Path(folder))
-    found = fit_transform(method, [stock], **settings)
-    assert isinstance(found, AffineTransform | LanguageTransform)
-    _write(found, files, Path(out))
-    return found
+    names = [name for name, cls in METHODS.items() if cls.transforms_vectors]
+    if isinstance(method, str):
+        method = create_method(choose(method, names, "method on vectors"))
+    elif not method.transforms_vectors:
+        choose(method.name, names, "method on vectors")
+    _check_absent(out)
+    corpus, files = read_embedded(Path(source))
+    transform = fit_transform(method, [corpus])
+    assert isinstance(transform, AffineTransform | LanguageTransform)
+    _write_folder(transform, files, Path(out))
+    return transform
 
 
-def transform_vectors(
-    folder: str | Path, name: str, out: str | Path
-) -> AffineTransform | LanguageTransform:
-    """Transform stored vectors by a map that is there already.
+def transform_vectors(source: str | Path, name: str, out: str | Path) -> VectorTransform:
+    """Transform stored vectors by a transform that was fitted before.
 
-    folder: as in `debias_vectors`; a map for all texts needs the column vector alone, one by language also language and role.
-    name: see `known`. The vectors must be of the model that the map was made for. Raises MixlingError.
+    Args:
+        source: A folder of *.parquet, or one file. It needs the column `vector`, and for a
+            transform by language also `language` and `role`. The vectors must be of the model that
+            the transform was fitted for.
+        name: The transform, as `load_transform` takes it.
+        out: The folder to write; it must not exist.
+
+    Returns:
+        The transform.
+
+    Raises:
+        MixlingError: The transform, the files or `out` cannot be used.
+
+    Example:
+        >>> transform_vectors("vectors", "balanced", "fair").dimensions
+        384
     """
-    _free(out)
-    found = load_transform(name)
-    _write(found, parquet_files(Path(folder)), Path(out))
-    return found
+    _check_absent(out)
+    transform = load_transform(name)
+    _write_folder(transform, parquet_files(Path(source)), Path(out))
+    return transform
 
 
-def load_transform(name: str) -> AffineTransform | LanguageTransform:
-    """A map: "balanced" (multilingual-e5-small's, which comes with the package), or what a folder holds that `debias` wrote,
-    for a model or for vectors."""
-    from mixling.models import shipped
+def load_transform(name: str) -> VectorTransform:
+    """Read a transform.
 
+    Args:
+        name: "balanced", the transform for multilingual-e5-small that comes with the package, or a
+            folder that `debias` or `debias_vectors` wrote.
+
+    Returns:
+        The transform.
+
+    Raises:
+        MixlingError: The folder has no transform of vectors.
+
+    Example:
+        >>> load_transform("balanced").matrix.shape
+        (384, 384)
+    """
     if name == shipped.NAME:
-        matrix, bias, made = shipped.read_shipped()
-        return AffineTransform(matrix, bias, made)
+        matrix, bias, metadata = shipped.read_shipped()
+        return AffineTransform(matrix, bias, metadata)
     try:
-        return _of_folder(Path(name), name)
+        return _read_folder(Path(name), name)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise MixlingError(
-            f"{name}: its map cannot be read ({type(error).__name__}: {error}); fetch the folder again"
+            f"{name}: its transform cannot be read ({type(error).__name__}: {error}); "
+            "fetch the folder again"
         ) from None
 
 
-def _of_folder(folder: Path, name: str) -> AffineTransform | LanguageTransform:
-    from mixling.models import shipped, trust
-    from mixling.models.language_transform import LanguageTransformModule
+def _read_folder(folder: Path, name: str) -> VectorTransform:
+    """Read the transform of a folder of vectors or of a model."""
+    from mixling.models import trust
 
     trust.plain_files(folder, name)
     if (folder / "map.safetensors").exists():
-        path = folder / "map.json"
-        made = parse_record(path.read_bytes(), path, {"languages_of_offset": (list, NoneType)})
-        tensors = _numbers(folder / "map.safetensors")
-        languages = made.pop("languages_of_offset")
-        if languages is None:
-            return AffineTransform(tensors["matrix"], tensors["bias"], made)
-        return LanguageTransform(
-            tuple(languages), tensors["offset"], tensors["basis"], settings=made
-        )
-    origin = folder / "origin.json"
-    found = (parse_record(origin.read_bytes(), origin, {}) if origin.exists() else {}).get(
-        "debiased"
+        return _read_vectors_folder(folder)
+    return _read_model_folder(folder, name)
+
+
+def _read_vectors_folder(folder: Path) -> VectorTransform:
+    path = folder / "map.json"
+    metadata = parse_record(path.read_bytes(), path, {"languages_of_offset": (list, NoneType)})
+    tensors = _read_tensors(folder / "map.safetensors")
+    languages = metadata.pop("languages_of_offset")
+    if languages is None:
+        return AffineTransform(tensors["matrix"], tensors["bias"], metadata)
+    return LanguageTransform(
+        tuple(languages), tensors["offset"], tensors["basis"], metadata=metadata
     )
-    made = found if isinstance(found, dict) else {}
-    if made.get("method") in ("scores", "shift"):
+
+
+def _read_model_folder(folder: Path, name: str) -> VectorTransform:
+    from mixling.models.language_transform import LanguageTransformModule
+
+    path = folder / "origin.json"
+    origin = (parse_record(path.read_bytes(), path, {}) if path.exists() else {}).get("debiased")
+    metadata = origin if isinstance(origin, dict) else {}
+    if metadata.get("method") in ("scores", "shift"):
         raise MixlingError(
-            f"{name}: '{made['method']}' cannot be put on vectors that are stored already"
+            f"{name}: '{metadata['method']}' cannot be put on vectors that are stored already"
         )
-    modules = json.loads((folder / "modules.json").read_text()) if made else []
+    modules = json.loads((folder / "modules.json").read_text()) if metadata else []
     for module in reversed(modules):
-        kind = str(module["type"])
-        if kind.endswith(".Dense"):
-            tensors = _numbers(folder / module["path"] / "model.safetensors")
-            return AffineTransform(tensors["linear.weight"], tensors["linear.bias"], made)
-        if kind.endswith(".LanguageTransformModule"):
-            moved = LanguageTransformModule.load(str(folder), module["path"])
+        type_name = str(module["type"])
+        if type_name.endswith(".Dense"):
+            tensors = _read_tensors(folder / module["path"] / "model.safetensors")
+            return AffineTransform(tensors["linear.weight"], tensors["linear.bias"], metadata)
+        if type_name.endswith(f".{LanguageTransformModule.__name__}"):
+            loaded = LanguageTransformModule.load(str(folder), module["path"])
             return LanguageTransform(
-                tuple(moved.languages), moved.offset.numpy(), moved.basis.numpy(), settings=made
+                tuple(loaded.languages),
+                loaded.offset.numpy(),
+                loaded.basis.numpy(),
+                metadata=metadata,
             )
     raise MixlingError(
-        f"{name}: no map; give {shipped.NAME}, or a folder that `mixling debias` wrote for a model or for vectors"
+        f"{name}: no transform; give {shipped.NAME}, or a folder that `mixling debias` wrote for a "
+        "model or for vectors"
     )
 
 
-def _numbers(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a file in fp32, in whatever number format they are stored (NumPy knows no bf16)."""
+def _read_tensors(path: Path) -> dict[str, np.ndarray]:
+    """Read tensors as float32, whatever their number format (NumPy knows no bf16)."""
     from safetensors.torch import load_file
 
     return {k: v.float().numpy() for k, v in load_file(path).items()}
 
 
-def _free(out: str | Path) -> None:
-    """Refuse a folder that is there."""
+def _check_absent(out: str | Path) -> None:
+    """Refuse to write over what exists."""
     if Path(out).exists():
         raise MixlingError(f"{out}: exists already; choose another folder or remove it")
 
 
-def _write(found: AffineTransform | LanguageTransform, files: Sequence[Path], out: Path) -> None:
-    """The map and the files with their vectors moved, complete or not at all."""
+def _write_folder(transform: VectorTransform, files: Sequence[Path], out: Path) -> None:
+    """Write the transform and the files with their vectors transformed, all or nothing."""
     with new_folder(out) as temporary:
-        _write_into(found, files, temporary)
+        (temporary / "vectors").mkdir()
+        for path in files:
+            table, vectors = _transform_file(transform, path)
+            column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
+            pq.write_table(table.append_column("vector", column), temporary / "vectors" / path.name)
+        _write_transform(transform, temporary)
 
 
-def _write_into(
-    found: AffineTransform | LanguageTransform, files: Sequence[Path], temporary: Path
-) -> None:
-    (temporary / "vectors").mkdir()
-    size = len(found.bias) if isinstance(found, AffineTransform) else found.offset.shape[2]
-    columns = ("vector",) if isinstance(found, AffineTransform) else ("vector", "language", "role")
-    for path in files:
-        table, vector = read_vectors(path, columns)
-        if vector.shape[1] != size:
-            raise MixlingError(
-                f"{path}: vectors of {vector.shape[1]} numbers, the map is for {size}: it was made for another model"
-            )
-        if isinstance(found, AffineTransform):
-            moved = found.transform(vector)
-        else:
-            moved = np.empty_like(vector)
-            roles = np.array(table["role"].to_pylist())
-            other = set(roles.tolist()) - {"query", "passage"}
-            if other:
-                raise MixlingError(
-                    f"{path}: field 'role': found {other.pop()!r}, expected query or passage"
-                )
-            languages = np.array(
-                [
-                    language_field(x, "language", path, i)
-                    for i, x in enumerate(table["language"].to_pylist(), 1)
-                ]
-            )
-            for role in ("query", "passage"):
-                rows = roles == role
-                moved[rows] = found.transform(vector[rows], languages[rows].tolist(), role)
-        column = pa.FixedSizeListArray.from_arrays(pa.array(moved.ravel()), vector.shape[1])
-        pq.write_table(table.append_column("vector", column), temporary / "vectors" / path.name)
-    _save(found, temporary)
+def _transform_file(transform: VectorTransform, path: Path) -> tuple[pa.Table, np.ndarray]:
+    """The other columns of a file, and its vectors transformed."""
+    by_language = isinstance(transform, LanguageTransform)
+    table, vectors = read_vectors(
+        path, ("vector", "language", "role") if by_language else ("vector",)
+    )
+    if vectors.shape[1] != transform.dimensions:
+        raise MixlingError(
+            f"{path}: vectors of {vectors.shape[1]} numbers, the transform is for "
+            f"{transform.dimensions}: it was made for another model"
+        )
+    if not by_language:
+        return table, transform.transform(vectors, None)
+    roles = np.array(table["role"].to_pylist())
+    unknown = set(roles.tolist()) - {"query", "passage"}
+    if unknown:
+        raise MixlingError(
+            f"{path}: field 'role': found {unknown.pop()!r}, expected query or passage"
+        )
+    languages = np.array(
+        [
+            language_field(x, "language", path, i)
+            for i, x in enumerate(table["language"].to_pylist(), 1)
+        ]
+    )
+    transformed = np.empty_like(vectors)
+    for role in ("query", "passage"):
+        rows = roles == role
+        transformed[rows] = transform.transform(vectors[rows], languages[rows].tolist(), role)
+    return table, transformed
 
 
-def _save(found: AffineTransform | LanguageTransform, folder: Path) -> None:
-    if isinstance(found, AffineTransform):
-        np.save(folder / "matrix.npy", found.matrix)
-        np.save(folder / "bias.npy", found.bias)
+def _write_transform(transform: VectorTransform, folder: Path) -> None:
+    if isinstance(transform, AffineTransform):
+        np.save(folder / "matrix.npy", transform.matrix)
+        np.save(folder / "bias.npy", transform.bias)
         (folder / "apply.py").write_text(SNIPPET)
-        tensors = {"matrix": found.matrix, "bias": found.bias}
+        tensors = {"matrix": transform.matrix, "bias": transform.bias}
     else:
-        tensors = {"offset": found.offset, "basis": found.basis}
+        tensors = {"offset": transform.offset, "basis": transform.basis}
     save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / "map.safetensors")
-    languages = list(found.languages) if isinstance(found, LanguageTransform) else None
+    languages = list(transform.languages) if isinstance(transform, LanguageTransform) else None
     (folder / "map.json").write_text(
-        json.dumps({**found.settings, "languages_of_offset": languages}, indent=1)
+        json.dumps({**transform.metadata, "languages_of_offset": languages}, indent=1)
     )

@@ -1,6 +1,6 @@
-"""Sharpening the spectrum, the opposite of whitening: directions in which texts differ more are stretched.
+"""Sharpen the spectrum: stretch the directions in which texts differ more. Whitening is the opposite.
 
-y = x W^T S^p,  S: covariance of x W^T over unlabelled texts, p = .05; the matrix is scaled to W's norm
+y = x W^T S^p,  S: covariance of x W^T over unlabeled texts, p = 0.05; the matrix keeps W's norm
 """
 
 from __future__ import annotations
@@ -12,23 +12,35 @@ import numpy as np
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus, all_vectors
 from mixling.debiasing.transforms import AffineTransform
 
-# chosen on development data: docs/decisions.md
-POWER = 0.05
+POWER = 0.05  # chosen on development data: docs/decisions.md
 
 
 def sharpen_spectrum(
-    first: AffineTransform, stocks: Sequence[EmbeddedCorpus], power: float = POWER
+    transform: AffineTransform, corpora: Sequence[EmbeddedCorpus], power: bool | float = True
 ) -> AffineTransform:
-    """`first`, then the stretch."""
-    vectors, _ = all_vectors(stocks)
-    x = first.transform(vectors).astype(np.float64)
+    """Stretch the spectrum of the vectors that a transform gives.
+
+    Args:
+        transform: The transform that comes first.
+        corpora: Texts as vectors. Queries and passages are used where there are any, else
+            sentences and their translations.
+        power: The power p; True means 0.05, and False or 0 returns `transform` as it is.
+
+    Returns:
+        Both transforms as one.
+    """
+    if not power:
+        return transform
+    exponent = POWER if power is True else float(power)
+    vectors, _ = all_vectors([c for c in corpora if not c.bitext] or corpora)
+    x = transform.transform(vectors).astype(np.float64)
     value, direction = np.linalg.eigh(np.cov(x.T, bias=True))
-    value = np.maximum(value, 0)
-    stretch = (direction * value**power) @ direction.T
-    matrix = stretch @ first.matrix
-    scale = float(np.linalg.norm(first.matrix)) / max(float(np.linalg.norm(matrix)), 1e-12)
+    value = np.maximum(value, 0)  # rounding gives tiny negative ones
+    stretch = (direction * value**exponent) @ direction.T
+    matrix = stretch @ transform.matrix
+    scale = float(np.linalg.norm(transform.matrix)) / max(float(np.linalg.norm(matrix)), 1e-12)
     return AffineTransform(
         (scale * matrix).astype(np.float32),
-        (scale * (stretch @ first.bias)).astype(np.float32),
-        {**first.settings, "sharpen": power},
+        (scale * (stretch @ transform.bias)).astype(np.float32),
+        {**transform.metadata, "sharpen": exponent},
     )

@@ -1,15 +1,16 @@
-"""What debiasing makes: one affine map for all texts, or one for each language; and how both are applied.
+"""What a debiasing method fits: one affine transform, one for each language, or scales of scores.
 
-    Affine       y = x W^T + b                                    no language is needed
-    ByLanguage   y = z - C_l C_l^T z,  z = x - m_{role, l}        the text's language is needed
+    AffineTransform      y = x W^T + b                                  needs no language
+    LanguageTransform    y = z - C_l^T C_l z,  z = x - m_{role, l}      needs the text's language
 
-Vectors are brought to length one before and after.
+Vectors have length one before and after. A ScoreCalibration leaves them as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,67 +19,167 @@ from mixling.errors import MixlingError
 
 
 def normalize(vectors: np.ndarray) -> np.ndarray:
-    """Rows brought to length one."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    """Scale rows to length one.
+
+    Args:
+        vectors: float `[n, dim]`.
+
+    Returns:
+        float `[n, dim]`; a row of zeros stays zero.
+    """
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, 1e-12))
 
 
-def _finite(made: dict, *parts: np.ndarray) -> None:
-    """Raises MixlingError where a map, fitted or read, holds NaN or infinity."""
-    if not all(np.isfinite(x).all() for x in parts):
+def _check_finite(metadata: dict[str, Any], *arrays: np.ndarray) -> None:
+    """Raise MixlingError where a transform, fitted or read, holds NaN or infinity."""
+    if not all(np.isfinite(x).all() for x in arrays):
         raise MixlingError(
-            f"the map ({made.get('method', 'of no known method')}) holds NaN or infinity: fit it on more texts a language, or, for "
-            "method map, with a lower rate or a higher temperature"
+            f"the transform ({metadata.get('method', 'of no known method')}) holds NaN or infinity: "
+            "fit it on more texts a language, or, for method map, with a lower rate or a higher "
+            "temperature"
         )
 
 
 @dataclass(frozen=True)
 class AffineTransform:
-    """matrix: float32 [d, d]; bias: float32 [d]; made: method and settings."""
+    """One affine transform for the vectors of all texts: `y = x matrix^T + bias`, then length one.
+
+    Args:
+        matrix: float32 `[dim, dim]`.
+        bias: float32 `[dim]`.
+        metadata: How the transform was fitted: the method, its options and what it found.
+
+    Raises:
+        MixlingError: An array holds NaN or infinity.
+
+    Example:
+        >>> identity = AffineTransform(np.eye(2, dtype=np.float32), np.zeros(2, np.float32))
+        >>> identity.transform(np.array([[3.0, 4.0]]))
+        array([[0.6, 0.8]], dtype=float32)
+    """
 
     matrix: np.ndarray
     bias: np.ndarray
-    settings: dict = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _finite(self.settings, self.matrix, self.bias)
+        _check_finite(self.metadata, self.matrix, self.bias)
+
+    def __repr__(self) -> str:
+        return f"AffineTransform(dim={len(self.bias)}, metadata={self.metadata})"
+
+    @property
+    def dimensions(self) -> int:
+        """Size of the vectors."""
+        return len(self.bias)
 
     def transform(
         self, vectors: np.ndarray, languages: Sequence[str] | None = None, role: str = "passage"
     ) -> np.ndarray:
-        """float32 [n, d], rows of length one."""
+        """Transform vectors.
+
+        Args:
+            vectors: float `[n, dim]`.
+            languages: Not used; every text gets the same transform.
+            role: Not used.
+
+        Returns:
+            float32 `[n, dim]`, rows of length one.
+        """
         return normalize(vectors @ self.matrix.T + self.bias).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class LanguageTransform:
-    """languages: [l]; offset: float32 [2 (query, passage), l, d]; basis: float32 [l, r, d], directions removed
-    (r may be 0). raw: on vectors as the encoder pools them, not yet of length one. A text in a language that is
-    not here stays as it is."""
+    """A transform for each language: subtract an offset, then remove some directions.
+
+    A text in a language that the transform does not know stays as it is.
+
+    Args:
+        languages: Language tags, `l` of them.
+        offset: float32 `[2, l, dim]`, subtracted from queries (0) and passages (1).
+        basis: float32 `[l, r, dim]`, orthonormal directions to remove; `r` may be 0.
+        raw: Whether it applies to vectors as the encoder pools them, before normalization.
+        metadata: How the transform was fitted: the method, its options and what it found.
+
+    Raises:
+        MixlingError: An array holds NaN or infinity.
+    """
 
     languages: tuple[str, ...]
     offset: np.ndarray
     basis: np.ndarray
     raw: bool = False
-    settings: dict = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _finite(self.settings, self.offset, self.basis)
+        _check_finite(self.metadata, self.offset, self.basis)
+
+    def __repr__(self) -> str:
+        return (
+            f"LanguageTransform(languages={self.languages}, dim={self.dimensions}, "
+            f"metadata={self.metadata})"
+        )
+
+    @property
+    def dimensions(self) -> int:
+        """Size of the vectors."""
+        return int(self.offset.shape[2])
 
     def transform(
         self, vectors: np.ndarray, languages: Sequence[str] | None, role: str = "passage"
     ) -> np.ndarray:
-        """float32 [n, d], rows of length one."""
+        """Transform vectors.
+
+        Args:
+            vectors: float `[n, dim]`.
+            languages: The language of each vector's text.
+            role: "query" or "passage".
+
+        Returns:
+            float32 `[n, dim]`, rows of length one.
+
+        Raises:
+            ValueError: `languages` is None.
+        """
         if languages is None:
             raise ValueError("languages are needed")
         return normalize(self.transform_raw(vectors, languages, role)).astype(np.float32)
 
     def transform_raw(self, vectors: np.ndarray, languages: Sequence[str], role: str) -> np.ndarray:
-        """The map alone, lengths as they come."""
+        """Transform vectors without normalizing them.
+
+        Args:
+            vectors: float `[n, dim]`.
+            languages: The language of each vector's text.
+            role: "query" or "passage".
+
+        Returns:
+            float32 `[n, dim]`.
+        """
         vectors = np.array(vectors, np.float32)
-        known = {language_tag(x): i for i, x in enumerate(self.languages)}
-        code = np.array([known.get(language_tag(x), -1) for x in languages])
+        number = {language_tag(x): i for i, x in enumerate(self.languages)}
+        code = np.array([number.get(language_tag(x), -1) for x in languages])
         for i in np.unique(code[code >= 0]):
             rows = np.flatnonzero(code == i)
             z = vectors[rows] - self.offset[0 if role == "query" else 1, i]
             vectors[rows] = z - (z @ self.basis[i].T) @ self.basis[i]
         return vectors
+
+
+@dataclass(frozen=True)
+class ScoreCalibration:
+    """Mean and standard deviation of the scores of each pair of languages.
+
+    Args:
+        pairs: `[mean, deviation]` by "query language-passage language", for instance "ar-en".
+        all: Means of both over all pairs, for a pair that `pairs` lacks.
+    """
+
+    pairs: dict[str, list[float]]
+    all: list[float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of scores.json, which `mixling.Retriever` reads as `calibration`."""
+        return {"pairs": self.pairs, "all": self.all}

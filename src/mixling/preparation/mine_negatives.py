@@ -210,7 +210,9 @@ def _mine(
     passage_conflict_group = Negatives(corpus, groups).conflict_group
     query_language, passage_language = _language_codes(corpus)
     tie_order = by_ids(_language_ids(corpus))[1]
-    floor = 0.0 if isinstance(scorer, Bm25Scorer) else -np.inf  # BM25 gives 0 to what it does not find
+    floor = (
+        0.0 if isinstance(scorer, Bm25Scorer) else -np.inf
+    )  # BM25 gives 0 to what it does not find
     n_queries, n_passages = len(query_language), len(passage_language)
     size = max(1, min(1024, SCORES // max(n_passages, 1)))
     picked = []

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mixling.corpora.inputs import check_unchanged
 from mixling.debiasing.debias import debias
+from mixling.debiasing.registry import create_method
 from mixling.disk import one_writer
 from mixling.errors import choose
 from mixling.evaluation.benchmarks import load_tasks
@@ -38,6 +39,8 @@ from mixling.training.load_config import load_config
 from mixling.training.train import train
 
 logger = logging.getLogger(__name__)
+# those arguments of `debias` that a variant may give; all others are options of the method
+DEBIAS_ARGUMENTS = ("fit", "languages", "texts", "precision")
 
 
 def study(
@@ -174,10 +177,15 @@ def _model(run: _Run, vector_cache: Path | None) -> str:
         return model
     out = folder / "debiased"
     if not out.exists():
-        options = {
-            "precision": plan.study.precision,
-            **variant.debias,
-            "trust_remote_code": run.trust,
-        }
-        debias(model, out=out, keep=vector_cache, **options)
+        options = {"precision": plan.study.precision, **variant.debias}
+        arguments = {k: options.pop(k) for k in DEBIAS_ARGUMENTS if k in options}
+        method = create_method(options.pop("method", "lsar"), options)
+        debias(
+            model,
+            method,
+            out=out,
+            vector_cache=vector_cache,
+            trust_remote_code=run.trust,
+            **arguments,
+        )
     return str(out)

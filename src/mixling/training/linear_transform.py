@@ -29,7 +29,7 @@ def fit_before_training(settings: Config, out: Path) -> Config:
             fit,
             folder,
             languages=m.transform.languages,
-            keep=out / "map-vectors",
+            vector_cache=out / "map-vectors",
         )
     model = m.model_copy(
         update={
@@ -65,7 +65,7 @@ def fit_after_training(settings: Config, retriever: Retriever, out: Path, precis
         wanted.method,
         [own.get(name, name) for name in fit],
         languages=wanted.languages,
-        keep=out / "map-vectors",
+        vector_cache=out / "map-vectors",
         precision=precision,
     )
     assert isinstance(found, AffineTransform)
