@@ -1,4 +1,4 @@
-"""Whatever stands in a file in the place of what is expected, a reader gives a corpus or says in one message what is wrong."""
+"""A reader of a wrong file gives a corpus, or says in one message what is wrong."""
 
 import copy
 import json
@@ -47,40 +47,84 @@ FILES: dict[str, dict[str, Any]] = {
         "qrels.jsonl": [{"q": {"d": 1}}],
     },
     "mfaq": {
-        "de/train.jsonl": [{"domain": "a.org", "qa_pairs": [{"question": "Was?", "answer": "Ja.", "language": "de"}]}]
+        "de/train.jsonl": [
+            {
+                "domain": "a.org",
+                "qa_pairs": [{"question": "Was?", "answer": "Ja.", "language": "de"}],
+            }
+        ]
     },
     "mr-tydi": {
         "mrtydi-v1.1-swahili/test.jsonl": [
-            {"query_id": "1", "query": "Refu?", "positive_passages": [PASSAGE], "negative_passages": [PASSAGE]}
+            {
+                "query_id": "1",
+                "query": "Refu?",
+                "positive_passages": [PASSAGE],
+                "negative_passages": [PASSAGE],
+            }
         ]
     },
     "belebele": {
-        "data/eng_Latn.jsonl": [{"link": "a.org", "question_number": 1, "flores_passage": "Yes.", "question": "Is it?"}]
+        "data/eng_Latn.jsonl": [
+            {"link": "a.org", "question_number": 1, "flores_passage": "Yes.", "question": "Is it?"}
+        ]
     },
     "afriqa": {
         "gold_passages/swa/gold_span_passages.afriqa.swa.en.test.json": [
-            {"context": "Yes.", "question_lang": "Ni?", "question_translated": "Is it?", "title": "T"}
+            {
+                "context": "Yes.",
+                "question_lang": "Ni?",
+                "question_translated": "Is it?",
+                "title": "T",
+            }
         ]
     },
     "afriqa-human": {
         "gold_passages/swa/gold_span_passages.afriqa.swa.en.test.jsonl": [
-            {"context": "Yes.", "question_lang": "Ni?", "question_translated": "Is it?", "title": "T"}
+            {
+                "context": "Yes.",
+                "question_lang": "Ni?",
+                "question_translated": "Is it?",
+                "title": "T",
+            }
         ]
     },
     "neuclir": {
-        "topics.jsonl": [{"topic_id": "7", "topics": [{"lang": "eng", "topic_title": "D", "topic_description": "F"}]}],
+        "topics.jsonl": [
+            {
+                "topic_id": "7",
+                "topics": [{"lang": "eng", "topic_title": "D", "topic_description": "F"}],
+            }
+        ],
         "qrels.neuclir": "7 0 a 3\n",
         "rus.jsonl": [{"id": "a", "title": "T", "text": "T"}],
     },
     "wikiqa": {
-        "train.jsonl": [{"question_id": "1", "question": "Who?", "answer": "He.", "document_title": "T", "label": 1}]
+        "train.jsonl": [
+            {
+                "question_id": "1",
+                "question": "Who?",
+                "answer": "He.",
+                "document_title": "T",
+                "label": 1,
+            }
+        ]
     },
     "duorc": {
         "train.jsonl": [
-            {"question_id": "1", "question": "Who?", "plot": "He.", "title": "T", "answers": ["He"], "no_answer": False}
+            {
+                "question_id": "1",
+                "question": "Who?",
+                "plot": "He.",
+                "title": "T",
+                "answers": ["He"],
+                "no_answer": False,
+            }
         ]
     },
-    "newsqa": {"train.jsonl": [{"key": "1", "question": "Who?", "context": "He.", "answers": ["He"]}]},
+    "newsqa": {
+        "train.jsonl": [{"key": "1", "question": "Who?", "context": "He.", "answers": ["He"]}]
+    },
     "yahoo-answers": {"train.jsonl": [{"title": "Who?", "answer": "He."}]},
     "entity-questions": {
         "train.json": [
@@ -97,7 +141,7 @@ FILES: dict[str, dict[str, Any]] = {
         "qrels.txt": "1 0 a 2\n",
         "corpus.jsonl": [{"docid": "a", "text": "He.", "title": "T", "language": "en"}],
     },
-}  # fmt: skip
+}
 
 
 def spoiled(content: Any) -> Iterator[Any]:
@@ -116,7 +160,7 @@ def spoiled(content: Any) -> Iterator[Any]:
             whole[key] = other
             yield whole
         if isinstance(content, dict):
-            yield {k: v for k, v in content.items() if k != key}  # fmt: skip
+            yield {k: v for k, v in content.items() if k != key}
 
 
 def put(path: Path, content: Any) -> None:
@@ -172,7 +216,15 @@ def test_every_reader_of_json_is_tried():
 
 def test_documents_with_wrong_values_are_refused_or_skipped(tmp_path):
     path = tmp_path / "d.jsonl"
-    row = {"_id": "a", "text": "Ja.", "title": "T", "language": "de", "url": "u", "group": "g", "more": {"x": [1]}}  # fmt: skip
+    row = {
+        "_id": "a",
+        "text": "Ja.",
+        "title": "T",
+        "language": "de",
+        "url": "u",
+        "group": "g",
+        "more": {"x": [1]},
+    }
     for other in spoiled([row]):
         put(path, other)
         for skip_bad in (False, True):

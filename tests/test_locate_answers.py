@@ -1,4 +1,4 @@
-"""Answers located: passages cut into sentences, the answer's own where it is known, the model's choice where not."""
+"""Answer sentences: those that the corpus knows, and those that the model chooses."""
 
 from dataclasses import replace
 
@@ -63,7 +63,7 @@ def test_sentences_hold_every_word():
 
 
 def marked() -> Corpus:
-    """Two paragraphs of three sentences in two languages, two questions on each, their answers marked."""
+    """Two paragraphs in two languages, with two queries on each and the places of answers."""
     builder = CorpusBuilder("marked")
     texts = {
         "en": ["Anna baked bread. Ben drank tea. Cara sang.", "Rain fell. Snow lay. Wind blew."],

@@ -1,4 +1,4 @@
-"""Hard negatives: mined with care, written as a corpus, read by training; and teachers that score lists of them."""
+"""Hard negatives: mined, written, read by training, and scored in lists by teachers."""
 
 import json
 import signal
@@ -37,18 +37,21 @@ def mined(chain, tmp_path_factory):
 
 
 def test_pick_by_hand():
-    """Question in language 0. Passages: 0 right (language 1), 1 and 2 in language 0, 3 and 4 in language 1."""
+    """The query is in language 0. Passage 0, in language 1, answers; 1 and 2 are in language 0."""
     scores = np.array([[0.6, 0.8, 0.1, 0.5, 0.3]], np.float32)
     right = np.array([[True, False, False, False, False]])
     language = np.array([1, 0, 0, 1, 1])
     found = pick_negatives(scores, right, np.array([0]), language, 9, 1.0, True)
-    # limits: language 0 mean .45, no answer there, so the best, .6: passage 1 at .8 is over it; language 1: .6
+    # limits: language 0 mean .45, no answer there, so the best, .6: passage 1 at .8 is over it;
+    # language 1: .6
     assert found.tolist() == [[0, 3, 0], [0, 4, 0], [0, 2, 0]]
-    # with an answer in the own language too, at .9: passage 1 stands before the foreign answer and is an intruder
+    # with an answer in the own language too, at .9: passage 1 stands before the foreign answer and
+    # is an intruder
     scores, right = np.append(scores, [[0.9]], 1).astype(np.float32), np.append(right, [[True]], 1)
     found = pick_negatives(scores, right, np.array([0]), np.append(language, 0), 9, 1.0, True)
     assert found.tolist() == [[0, 1, 1], [0, 3, 0], [0, 4, 0], [0, 2, 0]]
-    # keep .8 of the way from the language's mean (.6) to its answer (.9): .84; of language 1's (.4667 to .6): .573
+    # keep .8 of the way from the language's mean (.6) to its answer (.9): .84; of language 1's
+    # (.4667 to .6): .573
     found = pick_negatives(scores, right, np.array([0]), np.append(language, 0), 9, 0.5, True)
     assert found.tolist() == [[0, 3, 0], [0, 4, 0], [0, 2, 0]]
 
@@ -284,7 +287,7 @@ def test_bm25_mines_within_words_that_are_shared(tmp_path, run):
 
 CODE = """
 import sys, os, signal, torch
-torch.set_num_threads(1)  # scores that nearly tie stand in another order on another number of threads
+torch.set_num_threads(1)  # the order of nearly equal scores depends on the number of threads
 import mixling.preparation.mine_negatives as m
 m.SCORES = 44 * 8 * 4  # a few questions a block
 model, real, done = sys.argv[1], m.pick_negatives, [0]

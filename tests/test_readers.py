@@ -1,4 +1,4 @@
-"""Readers of every form agree on what a cell says, what a row is, and what a model reads of a passage."""
+"""All readers agree on values, rows, and the text that a model reads of a passage."""
 
 import codecs
 import gzip
@@ -59,11 +59,24 @@ def own(
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (0, "0"), (1.0, "1"), (1.5, "1.5"), (-0.0, "0"), (np.int64(7), "7"), (np.float32(2), "2"), (Decimal("3.0"), "3"),
-        ("0", "0"), ("nan", "nan"), ("False", "False"), (None, None), (math.nan, None), (np.float64("nan"), None),
-        (Decimal("nan"), None), ("", None), ("  ", None),
+        (0, "0"),
+        (1.0, "1"),
+        (1.5, "1.5"),
+        (-0.0, "0"),
+        (np.int64(7), "7"),
+        (np.float32(2), "2"),
+        (Decimal("3.0"), "3"),
+        ("0", "0"),
+        ("nan", "nan"),
+        ("False", "False"),
+        (None, None),
+        (math.nan, None),
+        (np.float64("nan"), None),
+        (Decimal("nan"), None),
+        ("", None),
+        ("  ", None),
     ],
-)  # fmt: skip
+)
 def test_what_a_cell_says(value, said):
     assert value_text(value, "group", "f", 1) == said and is_missing(value) == (said is None)
 
@@ -216,7 +229,11 @@ def test_rows_in_every_form(tmp_path, end, form):
 
 def test_json_of_one_object_of_data_and_of_lines(tmp_path):
     path = tmp_path / "a.json"
-    for text, count in (('{"text": "a"}', 1), ('{"data": [{"text": "a"}, {"text": "b"}]}', 2), ('{"text": "a"}\n{"text": "b"}\n', 2)):  # fmt: skip
+    for text, count in (
+        ('{"text": "a"}', 1),
+        ('{"data": [{"text": "a"}, {"text": "b"}]}', 2),
+        ('{"text": "a"}\n{"text": "b"}\n', 2),
+    ):
         path.write_text(text)
         assert len(list(read_rows(path, Skipped()))) == count
 
@@ -257,10 +274,15 @@ def test_utf_16_is_refused_with_and_without_its_mark(tmp_path, coding):
 @pytest.mark.parametrize(
     "text",
     [
-        "query-id\tcorpus-id\tscore\nq\ta\t2\n", "q\ta\t2\n", "query_id\tcorpus_id\tscore\r\nq\ta\t2\r\n\r\n", "q 0 a 2\n",
-        "q\t0\ta\t2\n", "q Q0 a 2\n", "q a 2\n",
+        "query-id\tcorpus-id\tscore\nq\ta\t2\n",
+        "q\ta\t2\n",
+        "query_id\tcorpus_id\tscore\r\nq\ta\t2\r\n\r\n",
+        "q 0 a 2\n",
+        "q\t0\ta\t2\n",
+        "q Q0 a 2\n",
+        "q a 2\n",
     ],
-)  # fmt: skip
+)
 def test_judgements_in_every_form(tmp_path, text):
     corpus = load(str(own(tmp_path / "f", qrels=text)))
     assert corpus.links.select(["group", "passage", "grade"]).to_pylist() == [
@@ -349,7 +371,11 @@ def test_one_text_under_two_titles_is_two_candidates_and_articles_names_are_no_t
 
 
 def test_skip_bad_counts_names_and_never_moves_a_positive(tmp_path, run):
-    bad = [*PASSAGES, {"_id": "d", "text": None, "language": "en"}, {"_id": "a", "text": "Something else.", "language": "en"}]  # fmt: skip
+    bad = [
+        *PASSAGES,
+        {"_id": "d", "text": None, "language": "en"},
+        {"_id": "a", "text": "Something else.", "language": "en"},
+    ]
     where = own(tmp_path / "f", bad, QUERIES, "q\ta\t1\nq\td\t1\nr\tb\t1\n")
     with pytest.raises(BadRow, match=r"corpus.jsonl:4"):
         load_task(str(where))

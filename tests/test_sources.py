@@ -1,4 +1,4 @@
-"""Readers of published sets: counts where a set is here, fixtures of our own in the exact published form elsewhere."""
+"""Readers of published sources: counts where a source is here, else small files of its form."""
 
 import gzip
 import http.server
@@ -458,7 +458,8 @@ def test_a_published_archive_is_fetched_once_and_read(data, tmp_path, monkeypatc
     with zipfile.ZipFile(packed, "w") as archive:
         for code, texts in rows.items():
             for split, (key, text) in zip(("train", "test"), texts, strict=True):
-                lines = f'index_id\tcategory\ttext\n{key}\ttravel\t"{text.replace(chr(34), chr(34) * 2)}"\n'
+                quoted = text.replace('"', '""')
+                lines = f'index_id\tcategory\ttext\n{key}\ttravel\t"{quoted}"\n'
                 archive.writestr(f"sib-200-1/data/annotated/{code}/{split}.tsv", lines)
     asked = []
 

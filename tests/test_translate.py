@@ -1,4 +1,4 @@
-"""`mixling translate`: a tiny model made here, a command, what is kept and dropped, killed and gone on with."""
+"""`mixling translate`: a tiny model, a command, the checks, and a call that was killed."""
 
 import json
 import signal
@@ -30,7 +30,7 @@ from mixling.preparation.translate import (
 
 @pytest.fixture(scope="module")
 def translator(tmp_path_factory):
-    """A tiny sequence-to-sequence model that has learnt some of the sample's German by heart, languages named as NLLB's."""
+    """A tiny model with NLLB's names of languages that knows some of the sample's German."""
     from tokenizers.decoders import Metaspace
     from transformers import BartConfig, BartForConditionalGeneration
 
@@ -39,10 +39,22 @@ def translator(tmp_path_factory):
     tokenizer.add_special_tokens({"extra_special_tokens": ["eng_Latn", "deu_Latn"]})
     torch.manual_seed(0)
     config = BartConfig(
-        vocab_size=len(tokenizer), d_model=64, encoder_layers=1, decoder_layers=1, encoder_attention_heads=4,
-        decoder_attention_heads=4, encoder_ffn_dim=128, decoder_ffn_dim=128, max_position_embeddings=160, dropout=0.0,
-        pad_token_id=1, bos_token_id=0, eos_token_id=2, decoder_start_token_id=2, forced_eos_token_id=None,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        d_model=64,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        encoder_ffn_dim=128,
+        decoder_ffn_dim=128,
+        max_position_embeddings=160,
+        dropout=0.0,
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
+        decoder_start_token_id=2,
+        forced_eos_token_id=None,
+    )
     model = BartForConditionalGeneration(config)
     texts = {x: _questions(x) for x in ("en", "de")}
     groups = sorted(texts["en"])[:24]

@@ -1,8 +1,8 @@
 """The named sources, where they are looked for, and how they are read.
 
 A source is looked for in the folder that is given, else in MIXLING_DATA, ./data and ../shared/data.
-Otherwise it is fetched into the cache, if its publisher offers its files. To add a source, write one file
-in `sources/` and its name here.
+Otherwise it is fetched into the cache, if its publisher offers its files. To add a source, write
+one file in `sources/` and its name here.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ def load(
     """Load a corpus: a named source, a folder or file of your own, or a data set of the hub.
 
     Args:
-        name: A named source (`mixling data list`), or a folder. With `path` or `hub_name`, any name.
+        name: A named source (`mixling data list`), or a folder. With `path` or `hub_name`, any
+            name.
         split: The split; default: the source's first, a folder's only one, or train.
         path: The folder, or a SQuAD file. With `hub_name`, the file that `datasets` reads.
         languages: Keep only queries and passages in these languages.
@@ -175,8 +176,8 @@ def _load_named(source: Source, split: str | None, path: Path | None, skip_bad: 
     if source.hub_dataset is not None:
         return _load_squad_dataset(source, source.hub_dataset, split, skip_bad)
     by_hand = (
-        f"get {source.how_to_get}, put it into a folder '{source.folder_name}', and set MIXLING_DATA "
-        "to the folder above it"
+        f"get {source.how_to_get}, put it into a folder '{source.folder_name}', and set "
+        "MIXLING_DATA to the folder above it"
     )
     if source.repositories:
         folder = hub.fetch_repositories(source.repositories, source.name)

@@ -1,8 +1,8 @@
 """A corpus holds queries, passages and the links between them, as Arrow tables.
 
 Texts of one *group* are translations of each other. A link joins a query group to a passage: the
-passage answers the query in whatever language the query is asked. So a query in Arabic and a passage
-in Chinese form a pair when a link joins the query's group to the passage.
+passage answers the query in whatever language the query is asked. So a query in Arabic and a
+passage in Chinese form a pair when a link joins the query's group to the passage.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class Corpus:
         name: The name of the source, for messages and results.
         queries: A table with the columns of `QUERIES`: id, text, language (BCP-47), group.
         passages: A table with the columns of `PASSAGES`: id, text, language, group, title (may be
-            null), sentences (the first character of each sentence and the one after its last; may be
-            null).
+            null), sentences (the first character of each sentence and the one after its last; may
+            be null).
         links: A table with the columns of `LINKS`: group (of queries), passage (a row of
             `passages`), start and end (the characters of the answer in the passage's text; null
             where they are not known), grade (of relevance: 1, or the grade that the judges gave).
         skipped: One message for each row that the reader skipped.
-        negatives: A table with the columns of `NEGATIVES`: query and passage (rows) of passages that
-            resemble an answer and do not answer the query, the hardest first.
+        negatives: A table with the columns of `NEGATIVES`: query and passage (rows) of passages
+            that resemble an answer and do not answer the query, the hardest first.
 
     Example:
         >>> corpus = mixling.load("sample", "test")

@@ -8,8 +8,8 @@ from mixling.corpora.corpus import Corpus
 
 _BODY = """# {name}
 
-Queries and passages in {n} languages: a BEIR folder with languages and groups (texts of one group are
-translations of each other), written by Mixling. Texts keep the license of their source.
+Queries and passages in {n} languages: a BEIR folder with languages and groups (texts of one group
+are translations of each other), written by Mixling. Texts keep the license of their source.
 
 ```python
 from datasets import load_dataset
@@ -29,8 +29,8 @@ def data_card(corpus: Corpus, files: dict[str, str]) -> str:
 
     Args:
         corpus: The corpus in the folder.
-        files: The files of the tables `corpus` and `queries`. `datasets` reads one format a folder, so
-            the tables of links are not named.
+        files: The files of the tables `corpus` and `queries`. `datasets` reads one format a folder,
+            so the tables of links are not named.
 
     Returns:
         The text of README.md.

@@ -7,9 +7,9 @@
     negatives/<split>.tsv             query-id, corpus-id: passages that are no answers
 
 Files of rows may also be .ndjson, .json, .csv or .tsv, packed by gzip or not. Columns of tables are
-separated by tabs, and a header line may come first. Negatives resemble an answer, the hardest first.
-Texts of one group are translations of each other; a text without a group is alone in its group. Rows
-without a `language` need one for all (`language = "en"` in the source's table).
+separated by tabs, and a header line may come first. Negatives resemble an answer, the hardest
+first. Texts of one group are translations of each other; a text without a group is alone in its
+group. Rows without a `language` need one for all (`language = "en"` in the source's table).
 """
 
 from __future__ import annotations
@@ -226,8 +226,8 @@ def write_folder(
     for key in (*passage_ids, *query_ids):
         if any(c in key for c in "\t\r\n"):
             raise MixlingError(
-                f"{corpus.name}: the id {key!r} has a tab or a line break, which qrels cannot hold; "
-                "rename it"
+                f"{corpus.name}: the id {key!r} has a tab or a line break, which qrels cannot "
+                "hold; rename it"
             )
     with new_folder(folder) as temporary:
         files = _write_texts(temporary, corpus, passage_ids, query_ids, parquet)

@@ -2,15 +2,15 @@
 
     [[data.sources]]
     name = "my-pairs"
-    hub = "organization/name"             # or a local folder, or "json", "csv", "parquet" with `path`
+    hub = "organization/name"      # or a local folder, or "json", "csv", "parquet" with `path`
     split = "train"
     columns = { query = "question", passage = "answer", language = "lang" }
 
 `query` and `passage` must be named. `language` is a column for both sides, `query_language` and
 `passage_language` are one for each; without a column, the source's `language` holds for all rows.
 `query_group` and `passage_group` name the columns that translations share; `id` names the row's id,
-`title` the passage's title. `negative` holds one or several passages, in the passage's language, that
-resemble an answer and are none.
+`title` the passage's title. `negative` holds one or several passages, in the passage's language,
+that resemble an answer and are none.
 """
 
 from __future__ import annotations
@@ -146,8 +146,8 @@ def fetch_repositories(repositories: Sequence[str], name: str) -> Path:
             )
         except Exception as error:
             raise MixlingError(
-                f"{name}: cannot fetch '{repository}' from the hub ({type(error).__name__}); with a "
-                f"network, `hf download --repo-type dataset {repository}`, put it into a folder "
+                f"{name}: cannot fetch '{repository}' from the hub ({type(error).__name__}); with "
+                f"a network, `hf download --repo-type dataset {repository}`, put it into a folder "
                 f"'{name}' and set MIXLING_DATA to the folder above it"
             ) from None
     return folder
@@ -230,7 +230,7 @@ def _add_row(
 
 
 def _negative_texts(value: Any, column: str, name: str, number: int) -> list[str]:
-    """Return the texts of a value that holds none, one or several; raise BadRow for another value."""
+    """Return the texts of a value that holds none, one or several; else raise BadRow."""
     if is_missing(value):
         return []
     texts = [value] if isinstance(value, str) else value

@@ -34,8 +34,8 @@ def check_unchanged(
     Args:
         folder: The folder that holds `inputs.json`; the file is written if it is not there yet.
         inputs: The hash of each input that the job reads, by a name that users know.
-        is_new: Whether the job begins now. A job of an earlier version, which kept no hashes, goes on
-            with a warning.
+        is_new: Whether the job begins now. A job of an earlier version, which kept no hashes, goes
+            on with a warning.
         earlier_hashes: Hashes that an earlier version kept in another file.
         fix: What the user should do if an input has changed, for the error.
 

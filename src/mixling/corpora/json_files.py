@@ -142,7 +142,7 @@ def parse_record(
         value = content.get(name)
         if name not in content or not isinstance(value, expected) or isinstance(value, bool):
             raise MixlingError(
-                f"{where}: field '{name}' is {repr(value)[:80]}; Mixling writes another type there. "
-                "Fetch the file again, or make it anew"
+                f"{where}: field '{name}' is {repr(value)[:80]}; Mixling writes another type "
+                "there. Fetch the file again, or make it anew"
             )
     return content

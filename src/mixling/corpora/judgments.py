@@ -92,8 +92,8 @@ def iter_judgments(
     """Yield the judgments of a file.
 
     A line has BEIR's three columns (a header line may come first) or TREC's four (query id, 0,
-    document id, grade), with tabs between them, or spaces where the line has no tab. A file of JSON,
-    CSV or Parquet has the fields query-id, corpus-id and score.
+    document id, grade), with tabs between them, or spaces where the line has no tab. A file of
+    JSON, CSV or Parquet has the fields query-id, corpus-id and score.
 
     Args:
         path: The file; None yields nothing.

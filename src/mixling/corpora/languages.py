@@ -1,9 +1,9 @@
 """Language tags: every spelling of a language becomes one BCP-47 tag.
 
-People write zh, zho, zho_Hans, zh_CN or chinese. A stored tag is the language, with its script where that
-is not the language's usual one: `eng_Latn`, `en-US` and `english` are all `en`; `zho_Hant`, `zh-TW` and
-`zh_HK` are `zh-Hant`. Territories, variants and extensions fold into the language, except the written
-standards in `SEPARATE_STANDARDS`. docs/data.md has the table.
+People write zh, zho, zho_Hans, zh_CN or chinese. A stored tag is the language, with its script
+where that is not the language's usual one: `eng_Latn`, `en-US` and `english` are all `en`;
+`zho_Hant`, `zh-TW` and `zh_HK` are `zh-Hant`. Territories, variants and extensions fold into the
+language, except the written standards in `SEPARATE_STANDARDS`. docs/data.md has the table.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def language_tag(name: str) -> str:
     """Return the BCP-47 tag of a language.
 
     Args:
-        name: The language as people write it: a tag, an ISO 639 code, a locale, or a name in English or
-            in the language itself.
+        name: The language as people write it: a tag, an ISO 639 code, a locale, or a name in
+            English or in the language itself.
 
     Returns:
         The tag.
@@ -68,7 +68,7 @@ def language_tag(name: str) -> str:
 
 @cache
 def _tag(text: str) -> str:
-    """Return the tag of a language by a tag, code, locale or name; raise LookupError if it is none."""
+    """Return the tag of a language by a tag, code, locale or name; else raise LookupError."""
     from langcodes import Language, standardize_tag
     from langcodes.tag_parser import LanguageTagError
 
@@ -152,7 +152,7 @@ def _find_by_name(part: Literal["language", "script", "territory"], name: str) -
 
 @cache
 def _usual_script(code: str) -> str | None:
-    """Return the script of a tag, or the one that CLDR expects for its language; None if it has none."""
+    """Return the script of a tag, else the one that CLDR expects for its language, else None."""
     from langcodes import Language
 
     return Language.get(code).maximize().script

@@ -1,7 +1,8 @@
 """The files `<split>-context-X-question-Y.json` of MLQA, joined by the ids of their queries.
 
-Each file holds queries of language Y on contexts of language X (Lewis et al. 2020, arXiv:1910.07475).
-A query stands in several files; it is kept once a language, with the passages of all files.
+Each file holds queries of language Y on contexts of language X (Lewis et al. 2020,
+arXiv:1910.07475). A query stands in several files; it is kept once a language, with the passages of
+all files.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The resource level of a language, and whether the usual encoders know its script.
 
 The level follows the size of the language in CC-100, the text on which XLM-R and the encoders made
-from it (E5, BGE-M3) were trained (Conneau et al. 2020, arXiv:1911.02116, table 6): high, 10 GB or more;
-middle, 1 GB or more; low, less; unseen, not among its languages. The published sizes are rounded, so
-only the levels are used.
+from it (E5, BGE-M3) were trained (Conneau et al. 2020, arXiv:1911.02116, table 6): high, 10 GB or
+more; middle, 1 GB or more; low, less; unseen, not among its languages. The published sizes are
+rounded, so only the levels are used.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from mixling.corpora.source import parse_languages
 
 LEVELS = {
     "high": parse_languages(
-        "ar bg ca cs da de el en es fa fi fr he hi hr hu id it ja ko lt nb nl no pl pt ro ru sk sl sv "
-        "ta th tr uk vi zh zh-Hant"
+        "ar bg ca cs da de el en es fa fi fr he hi hr hu id it ja ko lt nb nl no pl pt ro ru sk sl "
+        "sv ta th tr uk vi zh zh-Hant"
     ),
     "middle": parse_languages(
-        "af az be bn et eu fil gl gu hy is ka kk km kn ky la lv mk ml mn mr ms ne si sq sr sw te tl ur"
+        "af az be bn et eu fil gl gu hy is ka kk km kn ky la lv mk ml mn mr ms ne si sq sr sw "
+        "te tl ur"
     ),
     "low": parse_languages(
         "am as br bs cy eo fy ga gd ha jv ku lo mg my om or pa ps sa sd so su ug uz xh yi"

@@ -22,19 +22,21 @@ def sentence_spans(text: str, language: str | None = None) -> list[tuple[int, in
 
     Args:
         text: The text.
-        language: Its BCP-47 tag: ICU cuts by the rules of the language, if icu4py is installed. None:
-            the regular expression cuts, so that the result depends on no optional package.
+        language: Its BCP-47 tag: ICU cuts by the rules of the language, if icu4py is installed.
+            None: the regular expression cuts, so that the result depends on no optional package.
 
     Returns:
-        For each sentence its first character and the one after its last, without the space around it.
+        For each sentence its first character and the one after its last, without the space around
+        it.
 
     Example:
         >>> sentence_spans("Rain fell. The bridge closed.")
         [(0, 10), (11, 29)]
     """
-    # The two agree on all 352 passages of the sample, and differ on 7 % of XQuAD-R's passages and 16 %
-    # of MLQA-R's (initials, brackets, footnotes). So data for training and evaluation, whose published
-    # figures were measured with the regular expression, give no language; search gives one.
+    # The two agree on all 352 passages of the sample, and differ on 7 % of XQuAD-R's passages and
+    # 16 % of MLQA-R's (initials, brackets, footnotes). So data for training and evaluation, whose
+    # published figures were measured with the regular expression, give no language; search gives
+    # one.
     if language is not None and has_icu():
         from icu4py.breakers import SentenceBreaker
 

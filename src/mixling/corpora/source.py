@@ -28,13 +28,14 @@ class Source:
         read: Reads a split from a folder.
         folder_name: The folder below the data folder; None: it ships with Mixling.
         hub_dataset: A data set of the hub that is read row by row.
-        repositories: Data sets of the hub whose files are fetched as they are and read like local ones.
+        repositories: Data sets of the hub whose files are fetched as they are and read like local
+            ones.
         archive: The address of a packed file and the folder in it that is read.
         counts: Numbers of queries and passages by split, as published; a test compares them.
         unit: What a query looks for.
         parallel: Whether every query is a passage too and looks for its translations.
-        pivot: A language that stands on one side of each language pair that is measured, for sources
-            with too many languages for all pairs.
+        pivot: A language that stands on one side of each language pair that is measured, for
+            sources with too many languages for all pairs.
     """
 
     name: str

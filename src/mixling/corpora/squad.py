@@ -1,9 +1,9 @@
 """SQuAD-style JSON, the form of most sets for extractive question answering.
 
-LAReQA (arXiv:2004.05484; XQuAD-R, MLQA-R) adds `sentence_breaks` to a paragraph: the first character of
-each of its sentences and the one after its last. A query's translations share its id, so the id is the
-query's group. Paragraphs that share queries are one passage group. The name of an article is not read:
-these sets, as published, give an encoder the paragraph or the sentence alone.
+LAReQA (arXiv:2004.05484; XQuAD-R, MLQA-R) adds `sentence_breaks` to a paragraph: the first
+character of each of its sentences and the one after its last. A query's translations share its id,
+so the id is the query's group. Paragraphs that share queries are one passage group. The name of an
+article is not read: these sets, as published, give an encoder the paragraph or the sentence alone.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def add_squad(
         skipped: Receives an error for each row that cannot be used.
 
     Raises:
-        BadRow: The content is no SQuAD document, or a row cannot be used and `skipped` does not skip.
+        BadRow: The content is no SQuAD document, or a row cannot be used and `skipped` does not
+            skip.
     """
     if not isinstance(content, dict) or not isinstance(content.get("data"), list):
         raise BadRow(

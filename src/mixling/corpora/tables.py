@@ -1,4 +1,4 @@
-"""Rows of a file in the usual forms: JSON lines, JSON, CSV, TSV, Parquet, plain or packed by gzip."""
+"""Rows of a file of JSON lines, JSON, CSV, TSV or Parquet, plain or packed by gzip."""
 
 from __future__ import annotations
 

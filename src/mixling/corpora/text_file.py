@@ -1,10 +1,10 @@
 """A file of texts that is read shard by shard.
 
 A shard is read in constant memory and without reading those before it. The file is *.jsonl or
-*.parquet with the fields `text` and, if there are any, `_id` or `id`, `title`, `language` and `group`; or
-*.txt (or no suffix) with one text a line; or a BEIR folder, whose corpus file is read. Other files are
-refused, because their lines are no texts. A title stands before its text. Blank lines are no texts. A
-row without an id gets its number, from 0.
+*.parquet with the fields `text` and, if there are any, `_id` or `id`, `title`, `language` and
+`group`; or *.txt (or no suffix) with one text a line; or a BEIR folder, whose corpus file is read.
+Other files are refused, because their lines are no texts. A title stands before its text. Blank
+lines are no texts. A row without an id gets its number, from 0.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class TextFile:
         path: The file.
         n_texts: Number of its texts.
         shard_size: Number of texts of each shard but the last.
-        starts: Byte offset of the first line of each shard (Parquet: its first row), and of the end.
+        starts: Byte offset of the first line of each shard (Parquet: its first row), and of the
+            end.
         lines: Number of the first line of each shard; empty for Parquet.
     """
 

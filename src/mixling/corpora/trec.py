@@ -94,7 +94,8 @@ def read_documents(
         skipped: Receives an error for each row that cannot be used.
         language: The language of the documents.
         only: Ids of the documents to yield; None: all.
-        use_row_language: Whether a document's own field `language` or `lang` is used where it has one.
+        use_row_language: Whether a document's own field `language` or `lang` is used where it has
+            one.
 
     Yields:
         The documents, file by file.
@@ -133,8 +134,8 @@ def add_judged(
     Args:
         builder: The builder.
         topics: The text of each query by its id.
-        judgments: The grade of each pair of query id and document id; pairs with a grade above 0 are
-            linked.
+        judgments: The grade of each pair of query id and document id; pairs with a grade above 0
+            are linked.
         documents: The documents; all of them become passages.
         language: The language of the queries.
         group: Returns the group of a query id.

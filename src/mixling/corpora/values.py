@@ -1,8 +1,8 @@
-"""Values of a data file's rows: one rule for ids, groups, languages, titles and grades in every reader.
+"""Ids, groups, languages, titles and grades of rows, by one rule for every reader.
 
-None, NaN (pandas' missing value) and blank text mean that a value is missing. A number counts as its
-text, and a whole number is written without a point: pandas writes the id 1 as 1.0 once its column has
-a gap. The words `nan` and `0` are words. Booleans, lists and objects are refused.
+None, NaN (pandas' missing value) and blank text mean that a value is missing. A number counts as
+its text, and a whole number is written without a point: pandas writes the id 1 as 1.0 once its
+column has a gap. The words `nan` and `0` are words. Booleans, lists and objects are refused.
 """
 
 from __future__ import annotations

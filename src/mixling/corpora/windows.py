@@ -53,8 +53,8 @@ def first_links(corpus: Corpus) -> np.ndarray:
 def passage_windows(corpus: Corpus, width: int | None) -> list[str]:
     """Return for each passage its title and a window of its text.
 
-    The window lies around the answer of the first link to the passage. It begins with the passage if
-    that answer's place is not known.
+    The window lies around the answer of the first link to the passage. It begins with the passage
+    if that answer's place is not known.
 
     Args:
         corpus: The corpus.

@@ -1,4 +1,4 @@
-"""Jobs that write a folder of data: where unfinished work lies, and the report of a finished job."""
+"""Jobs that write a folder of data: their unfinished work, and their reports."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Turns queries on passages into queries on sentences, with a model's choice of the answer sentence.
+"""Turns queries on passages into queries on sentences; a model chooses the answer sentences.
 
-A retriever works best within a language. It finds the answer sentence in a passage with the query in the
-passage's own language, and that sentence answers the query in every language. So a parallel corpus that
-does not know where its answers stand becomes one of queries and sentences across languages, labeled by
-the retriever. The other sentences of the passage are hard negatives: they share its subject and its
-names, and do not answer.
+A retriever works best within a language. It finds the answer sentence in a passage with the query
+in the passage's own language, and that sentence answers the query in every language. So a parallel
+corpus that does not know where its answers stand becomes one of queries and sentences across
+languages, labeled by the retriever. The other sentences of the passage are hard negatives: they
+share its subject and its names, and do not answer.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class PassageSentences:
     Args:
         texts: The sentences.
         start: The first character of each sentence in its passage, int64 `[sentences]`.
-        edges: The first sentence of each passage, and the number of sentences, int64 `[passages + 1]`.
+        edges: The first sentence of each passage, and the number of sentences, int64 `[passages +
+            1]`.
     """
 
     texts: list[str]
@@ -75,7 +76,7 @@ class PassageSentences:
 
 
 class _Answer(NamedTuple):
-    """A query group, a row of `Corpus.passages` and the sentence that answers, a row of the sentences."""
+    """A query group, the row of a passage, and the row of the sentence that answers."""
 
     group: str
     passage: int
@@ -98,9 +99,9 @@ def locate_answers(
 ) -> AnswerSentencesReport:
     """Write a source's queries with sentences for passages as a folder for training and evaluation.
 
-    A link leads to the sentence that holds the answer, where its place is known, else to the sentence
-    that the model scores highest. Relative scores run from the mean score of a language's sentences (0)
-    to the answer's score (1).
+    A link leads to the sentence that holds the answer, where its place is known, else to the
+    sentence that the model scores highest. Relative scores run from the mean score of a language's
+    sentences (0) to the answer's score (1).
 
     Unfinished work lies in OUT.part; a call that was killed goes on there.
 
@@ -114,8 +115,8 @@ def locate_answers(
         negatives: Greatest number of hard negatives a query: other sentences of its passages, the
             hardest first, those in its own language before others.
         max_relative_score: Greatest relative score of a hard negative; a higher one may answer too.
-        margin: Least distance, in relative score, of the best sentence from the second. A link with a
-            smaller one is left out.
+        margin: Least distance, in relative score, of the best sentence from the second. A link with
+            a smaller one is left out.
         precision: Number format of the encoder.
         trust_remote_code: Run code that the model's folder brings.
 
@@ -123,8 +124,8 @@ def locate_answers(
         The counts.
 
     Raises:
-        MixlingError: The model or source cannot be loaded, `out` holds something else, or no query has
-            a passage with a sentence.
+        MixlingError: The model or source cannot be loaded, `out` holds something else, or no query
+            has a passage with a sentence.
 
     Example:
         >>> mixling.locate_answers("intfloat/multilingual-e5-small", "mlqa", "mlqa-sentences")
@@ -169,7 +170,7 @@ def locate_answers(
 
 
 def passage_sentences(corpus: Corpus) -> PassageSentences:
-    """Return the sentences of all passages: those that the corpus brings, else those that are found.
+    """Return the sentences of all passages, as the corpus has them or as they are found.
 
     Args:
         corpus: The corpus.
@@ -213,8 +214,9 @@ def best_sentence(
         mean: Mean score of each query over all sentences of the passage's language, `[queries]`.
 
     Returns:
-        The sentence, and the confidence: the distance from the second best to the best, as a share of
-        the distance from the mean to the best, 0 to 1. A passage's only sentence has confidence 1.
+        The sentence, and the confidence: the distance from the second best to the best, as a share
+        of the distance from the mean to the best, 0 to 1. A passage's only sentence has confidence
+        1.
     """
     voters = same_language if same_language.any() else np.ones(len(same_language), bool)
     score = scores[voters].mean(0)

@@ -1,10 +1,11 @@
 """Mines hard negatives across languages: passages near a query that do not answer it.
 
-A passage of a group that answers the query, or a translation of one, is never a negative. Neither is a
-passage that scores nearly as high as the answer: it may answer too, without a label. For each language,
-relative scores run from the query's mean score for its passages (0) to its answer's score (1), and a
-negative's relative score has a limit. This is the rule of NV-Retriever (arXiv:2407.15831), made
-independent of the scale by the mean, because the cosines of some encoders all lie in 0.7 to 1.
+A passage of a group that answers the query, or a translation of one, is never a negative. Neither
+is a passage that scores nearly as high as the answer: it may answer too, without a label. For each
+language, relative scores run from the query's mean score for its passages (0) to its answer's score
+(1), and a negative's relative score has a limit. This is the rule of NV-Retriever
+(arXiv:2407.15831), made independent of the scale by the mean, because the cosines of some encoders
+all lie in 0.7 to 1.
 
 Intruders come first: passages in the query's language that rank before its answers in all other
 languages. For them the limit follows the answer in the query's language.
@@ -89,12 +90,12 @@ def mine_negatives(
         path: The folder of a named source.
         languages: Only these languages.
         negatives: Greatest number of hard negatives a query.
-        max_relative_score: Greatest relative score of a hard negative; 0 is the query's mean score for
-            the language, 1 is its answer's.
-        window: Characters of a passage around its answer that the model reads, as in training; None:
-            the whole passage.
-        intruders: Put intruders first: passages in the query's language that rank before its answers
-            in all other languages.
+        max_relative_score: Greatest relative score of a hard negative; 0 is the query's mean score
+            for the language, 1 is its answer's.
+        window: Characters of a passage around its answer that the model reads, as in training;
+            None: the whole passage.
+        intruders: Put intruders first: passages in the query's language that rank before its
+            answers in all other languages.
         precision: Number format of the encoder.
         trust_remote_code: Run code that the model's folder brings.
 
@@ -210,9 +211,8 @@ def _mine(
     passage_conflict_group = Negatives(corpus, groups).conflict_group
     query_language, passage_language = _language_codes(corpus)
     tie_order = by_ids(_language_ids(corpus))[1]
-    floor = (
-        0.0 if isinstance(scorer, Bm25Scorer) else -np.inf
-    )  # BM25 gives 0 to what it does not find
+    # BM25 gives 0 to what it does not find
+    floor = 0.0 if isinstance(scorer, Bm25Scorer) else -np.inf
     n_queries, n_passages = len(query_language), len(passage_language)
     size = max(1, min(1024, SCORES // max(n_passages, 1)))
     picked = []
@@ -240,7 +240,7 @@ def _mine(
 
 
 def _language_codes(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
-    """Return the language of each query and passage as a number, its place in `corpus.languages()`."""
+    """Return the language of each query and passage: its place in `corpus.languages()`."""
     code = {language: i for i, language in enumerate(corpus.languages())}
     queries, passages = (
         np.array([code[language] for language in table["language"].to_pylist()])
@@ -250,7 +250,7 @@ def _language_codes(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _language_ids(corpus: Corpus) -> list[str]:
-    """Return the ids of passages with their languages, since an id may stand in several languages."""
+    """Return the ids of passages with their languages: an id may stand in several."""
     languages, ids = (corpus.passages[c].to_pylist() for c in ("language", "id"))
     return [f"{language}:{key}" for language, key in zip(languages, ids, strict=True)]
 

@@ -25,8 +25,8 @@ _TOKEN = re.compile(
 class Seq2SeqTranslator:
     """Translates by NLLB, M2M-100, mBART-50, opus-mt or a similar model.
 
-    The tokenizer tells how the model names the target language. A model without names of languages (a
-    bilingual opus-mt) translates in its one direction, whatever languages are given.
+    The tokenizer tells how the model names the target language. A model without names of languages
+    (a bilingual opus-mt) translates in its one direction, whatever languages are given.
 
     Args:
         name: The model's folder or name on the hub.
@@ -70,8 +70,8 @@ class Seq2SeqTranslator:
                 name,
                 trust_remote_code,
                 "not a translation model that can be loaded",
-                "give a folder or hub name of NLLB, M2M-100, mBART-50 or opus-mt (the last needs pip "
-                "install 'mixling[translate]')",
+                "give a folder or hub name of NLLB, M2M-100, mBART-50 or opus-mt (the last needs "
+                "pip install 'mixling[translate]')",
             ) from None
         self.languages = language_tokens(self.tokenizer.get_vocab())
         positions = getattr(self.model.config, "max_position_embeddings", None) or 1024
@@ -152,8 +152,8 @@ def language_tokens(vocabulary: dict[str, int]) -> dict[str, str]:
         vocabulary: The id of each token.
 
     Returns:
-        The token of each language by its BCP-47 tag; of several tokens of one language, the one with
-        the lowest id.
+        The token of each language by its BCP-47 tag; of several tokens of one language, the one
+        with the lowest id.
     """
     tokens: dict[str, str] = {}
     for token in sorted(vocabulary, key=lambda t: vocabulary[t]):
@@ -218,7 +218,7 @@ class CommandTranslator:
         output = process.stdout.removesuffix("\n").split("\n") if process.stdout else []
         if len(output) != len(texts):
             raise MixlingError(
-                f"--command {self.name!r}: read {len(texts)} lines and wrote {len(output)}; it must "
-                "write one for each"
+                f"--command {self.name!r}: read {len(texts)} lines and wrote {len(output)}; it "
+                "must write one for each"
             )
         return [line.strip() for line in output]

@@ -1,9 +1,11 @@
 """The margin of bitext mining: how near two texts are, compared with their nearest neighbors.
 
-    margin(a, b) = cos(a, b) / (mean cosine of a with its k nearest b's / 2 + of b with its k nearest a's / 2)
+    margin(a, b) = cos(a, b) / ((mean_a + mean_b) / 2)
 
-(Artetxe and Schwenk 2019, arXiv:1811.01136, eq. 2.) A margin of 1 means that the two are no nearer than
-their neighbors are. A plain cosine says little, since an encoder's cosines may all lie in 0.7 to 1.
+mean_a is the mean cosine of a with its k nearest b's, mean_b that of b with its k nearest a's
+(Artetxe and Schwenk 2019, arXiv:1811.01136, eq. 2). A margin of 1 means that the two are no nearer
+than their neighbors are. A plain cosine says little, since an encoder's cosines may all lie in 0.7
+to 1.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ def margin_scores(
 ) -> np.ndarray:
     """Return the margin of each pair of texts.
 
-    Neighbors are looked for among these texts, at most 4,096 pairs at a time. Fewer than three pairs
-    have no neighbors to speak of; their margin is 1.
+    Neighbors are looked for among these texts, at most 4,096 pairs at a time. Fewer than three
+    pairs have no neighbors to speak of; their margin is 1.
 
     Args:
         retriever: The encoder.

@@ -89,8 +89,8 @@ class CheckedTranslation:
         source_language: The language of the original, BCP-47.
         target_language: The language of the translation, BCP-47.
         text: The translation.
-        length_ratio: Its length in characters by the original's, relative to the usual ratio of the two
-            languages.
+        length_ratio: Its length in characters by the original's, relative to the usual ratio of the
+            two languages.
         language: The language that was identified; None if the identifier does not know the target.
         margin: The margin of both texts; None if no retriever checks it.
         dropped: Why the translation is dropped; None if it is accepted.
@@ -127,8 +127,8 @@ def translate(
 
     Passages are translated sentence by sentence, so that the sentence that answers is known in the
     translation. A translation is dropped if a sentence is empty, if it copies the original, if its
-    length is unusual, if it is in another language (py3langid; languages that it does not know pass and
-    are counted), or if `similarity` finds it too far from the original.
+    length is unusual, if it is in another language (py3langid; languages that it does not know pass
+    and are counted), or if `similarity` finds it too far from the original.
 
     Unfinished work lies in OUT.part; a call that was killed goes on there.
 
@@ -137,14 +137,15 @@ def translate(
         out: The folder to write; the report is its `translate.json`.
         to: The languages to fill in.
         model: Folder or hub name of a sequence-to-sequence model.
-        command: A program that reads a text a line, with {source} and {target} for the languages, in
-            place of a model.
+        command: A program that reads a text a line, with {source} and {target} for the languages,
+            in place of a model.
         pivot: The language to translate from; groups without a text in it use their first.
         split: The split of the source; default: its first.
         path: The folder of a named source.
-        ratio: How many times longer or shorter than usual a translation may be. The usual ratio of its
-            length to the original's, in characters, is the median of the two languages.
-        similarity: Folder or hub name of a retriever that compares each translation with its original.
+        ratio: How many times longer or shorter than usual a translation may be. The usual ratio of
+            its length to the original's, in characters, is the median of the two languages.
+        similarity: Folder or hub name of a retriever that compares each translation with its
+            original.
         margin: Least margin of `similarity`, see `mixling.preparation.similarity`.
         beams: Beams of the model's search; 1 is greedy and fastest.
         trust_remote_code: Run code that the models' folders bring.
@@ -376,8 +377,8 @@ def _identify_languages(
     for target in {m.target_language for m in missing}:
         if not knows(target):
             continue
-        # Tags of one language in one script (pt and pt-BR) cannot be told apart, so the target stands
-        # for both.
+        # Tags of one language in one script (pt and pt-BR) cannot be told apart, so the target
+        # stands for both.
         kin = (base_language(target), language_script(target))
         others = (x for x in languages if (base_language(x), language_script(x)) != kin)
         rows = [i for i, m in enumerate(missing) if m.target_language == target]

@@ -1,9 +1,10 @@
 """AfriQA (Ogundepo et al. 2023, arXiv:2305.06897): African queries, English or French passages.
 
-The gold passages' files are read as they are published. A row's query comes with its human translation
-into the passage's language: `afriqa-human` takes that one, the ceiling for machine translation of
-queries. The name of an article is not read: the figures on AfriQA here give an encoder the passage alone.
-Rows without a query or passage (four in test) are left out and counted; their passages stay in the corpus.
+The gold passages' files are read as they are published. A row's query comes with its human
+translation into the passage's language: `afriqa-human` takes that one, the ceiling for machine
+translation of queries. The name of an article is not read: the figures on AfriQA here give an
+encoder the passage alone. Rows without a query or passage (four in test) are left out and counted;
+their passages stay in the corpus.
 """
 
 from __future__ import annotations

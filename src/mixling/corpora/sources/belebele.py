@@ -1,7 +1,7 @@
 """Belebele (Bandarkar et al. 2024, arXiv:2308.16884): parallel queries on FLORES passages.
 
-A query looks for its passage. Each of the 122 language variants has a JSON-lines file, named by its code
-in FLORES.
+A query looks for its passage. Each of the 122 language variants has a JSON-lines file, named by its
+code in FLORES.
 """
 
 from __future__ import annotations

@@ -171,15 +171,15 @@ SIB = Source(
     "sib-200",
     "news and wiki sentences in 205 languages; a sentence finds its translations",
     parse_languages(
-        "ace ace-Arab acm-Arab acq-Arab aeb af ajp-Arab ak am apc ar ar-Latn ars ary arz as ast awa ay "
-        "az azb-Arab ba ban be bem bg bho bjn bjn-Arab bm bn bo bs bug ca ceb cjk ckb crh-Latn cs cy da "
-        "de din dyu dz ee el en eo es et eu fa fa-AF fi fil fj fo fon fr fur fuv ga gd gl gn gu ha he hi "
-        "hne hr ht hu hy id ig ilo is it ja jv ka kab kac kam kbp kea kg ki kk km kmb kn ko kr kr-Arab "
-        "ks ks-Deva ku ky lb lg li lij lmo ln lo lt ltg lua luo lus lv mag mai mg mi min min-Arab "
-        "mk ml mn mni mos mr ms mt my nb ne nl nn nqo nso nus ny oc om or pa pag pap pbt-Arab pl pt quy "
-        "rn ro ru rw sa sat sc scn sd sg shn si sk sl sm sn so sq sr ss st su sv sw szl ta taq taq-Tfng "
-        "te tg th ti tk tn tpi tr ts tt tum tw tzm-Tfng ug uk umb ur uz vec vi war wo xh yi yo yue zh "
-        "zh-Hant zu"
+        "ace ace-Arab acm-Arab acq-Arab aeb af ajp-Arab ak am apc ar ar-Latn ars ary arz as ast "
+        "awa ay az azb-Arab ba ban be bem bg bho bjn bjn-Arab bm bn bo bs bug ca ceb cjk ckb "
+        "crh-Latn cs cy da de din dyu dz ee el en eo es et eu fa fa-AF fi fil fj fo fon fr fur "
+        "fuv ga gd gl gn gu ha he hi hne hr ht hu hy id ig ilo is it ja jv ka kab kac kam kbp kea "
+        "kg ki kk km kmb kn ko kr kr-Arab ks ks-Deva ku ky lb lg li lij lmo ln lo lt ltg lua luo "
+        "lus lv mag mai mg mi min min-Arab mk ml mn mni mos mr ms mt my nb ne nl nn nqo nso nus "
+        "ny oc om or pa pag pap pbt-Arab pl pt quy rn ro ru rw sa sat sc scn sd sg shn si sk sl "
+        "sm sn so sq sr ss st su sv sw szl ta taq taq-Tfng te tg th ti tk tn tpi tr ts tt tum tw "
+        "tzm-Tfng ug uk umb ur uz vec vi war wo xh yi yo yue zh zh-Hant zu"
     ),
     ("test", "dev", "train", "all"),
     "CC-BY-SA-4.0",

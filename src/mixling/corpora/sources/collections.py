@@ -20,8 +20,8 @@ def collection_reader(
 
     Args:
         name: The name of the source.
-        languages: Language of the queries and of the passages, by the text that stands for {language} in
-            the patterns.
+        languages: Language of the queries and of the passages, by the text that stands for
+            {language} in the patterns.
         topics: A pattern of the topics' files, with {language} and {split}.
         qrels: A pattern of the judgments' files.
         corpus: A pattern of the documents' files.

@@ -1,4 +1,4 @@
-"""MFAQ (De Bruyn et al. 2021, arXiv:2109.12870): queries and answers of web pages in 21 languages."""
+"""MFAQ (De Bruyn et al. 2021, arXiv:2109.12870): queries and answers of web pages."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def _add_passages(builder: CorpusBuilder, path: Path, skipped: Skipped) -> dict[
 
 
 def _read_grades(judgments: Any, query: str, path: Path, line: int) -> dict[str, int]:
-    """Return the grade of each document that is judged for a query; raise BadRow for other values."""
+    """Return the grade of each document that is judged for a query; else raise BadRow."""
     if not isinstance(judgments, dict):
         raise BadRow(path, line, query, judgments, "{document: grade}", "mend it")
     return {

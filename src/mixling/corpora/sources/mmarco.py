@@ -35,9 +35,9 @@ LANGUAGES = [
 def read_mmarco(folder: Path, split: str, skip_bad: bool) -> Corpus:
     """Read the tables of mMARCO, with the passages that a pair of the split names.
 
-    The texts stand in collections/<language>_collection.tsv and queries/<split>/<language>_queries.*.tsv.
-    The pairs of train stand in triples.train.ids.small.tsv (query, positive, negative), those of dev in
-    qrels.dev.small.tsv.
+    The texts stand in collections/<language>_collection.tsv and
+    queries/<split>/<language>_queries.*.tsv. The pairs of train stand in
+    triples.train.ids.small.tsv (query, positive, negative), those of dev in qrels.dev.small.tsv.
 
     Args:
         folder: The folder.
@@ -88,7 +88,7 @@ def read_mmarco(folder: Path, split: str, skip_bad: bool) -> Corpus:
 def _read_pairs(
     folder: Path, split: str, skipped: Skipped
 ) -> tuple[set[tuple[str, str]], list[tuple[str, str]]]:
-    """Return the pairs of query and passage, and those of query and negative in the file's order."""
+    """Return the pairs of query and passage, and the pairs of query and negative."""
     pairs, negatives = set[tuple[str, str]](), dict[tuple[str, str], None]()
     if split == "train":
         path = folder / "triples.train.ids.small.tsv"

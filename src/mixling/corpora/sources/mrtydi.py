@@ -1,4 +1,4 @@
-"""Mr. TyDi (Zhang et al. 2021, arXiv:2108.08787): TyDi's queries on the Wikipedia of their language."""
+"""Mr. TyDi (Zhang et al. 2021, arXiv:2108.08787): TyDi's queries on all of Wikipedia."""
 
 from __future__ import annotations
 

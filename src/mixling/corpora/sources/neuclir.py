@@ -21,7 +21,8 @@ _CODES = ("fas", "rus", "zho")
 def read_neuclir(folder: Path, split: str, skip_bad: bool) -> Corpus:
     """Read topics*.jsonl, qrels* and <language>.jsonl.
 
-    A line of topics has topic_id and topics, each with lang, source, topic_title and topic_description.
+    A line of topics has topic_id and topics, each with lang, source, topic_title and
+    topic_description.
 
     Args:
         folder: The folder.

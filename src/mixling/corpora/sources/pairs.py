@@ -1,8 +1,8 @@
 """Sets of query and answer that arXiv:2408.10536 trains on, in English as published.
 
-They are WikiQA, DuoRC, NewsQA, Natural Questions, Yahoo Answers and EntityQuestions; the paper's other
-three are mr-tydi, mfaq and mmarco. The paper had them translated by machine. `mixling translate` does
-that, and its folder may stand in the place of the published files.
+They are WikiQA, DuoRC, NewsQA, Natural Questions, Yahoo Answers and EntityQuestions; the paper's
+other three are mr-tydi, mfaq and mmarco. The paper had them translated by machine. `mixling
+translate` does that, and its folder may stand in the place of the published files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from mixling.corpora.values import first_text, iter_objects, passage_text, text_
 from mixling.errors import BadRow, MixlingError, Skipped
 
 Row = dict[str, Any]
-# Adds the row of a file and line to a builder. Returns why the row is left out, or None; raises BadRow.
+# Adds the row of a file and line to a builder. Returns why the row is left out, or None; raises
+# BadRow.
 RowAdder = Callable[[CorpusBuilder, Row, Path, int], str | None]
 
 
@@ -71,7 +72,7 @@ def _add_pair(
 def _link_with_answer(
     builder: CorpusBuilder, key: str, passage: int, text: str, answers: Any
 ) -> None:
-    """Link with the place of the first answer that stands in the text word for word, if any does."""
+    """Link with the place of the first answer that stands in the text word for word."""
     for answer in answers if isinstance(answers, list) else []:
         start = text.find(answer) if isinstance(answer, str) and answer else -1
         if start >= 0:
@@ -140,8 +141,8 @@ def column_pairs(query_columns: tuple[str, ...], answer_column: str) -> RowAdder
 def add_entity_row(builder: CorpusBuilder, row: Row, path: Path, line: int) -> str | None:
     """Add a query on an entity with its passages.
 
-    They are those that the file names as DPR does (positive_ctxs, hard_negative_ctxs); without them the
-    answer itself stands for the passage.
+    They are those that the file names as DPR does (positive_ctxs, hard_negative_ctxs); without them
+    the answer itself stands for the passage.
     """
     query = text_field(row, "question", path, line)
     key = _query_id(row, (), path, line)
