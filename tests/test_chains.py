@@ -249,15 +249,16 @@ def test_what_truncate_dim_cuts_is_cut_in_what_is_saved(encoders, tmp_path):
     assert np.abs(again - retriever.encode(TEXTS[:2], "query")).max() < 1e-6
 
 
-def test_prompts_of_unknown_names_are_said(encoders, tmp_path, capsys):
+def test_prompts_of_unknown_names_are_said(encoders, tmp_path, caplog):
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
     modules = [Transformer(str(encoders["bert"])), Pooling(32)]
     compare(write(tmp_path / "m", modules, prompts={"s2p_query": "x: ", "query": "q: "}))
-    said = [x for x in capsys.readouterr().err.splitlines() if "s2p_query" in x]
-    assert len(said) == 1
-    assert "passage" in said[0]
-    assert "query and" not in said[0]
+    warnings = [x for x in caplog.messages if "s2p_query" in x]
+    assert len(warnings) == 1
+    assert "passage" in warnings[0]
+    assert "query and" not in warnings[0]
+    caplog.clear()
     compare(
         write(
             tmp_path / "m",
@@ -265,7 +266,7 @@ def test_prompts_of_unknown_names_are_said(encoders, tmp_path, capsys):
             prompts={"BitextMining": "x: ", "query": "q: ", "document": "d: "},
         )
     )
-    assert "BitextMining" not in capsys.readouterr().err
+    assert "BitextMining" not in caplog.text
 
 
 def test_of_two_names_for_a_passages_prompt_the_document_counts(encoders, tmp_path):
@@ -277,7 +278,7 @@ def test_of_two_names_for_a_passages_prompt_the_document_counts(encoders, tmp_pa
 
 
 def test_weights_that_are_not_there_are_named_and_those_without_a_place_are_said(
-    encoders, tmp_path, capsys
+    encoders, tmp_path, caplog
 ):
     from safetensors.torch import load_file, save_file
 
@@ -300,9 +301,9 @@ def test_weights_that_are_not_there_are_named_and_those_without_a_place_are_said
             "experts.0.weight": torch.zeros(2),
         }
     )
-    capsys.readouterr()
+    caplog.clear()
     Retriever(str(folder), device="cpu")
-    assert "experts.0.weight" in capsys.readouterr().err
+    assert "experts.0.weight" in caplog.text
 
 
 def test_a_text_without_tokens_is_refused_and_no_texts_are_no_vectors(encoders, tmp_path):
@@ -321,3 +322,31 @@ def test_a_length_below_one_and_another_similarity_are_refused(encoders):
         Retriever(str(encoders["bert"]), device="cpu", max_length=0)
     with pytest.raises(MixlingError, match="similarity"):
         Retriever(str(encoders["bert"]), device="cpu", similarity="euclidean")
+
+
+def test_a_report_of_weights_is_visible_in_the_library_and_on_the_command_line(
+    encoders, tmp_path, run, caplog
+):
+    """`quiet_libraries`, which the command line calls, hides no missing or unexpected weight."""
+    from safetensors.torch import load_file, save_file
+
+    (tmp_path / "t.txt").write_text("a text\n")
+    weights = load_file(encoders["bert"] / "model.safetensors")
+    lacking = {k: v for k, v in weights.items() if "attention.self.key" not in k}
+    unexpected = {**weights, "experts.0.weight": torch.zeros(2)}
+    for name, content in (("lacking", lacking), ("unexpected", unexpected)):
+        shutil.copytree(encoders["bert"], tmp_path / name)
+        save_file(content, tmp_path / name / "model.safetensors", metadata={"format": "pt"})
+
+    def encode(name: str) -> tuple[int, str, str]:
+        return run("encode", tmp_path / name, tmp_path / "t.txt", "-o", tmp_path / f"{name}-out")
+
+    status, _, err = encode("lacking")
+    assert status == 2 and "attention.self.key.weight" in err
+    status, _, err = encode("unexpected")
+    assert status == 0 and "experts.0.weight" in err
+    with pytest.raises(MixlingError, match=r"attention\.self\.key\.weight"):
+        Retriever(str(tmp_path / "lacking"), device="cpu")
+    caplog.clear()
+    Retriever(str(tmp_path / "unexpected"), device="cpu")
+    assert "experts.0.weight" in caplog.text

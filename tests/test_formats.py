@@ -65,10 +65,11 @@ def adapter(plain, tmp_path_factory):
 @pytest.mark.parametrize(
     ("name", "stated"), [("bf16", "bf16"), ("fp16", "fp16"), ("mixed", "bf16+fp32")]
 )
-def test_half_precision_is_loaded_as_fp32_and_said(forms, capsys, name, stated):
+def test_half_precision_is_loaded_as_fp32_and_said(forms, caplog, name, stated):
+    caplog.set_level("INFO", "mixling")
     whole, half = (Retriever(str(forms / x), device="cpu") for x in ("fp32", name))
     assert (whole.stored, half.stored) == ("fp32", stated)
-    assert f"stored in {stated}" in capsys.readouterr().err
+    assert f"stored in {stated}" in caplog.text
     assert {p.dtype for p in half.model.parameters()} == {torch.float32}
     vectors = half.encode(TEXTS)
     assert vectors.dtype == np.float32

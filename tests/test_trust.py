@@ -201,7 +201,7 @@ def test_a_corpus_does_not_steer_the_terminal(tmp_path, run):
 
 
 def test_every_verb_that_loads_a_model_has_the_option(run):
-    for verb in ("evaluate", "encode", "index", "search", "serve", "debias", "mine", "locate", "adapt", "translate", "export",
+    for verb in ("evaluate", "encode", "index", "search", "serve", "debias", "mine-negatives", "locate-answers", "adapt-language", "translate", "export",
                  "train", "study"):  # fmt: skip
         assert "--trust-remo" in run(verb, "--help")[1], verb
 

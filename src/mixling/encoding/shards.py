@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -36,6 +36,8 @@ from mixling.machine import keep_freed_memory, library_versions, machine_info
 from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
+
+logger = logging.getLogger(__name__)
 
 DTYPES = {"float32": pa.float32(), "float16": pa.float16()}
 
@@ -129,9 +131,10 @@ def prepare_encoding(
     }
     wrong = [k for k, v in asked.items() if k in job and job[k] != v]
     if job and "content" not in job:
-        print(
-            f"mixling: {out}: begun by an earlier version, which did not keep whether the file's content changes",
-            file=sys.stderr,
+        logger.warning(
+            "%s: begun by an earlier version, which did not record whether the file's content "
+            "changes",
+            out,
         )
     if job and precision not in ("auto", job["precision"]):
         wrong.append("precision")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
+import logging
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,8 @@ from mixling.errors import MixlingError
 from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
+
+logger = logging.getLogger(__name__)
 
 SHARD = 2048
 # of a tokenizer's settings those of its last call; of a configuration what changes vectors and no weight tells
@@ -119,9 +121,8 @@ def normalize_for_similarity(retriever: Retriever, made: np.ndarray) -> np.ndarr
 @cache
 def _zero(model: str) -> None:
     """Once a process."""
-    print(
-        f"mixling: {model}: the vectors of some texts are zero, so their cosine with every text is 0",
-        file=sys.stderr,
+    logger.warning(
+        "%s: the vectors of some texts are zero, so their cosine with every text is 0", model
     )
 
 

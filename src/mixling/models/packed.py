@@ -10,7 +10,7 @@ takes half of what the fused kernel takes, which is slow backward (docs/performa
 from __future__ import annotations
 
 import contextlib
-import sys
+import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -21,6 +21,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import scaled_dot_product_attention
 
 from mixling.models.stored import positions
+
+logger = logging.getLogger(__name__)
 
 NAME = "mixling_packed"
 # texts longer than this take the fused kernel: their attention weights would not fit
@@ -284,10 +286,7 @@ def first_position(model: Any, pad: int, head: Sequence[torch.nn.Module]) -> int
             if was not in (None, NAME):
                 encoder.set_attn_implementation(was)  # type: ignore[union-attr]
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        print(
-            f"mixling: texts go padded, this encoder cannot take them packed: {reason}",
-            file=sys.stderr,
-        )
+        logger.info("texts go padded, this encoder cannot take them packed: %s", reason)
         return None
 
 

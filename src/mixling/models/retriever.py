@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,30 +17,37 @@ from mixling.models import chain, shipped, stored, trust
 from mixling.models.forward import batches_by_tokens, forward_tokens, token_budgets
 from mixling.models.identify import identify_languages
 from mixling.models.language_transform import LanguageTransformModule
+from mixling.models.loading import PASSAGE_PROMPTS, load_chain, log_surprises
 from mixling.models.packed import first_position
 from mixling.models.precision import Precision, choose_precision
 from mixling.models.weights import DEFAULT, Conventions, conventions, in_hub_cache, locate_model
 
-POOLINGS = ("mean", "cls", "max", "lasttoken")
 SIMILARITIES = ("cosine", "dot", "dot_product")
-# prompts by these names are used: of sentence-transformers' names for a passage the first that is there
-PASSAGE = ("document", "passage", "corpus")
-ROLES = ("query", *PASSAGE)
 # a tokenizer without a limit gives 10^30
 NO_LIMIT = 1_000_000
 
 
 class Retriever:
-    """Texts to vectors.
+    """An encoder with its pooling and prompts, which turns texts into vectors.
 
-    name: a sentence-transformers folder, a plain encoder's folder, a hub name, or "balanced": the default encoder behind
-    the map that comes with this package. pooling ("mean", "cls" …)
-    and prompts ({"query": …, "passage": …}) override what the model says of itself. packed: texts go through
-    without padding where the encoder can take them so. similarity: "cosine" or "dot", else the model's. trust_remote_code: run
-    Python code that the model's files bring (models/trust.py); without it such a model is refused. Raises MixlingError when the model cannot be had.
+    Args:
+        name: A sentence-transformers folder, a plain encoder's folder, a hub name, or "balanced",
+            the default encoder with the transform that comes with this package.
+        device: Where to compute, for instance "cpu" or "cuda". Default: a GPU if there is one.
+        pooling: "mean", "cls", "max" or "lasttoken". Default: the model's.
+        prompts: Prompts by role, such as `{"query": "query: "}`. Default: the model's.
+        max_length: Tokens of a text at most. Default: the model's limit.
+        packed: Let texts go through without padding where the encoder can take them so.
+        similarity: "cosine" or "dot". Default: the model's.
+        trust_remote_code: Run Python code that the model's files bring. Without it such a model is
+            refused.
 
-    >>> Retriever("intfloat/multilingual-e5-small").encode(["habari ya asubuhi"], role="query").shape
-    (1, 384)
+    Raises:
+        MixlingError: The model cannot be found, loaded or used.
+
+    Example:
+        >>> Retriever("intfloat/multilingual-e5-small").encode(["habari ya asubuhi"], "query").shape
+        (1, 384)
     """
 
     def __init__(
@@ -56,48 +62,24 @@ class Retriever:
         similarity: str | None = None,
         trust_remote_code: bool = False,
     ):
-        folder, found_name = locate_model(DEFAULT if name == shipped.NAME else name)
-        self.name = shipped.NAME if name == shipped.NAME else found_name
-        known = conventions(found_name) or Conventions()
-        report: list[tuple[str, str]] = []
-        try:
-            trust.examine(folder, name, trust_remote_code)
-            with stored.reports(report):
-                if pooling is None and self._is_chain(folder):
-                    chain.of_kind(folder, name)
-                    self.model = trust.chain(folder, device, trust_remote_code)
-                    found = str(self.model.similarity_fn_name)
-                else:
-                    self.model = _plain(
-                        folder,
-                        choose(pooling or known.pooling, POOLINGS, "pooling"),
-                        device,
-                        trust_remote_code,
-                    )
-                    found = known.similarity
-            chain.examine(self.model, name, similarity)
-            stored.complete(report, name, self.model[0].module_output_name == "sentence_embedding")
-            stored.merge_adapters(self.encoder, name)
-            chain.truncated(self.model)
-            self.model.float()
-        except MixlingError:
-            raise
-        except Exception as error:
-            stored.complete(report, name, pooled=True)
-            raise trust.explained(
-                error,
-                folder,
-                name,
-                trust_remote_code,
-                "not a model that can be loaded",
-                "a folder needs config.json, weights and a tokenizer, as save_pretrained or sentence-transformers write them",
-            ) from None
+        folder, known_name = locate_model(DEFAULT if name == shipped.NAME else name)
+        self.name = shipped.NAME if name == shipped.NAME else known_name
+        known = conventions(known_name) or Conventions()
+        self.model, default_similarity = load_chain(
+            folder,
+            name,
+            known,
+            device=device,
+            pooling=pooling,
+            similarity=similarity,
+            trust_remote_code=trust_remote_code,
+        )
         if name == shipped.NAME:
             for module in shipped.shipped_modules():
                 self.model.append(module)
-        own = {k: v for k, v in (self.model.prompts or {}).items() if v}
-        self.prompts = dict(prompts if prompts is not None else own or known.prompts)
-        similarity = similarity or found
+        model_prompts = {k: v for k, v in (self.model.prompts or {}).items() if v}
+        self.prompts = dict(prompts if prompts is not None else model_prompts or known.prompts)
+        similarity = similarity or default_similarity
         choose(similarity, SIMILARITIES, "similarity")
         self.similarity = "dot" if similarity in ("dot", "dot_product") else "cosine"
         self.max_length = self._longest(max_length)
@@ -105,52 +87,21 @@ class Retriever:
         self.packed = packed
         local = folder if Path(folder).is_dir() else in_hub_cache(folder)
         self.stored = stored.number_format(local) if local else ""
-        self._say()
+        log_surprises(self)
         chain.prompt_kept(self)
         chain.agree(self)
         self.calibration: dict[str, Any] = trust.beside(folder, "scores.json")
         self.origin: dict[str, Any] = trust.beside(folder, "origin.json")
 
-    def _longest(self, asked: int | None) -> int:
-        """Tokens of a text at most: as asked for, as the tokenizer says, and as the encoder has positions."""
-        if asked is not None and asked < 1:
-            raise MixlingError(f"max_length is {asked}; expected a number of tokens from 1")
+    def _longest(self, max_length: int | None) -> int:
+        """Return the most tokens of a text that caller, tokenizer and positions all allow."""
+        if max_length is not None and max_length < 1:
+            raise MixlingError(f"max_length is {max_length}; expected a number of tokens from 1")
         limit = min(self.model.max_seq_length or 512, NO_LIMIT)
-        learnt = stored.positions(self.encoder)
-        if learnt is not None and learnt < limit:
-            self.model.max_seq_length = limit = learnt
-        return int(min(asked or limit, limit))
-
-    def _say(self) -> None:
-        """One line each of what a user would not expect: numbers stored in half precision, prompts that no role has."""
-        if self.stored not in ("", "fp32"):
-            print(
-                f"mixling: {self.name}: stored in {self.stored}, computed in fp32", file=sys.stderr
-            )
-        unused = sorted(k for k, v in self.prompts.items() if v and k not in ROLES)
-        without = [role for role in ("query", "passage") if not self.prompt(role)]
-        if unused and without:
-            print(
-                f"mixling: {self.name}: texts as {' and '.join(without)} get no prompt; the model has prompts of other names, which "
-                f"are not used: {', '.join(unused)}",
-                file=sys.stderr,
-            )
-        own = {k: v for k, v in (self.model.prompts or {}).items() if v}
-        named = next((n for n in PASSAGE if own.get(n)), None)
-        if named not in (None, "document") and self.prompts == own:
-            print(
-                f"mixling: {self.name}: its prompt '{named}' stands before passages; encode_document of sentence-transformers uses "
-                "'document', which it lacks, and so no prompt",
-                file=sys.stderr,
-            )
-
-    @staticmethod
-    def _is_chain(folder: str) -> bool:
-        if Path(folder).is_dir():
-            return (Path(folder) / "modules.json").exists()
-        from huggingface_hub import file_exists
-
-        return file_exists(folder, "modules.json")
+        n_positions = stored.positions(self.encoder)
+        if n_positions is not None and n_positions < limit:
+            self.model.max_seq_length = limit = n_positions
+        return int(min(max_length or limit, limit))
 
     @property
     def tokenizer(self) -> Any:
@@ -178,7 +129,7 @@ class Retriever:
 
     @property
     def first_position(self) -> int | None:
-        """Position of a text's first token when texts go packed, None when they go padded; found by a trial, once."""
+        """Position of a text's first token if texts are packed, else None; one trial tells."""
         return self._first_position if self.packed else None
 
     @property
@@ -187,17 +138,36 @@ class Retriever:
         return int(self.model.get_embedding_dimension() or 0)
 
     def prompt(self, role: str | None) -> str:
-        """What is put before a text in a role ("query", "passage"; None: nothing)."""
+        """Return the prompt of a role.
+
+        Args:
+            role: "query" or "passage"; None has no prompt.
+
+        Returns:
+            The text to put before each text, which may be empty.
+        """
         if role is None:
             return ""
         choose(role, ("query", "passage"), "role")
-        names = PASSAGE if role == "passage" else (role,)
+        names = PASSAGE_PROMPTS if role == "passage" else (role,)
         return next((self.prompts[n] for n in names if self.prompts.get(n)), "")
 
     def tokenize(
         self, texts: Sequence[str], role: str | None = None, max_length: int | None = None
     ) -> list[list[int]]:
-        """Token ids of each text with its prompt, cut at max_length. Raises MixlingError for a text without any."""
+        """Cut texts into tokens.
+
+        Args:
+            texts: The texts.
+            role: "query" or "passage" puts the model's prompt first; None puts nothing.
+            max_length: Tokens of a text at most, if fewer than the model's limit.
+
+        Returns:
+            Token ids of each text, special tokens included.
+
+        Raises:
+            MixlingError: A text has no token.
+        """
         prompt = self.prompt(role)
         if max_length is not None and max_length < 1:
             raise MixlingError(f"max_length is {max_length}; expected a number of tokens from 1")
@@ -215,7 +185,7 @@ class Retriever:
                 f"{self.name}: its tokenizer makes no token of text {empty + 1} of {len(tokens)} ({texts[empty][:40]!r}), so it has no "
                 "vector; leave the text out"
             )
-        return tokens
+        return list(tokens)
 
     def embed(
         self,
@@ -223,9 +193,15 @@ class Retriever:
         max_tokens: int | None = None,
         states: list[torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """Vectors of tokenized texts, with gradients if they are on: float32 [n, dimensions].
+        """Return the vectors of tokenized texts, with gradients where they are enabled.
 
-        budget: tokens a call; states: a list that is filled with the states of each text's tokens, [tokens, d] each.
+        Args:
+            tokens: Token ids of each text.
+            max_tokens: Tokens of one call of the encoder. Default: `token_budgets(device).encode`.
+            states: A list that is extended by the states of each text's tokens, `[tokens, dim]`.
+
+        Returns:
+            float32 `[n, dimensions]`.
         """
         max_tokens = max_tokens or token_budgets(self.device).encode
         return forward_tokens(self.model, tokens, self.pad, max_tokens, self.first_position, states)
@@ -240,28 +216,45 @@ class Retriever:
         max_tokens: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> np.ndarray:
-        """Vectors of texts: float32 [n, dimensions].
+        """Encode texts.
 
-        role: "query" or "passage" puts the model's prompt before the text, None puts nothing. languages: of the
-        texts, for a model that needs them (None: they are identified). precision: "fp32" or "bf16". budget: tokens
-        that go through in one call (None: 1,024 on a CPU, 65,536 on a GPU).
-        progress(tokens done, tokens in all) is called as it goes on.
+        Args:
+            texts: The texts.
+            role: "query" or "passage" puts the model's prompt first; None puts nothing.
+            languages: Languages of the texts, for a model that needs them. Default: they are
+                identified.
+            precision: Number format to compute in.
+            max_tokens: Tokens of one call of the encoder. Default: `token_budgets(device).encode`.
+            progress: Called as `progress(tokens_done, tokens_in_all)`.
+
+        Returns:
+            float32 `[n, dimensions]`.
+
+        Raises:
+            MixlingError: A text has no token, or its vector holds NaN or infinity.
+
+        Example:
+            >>> retriever = Retriever()
+            >>> q = retriever.encode(["Wer baute die Brücke?"], "query")
+            >>> p = retriever.encode(["The bridge was built by a monk."], "passage")
+            >>> (q @ p.T).shape
+            (1, 1)
         """
         texts = list(texts)
         if not texts:
             return np.zeros((0, self.dimensions), np.float32)
         tokens = self.tokenize(texts, role)
-        made = self.encode_head(
+        vectors = self.encode_head(
             tokens, precision=precision, max_tokens=max_tokens, progress=progress, names=texts
         )
-        return self.encode_tail(made, texts, role, languages)
+        return self.encode_tail(vectors, texts, role, languages)
 
     def language_transform(self) -> LanguageTransformModule | None:
-        """The module that needs a text's language, if there is one."""
+        """Return the module that needs a text's language, or None."""
         return next((m for m in self.model if isinstance(m, LanguageTransformModule)), None)
 
     def head_modules(self) -> list[torch.nn.Module]:
-        """The chain up to its last module that is neither a normalization nor a linear layer: what is costly."""
+        """Return the chain without the normalizations and linear layers at its end."""
         modules = list(self.model)
         while len(modules) > 1 and type(modules[-1]).__name__ in (
             "Normalize",
@@ -280,8 +273,21 @@ class Retriever:
         progress: Callable[[int, int], None] | None = None,
         names: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """What `head` makes of tokenized texts: float32 [n, size]; arguments as in `encode`. names: the texts or their ids, by which
-        NotFinite calls one whose vector holds NaN or infinity."""
+        """Encode tokenized texts by `head_modules`, the costly part of the chain.
+
+        Args:
+            tokens: Token ids of each text.
+            precision: Number format to compute in.
+            max_tokens: Tokens of one call of the encoder. Default: `token_budgets(device).encode`.
+            progress: Called as `progress(tokens_done, tokens_in_all)`.
+            names: The texts or their ids, for messages.
+
+        Returns:
+            float32 `[n, size]`.
+
+        Raises:
+            NotFinite: A vector holds NaN or infinity.
+        """
         lengths = [len(t) for t in tokens]
         done, total = 0, sum(lengths)
         head = torch.nn.Sequential(*self.head_modules())
@@ -316,9 +322,20 @@ class Retriever:
         languages: Sequence[str] | None = None,
         modules: Sequence[torch.nn.Module] | None = None,
     ) -> np.ndarray:
-        """The rest of the chain on what `encode_head` gave: float32 [n, dimensions].
+        """Apply the rest of the chain to what `encode_head` returns.
 
-        texts or their languages: for a model that needs a text's language. modules: the rest, where vectors have come further.
+        Args:
+            vectors: float `[n, size]`.
+            texts: The texts, for a model that needs their languages.
+            role: "query", "passage" or None.
+            languages: The languages of the texts. Default: they are identified.
+            modules: The rest of the chain, where the vectors have come further.
+
+        Returns:
+            float32 `[n, dimensions]`.
+
+        Raises:
+            NotFinite: A vector holds NaN or infinity.
         """
         modules = list(self.model)[len(self.head_modules()) :] if modules is None else modules
         with torch.inference_mode():
@@ -338,8 +355,16 @@ class Retriever:
         made = features["sentence_embedding"].float().cpu().numpy()
         return check_finite_vectors(made, lambda i: _named(texts, i), self.name)
 
-    def save(self, folder: str | Path, card: str | None = None, origin: dict | None = None) -> None:
-        """Write an ordinary sentence-transformers folder (complete or not at all) with prompts and card."""
+    def save(
+        self, folder: str | Path, card: str | None = None, origin: dict[str, Any] | None = None
+    ) -> None:
+        """Write an ordinary sentence-transformers folder, all or nothing.
+
+        Args:
+            folder: The folder to write.
+            card: The model card, written as README.md.
+            origin: How the model was made, written as origin.json.
+        """
         folder = Path(folder)
         self.model.prompts = {
             **self.prompts,
@@ -358,19 +383,5 @@ class Retriever:
 
 
 def _named(names: Sequence[str] | None, row: int) -> str:
-    """A text as a message names it: by its id or first characters, else by its place."""
+    """Name a text in a message: by its id or first characters, else by its place."""
     return f"text {row + 1}" if names is None else repr(names[row][:60])
-
-
-def _plain(folder: str, pooling: str, device: str | None, trusted: bool) -> Any:
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-
-    passed: dict[str, Any] = {k: {"trust_remote_code": trusted} for k in trust.PASSED_ON}
-    passed["model_kwargs"]["dtype"] = torch.float32
-    transformer = Transformer(folder, **passed)
-    transformer.modality_config.pop(
-        "message", None
-    )  # texts go in as they are, without a chat template
-    dimension = int(transformer.get_embedding_dimension())
-    return SentenceTransformer(modules=[transformer, Pooling(dimension, pooling)], device=device)

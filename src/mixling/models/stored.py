@@ -11,7 +11,6 @@ import contextlib
 import json
 import logging
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from typing import Any
 import torch
 
 from mixling.errors import MixlingError
+
+logger = logging.getLogger(__name__)
 
 # the head for masked words and the pooler, which an encoder leaves out, and what transformers computes anew
 NO_LOSS = re.compile(r"(^|\.)(lm_head|cls|vocab_\w+|pooler|position_ids)(\.|$)")
@@ -73,9 +74,8 @@ def complete(report: list[tuple[str, str]], name: str, pooled: bool) -> None:
         )
     unused = [k for k, status in report if status == "UNEXPECTED" and not NO_LOSS.search(k)]
     if unused:
-        print(
-            f"mixling: {name}: its files hold weights that its encoder has no place for: {_few(unused)}",
-            file=sys.stderr,
+        logger.warning(
+            "%s: its files hold weights that its encoder has no place for: %s", name, _few(unused)
         )
 
 

