@@ -87,15 +87,15 @@ def marked() -> Corpus:
 
 
 def test_known_places_stay(chain, tmp_path):
-    before = marked()
-    report = locate_answers(str(chain), before, tmp_path / "known", precision="fp32", margin=1)
+    original = marked()
+    report = locate_answers(str(chain), original, tmp_path / "known", precision="fp32", margin=1)
     assert report.known_answers == report.links == 8
     assert report.located_answers == report.unsure_answers == 0
     assert 0 <= report.agreement <= 1
-    after = folder.read_folder(tmp_path / "known")
-    text = after.passages["text"].to_pylist()
+    located_corpus = folder.read_folder(tmp_path / "known")
+    text = located_corpus.passages["text"].to_pylist()
     assert len(text) == 12
-    linked = {(x["group"], text[x["passage"]]) for x in after.links.to_pylist()}
+    linked = {(x["group"], text[x["passage"]]) for x in located_corpus.links.to_pylist()}
     assert linked == {
         *(("0.0", x) for x in ("Anna baked bread.", "Anna buk Brot.")),
         *(("0.1", x) for x in ("Ben drank tea.", "Ben trank Tee.")),
@@ -103,27 +103,32 @@ def test_known_places_stay(chain, tmp_path):
         *(("1.1", x) for x in ("Wind blew.", "Wind wehte.")),
     }
     # two questions of a passage with two answers are apart, and may be each other's negatives
-    source = translation_groups(after)
+    source = translation_groups(located_corpus)
     assert len(source.groups) == len(np.unique(source.conflict_group)) == 4
 
 
 def test_unknown_places_are_the_models_choice(chain, located):
     out, report = located
-    before, after = sample.read_sample("train"), folder.read_folder(out)
-    assert report.located_answers == report.links == before.links.num_rows
+    original, located_corpus = sample.read_sample("train"), folder.read_folder(out)
+    assert report.located_answers == report.links == original.links.num_rows
     assert report.known_answers == 0 and report.agreement is None
     retriever = Retriever(str(chain))
-    texts, language = before.passages["text"].to_pylist(), before.passages["language"].to_pylist()
-    sentences = passage_sentences(before)
-    asked = {(q["group"], q["language"]): q["text"] for q in before.queries.to_pylist()}
-    after_text = after.passages["text"].to_pylist()
-    linked = {(x["group"], after_text[x["passage"]]) for x in after.links.to_pylist()}
-    for x in before.links.to_pylist():
+    texts, language = (
+        original.passages["text"].to_pylist(),
+        original.passages["language"].to_pylist(),
+    )
+    sentences = passage_sentences(original)
+    queries = {(q["group"], q["language"]): q["text"] for q in original.queries.to_pylist()}
+    located_text = located_corpus.passages["text"].to_pylist()
+    linked = {(x["group"], located_text[x["passage"]]) for x in located_corpus.links.to_pylist()}
+    for x in original.links.to_pylist():
         p = x["passage"]
-        own = sentences.texts[sentences.edges[p] : sentences.edges[p + 1]]
-        question = asked[x["group"], language[p]]
-        scores = retriever.encode([question], "query") @ retriever.encode(own, "passage").T
-        assert (x["group"], own[int(scores.argmax())]) in linked, texts[p]
+        sentence_texts = sentences.texts[sentences.edges[p] : sentences.edges[p + 1]]
+        question = queries[x["group"], language[p]]
+        scores = (
+            retriever.encode([question], "query") @ retriever.encode(sentence_texts, "passage").T
+        )
+        assert (x["group"], sentence_texts[int(scores.argmax())]) in linked, texts[p]
 
 
 def test_negatives_are_other_sentences_of_its_passages(located):
@@ -134,16 +139,16 @@ def test_negatives_are_other_sentences_of_its_passages(located):
     right: dict[str, set[int]] = {}
     for x in corpus.links.to_pylist():
         right.setdefault(x["group"], set()).add(x["passage"])
-    before = sample.read_sample("train")
-    whole = before.passages["text"].to_pylist()
-    of_group: dict[str, list[str]] = {}
-    for x in before.links.to_pylist():
-        of_group.setdefault(x["group"], []).append(whole[x["passage"]])
+    original = sample.read_sample("train")
+    texts_before = original.passages["text"].to_pylist()
+    passages_of_group: dict[str, list[str]] = {}
+    for x in original.links.to_pylist():
+        passages_of_group.setdefault(x["group"], []).append(texts_before[x["passage"]])
     per_question: dict[int, list[bool]] = {}
     for row in corpus.negatives.to_pylist():
         q = corpus.queries.slice(row["query"], 1).to_pylist()[0]
         assert row["passage"] not in right[q["group"]]
-        assert any(texts[row["passage"]] in passage for passage in of_group[q["group"]])
+        assert any(texts[row["passage"]] in passage for passage in passages_of_group[q["group"]])
         per_question.setdefault(row["query"], []).append(language[row["passage"]] != q["language"])
     assert all(
         len(foreign) <= 3 and foreign == sorted(foreign) for foreign in per_question.values()
@@ -153,10 +158,10 @@ def test_negatives_are_other_sentences_of_its_passages(located):
 def test_questions_with_one_answer_share_a_block(located):
     corpus = folder.read_folder(located[0])
     source = translation_groups(corpus)
-    block = dict(zip(source.groups, source.conflict_group.tolist(), strict=True))
+    conflict_group = dict(zip(source.groups, source.conflict_group.tolist(), strict=True))
     by_passage: dict[int, set[int]] = {}
     for x in corpus.links.to_pylist():
-        by_passage.setdefault(x["passage"], set()).add(block[x["group"]])
+        by_passage.setdefault(x["passage"], set()).add(conflict_group[x["group"]])
     assert all(len(blocks) == 1 for blocks in by_passage.values())
 
 

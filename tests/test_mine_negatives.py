@@ -67,15 +67,15 @@ def test_picked_are_wrong_within_the_limit_and_intruders_first(data):
     )
     found = pick_negatives(scores, right, asked, language, k, 0.9, True)
     for i in range(q):
-        mine_ = found[found[:, 0] == i]
-        assert len(mine_) <= k and len(np.unique(mine_[:, 1])) == len(mine_)
-        assert not right[i, mine_[:, 1]].any()
-        if len(mine_):
+        rows = found[found[:, 0] == i]
+        assert len(rows) <= k and len(np.unique(rows[:, 1])) == len(rows)
+        assert not right[i, rows[:, 1]].any()
+        if len(rows):
             assert right[i].any()
-        assert (np.diff(mine_[:, 2]) <= 0).all()
+        assert (np.diff(rows[:, 2]) <= 0).all()
         for flag in (0, 1):
-            assert (np.diff(scores[i, mine_[mine_[:, 2] == flag, 1]]) <= 0).all()
-        for passage in mine_[mine_[:, 2] == 1, 1]:
+            assert (np.diff(scores[i, rows[rows[:, 2] == flag, 1]]) <= 0).all()
+        for passage in rows[rows[:, 2] == 1, 1]:
             foreign = right[i] & (language != asked[i])
             assert language[passage] == asked[i] and scores[i, passage] > scores[i, foreign].max()
 
@@ -177,9 +177,9 @@ def test_languages_of_negatives(chain, mined, way):
         batch = pairs.batch(plan)
         names = schedule.sources[0].languages
         for text, i in zip(batch.negatives, batch.negative_of, strict=True):
-            mine_ = next(x for t, x in language.items() if text in t)
-            every.add(mine_)
-            same.append(mine_ == names[plan.passage_languages[i]])
+            negative_language = next(x for t, x in language.items() if text in t)
+            every.add(negative_language)
+            same.append(negative_language == names[plan.passage_languages[i]])
     assert all(same) == (way == "pair")
     assert len(every) > 3
 

@@ -39,8 +39,8 @@ QUERIES = [
 ]
 
 
-def lines(some):
-    return "".join(json.dumps(row) + "\n" for row in some)
+def lines(records):
+    return "".join(json.dumps(row) + "\n" for row in records)
 
 
 def own(
@@ -130,13 +130,13 @@ def test_ids_and_groups_that_are_zero_or_floats_of_pandas(tmp_path, kind):
         )
     ]
     asked = [{"_id": i, "text": "Was?", "language": "de", "group": 0} for i in range(2)]
-    for name, some in (("corpus", table), ("queries", asked)):
+    for name, records in (("corpus", table), ("queries", asked)):
         (where / f"{name}.jsonl").unlink()
         path = where / f"{name}.{kind}"
         if kind == "parquet":
-            pq.write_table(pa.Table.from_pylist(some), path)
+            pq.write_table(pa.Table.from_pylist(records), path)
         else:
-            path.write_text(lines(some))
+            path.write_text(lines(records))
     corpus = load(str(where))
     assert corpus.passages["id"].to_pylist() == ["0", "1", "2"]
     assert corpus.queries["group"].to_pylist() == ["0", "0"]
@@ -154,11 +154,11 @@ def test_a_csv_of_floats_is_named_by_what_it_says(tmp_path):
 
 
 def test_columns_of_a_data_set_with_zeros_and_gaps(tmp_path):
-    some = [
+    records = [
         {"q": "Wer?", "a": "Er.", "n": 0, "g": 0, "l": None, "no": ["Sie."]},
         {"q": "Who?", "a": "He.", "n": 1, "g": 0, "l": "en", "no": None},
     ]
-    (tmp_path / "a.jsonl").write_text(lines(some))
+    (tmp_path / "a.jsonl").write_text(lines(records))
     names = {
         "query": "q",
         "passage": "a",
@@ -175,7 +175,7 @@ def test_columns_of_a_data_set_with_zeros_and_gaps(tmp_path):
         "en",
     ]
     assert corpus.passages["group"].to_pylist()[:1] == ["0"] and corpus.negatives.num_rows == 1
-    rows_of = [dict(r, n=0) for r in some]
+    rows_of = [dict(r, n=0) for r in records]
     (tmp_path / "a.jsonl").write_text(lines([{**r, "l": "de"} for r in rows_of]))
     with pytest.raises(MixlingError, match="two queries have the id '0'"):
         hub.read_hub("json", names, "mine", language="de", path=str(tmp_path / "a.jsonl"))
@@ -202,26 +202,28 @@ def test_two_texts_of_one_id_are_refused_and_grades_keep_the_highest():
 @pytest.mark.parametrize("form", ["plain", "bom and crlf"])
 def test_rows_in_every_form(tmp_path, end, form):
     path, kind = tmp_path / f"corpus.{end}", end.lower().removesuffix(".gz")
-    some = [{"_id": str(i), "text": f'Zeile {i}, "so"', "language": "de"} for i in range(3)]
+    records = [{"_id": str(i), "text": f'Zeile {i}, "so"', "language": "de"} for i in range(3)]
     if kind == "parquet":
-        pq.write_table(pa.Table.from_pylist(some), path)
+        pq.write_table(pa.Table.from_pylist(records), path)
     else:
         if kind in ("csv", "tsv"):
             by = "," if kind == "csv" else "\t"
-            body = [by.join('"' + v.replace('"', '""') + '"' for v in row.values()) for row in some]
-            text = "\n".join((by.join(some[0]), *body)) + "\n"
+            body = [
+                by.join('"' + v.replace('"', '""') + '"' for v in row.values()) for row in records
+            ]
+            text = "\n".join((by.join(records[0]), *body)) + "\n"
         else:
-            text = json.dumps(some, indent=1) if kind == "json" else lines(some)
+            text = json.dumps(records, indent=1) if kind == "json" else lines(records)
         raw = text.encode()
         if form != "plain":
             raw = codecs.BOM_UTF8 + (text + "\n\n").replace("\n", "\r\n").encode()
         path.write_bytes(gzip.compress(raw) if end.endswith("gz") else raw)
-    assert [row for _, row in read_rows(path, Skipped())] == some
+    assert [row for _, row in read_rows(path, Skipped())] == records
     own(tmp_path / "f", qrels="q 0 1 1\r\nr 0 2 1\r\n")
     (tmp_path / "f" / "corpus.jsonl").unlink()
     path.rename(tmp_path / "f" / path.name)
     corpus = load(str(tmp_path / "f"))
-    assert corpus.passages["text"].to_pylist() == [row["text"] for row in some]
+    assert corpus.passages["text"].to_pylist() == [row["text"] for row in records]
     assert corpus.links["passage"].to_pylist() == [1, 2]
     found = list(open_documents(tmp_path / "f", Skipped(), "de")[1])
     assert [d.id for d in found] == ["0", "1", "2"]
@@ -441,11 +443,11 @@ def test_ids_stay_as_they_came_in_folders_and_trec_files(tmp_path, run):
 
 def test_rows_to_encode_have_ids_that_differ_and_groups_of_one_type(tmp_path, chain, run):
     path = tmp_path / "a.jsonl"
-    some = [
+    records = [
         {"_id": None, "text": "cat", "group": 0, "language": "en"},
         {"text": "dog", "group": "b", "_id": math.nan},
     ]
-    path.write_text(lines(some[:1]) + "\r\n\n" + lines(some[1:]) + "\n")
+    path.write_text(lines(records[:1]) + "\r\n\n" + lines(records[1:]) + "\n")
     ids, texts, more = open_text_file(path, 9).read_shard(0)
     assert ids == ["0", "3"] and texts == ["cat", "dog"]
     assert more == {"language": ["en", None], "group": ["0", "b"]}

@@ -56,7 +56,7 @@ def translator(tmp_path_factory):
         forced_eos_token_id=None,
     )
     model = BartForConditionalGeneration(config)
-    texts = {x: _questions(x) for x in ("en", "de")}
+    texts = {x: _queries(x) for x in ("en", "de")}
     groups = sorted(texts["en"])[:24]
     source = tokenizer([texts["en"][g] for g in groups], padding=True, return_tensors="pt")
     target = tokenizer([texts["de"][g] for g in groups], padding=True, return_tensors="pt")[
@@ -77,7 +77,7 @@ def translator(tmp_path_factory):
     return where
 
 
-def _questions(language):
+def _queries(language):
     corpus = sample.read_sample("all")
     return {r["group"]: r["text"] for r in corpus.queries.to_pylist() if r["language"] == language}
 
@@ -119,7 +119,7 @@ def test_a_tiny_model_fills_in_a_language(translator, without_german, tmp_path, 
         and f"{report['accepted']:,} of {report['texts']:,}" in output
     )
     # what it learnt by heart is there, word for word; what it babbles is for the most part dropped
-    texts = _questions("de")
+    texts = _queries("de")
     corpus = folder.read_folder(out)
     german = [r for r in corpus.queries.to_pylist() if r["language"] == "de"]
     # (the tiny tokenizer has no question mark)
@@ -168,9 +168,9 @@ def test_a_translated_passage_answers_with_its_sentence():
         "g", builder.add_passage("p", text, "en", "P"), text.index("noon"), text.index("noon") + 4
     )
     corpus = builder.build()
-    wanted = [w for w in missing_texts(corpus, ["sw"], "en") if w.table == "passage"]
-    made = [[f"S{k} {len(s)}." for k, s in enumerate(w.sentences)] for w in wanted]
-    whole = add_translations(corpus, wanted, made, [True] * len(wanted))
+    missing = [w for w in missing_texts(corpus, ["sw"], "en") if w.table == "passage"]
+    translations = [[f"S{k} {len(s)}." for k, s in enumerate(w.sentences)] for w in missing]
+    whole = add_translations(corpus, missing, translations, [True] * len(missing))
     passages, links = whole.passages.to_pylist(), whole.links.to_pylist()
     new = [x for x in links if passages[x["passage"]]["language"] == "sw"]
     assert len(new) == sum(passages[x["passage"]]["language"] == "en" for x in links)
@@ -192,9 +192,9 @@ def test_what_is_dropped_and_why():
             "language",
         ),
     }
-    wanted = [MissingText("query", i, "en", "de", (x,)) for i, x in enumerate(texts)]
+    missing = [MissingText("query", i, "en", "de", (x,)) for i, x in enumerate(texts)]
     rows = check_translations(
-        wanted, [[t] for t, _ in texts.values()], ["en", "fr"], 2.5, None, 1.0
+        missing, [[t] for t, _ in texts.values()], ["en", "fr"], 2.5, None, 1.0
     )
     assert [r.dropped for r in rows] == [why for _, why in texts.values()]
 
@@ -211,14 +211,14 @@ def test_margin_by_its_formula(x):
 
 
 def test_similarity_drops_what_is_no_translation(chain, tmp_path):
-    english, german = _questions("en"), _questions("de")
+    english, german = _queries("en"), _queries("de")
     groups = sorted(english)
-    wanted = [MissingText("query", i, "en", "de", (english[g],)) for i, g in enumerate(groups)]
-    made = [[german[g]] for g in groups]
-    made[0], made[1] = made[1], made[0]
+    missing = [MissingText("query", i, "en", "de", (english[g],)) for i, g in enumerate(groups)]
+    translations = [[german[g]] for g in groups]
+    translations[0], translations[1] = translations[1], translations[0]
     from mixling.models.retriever import Retriever
 
-    rows = check_translations(wanted, made, ["en"], 9, Retriever(str(chain)), 1.0)
+    rows = check_translations(missing, translations, ["en"], 9, Retriever(str(chain)), 1.0)
     assert all(r.margin is not None for r in rows if r.dropped not in ("empty", "copied"))
     assert "similarity" in {r.dropped for r in rows}
 

@@ -166,8 +166,8 @@ def iter_pairs(
             if not all(abs(number) < 2**31 for number in numbers):
                 raise ValueError
         except ValueError:
-            found = "\t".join(cells[2:])
-            skipped(BadRow(path, line, "start, end", found, "a number", "mend the line"))
+            numbers_text = "\t".join(cells[2:])
+            skipped(BadRow(path, line, "start, end", numbers_text, "a number", "mend the line"))
             continue
         yield path, line, cells[0], cells[1], numbers
 

@@ -47,10 +47,10 @@ def sentence_spans(text: str, language: str | None = None) -> list[tuple[int, in
         pieces = [text[start:end] for start, end in pairwise(edges)]
     spans, offset = [], 0
     for piece in pieces:
-        words = piece.strip()
-        if words:
+        sentence = piece.strip()
+        if sentence:
             start = offset + len(piece) - len(piece.lstrip())
-            spans.append((start, start + len(words)))
+            spans.append((start, start + len(sentence)))
         offset += len(piece)
     return spans
 

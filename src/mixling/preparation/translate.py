@@ -382,8 +382,8 @@ def _identify_languages(
         kin = (base_language(target), language_script(target))
         others = (x for x in languages if (base_language(x), language_script(x)) != kin)
         rows = [i for i, m in enumerate(missing) if m.target_language == target]
-        found = identify_languages([texts[i] for i in rows], sorted({target, *others}))
-        for i, language in zip(rows, found, strict=True):
+        codes = identify_languages([texts[i] for i in rows], sorted({target, *others}))
+        for i, language in zip(rows, codes, strict=True):
             identified[i] = language
     return identified
 
