@@ -16,9 +16,9 @@ from benchmarks.sides import write
 from mixling.models.retriever import Retriever
 from mixling.training.load_config import load_config
 from mixling.training.objective import Objective
-from mixling.training.prepare import prepare
 from mixling.training.processes import partition_by_tokens
-from mixling.training.step import tokenize_batch
+from mixling.training.tokenized import tokenize_batch
+from mixling.training.training_data import load_training_data
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     retriever, rows = Retriever(), []
     for size in (32, 100, 512):
         settings = load_config({"data": {"sources": ["mlqa"]}, "batches": {"size": size}})
-        _, _, pairs = prepare(settings)
+        pairs = load_training_data(settings).texts
         objective = Objective(settings, retriever)
         batches = [
             tokenize_batch(settings, retriever, objective, pairs, step).tokens

@@ -17,12 +17,12 @@ from mixling.evaluation.benchmarks import load_task
 from mixling.machine import keep_freed_memory, matrix_rate
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
-from mixling.training import step
+from mixling.training import backward as gradients
 from mixling.training.embedding_gradient import sparse_embedding_gradient, zero_grad
 from mixling.training.load_config import load_config
 from mixling.training.objective import Objective
-from mixling.training.prepare import prepare
-from mixling.training.step import tokenize_batch
+from mixling.training.tokenized import tokenize_batch
+from mixling.training.training_data import load_training_data
 
 
 def encoding(retriever: Retriever) -> list[dict]:
@@ -44,7 +44,7 @@ def encoding(retriever: Retriever) -> list[dict]:
 def training(retriever: Retriever) -> list[dict]:
     """Tokens a second of a step's gradients (without the optimizer)."""
     settings = load_config({"data": {"sources": ["mlqa"]}})
-    _, _, pairs = prepare(settings)
+    pairs = load_training_data(settings).texts
     objective = Objective(settings, retriever)
     turns = [tokenize_batch(settings, retriever, objective, pairs, i) for i in range(4)]
     rows = []
@@ -54,11 +54,12 @@ def training(retriever: Retriever) -> list[dict]:
             weight.grad = None
         table_rows = sparse_embedding_gradient(retriever.model)
         for budget in (1024, 2048, 4096, 20000):
-            step.token_budgets = lambda *_, b=budget: (b, 10**6)
+            budgets = TokenBudgets(1024, 4096, train=budget, cached=10**6)
+            gradients.token_budgets = lambda _, b=budgets: b
             speeds = []
             for turn in turns:
                 begun = time.perf_counter()
-                step.backward(
+                gradients.backward(
                     retriever, turn.tokens, objective.loss_of(turn.batch), precision="bf16"
                 )
                 speeds.append(sum(map(len, turn.tokens)) / (time.perf_counter() - begun))

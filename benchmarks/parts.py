@@ -22,11 +22,12 @@ STEPS, ROUNDS = 3, 3
 
 def padded() -> None:
     """Texts are padded to the longest of a call of 3,072 tokens (the best size when padded), as before packing."""
+    from mixling.models.forward import TokenBudgets
     from mixling.models.retriever import Retriever
-    from mixling.training import step
+    from mixling.training import backward
 
     Retriever.first_position = property(lambda _: None)  # type: ignore[assignment, method-assign]
-    step.token_budgets = lambda *_: (3072, 16384)
+    backward.token_budgets = lambda _: TokenBudgets(1024, 4096, train=3072, cached=16384)
 
 
 def dense() -> None:

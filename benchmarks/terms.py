@@ -28,12 +28,13 @@ from mixling.models.retriever import Retriever
 from mixling.models.vocabulary import mask_token
 from mixling.training import adapt
 from mixling.training import objective as objectives
+from mixling.training.backward import backward
 from mixling.training.embedding_gradient import sparse_embedding_gradient, zero_grad
 from mixling.training.load_config import load_config
 from mixling.training.objective import Objective
 from mixling.training.pairs import PairTexts
-from mixling.training.prepare import prepare
-from mixling.training.step import backward, tokenize_batch
+from mixling.training.tokenized import tokenize_batch
+from mixling.training.training_data import load_training_data
 
 NAMES = ("none", "bitext", "jsd", "lakda", "clear", "optical", "distil-vectors", "distil-cosine", "distil-scores", "margin-mse")  # fmt: skip
 
@@ -96,7 +97,8 @@ def main() -> None:
     table = sparse_embedding_gradient(retriever.model)
     sides: dict[str, tuple[Any, Objective, PairTexts]] = {}
     plain = load_config({"data": {"sources": ["mlqa"]}})
-    corpora, schedule, pairs = prepare(plain)
+    data = load_training_data(plain)
+    corpora, schedule, pairs = data.corpora, data.schedule, data.texts
     more = [with_negatives(c) for c in corpora]
     for name in (*NAMES, *LISTS):
         terms = (
@@ -141,7 +143,7 @@ def main() -> None:
                     retriever,
                     turn.tokens,
                     objective.loss_of(turn.batch),
-                    local=objective.token_loss_of(turn.batch),
+                    token_loss=objective.token_loss_of(turn.batch),
                     precision="bf16",
                 )
                 zero_grad([*retriever.model.parameters(), *objective.parameters()], table)

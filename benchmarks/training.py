@@ -65,11 +65,12 @@ def theirs(bf16: bool, dropout: bool, memory: bool, turns: Turns) -> None:
     from mixling.machine import keep_freed_memory
     from mixling.models.retriever import Retriever
     from mixling.training.load_config import load_config
-    from mixling.training.prepare import prepare
+    from mixling.training.training_data import load_training_data
 
     if memory:
         keep_freed_memory()
-    _, schedule, pairs = prepare(load_config(settings("fp32")))
+    data = load_training_data(load_config(settings("fp32")))
+    schedule, pairs = data.schedule, data.texts
     retriever = Retriever(packed=False)
     model = retriever.model
     model.max_seq_length = 256

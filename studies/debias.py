@@ -119,11 +119,11 @@ def maps(bench: Bench) -> dict:
         ("LSAR, rank 10, sharpened", "lsar", {"sharpen": True}),
     ):
         found["methods", name] = (eleven, method, settings, TESTS)
-    found["methods", "trained map"] = (lambda: eleven() + mlqa(), "map", {}, TESTS[:4])
+    found["methods", "trained map"] = (lambda: eleven() + mlqa(), "trained", {}, TESTS[:4])
     # the development row has no text of its own in the fit
     found["methods", "trained map, train split"] = (
         lambda: eleven() + mlqa("mlqa:train"),
-        "map",
+        "trained",
         {},
         TESTS[4:],
     )

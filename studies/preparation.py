@@ -61,7 +61,7 @@ def main() -> None:
             **more,
         )
         facts[way] = {
-            k: made[k] for k in ("pairs", "kept", "new_pieces", "coverage", "loss", "seconds")
+            k: getattr(made, k) for k in ("pairs", "kept", "new_subwords", "coverage", "loss", "seconds")
         }
         measured[way] = _measured(str(out / "model"), out / "results")
         rows.append(

@@ -16,7 +16,9 @@ from mixling.corpora import sample
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.models.vocabulary import extend_vocabulary, learn_subwords, mask_words
-from mixling.training.adapt_language import OBJECTIVES, MLMHead, adapt_language, pairs
+from mixling.training.adapt_language import OBJECTIVES, adapt_language
+from mixling.training.bitext import sentence_pairs
+from mixling.training.mlm_head import MLMHead
 
 
 def texts(language):
@@ -150,7 +152,7 @@ def test_the_head_is_berts():
 def test_pairs_have_the_pivot_and_a_related_language():
     corpus = sample.read_sample("all")
     other = next(x for x in LANGUAGES if x not in (TARGET, "en"))
-    found = pairs(corpus, [TARGET], {TARGET: other}, "en")
+    found = sentence_pairs(corpus, [TARGET], {TARGET: other}, "en")
     assert {(p.language, p.other_language) for p in found} == {(TARGET, "en"), (TARGET, other)}
     assert all(p.pivot == (p.other_language == "en") for p in found)
     where = {
@@ -159,7 +161,7 @@ def test_pairs_have_the_pivot_and_a_related_language():
         for r in t.to_pylist()
     }
     assert all(where[p.text][0] == where[p.other][0] for p in found)
-    assert len(pairs(corpus, [TARGET], {}, "en")) * 2 == len(found)
+    assert len(sentence_pairs(corpus, [TARGET], {}, "en")) * 2 == len(found)
 
 
 def call(chain, out, **more):
@@ -183,8 +185,8 @@ def test_it_learns_and_an_ordinary_folder_comes_out(chain, tmp_path, run):
     for name in OBJECTIVES:
         mine = [r[name] for r in rows if name in r]
         assert np.mean(mine[-5:]) < np.mean(mine[:5]), name
-    before, after = (made["coverage"][k][TARGET]["fertility"] for k in ("before", "after"))
-    assert after < before and made["new_pieces"] == 30
+    before, after = (made.coverage[k][TARGET]["fertility"] for k in ("before", "after"))
+    assert after < before and made.new_subwords == 30
     from sentence_transformers import SentenceTransformer
 
     theirs = SentenceTransformer(str(tmp_path / "run" / "model"), device="cpu")
@@ -198,13 +200,13 @@ def test_it_learns_and_an_ordinary_folder_comes_out(chain, tmp_path, run):
         call(chain, tmp_path / "run", steps=61, margin=0.5)
     status, said, error = run("adapt-language", chain, "--bitext", "sample:all", "-l", TARGET, "--out", tmp_path / "cli",
                               "--steps", "2", "--vocabulary", "5", "--related", f"{TARGET}=de")  # fmt: skip
-    assert status == 0 and f"  {TARGET} " in said and "5 new pieces" in said, error
+    assert status == 0 and f"  {TARGET} " in said and "5 new subwords" in said, error
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_each_objective_alone(chain, tmp_path, objective):
     made = call(chain, tmp_path / "run", objectives=[objective], steps=2, vocabulary=0)
-    assert set(made["loss"]) == {objective} and made["new_pieces"] == 0
+    assert set(made.loss) == {objective} and made.new_subwords == 0
 
 
 @pytest.mark.parametrize(
@@ -225,9 +227,9 @@ def test_a_mistake_is_one_sentence(chain, tmp_path, more, says):
 CODE = """
 import os, signal, sys, torch
 torch.set_num_threads(1)
-from mixling.training.adapt_language import adapt
+from mixling.training.adapt_language import adapt_language
 for out, kill in zip(sys.argv[2::2], map(int, sys.argv[3::2])):
-    adapt(sys.argv[1], ["sample:all"], ["TARGET"], out, vocabulary=30, steps=12, batch=8, lr=1e-3, checkpoint_every=4,
+    adapt_language(sys.argv[1], ["sample:all"], ["TARGET"], out, vocabulary=30, steps=12, batch=8, lr=1e-3, checkpoint_every=4,
           precision="fp32", margin=0.5, objectives=("mlm", "tlm", "distil"),
           on_step=lambda r: os.kill(os.getpid(), signal.SIGKILL) if r["step"] == kill else None)
 """.replace("TARGET", TARGET)

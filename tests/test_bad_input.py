@@ -15,11 +15,11 @@ CONFIGS = {
     "unknown source": ('[data]\nsources = ["smaple"]\n', ["smaple", "Did you mean 'sample'"]),
     "unknown table": (
         '[data]\nsources = ["sample"]\n[trainning]\nlr = 1\n',
-        ["trainning", "is no setting", "training"],
+        ["trainning", "is no option", "training"],
     ),
     "unknown setting": (
         '[data]\nsources = ["sample"]\n[training]\nlearning_rate = 1\n',
-        ["training.learning_rate", "is no setting", "lr"],
+        ["training.learning_rate", "is no option", "lr"],
     ),
     "wrong type": (
         '[data]\nsources = ["sample"]\n[training]\nsteps = "many"\n',

@@ -17,7 +17,7 @@ from mixling.models.retriever import Retriever
 from mixling.preparation.locate_answers import locate_answers
 from mixling.preparation.mine_negatives import mine_negatives
 from mixling.studies.study import study
-from mixling.training.inputs import inputs
+from mixling.training.inputs import input_hashes
 from mixling.training.load_config import load_config
 
 
@@ -147,7 +147,7 @@ DATA = [
 
 def test_every_part_of_a_source_counts(chain, tmp_path):
     found = [
-        inputs(load_config(config(write_data(tmp_path / f"d{i}", **changes), chain)))[
+        input_hashes(load_config(config(write_data(tmp_path / f"d{i}", **changes), chain)))[
             "source 'birds'"
         ]
         for i, changes in enumerate([{}, *DATA])
@@ -192,10 +192,10 @@ def test_a_teacher_and_a_task_of_validation_count(chain, model, tmp_path):
             training={"steps": 1, "validation": {"task": str(task)}},
         )
     )  # fmt: skip
-    before = inputs(one)
+    before = input_hashes(one)
     change_weights(model)
     write_data(task, text="another")
-    after = inputs(one)
+    after = input_hashes(one)
     assert {k for k in before if before[k] != after[k]} == {f"teacher '{model}'", f"task '{task}'"}
 
 

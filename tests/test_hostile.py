@@ -41,7 +41,7 @@ from mixling.serving.config import ServerConfig
 from mixling.serving.keys import read_keys
 from mixling.studies.plan import read_study
 from mixling.training.load_config import load_config
-from mixling.training.prepare import prepare
+from mixling.training.training_data import load_training_data
 
 SECONDS, GROWTH, ADDRESSES = 10, 1 << 30, 8 << 30
 FORBIDDEN = (
@@ -706,7 +706,7 @@ def test_configurations(n, tmp_path):
         broken(raw, rng) if n % 4 == 3 else b"a = " + b"[" * 100_000 if n % 12 == 4 else raw
     )
     with guarded(canary):
-        prepare(load_config(path))
+        load_training_data(load_config(path))
     with guarded(canary):
         read_study(path)
     with guarded(canary):

@@ -9,19 +9,19 @@ from mixling.corpora import folder
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.load_config import load_config, recipes
-from mixling.training.prepare import prepare
+from mixling.training.training_data import load_training_data
 from mixling.training.train import train
 
 
 def test_a_model_is_trained_behind_its_map(chain, tmp_path, monkeypatch):
     config = {
         "data": {"sources": ["sample"]},
-        "model": {"name": str(chain), "map": {"fit": ["sample"]}},
+        "model": {"name": str(chain), "transform": {"fit": ["sample"]}},
         "batches": {"size": 8},
         "training": {"steps": 2, "precision": "fp32", "average_with_base": 0.5},
     }
     trained = Retriever(str(train(config, tmp_path / "run")))
-    mapped = Retriever(str(tmp_path / "run" / "map"))
+    mapped = Retriever(str(tmp_path / "run" / "transform"))
     assert [type(m).__name__ for m in trained.model] == [type(m).__name__ for m in mapped.model]
     assert (
         "Dense" in [type(m).__name__ for m in trained.model]
@@ -38,7 +38,7 @@ def test_a_model_is_trained_behind_its_map(chain, tmp_path, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("method", ["map", "lsar"])
+@pytest.mark.parametrize("method", ["trained", "lsar"])
 def test_a_map_is_fitted_on_what_was_trained(chain, tmp_path, method):
     config = {
         "data": {"sources": ["sample"]},
@@ -47,7 +47,7 @@ def test_a_map_is_fitted_on_what_was_trained(chain, tmp_path, method):
         "training": {"steps": 2, "precision": "fp32"},
     }
     plain = Retriever(str(train(config, tmp_path / "plain")))
-    config["model"]["map"] = {"when": "after", "fit": ["sample"], "method": method}
+    config["model"]["transform"] = {"when": "after", "fit": ["sample"], "method": method}
     mapped = Retriever(str(train(config, tmp_path / "mapped")))
     kinds = [type(m).__name__ for m in mapped.model]
     assert kinds == [*(type(m).__name__ for m in plain.model), "Dense", "Normalize"]
@@ -80,7 +80,7 @@ def test_a_source_is_cut_into_sentences_before_training(chain, tmp_path):
     # every second batch is of sentences, with hard negatives: more texts
     assert len(rows) == 4
     with pytest.raises(MixlingError, match="mixling locate-answers"):
-        prepare(load_config(config))
+        load_training_data(load_config(config))
 
 
 def test_recipes_lie_under_a_configuration(chain):

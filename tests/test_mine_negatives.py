@@ -23,7 +23,7 @@ from mixling.models.retriever import Retriever
 from mixling.preparation.mine_negatives import mine_negatives, pick_negatives
 from mixling.training.load_config import load_config
 from mixling.training.objective import Objective
-from mixling.training.prepare import prepare
+from mixling.training.training_data import load_training_data
 from mixling.training.train import train
 
 
@@ -138,7 +138,8 @@ def with_negatives(chain, mined, terms=(), **batches):
 
 def test_hard_negatives_stand_in_the_loss(chain, mined):
     settings = load_config(with_negatives(chain, mined))
-    _, schedule, pairs = prepare(settings)
+    data = load_training_data(settings)
+    schedule, pairs = data.schedule, data.texts
     retriever = Retriever(str(chain))
     objective = Objective(settings, retriever)
     batch = pairs.batch(schedule.plan(1))
@@ -163,7 +164,8 @@ def test_hard_negatives_stand_in_the_loss(chain, mined):
 @pytest.mark.parametrize("way", ["mined", "pair", "any"])
 def test_languages_of_negatives(chain, mined, way):
     settings = load_config(with_negatives(chain, mined, strategy="x-y", negatives_in=way))
-    corpora, schedule, pairs = prepare(settings)
+    data = load_training_data(settings)
+    corpora, schedule, pairs = data.corpora, data.schedule, data.texts
     language = dict(
         zip(
             corpora[0].passages["text"].to_pylist(),
@@ -186,7 +188,8 @@ def test_languages_of_negatives(chain, mined, way):
 
 def test_round_robin_entries_hold_every_language_of_a_group(chain, mined):
     settings = load_config(with_negatives(chain, mined, every_language=True, negatives_in="pair"))
-    _, schedule, pairs = prepare(settings)
+    data = load_training_data(settings)
+    schedule, pairs = data.schedule, data.texts
     plan = schedule.plan(0)
     batch = pairs.batch(plan)
     count = schedule.sources[0].has_passage[plan.groups].sum()
@@ -212,7 +215,8 @@ def test_a_cross_encoder_teaches_over_lists(chain, mined, cross_encoder, tmp_pat
 
     term = {"name": name, "teacher": str(cross_encoder), "temperature": 1.0, "pivot": "en"}
     settings = load_config(with_negatives(chain, mined, [term], strategy="x-y"))
-    corpora, schedule, pairs = prepare(settings)
+    data = load_training_data(settings)
+    corpora, schedule, pairs = data.corpora, data.schedule, data.texts
     retriever = Retriever(str(chain))
     objective = Objective(settings, retriever)
     batch = pairs.batch(schedule.plan(0), lists=objective.list_language)
@@ -258,10 +262,10 @@ def test_a_teacher_of_lists_needs_negatives_and_a_cross_encoder_has_no_vectors(
     ):
         settings = load_config({**config(chain), "objective": {"terms": [term]}})
         with pytest.raises(MixlingError, match=says):
-            _, _, pairs = prepare(settings)
+            pairs = load_training_data(settings).texts
             Objective(settings, Retriever(str(chain))).check(pairs)
     with pytest.raises(MixlingError, match="mixling mine-negatives"):
-        prepare(load_config({**config(chain), "batches": {"size": 8, "negatives": 1}}))
+        load_training_data(load_config({**config(chain), "batches": {"size": 8, "negatives": 1}}))
 
 
 def test_bm25_mines_within_words_that_are_shared(tmp_path, run):

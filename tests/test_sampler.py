@@ -83,7 +83,7 @@ def wrong_sets():
         "of another corpus, cut to the same length",
         mixling.training_pairs(sample.read_sample("all")).select(range(len(right))),
     )
-    yield "without questions", right.remove_columns("question")
+    yield "without questions", right.remove_columns("query")
     yield (
         "passages of other rows",
         right.add_column("p", [*right["passage"][1:], ""]).remove_columns("passage"),
@@ -100,11 +100,11 @@ def test_columns_may_be_renamed_prompted_and_of_any_width():
     right = mixling.training_pairs(TRAIN)
     wanted = list(mixling.HybridBatchSampler(right, 8, corpus=TRAIN))
     prompted = right.map(
-        lambda r: {"question": f"query: {r['question']}", "passage": f"passage: {r['passage']}"}
+        lambda r: {"query": f"query: {r['query']}", "passage": f"passage: {r['passage']}"}
     )
     for data in (
-        right.rename_columns({"question": "anchor", "passage": "positive"}),
-        right.select_columns(["passage", "question"]).add_column("label", [1] * len(right)),
+        right.rename_columns({"query": "anchor", "passage": "positive"}),
+        right.select_columns(["passage", "query"]).add_column("label", [1] * len(right)),
         prompted,
         mixling.training_pairs(TRAIN, 60),
         mixling.training_pairs(TRAIN, None),
@@ -113,7 +113,7 @@ def test_columns_may_be_renamed_prompted_and_of_any_width():
         assert list(mixling.HybridBatchSampler(data, 8, corpus=TRAIN)) == wanted
 
 
-def test_an_evaluation_set_of_another_corpus_comes_once_row_by_row(model, tmp_path, capsys):
+def test_an_evaluation_set_of_another_corpus_comes_once_row_by_row(model, tmp_path, caplog):
     dev = mixling.training_pairs(HELD_OUT)
     one = trainer(
         model, tmp_path, held_out={"dev": dev, "part": dev.shuffle(seed=1).select(range(25))}
@@ -123,7 +123,7 @@ def test_an_evaluation_set_of_another_corpus_comes_once_row_by_row(model, tmp_pa
         assert sorted(i for b in batches for i in b) == list(range(rows))
         assert len(batches) == len(one.get_eval_dataloader(name)) == -(-rows // 10)
         assert batches == list(one.get_eval_dataloader(name).batch_sampler)
-    said = capsys.readouterr().err
+    said = caplog.text
     assert said.count("25 rows") == 1 and f"{len(dev):,} rows" in said
     assert np.isfinite(one.evaluate(dev.select(range(20)))["eval_loss"])
 
@@ -172,7 +172,7 @@ def test_several_data_sets_have_each_their_corpus(model, tmp_path):
 def test_workers_get_the_planned_rows(model, tmp_path, taken):
     alone = trainer(model, tmp_path).get_train_dataloader()
     several = trainer(model, tmp_path, dataloader_num_workers=2).get_train_dataloader()
-    pairs = [[b["question_input_ids"].tolist() for b in x] for x in (alone, several)]
+    pairs = [[b["query_input_ids"].tolist() for b in x] for x in (alone, several)]
     found = list(taken)
     assert pairs[0] == pairs[1] and len(pairs[0]) == len(planned(1))
     assert found == planned(1) * 2
@@ -223,13 +223,13 @@ def test_a_run_of_two_processes_goes_on_in_the_epoch_where_it_was_cut(process):
     loader = skip_first_batches(DataLoaderShard(data, batch_sampler=shard), 2)
     loader.set_epoch(1)
     wanted = planned(2)[len(ours) :][process::2][2:]
-    assert [b["question"] for b in loader] == [data[rows]["question"] for rows in wanted]
+    assert [b["query"] for b in loader] == [data[rows]["query"] for rows in wanted]
 
 
 def test_the_batches_of_an_evaluation_stay_the_same(model, tmp_path):
     one = trainer(model, tmp_path, held_out=mixling.training_pairs(TRAIN), dataloader_persistent_workers=True,
                   dataloader_num_workers=1)  # fmt: skip
     twice = [
-        [b["question_input_ids"].tolist() for b in one.get_eval_dataloader()] for _ in range(2)
+        [b["query_input_ids"].tolist() for b in one.get_eval_dataloader()] for _ in range(2)
     ]
     assert twice[0] == twice[1]

@@ -62,7 +62,7 @@ def test_the_map_is_small_and_says_how_it_was_made():
     )
     assert (
         made["fit"] == ["sib-200", "mlqa:train"]
-        and made["method"] == "map"
+        and made["method"] == "trained"
         and made["model"] == shipped.DEFAULT
     )
     # it removes directions: about as many singular values vanish as LSAR took out

@@ -14,7 +14,7 @@ from tests.test_training import config, weights
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.average import average_with
-from mixling.training.load_config import ingredients, load_config
+from mixling.training.load_config import soup_runs, load_config
 from mixling.training.train import train
 
 RUNS = [
@@ -36,7 +36,7 @@ def test_a_soup_is_the_mean_of_its_runs_and_the_bases_share(chain, tmp_path):
     settings = souped(chain, average_with_base=0.2)
     found = weights(train(settings, tmp_path / "soup"))
     alone = []
-    for n, one in enumerate(ingredients(load_config(settings)), 1):
+    for n, one in enumerate(soup_runs(load_config(settings)), 1):
         alone.append(weights(train(one, tmp_path / f"alone-{n}")))
         near(
             alone[-1], weights(tmp_path / "soup" / f"run-{n}" / "model"), 0
@@ -46,7 +46,7 @@ def test_a_soup_is_the_mean_of_its_runs_and_the_bases_share(chain, tmp_path):
     near(found, {k: 0.8 * (alone[0][k] + alone[1][k]) / 2 + 0.2 * base[k] for k in base})
     run = json.loads((tmp_path / "soup" / "run.json").read_text())
     assert run["steps"] == 7 and [r["steps"] for r in run["runs"]] == [4, 3]
-    assert run["data"]["sample"]["questions"] and run["runs"][0]["plan"] in run["plan"]
+    assert run["data"]["sample"]["queries"] and run["runs"][0]["plan"] in run["plan"]
     card = (tmp_path / "soup" / "model" / "README.md").read_text()
     assert (
         "trained with x-y and hybrid(0.5) batches" in card
@@ -73,7 +73,7 @@ def test_averaged_one_by_one_each_has_the_same_share(values):
 def test_what_is_shared_is_made_once_and_a_map_comes_after(chain, tmp_path):
     settings = souped(chain, steps=2)
     settings["data"]["sources"] = ["sample", {"name": "sample", "sentences": True}]
-    settings["model"]["map"] = {"when": "after", "fit": ["sample"], "method": "lsar"}
+    settings["model"]["transform"] = {"when": "after", "fit": ["sample"], "method": "lsar"}
     model = train(settings, tmp_path / "soup")
     assert sorted(p.name for p in (tmp_path / "soup").rglob("*sample-sentences") if p.is_dir()) == [
         "sample-sentences"
@@ -87,9 +87,9 @@ def test_what_is_shared_is_made_once_and_a_map_comes_after(chain, tmp_path):
 
 def test_a_soup_is_trained_behind_one_map(chain, tmp_path):
     settings = souped(chain, steps=1)
-    settings["model"]["map"] = {"fit": ["sample"], "method": "lsar"}
+    settings["model"]["transform"] = {"fit": ["sample"], "method": "lsar"}
     model = train(settings, tmp_path / "soup")
-    assert [p.parent.name for p in (tmp_path / "soup").rglob("map") if p.is_dir()] == ["soup"]
+    assert [p.parent.name for p in (tmp_path / "soup").rglob("transform") if p.is_dir()] == ["soup"]
     assert "Dense" in [type(m).__name__ for m in Retriever(str(model)).model]
 
 
@@ -143,8 +143,8 @@ def test_killed_on_two_processes_it_goes_on_on_one(chain, tmp_path):
             r"soup, run 2: training\.average_with_base must be",
         ),
         ({"soup": []}, r"soup, run 2: soup must be"),
-        ({"batches": {"strategi": "x-y"}}, r"soup, run 2: batches\.strategi: is no setting"),
-        ({"steps": 3}, r"soup, run 2: steps: is no setting"),
+        ({"batches": {"strategi": "x-y"}}, r"soup, run 2: batches\.strategi: is no option"),
+        ({"steps": 3}, r"soup, run 2: steps: is no option"),
         (3, r"soup\.1: .*dictionary"),
     ],
 )
@@ -156,7 +156,7 @@ def test_what_cannot_be_averaged_is_named(chain, tmp_path, run, said):
 
 def test_a_recipes_soup_gives_way_to_what_a_configuration_settles(chain):
     mine = {"data": {"sources": ["sample"]}, "training": {"steps": 3}}
-    runs = ingredients(load_config(mine, "balanced"))
+    runs = soup_runs(load_config(mine, "balanced"))
     assert [r.batches.strategy for r in runs] == ["x-y", "hybrid"] and {
         r.training.steps for r in runs
     } == {3}
@@ -173,7 +173,7 @@ def test_the_balanced_recipe_is_what_the_search_chose():
     trial, share = CHOSEN["balanced"]
     recipe = load_config(None, "balanced")
     assert recipe.training.average_with_base == share
-    for run, name in zip(ingredients(recipe), SOUPS[trial][0], strict=True):
+    for run, name in zip(soup_runs(recipe), SOUPS[trial][0], strict=True):
         tried = load_config(settings(TRIALS[name][0], Path("mlqa")))
         assert [s.name for s in tried.data.sources] == ["mlqa", "mlqa-sentences"]
         mine, theirs = (x.model_dump(exclude={"data": {"sources"}}) for x in (run, tried))

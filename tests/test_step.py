@@ -18,9 +18,10 @@ from mixling.training.embedding_gradient import sparse_embedding_gradient
 from mixling.training.load_config import load_config
 from mixling.training.memory import checkpoint_layers
 from mixling.training.objective import Objective
-from mixling.training.prepare import prepare
+from mixling.training.training_data import load_training_data
 from mixling.training.processes import partition_by_tokens
-from mixling.training.step import backward, tokenize_batch
+from mixling.training.backward import backward
+from mixling.training.tokenized import tokenize_batch
 from mixling.training.train import train
 
 
@@ -31,7 +32,7 @@ def gradients(
     settings = load_config(
         {**config(chain), "batches": {"size": size}, "objective": {"temperature": temperature}}
     )
-    _, _, pairs = prepare(settings)
+    pairs = load_training_data(settings).texts
     retriever = Retriever(str(chain), packed=options.pop("packed", True))
     retriever.model.double().train(dropout)
     if prepare_model is not None:
@@ -58,21 +59,21 @@ def near(a, b, most):
 
 
 @pytest.mark.parametrize("temperature", [0.02, 1.0])
-@pytest.mark.parametrize("at_once", [1, 60, 300])
-def test_cached_equals_plain(chain, at_once, temperature):
+@pytest.mark.parametrize("max_cached_tokens", [1, 60, 300])
+def test_cached_equals_plain(chain, max_cached_tokens, temperature):
     plain = gradients(chain, temperature=temperature)
-    near(plain, gradients(chain, temperature=temperature, at_once=at_once), 1e-9)
+    near(plain, gradients(chain, temperature=temperature, max_cached_tokens=max_cached_tokens), 1e-9)
 
 
 def test_cached_sees_the_same_dropout_in_both_passes(chain):
-    one = gradients(chain, dropout=True, at_once=200, packed=False)
-    again = gradients(chain, dropout=True, at_once=200, packed=False)
+    one = gradients(chain, dropout=True, max_cached_tokens=200, packed=False)
+    again = gradients(chain, dropout=True, max_cached_tokens=200, packed=False)
     near(one, again, 1e-9)
     # the gradient is that of the loss under those very masks: a small step down it lowers the loss as it says
     settings = load_config(
         {**config(chain), "batches": {"size": 16}, "objective": {"temperature": 0.05}}
     )
-    _, _, pairs = prepare(settings)
+    pairs = load_training_data(settings).texts
     retriever = Retriever(str(chain))
     retriever.model.train(True)
     objective = Objective(settings, retriever)
@@ -95,9 +96,9 @@ def test_packed_step_equals_padded_step(chain):
     near(gradients(chain), gradients(chain, packed=False), 1e-9)
 
 
-@pytest.mark.parametrize("at_once", [None, 60])
-def test_rows_of_the_word_table_are_the_dense_gradient(chain, at_once):
-    near(gradients(chain), gradients(chain, table=True, at_once=at_once), 1e-9)
+@pytest.mark.parametrize("max_cached_tokens", [None, 60])
+def test_rows_of_the_word_table_are_the_dense_gradient(chain, max_cached_tokens):
+    near(gradients(chain), gradients(chain, table=True, max_cached_tokens=max_cached_tokens), 1e-9)
     near(gradients(chain, packed=False), gradients(chain, table=True, packed=False), 1e-9)
 
 

@@ -12,8 +12,9 @@ from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.load_config import load_config
 from mixling.training.objective import Objective
-from mixling.training.prepare import prepare
-from mixling.training.step import backward, tokenize_batch
+from mixling.training.training_data import load_training_data
+from mixling.training.backward import backward
+from mixling.training.tokenized import tokenize_batch
 from mixling.training.terms.registry import TERMS
 from mixling.training.train import train
 
@@ -29,7 +30,8 @@ def with_terms(chain, *names, **training):
 
 def test_translations_are_the_same_question_in_another_language(chain):
     settings = load_config(with_terms(chain, "lakda"))
-    corpora, schedule, pairs = prepare(settings)
+    data = load_training_data(settings)
+    corpora, schedule, pairs = data.corpora, data.schedule, data.texts
     rows = corpora[0].queries.to_pylist()
     where = {(r["group"], r["language"]): r["text"] for r in rows}
     seen = set()
@@ -67,7 +69,8 @@ def test_a_teacher_that_says_what_the_student_says_is_no_distance_away(chain):
     """The base model is its own teacher before the first step: every distillation is at its least."""
     terms = [{"name": "distil-scores"}, {"name": "margin-mse"}]
     base, more = (load_config({**config(chain), "objective": {"terms": x}}) for x in ([], terms))
-    _, schedule, pairs = prepare(base)
+    data = load_training_data(base)
+    schedule, pairs = data.schedule, data.texts
     retriever = Retriever(str(chain))
     batch = pairs.batch(schedule.plan(0))
     vectors = torch.from_numpy(
@@ -87,7 +90,7 @@ def test_nothing_encodes_passages_that_nothing_reads(chain, tmp_path, name):
     )
     retriever, found = Retriever(str(chain)), []
     objective = Objective(settings, retriever)
-    _, _, pairs = prepare(settings)
+    pairs = load_training_data(settings).texts
     for passages in (False, True):
         objective.needs_passages = passages
         turn = tokenize_batch(settings, retriever, objective, pairs, 1)
@@ -96,7 +99,7 @@ def test_nothing_encodes_passages_that_nothing_reads(chain, tmp_path, name):
             retriever,
             turn.tokens,
             objective.loss_of(turn.batch),
-            local=objective.token_loss_of(turn.batch),
+            token_loss=objective.token_loss_of(turn.batch),
         )
         found.append(
             (
@@ -160,7 +163,8 @@ def test_a_term_from_outside_joins_the_objective_by_its_name(chain, monkeypatch)
     monkeypatch.setitem(TERMS, "query-norm", QueryNorm)
     objective = {"weight": 0.0, "terms": [{"name": "query-norm", "weight": 2.0}]}
     settings = load_config({**config(chain), "objective": objective})
-    _, schedule, pairs = prepare(settings)
+    data = load_training_data(settings)
+    schedule, pairs = data.schedule, data.texts
     objective, batch = Objective(settings, Retriever(str(chain))), pairs.batch(schedule.plan(0))
     assert [role for role, _ in objective.columns(batch)] == ["query"]
     vectors = 3 * torch.nn.functional.normalize(torch.randn(len(batch.queries), 32), dim=1)

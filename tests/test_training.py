@@ -16,7 +16,7 @@ from mixling.models.retriever import Retriever
 from mixling.training.config import Config
 from mixling.training.load_config import load_config
 from mixling.training.optimizer import learning_rate_factor
-from mixling.training.prepare import prepare
+from mixling.training.training_data import load_training_data
 from mixling.training.train import train
 
 
@@ -182,7 +182,7 @@ def test_validation_keeps_the_best_and_stops_early(chain, tmp_path, monkeypatch)
         seen.append({k: v.clone() for k, v in retriever.model.state_dict().items()})
         return {"multilingual": {"mAP": next(values)}}
 
-    monkeypatch.setattr("mixling.training.validate.means", means)
+    monkeypatch.setattr("mixling.training.validate.scenario_means", means)
     settings = config(
         chain,
         validation={"task": "sample", "every": 2, "patience": 2, "metric": "multilingual.mAP"},
@@ -210,7 +210,7 @@ def test_validation_measures_a_real_task(chain, tmp_path):
 
 
 def test_accumulated_batches_are_the_mean_of_their_losses(chain, tmp_path):
-    train(config(chain, steps=1, accumulate=3), tmp_path / "three")
+    train(config(chain, steps=1, gradient_accumulation_steps=3), tmp_path / "three")
     train(config(chain, steps=3, lr=1e-12), tmp_path / "one")
     three, one = (
         [json.loads(x)["loss"] for x in (tmp_path / n / "log.jsonl").read_text().splitlines()]
@@ -220,18 +220,18 @@ def test_accumulated_batches_are_the_mean_of_their_losses(chain, tmp_path):
 
 
 def test_bf16_is_refused_where_there_is_none(chain, tmp_path, monkeypatch):
-    monkeypatch.setattr("mixling.training.train.has_bf16", lambda: False)
+    monkeypatch.setattr("mixling.models.precision.has_bf16", lambda: False)
     with pytest.raises(MixlingError, match="no bf16 instructions"):
         train(config(chain, precision="bf16"), tmp_path / "run")
 
 
 def test_a_loss_that_is_no_number_stops_the_run(chain, tmp_path):
     with pytest.raises(MixlingError, match=r"loss is .*lower training.lr"):
-        train(config(chain, lr=1e30, clip=0), tmp_path / "run")
+        train(config(chain, lr=1e30, max_grad_norm=0), tmp_path / "run")
 
 
 def test_runs_of_two_precisions_in_one_process(chain, tmp_path, monkeypatch):
-    monkeypatch.setattr("mixling.training.train.has_bf16", lambda: True)
+    monkeypatch.setattr("mixling.models.precision.has_bf16", lambda: True)
     for precision in ("bf16", "fp32"):
         train(config(chain, steps=1, precision=precision), tmp_path / precision)
     run = json.loads((tmp_path / "bf16" / "run.json").read_text())
@@ -265,9 +265,10 @@ def test_a_window_holds_the_answer():
 
 
 def test_texts_are_those_of_the_plan():
-    _, schedule, pairs = prepare(
+    data = load_training_data(
         load_config({"data": {"sources": ["sample"]}, "batches": {"size": 16}})
     )
+    schedule, pairs = data.schedule, data.texts
     from mixling.corpora import sample
 
     corpus = sample.read_sample("train")

@@ -93,9 +93,9 @@ def run(
         precision=precision,
         trust_remote_code=trust_remote_code,
     )
-    typer.echo(f"{report['new_pieces']} new subwords; subwords per word, before and after:")
-    for language, before in report["coverage"]["before"].items():
-        after = report["coverage"]["after"][language]
-        kept = f"{report['kept'][language]:,} of {report['pairs'][language]:,} pairs"
+    typer.echo(f"{report.new_subwords} new subwords; subwords a word, before and after:")
+    for language, before in report.coverage["before"].items():
+        after = report.coverage["after"][language]
+        kept = f"{report.kept[language]:,} of {report.pairs[language]:,} pairs"
         typer.echo(f"  {language} {before['fertility']:.2f} {after['fertility']:.2f} ({kept})")
     typer.echo(f"{out / 'model'}")

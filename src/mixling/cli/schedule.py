@@ -24,13 +24,14 @@ def run(
     """Show the batches of a training before it: languages, shares, padding, a hash of the plan."""
     import json
 
-    from mixling.training.load_config import ingredients, load_config
-    from mixling.training.prepare import prepare
+    from mixling.training.load_config import load_config, soup_runs
+    from mixling.training.training_data import load_training_data
 
     training = load_config(config)
-    runs = ingredients(training) or [training]
+    runs = soup_runs(training) or [training]
     for n, run in enumerate(runs, 1):
-        _, schedule, pairs = prepare(run)
+        data = load_training_data(run)
+        schedule, pairs = data.schedule, data.texts
         number = {"run": n} if len(runs) > 1 else {}
         if json_:
             for step in range(steps):

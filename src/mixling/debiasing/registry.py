@@ -12,7 +12,7 @@ from mixling.debiasing.lsar import Lsar
 from mixling.debiasing.method import DebiasingMethod
 from mixling.debiasing.scores import Scores
 from mixling.debiasing.shift import Shift
-from mixling.debiasing.trained import TrainedMap
+from mixling.debiasing.trained import TrainedTransform
 from mixling.errors import MixlingError, choose
 
 METHODS: dict[str, type[DebiasingMethod]] = {
@@ -21,7 +21,7 @@ METHODS: dict[str, type[DebiasingMethod]] = {
     "lsar": Lsar,
     "leace": Leace,
     "shift": Shift,
-    "map": TrainedMap,
+    "trained": TrainedTransform,
     "scores": Scores,
 }
 """Every method. To add one, add its class here."""

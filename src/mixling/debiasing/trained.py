@@ -30,7 +30,7 @@ START_POWER = 0.1  # of the sharpened spectrum of W_0; chosen on development dat
 
 
 @dataclass(frozen=True)
-class TrainedMap(DebiasingMethod):
+class TrainedTransform(DebiasingMethod):
     """Train one linear transform, with defaults chosen on development data (docs/decisions.md).
 
     Args:
@@ -47,7 +47,7 @@ class TrainedMap(DebiasingMethod):
         seed: Seed of the batches.
     """
 
-    name = "map"
+    name = "trained"
     needs_queries = True
     rank: int | None = None
     sharpen: bool | float = True
@@ -75,7 +75,7 @@ class TrainedMap(DebiasingMethod):
         """
         power = START_POWER if self.sharpen is True else self.sharpen
         start = Lsar(self.rank, power).fit(corpora)
-        with Progress("map") as bar:
+        with Progress("transform") as bar:
             return self._train(start, corpora, bar)
 
     def _train(

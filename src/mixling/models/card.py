@@ -75,7 +75,7 @@ def trained_card(run: dict[str, Any]) -> str:
         ),
         f"| averaged with the base | {c['training']['average_with_base'] or 'no'} |",
         *(
-            f"| data: {name} | {d['questions']} questions, {d['passages']} passages, SHA-256 `{d['sha256'][:16]}` |"
+            f"| data: {name} | {d['queries']} queries, {d['passages']} passages, SHA-256 `{d['sha256'][:16]}` |"
             for name, d in run["data"].items()
         ),
     ]
@@ -115,7 +115,7 @@ def adapted_card(facts: dict[str, Any], license: str | None) -> str:
     base = facts["model"]
     return card_header(base, {*facts["languages"], facts["pivot"]}, license) + (
         f"# {shown_name(base)}, adapted to {', '.join(facts['languages'])}\n\nMade by `mixling adapt-language` from bitext "
-        f"({', '.join(facts['bitext'])}): {facts['new_pieces']} new pieces, {facts['steps']} steps of "
+        f"({', '.join(facts['bitext'])}): {facts['new_subwords']} new subwords, {facts['steps']} steps of "
         f"{', '.join(facts['objectives'])}. The folder loads in sentence-transformers and transformers as it is.\n\n{_USAGE}"
     )
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -81,7 +81,9 @@ class Retriever:
         self.prompts = dict(prompts if prompts is not None else model_prompts or known.prompts)
         similarity = similarity or default_similarity
         choose(similarity, SIMILARITIES, "similarity")
-        self.similarity = "dot" if similarity in ("dot", "dot_product") else "cosine"
+        self.similarity: Literal["cosine", "dot"] = (
+            "dot" if similarity in ("dot", "dot_product") else "cosine"
+        )
         self.max_length = self._longest(max_length)
         self.model.eval()
         self.packed = packed

@@ -17,7 +17,7 @@ from mixling.debiasing.debias import read_source
 from mixling.evaluation.tasks import Task
 from mixling.models.weights import DEFAULT, in_hub_cache
 from mixling.training.config import Config
-from mixling.training.inputs import inputs
+from mixling.training.inputs import input_hashes
 
 
 def variant_inputs(
@@ -47,7 +47,7 @@ def variant_inputs(
     hashes = {"settings": hashlib.sha256(options.encode()).hexdigest(), "precision": precision}
     hashes.update({f"task '{t.name}'": t.fingerprint() for t in tasks})
     hashes.update(
-        inputs(config, cache) if config is not None else _model_inputs(model or DEFAULT, cache)
+        input_hashes(config, cache) if config is not None else _model_inputs(model or DEFAULT, cache)
     )
     for name in debias.get("fit", ()):
         key = f"fit {name}"

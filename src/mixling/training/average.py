@@ -1,5 +1,8 @@
-"""Averaging a trained model with the one it came from (Wortsman et al. 2022, arXiv:2109.01903), and trained ones with each other
-(Wortsman et al. 2022, arXiv:2203.05482)."""
+"""Averages of weights: a trained model with its base, and trained models with each other.
+
+Sources: Wortsman et al. 2022, arXiv:2109.01903 (with the base model) and arXiv:2203.05482 (model
+soups).
+"""
 
 from __future__ import annotations
 
@@ -13,26 +16,41 @@ from mixling.models.retriever import Retriever
 
 
 @torch.no_grad()
-def average_with(retriever: Retriever, base: Retriever, share: float) -> None:
-    """In place: weights = (1 - share) * retriever's + share * base's. Raises MixlingError where they are not of one shape."""
-    other = dict(base.model.named_parameters())
-    mine = dict(retriever.model.named_parameters())
-    odd = sorted(
+def average_with(retriever: Retriever, other: Retriever, weight: float) -> None:
+    """Average a model's weights with another model's: (1 - weight) * retriever + weight * other.
+
+    Args:
+        retriever: The model that is changed.
+        other: A model of the same architecture.
+        weight: The other model's share, from 0 to 1.
+
+    Raises:
+        MixlingError: The models do not have the same weights.
+    """
+    theirs = dict(other.model.named_parameters())
+    ours = dict(retriever.model.named_parameters())
+    different = sorted(
         k
-        for k in mine.keys() | other.keys()
-        if k not in mine or k not in other or mine[k].shape != other[k].shape
+        for k in ours.keys() | theirs.keys()
+        if k not in ours or k not in theirs or ours[k].shape != theirs[k].shape
     )
-    if odd:
+    if different:
         raise MixlingError(
-            f"{base.name}: cannot be averaged with {retriever.name}: they do not have the same weights ({', '.join(odd[:3])}); average "
-            "models of one base"
+            f"{other.name}: cannot be averaged with {retriever.name}: they do not have the same "
+            f"weights ({', '.join(different[:3])}); average models of one base"
         )
-    for name, weight in mine.items():
-        weight.lerp_(other[name].to(weight.device), share)
+    for name, parameter in ours.items():
+        parameter.lerp_(theirs[name].to(parameter.device), weight)
 
 
 def average(retriever: Retriever, folders: Sequence[Path], trust_remote_code: bool = False) -> None:
-    """In place: weights = the mean of those of the models in these folders, which are read one at a time."""
+    """Replace a model's weights by the mean of the weights of several models.
+
+    Args:
+        retriever: The model that is changed.
+        folders: The models' folders, which are read one at a time.
+        trust_remote_code: Run Python code that the models bring.
+    """
     for n, folder in enumerate(folders, 1):
-        other = Retriever(str(folder), trust_remote_code=trust_remote_code)
-        average_with(retriever, other, 1 / n)
+        # the running mean of n models is (1 - 1/n) * mean of n - 1 + 1/n * model n
+        average_with(retriever, Retriever(str(folder), trust_remote_code=trust_remote_code), 1 / n)

@@ -1,4 +1,4 @@
-"""What a run begins with."""
+"""The model that a run trains."""
 
 from __future__ import annotations
 
@@ -8,18 +8,26 @@ from mixling.models.retriever import Retriever
 from mixling.training.config import ModelConfig, TrainingConfig
 
 
-def on_cpu(training: TrainingConfig) -> bool:
-    """Whether a run is to be on the processor."""
-    return training.device == "cpu" or not torch.cuda.is_available()
+def on_cpu(options: TrainingConfig) -> bool:
+    """Whether a run uses the processor: it is configured so, or there is no GPU."""
+    return options.device == "cpu" or not torch.cuda.is_available()
 
 
-def load_base_model(model: ModelConfig, device: str | None = None) -> Retriever:
-    """The model that is to be trained, as its settings name it. device: default, the best there is."""
+def load_base_model(config: ModelConfig, device: str | None = None) -> Retriever:
+    """Load the model that is trained.
+
+    Args:
+        config: The configuration of the model.
+        device: A torch device, None for the best one.
+
+    Raises:
+        MixlingError: The model cannot be found or read.
+    """
     return Retriever(
-        model.name,
+        config.name,
         device=device,
-        pooling=model.pooling,
-        prompts=model.prompts,
-        similarity=model.similarity,
-        trust_remote_code=model.trust_remote_code,
+        pooling=config.pooling,
+        prompts=config.prompts,
+        similarity=config.similarity,
+        trust_remote_code=config.trust_remote_code,
     )

@@ -1,4 +1,4 @@
-"""The settings of a training run, every default explained. `reading.py` reads them."""
+"""The configuration of a training run, with the meaning of every option. `load_config` loads it."""
 
 from __future__ import annotations
 
@@ -9,41 +9,50 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from mixling.batches.strategies import STRATEGIES
 from mixling.models.weights import DEFAULT
 
-_POSITIVE = Annotated[int, Field(ge=1)]
+_Positive = Annotated[int, Field(ge=1)]
 
 
-class _Part(BaseModel):
+class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class SourceConfig(_Part):
+class SourceConfig(_Table):
     """One corpus to train on."""
 
     name: str = Field(
-        description="a named source (`mixling data list`), or a name of your own for a folder or hub set"
+        description="a named source (`mixling data list`), or a name of your own for a folder or "
+        "hub set"
     )
-    path: str | None = Field(None, description="folder of your own, or where a named source lies")
-    hub: str | None = Field(None, description="Hugging Face data set, with `columns`")
-    split: str | None = Field(None, description="default: the source's first")
+    path: str | None = Field(
+        None, description="a folder of your own, or the folder of a named source"
+    )
+    hub: str | None = Field(None, description="a Hugging Face data set; needs `columns`")
+    split: str | None = Field(None, description="default: the source's first split")
     columns: dict[str, str] = Field(
-        default_factory=dict, description="which column holds what, for a hub set"
+        default_factory=dict, description="which column of a hub set holds what"
     )
-    language: str | None = Field(None, description="of all rows, where no column says it")
-    languages: list[str] | None = Field(None, description="only these; default: all")
+    language: str | None = Field(
+        None, description="rows without a `language` field get this language"
+    )
+    languages: list[str] | None = Field(
+        None, description="take only these languages; default: all languages"
+    )
     query_languages: list[str] | None = Field(
-        None, description='of the questions only these, for instance ["en"]; default: all'
+        None,
+        description='take only queries in these languages, e.g. ["en"]; default: all languages',
     )
     sentences: bool = Field(
         False,
-        description="passages cut into sentences before training, the one that answers found by the model where the set does not "
-        "tell it, the others as hard negatives (`mixling locate-answers`)",
+        description="cut passages into sentences before training: the sentence with the answer is "
+        "the passage (the model finds it where the data do not tell it), the others are hard "
+        "negatives (`mixling locate-answers`)",
     )
     weight: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="how much more often than its size says it is drawn"
+        1.0, description="sampling weight, relative to size-proportional sampling"
     )
 
 
-class DataConfig(_Part):
+class DataConfig(_Table):
     """What to train on."""
 
     sources: list[SourceConfig] = Field(
@@ -51,14 +60,16 @@ class DataConfig(_Part):
     )
     passage: Literal["window", "whole"] = Field(
         "window",
-        description="window: `window` characters round the answer (from the start where its place is not "
-        "known), cut at spaces; whole: the passage as it is, cut at max_passage_length tokens",
+        description="window: `window` characters around the answer (the start of the passage if "
+        "its place is unknown), cut at spaces; whole: the passage, cut at max_passage_length "
+        "tokens",
     )
-    window: _POSITIVE = Field(600, description="characters of a window")
+    window: _Positive = Field(600, description="characters of a window")
     titles: bool = Field(
-        True, description="a passage's title before its text, as evaluate, encode and index read it"
+        True,
+        description="put a passage's title before its text, as evaluate, encode and index do",
     )
-    skip_bad: bool = Field(False, description="go on over bad rows; they are counted and listed")
+    skip_bad: bool = Field(False, description="skip bad rows; they are counted and listed")
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -68,40 +79,49 @@ class DataConfig(_Part):
         return value
 
 
-class LoraConfig(_Part):
-    """Low-rank adapters (arXiv:2106.09685) in place of all weights; they are merged into the model at the end."""
+class LoraConfig(_Table):
+    """Low-rank adapters (arXiv:2106.09685) instead of all weights.
 
-    rank: _POSITIVE = Field(16, description="of the adapters")
-    alpha: Annotated[float, Field(gt=0)] = Field(32.0, description="scale: alpha / rank")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="before the adapters")
+    They are merged into the model.
+    """
+
+    rank: _Positive = Field(16, description="rank of the adapters")
+    alpha: Annotated[float, Field(gt=0)] = Field(32.0, description="the scale is alpha / rank")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="dropout before the adapters"
+    )
     targets: list[str] | Literal["all-linear"] = Field(
         "all-linear", description="names of modules, for instance query and value"
     )
 
 
-class TransformConfig(_Part):
-    """A linear map (`mixling debias`)."""
+class TransformConfig(_Table):
+    """A linear transform of the embeddings (`mixling debias`)."""
 
-    method: Literal["map", "lsar"] = Field(
-        "map",
-        description="map: trained on stored vectors; lsar: a projection, of sentences and their translations alone",
+    method: Literal["trained", "lsar"] = Field(
+        "trained",
+        description="trained: trained on stored vectors; lsar: a projection, fitted on sentences "
+        "and their translations",
     )
     when: Literal["before", "after"] = Field(
         "before",
-        description="before training, the encoder is then trained behind it; or after, on what was trained",
+        description="before: fitted before training, and the encoder is trained with it; after: "
+        "fitted on the trained model",
     )
     fit: list[str] | None = Field(
         None,
-        description="sources: sentences and their translations, and for `map` questions with answers; default: sib-200, and for "
-        "`map` mlqa before training, after it the run's own sources (of them those with `sentences`, if any)",
+        description="sources: sentences with translations, and for `trained` queries with answers; "
+        "default: sib-200, and for `trained` mlqa before training, after it the run's own sources "
+        "(those with `sentences`, if any)",
     )
     languages: list[str] | None = Field(
         None,
-        description="of the fitted texts; best: those of your collection. Default: as `mixling debias`",
+        description="languages to fit on, best those of your collection; default: as `mixling "
+        "debias`",
     )
 
 
-class ModelConfig(_Part):
+class ModelConfig(_Table):
     """What to train."""
 
     name: str = Field(DEFAULT, description="folder or hub name")
@@ -112,19 +132,21 @@ class ModelConfig(_Part):
         None, description="default: the model's own"
     )
     prompts: dict[str, str] | None = Field(
-        None, description="query and passage; default: the model's own"
+        None, description="prompts of query and passage; default: the model's own"
     )
     trust_remote_code: bool = Field(
         False,
-        description="run Python code that the files of the model and of its teachers bring; without it such a model is refused",
+        description="run Python code that the files of the model and its teachers bring; without "
+        "this, such a model is refused",
     )
-    max_query_length: _POSITIVE = Field(
-        64, description="tokens; questions are rarely longer (LAReQA, mDPR: 64)"
+    max_query_length: _Positive = Field(
+        64, description="tokens; queries are rarely longer (LAReQA and mDPR: 64)"
     )
-    max_passage_length: _POSITIVE = Field(256, description="tokens; mDPR's 256")
+    max_passage_length: _Positive = Field(256, description="tokens (mDPR: 256)")
     transform: TransformConfig | None = Field(
         None,
-        description="table with when, fit, languages: a linear map behind the encoder; default: none",
+        description="table with method, when, fit, languages: a linear transform after the "
+        "encoder; default: none",
     )
     lora: LoraConfig | None = Field(
         None,
@@ -132,41 +154,43 @@ class ModelConfig(_Part):
     )
 
 
-class BatchesConfig(_Part):
-    """Which texts meet in a step."""
+class BatchesConfig(_Table):
+    """Which texts meet in a batch."""
 
     strategy: str = Field("hybrid", description=f"one of {', '.join(STRATEGIES)}")
     alpha: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.5, description="share of mono batches in hybrid (arXiv:2408.10536)"
+        0.5, description="share of monolingual batches of the strategy hybrid (arXiv:2408.10536)"
     )
-    language: str | None = Field(None, description="of strategy single")
+    language: str | None = Field(None, description="the language of the strategy single")
     size: Annotated[int, Field(ge=2)] = Field(
-        32, description="pairs a batch; the paper's 100 wants a GPU"
+        32, description="pairs a batch; the paper's 100 needs a GPU"
     )
-    seed: int = Field(0, ge=0, description="of the schedule")
+    seed: int = Field(0, ge=0, description="seed of the schedule")
     languages: Literal["uniform"] | float = Field(
-        "uniform", description="or the exponent of a language's size"
+        "uniform", description="sample languages uniformly, or by their size to this power"
     )
     corpora: float = Field(
-        1.0, description="exponent of a source's size (1: by size, as the paper)"
+        1.0, description="sample sources by their size to this power (1: by size, as in the paper)"
     )
     random_interleave: bool = Field(
-        False, description="kinds by coin, as the paper, and not evenly interleaved"
+        False,
+        description="draw the type of each batch at random, as in the paper, instead of "
+        "interleaving the types evenly",
     )
     negatives: int = Field(
         0,
         ge=0,
-        description="hard negatives a pair, where the source has them (`mixling mine-negatives`)",
+        description="hard negatives a pair, if the source has them (`mixling mine-negatives`)",
     )
     negatives_in: Literal["mined", "pair", "any"] = Field(
         "mined",
-        description="language of a hard negative: as in the source; the pair's passage's (mix entries); each its own "
-        "(mix passages of arXiv:2404.08118)",
+        description="language of a hard negative: mined: as in the source; pair: as the pair's "
+        "passage (mix entries of arXiv:2404.08118); any: each has another (its mix passages)",
     )
     every_language: bool = Field(
         False,
-        description="each group stands for all languages of its passages in one batch, which grows so many times (round "
-        "robin entries)",
+        description="repeat each group for all languages of its passages, which makes the batch so "
+        "many times larger (round-robin entries of arXiv:2404.08118)",
     )
 
     @field_validator("strategy")
@@ -177,36 +201,38 @@ class BatchesConfig(_Part):
         return value
 
 
-class TermConfig(_Part):
-    """One more term of the objective, added to it by weight."""
+class TermConfig(_Table):
+    """A further term of the objective."""
 
     name: str = Field(
-        description="lakda, jsd, bitext, clear draw a question and its translation together; distil-vectors "
-        "(sentence distillation), optical (optimal transport between tokens), distil-cosine (MIMO's, through a projection), distil-scores (KL) and margin-mse learn "
+        description="lakda, jsd, bitext, clear: pull a query and its translation together; "
+        "distil-vectors (sentence distillation), optical (optimal transport between tokens), "
+        "distil-cosine (MIMO's, through a projection), distil-scores (KL) and margin-mse: learn "
         "from a teacher"
     )
-    weight: Annotated[float, Field(gt=0)] = Field(1.0, description="of this term")
+    weight: Annotated[float, Field(gt=0)] = Field(1.0, description="weight of the term")
     temperature: Annotated[float, Field(gt=0)] = Field(
-        0.05, description="of bitext, clear and distil-scores; the others have none"
+        0.05, description="temperature of bitext, clear and distil-scores; the others have none"
     )
     teacher: str | None = Field(
         None,
-        description="folder or hub name of a frozen retriever (distil-scores and margin-mse: or of a cross-encoder); "
-        "default: the model as it was before training",
+        description="folder or hub name of a frozen retriever (distil-scores and margin-mse: or of "
+        "a cross-encoder); default: the model before training",
     )
     epsilon: Annotated[float, Field(gt=0)] = Field(
         0.01,
-        description="of optical: how blurred the transport is; at .05 every token is pulled to the middle of the other "
-        "sentence (docs/findings.md, 6)",
+        description="entropy regularization of optical's transport; at 0.05 every token is pulled "
+        "to the middle of the other sentence (docs/findings.md, 6)",
     )
     over: Literal["batch", "list"] = Field(
         "batch",
-        description="of distil-scores and margin-mse: the batch's passages, or (a cross-encoder always) the pair's own and "
-        "its hard negatives",
+        description="what distil-scores and margin-mse compare: the batch's passages, or the "
+        "pair's own passage and its hard negatives (a cross-encoder: always)",
     )
     pivot: str = Field(
         "en",
-        description="language in which a teacher reads, where it is there: distil-cosine's texts, a list's",
+        description="the language that a teacher reads, if the texts exist in it: distil-cosine's "
+        "texts, a list's texts",
     )
 
     @field_validator("name")
@@ -219,89 +245,114 @@ class TermConfig(_Part):
         return value
 
 
-class ObjectiveConfig(_Part):
+class ObjectiveConfig(_Table):
     """What a step minimizes."""
 
     name: Literal["info-nce", "eq1", "eq1-all-positives"] = Field(
-        "info-nce", description="see docs/design.md"
+        "info-nce", description="the contrastive loss, see docs/design.md"
     )
     temperature: Annotated[float, Field(gt=0)] = Field(
         0.02, description="measured: docs/decisions.md"
     )
-    symmetric: bool = Field(False, description="also from passage to question")
-    weight: Annotated[float, Field(ge=0)] = Field(1.0, description="of this loss beside `terms`")
+    symmetric: bool = Field(False, description="also contrast from passage to query")
+    weight: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="weight of the contrastive loss beside `terms`"
+    )
     terms: list[TermConfig] = Field(
         default_factory=list,
         description='further terms, for instance [{ name = "lakda", weight = 0.5 }]',
     )
 
 
-class ValidationConfig(_Part):
-    """Measuring on a development task as training goes on; the best step's weights are kept."""
+class ValidationConfig(_Table):
+    """A development task that is measured during training. The best step's weights are kept."""
 
-    task: str = Field(description="a task that is not a test set, for instance mlqa-held-out")
-    every: _POSITIVE = Field(50, description="steps")
-    metric: str = Field("multilingual.mAP", description="setting.metric")
+    task: str = Field(description="a task that is no test set, for instance mlqa-held-out")
+    every: _Positive = Field(50, description="steps between two measurements")
+    metric: str = Field("multilingual.mAP", description="scenario.metric")
     patience: int = Field(
-        0, ge=0, description="stop after so many measurements without a new best; 0: never"
+        0,
+        ge=0,
+        description="stop after this many measurements without a new best; 0: never stop",
     )
 
 
-class TrainingConfig(_Part):
+class TrainingConfig(_Table):
     """How to train."""
 
-    steps: _POSITIVE = Field(150, description="optimizer steps")
+    steps: _Positive = Field(150, description="optimizer steps")
     lr: Annotated[float, Field(gt=0)] = Field(
         3e-5, description="peak learning rate; measured: docs/decisions.md"
     )
     weight_decay: Annotated[float, Field(ge=0)] = Field(
-        0.01, description="AdamW's (arXiv:2408.10536)"
+        0.01, description="AdamW's weight decay (arXiv:2408.10536)"
     )
-    warmup: Annotated[float, Field(ge=0, le=1)] = Field(0.1, description="share of the steps")
+    warmup: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.1, description="warm-up as a fraction of the steps"
+    )
     schedule: Literal["linear", "cosine", "constant"] = Field(
-        "linear", description="after the warm-up"
+        "linear", description="learning rate after the warm-up"
     )
     max_grad_norm: Annotated[float, Field(ge=0)] = Field(
-        1.0, description="norm of the gradient; 0: none"
+        1.0, description="largest norm of the gradient; 0: no limit"
     )
-    gradient_accumulation_steps: _POSITIVE = Field(
+    gradient_accumulation_steps: _Positive = Field(
         1, description="batches whose gradients are averaged before a step"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 where the processor or GPU has it"
+        "auto", description="auto: bf16 if the processor or GPU supports it"
     )
     dropout: bool = Field(
-        False, description="the model's own dropout; off: half the time on a CPU, and no worse"
+        False,
+        description="use the model's dropout; without it, training takes half the time on a CPU "
+        "and is no worse",
     )
-    freeze_embeddings: bool = Field(False, description="leave the word embeddings as they are")
+    freeze_embeddings: bool = Field(False, description="freeze the word embeddings")
     freeze_layers: int = Field(
-        0, ge=0, description="lowest layers that stay as they are, with all embeddings; saves time"
+        0, ge=0, description="freeze the embeddings and the first n layers; saves time"
     )
     average_with_base: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="share of the base model's weights in the final ones"
+        0.0, description="share of the base model's weights in the final weights"
     )
-    seed: int = Field(0, ge=0, description="of dropout, adapters and projections")
-    max_cached_tokens: _POSITIVE | None = Field(
+    seed: int = Field(0, ge=0, description="seed of dropout, adapters and projections")
+    max_cached_tokens: _Positive | None = Field(
         None,
-        description="tokens whose states are kept for the backward pass; a larger batch goes through twice, a part at a "
-        "time (GradCache), with the same gradients. Default: 16,384 on a CPU, 32,768 on a GPU",
+        description="tokens whose states are kept for the backward pass; a larger batch goes "
+        "through the encoder twice, a part at a time, with the same gradients (GradCache). "
+        "Default: 16,384 on a CPU, 32,768 on a GPU",
     )
     gradient_checkpointing: bool = Field(
         False,
-        description="keep each layer's input alone and compute the rest again: less memory, more time",
+        description="keep only the input of each layer and compute the rest again: less memory, "
+        "more time",
     )
-    checkpoint_every: _POSITIVE = Field(100, description="steps")
-    device: str | None = Field(None, description="cpu, cuda …; default: the best there is")
+    checkpoint_every: _Positive = Field(100, description="steps between two checkpoints")
+    device: str | None = Field(None, description="cpu, cuda, …; default: the best device")
     trackers: list[str] = Field(
-        default_factory=list, description="accelerate's, for instance tensorboard"
+        default_factory=list, description="trackers of Accelerate, for instance tensorboard"
     )
     validation: ValidationConfig | None = Field(
         None, description="table with task, every, metric, patience"
     )
 
 
-class Config(_Part):
-    """A run. Only `[data] sources` must be given."""
+class Config(_Table):
+    """A training run. Only `[data] sources` must be given.
+
+    Args:
+        data: What to train on.
+        model: What to train.
+        batches: Which texts meet in a batch.
+        objective: What a step minimizes.
+        training: How to train.
+        soup: A table for each of several runs whose weights are averaged.
+
+    Example:
+        >>> import mixling
+        >>> config = mixling.Config(data={"sources": ["sample"]}, batches={"strategy": "x-y"})
+        >>> config.batches.size
+        32
+    """
 
     data: DataConfig
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())
@@ -310,6 +361,8 @@ class Config(_Part):
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig())
     soup: list[dict[str, Any]] = Field(
         default_factory=list,
-        description="a table for each of several runs over these settings, whose weights are averaged (arXiv:2203.05482); in it "
-        'what is its own of batches, objective, training and model.lora, for instance batches = { strategy = "x-y" }; default: one run',
+        description="a table for each of several runs whose weights are averaged "
+        "(arXiv:2203.05482), with what differs of batches, objective, training and model.lora, for "
+        "instance "
+        'batches = { strategy = "x-y" }; default: one run',
     )

@@ -1,4 +1,4 @@
-"""The settings of a run as text, from the configuration's own descriptions."""
+"""Every option of a configuration as text, from the configuration's own descriptions."""
 
 from __future__ import annotations
 
@@ -16,40 +16,48 @@ from mixling.training.config import (
 )
 
 Table = tuple[str, str, list[tuple[str, str, str]]]
+_INNER: dict[str, Any] = {
+    "[data.sources]": SourceConfig,
+    "[objective.terms]": TermConfig,
+    "model.transform": TransformConfig,
+    "model.lora": LoraConfig,
+    "training.validation": ValidationConfig,
+}
 
 
 def tables() -> list[Table]:
-    """Every table of a configuration: its head, its meaning, and (setting, default, meaning) of each setting."""
-    parts: list[tuple[str, Any]] = [
-        (n, f.annotation) for n, f in Config.model_fields.items() if n != "soup"
-    ]
-    more = [("[data.sources]", SourceConfig), ("[objective.terms]", TermConfig), ("model.transform", TransformConfig), ("model.lora", LoraConfig),
-            ("training.validation", ValidationConfig)]  # fmt: skip
-    found: list[Table] = []
-    for name, part in [*parts, *more]:
-        rows = [
+    """List every table of a configuration.
+
+    Returns:
+        For each table its name in brackets, its meaning, and (option, default, meaning) of each
+        option.
+    """
+    outer = {n: f.annotation for n, f in Config.model_fields.items() if n != "soup"}
+    listed: list[Table] = []
+    for name, table in {**outer, **_INNER}.items():
+        options = [
             (key, _default(field.get_default(call_default_factory=True)), str(field.description))
-            for key, field in part.model_fields.items()
+            for key, field in table.model_fields.items()
         ]
-        found.append((f"[{name}]", str(part.__doc__), rows))
-    return [*found, ("[[soup]]", str(Config.model_fields["soup"].description), [])]
+        listed.append((f"[{name}]", str(table.__doc__), options))
+    return [*listed, ("[[soup]]", str(Config.model_fields["soup"].description), [])]
 
 
 def explain() -> str:
-    """Every table, setting, default and meaning, as commented TOML."""
+    """Return every table with its options, defaults and meanings, as commented TOML."""
     lines = []
-    for head, said, rows in tables():
+    for name, meaning, options in tables():
         lines += [
-            f"{head}  # {said}",
-            *(f"{key} = {default}  # {meaning}" for key, default, meaning in rows),
+            f"{name}  # {meaning}",
+            *(f"{key} = {default}  # {text}" for key, default, text in options),
             "",
         ]
     return "\n".join(lines)
 
 
 def _default(value: Any) -> str:
-    """As TOML writes it; … where there is none."""
+    """Write a default as TOML does, or … if the option must be given."""
     if value is PydanticUndefined:
         return "…"
-    shown = "" if value is None else repr(value).replace("'", '"')
-    return {"True": "true", "False": "false"}.get(shown, shown)
+    text = "" if value is None else repr(value).replace("'", '"')
+    return {"True": "true", "False": "false"}.get(text, text)

@@ -1,12 +1,13 @@
-"""All that a run reads, by hash: its corpora, its model, teachers, what its map is fitted on, what it is validated on."""
+"""Hashes of what a run reads.
+
+Its corpora, model, teachers, sources of a transform, and validation task.
+"""
 
 from __future__ import annotations
 
-import json
-import sys
+import logging
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from mixling.corpora.inputs import INPUTS_FILE, check_unchanged, hash_model_files
 from mixling.debiasing.debias import read_source
@@ -16,61 +17,84 @@ from mixling.evaluation.benchmarks import load_task
 from mixling.models.weights import locate_model
 from mixling.training.base_model import load_base_model
 from mixling.training.config import Config
-from mixling.training.linear_transform import fitted_on
-from mixling.training.prepare import corpus_of
+from mixling.training.linear_transform import fit_sources
+from mixling.training.load_config import migrate_config
+from mixling.training.run_folder import RunFolder
+from mixling.training.training_data import load_source
+
+logger = logging.getLogger(__name__)
 
 
-def inputs(settings: Config, known: dict[str, str] | None = None) -> dict[str, str]:
-    """{what: SHA-256 of its content}. known: hashes of earlier calls by what was read, to be filled and read from."""
-    known = {} if known is None else known
+def input_hashes(config: Config, cache: dict[str, str] | None = None) -> dict[str, str]:
+    """Hash what a run reads.
 
-    def once(key: object, digest: Callable[[], str]) -> str:
+    Args:
+        config: The run's configuration.
+        cache: Hashes of earlier calls, by what was read. New ones are added.
+
+    Returns:
+        The SHA-256 of each input, by a name for people.
+
+    Raises:
+        MixlingError: An input cannot be read.
+    """
+    cache = {} if cache is None else cache
+
+    def cached(key: object, compute: Callable[[], str]) -> str:
         name = repr(key)
-        if name not in known:
-            known[name] = digest()
-        return known[name]
+        if name not in cache:
+            cache[name] = compute()
+        return cache[name]
 
-    m, skip = settings.model, settings.data.skip_bad
-    found = {
-        f"source '{s.name}'": once((s, skip), lambda s=s: corpus_of(s, skip).fingerprint())  # type: ignore[misc]
-        for s in settings.data.sources
+    model, skip_bad = config.model, config.data.skip_bad
+    hashes = {
+        f"source '{s.name}'": cached(
+            (s, skip_bad),
+            lambda s=s: load_source(s, skip_bad).fingerprint(),  # type: ignore[misc]
+        )
+        for s in config.data.sources
     }
-    found[f"model '{m.name}'"] = once(m, lambda: identity(load_base_model(m, "cpu")))
-    for term in settings.objective.terms:
+    hashes[f"model '{model.name}'"] = cached(model, lambda: identity(load_base_model(model, "cpu")))
+    for term in config.objective.terms:
         if term.teacher is not None:
-            found[f"teacher '{term.teacher}'"] = once(term.teacher, partial(_teacher, term.teacher))
-    languages = m.transform.languages if m.transform else None
-    for name in fitted_on(settings):
-        found[f"map's source '{name}'"] = once(
+            compute = partial(_teacher_hash, term.teacher)
+            hashes[f"teacher '{term.teacher}'"] = cached(term.teacher, compute)
+    languages = model.transform.languages if model.transform else None
+    for name in fit_sources(config):
+        hashes[f"transform's source '{name}'"] = cached(
             (name, languages),
             lambda n=name: read_source(n, languages)[0].fingerprint(),  # type: ignore[misc]
         )
-    if settings.training.validation:
-        name = settings.training.validation.task
-        found[f"task '{name}'"] = once(("task", name), lambda: load_task(name).fingerprint())
-    return found
+    if config.training.validation:
+        task = config.training.validation.task
+        hashes[f"task '{task}'"] = cached(("task", task), lambda: load_task(task).fingerprint())
+    return hashes
 
 
-def _teacher(name: str) -> str:
+def _teacher_hash(name: str) -> str:
     return hash_model_files(locate_model(name)[0])
 
 
-def same_inputs(settings: Config, out: Path, new: bool) -> None:
-    """See that a run in a folder reads what it was begun with; raises MixlingError. Where it is done and what it read cannot be
-    read any more, one line says so."""
-    done = out / "run.json"
-    before = {}
-    if done.exists() and not (out / INPUTS_FILE).exists():
-        data = json.loads(done.read_text(encoding="utf-8")).get("data", {})
-        before = {f"source '{k}'": v["sha256"] for k, v in data.items()}
+def claim_run(config: Config, run: RunFolder) -> None:
+    """Start a run in its folder, or check that it reads what it was started with.
+
+    If the run is finished and its inputs cannot be read any more, a warning says so.
+
+    Raises:
+        MixlingError: The folder holds another run, or an input has changed or cannot be read.
+    """
+    new = run.claim(config.model_dump(mode="json"), migrate_config)
+    recorded = {}
+    if run.finished and not (run.path / INPUTS_FILE).exists():  # a version that kept no hashes
+        data = run.record().get("data", {})
+        recorded = {f"source '{k}'": v["sha256"] for k, v in data.items()}
     try:
-        now = inputs(settings)
+        hashes = input_hashes(config)
     except MixlingError as error:
-        if not done.exists():
+        if not run.finished:
             raise
-        print(
-            f"mixling: {out}: is done; whether what it read has changed is not known ({error})",
-            file=sys.stderr,
+        logger.warning(
+            "%s: is done; whether what it read has changed is not known (%s)", run.path, error
         )
         return
-    check_unchanged(out, now, new, before)
+    check_unchanged(run.path, hashes, new, recorded)

@@ -1,4 +1,7 @@
-"""A map of a run's model: fitted before it is trained, and kept with the run, or after."""
+"""The linear transform of a run's model.
+
+Fitted before training and kept with the run, or fitted after.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 from mixling.debiasing.debias import debias
 from mixling.debiasing.transforms import AffineTransform
 from mixling.models.affine import affine_modules
+from mixling.models.precision import Precision
 from mixling.models.retriever import Retriever
 from mixling.training.base_model import load_base_model
 from mixling.training.config import Config
@@ -15,59 +19,78 @@ from mixling.training.sentence_sources import SENTENCES
 BITEXT = ["sib-200"]
 
 
-def fit_before_training(settings: Config, out: Path) -> Config:
-    """The settings with the model behind its map where it has one before training, an ordinary folder `out`/map that is made where
-    it is not there yet."""
-    m, folder = settings.model, out / "map"
-    if m.transform is None or m.transform.when == "after":
-        return settings
+def fit_before_training(config: Config, out: Path) -> Config:
+    """Replace the model by one with a transform, if the transform is fitted before training.
+
+    Args:
+        config: The run's configuration.
+        out: Where the model folder `transform` is written. If it exists, it is used.
+
+    Returns:
+        The configuration with that folder as its model.
+    """
+    model, folder = config.model, out / "transform"
+    options = model.transform
+    if options is None or options.when == "after":
+        return config
     if not folder.exists():
-        fit = fitted_on(settings)
         debias(
-            load_base_model(m),
-            m.transform.method,
-            fit,
+            load_base_model(model),
+            options.method,
+            fit_sources(config),
             folder,
-            languages=m.transform.languages,
-            vector_cache=out / "map-vectors",
+            languages=options.languages,
+            vector_cache=out / "transform-vectors",
+            precision="fp32",
         )
-    model = m.model_copy(
-        update={
-            "name": str(folder),
-            "map": None,
-            "pooling": None,
-            "prompts": None,
-            "similarity": None,
-        }
-    )
-    return settings.model_copy(update={"model": model})
+    # The folder has the model's pooling, prompts and similarity, and the transform.
+    ordinary = {
+        "name": str(folder),
+        "transform": None,
+        "pooling": None,
+        "prompts": None,
+        "similarity": None,
+    }
+    return config.model_copy(update={"model": model.model_copy(update=ordinary)})
 
 
-def fitted_on(settings: Config) -> list[str]:
-    """The sources that a run's map is fitted on beside its own; none where it has no map."""
-    m = settings.model.transform
-    if m is None:
+def fit_sources(config: Config) -> list[str]:
+    """Return the sources that a run's transform is fitted on beside the run's own sources."""
+    options = config.model.transform
+    if options is None:
         return []
-    if m.fit:
-        return m.fit
-    return BITEXT if m.method == "lsar" or m.when == "after" else [*BITEXT, "mlqa"]
+    if options.fit:
+        return options.fit
+    return BITEXT if options.method == "lsar" or options.when == "after" else [*BITEXT, "mlqa"]
 
 
-def fit_after_training(settings: Config, retriever: Retriever, out: Path, precision: str) -> None:
-    """Fit a map on a trained retriever and put it behind it, in place."""
-    wanted = settings.model.transform
-    assert wanted is not None
-    own = {s.name: s.path or s.name for s in settings.data.sources}
-    cut = [name for name in own if name.endswith(SENTENCES)]
-    fit = wanted.fit or (BITEXT if wanted.method == "lsar" else [*BITEXT, *(cut or own)])
-    found = debias(
+def fit_after_training(
+    config: Config, retriever: Retriever, out: Path, precision: Precision
+) -> None:
+    """Fit a transform on a trained model and append it, in place.
+
+    Args:
+        config: The configuration, with prepared inputs.
+        retriever: The trained model.
+        out: The run's folder, where vectors are cached.
+        precision: Number format of encoding, "fp32" or "bf16".
+    """
+    options = config.model.transform
+    assert options is not None
+    paths = {s.name: s.path or s.name for s in config.data.sources}
+    sentences = [name for name in paths if name.endswith(SENTENCES)]
+    if options.fit:
+        fit = options.fit
+    else:
+        fit = BITEXT if options.method == "lsar" else [*BITEXT, *(sentences or paths)]
+    transform = debias(
         retriever,
-        wanted.method,
-        [own.get(name, name) for name in fit],
-        languages=wanted.languages,
-        vector_cache=out / "map-vectors",
+        options.method,
+        [paths.get(name, name) for name in fit],
+        languages=options.languages,
+        vector_cache=out / "transform-vectors",
         precision=precision,
     )
-    assert isinstance(found, AffineTransform)
-    for module in affine_modules(found.matrix, found.bias):
+    assert isinstance(transform, AffineTransform)
+    for module in affine_modules(transform.matrix, transform.bias):
         retriever.model.append(module)

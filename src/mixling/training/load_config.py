@@ -1,4 +1,4 @@
-"""A configuration read: TOML in, put over a recipe's, checked settings out."""
+"""Loading a configuration: TOML over a recipe, checked against `Config`."""
 
 from __future__ import annotations
 
@@ -16,83 +16,126 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 def recipes() -> list[str]:
-    """The recipes that come with the package, settings that development data chose (docs/decisions.md)."""
+    """Return the names of the recipes.
+
+    Configurations chosen on development data (docs/decisions.md).
+    """
     return sorted(p.stem for p in RECIPES.glob("*.toml"))
 
 
-def load_config(config: str | Path | dict | Config | None, recipe: str | None = None) -> Config:
-    """The settings of a TOML file (or a dictionary), over those of a recipe if one is named; None: the recipe's alone.
-    Raises MixlingError naming file, field, what was expected."""
+def load_config(
+    config: str | Path | dict[str, Any] | Config | None, recipe: str | None = None
+) -> Config:
+    """Load a configuration.
+
+    Args:
+        config: A TOML file, a dictionary or a `Config`. None takes the recipe as it is.
+        recipe: Name of a recipe, whose values apply where `config` has none.
+
+    Raises:
+        MixlingError: A field is unknown or wrong; the message names file, field and expected value.
+    """
     if isinstance(config, Config):
         return config
-    where, mine = "configuration", config
-    if mine is None:
-        where, mine = f"recipe {recipe}", {}
-    elif not isinstance(mine, dict):
-        where, mine = str(mine), read_toml(Path(mine))
+    if config is None:
+        place, tables = f"recipe {recipe}", {}
+    elif isinstance(config, dict):
+        place, tables = "configuration", config
+    else:
+        place, tables = str(config), read_toml(Path(config))
     if recipe is not None:
-        of_recipe = read_toml(RECIPES / f"{choose(recipe, recipes(), 'recipe')}.toml")
-        if any(_shared(run, mine) for run in of_recipe.get("soup", [])):
-            del of_recipe["soup"]  # its runs differ in what this configuration settles
-        mine = _over(of_recipe, mine)
-    settings = validate_config(Config, mine, where)
-    ingredients(settings, where)
-    return settings
+        below = read_toml(RECIPES / f"{choose(recipe, recipes(), 'recipe')}.toml")
+        if any(_overlap(run, tables) for run in below.get("soup", [])):
+            del below["soup"]  # its runs differ in something that this configuration sets
+        tables = _merge(below, tables)
+    checked = validate_config(Config, tables, place)
+    soup_runs(checked, place)
+    return checked
 
 
-def ingredients(settings: Config, where: str = "configuration") -> list[Config]:
-    """The runs of a soup, each as a run of its own; none where there is no soup. What comes after the averaging (the base's share, a map
-    fitted afterwards) is none of theirs. Raises MixlingError where they could not be averaged."""
-    whole, runs = settings.model_dump(mode="json", exclude={"soup"}), []
-    for n, tables in enumerate(settings.soup, 1):
-        run = validate_config(Config, _over(whole, tables), f"{where}: soup, run {n}")
-        same = {"soup": "soup" not in tables, "data": run.data == settings.data, "training.average_with_base": run.training.average_with_base == settings.training.average_with_base,
-                "model": run.model.model_copy(update={"lora": None}) == settings.model.model_copy(update={"lora": None})}  # fmt: skip
-        if not all(same.values()):
-            wrong = ", ".join(k for k, v in same.items() if not v)
+def soup_runs(config: Config, place: str = "configuration") -> list[Config]:
+    """Return the configurations of a soup's runs, none without a soup.
+
+    Averaging with the base and a transform fitted afterwards apply to the soup, not to its runs.
+
+    Args:
+        config: The configuration, with a table for each run.
+        place: Where the configuration stands, for messages.
+
+    Raises:
+        MixlingError: The runs differ in something that does not allow to average them.
+    """
+    common, runs = config.model_dump(mode="json", exclude={"soup"}), []
+    for n, tables in enumerate(config.soup, 1):
+        run = validate_config(Config, _merge(common, tables), f"{place}: soup, run {n}")
+        equal = {
+            "soup": "soup" not in tables,
+            "data": run.data == config.data,
+            "training.average_with_base": (
+                run.training.average_with_base == config.training.average_with_base
+            ),
+            "model": run.model.model_copy(update={"lora": None})
+            == config.model.model_copy(update={"lora": None}),
+        }
+        if not all(equal.values()):
+            wrong = ", ".join(name for name, same in equal.items() if not same)
             raise MixlingError(
-                f"{where}: soup, run {n}: {wrong} must be that of all runs; a run has its own batches, objective, training and model.lora"
+                f"{place}: soup, run {n}: {wrong} must be that of all runs; a run has its own "
+                "batches, objective, training and model.lora"
             )
         training = run.training.model_copy(update={"average_with_base": 0.0})
         model = run.model
         if model.transform is not None and model.transform.when == "after":
-            model = model.model_copy(update={"map": None})
+            model = model.model_copy(update={"transform": None})
         runs.append(run.model_copy(update={"training": training, "model": model}))
     return runs
 
 
-def migrate_config(run: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run as an earlier version wrote them, with those that have been added since at their defaults."""
+def migrate_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Fill in the defaults of options that were added after a configuration was written."""
     try:
-        return Config.model_validate(run).model_dump(mode="json")
+        return Config.model_validate(config).model_dump(mode="json")
     except ValidationError:
-        return run
+        return config
 
 
-def _over(below: Any, above: Any) -> Any:
-    """Settings with others over them, table by table; a list is replaced as a whole."""
+def _merge(below: Any, above: Any) -> Any:
+    """Merge two configurations table by table. A list is replaced as a whole."""
     if isinstance(below, dict) and isinstance(above, dict):
-        return {k: _over(below.get(k), above.get(k)) for k in {**below, **above}}
+        return {k: _merge(below.get(k), above.get(k)) for k in {**below, **above}}
     return below if above is None else above
 
 
-def _shared(one: Any, other: Any) -> bool:
-    """Whether two tables give one and the same setting."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return any(_shared(one[k], other[k]) for k in one.keys() & other.keys())
+def _overlap(first: Any, second: Any) -> bool:
+    """Whether two configurations set the same option."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        return any(_overlap(first[k], second[k]) for k in first.keys() & second.keys())
     return True
 
 
-def validate_config(model: type[Model], content: dict, where: str) -> Model:
-    """`content` as a model; else a MixlingError with a line for each wrong field."""
+def validate_config(model: type[Model], content: dict[str, Any], place: str) -> Model:
+    """Check a configuration against its model.
+
+    Args:
+        model: A pydantic model.
+        content: The configuration.
+        place: Where it stands, for messages.
+
+    Raises:
+        MixlingError: It has a line for each wrong field.
+    """
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise MixlingError("\n".join(_sentence(model, where, e) for e in error.errors())) from None
+        raise MixlingError("\n".join(_explain(model, place, e) for e in error.errors())) from None
 
 
-def read_toml(path: Path) -> dict:
-    """A TOML file's content."""
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        MixlingError: The file does not exist or is not TOML.
+    """
     if not path.is_file():
         raise MixlingError(f'{path}: no such file; write at least: [data] sources = ["sample"]')
     try:
@@ -103,32 +146,29 @@ def read_toml(path: Path) -> dict:
         ) from None
 
 
-def _sentence(model: type[BaseModel], where: str, error: Any) -> str:
+def _explain(model: type[BaseModel], place: str, error: Any) -> str:
+    """Say in one line what is wrong with a field."""
     field = ".".join(str(p) for p in error["loc"])
-    found = (
+    value = (
         "" if error["type"] in ("missing", "extra_forbidden") else f" (found {error['input']!r})"
     )
     fix = {
         "missing": "must be given",
-        "extra_forbidden": f"is no setting; those of this table: {_fields(model, error['loc'])}",
+        "extra_forbidden": f"is no option; those of this table: {_fields(model, error['loc'])}",
     }
-    return f"{where}: {field}: {fix.get(error['type'], error['msg'])}{found}"
+    return f"{place}: {field}: {fix.get(error['type'], error['msg'])}{value}"
 
 
-def _fields(model: type[BaseModel], location: tuple) -> str:
-    part: Any = model
+def _fields(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    """Return the fields of the table that holds a location."""
+    table: Any = model
     for name in location[:-1]:
         if isinstance(name, int):
             continue
-        found = part.model_fields.get(name)
-        inner = [
-            a
-            for a in (
-                [found.annotation, *getattr(found.annotation, "__args__", ())] if found else []
-            )
-            if isinstance(a, type) and issubclass(a, BaseModel)
-        ]
-        if not inner:
+        field = table.model_fields.get(name)
+        types = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        tables = [t for t in types if isinstance(t, type) and issubclass(t, BaseModel)]
+        if not tables:
             break
-        part = inner[0]
-    return ", ".join(part.model_fields)
+        table = tables[0]
+    return ", ".join(table.model_fields)

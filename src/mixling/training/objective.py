@@ -1,8 +1,9 @@
-"""The objective of a run: a contrastive loss and further terms by weight, of the vectors of one batch.
+"""The objective of a run: a contrastive loss and further terms, weighted, of one batch.
 
-The model encodes the texts of `columns` in this order: queries, passages, hard negatives, and the queries'
-translations where a term reads them. A loss sees vectors alone, so that a plain step, GradCache and several
-processes are one path. What a teacher gives is computed when the batch's loss is asked for.
+The model encodes the texts of `columns` in this order: queries, passages, hard negatives, and the
+queries' translations where a term reads them. A loss sees vectors alone, so that a plain step,
+GradCache and several processes are one path. What a teacher gives is computed when the batch's loss
+is asked for.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from mixling.training.terms.term import BatchVectors, Teacher, Term, TokenTerm
 
 
 class Objective(nn.Module):
-    """What a run minimizes. Its own weights are those of its terms, which are dropped after training.
+    """What a run minimizes. It has the weights of its terms, which are dropped after training.
 
     Args:
         config: The run's configuration.
@@ -61,7 +62,10 @@ class Objective(nn.Module):
         self.to(self.device)
 
     def _load_teachers(self, config: Config) -> dict[str, Teacher]:
-        """Load each teacher once; the model itself with its configured pooling, prompts and similarity."""
+        """Load each teacher once.
+
+        The model itself, as its own teacher, has its configured pooling, prompts and similarity.
+        """
         base, trust = config.model, config.model.trust_remote_code
         names = {t.teacher or base.name for t in self.config.terms if TERMS[t.name].needs_teacher}
         teachers: dict[str, Teacher] = {}
@@ -100,23 +104,27 @@ class Objective(nn.Module):
             if self.pivot in s.languages
         ):
             raise MixlingError(
-                f"objective.terms: distil-cosine reads both texts in '{self.pivot}', and no source has such pairs: "
-                f"{known}. Set the term's pivot to a language that has them"
+                f"objective.terms: distil-cosine reads both texts in '{self.pivot}', and no source "
+                f"has such pairs: {known}. Set the term's pivot to a language that has them"
             )
-        if self.list_language is not None and not pairs.count:
+        if self.list_language is not None and not pairs.n_negatives:
             raise MixlingError(
-                "objective.terms: a teacher of lists scores hard negatives, and there are none. Set "
-                "batches.negatives (arXiv:2404.08118 has 5) and take a source that has them (`mixling mine-negatives`)"
+                "objective.terms: a teacher of lists scores hard negatives, and there are none. "
+                "Set batches.negatives (arXiv:2404.08118 has 5) and take a source that has them "
+                "(`mixling mine-negatives`)"
             )
         if self.needs_translations and not any((s.has_query.sum(1) > 1).any() for s in sources):
             names = ", ".join(t.config.name for t in self._terms() if t.needs_translations)
             raise MixlingError(
-                f"objective.terms: {names} read a query in two languages, and no source has one: {known}. Add a "
-                "parallel source"
+                f"objective.terms: {names} read a query in two languages, and no source has one: "
+                f"{known}. Add a parallel source"
             )
 
     def columns(self, batch: Batch) -> list[tuple[str, list[str]]]:
-        """The (role, texts) that the model encodes, in order; no passages where nothing reads them."""
+        """Return the texts that the model encodes, in order, as (role, texts).
+
+        Passages are left out if nothing reads them.
+        """
         columns = [("query", batch.queries)]
         if self.needs_passages:
             columns += [("passage", batch.passages), ("passage", list(batch.negatives))]
@@ -125,12 +133,15 @@ class Objective(nn.Module):
         return columns
 
     def _first_translation(self, batch: Batch) -> int:
-        """How many texts stand before the translations."""
+        """Return the number of texts before the translations in `columns`."""
         n = len(batch.queries)
         return 2 * n + len(batch.negatives) if self.needs_passages else n
 
     def loss_of(self, batch: Batch) -> Callable[[Tensor], Tensor]:
-        """The loss of a batch as a function of its vectors, `[texts, dim]` in the order of `columns`."""
+        """Return the loss of a batch as a function of its vectors.
+
+        The vectors are float `[n_texts, dim]`, in the order of `columns`.
+        """
         targets = [
             None if isinstance(t, TokenTerm) else t.teacher_targets(batch, self.device)
             for t in self._terms()
@@ -146,6 +157,7 @@ class Objective(nn.Module):
         return loss
 
     def _batch_vectors(self, batch: Batch, vectors: Tensor) -> BatchVectors:
+        """Split the vectors of a batch by what they are of."""
         n, end, device = len(batch.queries), self._first_translation(batch), vectors.device
         group, conflict_group, negative_conflict_group = (
             torch.from_numpy(x)
@@ -168,6 +180,7 @@ class Objective(nn.Module):
         )
 
     def _contrastive(self, vectors: BatchVectors) -> Tensor:
+        """Return the contrastive loss, zero if it has no weight."""
         config = self.config
         if not config.weight:
             return vectors.zero
@@ -177,10 +190,11 @@ class Objective(nn.Module):
         return eq1(*arguments, vectors.similarity, config.name == "eq1-all-positives")
 
     def token_loss_of(self, batch: Batch) -> Callable[[list[int], list[Tensor]], Tensor] | None:
-        """The part of the loss that adds up over texts, None where the batch has none.
+        """Return the part of the loss that is a sum over texts, None if the batch has none.
 
         Returns:
-            A function of texts' numbers, in the order of `columns`, and of their token states, `[tokens, dim]` each.
+            A function of texts' numbers, in the order of `columns`, and of their token states,
+            `[tokens, dim]` each.
         """
         terms = [t for t in self._terms() if isinstance(t, TokenTerm)]
         if not terms or not len(batch.translated):
@@ -211,6 +225,7 @@ def _single_language(languages: Iterable[str | None]) -> str | None:
     names = sorted({language_tag(x) for x in languages if x is not None})
     if len(names) > 1:
         raise MixlingError(
-            f"objective.terms: teachers read one language in a run, not {' and '.join(names)}. Give all terms one pivot"
+            f"objective.terms: teachers read one language in a run, not {' and '.join(names)}. "
+            "Give all terms one pivot"
         )
     return names[0] if names else None

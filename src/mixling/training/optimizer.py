@@ -1,43 +1,80 @@
-"""What the optimizer is told: which weights decay, the rate of a step, gradients of a bounded norm."""
+"""Parts of the optimizer.
+
+Weight decay by parameter, gradient clipping, the learning rate of a step.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
-from mixling.training.embedding_gradient import EmbeddingGradient, others
+from mixling.training.embedding_gradient import EmbeddingGradient, without_embedding
 
 
-def param_groups(some: list[torch.nn.Parameter], decay: float) -> list[dict]:
-    """Weight decay on matrices only, as usual: not on biases and layer norms."""
+def param_groups(
+    weights: Sequence[torch.nn.Parameter], weight_decay: float
+) -> list[dict[str, Any]]:
+    """Group weights for AdamW: matrices decay, biases and layer norms do not.
+
+    Args:
+        weights: The weights that are trained.
+        weight_decay: AdamW's decay of matrices.
+    """
     return [
-        {"params": [p for p in some if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in some if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [w for w in weights if w.ndim > 1], "weight_decay": weight_decay},
+        {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
     ]
 
 
 def clip_gradients(
-    weights: list[torch.nn.Parameter], table: EmbeddingGradient | None, most: float
+    weights: Sequence[torch.nn.Parameter],
+    embedding_gradient: EmbeddingGradient | None,
+    max_norm: float,
 ) -> float:
-    """Scale the gradients so that their norm is `most` at most (0: leave them); the norm before."""
-    own = [w.grad for w in others(weights, table) if w.grad is not None]
-    some = [] if table is None else [table.gradient[table.rows()]]
-    norm = torch.nn.utils.get_total_norm([*own, *some])
-    share = torch.clamp(most / (norm + 1e-6), max=1.0) if most else torch.ones_like(norm)
-    if own:
-        torch._foreach_mul_(own, share)
-    if table is not None:
-        table.gradient[table.rows()] = some[0] * share
+    """Scale all gradients so that their norm is at most `max_norm`.
+
+    Args:
+        weights: The weights that are trained.
+        embedding_gradient: The gradient of the embedding table, if it is kept by rows.
+        max_norm: The largest norm, 0 for no limit.
+
+    Returns:
+        The norm before scaling.
+    """
+    dense = without_embedding(weights, embedding_gradient)
+    gradients = [w.grad for w in dense if w.grad is not None]
+    rows = None if embedding_gradient is None else embedding_gradient.rows()
+    if embedding_gradient is not None and rows is not None:
+        gradients.append(embedding_gradient.gradient[rows])
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if max_norm:
+        torch.nn.utils.clip_grads_with_norm_(dense, max_norm, norm)
+        if embedding_gradient is not None and rows is not None:
+            # as clip_grads_with_norm_ scales, for the touched rows alone
+            factor = torch.clamp(max_norm / (norm + 1e-6), max=1.0)
+            embedding_gradient.gradient[rows] = gradients[-1] * factor
     return float(norm)
 
 
 def learning_rate_factor(step: int, steps: int, warmup: float, schedule: str) -> float:
-    """The learning rate of a step as a share of its peak: linear warm-up, then constant, linear or cosine to 0."""
-    rise = math.ceil(warmup * steps)
-    if step < rise:
-        return (step + 1) / rise
+    """Return the learning rate of a step as a fraction of its peak.
+
+    It rises linearly during the warm-up. Then it is constant, or falls linearly or as a cosine to
+    0.
+
+    Args:
+        step: Number of the step, from 0.
+        steps: The number of steps.
+        warmup: The warm-up as a fraction of the steps.
+        schedule: "constant", "linear" or "cosine".
+    """
+    warmup_steps = math.ceil(warmup * steps)
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
     if schedule == "constant":
         return 1.0
-    left = (steps - step) / max(steps - rise, 1)
-    return left if schedule == "linear" else (1 - math.cos(math.pi * left)) / 2
+    remaining = (steps - step) / max(steps - warmup_steps, 1)
+    return remaining if schedule == "linear" else (1 - math.cos(math.pi * remaining)) / 2

@@ -1,9 +1,13 @@
-"""A planned batch as texts: question, passage (a window round the answer), and the groups that mask negatives."""
+"""The texts of a planned batch.
+
+Queries, passages, translations, hard negatives, lists for a teacher.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -16,15 +20,30 @@ from mixling.corpora.values import with_title
 from mixling.corpora.windows import cut_window, first_links
 
 
+def _no_rows() -> np.ndarray:
+    return np.zeros(0, np.int64)
+
+
 @dataclass(frozen=True)
 class Batch:
-    """questions, passages: texts [n]; group, block: int64 [n], pairs that share either are no negatives.
+    """The texts of a batch of n pairs.
 
-    translations: the same questions in another language, those that there are, of pairs `translated`, int64 [k].
-    pivots: (question, passage) of pairs `pivoted`, int64 [l], in the language that a teacher reads.
-    negatives: texts of hard negatives; negative_of, negative_block: int64 [m], the pair that each was found for, and the
-    block of the questions that it would answer (-1: none). lists: for each pair what a teacher reads of it: the question,
-    its passage and its negatives, in the teacher's language where they are there.
+    Attributes:
+        queries: `[n]` texts.
+        passages: `[n]` texts. Passage i answers query i.
+        group: int64 `[n]`, the translation group of each pair. Pairs of one group are no negatives.
+        conflict_group: int64 `[n]`. Pairs of one conflict group are no negatives either.
+        translations: `[k]` texts, the queries `translated` in another language.
+        translated: int64 `[k]`, the pairs whose query has a translation.
+        pivots: `[l]`, query and passage of the pairs `pivoted` in the language that a teacher
+            reads.
+        pivoted: int64 `[l]`, the pairs that have both texts in that language.
+        negatives: `[m]` texts of hard negatives.
+        negative_of: int64 `[m]`, the pair that each hard negative was mined for.
+        negative_conflict_group: int64 `[m]`, the conflict group of the queries that each hard
+            negative would answer, -1 for none.
+        lists: `[n]`, what a teacher of lists reads for each pair: the query, then the passage and
+            the hard negatives, in the teacher's language where they exist in it.
     """
 
     queries: list[str]
@@ -32,20 +51,27 @@ class Batch:
     group: np.ndarray
     conflict_group: np.ndarray
     translations: Sequence[str] = ()
-    translated: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    translated: np.ndarray = field(default_factory=_no_rows)
     pivots: Sequence[tuple[str, str]] = ()
-    pivoted: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    pivoted: np.ndarray = field(default_factory=_no_rows)
     negatives: Sequence[str] = ()
-    negative_of: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    negative_conflict_group: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    negative_of: np.ndarray = field(default_factory=_no_rows)
+    negative_conflict_group: np.ndarray = field(default_factory=_no_rows)
     lists: Sequence[tuple[str, list[str]]] = ()
 
 
 class PairTexts:
-    """Turns plans of a schedule into texts.
+    """Turns the plans of a schedule into texts.
 
-    window: characters of a passage (None: all of it). negatives: hard ones a pair, and negatives_in whose language
-    (batches/negatives.py). every_language: a pair stands for all languages of its passages (round robin entries).
+    Args:
+        corpora: The corpora, in the order of the schedule's sources.
+        schedule: The schedule.
+        window: Characters of a passage, None for the whole passage.
+        n_negatives: Hard negatives a pair.
+        negatives_in: Which language hard negatives are in, see `mixling.batches.negatives`.
+        every_language: Let a pair stand for all languages of its passages (round-robin entries of
+            arXiv:2404.08118).
+        titles: Put a passage's title before its text.
     """
 
     def __init__(
@@ -53,20 +79,18 @@ class PairTexts:
         corpora: Sequence[Corpus],
         schedule: Schedule,
         window: int | None,
-        negatives: int = 0,
-        negatives_in: str = "mined",
+        n_negatives: int = 0,
+        negatives_in: Literal["mined", "pair", "any"] = "mined",
         every_language: bool = False,
         titles: bool = False,
     ):
         self.schedule, self.window = schedule, window
-        self.count, self.negatives_in, self.every_language = negatives, negatives_in, every_language
-        self.rows = [PairRows(c, u) for c, u in zip(corpora, schedule.sources, strict=True)]
-        self.negatives = (
-            [Negatives(c, u) for c, u in zip(corpora, schedule.sources, strict=True)]
-            if negatives
-            else []
-        )
-        self.question_text = [c.queries["text"] for c in corpora]
+        self.n_negatives, self.negatives_in = n_negatives, negatives_in
+        self.every_language = every_language
+        sources = list(zip(corpora, schedule.sources, strict=True))
+        self.rows = [PairRows(corpus, groups) for corpus, groups in sources]
+        self.negatives = [Negatives(corpus, groups) for corpus, groups in sources if n_negatives]
+        self.query_text = [c.queries["text"] for c in corpora]
         self.passage_text = [c.passages["text"] for c in corpora]
         self.title = [c.passages["title"] for c in corpora] if titles else []
         self.link_passage = [c.links["passage"].to_numpy() for c in corpora]
@@ -74,130 +98,150 @@ class PairTexts:
             np.stack([c.links[k].fill_null(-1).to_numpy() for k in ("start", "end")], 1)
             for c in corpora
         ]
-        self.first_link = [first_links(c) for c in corpora] if negatives else []
+        self.first_link = [first_links(c) for c in corpora] if n_negatives else []
 
     def batch(
         self,
         plan: BatchPlan,
         translations: bool = False,
         pivot: str | None = None,
-        lists: str | None = None,
+        list_language: str | None = None,
     ) -> Batch:
-        """The texts of a plan; with the questions' translations, with both texts in a pivot language, with lists in a
-        teacher's language, if asked."""
+        """Return the texts of a plan.
+
+        Args:
+            plan: A batch of the schedule.
+            translations: Add the queries' translations.
+            pivot: Add both texts of each pair in this language.
+            list_language: Add lists for a teacher that reads this language.
+        """
         source = self.schedule.sources[plan.source]
         if self.every_language:
-            plan = self._everywhere(plan)
-        question, link = self.rows[plan.source].pair_rows(
+            plan = self._in_every_language(plan)
+        query, link = self.rows[plan.source].pair_rows(
             plan.groups, plan.query_languages, plan.passage_languages, plan.visits
         )
         batch = Batch(
-            self._questions(plan.source, question),
-            self._passages(plan.source, link),
+            self._queries(plan.source, query),
+            self._linked_passages(plan.source, link),
             plan.groups,
             source.conflict_group[plan.groups],
         )
-        if self.count:
-            batch = self._with_negatives(batch, plan, question, link, lists)
+        if self.n_negatives:
+            batch = self._with_negatives(batch, plan, query, link, list_language)
         if translations:
-            other, language = self._others(plan)
+            translated, language = self._translated(plan)
             rows = self.rows[plan.source].query_rows(
-                plan.groups[other], language, plan.visits[other]
+                plan.groups[translated], language, plan.visits[translated]
             )
-            batch = replace(
-                batch, translations=self._questions(plan.source, rows), translated=other
-            )
+            texts = self._queries(plan.source, rows)
+            batch = replace(batch, translations=texts, translated=translated)
         if pivot is not None and pivot in source.languages:
-            code = source.languages.index(pivot)
-            have = np.flatnonzero((source.has_query & source.has_passage)[plan.groups, code])
-            all_pivot = np.full(len(have), code)
-            q, p = self.rows[plan.source].pair_rows(
-                plan.groups[have], all_pivot, all_pivot, plan.visits[have]
-            )
-            both = zip(self._questions(plan.source, q), self._passages(plan.source, p), strict=True)
-            batch = replace(batch, pivots=list(both), pivoted=have)
+            batch = self._with_pivots(batch, plan, source.languages.index(pivot))
         return batch
 
-    def _everywhere(self, plan: BatchPlan) -> BatchPlan:
-        """Each group of a plan once for every language that its passages are in (arXiv:2404.08118: round robin entries)."""
-        nth, code = np.nonzero(self.schedule.sources[plan.source].has_passage[plan.groups])
+    def _in_every_language(self, plan: BatchPlan) -> BatchPlan:
+        """Repeat each group of a plan for every language that its passages are in."""
+        has_passage = self.schedule.sources[plan.source].has_passage[plan.groups]
+        pair, language = np.nonzero(has_passage)
         return replace(
             plan,
-            groups=plan.groups[nth],
-            query_languages=plan.query_languages[nth],
-            passage_languages=code,
-            visits=plan.visits[nth],
+            groups=plan.groups[pair],
+            query_languages=plan.query_languages[pair],
+            passage_languages=language,
+            visits=plan.visits[pair],
         )
+
+    def _with_pivots(self, batch: Batch, plan: BatchPlan, pivot: int) -> Batch:
+        """Add query and passage of the pairs that have both in the pivot language."""
+        source, rows = self.schedule.sources[plan.source], self.rows[plan.source]
+        in_pivot = (source.has_query & source.has_passage)[plan.groups, pivot]
+        pivoted = np.flatnonzero(in_pivot)
+        languages = np.full(len(pivoted), pivot)
+        query, link = rows.pair_rows(
+            plan.groups[pivoted], languages, languages, plan.visits[pivoted]
+        )
+        texts = zip(
+            self._queries(plan.source, query), self._linked_passages(plan.source, link), strict=True
+        )
+        return replace(batch, pivots=list(texts), pivoted=pivoted)
 
     def _with_negatives(
         self,
         batch: Batch,
         plan: BatchPlan,
-        question: np.ndarray,
+        query: np.ndarray,
         link: np.ndarray,
-        lists: str | None,
+        list_language: str | None,
     ) -> Batch:
+        """Add hard negatives, and lists for a teacher."""
         s = plan.source
-        known = self.negatives[s]
-        of, passage = known.negatives_of(
-            question,
+        negatives = self.negatives[s]
+        pair, passage = negatives.negatives_of(
+            query,
             batch.conflict_group,
             plan.passage_languages,
             plan.visits,
-            self.count,
+            self.n_negatives,
             self.negatives_in,
             self.schedule.seed,
         )
         batch = replace(
             batch,
-            negatives=self._alone(s, passage),
-            negative_of=of,
-            negative_conflict_group=known.conflict_group[passage],
+            negatives=self._passages(s, passage),
+            negative_of=pair,
+            negative_conflict_group=negatives.conflict_group[passage],
         )
-        if lists is None:
+        if list_language is None:
             return batch
-        languages = self.schedule.sources[s].languages
-        right = self.link_passage[s][link]
-        asked, read = question, passage
-        if lists in languages:
-            code = languages.index(lists)
-            has = self.schedule.sources[s].has_query[plan.groups, code]
-            wanted = np.where(has, code, plan.query_languages)
-            asked = self.rows[s].query_rows(plan.groups, wanted, plan.visits)
-            right, read = known.in_language(right, code), known.in_language(passage, code)
-        first, others = self._alone(s, right), self._alone(s, read)
-        mine = [[text] for text in first]
-        for i, text in zip(of, others, strict=True):
-            mine[i].append(text)
-        return replace(batch, lists=list(zip(self._questions(s, asked), mine, strict=True)))
+        source, positive = self.schedule.sources[s], self.link_passage[s][link]
+        if list_language in source.languages:
+            code = source.languages.index(list_language)
+            has_query = source.has_query[plan.groups, code]
+            languages = np.where(has_query, code, plan.query_languages)
+            query = self.rows[s].query_rows(plan.groups, languages, plan.visits)
+            positive = negatives.in_language(positive, code)
+            passage = negatives.in_language(passage, code)
+        passages = [[text] for text in self._passages(s, positive)]
+        for i, text in zip(pair, self._passages(s, passage), strict=True):
+            passages[i].append(text)
+        return replace(batch, lists=list(zip(self._queries(s, query), passages, strict=True)))
 
-    def _others(self, plan: BatchPlan) -> tuple[np.ndarray, np.ndarray]:
-        """Pairs whose question there is in another language, and which: by hash of group, language and visit."""
-        have = self.schedule.sources[plan.source].has_query[plan.groups].copy()
-        have[np.arange(len(have)), plan.query_languages] = False
-        rows = np.flatnonzero(have.any(1))
+    def _translated(self, plan: BatchPlan) -> tuple[np.ndarray, np.ndarray]:
+        """Choose another language for each query, by a hash of group, language and visit.
+
+        A query in one language only is left out.
+
+        Returns:
+            The pairs, int64 `[k]`, and the language of each, int64 `[k]`.
+        """
+        has_query = self.schedule.sources[plan.source].has_query[plan.groups].copy()
+        has_query[np.arange(len(has_query)), plan.query_languages] = False
+        pairs = np.flatnonzero(has_query.any(1))
         key = mix(
-            self.schedule.seed, plan.groups[rows], plan.query_languages[rows], plan.visits[rows]
+            self.schedule.seed, plan.groups[pairs], plan.query_languages[pairs], plan.visits[pairs]
         )
-        return rows, pick_column(have[rows], key)
+        return pairs, pick_column(has_query[pairs], key)
 
-    def _questions(self, s: int, rows: np.ndarray) -> list[str]:
-        return [self.question_text[s][int(i)].as_py() for i in rows]
+    def _queries(self, s: int, rows: np.ndarray) -> list[str]:
+        """Return queries of source `s`."""
+        return [self.query_text[s][int(i)].as_py() for i in rows]
 
-    def _passages(self, s: int, links: np.ndarray) -> list[str]:
-        """The passages of links, each a window round its answer."""
+    def _linked_passages(self, s: int, links: np.ndarray) -> list[str]:
+        """Return the passages of links, each a window around the answer of its link."""
         return [self._cut(s, int(self.link_passage[s][i]), self.link_span[s][i]) for i in links]
 
-    def _alone(self, s: int, passages: np.ndarray) -> list[str]:
-        """Passages by row: each a window round the first answer that is known in it."""
-        none = np.array([-1, -1])
-        link = self.first_link[s][passages]
-        spans = [self.link_span[s][i] if i >= 0 else none for i in link]
-        return [self._cut(s, int(p), span) for p, span in zip(passages, spans, strict=True)]
+    def _passages(self, s: int, rows: np.ndarray) -> list[str]:
+        """Return passages, each a window around its first known answer."""
+        unknown = np.array([-1, -1])
+        links = self.first_link[s][rows]
+        spans = [self.link_span[s][i] if i >= 0 else unknown for i in links]
+        return [self._cut(s, int(row), span) for row, span in zip(rows, spans, strict=True)]
 
-    def _cut(self, s: int, passage: int, span: np.ndarray) -> str:
-        text = self.passage_text[s][passage].as_py()
+    def _cut(self, s: int, row: int, span: np.ndarray) -> str:
+        """Cut a passage to the window around a span of characters (-1: its start)."""
+        text = self.passage_text[s][row].as_py()
         if self.window is not None:
             text = cut_window(text, int(span[0]), int(span[1]), self.window)
-        title = self.title[s][passage].as_py() if self.title else None
+        title = self.title[s][row].as_py() if self.title else None
         return with_title(title, text)

@@ -1,17 +1,15 @@
-"""Hybrid batches in someone else's trainer: a batch sampler for `SentenceTransformerTrainer`.
+"""Hybrid batches in the trainer of sentence-transformers.
 
-    corpus = mixling.load("mlqa")
-    args = SentenceTransformerTrainingArguments(
-        …, batch_sampler=partial(mixling.HybridBatchSampler, corpus=corpus, alpha=0.5))
-    trainer = SentenceTransformerTrainer(model, args, train_dataset=mixling.training_pairs(corpus), loss=…)
-
-The data set has a row for every question and passage of a group, in every pair of languages; the sampler says
-which rows a batch takes. Two members of one translation group, or on one passage, never meet in a batch. The trainer asks the
-sampler for the batches of its `eval_dataset` as well: with `corpus=[corpus, held_out]` those are planned too.
+`training_pairs` gives a data set with a row for every query and passage of a translation group, in
+every pair of languages. `HybridBatchSampler` says which rows a batch takes. Two members of one
+translation group, or two pairs on one passage, never meet in a batch. The trainer asks the sampler
+for the batches of its `eval_dataset` too: with `corpus=[corpus, held_out]` those are planned as
+well.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -27,72 +25,100 @@ from mixling.corpora.corpus import Corpus
 from mixling.corpora.windows import link_windows
 from mixling.errors import MixlingError
 
+logger = logging.getLogger(__name__)
 
-def _pass_on(wrapper: Any, epoch: int) -> None:
+
+def _set_epoch(wrapper: Any, epoch: int) -> None:
     if hasattr(wrapper.batch_sampler, "set_epoch"):
         wrapper.batch_sampler.set_epoch(epoch)
 
 
-# accelerate wraps a sampler for several processes, and again for a run that goes on, and loses the epoch in between: the first
-# epoch's batches would come a second time
+# Accelerate wraps a sampler for several processes, and again for a run that is resumed, and does
+# not pass the epoch on: without this the batches of the first epoch come in every epoch.
 for _wrapper in (BatchSamplerShard, SkipBatchSampler):
     if not hasattr(_wrapper, "set_epoch"):
-        _wrapper.set_epoch = _pass_on
+        _wrapper.set_epoch = _set_epoch
 
 
 def training_pairs(corpus: Corpus, width: int | None = 600) -> Any:
-    """A `datasets.Dataset` with columns question and passage, one row a question and link of its group.
+    """Return the training pairs of a corpus as a `datasets.Dataset`.
 
-    width: characters of the window round the answer (None: whole passages).
+    Args:
+        corpus: The corpus.
+        width: Characters of the window around the answer, None for whole passages.
+
+    Returns:
+        A data set with the columns query and passage, a row for each query and link of its group.
+
+    Example:
+        >>> import mixling
+        >>> pairs = mixling.training_pairs(mixling.load("sample"))
+        >>> pairs.column_names
+        ["query", "passage"]
     """
     from datasets import Dataset
 
-    question, link = _rows(corpus)
+    query, link = _pair_rows(corpus)
     texts, passages = corpus.queries["text"].to_pylist(), corpus.passages["text"].to_pylist()
     if width is None:
-        cut = [passages[p] for p in corpus.links["passage"].to_pylist()]
+        windows = [passages[p] for p in corpus.links["passage"].to_pylist()]
     else:
-        cut = link_windows(corpus, width)
+        windows = link_windows(corpus, width)
     return Dataset.from_dict(
-        {"question": [texts[i] for i in question], "passage": [cut[i] for i in link]}
+        {"query": [texts[i] for i in query], "passage": [windows[i] for i in link]}
     )
 
 
-def _rows(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
-    """Question and link of each row of `pairs`, int64 [n] both."""
+def _pair_rows(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
+    """Return query and link of each row of `training_pairs`, int64 `[n]` both."""
     groups = np.array(corpus.queries["group"].to_pylist())
-    names, of = np.unique(groups, return_inverse=True)
-    order = np.argsort(of, kind="stable")
-    edges = np.searchsorted(of[order], np.arange(len(names) + 1))
-    place = {g: i for i, g in enumerate(names)}
-    question, link = [], []
+    names, group_of_query = np.unique(groups, return_inverse=True)
+    # the queries of group i are order[edges[i]:edges[i + 1]]
+    order = np.argsort(group_of_query, kind="stable")
+    edges = np.searchsorted(group_of_query[order], np.arange(len(names) + 1))
+    position = {name: i for i, name in enumerate(names)}
+    query, link = [], []
     for number, group in enumerate(corpus.links["group"].to_pylist()):
-        i = place.get(group)
+        i = position.get(group)
         if i is not None:
-            mine = order[edges[i] : edges[i + 1]]
-            question.append(mine)
-            link.append(np.full(len(mine), number))
-    return np.concatenate(question), np.concatenate(link)
+            rows = order[edges[i] : edges[i + 1]]
+            query.append(rows)
+            link.append(np.full(len(rows), number))
+    return np.concatenate(query), np.concatenate(link)
 
 
 class HybridBatchSampler(DefaultBatchSampler):
-    """Batches of one schedule, as `sentence_transformers` asks for them.
+    """Batches of a schedule, as the trainer of sentence-transformers asks for them.
+
+    An epoch has as many batches as it takes to see as many pairs as there are translation groups. A
+    data set that holds the pairs of no given corpus is refused, unless the trainer only evaluates
+    on it: then its rows come once each in an order of the seed, and a warning says so.
 
     Args:
-        dataset: `pairs` of a corpus, its rows in their order. Columns may have other names, and prompts before the texts.
+        dataset: `training_pairs` of a corpus, its rows in their order. Columns may have other
+            names, and the texts prompts.
         batch_size: Pairs a batch. Every planned batch is whole, whatever `drop_last` says.
-        seed: The trainer's, which sentence-transformers hands over from 6.2 on (before: give it here).
-        corpus: The corpus of `dataset`, or several corpora (of a dictionary of data sets, and of the `eval_dataset`), of which
-            the one is taken whose pairs the data set holds.
-        strategy: As in a configuration's [batches].
-        alpha: As there.
-        language: As there.
-
-    An epoch is as many batches as it takes to see as many pairs as there are question groups. A data set of no corpus that was
-    given is refused. Only where the trainer evaluates on it, its rows come once each in an order of the seed, which one line says.
+        drop_last: Drop an incomplete last batch of an evaluation set of no given corpus.
+        valid_label_columns: Passed on to sentence-transformers.
+        generator: Passed on to sentence-transformers.
+        seed: The trainer's, which sentence-transformers passes from 6.2 on; give it here before
+            that.
+        corpus: The corpus of `dataset`, or several corpora, of which the one is taken whose pairs
+            the data set holds.
+        strategy: The batch strategy, as in a configuration's `[batches]`.
+        alpha: Share of monolingual batches of the strategy hybrid.
+        language: The language of the strategy single.
 
     Raises:
-        MixlingError: The data set does not hold the pairs of the corpus in their order.
+        MixlingError: The data set does not hold the pairs of a given corpus in their order.
+
+    Example:
+        >>> from functools import partial
+        >>> import mixling
+        >>> corpus = mixling.load("sample")
+        >>> sampler = partial(mixling.HybridBatchSampler, corpus=corpus, alpha=0.5)
+        >>> # SentenceTransformerTrainingArguments(..., batch_sampler=sampler)
+        >>> # SentenceTransformerTrainer(..., train_dataset=mixling.training_pairs(corpus))
     """
 
     def __init__(
@@ -118,89 +144,107 @@ class HybridBatchSampler(DefaultBatchSampler):
             seed=seed,
         )
         corpora = [corpus] if isinstance(corpus, Corpus) else list(corpus)
-        self.epoch, self.rows, self.evaluating = 0, len(dataset), _evaluating()
+        self.epoch, self.n_rows, self.evaluates = 0, len(dataset), _called_for_evaluation()
         self.schedule: Schedule | None = None
-        found = next((c for c in corpora if holds_pairs(dataset, c)), None)
-        if found is None:
+        held = next((c for c in corpora if holds_pairs(dataset, c)), None)
+        if held is None:
             names = ", ".join(f"'{c.name}'" for c in corpora)
-            if not self.evaluating:
+            if not self.evaluates:
+                columns = ", ".join(dataset.column_names)
                 raise MixlingError(
-                    f"the data set ({self.rows:,} rows, columns {', '.join(dataset.column_names)}) does not hold the pairs of "
-                    f"{names} in their order: give the trainer mixling.training_pairs(corpus) as it is, neither shuffled nor filtered; "
-                    "for a part of a corpus, take mixling.pairs of corpus.select(...) and give the sampler that corpus too"
+                    f"the data set ({self.n_rows:,} rows, columns {columns}) does not hold the "
+                    f"pairs of {names} in their order: give the trainer "
+                    "mixling.training_pairs(corpus) as it is, neither shuffled nor filtered; for a "
+                    "part of a corpus, take mixling.training_pairs of corpus.select(...) and give "
+                    "the sampler that corpus too"
                 )
-            _say(
-                f"an evaluation set of {self.rows:,} rows is of another corpus than {names}: its rows come once each, and texts "
-                "that say the same may meet in a batch; give the sampler its corpus too, corpus=[corpus, held_out]"
+            _warn_once(
+                f"an evaluation set of {self.n_rows:,} rows is of another corpus than {names}: its "
+                "rows come once each, and texts that say the same may meet in a batch; give the "
+                "sampler its corpus too, corpus=[corpus, held_out]"
             )
-            self.batches = self.rows // batch_size if drop_last else -(-self.rows // batch_size)
+            self.n_batches = (
+                self.n_rows // batch_size if drop_last else -(-self.n_rows // batch_size)
+            )
             return
-        question, link = _rows(found)
-        mine = translation_groups(found)
+        groups = translation_groups(held)
         self.schedule = Schedule(
-            [mine], strategy, alpha=alpha, size=batch_size, seed=seed, language=language
+            [groups], strategy, alpha=alpha, size=batch_size, seed=seed, language=language
         )
-        self.find = PairRows(found, mine)
-        self.links = found.links.num_rows
-        key = question * self.links + link
+        self.pair_rows = PairRows(held, groups)
+        # query and link as one sorted number, so that the row of a pair is found by bisection
+        query, link = _pair_rows(held)
+        self.n_links = held.links.num_rows
+        key = query * self.n_links + link
         self.order = np.argsort(key, kind="stable")
         self.key = key[self.order]
-        self.batches = max(1, len(mine.groups) // batch_size)
+        self.n_batches = max(1, len(groups.groups) // batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         if self.schedule is None:
-            order = np.random.default_rng(self.seed or 0).permutation(self.rows).tolist()
-            yield from (
-                order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(self.batches)
-            )
+            order = np.random.default_rng(self.seed or 0).permutation(self.n_rows).tolist()
+            for i in range(self.n_batches):
+                yield order[i * self.batch_size : (i + 1) * self.batch_size]
             return
-        for step in range(self.epoch * self.batches, (self.epoch + 1) * self.batches):
+        for step in range(self.epoch * self.n_batches, (self.epoch + 1) * self.n_batches):
             plan = self.schedule.plan(step)
-            question, link = self.find.pair_rows(
+            query, link = self.pair_rows.pair_rows(
                 plan.groups, plan.query_languages, plan.passage_languages, plan.visits
             )
-            yield self.order[np.searchsorted(self.key, question * self.links + link)].tolist()
+            yield self.order[np.searchsorted(self.key, query * self.n_links + link)].tolist()
 
     def __len__(self) -> int:
-        return self.batches
+        return self.n_batches
 
     def set_epoch(self, epoch: int) -> None:
-        """Batches go on from epoch to epoch; none is repeated. Those of an evaluation stay the same, to be compared."""
-        if not self.evaluating:
+        """Go on to the batches of an epoch; none comes twice.
+
+        The batches of an evaluation stay the same.
+        """
+        if not self.evaluates:
             self.epoch = epoch
 
 
 def holds_pairs(dataset: Any, corpus: Corpus) -> bool:
-    """Whether the rows of a `datasets.Dataset` are `pairs` of a corpus in their order, whatever its columns are called.
+    """Check whether a data set holds the `training_pairs` of a corpus in their order.
 
-    A question may have a prompt before it. A passage is a part of the corpus' passage, or holds its window of 600 characters.
+    Columns may have any names. A query may have a prompt before it. A passage is a part of the
+    corpus' passage, or holds its window of 600 characters.
+
+    Args:
+        dataset: A `datasets.Dataset`.
+        corpus: The corpus.
     """
-    question, link = _rows(corpus)
-    if len(dataset) != len(question):
+    query, link = _pair_rows(corpus)
+    if len(dataset) != len(query):
         return False
-    asked, whole = corpus.queries["text"].to_pylist(), corpus.passages["text"].to_pylist()
-    of, cut = corpus.links["passage"].to_numpy(), link_windows(corpus, 600)
-    texts = [
-        n
-        for n, f in dataset.features.items()
-        if getattr(f, "dtype", None) in ("string", "large_string")
+    queries, passages = corpus.queries["text"].to_pylist(), corpus.passages["text"].to_pylist()
+    passage_of, windows = corpus.links["passage"].to_numpy(), link_windows(corpus, 600)
+    names = [
+        name
+        for name, feature in dataset.features.items()
+        if getattr(feature, "dtype", None) in ("string", "large_string")
     ]
-    columns = {n: dataset.with_format(None)[n][:] for n in texts}
-    is_question = (
-        n
-        for n in texts
-        if all(x and asked[i] in x for i, x in zip(question, columns[n], strict=True))
-    )
-    first = next(is_question, None)
-    return first is not None and any(
-        all(x and (x in whole[of[i]] or cut[i] in x) for i, x in zip(link, columns[n], strict=True))
-        for n in texts
-        if n != first
-    )
+    columns = {name: dataset.with_format(None)[name][:] for name in names}
+
+    def holds_queries(name: str) -> bool:
+        return all(x and queries[i] in x for i, x in zip(query, columns[name], strict=True))
+
+    def holds_passages(name: str) -> bool:
+        return all(
+            x and (x in passages[passage_of[i]] or windows[i] in x)
+            for i, x in zip(link, columns[name], strict=True)
+        )
+
+    first = next((name for name in names if holds_queries(name)), None)
+    return first is not None and any(holds_passages(name) for name in names if name != first)
 
 
-def _evaluating() -> bool:
-    """Whether a trainer asks for the batches of an evaluation: it calls the sampler alike for both, so its caller tells."""
+def _called_for_evaluation() -> bool:
+    """Whether a trainer asks for the batches of an evaluation.
+
+    It calls the sampler alike for training and evaluation, so only the calling functions tell.
+    """
     frame = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name in ("get_eval_dataloader", "get_test_dataloader"):
@@ -210,6 +254,6 @@ def _evaluating() -> bool:
 
 
 @cache
-def _say(line: str) -> None:
-    """Once a process: a trainer asks anew for every evaluation."""
-    print(f"mixling: {line}", file=sys.stderr)
+def _warn_once(message: str) -> None:
+    """Warn once a process: a trainer asks again for every evaluation."""
+    logger.warning(message)

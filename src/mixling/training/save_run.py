@@ -1,12 +1,12 @@
-"""The end of a run: averaged with the base, a map behind it, the model folder with its card, run.json."""
+"""The end of a run.
+
+Weights averaged with the base model, a transform, the model folder, run.json.
+"""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-from mixling.corpora.files import write_text
 from mixling.machine import library_versions, machine_info
 from mixling.models.card import trained_card
 from mixling.models.retriever import Retriever
@@ -14,27 +14,35 @@ from mixling.training.average import average_with
 from mixling.training.base_model import load_base_model
 from mixling.training.config import Config
 from mixling.training.linear_transform import fit_after_training
+from mixling.training.run_folder import RunFolder
 
 
-def save_run(settings: Config, out: Path, retriever: Retriever, facts: dict[str, Any]) -> None:
-    """Write `out`/model and then `out`/run.json, which says that the run is done. facts: steps, best, seconds, plan, precision,
-    data, and of a soup its runs."""
-    share = settings.training.average_with_base
-    if share:
-        average_with(retriever, load_base_model(settings.model), share)
-    if settings.model.transform is not None:
-        fit_after_training(settings, retriever, out, facts["precision"])
-    run = {
+def save_run(
+    config: Config, inputs: Config, run: RunFolder, retriever: Retriever, facts: dict[str, Any]
+) -> None:
+    """Write the model folder and then run.json, which marks the run as finished.
+
+    Args:
+        config: The configuration as the user gave it: model card and run.json show it.
+        inputs: The configuration with prepared inputs in place of what they were made from.
+        run: The run's folder.
+        retriever: The trained model; it is averaged and transformed in place as configured.
+        facts: What the record holds beside configuration, versions and machine: steps, best,
+            seconds, plan, precision, processes, data, and the runs of a soup.
+    """
+    base_weight = config.training.average_with_base
+    if base_weight:
+        average_with(retriever, load_base_model(inputs.model), base_weight)
+    if inputs.model.transform is not None:
+        fit_after_training(inputs, retriever, run.path, facts["precision"])
+    record = {
         **facts,
         "base_stored": retriever.stored,
-        "config": settings.model_dump(mode="json"),
+        "config": config.model_dump(mode="json"),
         "versions": library_versions(),
         "machine": machine_info(),
     }
-    origin = {
-        "base": retriever.name,
-        "license": retriever.origin.get("license"),
-        "plan": facts["plan"],
-    }
-    retriever.save(out / "model", trained_card({**run, "license": origin["license"]}), origin)
-    write_text(out / "run.json", json.dumps(run, indent=1, ensure_ascii=False))
+    license = retriever.origin.get("license")
+    origin = {"base": config.model.name, "license": license, "plan": facts["plan"]}
+    retriever.save(run.model, trained_card({**record, "license": license}), origin)
+    run.finish(record)

@@ -1,4 +1,4 @@
-"""Sources that are to be sentences, located before a run and kept with it."""
+"""Sources that are cut into sentences before training; the results are kept with the run."""
 
 from __future__ import annotations
 
@@ -7,25 +7,29 @@ from pathlib import Path
 from mixling.preparation.locate_answers import locate_answers
 from mixling.training.base_model import load_base_model
 from mixling.training.config import Config, SourceConfig
-from mixling.training.prepare import corpus_of
+from mixling.training.training_data import load_source
 
-SENTENCES = "-sentences"  # what a located source's name ends with
+SENTENCES = "-sentences"  # the end of such a source's name
 
 
-def locate_sentences(settings: Config, out: Path) -> Config:
-    """The settings with ordinary folders `out`/NAME-sentences for sources with `sentences`, made where they are not there yet."""
+def locate_sentences(config: Config, out: Path) -> Config:
+    """Replace each source that has `sentences` by a folder of its sentences.
+
+    Args:
+        config: The run's configuration.
+        out: Where the folders NAME-sentences are written. Those that exist are used.
+
+    Returns:
+        The configuration with ordinary sources.
+    """
     sources = []
-    for s in settings.data.sources:
-        if s.sentences:
-            name = s.name + SENTENCES
+    for source in config.data.sources:
+        if source.sentences:
+            name = source.name + SENTENCES
             if not (out / name).exists():
-                locate_answers(
-                    load_base_model(settings.model),
-                    corpus_of(s, settings.data.skip_bad),
-                    out / name,
-                )
-            s = SourceConfig(name=name, path=str(out / name), weight=s.weight)
-        sources.append(s)
-    return settings.model_copy(
-        update={"data": settings.data.model_copy(update={"sources": sources})}
-    )
+                corpus = load_source(source, config.data.skip_bad)
+                locate_answers(load_base_model(config.model), corpus, out / name)
+            source = SourceConfig(name=name, path=str(out / name), weight=source.weight)
+        sources.append(source)
+    data = config.data.model_copy(update={"sources": sources})
+    return config.model_copy(update={"data": data})

@@ -1,63 +1,75 @@
-"""Several runs of one model whose weights are averaged, a "soup" (Wortsman et al. 2022, arXiv:2203.05482)."""
+"""Model soups: several runs of one model whose weights are averaged (arXiv:2203.05482)."""
 
 from __future__ import annotations
 
-import json
-import sys
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from accelerate import PartialState
 
-from mixling.corpora.files import open_run_dir
 from mixling.training.average import average
 from mixling.training.base_model import load_base_model, on_cpu
 from mixling.training.config import Config
-from mixling.training.inputs import same_inputs
+from mixling.training.inputs import claim_run
 from mixling.training.linear_transform import fit_before_training
-from mixling.training.load_config import ingredients, migrate_config
+from mixling.training.load_config import soup_runs
+from mixling.training.run_folder import RunFolder
 from mixling.training.save_run import save_run
 from mixling.training.sentence_sources import locate_sentences
 
-OF_A_RUN = ("config", "steps", "best", "seconds", "plan")
+logger = logging.getLogger(__name__)
+_KEPT = ("config", "steps", "best", "seconds", "plan")  # of each run, in the record of the soup
 
 
-def train_soup(settings: Config, out: Path, run: Callable[[Config, Path, Path], Path]) -> Path:
-    """Train each run in `out`/run-1, run-2, …, by `run` (its settings, its folder, where sentences and map are kept), and write
-    the average to `out`/model. Cut off, it goes on. Returns the model folder."""
-    runs, state = ingredients(settings), PartialState(cpu=on_cpu(settings.training))
+def train_soup(
+    config: Config, soup: RunFolder, train_run: Callable[[Config, RunFolder, Path], Path]
+) -> Path:
+    """Train several runs and average their weights.
+
+    Args:
+        config: The configuration, with a table for each run.
+        soup: The folder. The runs are trained in its folders run-1, run-2, … If it was interrupted,
+            it goes on.
+        train_run: Trains one run. It takes the run's configuration, its folder, and the folder of
+            prepared inputs, which all runs share.
+
+    Returns:
+        The model folder.
+
+    Raises:
+        MixlingError: The configuration or the data are wrong, or the folder holds something else.
+    """
+    configs, state = soup_runs(config), PartialState(cpu=on_cpu(config.training))
     if state.is_main_process:
-        new = open_run_dir(out, settings.model_dump(mode="json"), "config.json", migrate_config)
-        same_inputs(settings, out, new)
+        claim_run(config, soup)
     state.wait_for_everyone()
-    if (out / "run.json").exists():
-        return out / "model"
-    folders = [out / f"run-{n}" for n in range(1, len(runs) + 1)]
-    for n, (one, folder) in enumerate(zip(runs, folders, strict=True), 1):
+    if soup.finished:
+        return soup.model
+    runs = [RunFolder(soup.path / f"run-{n}") for n in range(1, len(configs) + 1)]
+    for n, (run_config, run) in enumerate(zip(configs, runs, strict=True), 1):
         if state.is_main_process:
-            print(f"mixling: run {n} of {len(runs)}, to be averaged, in {folder}", file=sys.stderr)
-        run(one, folder, out)
+            logger.info("run %d of %d, to be averaged, in %s", n, len(runs), run.path)
+        train_run(run_config, run, soup.path)
     if state.is_main_process:
-        _average(settings, out, folders)
+        _save_average(config, soup, runs)
     state.wait_for_everyone()
-    return out / "model"
+    return soup.model
 
 
-def _average(settings: Config, out: Path, folders: list[Path]) -> None:
-    settings = fit_before_training(locate_sentences(settings, out), out)  # made by the runs
-    retriever = load_base_model(settings.model)
-    average(retriever, [folder / "model" for folder in folders], settings.model.trust_remote_code)
-    done = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in folders]
+def _save_average(config: Config, soup: RunFolder, runs: list[RunFolder]) -> None:
+    """Average the models of the runs and save the result."""
+    # the runs have written the prepared inputs
+    inputs = fit_before_training(locate_sentences(config, soup.path), soup.path)
+    retriever = load_base_model(inputs.model)
+    average(retriever, [run.model for run in runs], inputs.model.trust_remote_code)
+    records = [run.record() for run in runs]
     facts = {
-        "steps": sum(r["steps"] for r in done),
+        **{k: records[0][k] for k in ("precision", "processes", "data")},
+        "steps": sum(r["steps"] for r in records),
         "best": None,
-        "seconds": round(sum(r["seconds"] for r in done), 1),
-        "plan": "+".join(r["plan"] for r in done),
-        "runs": [{k: r[k] for k in OF_A_RUN} for r in done],
+        "seconds": round(sum(r["seconds"] for r in records), 1),
+        "plan": "+".join(r["plan"] for r in records),
+        "runs": [{k: r[k] for k in _KEPT} for r in records],
     }
-    save_run(
-        settings,
-        out,
-        retriever,
-        {**{k: done[0][k] for k in ("precision", "processes", "data")}, **facts},
-    )
+    save_run(config, inputs, soup, retriever, facts)

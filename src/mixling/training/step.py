@@ -1,149 +1,114 @@
-"""One step: a planned batch as tokens, its loss, and the gradients of all weights.
-
-Vectors first, then the loss on vectors, then each text's gradient back through the encoder. Where the texts fit,
-their states are kept for that; where they do not, the encoder runs again, a few texts at a time (GradCache,
-arXiv:2101.06983): the same gradients at the memory of a small batch.
-"""
+"""One optimizer step: gradients of its micro-batches, clipping, the update, the line of the log."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+import math
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from mixling.batches.permutation import mix
-from mixling.models.forward import batches_by_tokens
+from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.training.config import Config
+from mixling.training.backward import backward
+from mixling.training.config import TrainingConfig
+from mixling.training.embedding_gradient import EmbeddingGradient, zero_grad
 from mixling.training.objective import Objective
-from mixling.training.pairs import Batch, PairTexts
-from mixling.training.processes import (
-    all_gather_vectors,
-    all_reduce_sum,
-    partition_by_tokens,
-    rank_and_world_size,
-)
+from mixling.training.optimizer import clip_gradients, learning_rate_factor
+from mixling.training.processes import all_reduce_gradients
+from mixling.training.tokenized import TokenizedBatch
 
 
 @dataclass(frozen=True)
-class TokenizedBatch:
-    """A batch as token ids, in the order of the objective's columns; kind of the batch."""
+class TrainingStep:
+    """What every step of a run uses.
 
-    batch: Batch
-    tokens: list[list[int]]
-    batch_type: str
-
-
-def tokenize_batch(
-    settings: Config, retriever: Retriever, objective: Objective, pairs: PairTexts, micro_batch: int
-) -> TokenizedBatch:
-    """The batch of a turn (a step has `accumulate` of them) as tokens."""
-    m, plan = settings.model, pairs.schedule.plan(micro_batch)
-    batch = pairs.batch(
-        plan, objective.needs_translations, objective.pivot, objective.list_language
-    )
-    longest = {"query": m.max_query_length, "passage": m.max_passage_length}
-    tokens = [
-        t
-        for role, texts in objective.columns(batch)
-        if texts
-        for t in retriever.tokenize(texts, role, longest[role])
-    ]
-    return TokenizedBatch(batch, tokens, plan.batch_type)
-
-
-def prefetch_batches(
-    settings: Config, retriever: Retriever, objective: Objective, pairs: PairTexts, begin: int
-) -> Generator[list[TokenizedBatch], None, None]:
-    """Batches of the steps from `begin` on; the next step's are made while this one is computed."""
-    every = settings.training.gradient_accumulation_steps
-
-    def make(step: int) -> list[TokenizedBatch]:
-        return [
-            tokenize_batch(settings, retriever, objective, pairs, step * every + i)
-            for i in range(every)
-        ]
-
-    with ThreadPoolExecutor(1) as thread:
-        coming: Future | None = thread.submit(make, begin)
-        for step in range(begin, settings.training.steps):
-            assert coming is not None
-            ready = coming.result()
-            coming = thread.submit(make, step + 1) if step + 1 < settings.training.steps else None
-            yield ready
-
-
-def token_budgets(device: str, at_once: int | None) -> tuple[int, int]:
-    """(tokens of one call of the encoder, tokens whose states are kept at once)."""
-    call, kept = (4096, 16384) if device == "cpu" else (32768, 32768)
-    return min(call, at_once or kept), at_once or kept
-
-
-def backward(
-    retriever: Retriever,
-    tokens: list[list[int]],
-    loss: Callable[[Tensor], Tensor],
-    *,
-    local: Callable[[list[int], list[Tensor]], Tensor] | None = None,
-    loss_scale: float = 1.0,
-    max_cached_tokens: int | None = None,
-    seed: int = 0,
-    precision: str = "fp32",
-) -> float:
-    """Add a batch's gradients to the weights and return its loss.
-
-    loss: of vectors [len(tokens), d]; share: what the loss is multiplied by; at_once: tokens whose states are kept, more
-    go through the encoder twice; local: a further loss that adds up over texts, of some texts' numbers and the states of
-    their tokens; seed: of dropout; precision: "fp32" or "bf16" (autocast). With several processes
-    each adds the gradients of its own texts.
+    Attributes:
+        options: The configuration of training.
+        retriever: The model that is trained.
+        objective: What is minimized.
+        optimizer: Updates the weights of model and objective.
+        weights: The model's weights that are trained.
+        embedding_gradient: Gradient of the embedding table by rows, if it is kept so.
+        precision: Number format of the encoder, "fp32" or "bf16".
     """
-    rank, n = rank_and_world_size()
-    device = next(retriever.model.parameters()).device
-    call, kept = token_budgets(device.type, max_cached_tokens)
-    own = partition_by_tokens([len(t) for t in tokens], n)[rank]
-    lengths = [len(tokens[i]) for i in own]
-    parts = [
-        [own[i] for i in c]
-        for c in batches_by_tokens(lengths, call, retriever.first_position is not None)
-    ]
-    cached = sum(lengths) > kept
 
-    def encode(number: int) -> tuple[Tensor, Tensor | None]:
-        torch.manual_seed(int(mix(seed, rank, number) >> 1))
-        states: list[Tensor] | None = None if local is None else []
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            vectors = retriever.embed([tokens[i] for i in parts[number]], call, states)
-        return vectors, None if local is None or states is None else local(parts[number], states)
+    options: TrainingConfig
+    retriever: Retriever
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    weights: Sequence[torch.nn.Parameter]
+    embedding_gradient: EmbeddingGradient | None
+    precision: str
 
-    with torch.set_grad_enabled(not cached):
-        both = [encode(i) for i in range(len(parts))]
-    made = [vectors for vectors, _ in both]
-    alone = [value for _, value in both]
-    order = [i for part in parts for i in part]
-    own_vectors = (
-        torch.cat(made).detach() if made else torch.zeros(0, retriever.dimensions, device=device)
-    )
-    whole = all_gather_vectors(own_vectors, order, len(tokens)).requires_grad_()
-    value = loss(whole)
-    (value * loss_scale).backward()
-    assert whole.grad is not None
-    del both
-    for i, part in enumerate(parts):
-        vectors, further = encode(i) if cached else (made[i], alone[i])
-        roots, gradients = [vectors], [whole.grad[torch.tensor(part, device=device)]]
-        if further is not None and further.requires_grad:
-            roots, gradients = (
-                [vectors, further],
-                [*gradients, torch.full_like(further, loss_scale)],
-            )
-        torch.autograd.backward(roots, gradients)
-        made[i], alone[i] = (
-            vectors.detach(),
-            None if further is None else further.detach(),
-        )  # frees this call's states
-    return float(value.detach()) + all_reduce_sum(
-        sum(float(x) for x in alone if x is not None), device
-    )
+    def take(self, step: int, batches: Sequence[TokenizedBatch]) -> dict[str, Any]:
+        """Run one step.
+
+        Args:
+            step: Number of the step. Learning rate and dropout are functions of it.
+            batches: The micro-batches, whose gradients are averaged.
+
+        Returns:
+            The line of the log: step, kind, loss, lr, gradient (its norm), tokens, seconds,
+            pairs_per_second.
+
+        Raises:
+            MixlingError: Loss or gradient are not finite. The weights are as they were.
+        """
+        options, start_time = self.options, time.perf_counter()
+        factor = learning_rate_factor(step, options.steps, options.warmup, options.schedule)
+        learning_rate = options.lr * factor
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        loss = sum(
+            self._backward(step, i, batch, 1 / len(batches)) / len(batches)
+            for i, batch in enumerate(batches)
+        )
+        if not math.isfinite(loss):
+            raise self._stopped(f"the loss is {loss}", step, learning_rate)
+        # Each process computes the whole loss, so the objective's own weights need no reduction.
+        all_reduce_gradients(self.weights, self.embedding_gradient)
+        weights = [*self.weights, *self.objective.parameters()]
+        norm = clip_gradients(weights, self.embedding_gradient, options.max_grad_norm)
+        if not math.isfinite(norm):
+            raise self._stopped(f"the gradient's norm is {norm}", step, learning_rate)
+        self.optimizer.step()
+        zero_grad(weights, self.embedding_gradient)
+        seconds = time.perf_counter() - start_time
+        return {
+            "step": step,
+            "kind": batches[-1].batch_type,
+            "loss": loss,
+            "lr": learning_rate,
+            "gradient": norm,
+            "tokens": sum(b.n_tokens for b in batches),
+            "seconds": round(seconds, 3),
+            "pairs_per_second": sum(len(b.batch.queries) for b in batches) / seconds,
+        }
+
+    def _backward(self, step: int, number: int, batch: TokenizedBatch, loss_scale: float) -> float:
+        """Add the gradients of a micro-batch and return its loss."""
+        return backward(
+            self.retriever,
+            batch.tokens,
+            self.objective.loss_of(batch.batch),
+            token_loss=self.objective.token_loss_of(batch.batch),
+            loss_scale=loss_scale,
+            max_cached_tokens=self.options.max_cached_tokens,
+            # dropout has a seed of its own in every micro-batch; torch takes 63 bits
+            seed=int(mix(self.options.seed, step, number) >> 1),
+            precision=self.precision,
+        )
+
+    def _stopped(self, reason: str, step: int, learning_rate: float) -> MixlingError:
+        """Say why a run stops and which checkpoint is left."""
+        options = self.options
+        saved = step // options.checkpoint_every * options.checkpoint_every
+        left = f"The checkpoint of step {saved} is kept" if saved else "No checkpoint was due yet"
+        return MixlingError(
+            f"{reason} at step {step}, learning rate {learning_rate:.3g}; lower training.lr "
+            f"(now {options.lr:g}) or raise objective.temperature, with another --out. {left}."
+        )

@@ -1,345 +1,234 @@
-"""Training: the loop from a configuration to a model folder, resumable to the bit.
+"""Training a retriever: from a configuration to a model folder.
 
-A step's batch is a function of the step, dropout is seeded by the step (adapters and projections once), the learning rate is a function of
-the step: so weights and optimizer state are all that a checkpoint must hold, and a run can go on with another number
-of processes. Under torchrun the first process alone writes; all of them compute.
+`train` reads from top to bottom: read the configuration, prepare the inputs, build the model and
+the objective, run the steps, save the model.
+
+The batch of a step is a function of the step number. So are the learning rate and the seed of
+dropout. A checkpoint therefore holds only weights and optimizer state, and a run that was
+interrupted ends in the same bits, even with another number of processes. Under torchrun all
+processes compute and the first one writes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import math
+import logging
 import os
-import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate.utils import broadcast_object_list
 
-from mixling.batches.permutation import mix
-from mixling.corpora.files import open_run_dir
-from mixling.disk import one_writer
-from mixling.errors import MixlingError
-from mixling.evaluation.benchmarks import load_task
-from mixling.machine import cpu_flags, has_bf16, keep_freed_memory
-from mixling.models.retriever import Retriever
-from mixling.progress import Progress
-from mixling.training import checkpoint
-from mixling.training.base_model import load_base_model, on_cpu
-from mixling.training.config import Config, TrainingConfig
-from mixling.training.embedding_gradient import (
-    EmbeddingGradient,
-    sparse_embedding_gradient,
-    zero_grad,
-)
-from mixling.training.inputs import same_inputs
+from mixling.corpora.corpus import Corpus
+from mixling.machine import keep_freed_memory
+from mixling.models.precision import choose_precision
+from mixling.training.base_model import load_base_model
+from mixling.training.config import Config
+from mixling.training.embedding_gradient import sparse_embedding_gradient
+from mixling.training.inputs import claim_run
 from mixling.training.linear_transform import fit_before_training
-from mixling.training.load_config import load_config, migrate_config
-from mixling.training.memory import add_lora, checkpoint_layers, freeze_layers
+from mixling.training.load_config import load_config
+from mixling.training.loop import Stateful, resume, training_loop
+from mixling.training.memory import make_trainable, set_training_mode
 from mixling.training.objective import Objective
-from mixling.training.optimizer import clip_gradients, learning_rate_factor, param_groups
-from mixling.training.pairs import PairTexts
-from mixling.training.prepare import prepare
-from mixling.training.processes import all_reduce_gradients
+from mixling.training.optimizer import param_groups
+from mixling.training.processes import start_accelerator
+from mixling.training.run_folder import RunFolder
 from mixling.training.save_run import save_run
 from mixling.training.sentence_sources import locate_sentences
 from mixling.training.soup import train_soup
-from mixling.training.step import TokenizedBatch, backward, prefetch_batches
-from mixling.training.validate import validate
+from mixling.training.step import TrainingStep
+from mixling.training.tokenized import prefetch_batches
+from mixling.training.training_data import load_training_data
+from mixling.training.validate import Validation
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from mixling.corpora.corpus import Corpus
+    from mixling.models.retriever import Retriever
+    from mixling.training.pairs import PairTexts
+
+logger = logging.getLogger(__name__)
+OnStep = Callable[[dict[str, Any]], None]
 
 
 def train(
-    config: str | Path | dict | Config | None,
+    config: str | Path | dict[str, Any] | Config | None,
     out: str | Path,
     *,
     recipe: str | None = None,
-    on_step: Callable[[dict], None] | None = None,
+    on_step: OnStep | None = None,
     trust_remote_code: bool = False,
 ) -> Path:
-    """Train a retriever and write it to `out`/model, an ordinary sentence-transformers folder.
+    """Train a retriever and write it to `out`/model, a sentence-transformers folder.
 
-    config: a TOML file, a dictionary or a Config; recipe: a name, whose settings stand where config has none. `out` is the run: config.json, log.jsonl, checkpoints,
-    model, run.json (of a soup run-1, run-2, …, each with these). If it holds a run of the same configuration that was cut off, that run goes on, and ends
-    in the same bits. trust_remote_code: as of Retriever, whatever config says. Returns the model folder. Raises MixlingError when configuration or data are wrong.
+    `out` is the folder of the run: config.json, log.jsonl, checkpoints, model and run.json. A soup
+    has a folder for each of its runs too: run-1, run-2, … If `out` holds an interrupted run of the
+    same configuration, that run goes on and ends in the same bits.
+
+    Args:
+        config: A TOML file, a dictionary or a `Config`. None takes the recipe as it is.
+        out: The folder of the run.
+        recipe: Name of a recipe, whose values apply where `config` has none.
+        on_step: Called after each step with its line of the log.
+        trust_remote_code: Run Python code that the files of the model bring, whatever the
+            configuration says.
+
+    Returns:
+        The model folder.
+
+    Raises:
+        MixlingError: The configuration or the data are wrong, or `out` holds something else.
+
+    Example:
+        >>> import mixling
+        >>> config = {"data": {"sources": ["sample"]}, "training": {"steps": 20}}
+        >>> model = mixling.train(config, "runs/first")  # doctest: +SKIP
     """
-    settings, out = load_config(config, recipe), Path(out)
+    config, run = load_config(config, recipe), RunFolder(Path(out))
     if trust_remote_code:
-        model = settings.model.model_copy(update={"trust_remote_code": True})
-        settings = settings.model_copy(update={"model": model})
-
-    def run(settings: Config, out: Path, made: Path) -> Path:
-        return _run(settings, out, made, on_step)
-
-    first = os.environ.get("RANK", "0") == "0"  # under torchrun the first process alone writes
-    with one_writer(out) if first else contextlib.nullcontext():
-        return train_soup(settings, out, run) if settings.soup else run(settings, out, out)
+        model = config.model.model_copy(update={"trust_remote_code": True})
+        config = config.model_copy(update={"model": model})
+    writes = os.environ.get("RANK", "0") == "0"  # torchrun sets RANK
+    with run.locked() if writes else contextlib.nullcontext():
+        if config.soup:
+            return train_soup(config, run, partial(_train_run, on_step=on_step))
+        return _train_run(config, run, run.path, on_step)
 
 
-def _run(settings: Config, out: Path, made: Path, on_step: Callable[[dict], None] | None) -> Path:
-    """One run. made: where located sentences and the map lie."""
-    accelerator = _accelerator(settings.training, out)
-    main = accelerator.is_main_process
-    if main:
-        new = open_run_dir(out, settings.model_dump(mode="json"), "config.json", migrate_config)
-        same_inputs(settings, out, new)
+def _train_run(config: Config, run: RunFolder, prepared: Path, on_step: OnStep | None) -> Path:
+    """Train one run.
+
+    Args:
+        config: The configuration, as config.json and run.json keep it.
+        run: The run's folder.
+        prepared: The folder for prepared inputs, which the runs of a soup share.
+        on_step: The user's callback.
+
+    Returns:
+        The model folder.
+    """
+    accelerator = start_accelerator(config.training, run.path)
+    if accelerator.is_main_process:
+        claim_run(config, run)
     accelerator.wait_for_everyone()
-    model_folder = out / "model"
-    if (out / "run.json").exists():
-        return model_folder
-    if settings.training.trackers:  # they write into the folder, so not before it is claimed
+    if run.finished:
+        return run.model
+    if config.training.trackers:  # they write into the folder, so it must be claimed first
         accelerator.init_trackers("mixling")
     keep_freed_memory()
     with accelerator.main_process_first():
-        settings = fit_before_training(locate_sentences(settings, made), made)
-        corpora, schedule, pairs = prepare(settings)
-        retriever = load_base_model(settings.model, str(accelerator.device))
-    for corpus in corpora:
-        if corpus.skipped and main:
-            print(f"mixling: {corpus.name}: {len(corpus.skipped)} bad rows skipped, the first: {corpus.skipped[0]}",
-                  file=sys.stderr)  # fmt: skip
-    best, last = _loop(settings, out, accelerator, retriever, pairs, on_step)
-    if main:
-        save_run(
-            settings,
-            out,
-            retriever,
-            {
-                "steps": last,
-                "best": best,
-                "seconds": _seconds(out / "log.jsonl"),
-                "plan": schedule.fingerprint(min(settings.training.steps, 100)),
-                "precision": "bf16" if accelerator.mixed_precision == "bf16" else "fp32",
-                "processes": accelerator.num_processes,
-                "data": {c.name: _facts(c) for c in corpora},
-            },
-        )
+        inputs = fit_before_training(locate_sentences(config, prepared), prepared)
+        data = load_training_data(inputs)
+        retriever = load_base_model(inputs.model, str(accelerator.device))
+    if accelerator.is_main_process:
+        _warn_of_bad_rows(data.corpora)
+    precision = choose_precision(accelerator.device, config.training.precision)
+    best, steps = _optimize(inputs, run, accelerator, retriever, data.texts, precision, on_step)
+    if accelerator.is_main_process:
+        facts = {
+            "steps": steps,
+            "best": best,
+            "seconds": run.seconds(),
+            "plan": data.schedule.fingerprint(min(config.training.steps, 100)),
+            "precision": precision,
+            "processes": accelerator.num_processes,
+            "data": {corpus.name: _describe(corpus) for corpus in data.corpora},
+        }
+        save_run(config, inputs, run, retriever, facts)
     accelerator.wait_for_everyone()
-    return model_folder
+    return run.model
 
 
-def _accelerator(settings: TrainingConfig, out: Path) -> Accelerator:
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-
-    cpu = on_cpu(settings)
-    able = has_bf16() if cpu else torch.cuda.is_bf16_supported()
-    if settings.precision == "bf16" and not able:
-        raise MixlingError(
-            "training.precision is bf16, but this processor has no bf16 instructions "
-            f"(it has: {', '.join(sorted(cpu_flags())) or 'none known'}); write fp32 or auto"
-        )
-    precision = (
-        "bf16" if settings.precision == "bf16" or (settings.precision == "auto" and able) else "no"
-    )
-    AcceleratorState._reset_state()  # accelerate keeps one precision a process; a study may train in several
-    try:
-        accelerator = Accelerator(
-            mixed_precision=precision,
-            cpu=cpu,
-            project_dir=str(out),
-            log_with=settings.trackers or None,
-        )
-    except ValueError as error:
-        if not settings.trackers:
-            raise
-        raise MixlingError(f"training.trackers: {error}") from None
-    # accelerate leaves out, with a warning, what is not there
-    if len(accelerator.log_with) < len(set(settings.trackers)):
-        raise MixlingError(
-            f"training.trackers: {', '.join(settings.trackers)}: not all of them are installed; for tensorboard "
-            "pip install 'mixling[trackers]'"
-        )
-    return accelerator
-
-
-def _loop(
-    settings: Config,
-    out: Path,
+def _optimize(
+    config: Config,
+    run: RunFolder,
     accelerator: Accelerator,
     retriever: Retriever,
-    pairs: PairTexts,
-    on_step: Callable[[dict], None] | None,
-) -> tuple[dict | None, int]:
-    t, main = settings.training, accelerator.is_main_process
-    model = retriever.model
-    model.train(t.dropout)
-    model.requires_grad_(True)
-    if t.freeze_embeddings:
-        retriever.encoder.get_input_embeddings().requires_grad_(False)
-    torch.manual_seed(t.seed)  # adapters and projections begin at random
-    adapted = add_lora(retriever, settings.model.lora) if settings.model.lora else None
-    if t.freeze_layers:
-        freeze_layers(retriever, t.freeze_layers)
-    if t.gradient_checkpointing:
-        checkpoint_layers(retriever)
-    objective = Objective(settings, retriever)
-    objective.check(pairs)
+    texts: PairTexts,
+    precision: str,
+    on_step: OnStep | None,
+) -> tuple[dict[str, Any] | None, int]:
+    """Run the steps; the retriever has the final weights afterwards.
+
+    Returns:
+        The best validation, None without validation, and the number of steps.
+    """
+    options, model, writes = config.training, retriever.model, accelerator.is_main_process
+    adapters = make_trainable(retriever, config)
+    objective = Objective(config, retriever)
+    objective.check(texts)
     weights = [p for p in model.parameters() if p.requires_grad]
-    own = list(objective.parameters())
-    optimizer = torch.optim.AdamW(
-        param_groups([*weights, *own], t.weight_decay), lr=t.lr, fused=True
-    )
-    begin, best = _resume(out, model, objective, optimizer)
-    table = sparse_embedding_gradient(model)
-    development = load_task(t.validation.task) if t.validation and main else None
-    log = out / "log.jsonl"
-    if main:
-        checkpoint.truncate_log(log, begin)
-    with contextlib.ExitStack() as stack:
-        lines = stack.enter_context(log.open("a", encoding="utf-8")) if main else None
-        bar = stack.enter_context(Progress("training")) if main else None
-        batches = stack.enter_context(
-            contextlib.closing(prefetch_batches(settings, retriever, objective, pairs, begin))
-        )
-        last = begin
-        while last < t.steps and not (best and best.get("stopped")):
-            row = _step(
-                settings,
-                accelerator,
-                retriever,
-                objective,
-                optimizer,
-                weights,
-                table,
-                next(batches),
-                last,
-            )
-            if lines is not None and bar is not None:
-                lines.write(json.dumps(row) + "\n")
-                lines.flush()
-                bar(last + 1 - begin, t.steps - begin, f"loss {row['loss']:.3f}, {row['pairs_per_second']:.1f} pairs/s")  # fmt: skip
-            if t.trackers:
-                accelerator.log({k: v for k, v in row.items() if isinstance(v, float)}, step=last)
-            if on_step is not None:
-                on_step(row)
-            last += 1
-            if t.validation and last % t.validation.every == 0:
-                if development is not None:
-                    precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
-                    best = validate(
-                        t.validation, development, out, retriever, best, last, precision
-                    )
-                best = broadcast_object_list([best])[0]
-                model.train(t.dropout)
-                if t.gradient_checkpointing:
-                    checkpoint_layers(retriever)
-            if main and (last % t.checkpoint_every == 0 or last == t.steps):
-                checkpoint.write_step(
-                    out / "checkpoints",
-                    last,
-                    {
-                        "model": model.state_dict(),
-                        "objective": objective.state_dict(),
-                        "optimizer": optimizer.state_dict(),
-                        "best": best,
-                    },
-                )
-    if t.trackers:
-        accelerator.end_training()
-    if table is not None:
-        table.close()
-    if best is not None:
-        accelerator.wait_for_everyone()
-        kept = torch.load(out / "checkpoints" / "best.pt", map_location="cpu", weights_only=True)
-        model.load_state_dict(kept["model"])
-    if adapted is not None:
-        adapted.merge_and_unload()
-    return best, last
-
-
-def _resume(
-    out: Path, model: torch.nn.Module, objective: Objective, optimizer: torch.optim.Optimizer
-) -> tuple[int, dict | None]:
-    found = checkpoint.newest_checkpoint(out / "checkpoints")
-    if found is None:
-        return 0, None
-    step, state = found
-    model.load_state_dict(state["model"])
-    objective.load_state_dict(state["objective"])
-    optimizer.load_state_dict(state["optimizer"])
-    return step, state["best"]
-
-
-def _step(
-    settings: Config,
-    accelerator: Accelerator,
-    retriever: Retriever,
-    objective: Objective,
-    optimizer: torch.optim.Optimizer,
-    weights: list[torch.nn.Parameter],
-    table: EmbeddingGradient | None,
-    turns: list[TokenizedBatch],
-    step: int,
-) -> dict[str, Any]:
-    t, begun = settings.training, time.perf_counter()
-    rate = t.lr * learning_rate_factor(step, t.steps, t.warmup, t.schedule)
-    for part in optimizer.param_groups:
-        part["lr"] = rate
-    total = 0.0
-    for number, turn in enumerate(turns):
-        total += backward(
-            retriever,
-            turn.tokens,
-            objective.loss_of(turn.batch),
-            local=objective.token_loss_of(turn.batch),
-            loss_scale=1 / len(turns),
-            max_cached_tokens=t.max_cached_tokens,
-            seed=int(mix(t.seed, step, number) >> 1),
-            precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32",
-        ) / len(turns)
-    if not math.isfinite(total):
-        raise MixlingError(_stopped(t, f"the loss is {total}", step, rate))
-    all_reduce_gradients(
-        weights, table
-    )  # the objective's own weights see the whole batch on every process
-    weights = [*weights, *objective.parameters()]
-    norm = clip_gradients(weights, table, t.max_grad_norm)
-    if not math.isfinite(norm):  # before the weights take it
-        raise MixlingError(_stopped(t, f"the gradient's norm is {norm}", step, rate))
-    optimizer.step()
-    zero_grad(weights, table)
-    seconds = time.perf_counter() - begun
-    return {
-        "step": step,
-        "kind": turns[-1].batch_type,
-        "loss": total,
-        "lr": rate,
-        "gradient": norm,
-        "tokens": sum(len(t) for turn in turns for t in turn.tokens),
-        "seconds": round(seconds, 3),
-        "pairs_per_second": sum(len(turn.batch.queries) for turn in turns) / seconds,
+    groups = param_groups([*weights, *objective.parameters()], options.weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=options.lr, fused=True)
+    validation = Validation(options.validation, run, retriever, precision, writes)
+    state: dict[str, Stateful] = {
+        "model": model,
+        "objective": objective,
+        "optimizer": optimizer,
+        "validation": validation,
     }
+    first = resume(run, state)
+    embedding_gradient = sparse_embedding_gradient(model)
+
+    def after_step(row: dict[str, Any], done: int) -> bool:
+        if options.trackers:
+            numbers = {k: v for k, v in row.items() if isinstance(v, float)}
+            accelerator.log(numbers, step=row["step"])
+        if validation.is_due(done):
+            validation.measure(done)
+            set_training_mode(retriever, options)
+        return validation.stopped
+
+    batches = prefetch_batches(config, retriever, objective, texts, first)
+    with contextlib.closing(batches):
+        step = TrainingStep(
+            options, retriever, objective, optimizer, weights, embedding_gradient, precision
+        )
+        steps = training_loop(
+            run,
+            state,
+            lambda i: step.take(i, next(batches)),
+            first=first,
+            # a run that validation has stopped has no steps left
+            steps=first if validation.stopped else options.steps,
+            checkpoint_every=options.checkpoint_every,
+            title="training",
+            summary=lambda row: f"loss {row['loss']:.3f}, {row['pairs_per_second']:.1f} pairs/s",
+            after_step=after_step,
+            on_step=on_step,
+            writes=writes,
+        )
+    if options.trackers:
+        accelerator.end_training()
+    if embedding_gradient is not None:
+        embedding_gradient.close()
+    if validation.best is not None:
+        accelerator.wait_for_everyone()
+        model.load_state_dict(run.best_weights())
+    if adapters is not None:
+        adapters.merge_and_unload()
+    return validation.best, steps
 
 
-def _stopped(t: TrainingConfig, what: str, step: int, rate: float) -> str:
-    """Why a run stops, and what is kept of it."""
-    kept = step // t.checkpoint_every * t.checkpoint_every
-    return (
-        f"{what} at step {step}, learning rate {rate:.3g}; lower training.lr (now {t.lr:g}) or raise objective.temperature, with "
-        f"another --out. {f'The checkpoint of step {kept} is kept' if kept else 'No checkpoint was due yet'}."
-    )
+def _warn_of_bad_rows(corpora: list[Corpus]) -> None:
+    for corpus in corpora:
+        if corpus.skipped:
+            logger.warning(
+                "%s: %d bad rows skipped, the first: %s",
+                corpus.name,
+                len(corpus.skipped),
+                corpus.skipped[0],
+            )
 
 
-def _seconds(log: Path) -> float:
-    """Of all steps, those before a cut too."""
-    return round(
-        sum(json.loads(x)["seconds"] for x in log.read_text(encoding="utf-8").splitlines()), 1
-    )
-
-
-def _facts(corpus: Corpus) -> dict[str, Any]:
+def _describe(corpus: Corpus) -> dict[str, Any]:
+    """Describe a corpus as run.json keeps it."""
     return {
         "sha256": corpus.fingerprint(),
-        "questions": corpus.queries.num_rows,
+        "queries": corpus.queries.num_rows,
         "passages": corpus.passages.num_rows,
         "languages": corpus.languages(),
         "skipped": list(corpus.skipped),

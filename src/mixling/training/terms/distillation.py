@@ -1,4 +1,7 @@
-"""Terms that learn from a teacher's vectors or scores: `distil-vectors`, `distil-cosine`, `distil-scores`, `margin-mse`."""
+"""Terms that learn from a teacher's vectors or scores.
+
+`distil-vectors`, `distil-cosine`, `distil-scores`, `margin-mse`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from mixling.training.terms.term import BatchVectors, Teacher, Term
 
 
 class DistilVectors(Term):
-    """Squared error of query and translation to the teacher's vector of the query (Reimers and Gurevych 2020)."""
+    """Squared error of query and translation to the teacher's vector of the query.
+
+    Source: Reimers and Gurevych 2020, sentence distillation.
+    """
 
     needs_translations = True
     needs_passages = False
@@ -22,19 +28,22 @@ class DistilVectors(Term):
     needs_same_size = True
 
     def teacher_targets(self, batch: Batch, device: str) -> Tensor:
-        """The teacher's vectors of the queries, `[n, dim]`."""
+        """Return the teacher's vectors of the queries, float `[n, dim]`."""
         return torch.from_numpy(self.retriever.encode(batch.queries, "query", precision="fp32")).to(
             device
         )
 
     def loss(self, vectors: BatchVectors, targets: Tensor) -> Tensor:
-        """Mean squared error over queries and translations."""
+        """Return the mean squared error over queries and translations."""
         student = torch.cat([vectors.queries, vectors.translations])
         return distillation.vector_mse(student, torch.cat([targets, targets[vectors.translated]]))
 
 
 class DistilCosine(Term):
-    """Cosine distance, through a projection, to the teacher's vectors in a pivot language (MIMO, arXiv:2605.31171)."""
+    """Cosine distance to the teacher's vectors in a pivot language, through a projection.
+
+    Source: MIMO, arXiv:2605.31171.
+    """
 
     needs_teacher = True
 
@@ -48,7 +57,11 @@ class DistilCosine(Term):
         return self.config.pivot
 
     def teacher_targets(self, batch: Batch, device: str) -> list[Tensor]:
-        """The teacher's vectors of queries and of passages in the pivot language, `[l, dim]` each; [] without pairs."""
+        """Return the teacher's vectors of queries and passages in the pivot language.
+
+        Returns:
+            Two tensors, float `[l, dim]`. The list is empty if no pair has both texts.
+        """
         texts = [list(x) for x in zip(*batch.pivots, strict=True)]
         return [
             torch.from_numpy(self.retriever.encode(x, role, precision="fp32")).to(device)
@@ -56,7 +69,7 @@ class DistilCosine(Term):
         ]
 
     def loss(self, vectors: BatchVectors, targets: list[Tensor]) -> Tensor:
-        """Mean of the queries' and the passages' distance."""
+        """Return the mean of the queries' and the passages' distance."""
         if not targets:
             return vectors.zero
         students = (vectors.queries, vectors.passages[: len(vectors.queries)])
@@ -75,16 +88,19 @@ class ScoreTerm(Term):
 
     @property
     def scores_lists(self) -> bool:
-        """Whether the teacher scores each pair's own passage and hard negatives; a cross-encoder always does."""
+        """Whether the teacher scores each pair's own passage and hard negatives.
+
+        A cross-encoder always does.
+        """
         return self.config.over == "list" or isinstance(self.teacher, Reranker)
 
     @property
     def list_language(self) -> str | None:
-        """The language of the lists, None where the teacher scores the batch."""
+        """The language of the lists, None if the teacher scores the batch."""
         return self.config.pivot if self.scores_lists else None
 
     def teacher_targets(self, batch: Batch, device: str) -> Tensor:
-        """The teacher's scores, `[n, m]`; 0 outside the lists where it scores lists."""
+        """Return the teacher's scores, float `[n, m]`, 0 outside the lists if it scores lists."""
         if self.scores_lists:
             return self._list_scores(batch).to(device)
         texts = (("query", batch.queries), ("passage", [*batch.passages, *batch.negatives]))
@@ -95,6 +111,7 @@ class ScoreTerm(Term):
         return similarity(queries, passages, self.retriever.similarity)
 
     def _list_scores(self, batch: Batch) -> Tensor:
+        """Return the teacher's scores of the lists, float `[n, n + negatives]`."""
         pairs = [(query, text) for query, texts in batch.lists for text in texts]
         if isinstance(self.teacher, Reranker):
             flat = torch.from_numpy(self.teacher.scores(pairs))
@@ -109,12 +126,12 @@ class ScoreTerm(Term):
                 )
             flat = (queries * passages).sum(1)
         scores = torch.zeros(len(batch.queries), len(batch.queries) + len(batch.negatives))
-        # boolean indexing fills row by row: a pair's passage, then its negatives, as the lists have them
+        # boolean indexing fills row by row: a pair's passage, then its negatives, as in the lists
         scores[listed(batch)] = flat
         return scores
 
     def compared(self, vectors: BatchVectors) -> Tensor:
-        """The passages over which scores are compared: bool `[n, m]`."""
+        """Return which passages' scores are compared, bool `[n, m]`."""
         return vectors.listed if self.scores_lists else vectors.compared
 
 
@@ -122,7 +139,7 @@ class DistilScores(ScoreTerm):
     """KL divergence from the teacher's scores."""
 
     def loss(self, vectors: BatchVectors, targets: Tensor) -> Tensor:
-        """`losses.distillation.scores` over the compared passages."""
+        """Return `losses.distillation.score_kl` over the compared passages."""
         scores = similarity(vectors.queries, vectors.passages, vectors.similarity)
         return distillation.score_kl(
             scores, targets, self.compared(vectors), self.config.temperature
@@ -133,7 +150,7 @@ class MarginMse(ScoreTerm):
     """Squared error of margins to the teacher's (arXiv:2010.02666)."""
 
     def loss(self, vectors: BatchVectors, targets: Tensor) -> Tensor:
-        """`losses.distillation.margins` over the compared negatives."""
+        """Return `losses.distillation.margin_mse` over the compared negatives."""
         scores = similarity(vectors.queries, vectors.passages, vectors.similarity)
         negatives = vectors.negatives
         if self.scores_lists:
@@ -144,14 +161,17 @@ class MarginMse(ScoreTerm):
 
 
 def listed(batch: Batch) -> Tensor:
-    """Each pair's own passage and hard negatives: bool `[n, n + negatives]`."""
+    """Return which passages are a pair's own or its hard negatives, bool `[n, n + negatives]`."""
     n = len(batch.queries)
     negatives = torch.from_numpy(batch.negative_of)[None, :] == torch.arange(n)[:, None]
     return torch.cat([torch.eye(n, dtype=torch.bool), negatives], 1)
 
 
 def _projection(size: int, teacher_size: int) -> nn.Linear:
-    """A linear layer from the student's to the teacher's size; the identity at first where both are equal."""
+    """Make a linear layer from the student's size to the teacher's.
+
+    If the sizes are equal it starts as the identity.
+    """
     projection = nn.Linear(size, teacher_size)
     if size == teacher_size:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The term `optical`: optimal transport from a teacher's tokens of a query to the model's of its translation."""
+"""The term `optical`: optimal transport between the tokens of a query and of its translation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Optical(TokenTerm):
     needs_same_size = True
 
     def teacher_targets(self, batch: Batch, device: str) -> list[Tensor]:
-        """The teacher's token states of each translated query, `[tokens, dim]` each."""
+        """Return the teacher's token states of each translated query, float `[n_tokens, dim]`."""
         states = list[Tensor]()
         queries = [batch.queries[i] for i in batch.translated]
         with torch.no_grad():
@@ -29,7 +29,7 @@ class Optical(TokenTerm):
     def token_loss(
         self, states: list[Tensor], translations: list[int], targets: list[Tensor]
     ) -> Tensor:
-        """Transport cost of some translations, divided by the number of all of the batch."""
+        """Return the cost of these translations, divided by the number of all translations."""
         student, columns = _padded(states)
         teacher, rows = _padded([targets[i] for i in translations])
         cost = transport_cost(teacher, student, rows, columns, self.config.epsilon)
@@ -37,9 +37,13 @@ class Optical(TokenTerm):
 
 
 def _padded(states: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Pad token states to `[texts, longest, dim]`, with the mask of tokens that count.
+    """Pad token states.
 
-    The first and the last token are the tokenizer's own and are left out where a text has more than two.
+    The first and the last token are special tokens. They are left out if a text has more than two.
+
+    Returns:
+        States, float `[n_texts, longest, dim]`, and which of them are tokens, bool
+        `[n_texts, longest]`.
     """
     inner = [x[1:-1] if len(x) > 2 else x for x in states]
     padded = torch.nn.utils.rnn.pad_sequence(inner, batch_first=True)

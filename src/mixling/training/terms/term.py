@@ -1,4 +1,4 @@
-"""The interface of an objective's term: what it reads of a batch, what its teacher gives, and its loss."""
+"""The interface of a term of the objective: what it reads, what its teacher gives, its loss."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mixling.errors import MixlingError
+from mixling.losses.info_nce import Similarity
 from mixling.models.reranker import Reranker
 from mixling.models.retriever import Retriever
 from mixling.training.pairs import Batch
@@ -26,7 +27,8 @@ class BatchVectors:
 
     Attributes:
         queries: float `[n, dim]`.
-        passages: float `[m, dim]`, m >= n. Passage i answers query i; those after n are hard negatives.
+        passages: float `[m, dim]`, m >= n. Passage i answers query i; those after n are hard
+            negatives.
         translations: float `[k, dim]`, the queries `translated` in another language.
         translated: int64 `[k]`, the queries that have a translation.
         pivoted: int64 `[l]`, the pairs that have both texts in the pivot language.
@@ -42,7 +44,7 @@ class BatchVectors:
     pivoted: Tensor
     negatives: Tensor
     listed: Tensor
-    similarity: str
+    similarity: Similarity
 
     @cached_property
     def compared(self) -> Tensor:
@@ -59,8 +61,8 @@ class BatchVectors:
 class Term(nn.Module):
     """A weighted term of the objective.
 
-    A subclass sets the class attributes, which say what the trainer must gather for it, and defines `loss`.
-    A term with a teacher defines `teacher_targets` too.
+    A subclass sets the class attributes, which say what the trainer must gather for it, and defines
+    `loss`. A term with a teacher defines `teacher_targets` too.
 
     Args:
         config: The term's table of the configuration.
@@ -87,14 +89,15 @@ class Term(nn.Module):
         self.config, self.teacher, self.dimensions = config, teacher, dimensions
         if isinstance(teacher, Reranker) and not self.accepts_reranker:
             raise MixlingError(
-                f"objective.terms: {config.name} needs a teacher that gives vectors, and {teacher.name} is a "
-                "cross-encoder, which gives scores. Use distil-scores or margin-mse, or another teacher"
+                f"objective.terms: {config.name} needs a teacher that gives vectors, and "
+                f"{teacher.name} is a cross-encoder, which gives scores. Use distil-scores or "
+                "margin-mse, or another teacher"
             )
         if self.needs_same_size and self.retriever.dimensions != dimensions:
             raise MixlingError(
-                f"objective.terms: {config.name} compares vectors of one size, but the teacher's have "
-                f"{self.retriever.dimensions} numbers and the model's {dimensions}. Use distil-cosine, which projects, or "
-                "another teacher"
+                f"objective.terms: {config.name} compares vectors of one size, but the teacher's "
+                f"have {self.retriever.dimensions} numbers and the model's {dimensions}. Use "
+                "distil-cosine, which projects, or another teacher"
             )
 
     @property
@@ -105,20 +108,27 @@ class Term(nn.Module):
 
     @property
     def pivot_language(self) -> str | None:
-        """The language in which the teacher reads query and passage, None where it reads them as they are."""
+        """The language in which the teacher reads query and passage, None for their own."""
         return None
 
     @property
     def list_language(self) -> str | None:
-        """The language of the lists that the teacher scores, None where it scores no lists."""
+        """The language of the lists that the teacher scores, None if it scores no lists."""
         return None
 
     def teacher_targets(self, batch: Batch, device: str) -> Any:
-        """What the teacher gives for a batch; computed without gradients when the batch's loss is asked for."""
+        """Return what the teacher gives for a batch.
+
+        It is computed once a batch, without gradients.
+
+        Args:
+            batch: The texts of the batch.
+            device: The device of the targets.
+        """
         return None
 
     def loss(self, vectors: BatchVectors, targets: Any) -> Tensor:
-        """The loss of a batch, a scalar.
+        """Return the loss of a batch, a scalar.
 
         Args:
             vectors: The model's vectors.
@@ -128,14 +138,14 @@ class Term(nn.Module):
 
 
 class TokenTerm(Term):
-    """A term that adds up over texts and reads the states of their tokens, not the vectors of the batch."""
+    """A term that is a sum over texts and reads their token states."""
 
     def loss(self, vectors: BatchVectors, targets: Any) -> Tensor:
-        """Zero: the loss is that of `token_loss`."""
+        """Return zero: the loss is that of `token_loss`."""
         return vectors.zero
 
     def token_loss(self, states: list[Tensor], translations: list[int], targets: Any) -> Tensor:
-        """The loss of some of the batch's translations, a scalar.
+        """Return the loss of some of the batch's translations, a scalar.
 
         Args:
             states: The model's token states of each translation, `[tokens, dim]`.

@@ -1,4 +1,4 @@
-"""Terms that draw a query and its translation together: `lakda`, `jsd`, `bitext`, `clear`."""
+"""Terms that pull a query and its translation together: `lakda`, `jsd`, `bitext`, `clear`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mixling.training.terms.term import BatchVectors, Term
 
 
 class TranslationTerm(Term):
-    """A term of queries that have a translation in the batch; zero where none has."""
+    """A term of the queries that have a translation in the batch, zero if none has."""
 
     needs_translations = True
 
     def loss(self, vectors: BatchVectors, targets: Any) -> Tensor:
-        """The loss of the translated queries, a scalar."""
+        """Return the loss of the translated queries, a scalar."""
         return self.translation_loss(vectors) if len(vectors.translated) else vectors.zero
 
     def translation_loss(self, vectors: BatchVectors) -> Tensor:
-        """The loss of a batch that holds translations."""
+        """Return the loss of a batch that has translations, a scalar."""
         raise NotImplementedError
 
 
@@ -28,7 +28,7 @@ class Lakda(TranslationTerm):
     """KL divergence between the scores of a query and of its translation (LaKDA, MRL 2024)."""
 
     def translation_loss(self, vectors: BatchVectors) -> Tensor:
-        """`losses.alignment.lakda` over the batch's passages."""
+        """Return `losses.alignment.lakda` over the batch's passages."""
         rows = vectors.translated
         return alignment.lakda(
             vectors.queries[rows],
@@ -45,7 +45,7 @@ class Jsd(TranslationTerm):
     needs_passages = False
 
     def translation_loss(self, vectors: BatchVectors) -> Tensor:
-        """`losses.alignment.jsd` of queries and translations."""
+        """Return `losses.alignment.jsd` of queries and translations."""
         return alignment.jsd(vectors.queries[vectors.translated], vectors.translations)
 
 
@@ -55,7 +55,7 @@ class Bitext(TranslationTerm):
     needs_passages = False
 
     def translation_loss(self, vectors: BatchVectors) -> Tensor:
-        """`losses.alignment.bitext` of queries and translations."""
+        """Return `losses.alignment.bitext` of queries and translations."""
         return alignment.bitext(
             vectors.queries[vectors.translated],
             vectors.translations,
@@ -68,7 +68,7 @@ class Clear(TranslationTerm):
     """CLEAR's reverse contrast and divergence (arXiv:2604.05821)."""
 
     def translation_loss(self, vectors: BatchVectors) -> Tensor:
-        """`losses.alignment.clear` of the translated queries and their passages."""
+        """Return `losses.alignment.clear` of the translated queries and their passages."""
         rows = vectors.translated
         return alignment.clear(
             vectors.queries[rows],
