@@ -15,6 +15,7 @@ import time
 from benchmarks.sides import encoder_weights, write
 from mixling.evaluation.benchmarks import load_task
 from mixling.machine import keep_freed_memory, matrix_rate
+from mixling.models.forward import TokenBudgets
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
 from mixling.training import backward as gradients

@@ -9,8 +9,8 @@ from mixling.corpora import folder
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.load_config import load_config, recipes
-from mixling.training.training_data import load_training_data
 from mixling.training.train import train
+from mixling.training.training_data import load_training_data
 
 
 def test_a_model_is_trained_behind_its_map(chain, tmp_path, monkeypatch):

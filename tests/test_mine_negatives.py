@@ -23,8 +23,8 @@ from mixling.models.retriever import Retriever
 from mixling.preparation.mine_negatives import mine_negatives, pick_negatives
 from mixling.training.load_config import load_config
 from mixling.training.objective import Objective
-from mixling.training.training_data import load_training_data
 from mixling.training.train import train
+from mixling.training.training_data import load_training_data
 
 
 @pytest.fixture(scope="module")

@@ -229,7 +229,5 @@ def test_a_run_of_two_processes_goes_on_in_the_epoch_where_it_was_cut(process):
 def test_the_batches_of_an_evaluation_stay_the_same(model, tmp_path):
     one = trainer(model, tmp_path, held_out=mixling.training_pairs(TRAIN), dataloader_persistent_workers=True,
                   dataloader_num_workers=1)  # fmt: skip
-    twice = [
-        [b["query_input_ids"].tolist() for b in one.get_eval_dataloader()] for _ in range(2)
-    ]
+    twice = [[b["query_input_ids"].tolist() for b in one.get_eval_dataloader()] for _ in range(2)]
     assert twice[0] == twice[1]

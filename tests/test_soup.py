@@ -14,7 +14,7 @@ from tests.test_training import config, weights
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.average import average_with
-from mixling.training.load_config import soup_runs, load_config
+from mixling.training.load_config import load_config, soup_runs
 from mixling.training.train import train
 
 RUNS = [

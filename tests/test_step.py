@@ -14,15 +14,15 @@ from tests.test_training import config, weights
 
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
+from mixling.training.backward import backward
 from mixling.training.embedding_gradient import sparse_embedding_gradient
 from mixling.training.load_config import load_config
 from mixling.training.memory import checkpoint_layers
 from mixling.training.objective import Objective
-from mixling.training.training_data import load_training_data
 from mixling.training.processes import partition_by_tokens
-from mixling.training.backward import backward
 from mixling.training.tokenized import tokenize_batch
 from mixling.training.train import train
+from mixling.training.training_data import load_training_data
 
 
 def gradients(
@@ -62,7 +62,9 @@ def near(a, b, most):
 @pytest.mark.parametrize("max_cached_tokens", [1, 60, 300])
 def test_cached_equals_plain(chain, max_cached_tokens, temperature):
     plain = gradients(chain, temperature=temperature)
-    near(plain, gradients(chain, temperature=temperature, max_cached_tokens=max_cached_tokens), 1e-9)
+    near(
+        plain, gradients(chain, temperature=temperature, max_cached_tokens=max_cached_tokens), 1e-9
+    )
 
 
 def test_cached_sees_the_same_dropout_in_both_passes(chain):

@@ -10,13 +10,13 @@ from tests.test_training import config, weights
 
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
+from mixling.training.backward import backward
 from mixling.training.load_config import load_config
 from mixling.training.objective import Objective
-from mixling.training.training_data import load_training_data
-from mixling.training.backward import backward
-from mixling.training.tokenized import tokenize_batch
 from mixling.training.terms.registry import TERMS
+from mixling.training.tokenized import tokenize_batch
 from mixling.training.train import train
+from mixling.training.training_data import load_training_data
 
 WITHOUT_PASSAGES = [name for name, term in TERMS.items() if not term.needs_passages]
 

@@ -16,8 +16,8 @@ from mixling.models.retriever import Retriever
 from mixling.training.config import Config
 from mixling.training.load_config import load_config
 from mixling.training.optimizer import learning_rate_factor
-from mixling.training.training_data import load_training_data
 from mixling.training.train import train
+from mixling.training.training_data import load_training_data
 
 
 def config(chain, **training):

@@ -47,7 +47,9 @@ def variant_inputs(
     hashes = {"settings": hashlib.sha256(options.encode()).hexdigest(), "precision": precision}
     hashes.update({f"task '{t.name}'": t.fingerprint() for t in tasks})
     hashes.update(
-        input_hashes(config, cache) if config is not None else _model_inputs(model or DEFAULT, cache)
+        input_hashes(config, cache)
+        if config is not None
+        else _model_inputs(model or DEFAULT, cache)
     )
     for name in debias.get("fit", ()):
         key = f"fit {name}"
