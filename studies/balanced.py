@@ -124,7 +124,14 @@ def main() -> None:
     if not mapped.exists() and (
         "untrained, map" not in done or MAP in [v for t in wanted.values() for v in t.values()]
     ):
-        debias(DEFAULT, "trained", out=mapped, languages=ELEVEN, vector_cache=out / "vectors", precision="bf16")
+        debias(
+            DEFAULT,
+            "trained",
+            out=mapped,
+            languages=ELEVEN,
+            vector_cache=out / "vectors",
+            precision="bf16",
+        )
 
     def keep(more: list[dict]) -> None:
         rows.extend(more)

@@ -52,7 +52,9 @@ def kept(result: EvaluationResult, task: str, noisy: str, setting: str) -> dict[
     rows = where == setting
     if not rows.any():
         return None
-    clean, worse = (group_sums(score_column(t, "mAP")[rows], group[rows], cell[rows]) for t in tables)
+    clean, worse = (
+        group_sums(score_column(t, "mAP")[rows], group[rows], cell[rows]) for t in tables
+    )
     draws = resampled_figures([clean, worse])
     low, high = np.quantile(draws[1] / draws[0], (0.025, 0.975))
     return {

@@ -61,7 +61,8 @@ def main() -> None:
             **more,
         )
         facts[way] = {
-            k: getattr(made, k) for k in ("pairs", "kept", "new_subwords", "coverage", "loss", "seconds")
+            k: getattr(made, k)
+            for k in ("pairs", "kept", "new_subwords", "coverage", "loss", "seconds")
         }
         measured[way] = _measured(str(out / "model"), out / "results")
         rows.append(

@@ -167,19 +167,19 @@ def accuracy(stock, found):
 def test_a_trained_map_finds_translations_better_and_is_the_same_every_time():
     pairs, bitext = made(6, bitext=False), made(7)
     recipe = {"steps": 60, "size": 32, "rank": 3}
-    found = fit_transform(create_method("map", recipe), [pairs, bitext])
+    found = fit_transform(create_method("trained", recipe), [pairs, bitext])
     assert accuracy(pairs, found) > accuracy(pairs, None)
     assert np.array_equal(
-        found.matrix, fit_transform(create_method("map", recipe), [pairs, bitext]).matrix
+        found.matrix, fit_transform(create_method("trained", recipe), [pairs, bitext]).matrix
     )
-    start = fit_transform(create_method("map", {**recipe, "pull": 1e6}), [pairs, bitext])
+    start = fit_transform(create_method("trained", {**recipe, "pull": 1e6}), [pairs, bitext])
     first = fit_transform(create_method("lsar", {"rank": 3, "sharpen": True}), [pairs, bitext])
     assert start.matrix == pytest.approx(first.matrix, abs=0.05)
 
 
 def test_a_map_needs_questions_and_answers():
     with pytest.raises(MixlingError, match="--fit mlqa"):
-        fit_transform(create_method("map", {"steps": 1}), [made()])
+        fit_transform(create_method("trained", {"steps": 1}), [made()])
 
 
 def test_sharpening_keeps_the_norm_and_stretches_what_differs():
@@ -259,13 +259,13 @@ def texts(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("method", ["lsar", "leace", "map"])
+@pytest.mark.parametrize("method", ["lsar", "leace", "trained"])
 def test_one_dense_layer_in_plain_sentence_transformers(method, chain, texts, run):
     from sentence_transformers import SentenceTransformer
 
     more = (
         ["--fit", "sib-200", "--fit", "sample:all", "--steps", "5"]
-        if method == "map"
+        if method == "trained"
         else ["--fit", "sib-200"]
     )
     status, _, err = run("debias", chain, "--method", method, *more, "--out", texts / "out")
@@ -345,7 +345,7 @@ def written(folder, stock):
 def test_vectors_alone_are_enough(method, tmp_path, run):
     stock = made(10, bitext=False)
     written(tmp_path / "in", stock)
-    more = ["--steps", "20"] if method == "map" else []
+    more = ["--steps", "20"] if method == "trained" else []
     status, _, err = run(
         "debias", "--vectors", tmp_path / "in", "-m", method, *more, "-o", tmp_path / "out"
     )
@@ -354,7 +354,7 @@ def test_vectors_alone_are_enough(method, tmp_path, run):
     assert bias_of(moved, None) < 0.9 * bias_of(stock, None)
     about = json.loads((tmp_path / "out" / "map.json").read_text())
     assert about["method"] == method
-    if method in ("lsar", "leace", "map"):
+    if method in ("lsar", "leace", "trained"):
         np.save(tmp_path / "x.npy", stock.passages)
         command = [
             sys.executable,

@@ -152,7 +152,7 @@ def test_training_on_a_set_of_another_corpus_is_refused_though_evaluating_is_not
         max_steps=1,
     )
     assert len(one.get_eval_dataloader())
-    with pytest.raises(MixlingError, match=r"mixling\.pairs"):
+    with pytest.raises(MixlingError, match=r"mixling\.training_pairs"):
         one.train()
 
 

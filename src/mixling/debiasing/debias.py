@@ -50,7 +50,7 @@ def debias(
 
     Args:
         model: A model folder, a hub name, or a loaded retriever.
-        method: A name ("centering", "lir", "lsar", "leace", "shift", "map", "scores") for the
+        method: A name ("centering", "lir", "lsar", "leace", "shift", "trained", "scores") for the
             method with its defaults, or a method with options, such as `Lsar(rank=3)`.
         fit: Sources to fit on: names such as "sib-200" or "mlqa:train", or folders. Default:
             sib-200, and mlqa too for a method that needs queries.
