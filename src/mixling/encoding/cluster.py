@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mixling.corpora.text_file import open_text_file
 from mixling.encoding import shards
 from mixling.errors import MixlingError
 from mixling.models.precision import Precision
@@ -26,7 +27,7 @@ class Worker:
     ):
         self.retriever = Retriever(model, device=device, trust_remote_code=trust)
         self.out, self.job = Path(out), job
-        self.source = shards.open_text_file(texts, job["shard"])
+        self.source = open_text_file(texts, job["shard"])
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Make the shards of these numbers, those that are not there yet."""
@@ -52,9 +53,29 @@ def encode_on_ray(
     cpus: float = 1,
     trust_remote_code: bool = False,
 ) -> Path:
-    """`encode` by so many workers of a Ray cluster (address: Ray's, None: this machine). Returns the manifest's path.
+    """Encode a file of texts by workers of a Ray cluster, as `encode` does.
 
-    gpus, cpus: of each worker. Model, file and folder must be seen under the same names by all machines.
+    All machines must see model, file and folder under the same names.
+
+    Args:
+        model: A model folder or hub name.
+        texts: The file, as for `encode`.
+        out: The folder of vectors.
+        workers: Number of workers.
+        address: Address of the cluster. Default: this machine.
+        role: "query", "passage" or None.
+        precision: Number format to compute in.
+        dtype: Number format of the stored vectors.
+        shard: Texts of a file.
+        gpus: GPUs of each worker.
+        cpus: CPU cores of each worker.
+        trust_remote_code: Run Python code that the model's files bring (see `Retriever`).
+
+    Returns:
+        Path of the manifest.
+
+    Raises:
+        MixlingError: Ray is not installed, or as for `encode`.
     """
     try:
         import ray

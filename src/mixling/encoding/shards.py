@@ -55,12 +55,30 @@ def encode(
     on_shard: Callable[[int], None] | None = None,
     trust_remote_code: bool = False,
 ) -> Path:
-    """Encode a file of texts into a folder of vectors; what a killed call has written is kept and gone on from.
+    """Encode a file of texts into a folder of vectors. A call that was killed is resumed.
 
-    texts: .jsonl, .parquet, .txt (a text a line), or a BEIR folder; a title is read before its text. role: whose prompt ("query", "passage", None).
-    precision: "fp32", "bf16", or "auto": bf16 where the device has it. dtype: of the stored vectors. shard: texts a
-    file. part: (number, parts), this machine's share where several write into one folder. trust_remote_code: as of Retriever. Returns the manifest's
-    path (there once all shards are). Raises MixlingError.
+    Args:
+        model: A model folder, a hub name, or a loaded retriever.
+        texts: .jsonl, .parquet, .txt (a text a line), or a BEIR folder. A title is read before its
+            text.
+        out: The folder of vectors.
+        role: "query" or "passage" puts the model's prompt first; None puts nothing.
+        precision: Number format to compute in.
+        dtype: Number format of the stored vectors, "float32" or "float16".
+        shard: Texts of a file.
+        part: `(number, parts)`, this process's share where several write into one folder.
+        on_shard: Called with the number of each shard once it is written.
+        trust_remote_code: Run Python code that the model's files bring (see `Retriever`).
+
+    Returns:
+        Path of the manifest, which exists once all shards do.
+
+    Raises:
+        MixlingError: A row cannot be read, or the folder holds vectors that were made otherwise.
+
+    Example:
+        >>> mixling.encode("intfloat/multilingual-e5-small", "corpus.jsonl", "vectors")
+        PosixPath('vectors/manifest.json')
     """
     keep_freed_memory()
     retriever = (

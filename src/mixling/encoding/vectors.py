@@ -48,11 +48,21 @@ def encode_cached(
     raw: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, int]:
-    """Vectors of texts as the model gives them, float32 [n, dimensions], and how many tokens were encoded.
+    """Encode texts, each distinct text once, and keep the vectors in a folder.
 
-    Equal texts are encoded once. languages: of the texts, for a model that needs them; raw: what the encoder gives,
-    without its tail. folder: where vectors are kept between calls (None: nowhere); a killed call
-    goes on at its last shard of 2,048 texts. progress(tokens done, tokens in all).
+    Args:
+        retriever: The model.
+        texts: The texts.
+        role: "query", "passage" or None.
+        languages: Languages of the texts, for a model that needs them.
+        precision: Number format to compute in.
+        folder: Where vectors are kept between calls; a killed call resumes at its last shard of
+            2,048 texts. Default: nowhere.
+        raw: Return what `encode_head` returns, without the rest of the chain.
+        progress: Called as `progress(tokens_done, tokens_in_all)`.
+
+    Returns:
+        float32 `[n, dimensions]`, and the number of tokens that were encoded.
     """
     names = [hashlib.blake2b(t.encode(), digest_size=16).digest() for t in texts]
     precision = choose_precision(retriever.device, precision)

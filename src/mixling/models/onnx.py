@@ -59,10 +59,20 @@ def export_onnx(
     openvino: bool = False,
     trust_remote_code: bool = False,
 ) -> dict[str, float]:
-    """Write a model as ONNX (fp32) and see that onnxruntime says the same.
+    """Write a model as ONNX in fp32, and compare what onnxruntime returns.
 
-    Returns {"onnx": largest difference of a vector's number, "openvino": …}. Raises MixlingError: a folder that is not
-    empty, a model whose map needs a text's language, a difference above 1e-4.
+    Args:
+        model: A model folder, a hub name, or a loaded retriever.
+        out: The folder to write; it must be empty or absent.
+        openvino: Whether to write OpenVINO's form as well.
+        trust_remote_code: Run Python code that the model's files bring (see `Retriever`).
+
+    Returns:
+        The largest difference of a number of a vector, for "onnx" and, if written, "openvino".
+
+    Raises:
+        MixlingError: The folder is not empty, a package is missing, the model needs a text's
+            language, or a difference exceeds 1e-4.
     """
     out = Path(out)
     if out.exists() and any(out.iterdir()):
