@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -181,7 +182,7 @@ def chain_fingerprints(retriever: Retriever) -> dict[int, str]:
     digest, found, least = hashlib.sha256(), {}, len(retriever.head_modules())
     words = repr(sorted(retriever.tokenizer.get_vocab().items())).encode()
     for number, module in enumerate(retriever.model, 1):
-        config: dict = getattr(module, "get_config_dict", dict)()
+        config: dict[str, Any] = getattr(module, "get_config_dict", dict)()
         digest.update(repr((type(module).__name__, sorted(config.items()))).encode())
         for name, value in module.state_dict().items():
             digest.update(name.encode())

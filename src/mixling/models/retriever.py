@@ -118,7 +118,7 @@ class Retriever:
     @property
     def device(self) -> torch.device:
         """The device of the encoder's weights."""
-        return next(self.model.parameters()).device
+        return torch.device(next(self.model.parameters()).device)
 
     @property
     def pad(self) -> int:
