@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from mixling.cli.options import PrecisionOption, Trust
+
+if TYPE_CHECKING:
+    from mixling.training.adapt_language import AdaptationObjective
 
 
 def run(
@@ -84,7 +88,7 @@ def run(
         related=related_languages,
         pivot=pivot,
         vocabulary=vocabulary,
-        objectives=objective or ("distil",),
+        objectives=cast("Sequence[AdaptationObjective]", objective or ("distil",)),
         margin=margin,
         steps=steps,
         batch=batch,

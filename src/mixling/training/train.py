@@ -23,7 +23,7 @@ import torch
 
 from mixling.corpora.corpus import Corpus
 from mixling.machine import keep_freed_memory
-from mixling.models.precision import choose_precision
+from mixling.models.precision import Precision, choose_precision
 from mixling.training.base_model import load_base_model
 from mixling.training.config import Config
 from mixling.training.embedding_gradient import sparse_embedding_gradient
@@ -148,7 +148,7 @@ def _optimize(
     accelerator: Accelerator,
     retriever: Retriever,
     texts: PairTexts,
-    precision: str,
+    precision: Precision,
     on_step: OnStep | None,
 ) -> tuple[dict[str, Any] | None, int]:
     """Run the steps; the retriever has the final weights afterwards.

@@ -13,6 +13,7 @@ from accelerate.utils import broadcast_object_list
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import scenario_means
+from mixling.models.precision import Precision
 from mixling.models.retriever import Retriever
 from mixling.training.config import ValidationConfig
 from mixling.training.run_folder import RunFolder
@@ -39,7 +40,7 @@ class Validation:
         config: ValidationConfig | None,
         run: RunFolder,
         retriever: Retriever,
-        precision: str,
+        precision: Precision,
         measures: bool,
     ):
         self.config, self.run, self.retriever, self.precision = config, run, retriever, precision
