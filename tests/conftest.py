@@ -92,7 +92,7 @@ def tiny_encoder(folder: Path, architecture: str = "bert") -> Path:
 def fp32():
     """Let precision "auto" be fp32 on every processor: tests compare vectors to 1e-5."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mixling.models.precision.has_bf16", lambda: False)
+        patch.setattr("mixling.models.precision.has_fast_bf16", lambda: False)
         yield
 
 

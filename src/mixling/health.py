@@ -8,7 +8,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 from mixling.corpora.catalog import SOURCES, data_folders, find_source
-from mixling.machine import cache_folder, has_bf16, library_versions, machine_info, matrix_rate
+from mixling.machine import cache_folder, has_fast_bf16, library_versions, machine_info, matrix_rate
 from mixling.models.weights import DEFAULT, in_hub_cache, wheel_model_folder
 
 # the purpose of each optional part of the installation
@@ -44,7 +44,7 @@ def doctor() -> list[str]:
     info, rate = machine_info(), matrix_rate()
     local_model = "holds" if wheel_model_folder().is_dir() else "without"
     hub_cache = "has" if in_hub_cache(DEFAULT) else "lacks"
-    bf16 = "yes: training uses it" if has_bf16() else "no: everything runs in fp32"
+    bf16 = "yes: precision auto uses it" if has_fast_bf16() else "no: auto takes fp32"
     lines = [
         f"processor      {info['processor']}, {info['cores']} cores, {info['threads']} threads, "
         f"{info['memory_gib']} GiB",

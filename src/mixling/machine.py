@@ -26,8 +26,24 @@ def cpu_flags() -> frozenset[str]:
 
 
 def has_bf16() -> bool:
-    """Return whether the processor multiplies bf16 natively; else bf16 is slower than fp32."""
+    """Return whether the processor has instructions for bf16."""
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & cpu_flags())
+
+
+def has_fast_bf16() -> bool:
+    """Return whether the processor encodes faster in bf16 than in fp32.
+
+    AMX does, ARM's bf16 does, and so does AMD's avx512_bf16. Intel's avx512_bf16 without AMX runs at
+    0.56 to 0.66 of the speed of fp32 (measured with multilingual-e5-small).
+    """
+    flags = cpu_flags()
+    return bool({"amx_bf16", "bf16"} & flags) or ("avx512_bf16" in flags and not _is_intel())
+
+
+@cache
+def _is_intel() -> bool:
+    info = Path("/proc/cpuinfo")
+    return info.exists() and "GenuineIntel" in info.read_text()
 
 
 def machine_info() -> dict[str, Any]:

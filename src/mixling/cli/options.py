@@ -17,7 +17,7 @@ Trust = Annotated[
     ),
 ]
 PrecisionOption = Annotated[
-    Precision, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")
+    Precision, typer.Option(help="fp32, bf16, or auto: bf16 where it is faster.")
 ]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mixling.errors import MixlingError, choose
-from mixling.machine import cpu_flags, has_bf16
+from mixling.machine import cpu_flags, has_bf16, has_fast_bf16
 
 if TYPE_CHECKING:
     import torch
 
 Precision = Literal["auto", "fp32", "bf16"]
-"""What a caller may ask for; "auto" takes bf16 where the processor or GPU has it, else fp32."""
+"""What a caller may ask for; "auto" takes bf16 where it is faster, else fp32."""
 
 
 def choose_precision(
@@ -23,7 +23,7 @@ def choose_precision(
 
     Args:
         device: The device of the encoder's weights, for instance "cpu" or "cuda:0".
-        precision: "fp32", "bf16", or "auto": bf16 where the processor or GPU has it, else fp32.
+        precision: "fp32", "bf16", or "auto": bf16 if the GPU has it or the processor is faster in it.
 
     Returns:
         "fp32" or "bf16".
@@ -38,7 +38,7 @@ def choose_precision(
         return "fp32"
     device = torch.device(device)
     if device.type == "cpu":
-        supported = has_bf16()
+        supported = has_bf16() if precision == "bf16" else has_fast_bf16()
     else:
         supported = device.type == "cuda" and torch.cuda.is_bf16_supported()
     if supported:

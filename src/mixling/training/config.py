@@ -300,7 +300,7 @@ class TrainingConfig(_Table):
         1, description="batches whose gradients are averaged before a step"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 if the processor or GPU supports it"
+        "auto", description="auto: bf16 if the GPU has it or the processor is faster in it"
     )
     dropout: bool = Field(
         False,
