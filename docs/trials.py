@@ -304,7 +304,7 @@ def adapted() -> Table:
             {
                 "way": row["way"],
                 **{
-                    f"{x}: subwords per word": f"{row['pieces a word'][x]:.2f}"
+                    f"{x}: subwords per word": f"{row['subwords a word'][x]:.2f}"
                     for x in ("am", "km")
                 },
                 **{

@@ -78,7 +78,7 @@ class Bench:
         one, queries, candidates = self.tests[name, raw]
         if found is not None:
             asked, answered = (
-                [one.languages[i] for i in x] for x in (one.query_language, one.candidate_language)
+                [one.languages[i] for i in x] for x in (one.query_language, one.passage_language)
             )
             queries = found.apply(queries, asked, "query")
             candidates = found.apply(candidates, answered, "passage")

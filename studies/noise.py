@@ -25,7 +25,7 @@ def main() -> None:
     content = {
         "model": DEFAULT,
         "noise": result.summary["noise"],
-        "own language mAP": own,
+        "monolingual mAP": own,
         "versions": library_versions(),
         "machine": machine_info(),
     }

@@ -2,7 +2,7 @@
 
     python -m studies.preparation
 
-Writes studies/preparation.json: what was mined and how much of it intrudes; pieces a word before and after, on the bitext
+Writes studies/preparation.json: what was mined and how much of it intrudes; subwords a word before and after, on the bitext
 and on held-out sentences (SIB-200 test); retrieval among SIB-200's test sentences in five languages before and after, with
 intervals and tests; in which languages the first ten answers are. Goes on where it was.
 """
@@ -44,7 +44,7 @@ def main() -> None:
         {
             "way": "before",
             **_scores(measured["before"], None),
-            "pieces a word": _fertility(base, held_out),
+            "subwords a word": _fertility(base, held_out),
         }
     ]
     facts = {}
@@ -69,7 +69,7 @@ def main() -> None:
             {
                 "way": way,
                 **_scores(measured[way], measured["before"]),
-                "pieces a word": _fertility(Retriever(str(out / "model")), held_out),
+                "subwords a word": _fertility(Retriever(str(out / "model")), held_out),
             }
         )
     found = {

@@ -3,7 +3,7 @@
 Every contrast of two ways to train, on every task, in the own language and in the pool, over all question languages and by
 how much text of them CC-100 holds (`mixling.corpora.resources`). Units are translation groups, seeds are averaged within a
 question, Holm over all tests of a contrast. Robustness is the out-of-domain figure over the in-domain one of the same setting,
-with an interval from resampling both. Last, whether pieces a word (fertility) tell which languages gain.
+with an interval from resampling both. Last, whether subwords a word (fertility) tell which languages gain.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def robustness(results: list[EvaluationResult], tasks: list[str]) -> list[dict[s
 
 
 def gains(before: EvaluationResult, after: list[EvaluationResult]) -> dict[str, Any]:
-    """By question language out of domain: pool before and after, pieces a word; and the correlation of gain and pieces."""
+    """By question language out of domain: pool before and after, subwords a word; and the correlation of gain and pieces."""
     rows = []
     for name, entry in before.summary["tasks"].items():
         if name == INSIDE:

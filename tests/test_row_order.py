@@ -36,7 +36,7 @@ class Coarse:
 
     def scorer(self, one):
         scores = np.array(
-            [[(len(q) * 7 + len(c) * 3) % 4 / 4 for c in one.candidates] for q in one.queries],
+            [[(len(q) * 7 + len(c) * 3) % 4 / 4 for c in one.passages] for q in one.queries],
             np.float32,
         )
         if self.wrong is not None:
@@ -68,9 +68,9 @@ def permuted(one, queries, candidates):
         query_ids=[one.query_ids[i] for i in queries],
         query_language=one.query_language[queries],
         query_group=[one.query_group[i] for i in queries],
-        candidates=[one.candidates[i] for i in candidates],
-        candidate_ids=[one.candidate_ids[i] for i in candidates],
-        candidate_language=one.candidate_language[candidates],
+        passages=[one.passages[i] for i in candidates],
+        passage_ids=[one.passage_ids[i] for i in candidates],
+        passage_language=one.passage_language[candidates],
         titles=[one.titles[i] for i in candidates],
         relevant=relevant[order],
         grades=one.grades[order],
@@ -103,7 +103,7 @@ def test_rows_in_another_order_give_the_same_figures(name, small):
     for seed in range(3):
         rng = np.random.default_rng(seed)
         moved = permuted(
-            small, rng.permutation(len(small.queries)), rng.permutation(len(small.candidates))
+            small, rng.permutation(len(small.queries)), rng.permutation(len(small.passages))
         )
         assert figures(moved) == pytest.approx(before, nan_ok=True, abs=1e-12)
 
@@ -154,7 +154,7 @@ def test_mined_negatives_are_the_same_whatever_the_order(order, levels):
 def test_words_are_switched_the_same_whatever_the_order(small):
     some = [i for i, x in enumerate(small.queries) if x != "xyzzy"]
     rng = np.random.default_rng(0)
-    moved = permuted(small, rng.permutation(len(small.queries)), np.arange(len(small.candidates)))
+    moved = permuted(small, rng.permutation(len(small.queries)), np.arange(len(small.passages)))
     one, two = (add_noise(x, "switch", 1.0) for x in (small, moved))
     assert dict(zip(one.query_ids, one.queries, strict=True)) == dict(
         zip(two.query_ids, two.queries, strict=True)
@@ -166,7 +166,7 @@ def test_words_are_switched_the_same_whatever_the_order(small):
 def test_a_score_that_is_no_number_is_refused_by_model_task_and_texts(wrong, small, tmp_path):
     with pytest.raises(MixlingError) as error:
         evaluate(Coarse(wrong), [small], tmp_path / "out")
-    for part in ("coarse", small.name, small.query_ids[3], small.candidate_ids[5]):
+    for part in ("coarse", small.name, small.query_ids[3], small.passage_ids[5]):
         assert part in str(error.value)
     assert not (tmp_path / "out").exists()
 
@@ -273,7 +273,7 @@ WRONG = {
     ),
     "ids twice": (lambda t: {"query_ids": ["same"] * len(t.queries)}, "'same'"),
     "ids of candidates twice": (
-        lambda t: {"candidate_ids": ["same"] * len(t.candidates)},
+        lambda t: {"passage_ids": ["same"] * len(t.passages)},
         "'same'",
     ),
     "grade 0": (lambda t: {"grades": t.grades * 0}, "grades has 0"),
@@ -311,8 +311,8 @@ def test_large_grades_and_pools_smaller_than_any_depth_are_measured(small):
     )
     assert 0 < entry["multilingual"]["nDCG@10"] <= 1
     one = replace(
-        small.asking(["en"], "one"), candidates=small.candidates[:1], candidate_ids=["a"], titles=[""],
-        candidate_language=small.candidate_language[:1],
+        small.with_query_languages(["en"], "one"), passages=small.passages[:1], passage_ids=["a"], titles=[""],
+        passage_language=small.passage_language[:1],
     )  # fmt: skip
     n = len(one.queries)
     one = replace(
@@ -333,10 +333,10 @@ def test_runs_and_models_of_one_name_keep_one_each(small, tmp_path, monkeypatch)
         measure("random", [small]).save(tmp_path / place / "run")
     measure("oracle", [small]).save(tmp_path / "c")
     (a, b, c), out = (tmp_path / "a/run", tmp_path / "b/run", tmp_path / "c"), tmp_path / "table.md"
-    runs = compare([f"random={c}", a, b], out, permutations=8)
+    runs = compare([f"random={c}", a, b], out, permutations=8).runs
     assert len({r.name for r in runs}) == 3 and runs[0].name == "random"
     assert out.read_text().count("\n| ") == 1 + 3  # head and three runs
-    page = leaderboard(tmp_path, tmp_path / "board.html").read_text()
+    page = leaderboard(tmp_path, tmp_path / "board.html").path.read_text()
     assert all(x in page for x in ("a/run", "b/run"))
 
 
