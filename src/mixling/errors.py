@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 class MixlingError(Exception):
     """A mistake in what the user gave; the message is complete as it stands.
 
-    Args:
-        message: What is wrong, what was expected and what to do.
-
     Example:
         >>> try:
         ...     mixling.load("no-such-source")

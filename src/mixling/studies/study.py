@@ -67,7 +67,8 @@ def study(
 
     Example:
         >>> result = mixling.study("studies/first.toml")
-        >>> result.table[0]["multilingual.mAP"]
+        >>> result.complete
+        True
     """
     file = Path(file)
     plan = read_study(file)
