@@ -159,7 +159,7 @@ def test_one_run_is_what_the_study_would_train(tmp_path, run):
         (["--variant", "a c"], "Did you mean 'a b'"),
         (["--variant", "none"], "unknown variant that is trained"),
         (["--variant", "a b", "--seed", "9"], "has the seeds [3, 4], not 9"),
-        (["--seed", "3"], "--variant and --seed are of a study"),
+        (["--seed", "3"], "--variant and --seed belong to a study"),
     ):
         status, _, err = run("train", file, *words)
         assert status == 2 and expected in err

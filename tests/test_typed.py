@@ -55,4 +55,4 @@ def test_the_mark_of_a_typed_package_is_there():
 
 
 def test_every_public_name_is_loaded_from_somewhere():
-    assert set(mixling.__all__) == {*mixling._WHERE, "__version__"}
+    assert set(mixling.__all__) == {*mixling._MODULES, "__version__"}
