@@ -1,9 +1,13 @@
-"""What an editor and a type checker know of Mixling: each public name has its type, though it is loaded when first used."""
+"""Editors and type checkers know each public name, though it is loaded when it is first used."""
 
+import inspect
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import mixling
 
@@ -56,3 +60,17 @@ def test_the_mark_of_a_typed_package_is_there():
 
 def test_every_public_name_is_loaded_from_somewhere():
     assert set(mixling.__all__) == {*mixling._MODULES, "__version__"}
+
+
+@pytest.mark.parametrize("name", [n for n in mixling.__all__ if n != "__version__"])
+def test_a_public_name_documents_each_parameter_with_an_example(name):
+    value = getattr(mixling, name)
+    text = inspect.getdoc(value) or ""
+    assert re.match(r"[A-Z][^\n]*\.\n?", text), f"{name}: no summary sentence"
+    assert re.search(r"^Example:$", text, re.MULTILINE), f"{name}: no example"
+    if value is mixling.MixlingError:
+        return
+    parameters = inspect.signature(value).parameters
+    args = re.search(r"^Args:\n((?:    .*\n?|\n)*)", text, re.MULTILINE)
+    documented = re.findall(r"^    \*{0,2}(\w+)(?: \([^)]*\))?: ", args[1] if args else "", re.M)
+    assert [p for p in parameters if p not in documented] == []
