@@ -33,8 +33,8 @@ def has_bf16() -> bool:
 def has_fast_bf16() -> bool:
     """Return whether the processor encodes faster in bf16 than in fp32.
 
-    AMX does, ARM's bf16 does, and so does AMD's avx512_bf16. Intel's avx512_bf16 without AMX runs at
-    0.56 to 0.66 of the speed of fp32 (measured with multilingual-e5-small).
+    AMX does, ARM's bf16 does, and so does AMD's avx512_bf16. Intel's avx512_bf16 without AMX runs
+    at 0.56 to 0.66 of the speed of fp32 (measured with multilingual-e5-small).
     """
     flags = cpu_flags()
     return bool({"amx_bf16", "bf16"} & flags) or ("avx512_bf16" in flags and not _is_intel())
@@ -47,7 +47,7 @@ def _is_intel() -> bool:
 
 
 def machine_info() -> dict[str, Any]:
-    """Return processor, cores, threads, instruction sets, memory and GPU of this machine."""
+    """Return this machine's processor, cores, threads, instruction sets, memory and GPU."""
     import torch
 
     info = Path("/proc/cpuinfo")

@@ -16,7 +16,7 @@ def run(
     model: Annotated[str | None, typer.Argument(help="A model folder or hub name.")] = None,
     method: Annotated[
         str,
-        typer.Option("--method", "-m", help="centering, lir, lsar, leace, shift, map, or scores."),
+        typer.Option("--method", "-m", help="centering, lir, lsar, leace, shift, trained, or scores."),
     ] = "lsar",
     fit: Annotated[
         list[str] | None,
