@@ -2,8 +2,8 @@
 
     python -m benchmarks.balance
 
-200 planned batches of MLQA (e5-small's tokens): tokens of the fullest process over the mean, for texts shared by
-tokens (`training/processes.py`) and for pairs shared by number.
+200 planned batches of MLQA (e5-small's tokens): tokens of the fullest process over the mean, for
+texts shared by tokens (`training/processes.py`) and for pairs shared by number.
 """
 
 from __future__ import annotations
@@ -46,8 +46,14 @@ def main() -> None:
                     / mean
                 )
                 by_number.append(max(p.sum() for p in np.array_split(pair, processes)) / mean)
-            rows.append({"pairs": size, "processes": processes, "by tokens": round(float(np.mean(by_tokens)), 3),
-                         "by number": round(float(np.mean(by_number)), 3)})  # fmt: skip
+            rows.append(
+                {
+                    "pairs": size,
+                    "processes": processes,
+                    "by tokens": round(float(np.mean(by_tokens)), 3),
+                    "by number": round(float(np.mean(by_number)), 3),
+                }
+            )
     row: dict[str, Any] = {"fullest process over the mean": rows}
     write(__file__, row)
 

@@ -2,8 +2,9 @@
 
     python -m benchmarks.calls
 
-Encodes 600 random XQuAD-R sentences and takes training steps (32 MLQA pairs, bf16, median of three after one) with
-several token budgets, packed, the word table trained and frozen. Prints the tables of docs/performance.md; writes JSON.
+Encodes 600 random XQuAD-R sentences and takes training steps (32 MLQA pairs, bf16, median of three
+after one) with several token budgets, packed, the word table trained and frozen. Prints the tables
+of docs/performance.md; writes JSON.
 """
 
 from __future__ import annotations
@@ -65,8 +66,13 @@ def training(retriever: Retriever) -> list[dict]:
                 )
                 speeds.append(sum(map(len, turn.tokens)) / (time.perf_counter() - begun))
                 zero_grad(retriever.model.parameters(), table_rows)
-            rows.append({"tokens a call": budget, "word table": "frozen" if frozen else "trained",
-                         "tokens a second": round(statistics.median(speeds[1:]))})  # fmt: skip
+            rows.append(
+                {
+                    "tokens a call": budget,
+                    "word table": "frozen" if frozen else "trained",
+                    "tokens a second": round(statistics.median(speeds[1:])),
+                }
+            )
         if table_rows is not None:
             table_rows.close()
     return rows

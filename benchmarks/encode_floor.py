@@ -2,8 +2,9 @@
 
     python benchmarks/encode_floor.py [--task xquad-r] [--precision fp32] [--out FILE.json]
 
-Floor = 2 x encoder weights (without the word table) x tokens / the rate of a plain matrix product, measured
-before and after. Prints the scores, what was encoded, time, floor and their ratio; writes JSON.
+Floor = 2 x encoder weights (without the word table) x tokens / the rate of a plain matrix product,
+measured before and after. Prints the scores, what was encoded, time, floor and their ratio; writes
+JSON.
 """
 
 from __future__ import annotations
@@ -40,14 +41,23 @@ def main() -> None:
     rate = (before[a.precision] + after[a.precision]) / 2
     floor = 2 * weights * entry["tokens"] / rate / 1e9
     row = {
-        "task": one.name, "precision": a.precision, "monolingual mAP": entry["monolingual"]["mAP"],
-        "cross-lingual mAP": entry["cross-lingual"]["mAP"], "multilingual mAP": entry["multilingual"]["mAP"],
-        "rank distance": entry["multilingual"]["rank_distance"], "texts": len(one.queries) + len(one.passages),
-        "texts encoded": entry["texts_encoded"], "tokens": entry["tokens"], "encoder weights": weights,
-        "GFLOP/s before, after": [before[a.precision], after[a.precision]], "seconds in all": round(seconds, 1),
-        "seconds encoding": entry["seconds_encoding"], "seconds ranking": entry["seconds_ranking"],
-        "floor in seconds": round(floor, 1), "ratio": round(seconds / floor, 2),
-    }  # fmt: skip
+        "task": one.name,
+        "precision": a.precision,
+        "monolingual mAP": entry["monolingual"]["mAP"],
+        "cross-lingual mAP": entry["cross-lingual"]["mAP"],
+        "multilingual mAP": entry["multilingual"]["mAP"],
+        "rank distance": entry["multilingual"]["rank_distance"],
+        "texts": len(one.queries) + len(one.passages),
+        "texts encoded": entry["texts_encoded"],
+        "tokens": entry["tokens"],
+        "encoder weights": weights,
+        "GFLOP/s before, after": [before[a.precision], after[a.precision]],
+        "seconds in all": round(seconds, 1),
+        "seconds encoding": entry["seconds_encoding"],
+        "seconds ranking": entry["seconds_ranking"],
+        "floor in seconds": round(floor, 1),
+        "ratio": round(seconds / floor, 2),
+    }
     for key, value in row.items():
         print(f"{key}: {value}")
     content = {**row, "machine": machine_info(), "versions": library_versions()}

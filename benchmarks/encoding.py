@@ -2,9 +2,10 @@
 
     python -m benchmarks.encoding
 
-The candidates of XQuAD-R, e5-small: a random 1,200 a turn, alternating: `Retriever.encode` in bf16 and fp32 against
-`SentenceTransformer.encode` as it comes (fp32, batch 32) and at its best (bf16, the best of three batch sizes, the same
-memory settings). What bf16 changes in the scores of XQuAD-R is in benchmarks/matrix.json.
+The candidates of XQuAD-R, e5-small: a random 1,200 a turn, alternating: `Retriever.encode` in bf16
+and fp32 against `SentenceTransformer.encode` as it comes (fp32, batch 32) and at its best (bf16,
+the best of three batch sizes, the same memory settings). What bf16 changes in the scores of XQuAD-R
+is in benchmarks/matrix.json.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@ at most 1.2 times as slow as the faster of LanceDB's two ways, its index as it i
 
     python -m benchmarks.filters [passages]           default 100000
 
-The vectors and questions of benchmarks/search.py; filters of 1 to 80 of its hundred languages, of one per cent each. The
-three sides in turn, question by question.
+The vectors and questions of benchmarks/search.py; filters of 1 to 80 of its hundred languages, of
+one per cent each. The three sides in turn, question by question.
 """
 
 from __future__ import annotations

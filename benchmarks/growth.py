@@ -2,8 +2,8 @@
 
     python -m benchmarks.growth
 
-Short made-up passages through `mixling encode`'s function with a small random encoder (2 layers, 64 dimensions), each
-size in a process of its own, in fp32.
+Short made-up passages through `mixling encode`'s function with a small random encoder (2 layers, 64
+dimensions), each size in a process of its own, in fp32.
 """
 
 from __future__ import annotations
@@ -37,9 +37,16 @@ def model(folder: Path) -> str:
     ).save_pretrained(folder)
     torch.manual_seed(0)
     BertModel(
-        BertConfig(vocab_size=len(words), hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
-                   intermediate_size=128, max_position_embeddings=130, pad_token_id=1)
-    ).save_pretrained(folder)  # fmt: skip
+        BertConfig(
+            vocab_size=len(words),
+            hidden_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            intermediate_size=128,
+            max_position_embeddings=130,
+            pad_token_id=1,
+        )
+    ).save_pretrained(folder)
     return str(folder)
 
 

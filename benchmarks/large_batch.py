@@ -2,8 +2,8 @@
 
     python -m benchmarks.large_batch
 
-e5-small, MLQA, bf16, one whole step of each with the default settings (16,384 tokens kept at once), and of 1,024 with
-4,096 kept at once. That the gradients are the same is tests/test_step.py's.
+e5-small, MLQA, bf16, one whole step of each with the default settings (16,384 tokens kept at once),
+and of 1,024 with 4,096 kept at once. That the gradients are the same is tests/test_step.py's.
 """
 
 from __future__ import annotations
@@ -42,12 +42,17 @@ def main() -> None:
     }
     found = alternate(sides, 1, warm=0)
     rows = {k: v[0] for k, v in found["sides"].items()}
-    write(__file__, {
-        "peak GiB": {k: v["peak GiB"] for k, v in rows.items()},
-        "times the memory of 64": {k: round(v["peak GiB"] / rows["64"]["peak GiB"], 2) for k, v in rows.items()},
-        "seconds a pair": {k: round(v["seconds"] / v["pairs"], 3) for k, v in rows.items()},
-        **found,
-    })  # fmt: skip
+    write(
+        __file__,
+        {
+            "peak GiB": {k: v["peak GiB"] for k, v in rows.items()},
+            "times the memory of 64": {
+                k: round(v["peak GiB"] / rows["64"]["peak GiB"], 2) for k, v in rows.items()
+            },
+            "seconds a pair": {k: round(v["seconds"] / v["pairs"], 3) for k, v in rows.items()},
+            **found,
+        },
+    )
 
 
 if __name__ == "__main__":

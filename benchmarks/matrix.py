@@ -2,10 +2,10 @@
 
     python -m benchmarks.matrix
 
-XQuAD-R, e5-small. Ours: `measure` in full, with intervals (bf16, as `mixling evaluate --precision bf16`). Theirs:
-`InformationRetrievalEvaluator`, which encodes its queries and corpus in every cell, on three cells (its default
-settings), extrapolated to 121 cells of their mean and to the pool by the number of texts: its pool alone would take the
-time of eleven cells and more.
+XQuAD-R, e5-small. Ours: `measure` in full, with intervals (bf16, as `mixling evaluate --precision
+bf16`). Theirs: `InformationRetrievalEvaluator`, which encodes its queries and corpus in every cell,
+on three cells (its default settings), extrapolated to 121 cells of their mean and to the pool by
+the number of texts: its pool alone would take the time of eleven cells and more.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ def ours(turns: Turns) -> None:
     retriever, one = Retriever(), load_task("xquad-r")
     turns.wait()
     entry = measure(retriever, [one], precision="bf16").summary["tasks"][one.name]
-    turns.done(texts=len(one.queries) + len(one.passages), mAP=[entry[s]["mAP"] for s in ("monolingual", "cross-lingual", "multilingual")])  # fmt: skip
+    turns.done(
+        texts=len(one.queries) + len(one.passages),
+        mAP=[entry[s]["mAP"] for s in ("monolingual", "cross-lingual", "multilingual")],
+    )
 
 
 def theirs(bf16: bool, turns: Turns) -> None:
@@ -54,9 +57,13 @@ def theirs(bf16: bool, turns: Turns) -> None:
         for q, c in one.relevant.tolist():
             if q in some and one.passage_language[c] == answered:
                 right.setdefault(str(q), set()).add(str(c))
-        cells.append((
-            {str(q): one.queries[q] for q in queries}, {str(c): one.passages[c] for c in candidates}, right,
-        ))  # fmt: skip
+        cells.append(
+            (
+                {str(q): one.queries[q] for q in queries},
+                {str(c): one.passages[c] for c in candidates},
+                right,
+            )
+        )
     turns.wait()
     found = [
         InformationRetrievalEvaluator(
@@ -97,8 +104,11 @@ def main() -> None:
         them = found["sides"][name][0]
         cell, per_text = them["seconds"] / len(CELLS), them["seconds"] / them["texts"]
         whole = 121 * cell + per_text * mine["texts"]
-        row[name] = {"seconds a cell": round(cell, 1), "extrapolated: 121 cells and the pool": round(whole),
-                     "times ours": round(whole / mine["seconds"], 1)}  # fmt: skip
+        row[name] = {
+            "seconds a cell": round(cell, 1),
+            "extrapolated: 121 cells and the pool": round(whole),
+            "times ours": round(whole / mine["seconds"], 1),
+        }
     write(__file__, {**row, **found})
 
 

@@ -2,9 +2,10 @@
 
     python -m benchmarks.metrics
 
-Random scores, 1 to 11 relevant a query. Theirs: `RelevanceEvaluator.evaluate` on dictionaries that are ready (making
-them is not counted, nor the means). Ours: from the matrix of scores to the values per query (`ranks` and the same
-metrics, which needs the sorting of every row and gives ranks within each language beside).
+Random scores, 1 to 11 relevant a query. Theirs: `RelevanceEvaluator.evaluate` on dictionaries that
+are ready (making them is not counted, nor the means). Ours: from the matrix of scores to the values
+per query (`ranks` and the same metrics, which needs the sorting of every row and gives ranks within
+each language beside).
 """
 
 from __future__ import annotations
@@ -58,8 +59,12 @@ def main() -> None:
         float(np.abs(ours[k] - [theirs[str(q)][v] for q in range(QUERIES)]).max())
         for k, v in shared.items()
     )
-    row = {"metrics": list(shared), "largest difference": largest, "seconds": rows,
-           "times as fast": spread([r["theirs"] / r["ours"] for r in rows])}  # fmt: skip
+    row = {
+        "metrics": list(shared),
+        "largest difference": largest,
+        "seconds": rows,
+        "times as fast": spread([r["theirs"] / r["ours"] for r in rows]),
+    }
     write(__file__, row)
 
 

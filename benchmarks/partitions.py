@@ -2,10 +2,11 @@
 
     python -m benchmarks.partitions [passages]        default 100000
 
-The vectors of benchmarks.search, once pulled to their language's direction as there and once not at all. LanceDB's IVF_SQ, its
-partitions the root of the passages, 40 of them probed, refined by 3; no store of ours round it. Purity: of a partition's passages the
-share of its most frequent language, as k-means (faithful to the index's in number and distance, scikit-learn's minibatches)
-divides them.
+The vectors of benchmarks.search, once pulled to their language's direction as there and once not at
+all. LanceDB's IVF_SQ, its partitions the root of the passages, 40 of them probed, refined by 3; no
+store of ours round it. Purity: of a partition's passages the share of its most frequent language,
+as k-means (faithful to the index's in number and distance, scikit-learn's minibatches) divides
+them.
 """
 
 from __future__ import annotations

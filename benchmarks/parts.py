@@ -2,8 +2,8 @@
 
     python -m benchmarks.parts
 
-`mixling train` on MLQA (e5-small, batch 32, bf16), whole and with one part taken out at a time, alternating, three
-steps a turn.
+`mixling train` on MLQA (e5-small, batch 32, bf16), whole and with one part taken out at a time,
+alternating, three steps a turn.
 """
 
 from __future__ import annotations
@@ -52,10 +52,14 @@ def fused() -> None:
         q: Any, k: Any, v: Any, lengths: tuple[int, ...], scale: float, dropout: float = 0.0
     ) -> Any:
         parts = zip(*(x.split(lengths) for x in (q, k, v)), strict=True)
-        return torch.cat([
-            torch.nn.functional.scaled_dot_product_attention(*(x.transpose(0, 1)[None] for x in p), scale=scale)[0]
-            .transpose(0, 1) for p in parts
-        ])  # fmt: skip
+        return torch.cat(
+            [
+                torch.nn.functional.scaled_dot_product_attention(
+                    *(x.transpose(0, 1)[None] for x in p), scale=scale
+                )[0].transpose(0, 1)
+                for p in parts
+            ]
+        )
 
     packed.packed_attention = attend
 
@@ -91,9 +95,14 @@ def main() -> None:
     """Measure, print, write."""
     found: dict[str, Any] = {}
     lost = {}
-    for pair in ({"padded": padded, "dense word table": dense}, {"memory given back": given_back, "fused attention": fused}):  # fmt: skip
+    for pair in (
+        {"padded": padded, "dense word table": dense},
+        {"memory given back": given_back, "fused attention": fused},
+    ):
         name = " and ".join(pair)
-        found[name] = alternate({"whole": partial(side, None), **{k: partial(side, v) for k, v in pair.items()}}, ROUNDS)  # fmt: skip
+        found[name] = alternate(
+            {"whole": partial(side, None), **{k: partial(side, v) for k, v in pair.items()}}, ROUNDS
+        )
         lost.update({k: ratio(found[name], k, "whole") for k in pair})
     write(__file__, {"times as long without": lost, **found})
 

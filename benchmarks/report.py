@@ -1,9 +1,10 @@
 """The whole XQuAD-R audit once its vectors are kept: `python benchmarks/report.py`.
 
-Parts, in seconds on this machine: reading texts and vectors, ranks, all measures with 1,000 resamples, the
-permutation test of 10,000 over all cells against a second run (the same questions, their vectors moved a little), and the HTML report. The ranking by one sort of a
-64-bit key is timed beside the way it replaced (one comparison of the row for each relevant candidate), same
-scores, same process. Encodes what `vectors/` lacks first (not timed).
+Parts, in seconds on this machine: reading texts and vectors, ranks, all measures with 1,000
+resamples, the permutation test of 10,000 over all cells against a second run (the same questions,
+their vectors moved a little), and the HTML report. The ranking by one sort of a 64-bit key is timed
+beside the way it replaced (one comparison of the row for each relevant candidate), same scores,
+same process. Encodes what `vectors/` lacks first (not timed).
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ from mixling.reports.html import write_report
 
 
 def by_comparison(one: Task, scorer: Scorer, block: int = 256) -> np.ndarray:
-    """Pool ranks as they were computed before: a comparison of the row for each relevant candidate, no ties."""
+    """Pool ranks as they were computed before.
+
+    A comparison of the row for each relevant candidate, no ties.
+    """
     first = np.searchsorted(one.relevant[:, 0], np.arange(len(one.queries) + 1))
     pool = np.zeros(len(one.relevant), np.int64)
     for begin in range(0, len(one.queries), block):

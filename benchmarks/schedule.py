@@ -3,9 +3,9 @@
     python -m benchmarks.schedule
 
 10^7 groups in three languages. Ours: `Schedule.plan`, near and far steps, 20,000 plans. Theirs:
-sentence-transformers' NoDuplicatesBatchSampler over 10^7 pairs: the time to its first batch (it permutes all rows), and to
-step 100,000, to which it walks, extrapolated from 3,000 batches. Making the table of groups and the data set is counted for
-neither.
+sentence-transformers' NoDuplicatesBatchSampler over 10^7 pairs: the time to its first batch (it
+permutes all rows), and to step 100,000, to which it walks, extrapolated from 3,000 batches. Making
+the table of groups and the data set is counted for neither.
 """
 
 from __future__ import annotations
@@ -46,8 +46,11 @@ def ours(n: int) -> dict[str, Any]:
             begun = time.perf_counter()
             schedule.plan(step + k)
             times.append(1000 * (time.perf_counter() - begun))
-        row[f"ms at step {step:,}"] = {"least": round(min(times), 3), "median": round(statistics.median(times), 3),
-                                       "most": round(max(times), 3)}  # fmt: skip
+        row[f"ms at step {step:,}"] = {
+            "least": round(min(times), 3),
+            "median": round(statistics.median(times), 3),
+            "most": round(max(times), 3),
+        }
     begun = time.perf_counter()
     for step in range(20_000):
         schedule.plan(step)

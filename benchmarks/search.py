@@ -4,10 +4,10 @@ as slow as LanceDB asked directly.
     python -m benchmarks.search [passages ...]        default 100000 1000000
     python -m benchmarks.search --milvus HOST:PORT 100000
 
-Clustered vectors of 384 numbers (2,000 clusters, each text also pulled to its language's direction; 100 languages of one
-per cent each), passages of some twenty made-up words. 200 questions, each a passage with noise. Recall against numpy's
-exact scores; latencies question by question, the sides in turn. Peak memory is of the whole process. Rows are kept in
-the result as they come.
+Clustered vectors of 384 numbers (2,000 clusters, each text also pulled to its language's direction;
+100 languages of one per cent each), passages of some twenty made-up words. 200 questions, each a
+passage with noise. Recall against numpy's exact scores; latencies question by question, the sides
+in turn. Peak memory is of the whole process. Rows are kept in the result as they come.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ def unit(x: np.ndarray) -> np.ndarray:
 
 
 def vectors(n: int, tongue: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors, float32 [n, SIZE], and the language of each, int64 [n]. tongue: how far a text is pulled to its language."""
+    """Vectors, float32 [n, SIZE], and the language of each, int64 [n]. tongue.
+
+    How far a text is pulled to its language.
+    """
     rng = np.random.default_rng(0)
     centres, tongues = rng.normal(size=(CLUSTERS, SIZE)), rng.normal(size=(LANGUAGES, SIZE))
     language, cluster = np.arange(n) % LANGUAGES, rng.integers(0, CLUSTERS, n)
@@ -63,11 +66,18 @@ def tables(made: np.ndarray, language: np.ndarray) -> Iterator[tuple[list[str], 
         v = made[begin : begin + PART]
         names = [f"d{i}" for i in range(begin, begin + len(v))]
         given: dict[str, Any] = {
-            "id": [f"{x}#0" for x in names], "document": names, "digest": ["0"] * len(v), "title": names,
-            "address": [""] * len(v), "metadata": ["{}"] * len(v), "part": [0] * len(v), "begin": [0] * len(v),
-            "end": [140] * len(v), "language": [f"l{x:02d}" for x in language[begin : begin + PART]],
+            "id": [f"{x}#0" for x in names],
+            "document": names,
+            "digest": ["0"] * len(v),
+            "title": names,
+            "address": [""] * len(v),
+            "metadata": ["{}"] * len(v),
+            "part": [0] * len(v),
+            "begin": [0] * len(v),
+            "end": [140] * len(v),
+            "language": [f"l{x:02d}" for x in language[begin : begin + PART]],
             "text": [" ".join(row) for row in words[rng.integers(0, len(words), (len(v), 20))]],
-        }  # fmt: skip
+        }
         arrays = [
             pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), SIZE)
             if f.name == "vector"
@@ -147,7 +157,10 @@ def row(n: int, address: str) -> dict[str, Any]:
         "ours": lambda q: store.nearest(q, K),
         "numpy": lambda q: best(made @ q),
     }
-    filtered: dict[str, Callable] = {"ours": lambda q: store.nearest(q, K, ["l00"]), "numpy": lambda q: mine[best(some @ q)]}  # fmt: skip
+    filtered: dict[str, Callable] = {
+        "ours": lambda q: store.nearest(q, K, ["l00"]),
+        "numpy": lambda q: mine[best(some @ q)],
+    }
     table, where = getattr(store, "table", None), "language = 'l00'"
     if table is not None:
         sides["lancedb"] = lambda q: direct(table, q, scan=n <= EXACT)
@@ -157,10 +170,13 @@ def row(n: int, address: str) -> dict[str, Any]:
         "passages": n,
         "store": "milvus" if address.startswith("milvus") else "lance",
         "seconds": {"writing": round(written - begun, 1), "indexes": round(built - written, 1)},
-        "recall": {"all": recall(sides["ours"], questions, exact), "one language": recall(filtered["ours"], questions, exact_some)},
+        "recall": {
+            "all": recall(sides["ours"], questions, exact),
+            "one language": recall(filtered["ours"], questions, exact_some),
+        },
         "ms": {"all": timed(sides, questions), "one language": timed(filtered, questions)},
         "peak memory, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }  # fmt: skip
+    }
     if table is not None:
         as_it_is = recall(filtered["lancedb, index as it is"], questions, exact_some)
         found["recall"]["one language, lancedb's index as it is"] = as_it_is

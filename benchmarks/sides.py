@@ -1,7 +1,8 @@
 """Two or more sides of a comparison, each in a process of its own, alternating: no claim here, the others use it.
 
-A side is a function that takes a `Turns`: it makes itself ready, then works in turns, `wait` before each and `done`
-after it. While one side works the others stand still. So all see the same machine, and each has its own peak memory.
+A side is a function that takes a `Turns`: it makes itself ready, then works in turns, `wait` before
+each and `done` after it. While one side works the others stand still. So all see the same machine,
+and each has its own peak memory.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ def _run(side: Callable[[Turns], None], line: Connection) -> None:
 def alternate(
     sides: dict[str, Callable[[Turns], None]], rounds: int, warm: int = 1
 ) -> dict[str, Any]:
-    """Let the sides work in turns: {"sides": {name: [facts of each round]}, "matrix rate": [of each round]}."""
+    """Let the sides work in turns: {"sides": {name: [facts of each round]}, "matrix rate".
+
+    [of each round]}.
+    """
     context = multiprocessing.get_context("spawn")
     running, found = {}, {name: [] for name in sides}
     for name, side in sides.items():

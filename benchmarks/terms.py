@@ -3,9 +3,10 @@ under a tenth of its step.
 
     python -m benchmarks.terms
 
-Gradients of hybrid batches of MLQA (e5-small, batch 32, bf16, no optimizer) with each term beside the plain loss, in turns
-in one process; teachers are the model itself, encoded anew in every step. Hard negatives are random passages here: what
-they cost does not depend on what they say. `adapt` takes 32 pairs of SIB-200's sentences, which are shorter.
+Gradients of hybrid batches of MLQA (e5-small, batch 32, bf16, no optimizer) with each term beside
+the plain loss, in turns in one process; teachers are the model itself, encoded anew in every step.
+Hard negatives are random passages here: what they cost does not depend on what they say. `adapt`
+takes 32 pairs of SIB-200's sentences, which are shorter.
 """
 
 from __future__ import annotations
@@ -36,7 +37,18 @@ from mixling.training.pairs import PairTexts
 from mixling.training.tokenized import tokenize_batch
 from mixling.training.training_data import load_training_data
 
-NAMES = ("none", "bitext", "jsd", "lakda", "clear", "optical", "distil-vectors", "distil-cosine", "distil-scores", "margin-mse")  # fmt: skip
+NAMES = (
+    "none",
+    "bitext",
+    "jsd",
+    "lakda",
+    "clear",
+    "optical",
+    "distil-vectors",
+    "distil-cosine",
+    "distil-scores",
+    "margin-mse",
+)
 
 
 LISTS = ("one hard negative", "five hard negatives, a teacher of lists")
@@ -155,8 +167,13 @@ def main() -> None:
     rows = []
     for name, mine in seconds.items():
         each = [a / b for a, b in zip(mine, seconds["none"], strict=True)]
-        rows.append({"term": name, "seconds a step": round(statistics.median(mine), 2),
-                     "times plain": round(statistics.median(each), 2)})  # fmt: skip
+        rows.append(
+            {
+                "term": name,
+                "seconds a step": round(statistics.median(mine), 2),
+                "times plain": round(statistics.median(each), 2),
+            }
+        )
     share = round(statistics.median(shares), 3)
     write(__file__, {"rows": rows, "transport, share of its step": share, "matrix rate": rates})
 

@@ -2,10 +2,11 @@
 
     python -m benchmarks.training
 
-The same MLQA pairs (batch 32, passages to 256 tokens, all weights of e5-small) through `mixling train` and through
-sentence-transformers' trainer with MultipleNegativesRankingLoss: as it comes (fp32, the model's dropout), with dropout
-off, and at the best setting found for it (bf16, dropout off, the C library's memory settings that Mixling uses). Ratios
-are of pairs per second, alternating; losses of the sides without dropout are compared step by step.
+The same MLQA pairs (batch 32, passages to 256 tokens, all weights of e5-small) through `mixling
+train` and through sentence-transformers' trainer with MultipleNegativesRankingLoss: as it comes
+(fp32, the model's dropout), with dropout off, and at the best setting found for it (bf16, dropout
+off, the C library's memory settings that Mixling uses). Ratios are of pairs per second,
+alternating; losses of the sides without dropout are compared step by step.
 """
 
 from __future__ import annotations
@@ -21,12 +22,22 @@ STEPS, ROUNDS, RATE = 3, 3, 3e-5
 
 
 def settings(precision: str) -> dict[str, Any]:
-    """A run of ours: the defaults, with a constant rate and no decay so that losses can be compared."""
+    """A run of ours.
+
+    The defaults, with a constant rate and no decay so that losses can be compared.
+    """
     return {
         "data": {"sources": ["mlqa"]},
-        "training": {"steps": STEPS * (ROUNDS + 1), "lr": RATE, "warmup": 0, "schedule": "constant",
-                     "weight_decay": 0, "precision": precision, "checkpoint_every": 10**6},
-    }  # fmt: skip
+        "training": {
+            "steps": STEPS * (ROUNDS + 1),
+            "lr": RATE,
+            "warmup": 0,
+            "schedule": "constant",
+            "weight_decay": 0,
+            "precision": precision,
+            "checkpoint_every": 10**6,
+        },
+    }
 
 
 def ours(precision: str, turns: Turns) -> None:
@@ -100,14 +111,25 @@ def theirs(bf16: bool, dropout: bool, memory: bool, turns: Turns) -> None:
                 turns.wait()
 
     arguments = SentenceTransformerTrainingArguments(
-        tempfile.mkdtemp(), per_device_train_batch_size=32, max_steps=STEPS * (ROUNDS + 1), learning_rate=RATE,
-        lr_scheduler_type="constant", bf16=bf16, use_cpu=True, save_strategy="no", report_to=[], logging_steps=1,
+        tempfile.mkdtemp(),
+        per_device_train_batch_size=32,
+        max_steps=STEPS * (ROUNDS + 1),
+        learning_rate=RATE,
+        lr_scheduler_type="constant",
+        bf16=bf16,
+        use_cpu=True,
+        save_strategy="no",
+        report_to=[],
+        logging_steps=1,
         disable_tqdm=True,
-    )  # fmt: skip
+    )
     InOrder(
-        model, arguments, train_dataset=Dataset.from_dict(rows), callbacks=[Stop()],
+        model,
+        arguments,
+        train_dataset=Dataset.from_dict(rows),
+        callbacks=[Stop()],
         loss=losses.MultipleNegativesRankingLoss(model, scale=50.0),
-    ).train()  # fmt: skip
+    ).train()
 
 
 def main() -> None:

@@ -94,8 +94,11 @@ def language_offsets(result: dict) -> str:
     height = 46 + 28 * len(rows)
     x = lambda s: 70 + (s - low) / (high - low) * 560  # noqa: E731
     title = f"Scores of one Swahili query for all passages of the sample by language ({result['model'].rpartition('/')[2]})"
-    parts = [_head(660, height, title), '<text x="70" y="20" class="pale" font-size="12">score →, a row for each language; '
-             'blue: relevant, with its multilingual rank</text>']  # fmt: skip
+    parts = [
+        _head(660, height, title),
+        '<text x="70" y="20" class="pale" font-size="12">score →, a row for each language; '
+        "blue: relevant, with its multilingual rank</text>",
+    ]
     for n, (language, row) in enumerate(rows):
         y = 46 + 28 * n
         weight = ' font-weight="700"' if language == result["query_language"] else ""
@@ -104,11 +107,13 @@ def language_offsets(result: dict) -> str:
         for score, right in sorted(row, key=lambda r: r[1]):
             verdict = "right" if right else "wrong"
             parts.append(
-                f'<circle cx="{x(score):.1f}" cy="{y}" r="{6 if right else 4.5}" class="{verdict}"/>'
+                f'<circle cx="{x(score):.1f}" cy="{y}" r="{6 if right else 4.5}" '
+                f'class="{verdict}"/>'
             )
             if right:
                 parts.append(
-                    f'<text x="{x(score) + 9:.1f}" y="{y - 5}" class="right" font-size="11">{scores.index(score) + 1}</text>'
+                    f'<text x="{x(score) + 9:.1f}" y="{y - 5}" class="right" '
+                    f'font-size="11">{scores.index(score) + 1}</text>'
                 )
     return "\n".join([*parts, "</svg>"]) + "\n"
 
@@ -119,7 +124,8 @@ def scenarios() -> str:
         _head(
             660,
             190,
-            "Monolingual, cross-lingual, multilingual: a query, and the passages that it is ranked against",
+            "Monolingual, cross-lingual, multilingual: a query, and the passages that it is ranked "
+            "against",
         )
     ]
     for n, (name, query, passages) in enumerate(
@@ -131,11 +137,13 @@ def scenarios() -> str:
     ):
         left = 20 + 190 * n + (20 if n == 2 else 0)
         parts.append(
-            f'<text x="{left}" y="24" class="axis" style="font-size:14px" font-weight="700">{name}</text>'
+            f'<text x="{left}" y="24" class="axis" style="font-size:14px" '
+            f'font-weight="700">{name}</text>'
         )
         parts.append(_box(left, 80, query, "axis"))
         parts.append(
-            f'<path d="M{left + 48} 94 h28 m-7 -6 l7 6 l-7 6" fill="none" class="arrow" stroke-width="2"/>'
+            f'<path d="M{left + 48} 94 h28 m-7 -6 l7 6 l-7 6" fill="none" class="arrow" '
+            'stroke-width="2"/>'
         )
         for i, language in enumerate(passages):
             column, row = divmod(i, 4)
@@ -153,7 +161,8 @@ def scenarios() -> str:
 def _box(x: int, y: int, text: str, color: str) -> str:
     return (
         f'<rect x="{x}" y="{y}" width="42" height="28" rx="4" class="{color}"/>'
-        f'<text x="{x + 21}" y="{y + 19}" class="on" font-size="13" text-anchor="middle">{text}</text>'
+        f'<text x="{x + 21}" y="{y + 19}" class="on" font-size="13" '
+        f'text-anchor="middle">{text}</text>'
     )
 
 

@@ -21,8 +21,8 @@ def commands() -> str:
     parts = [
         "# Command line",
         "",
-        "This page shows the help of each command, as `mixling COMMAND --help` does. A mistake is one "
-        "message and exit status 2. A call that is killed goes on when it is run again.",
+        "This page shows the help of each command, as `mixling COMMAND --help` does. A mistake is "
+        "one message and exit status 2. A call that is killed goes on when it is run again.",
     ]
     for path, command in _walk(root, ()):
         parts += ["", f"## mixling {' '.join(path)}", "", " ".join((command.help or "").split())]
@@ -77,11 +77,15 @@ def configuration() -> str:
 
 
 def api() -> str:
-    """Return docs/api.md: every public name; mkdocstrings shows its parameters from the docstring."""
+    """Return docs/api.md: every public name.
+
+    Mkdocstrings shows its parameters from the docstring.
+    """
     parts = [
         "# Python",
         "",
-        "Every command is a function of the same name. All names are imported from `mixling` itself.",
+        "Every command is a function of the same name. All names are imported from `mixling` "
+        "itself.",
     ]
     for name in mixling.__all__:
         if name == "__version__":

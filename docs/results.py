@@ -34,7 +34,10 @@ def scatter(
     monolingual: float | None = None,
     paths: Sequence[Sequence[int]] = (),
 ) -> str:
-    """Pool against monolingual language, points numbered from 1. monolingual: the untrained model's monolingual language, as a line; paths: points joined."""
+    """Pool against monolingual language, points numbered from 1. monolingual.
+
+    The untrained model's monolingual language, as a line; paths: points joined.
+    """
     wide, tall, left, top = 520, 400, 52, 12
     right, low = wide - 16, tall - 42
     (x0, x1, x_ticks), (y0, y1, y_ticks) = (
@@ -48,26 +51,31 @@ def scatter(
         ) * (low - top)
 
     out = [
-        f'<svg viewBox="0 0 {wide} {tall}" role="img" aria-label="{html.escape(label)}" style="max-width:{wide}px">'
+        f'<svg viewBox="0 0 {wide} {tall}" role="img" aria-label="{html.escape(label)}" '
+        f'style="max-width:{wide}px">'
     ]
     for y_value in y_ticks:
         y = at(x0, y_value)[1]
         out.append(f'<line class="rule" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
         out.append(
-            f'<text class="axis small" x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{y_value:.3f}</text>'
+            f'<text class="axis small" x="{left - 6}" y="{y + 4:.1f}" '
+            f'text-anchor="end">{y_value:.3f}</text>'
         )
     for x_value in x_ticks:
         out.append(
-            f'<text class="axis small" x="{at(x_value, y0)[0]:.1f}" y="{low + 16}" text-anchor="middle">{x_value:.3f}</text>'
+            f'<text class="axis small" x="{at(x_value, y0)[0]:.1f}" y="{low + 16}" '
+            f'text-anchor="middle">{x_value:.3f}</text>'
         )
     out.append(
-        f'<text class="axis small" x="{(left + right) / 2}" y="{tall - 6}" text-anchor="middle">monolingual mAP</text>'
+        f'<text class="axis small" x="{(left + right) / 2}" y="{tall - 6}" '
+        'text-anchor="middle">monolingual mAP</text>'
     )
     out.append(f'<text class="axis small" x="{left + 6}" y="{top + 10}">multilingual mAP</text>')
     if monolingual is not None:
         x = at(monolingual, y0)[0]
         out.append(
-            f'<path class="beat" d="M{x:.1f} {top}V{low}"><title>zero-shot, monolingual {monolingual:.4f}</title></path>'
+            f'<path class="beat" d="M{x:.1f} {top}V{low}"><title>zero-shot, monolingual '
+            f"{monolingual:.4f}</title></path>"
         )
     for path in paths:
         line = "L".join(f"{x:.1f} {y:.1f}" for x, y in (at(*points[i][1:]) for i in path))
@@ -75,8 +83,9 @@ def scatter(
     for i, (name, x_value, y_value) in enumerate(points, 1):
         x, y = at(x_value, y_value)
         out.append(
-            f'<g><title>{html.escape(name)}: monolingual {x_value:.4f}, multilingual {y_value:.4f}</title><circle class="run1" cx="{x:.1f}" cy="{y:.1f}" r="9"/>'
-            f'<text class="in" x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle">{i}</text></g>'
+            f"<g><title>{html.escape(name)}: monolingual {x_value:.4f}, multilingual "
+            f'{y_value:.4f}</title><circle class="run1" cx="{x:.1f}" cy="{y:.1f}" r="9"/><text '
+            f'class="in" x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle">{i}</text></g>'
         )
     return "".join([*out, "</svg>"])
 

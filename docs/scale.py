@@ -57,14 +57,22 @@ def measured() -> list[dict]:
     growth = json.loads((ROOT / "benchmarks" / "growth.json").read_text())
     found = rates()
     return [
-        {"measured": "encoding, tokens a second (`benchmarks/encoding.py`)", "": number(found["encoding"])},
-        {"measured": "training, tokens a second (`benchmarks/training.py`)", "": number(found["training"])},
+        {
+            "measured": "encoding, tokens a second (`benchmarks/encoding.py`)",
+            "": number(found["encoding"]),
+        },
+        {
+            "measured": "training, tokens a second (`benchmarks/training.py`)",
+            "": number(found["training"]),
+        },
         *(
-            {"measured": f"{n} passages, small random encoder: microseconds a passage, peak memory (`benchmarks/growth.py`)",
-             "": f"{growth['microseconds a passage'][n]} µs, {growth['peak GiB'][n]} GiB"}
+            {
+                "measured": f"{n} passages, small random encoder: microseconds a passage, peak memory (`benchmarks/growth.py`)",
+                "": f"{growth['microseconds a passage'][n]} µs, {growth['peak GiB'][n]} GiB",
+            }
             for n in growth["microseconds a passage"]
         ),
-    ]  # fmt: skip
+    ]
 
 
 def encoding() -> list[dict]:
@@ -73,11 +81,17 @@ def encoding() -> list[dict]:
     for n in SIZES:
         hours = n * TOKENS / rate / 3600
         gpu = 2 * ENCODER * n * TOKENS / GPU_FLOPS / 3600
-        rows.append({
-            "passages": f"{n:,}", "vectors, float32 / float16": f"{size(4 * n * DIMENSIONS)} / {size(2 * n * DIMENSIONS)}",
-            "hours of such a machine": number(hours), "such machines for a day": number(max(1, hours / 24)),
-            "price": f"${number(hours * PRICE_CPU)}", "H100 hours": number(gpu), "price on H100": f"${number(gpu * PRICE_GPU)}",
-        })  # fmt: skip
+        rows.append(
+            {
+                "passages": f"{n:,}",
+                "vectors, float32 / float16": f"{size(4 * n * DIMENSIONS)} / {size(2 * n * DIMENSIONS)}",
+                "hours of such a machine": number(hours),
+                "such machines for a day": number(max(1, hours / 24)),
+                "price": f"${number(hours * PRICE_CPU)}",
+                "H100 hours": number(gpu),
+                "price on H100": f"${number(gpu * PRICE_GPU)}",
+            }
+        )
     return rows
 
 
@@ -87,10 +101,15 @@ def training() -> list[dict]:
     for n in SIZES:
         tokens = n * (TOKENS + QUESTIONS)
         hours, gpu = tokens / rate / 3600, 6 * ENCODER * tokens / GPU_FLOPS / 3600
-        rows.append({
-            "pairs": f"{n:,}", "hours of such a machine": number(hours), "price": f"${number(hours * PRICE_CPU)}",
-            "H100 hours": number(gpu), "price on H100": f"${number(gpu * PRICE_GPU)}",
-        })  # fmt: skip
+        rows.append(
+            {
+                "pairs": f"{n:,}",
+                "hours of such a machine": number(hours),
+                "price": f"${number(hours * PRICE_CPU)}",
+                "H100 hours": number(gpu),
+                "price on H100": f"${number(gpu * PRICE_GPU)}",
+            }
+        )
     return rows
 
 

@@ -24,18 +24,73 @@ def claims() -> list[dict[str, Any]]:
         return {"median": value, "least": value, "most": value}
 
     return [
-        {"what": "training, bf16", "against": "sentence-transformers as it comes", "ratio": t["times as fast as it comes"], "aim": 8},
-        {"what": "training, bf16", "against": "its best setting found", "ratio": t["times as fast as its best"], "aim": 1.6},
-        {"what": "training, fp32", "against": "as it comes", "ratio": t["fp32, times as fast as it comes"], "aim": 4},
-        {"what": "training, fp32", "against": "the same, dropout off", "ratio": t["fp32, times as fast without its dropout"], "aim": None},
-        {"what": "encoding, bf16", "against": "as it comes", "ratio": e["times as fast as it comes"], "aim": 4},
-        {"what": "encoding, bf16", "against": "its best setting found", "ratio": e["times as fast as its best"], "aim": 1.25},
-        {"what": "audit of XQuAD-R", "against": "its evaluator, extrapolated", "ratio": once(m["theirs"]["times ours"]), "aim": 20},
-        {"what": "audit of XQuAD-R", "against": "its evaluator in bf16, extrapolated", "ratio": once(m["theirs in bf16"]["times ours"]), "aim": None},
-        {"what": "ranks and metrics", "against": "pytrec_eval", "ratio": k["times as fast"], "aim": 5},
-        {"what": "first batch of 10^7 pairs", "against": "NoDuplicatesBatchSampler", "ratio": once(s["times sooner at the first batch, building counted"]), "aim": 100},
-        {"what": "batch of step 100,000", "against": "the same", "ratio": once(s["times sooner at step 100,000, building counted"]), "aim": None},
-    ]  # fmt: skip
+        {
+            "what": "training, bf16",
+            "against": "sentence-transformers as it comes",
+            "ratio": t["times as fast as it comes"],
+            "aim": 8,
+        },
+        {
+            "what": "training, bf16",
+            "against": "its best setting found",
+            "ratio": t["times as fast as its best"],
+            "aim": 1.6,
+        },
+        {
+            "what": "training, fp32",
+            "against": "as it comes",
+            "ratio": t["fp32, times as fast as it comes"],
+            "aim": 4,
+        },
+        {
+            "what": "training, fp32",
+            "against": "the same, dropout off",
+            "ratio": t["fp32, times as fast without its dropout"],
+            "aim": None,
+        },
+        {
+            "what": "encoding, bf16",
+            "against": "as it comes",
+            "ratio": e["times as fast as it comes"],
+            "aim": 4,
+        },
+        {
+            "what": "encoding, bf16",
+            "against": "its best setting found",
+            "ratio": e["times as fast as its best"],
+            "aim": 1.25,
+        },
+        {
+            "what": "audit of XQuAD-R",
+            "against": "its evaluator, extrapolated",
+            "ratio": once(m["theirs"]["times ours"]),
+            "aim": 20,
+        },
+        {
+            "what": "audit of XQuAD-R",
+            "against": "its evaluator in bf16, extrapolated",
+            "ratio": once(m["theirs in bf16"]["times ours"]),
+            "aim": None,
+        },
+        {
+            "what": "ranks and metrics",
+            "against": "pytrec_eval",
+            "ratio": k["times as fast"],
+            "aim": 5,
+        },
+        {
+            "what": "first batch of 10^7 pairs",
+            "against": "NoDuplicatesBatchSampler",
+            "ratio": once(s["times sooner at the first batch, building counted"]),
+            "aim": 100,
+        },
+        {
+            "what": "batch of step 100,000",
+            "against": "the same",
+            "ratio": once(s["times sooner at step 100,000, building counted"]),
+            "aim": None,
+        },
+    ]
 
 
 def compared() -> list[dict[str, str]]:
@@ -48,7 +103,7 @@ def compared() -> list[dict[str, str]]:
             "aimed at": "" if c["aim"] is None else str(c["aim"]),
         }
         for c in claims()
-    ]  # fmt: skip
+    ]
 
 
 def shares() -> list[dict[str, Any]]:
@@ -62,11 +117,14 @@ def shares() -> list[dict[str, Any]]:
         rates = [r for go in goes for r in (row[go] if go else row)["matrix rate"]]
         for side, precision in (("ours", "bf16"), ("ours fp32", "fp32")):
             each = row[f"{side}: GFLOP/s of useful matrix products"]
-            rows.append({
-                "what": f"{what}, {precision}", "GFLOP/s, useful tokens only": " ".join(map(str, each)),
-                "a plain product beside it": " ".join(str(round(r[precision])) for r in rates),
-                "share": row[f"{side}: share of the matrix rate"],
-            })  # fmt: skip
+            rows.append(
+                {
+                    "what": f"{what}, {precision}",
+                    "GFLOP/s, useful tokens only": " ".join(map(str, each)),
+                    "a plain product beside it": " ".join(str(round(r[precision])) for r in rates),
+                    "share": row[f"{side}: share of the matrix rate"],
+                }
+            )
     return rows
 
 
@@ -114,13 +172,15 @@ def picture() -> str:
                 f'<line class="line" x1="{x:.0f}" x2="{x:.0f}" y1="6" y2="{height - 20}"/>'
             )
             lines.append(
-                f'<text class="axis" x="{x:.0f}" y="{height - 5}" text-anchor="middle">{tick:,}</text>'
+                f'<text class="axis" x="{x:.0f}" y="{height - 5}" '
+                f'text-anchor="middle">{tick:,}</text>'
             )
     for i, c in enumerate(rows):
         y = 10 + 28 * i
         end = place(c["ratio"]["median"])
         lines.append(
-            f'<text class="axis" x="{left - 8}" y="{y + 14}" text-anchor="end">{c["what"]}: {c["against"]}</text>'
+            f'<text class="axis" x="{left - 8}" y="{y + 14}" text-anchor="end">{c["what"]}: '
+            f"{c['against']}</text>"
         )
         lines.append(
             f'<rect class="right" x="{left}" y="{y}" width="{max(end - left, 1):.0f}" height="18"/>'
@@ -133,9 +193,11 @@ def picture() -> str:
         if c["aim"]:
             x = place(c["aim"])
             lines.append(
-                f'<line class="aim" x1="{x:.0f}" x2="{x:.0f}" y1="{y - 3}" y2="{y + 21}"><title>aimed at {c["aim"]}</title></line>'
+                f'<line class="aim" x1="{x:.0f}" x2="{x:.0f}" y1="{y - 3}" '
+                f'y2="{y + 21}"><title>aimed at {c["aim"]}</title></line>'
             )
     return carded(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="How many times as fast as its peers Mixling is, and what was aimed at">{"".join(lines)}</svg>\n'
+        f'aria-label="How many times as fast as its peers Mixling is, and what was aimed '
+        f'at">{"".join(lines)}</svg>\n'
     )

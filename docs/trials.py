@@ -107,9 +107,14 @@ def by_language() -> Table:
         for run in runs:
             pool = run["tasks"][task]["multilingual"]["by_language"]
             rows.append(
-                {"task": task.partition(":")[0], "trained with": run["variant"],
-                 "multilingual mAP by query language": ", ".join(f"{x} {v['mAP']:.3f}" for x, v in sorted(pool.items()))}
-            )  # fmt: skip
+                {
+                    "task": task.partition(":")[0],
+                    "trained with": run["variant"],
+                    "multilingual mAP by query language": ", ".join(
+                        f"{x} {v['mAP']:.3f}" for x, v in sorted(pool.items())
+                    ),
+                }
+            )
     return rows
 
 
@@ -193,7 +198,10 @@ def agreement() -> Table:
 
 
 def rivals(task: str = "xquad-r") -> Table:
-    """Every way to train or to debias on equal data: what is found, and in whose language first; beside XQuAD-R its paragraphs."""
+    """Every way to train or to debias on equal data: what is found, and in whose language first.
+
+    Beside XQuAD-R its paragraphs.
+    """
     study, rows = study_result("rivals"), []
     for run in study["runs"]:
         sentences, name = run["tasks"][task], run["variant"]
@@ -227,7 +235,10 @@ BANDS = {
 
 
 def low_resource() -> Table:
-    """Every variant of the low-resource study, a row each; in brackets the largest less the smallest seed."""
+    """Every variant of the low-resource study, a row each.
+
+    In brackets the largest less the smallest seed.
+    """
     rows: dict[str, dict[str, str]] = {}
     for line in study_result("low-resource")["table"]:
         row = rows.setdefault(

@@ -2,9 +2,10 @@
 
     python examples/audit.py MODEL [TASK [YARDSTICK …]]
 
-MODEL: a sentence-transformers folder or hub name. TASK: `sample`, a benchmark (`mixling data list`), or a folder in BEIR's form with
-a `language` on every row. YARDSTICK: models, or bm25; the first is what the others are tested against. audit/report.html has the
-comparison, audit/NAME/report.html everything about one.
+MODEL: a sentence-transformers folder or hub name. TASK: `sample`, a benchmark (`mixling data
+list`), or a folder in BEIR's form with a `language` on every row. YARDSTICK: models, or bm25; the
+first is what the others are tested against. audit/report.html has the comparison,
+audit/NAME/report.html everything about one.
 """
 
 import sys
@@ -22,6 +23,7 @@ for result in evaluate_all([*yardsticks, model], [task], "audit", vector_cache="
         entry["bias"]["intrusion@10"],
     )
     print(
-        f"{result.summary['model']}: own language {own:.3f}, pool {pool:.3f}, intruders in the first ten {wrong:.0%}"
+        f"{result.summary['model']}: own language {own:.3f}, pool {pool:.3f}, intruders in the "
+        f"first ten {wrong:.0%}"
     )
 print("audit/report.html")

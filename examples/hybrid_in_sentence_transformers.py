@@ -2,8 +2,9 @@
 
     python examples/hybrid_in_sentence_transformers.py [MODEL] [STEPS]
 
-Every batch is in one language, or has question and passage in two (arXiv:2408.10536), with no false negative in it: two
-questions on one passage, or translations of each other, never meet as negatives.
+Every batch is in one language, or has question and passage in two (arXiv:2408.10536), with no false
+negative in it: two questions on one passage, or translations of each other, never meet as
+negatives.
 """
 
 import sys

@@ -1,11 +1,13 @@
 """Fair search over vectors that exist already, of any model: no text, no encoder, nothing encoded again.
 
     python examples/mend_vectors.py FOLDER OUT          # a map learnt from these vectors
-    python examples/mend_vectors.py FOLDER OUT MAP      # a map that is there: balanced (multilingual-e5-small's), or a folder
+    python examples/mend_vectors.py FOLDER OUT MAP      # a map that is there: balanced
+    (multilingual-e5-small's), or a folder
 
-FOLDER: Parquet files with the columns vector, language, group (what says the same has the same group), role (query or passage).
-Groups in several languages are what a map is learnt from; a hundred of each language are enough. OUT gets the map and the
-moved vectors; a question's vector goes through the same map before it is asked.
+FOLDER: Parquet files with the columns vector, language, group (what says the same has the same
+group), role (query or passage). Groups in several languages are what a map is learnt from; a
+hundred of each language are enough. OUT gets the map and the moved vectors; a question's vector
+goes through the same map before it is asked.
 """
 
 import sys

@@ -2,9 +2,10 @@
 
     python examples/train_with_your_questions.py PAIRS.csv OUT [MODEL] [STEPS]
 
-PAIRS.csv has the columns question, answer, language, and group: rows of one group say the same in several languages, so that a
-question in one of them may meet the answer in another. Without translations the batches stay in one language each; fill them in
-with `mixling translate`, or add a set that has them (sources below).
+PAIRS.csv has the columns question, answer, language, and group: rows of one group say the same in
+several languages, so that a question in one of them may meet the answer in another. Without
+translations the batches stay in one language each; fill them in with `mixling translate`, or add a
+set that has them (sources below).
 """
 
 import csv
@@ -25,7 +26,8 @@ parallel = sum(len(there) > 1 for there in languages.values())
 size = 16
 strategy = "hybrid" if parallel >= size else "x-x-mono"
 print(
-    f"{len(languages)} groups, {parallel} of them in two languages or more: {strategy} batches of {size}"
+    f"{len(languages)} groups, {parallel} of them in two languages or more: {strategy} batches of "
+    f"{size}"
 )
 
 columns = {"query": "question", "passage": "answer", "language": "language"}

@@ -1,8 +1,9 @@
 """The search for a recipe that opens the pool and keeps the own language, on development data alone: `python -m studies.balanced`.
 
-Every trial is one run on top of e5-small or of e5-small behind its trained map (`mixling debias -m map`), measured on
-development tasks as it is, averaged with what it started from, and with LSAR fitted on what it makes of SIB-200's
-sentences. Rows are kept in balanced.json as they come; started again, it goes on. Some six minutes a trial on two cores.
+Every trial is one run on top of e5-small or of e5-small behind its trained map (`mixling debias -m
+map`), measured on development tasks as it is, averaged with what it started from, and with LSAR
+fitted on what it makes of SIB-200's sentences. Rows are kept in balanced.json as they come; started
+again, it goes on. Some six minutes a trial on two cores.
 """
 
 from __future__ import annotations
@@ -105,9 +106,9 @@ def line(row: dict) -> str:
     """A row for the terminal."""
     held, sib = row["mlqa-held-out"], row["sib-200:dev"]
     return (
-        f"{row['trial']:32} {row['share']:.1f} {row['after']:5} held-out {held['monolingual']:.4f} {held['cross-lingual']:.4f} "
-        f"{held['multilingual']:.4f} {held['rank distance']:.1f}  ar {row['arcd-sentences']['monolingual']:.4f}  "
-        f"SIB {sib['multilingual']:.4f}"
+        f"{row['trial']:32} {row['share']:.1f} {row['after']:5} held-out {held['monolingual']:.4f} "
+        f"{held['cross-lingual']:.4f} {held['multilingual']:.4f} {held['rank distance']:.1f}  ar "
+        f"{row['arcd-sentences']['monolingual']:.4f}  SIB {sib['multilingual']:.4f}"
     )
 
 

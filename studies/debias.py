@@ -1,8 +1,9 @@
 """Debiasing e5-small without training its encoder: `python studies/debias.py`.
 
-Maps are fitted on SIB-200 train (and MLQA for the trained map), never on a test's text; their settings come from
-docs/decisions.md. Rows are kept in debias.json as they come; vectors in vectors/. Three parts: methods side by
-side, languages left out of the fit, how few sentences suffice.
+Maps are fitted on SIB-200 train (and MLQA for the trained map), never on a test's text; their
+settings come from docs/decisions.md. Rows are kept in debias.json as they come; vectors in
+vectors/. Three parts: methods side by side, languages left out of the fit, how few sentences
+suffice.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python studies/fast_path.py
 
-Trains hybrid(0.5), seed 0, as studies/xquad-strategies.toml has it (its committed results are from the padded path) and
-measures XQuAD-R in bf16 as that study did. Writes studies/fast-path.json: both results, and how far the study's own
-seeds are apart.
+Trains hybrid(0.5), seed 0, as studies/xquad-strategies.toml has it (its committed results are from
+the padded path) and measures XQuAD-R in bf16 as that study did. Writes studies/fast-path.json: both
+results, and how far the study's own seeds are apart.
 """
 
 from __future__ import annotations

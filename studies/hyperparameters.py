@@ -1,8 +1,8 @@
 """The search for the first study's settings, on development tasks alone: `python studies/hyperparameters.py`.
 
-Trains each (temperature, learning rate) once, averages it with shares of the base, and measures every result on
-`mlqa-held-out` and the two sentence tasks. Rows are kept in hyperparameters.json as they come, the table in
-hyperparameters.md; started again, it goes on.
+Trains each (temperature, learning rate) once, averages it with shares of the base, and measures
+every result on `mlqa-held-out` and the two sentence tasks. Rows are kept in hyperparameters.json as
+they come, the table in hyperparameters.md; started again, it goes on.
 """
 
 from __future__ import annotations
@@ -47,8 +47,10 @@ def row(retriever: Retriever, tasks: list[Task], settings: dict) -> dict:
 
 def markdown(rows: list[dict]) -> str:
     """The rows as a table."""
-    lines = ["| temperature | lr | share | held-out own / cross / pool | rank distance | Arabic, Japanese sentences |",
-             "|---|---|---|---|---|---|"]  # fmt: skip
+    lines = [
+        "| temperature | lr | share | held-out own / cross / pool | rank distance | Arabic, Japanese sentences |",
+        "|---|---|---|---|---|---|",
+    ]
     for r in rows:
         head = (
             f"{r['temperature']:g} | {r['lr']:g} | {r['share']:g}"
@@ -56,8 +58,9 @@ def markdown(rows: list[dict]) -> str:
             else "zero-shot | | "
         )
         lines.append(
-            f"| {head} | {r['monolingual']:.4f} / {r['cross-lingual']:.4f} / {r['multilingual']:.4f} | "
-            f"{r['rank distance']:.1f} | {r['arcd-sentences']:.4f}, {r['jaquad-sentences']:.4f} |"
+            f"| {head} | {r['monolingual']:.4f} / {r['cross-lingual']:.4f} / "
+            f"{r['multilingual']:.4f} | {r['rank distance']:.1f} | {r['arcd-sentences']:.4f}, "
+            f"{r['jaquad-sentences']:.4f} |"
         )
     return "\n".join(lines)
 
@@ -82,8 +85,13 @@ def main() -> None:
         else:
             retriever = Retriever(DEFAULT)
         rows.append(row(retriever, tasks, settings))
-        whole = {"rows": rows, "data": {t.name: t.fingerprint() for t in tasks}, "versions": library_versions(),
-                 "machine": machine_info(), "complete": len(rows) == len(wanted)}  # fmt: skip
+        whole = {
+            "rows": rows,
+            "data": {t.name: t.fingerprint() for t in tasks},
+            "versions": library_versions(),
+            "machine": machine_info(),
+            "complete": len(rows) == len(wanted),
+        }
         RESULT.write_text(json.dumps(whole, indent=1) + "\n")
         RESULT.with_suffix(".md").write_text(markdown(rows) + "\n")
         print(markdown(rows[-1:]).splitlines()[-1], flush=True)

@@ -2,8 +2,9 @@
 
     mixling study studies/optical.toml --keep-models && python -m studies.late
 
-Writes studies/late.json. One vector a text, and late interaction (MaxSim over token vectors); the student asks, the teacher's
-vectors of the documents stay. The teacher is e5-small, which was never trained for late interaction.
+Writes studies/late.json. One vector a text, and late interaction (MaxSim over token vectors); the
+student asks, the teacher's vectors of the documents stay. The teacher is e5-small, which was never
+trained for late interaction.
 """
 
 from __future__ import annotations

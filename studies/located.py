@@ -1,11 +1,12 @@
 """The search for a balanced recipe on questions and sentences, on development data alone: `python -m studies.located`.
 
-MLQA's answers are located first (`mixling locate-answers`), with e5-small as it is: the training part to train on, the held-out part as
-a development task of sentences in one pool. Its right answers are what the untrained model finds within a language,
-so the own language there is the untrained model's by construction; what it can tell is who finds the same sentence across
-languages and in the pool. Own language: `mlqa-held-out` (paragraphs) and `arcd-sentences` (answers that people marked).
-Rows are kept in located.json as they come; started again, it goes on. A model that later studies read (CHOSEN) is trained again where it
-is not there.
+MLQA's answers are located first (`mixling locate-answers`), with e5-small as it is: the training
+part to train on, the held-out part as a development task of sentences in one pool. Its right
+answers are what the untrained model finds within a language, so the own language there is the
+untrained model's by construction; what it can tell is who finds the same sentence across languages
+and in the pool. Own language: `mlqa-held-out` (paragraphs) and `arcd-sentences` (answers that
+people marked). Rows are kept in located.json as they come; started again, it goes on. A model that
+later studies read (CHOSEN) is trained again where it is not there.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ TRIALS: dict[str, tuple[dict, tuple[float, ...]]] = {
         (0.2, 0.3, 0.4),
     ),
     "both, 2 negatives, x-y, 200 steps, lr 5e-5": ({**LONG, "batches.strategy": "x-y"}, (0.2, 0.4)),
-    # the untrained model's scores of the batch's passages as an anchor; half of the layers left alone; low-rank adapters, ten times the rate
+    # the untrained model's scores of the batch's passages as an anchor; half of the layers left
+    # alone; low-rank adapters, ten times the rate
     "both, 2 negatives, 200 steps, lr 5e-5, anchored": (
         {**LONG, "objective.terms": [BITEXT, {"name": "distil-scores", "temperature": 0.02}]},
         SHARES,
@@ -105,24 +107,37 @@ TRIALS: dict[str, tuple[dict, tuple[float, ...]]] = {
         (0.2,),
     ),
 }
-# trials whose weights are averaged with each other, then with the base's (Wortsman et al. 2022, arXiv:2203.05482)
+# trials whose weights are averaged with each other, then with the base's (Wortsman et al. 2022,
+# arXiv:2203.05482)
 SOUPS: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
     "both, 2 negatives, 800 steps, LoRA and all weights averaged": (
-        ("both, 2 negatives, 800 steps, lr 5e-5", "both, 2 negatives, 800 steps, lr 5e-4, LoRA"), (0.2, 0.3, 0.4),
+        ("both, 2 negatives, 800 steps, lr 5e-5", "both, 2 negatives, 800 steps, lr 5e-4, LoRA"),
+        (0.2, 0.3, 0.4),
     ),
     "both, 2 negatives, 800 steps, x-y and hybrid averaged": (
-        ("both, 2 negatives, x-y, 800 steps, lr 5e-5", "both, 2 negatives, 800 steps, lr 5e-5"), (0.2, 0.3, 0.4),
+        ("both, 2 negatives, x-y, 800 steps, lr 5e-5", "both, 2 negatives, 800 steps, lr 5e-5"),
+        (0.2, 0.3, 0.4),
     ),
     "both, 2 negatives, 800 steps, x-y, hybrid and LoRA averaged": (
-        ("both, 2 negatives, x-y, 800 steps, lr 5e-5", "both, 2 negatives, 800 steps, lr 5e-5", "both, 2 negatives, 800 steps, lr 5e-4, LoRA"), (0.2,),
+        (
+            "both, 2 negatives, x-y, 800 steps, lr 5e-5",
+            "both, 2 negatives, 800 steps, lr 5e-5",
+            "both, 2 negatives, 800 steps, lr 5e-4, LoRA",
+        ),
+        (0.2,),
     ),
     # what a second run brings when it is of the same kind
     "both, 2 negatives, 800 steps, two of x-y averaged": (
-        ("both, 2 negatives, x-y, 800 steps, lr 5e-5", "both, 2 negatives, x-y, 800 steps, lr 5e-5, seed 1"), (0.2,),
+        (
+            "both, 2 negatives, x-y, 800 steps, lr 5e-5",
+            "both, 2 negatives, x-y, 800 steps, lr 5e-5, seed 1",
+        ),
+        (0.2,),
     ),
-}  # fmt: skip
+}
 
-# what is fitted on them afterwards, on SIB-200's sentences in XQuAD-R's languages and, for the map, on the located pairs
+# what is fitted on them afterwards, on SIB-200's sentences in XQuAD-R's languages and, for the map,
+# on the located pairs
 AFTER = {
     ("both, 2 negatives, 200 steps, lr 5e-5", 0.4): {
         "map": ["sib-200", "LOCATED"],
@@ -131,8 +146,8 @@ AFTER = {
     ("both, 2 negatives, 400 steps, lr 5e-5", 0.4): {"lsar": ["sib-200"]},
 }
 
-# models written to OUT for the tests: what `--recipe balanced` trains (same plans, same settings), then the recipes before it, newest
-# first (studies/recipe.toml, studies/low-resource.toml)
+# models written to OUT for the tests: what `--recipe balanced` trains (same plans, same settings),
+# then the recipes before it, newest first (studies/recipe.toml, studies/low-resource.toml)
 CHOSEN = {
     "balanced": ("both, 2 negatives, 800 steps, x-y and hybrid averaged", 0.2),
     "balanced-800": ("both, 2 negatives, x-y, 800 steps, lr 5e-5", 0.2),
@@ -233,9 +248,11 @@ def line(row: dict) -> str:
     """A row for the terminal."""
     held, sentences = row["mlqa-held-out"], row[SENTENCES]
     return (
-        f"{row['trial']:32} {row['share']:.1f} {row.get('after', ''):4} held-out {held['monolingual']:.4f} {held['cross-lingual']:.4f} {held['multilingual']:.4f} "
-        f"{held['rank distance']:.1f}  sentences {sentences['monolingual']:.4f} {sentences['cross-lingual']:.4f} "
-        f"{sentences['multilingual']:.4f} {sentences['rank distance']:.1f}  ar {row['arcd-sentences']['monolingual']:.4f}"
+        f"{row['trial']:32} {row['share']:.1f} {row.get('after', ''):4} held-out "
+        f"{held['monolingual']:.4f} {held['cross-lingual']:.4f} {held['multilingual']:.4f} "
+        f"{held['rank distance']:.1f}  sentences {sentences['monolingual']:.4f} "
+        f"{sentences['cross-lingual']:.4f} {sentences['multilingual']:.4f} "
+        f"{sentences['rank distance']:.1f}  ar {row['arcd-sentences']['monolingual']:.4f}"
     )
 
 
@@ -281,7 +298,16 @@ def main() -> None:
     def keep(name: str, share: float, seconds: float | None, after: str, found: dict) -> None:
         row = {"trial": name, "share": share, "after": after, "seconds": seconds, **found}
         rows.append(row)
-        whole = {"rows": rows, "base": BASE, "trials": TRIALS, "soups": SOUPS, "located": made, "agreement": agreed, "versions": library_versions(), "machine": machine_info()}  # fmt: skip
+        whole = {
+            "rows": rows,
+            "base": BASE,
+            "trials": TRIALS,
+            "soups": SOUPS,
+            "located": made,
+            "agreement": agreed,
+            "versions": library_versions(),
+            "machine": machine_info(),
+        }
         write_text(RESULT, json.dumps(whole, indent=1) + "\n")
         print(line(row), flush=True)
 

@@ -1,10 +1,11 @@
 """Whether training makes questions with slips and without their marks easier: `python -m studies.noisy`.
 
-Ways to train of low-resource.toml, one seed each (and the recipe), on AfriQA and XQuAD-R in three languages, once as the questions
-are, once with slips of the keyboard at one letter in ten, once without the marks that people leave out; the passages stay
-clean. What is kept of the clean score, with an interval from resampling translation groups, and one way against another
-under the same noise. Results lie in runs/low-resource-noise; started again, it goes on. First `mixling study studies/low-resource.toml
---keep-models`.
+Ways to train of low-resource.toml, one seed each (and the recipe), on AfriQA and XQuAD-R in three
+languages, once as the questions are, once with slips of the keyboard at one letter in ten, once
+without the marks that people leave out; the passages stay clean. What is kept of the clean score,
+with an interval from resampling translation groups, and one way against another under the same
+noise. Results lie in runs/low-resource-noise; started again, it goes on. First `mixling study
+studies/low-resource.toml --keep-models`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ CONTRASTS = (
 
 
 def kept(result: EvaluationResult, task: str, noisy: str, setting: str) -> dict[str, float] | None:
-    """Score with and without noise and the ratio of the two, the same questions resampled in both; None: no such setting."""
+    """Score with and without noise and the ratio of the two, the same questions resampled in both.
+
+    None: no such setting.
+    """
     tables = [task_rows(result.scores, name) for name in (task, noisy)]
     where, group, cell = row_labels(tables[0])
     rows = where == setting
@@ -74,7 +78,8 @@ def main() -> None:
     lacking = [m for m in missing.values() if m != DEFAULT and not Path(m).exists()]
     if lacking:
         raise SystemExit(
-            f"{', '.join(lacking)}: no such model; first mixling study studies/low-resource.toml --keep-models"
+            f"{', '.join(lacking)}: no such model; first mixling study studies/low-resource.toml "
+            "--keep-models"
         )
     for name, model in missing.items():
         print(name, flush=True)
@@ -96,8 +101,16 @@ def main() -> None:
                     mine = kept(result, task, other, setting)
                     if mine is not None:
                         by = result.summary["tasks"][other][setting]["by_language"]
-                        rows.append({"model": name, "task": task, "noise": other.partition("~")[2], "scenario": setting, **mine,
-                                     "by language": {x: v["mAP"] for x, v in by.items()}})  # fmt: skip
+                        rows.append(
+                            {
+                                "model": name,
+                                "task": task,
+                                "noise": other.partition("~")[2],
+                                "scenario": setting,
+                                **mine,
+                                "by language": {x: v["mAP"] for x, v in by.items()},
+                            }
+                        )
     every = [n for names in noisy.values() for n in names]
     content = {
         "rows": rows,

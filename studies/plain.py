@@ -1,7 +1,8 @@
 """The map that ships, on XQuAD-R, without Mixling's encoder and ranks: `python -m studies.plain` writes studies/plain.json.
 
-The model `balanced` is saved as a folder, loaded by sentence-transformers alone (fp32, its own prompts, its own batches), and average
-precision is counted here from its dot products; beside it stands what `mixling study studies/recipe.toml` reported (bf16).
+The model `balanced` is saved as a folder, loaded by sentence-transformers alone (fp32, its own
+prompts, its own batches), and average precision is counted here from its dot products; beside it
+stands what `mixling study studies/recipe.toml` reported (bf16).
 """
 
 from __future__ import annotations

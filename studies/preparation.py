@@ -2,9 +2,10 @@
 
     python -m studies.preparation
 
-Writes studies/preparation.json: what was mined and how much of it intrudes; subwords a word before and after, on the bitext
-and on held-out sentences (SIB-200 test); retrieval among SIB-200's test sentences in five languages before and after, with
-intervals and tests; in which languages the first ten answers are. Goes on where it was.
+Writes studies/preparation.json: what was mined and how much of it intrudes; subwords a word before
+and after, on the bitext and on held-out sentences (SIB-200 test); retrieval among SIB-200's test
+sentences in five languages before and after, with intervals and tests; in which languages the first
+ten answers are. Goes on where it was.
 """
 
 from __future__ import annotations
@@ -37,8 +38,14 @@ def main() -> None:
     mined = mine_negatives(MODEL, "mlqa", RUNS / "mlqa-mined")
     one = load_task(TASK)
     base = Retriever(MODEL)
-    held_out = {x: [t for t, c in zip(one.passages, one.passage_language, strict=True) if one.languages[c] == x]
-                for x in LANGUAGES}  # fmt: skip
+    held_out = {
+        x: [
+            t
+            for t, c in zip(one.passages, one.passage_language, strict=True)
+            if one.languages[c] == x
+        ]
+        for x in LANGUAGES
+    }
     measured = {"before": _measured(MODEL, RUNS / "adapt-before")}
     rows = [
         {

@@ -1,9 +1,10 @@
 """What carries a retriever out of its domain, from the results of low-resource.toml: `python -m studies.robustness`.
 
-Every contrast of two ways to train, on every task, in the own language and in the pool, over all question languages and by
-how much text of them CC-100 holds (`mixling.corpora.resources`). Units are translation groups, seeds are averaged within a
-question, Holm over all tests of a contrast. Robustness is the out-of-domain figure over the in-domain one of the same setting,
-with an interval from resampling both. Last, whether subwords a word (fertility) tell which languages gain.
+Every contrast of two ways to train, on every task, in the own language and in the pool, over all
+question languages and by how much text of them CC-100 holds (`mixling.corpora.resources`). Units
+are translation groups, seeds are averaged within a question, Holm over all tests of a contrast.
+Robustness is the out-of-domain figure over the in-domain one of the same setting, with an interval
+from resampling both. Last, whether subwords a word (fertility) tell which languages gain.
 """
 
 from __future__ import annotations
@@ -33,17 +34,37 @@ INSIDE = "xquad-r@ar,de,zh"
 GERMAN, NONE = "mDPR's way, German", "none"
 RECIPE_800, RECIPE_400 = "balanced recipe, 800 steps", "balanced recipe, 400 steps"
 CONTRASTS = (
-    (NONE, GERMAN), (GERMAN, "hybrid"), (GERMAN, "x-x-mono"), (GERMAN, "x-y"), ("x-x-mono", "hybrid"), ("x-y", "hybrid"),
-    ("x-x-mono", "x-y"), (NONE, "hybrid"), (NONE, RECIPE_800), (NONE, RECIPE_400), (NONE, "balanced map"), (NONE, "LSAR"),
-    ("hybrid", "hybrid + bitext"), ("hybrid", "hybrid + OPTICAL"), ("hybrid", RECIPE_800), ("hybrid", RECIPE_400), ("x-y", RECIPE_800),
-    (RECIPE_400, RECIPE_800), ("balanced recipe, 200 steps", RECIPE_400), (NONE, "sentence distillation"),
-    ("sentence distillation", "hybrid"), (GERMAN, "mDPR's way, English (TyDi)"),
-)  # fmt: skip
+    (NONE, GERMAN),
+    (GERMAN, "hybrid"),
+    (GERMAN, "x-x-mono"),
+    (GERMAN, "x-y"),
+    ("x-x-mono", "hybrid"),
+    ("x-y", "hybrid"),
+    ("x-x-mono", "x-y"),
+    (NONE, "hybrid"),
+    (NONE, RECIPE_800),
+    (NONE, RECIPE_400),
+    (NONE, "balanced map"),
+    (NONE, "LSAR"),
+    ("hybrid", "hybrid + bitext"),
+    ("hybrid", "hybrid + OPTICAL"),
+    ("hybrid", RECIPE_800),
+    ("hybrid", RECIPE_400),
+    ("x-y", RECIPE_800),
+    (RECIPE_400, RECIPE_800),
+    ("balanced recipe, 200 steps", RECIPE_400),
+    (NONE, "sentence distillation"),
+    ("sentence distillation", "hybrid"),
+    (GERMAN, "mDPR's way, English (TyDi)"),
+)
 SETTINGS = ("monolingual", "multilingual")
 
 
 def cells(table: pa.Table) -> list[tuple[str, str, np.ndarray]]:
-    """(setting, band of question languages, its rows): all of a setting, then each band if there are several."""
+    """(setting, band of question languages, its rows).
+
+    All of a setting, then each band if there are several.
+    """
     setting, _, _ = row_labels(table)
     asked = pc.cast(table["query_language"], pa.string()).to_pylist()
     band = np.array([resource_level(x) for x in asked])
@@ -70,9 +91,20 @@ def contrast(
             a, b = (np.stack([score_column(t, "mAP")[kept] for t in side]) for side in (one, two))
             c = compare_scores(a, b, group[kept], cell[kept])
             rows.append(
-                {"task": name, "scenario": setting, "band": band, "first": c.first, "second": c.second, "difference": c.difference,
-                 "low": c.low, "high": c.high, "p raw": c.p, "p seeds": c.p_seeds, "groups": c.groups}
-            )  # fmt: skip
+                {
+                    "task": name,
+                    "scenario": setting,
+                    "band": band,
+                    "first": c.first,
+                    "second": c.second,
+                    "difference": c.difference,
+                    "low": c.low,
+                    "high": c.high,
+                    "p raw": c.p,
+                    "p seeds": c.p_seeds,
+                    "groups": c.groups,
+                }
+            )
     for row, p in zip(rows, holm([r["p raw"] for r in rows]), strict=True):
         row["p"] = p
     return rows
@@ -105,13 +137,25 @@ def robustness(results: list[EvaluationResult], tasks: list[str]) -> list[dict[s
                 inside[1]
             )  # the two are of different questions
             low, high = np.quantile(outside[1] / other, (0.025, 0.975))
-            rows.append({"task": task, "scenario": setting, "score": outside[0], "in domain": inside[0],
-                         "ratio": outside[0] / inside[0], "low": float(low), "high": float(high)})  # fmt: skip
+            rows.append(
+                {
+                    "task": task,
+                    "scenario": setting,
+                    "score": outside[0],
+                    "in domain": inside[0],
+                    "ratio": outside[0] / inside[0],
+                    "low": float(low),
+                    "high": float(high),
+                }
+            )
     return rows
 
 
 def gains(before: EvaluationResult, after: list[EvaluationResult]) -> dict[str, Any]:
-    """By question language out of domain: pool before and after, subwords a word; and the correlation of gain and pieces."""
+    """By question language out of domain: pool before and after, subwords a word.
+
+    And the correlation of gain and pieces.
+    """
     rows = []
     for name, entry in before.summary["tasks"].items():
         if name == INSIDE:
@@ -125,13 +169,29 @@ def gains(before: EvaluationResult, after: list[EvaluationResult]) -> dict[str, 
                     ]
                 )
             )
-            rows.append({"task": name, "language": code, "text in CC-100": resource_level(code), "before": value["mAP"], "after": now,
-                         "gain": now - value["mAP"], "fertility": entry["coverage"][code]["fertility"]})  # fmt: skip
+            rows.append(
+                {
+                    "task": name,
+                    "language": code,
+                    "text in CC-100": resource_level(code),
+                    "before": value["mAP"],
+                    "after": now,
+                    "gain": now - value["mAP"],
+                    "fertility": entry["coverage"][code]["fertility"],
+                }
+            )
     mine = {t: [r for r in rows if r["task"] == t] for t in dict.fromkeys(r["task"] for r in rows)}
     rho = {
-        t: dict(zip(("rho", "p"), map(float, spearmanr([r["fertility"] for r in x], [r["gain"] for r in x])), strict=True))
-        for t, x in mine.items() if len(x) > 4
-    }  # fmt: skip
+        t: dict(
+            zip(
+                ("rho", "p"),
+                map(float, spearmanr([r["fertility"] for r in x], [r["gain"] for r in x])),
+                strict=True,
+            )
+        )
+        for t, x in mine.items()
+        if len(x) > 4
+    }
     return {"languages": rows, "fertility and gain": rho}
 
 

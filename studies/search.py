@@ -1,9 +1,10 @@
 """What each order of a search costs and gives, through the real index: `python -m studies.search [MODEL]`.
 
-XQuAD-R's sentences in eleven languages are the documents of a store, its questions are asked (60 groups in all languages,
-their own language given), every mode of `mixling search --order`, a thousand answers deep. Beside it the same orders of
-exact scores, computed by numpy over all candidates. mAP counts what is not among the thousand as not found; the rank
-distance puts it on place 1,001. Rows are kept in search.json, a model each.
+XQuAD-R's sentences in eleven languages are the documents of a store, its questions are asked (60
+groups in all languages, their own language given), every mode of `mixling search --order`, a
+thousand answers deep. Beside it the same orders of exact scores, computed by numpy over all
+candidates. mAP counts what is not among the thousand as not found; the rank distance puts it on
+place 1,001. Rows are kept in search.json, a model each.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The map that comes with the package, for the model `balanced`: `python -m studies.ship`.
 
-The trained map (docs/debiasing.md) with its defaults: SIB-200's training sentences in the languages of which CC-100 holds
-most, and the questions and paragraphs of MLQA's train part here (the published test part less the tenth held out).
+The trained map (docs/debiasing.md) with its defaults: SIB-200's training sentences in the languages
+of which CC-100 holds most, and the questions and paragraphs of MLQA's train part here (the
+published test part less the tenth held out).
 """
 
 from __future__ import annotations

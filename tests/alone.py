@@ -1,6 +1,7 @@
 """`python alone.py EXTRA CODE`: run Python code as if Mixling were installed with one extra ("" for none) and nothing else.
 
-Packages that neither Mixling nor that extra asks for, directly or through others, cannot be found by an import.
+Packages that neither Mixling nor that extra asks for, directly or through others, cannot be found
+by an import.
 """
 
 import importlib.metadata as metadata

@@ -1,4 +1,7 @@
-"""Adaptation to a language: new pieces, hidden words, distillation; killed and gone on with; an ordinary folder at the end."""
+"""Adaptation to a language: new pieces, hidden words, distillation; killed and gone on with.
+
+An ordinary folder at the end.
+"""
 
 import json
 import signal
@@ -45,9 +48,14 @@ def wordpiece(folder, chain):
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
-        mask_token="[MASK]", model_max_length=128,
-    )  # fmt: skip
+        tokenizer_object=made,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_max_length=128,
+    )
     Retriever(str(chain)).save(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -198,8 +206,22 @@ def test_it_learns_and_an_ordinary_folder_comes_out(chain, tmp_path, run):
     )  # done: nothing is done again
     with pytest.raises(MixlingError, match=r"another configuration \(steps\)"):
         call(chain, tmp_path / "run", steps=61, margin=0.5)
-    status, said, error = run("adapt-language", chain, "--bitext", "sample:all", "-l", TARGET, "--out", tmp_path / "cli",
-                              "--steps", "2", "--vocabulary", "5", "--related", f"{TARGET}=de")  # fmt: skip
+    status, said, error = run(
+        "adapt-language",
+        chain,
+        "--bitext",
+        "sample:all",
+        "-l",
+        TARGET,
+        "--out",
+        tmp_path / "cli",
+        "--steps",
+        "2",
+        "--vocabulary",
+        "5",
+        "--related",
+        f"{TARGET}=de",
+    )
     assert status == 0 and f"  {TARGET} " in said and "5 new subwords" in said, error
 
 

@@ -1,4 +1,7 @@
-"""Thirty kinds of bad input, each with its one clear error: status 2, no traceback, place, field, fix."""
+"""Thirty kinds of bad input, each with its one clear error.
+
+Status 2, no traceback, place, field, fix.
+"""
 
 import json
 

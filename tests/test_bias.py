@@ -15,7 +15,10 @@ EN, DE, ZH = 0, 1, 2
 
 
 def hand():
-    """Six candidates in the order of their ranks: en+ en de+ zh de zh+ (+ relevant); the question is in en."""
+    """Six candidates in the order of their ranks: en+ en de+ zh de zh+ (+ relevant).
+
+    The question is in en.
+    """
     return MultilingualPool(
         query=np.zeros(3, int),
         rank=np.array([1, 3, 6]),
@@ -129,7 +132,8 @@ def test_peer_equals_its_package(seed, k):
 
     pool = made(seed)
     weights = {0: 0.2, 1: 0.3, 2: 0.5}
-    # every document judged, for the package counts levels that the qrels name; its ranks break ties as ours do
+    # every document judged, for the package counts levels that the qrels name; its ranks break ties
+    # as ours do
     qrels = {str(q): {f"d{c}": 0 for c in range(pool.size)} for q in range(pool.n_queries)}
     for q, c, g in zip(pool.query, pool.passage, pool.grade, strict=True):
         qrels[str(q)][f"d{c}"] = int(g)
@@ -144,7 +148,8 @@ def test_peer_equals_its_package(seed, k):
     theirs = {m.query_id: m.value for m in theirs_of._iter_calc(run)}
     mine = peer(pool, k, weights)
     for q in range(pool.n_queries):
-        # where all ranks of a grade tie, the package divides 0 by 0; ours says there is no difference
+        # where all ranks of a grade tie, the package divides 0 by 0; ours says there is no
+        # difference
         assert np.isfinite(mine[q])
         if not np.isnan(theirs[str(q)]):
             assert mine[q] == pytest.approx(theirs[str(q)], abs=1e-9)

@@ -11,7 +11,15 @@ from mixling.training.train import train
 
 
 def test_a_card_has_what_the_hub_wants_and_no_path(chain, tmp_path, tmp_path_factory):
-    model = train({"data": {"sources": ["sample"]}, "model": {"name": str(chain)}, "batches": {"size": 8}, "training": {"steps": 1}}, tmp_path / "run")  # fmt: skip
+    model = train(
+        {
+            "data": {"sources": ["sample"]},
+            "model": {"name": str(chain)},
+            "batches": {"size": 8},
+            "training": {"steps": 1},
+        },
+        tmp_path / "run",
+    )
     folder.write_folder(sample.read_sample("all"), tmp_path / "own")
     debias(str(chain), "lsar", [str(tmp_path / "own")], tmp_path / "moved")
     adapt_language(

@@ -1,4 +1,7 @@
-"""What changed between two calls on one folder is found by content: data, model, tokenizer, prompts, teachers, settings."""
+"""What changed between two calls on one folder is found by content.
+
+Data, model, tokenizer, prompts, teachers, settings.
+"""
 
 from __future__ import annotations
 
@@ -49,9 +52,12 @@ def write_data(folder, word="crane", **changes):
 
 def config(data, model, **more):
     return {
-        "data": {"sources": [{"name": "birds", "path": str(data)}]}, "model": {"name": str(model)}, "batches": {"size": 3},
-        "training": {"steps": 4, "checkpoint_every": 2, "device": "cpu"}, **more,
-    }  # fmt: skip
+        "data": {"sources": [{"name": "birds", "path": str(data)}]},
+        "model": {"name": str(model)},
+        "batches": {"size": 3},
+        "training": {"steps": 4, "checkpoint_every": 2, "device": "cpu"},
+        **more,
+    }
 
 
 class Stop(Exception):
@@ -100,7 +106,11 @@ def change_heads(model):
 def change_pooling(model):
     folder = next(p for p in model.glob("*_Pooling"))
     found = json.loads((folder / "config.json").read_text())
-    found = {**found, "pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True} if "pooling_mode_mean_tokens" in found else {**found, "pooling_mode": "cls"}  # fmt: skip
+    found = (
+        {**found, "pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}
+        if "pooling_mode_mean_tokens" in found
+        else {**found, "pooling_mode": "cls"}
+    )
     (folder / "config.json").write_text(json.dumps(found))
 
 
@@ -187,11 +197,12 @@ def test_a_teacher_and_a_task_of_validation_count(chain, model, tmp_path):
     data, task = write_data(tmp_path / "d"), write_data(tmp_path / "task")
     one = load_config(
         config(
-            data, chain,
+            data,
+            chain,
             objective={"terms": [{"name": "distil-scores", "teacher": str(model)}]},
             training={"steps": 1, "validation": {"task": str(task)}},
         )
-    )  # fmt: skip
+    )
     before = input_hashes(one)
     change_weights(model)
     write_data(task, text="another")
@@ -279,9 +290,10 @@ def test_a_study_shows_no_result_of_other_settings_data_or_models(model, tmp_pat
     def go(steps=1):
         file.write_text(
             f'[study]\ntasks = ["{task}"]\ndevelopment = "mlqa-held-out"\n'
-            f'[base]\ndata = {{ sources = [{{ name = "d", path = "{data}" }}] }}\nmodel = {{ name = "{model}" }}\n'
-            f'batches = {{ size = 3 }}\ntraining = {{ steps = {steps}, device = "cpu" }}\n'
-            '[[variants]]\nname = "none"\ntrain = false\n[[variants]]\nname = "trained"\n'
+            f'[base]\ndata = {{ sources = [{{ name = "d", path = "{data}" }}] }}\nmodel = '
+            f'{{ name = "{model}" }}\nbatches = {{ size = 3 }}\ntraining = '
+            f'{{ steps = {steps}, device = "cpu" }}\n[[variants]]\nname = "none"\ntrain = '
+            'false\n[[variants]]\nname = "trained"\n'
         )
         return study(file, tmp_path / "runs")
 

@@ -11,8 +11,8 @@ from mixling.health import PURPOSE
 def test_help_imports_no_dependency_but_those_that_draw_it():
     """A fast start is a matter of what is imported; the seconds it takes are the machine's."""
     code = (
-        "import sys; sys.argv = ['mixling', '--help']\nfrom mixling.cli.main import main\ntry: main()\nexcept SystemExit: pass\n"
-        "print(sorted({m.partition('.')[0] for m in sys.modules}))"
+        "import sys; sys.argv = ['mixling', '--help']\nfrom mixling.cli.main import main\ntry: "
+        "main()\nexcept SystemExit: pass\nprint(sorted({m.partition('.')[0] for m in sys.modules}))"
     )
     out = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -58,7 +58,8 @@ def test_doctor_names_what_is_missing_and_the_extra_that_brings_it(run, monkeypa
     monkeypatch.setattr("mixling.health._installed", lambda name: name != "bm25s")
     lines = [x for x in run("doctor")[1].splitlines() if x.startswith("missing")]
     assert lines == [
-        "missing        bm25s, for BM25, noise, mteb, ir_datasets: pip install 'mixling[benchmarks]'"
+        "missing        bm25s, for BM25, noise, mteb, ir_datasets: pip install "
+        "'mixling[benchmarks]'"
     ]
     assert set(PURPOSE) == set(metadata.metadata("mixling").get_all("Provides-Extra")) - {"dev"}
 

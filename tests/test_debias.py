@@ -71,7 +71,8 @@ def bias_of(stock, found):
 @pytest.mark.parametrize("method", ["centering", "lir", "lsar", "leace"])
 def test_languages_come_together(method):
     stock = made()
-    # LIR removes each language's first direction, which is its mean only where the mean is most of it
+    # LIR removes each language's first direction, which is its mean only where the mean is most of
+    # it
     more = {"rank": 3} if method == "lsar" else {}
     limit = 0.75 if method == "lir" else 0.35
     assert bias_of(stock, fit_transform(create_method(method, more), [stock])) < limit * bias_of(
@@ -213,7 +214,10 @@ def test_stocks_are_joined_without_mixing_their_groups():
 
 
 def test_means_come_from_what_is_in_every_language_where_there_is_enough_of_it():
-    """Half of the texts are in one language each, and about another subject: they must not move its mean."""
+    """Half of the texts are in one language each, and about another subject.
+
+    They must not move its mean.
+    """
     rng = np.random.default_rng(0)
     whole = made(12, bitext=False)
     rows = [(f"x{i}", LANGUAGES[i % 4], f"only {i}") for i in range(200)]
@@ -368,7 +372,10 @@ def test_vectors_alone_are_enough(method, tmp_path, run):
 
 @pytest.mark.parametrize("method", ["lsar", "centering"])
 def test_a_map_that_is_there_moves_other_vectors(method, chain, texts, run):
-    """Of a model's folder or of a folder of vectors: as the model encodes, or as the vectors were moved."""
+    """Of a model's folder or of a folder of vectors.
+
+    As the model encodes, or as the vectors were moved.
+    """
     words, tongues = ["Das Wasser ist kalt.", "The water is cold."], ["de", "en"]
     debias(str(chain), method, ["sib-200"], texts / "model")
     base, mine = (
@@ -481,9 +488,17 @@ def recipe_method(monkeypatch):
 
 def test_a_method_from_outside_debiases_a_model(recipe_method, chain, texts, run):
     status, _, err = run(
-        "debias", chain, "-m", recipe_method.name, "--rank", "2", "--fit", "sib-200", "-o",
+        "debias",
+        chain,
+        "-m",
+        recipe_method.name,
+        "--rank",
+        "2",
+        "--fit",
+        "sib-200",
+        "-o",
         texts / "out",
-    )  # fmt: skip
+    )
     assert status == 0, err
     origin = Retriever(str(texts / "out")).origin["debiased"]
     assert origin["method"] == "top-directions" and origin["rank"] == 2

@@ -44,12 +44,16 @@ def test_vectors_are_mended(tmp_path):
     v = (v / np.linalg.norm(v, axis=1, keepdims=True)).astype(np.float32)
     (tmp_path / "in").mkdir()
     pq.write_table(
-        pa.table({
-            "vector": pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), 96), "language": np.array(["en", "sw", "th"])[languages],
-            "group": [str(i // 3) for i in range(180)], "role": ["query"] * 90 + ["passage"] * 90,
-        }),
+        pa.table(
+            {
+                "vector": pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), 96),
+                "language": np.array(["en", "sw", "th"])[languages],
+                "group": [str(i // 3) for i in range(180)],
+                "role": ["query"] * 90 + ["passage"] * 90,
+            }
+        ),
         tmp_path / "in" / "a.parquet",
-    )  # fmt: skip
+    )
     lines = run("mend_vectors.py", "in", "out", where=tmp_path).splitlines()[:3]
     for line in lines:
         before, after = (float(x) for x in line.partition(": ")[2].split(" -> "))
@@ -83,11 +87,15 @@ def test_an_audit_beside_yardsticks(chain, tmp_path):
 @pytest.mark.parametrize("translated", [False, True])
 def test_training_with_questions_of_ones_own(chain, tmp_path, translated):
     rows = [
-        {"question": f"Who built bridge {i} ({x})?", "answer": f"Bridge {i} was built by mason {i} ({x}).", "language": x,
-         "group": str(i)}
+        {
+            "question": f"Who built bridge {i} ({x})?",
+            "answer": f"Bridge {i} was built by mason {i} ({x}).",
+            "language": x,
+            "group": str(i),
+        }
         for i in range(20)
         for x in ("en", "de")[: 2 if translated else 1]
-    ]  # fmt: skip
+    ]
     with (tmp_path / "pairs.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
@@ -113,16 +121,28 @@ def test_a_study_on_a_cluster(chain, tmp_path):
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     environment = {
-        **os.environ, "PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}", "SLURM_JOB_NODELIST": "a",
-        "SLURM_NNODES": "1", "SLURM_GPUS_ON_NODE": "2", "SLURM_JOB_ID": "7", "PORT": str(port), "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
+        **os.environ,
+        "PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "SLURM_JOB_NODELIST": "a",
+        "SLURM_NNODES": "1",
+        "SLURM_GPUS_ON_NODE": "2",
+        "SLURM_JOB_ID": "7",
+        "PORT": str(port),
+        "OMP_NUM_THREADS": "1",
+    }
     script = ["bash", str(EXAMPLES / "paper_on_a_cluster.sh"), "grid.toml", "hybrid", "0"]
     done = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     facts = json.loads((tmp_path / "runs/grid/hybrid-0/run/run.json").read_text())
     assert facts["processes"] == 2 and facts["steps"] == 2
     before = (tmp_path / "runs/grid/hybrid-0/run/log.jsonl").read_bytes()
-    done = subprocess.run(["mixling", "study", "grid.toml"], cwd=tmp_path, env=environment, capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        ["mixling", "study", "grid.toml"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0 and "| sample | hybrid | 1 |" in done.stdout, done.stderr[-2000:]
     assert (
         tmp_path / "runs/grid/hybrid-0/run/log.jsonl"

@@ -1,4 +1,7 @@
-"""Mixling in other people's tools: sentence-transformers' trainer, mteb, files in their conventions."""
+"""Mixling in other people's tools.
+
+Sentence-transformers' trainer, mteb, files in their conventions.
+"""
 
 from functools import partial
 from importlib.metadata import version

@@ -1,4 +1,7 @@
-"""Each extra alone: what it asks for is enough for what it is there for, and without it one line says what to install."""
+"""Each extra alone.
+
+What it asks for is enough for what it is there for, and without it one line says what to install.
+"""
 
 import subprocess
 import sys
@@ -43,24 +46,37 @@ def documents(place: Path) -> Path:
 
 
 WORK = {
-    "benchmarks": lambda m, p: command("evaluate", "bm25", "-t", "sample", "--noise", "romanize", "-o", "result"),
-    "language": lambda m, p: "from mixling.searching.languages import LanguageIdentifier; print(LanguageIdentifier(None)('Wo ist der Fluss?'))",
+    "benchmarks": lambda m, p: command(
+        "evaluate", "bm25", "-t", "sample", "--noise", "romanize", "-o", "result"
+    ),
+    "language": lambda m, p: (
+        "from mixling.searching.languages import LanguageIdentifier; print(LanguageIdentifier(None)('Wo ist der Fluss?'))"
+    ),
     "lora": lambda m, p: TRAIN.format(model=m, more=', "lora": {"rank": 2}', how=""),
     "trackers": lambda m, p: TRAIN.format(model=m, more="", how=', "trackers": ["tensorboard"]'),
-    "search": lambda m, p: command("index", m, documents(p), "--store", "store", "--size", "20")
-    + "\n" + "from mixling.searching.query import Searcher; print(Searcher('store').search('Wo ist der Fluss?')[0].text)",
+    "search": lambda m, p: (
+        command("index", m, documents(p), "--store", "store", "--size", "20")
+        + "\n"
+        + "from mixling.searching.query import Searcher; print(Searcher('store').search('Wo ist der Fluss?')[0].text)"
+    ),
     "export": lambda m, p: command("export", m, "-o", "exported"),
     "openvino": lambda m, p: command("export", m, "-o", "exported", "--openvino"),
-    "translate": lambda m, p: "import sacremoses, sentencepiece\n"
-    + command("translate", "sample", "--to", "xh", "-o", "more", "--command", "cat", "--ratio", "50"),
-    "docs": lambda m, p: f"import os; os.chdir({str(ROOT)!r}); from mkdocs.__main__ import cli; "
-    f"cli(['build', '--strict', '--site-dir', {str(p / 'site')!r}])",
+    "translate": lambda m, p: (
+        "import sacremoses, sentencepiece\n"
+        + command(
+            "translate", "sample", "--to", "xh", "-o", "more", "--command", "cat", "--ratio", "50"
+        )
+    ),
+    "docs": lambda m, p: (
+        f"import os; os.chdir({str(ROOT)!r}); from mkdocs.__main__ import cli; "
+        f"cli(['build', '--strict', '--site-dir', {str(p / 'site')!r}])"
+    ),
     "scale": lambda m, p: "import ray; import mixling.encoding.cluster",
     "milvus": lambda m, p: "from mixling.searching.milvus import *; import pymilvus",
     "serve": lambda m, p: "import uvicorn; import mixling.serving.app, mixling.serving.serve",
     "langchain": lambda m, p: "from mixling.adapters.langchain import *",
     "llama-index": lambda m, p: "from mixling.adapters.llama_index import *",
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow
@@ -74,15 +90,20 @@ def test_an_extra_alone_is_enough(extra, chain, tmp_path):
 def test_without_extras_it_measures_and_trains_and_says_what_a_verb_needs(chain, tmp_path):
     verbs = {
         "benchmarks": "mixling.evaluate('bm25', ['sample'])",
-        "lora": TRAIN.format(model=chain, more=', "lora": {"rank": 2}', how="").strip().replace('"run"', '"lora"'),
-        "trackers": TRAIN.format(model=chain, more="", how=', "trackers": ["tensorboard"]').strip().replace('"run"', '"t"'),
+        "lora": TRAIN.format(model=chain, more=', "lora": {"rank": 2}', how="")
+        .strip()
+        .replace('"run"', '"lora"'),
+        "trackers": TRAIN.format(model=chain, more="", how=', "trackers": ["tensorboard"]')
+        .strip()
+        .replace('"run"', '"t"'),
         "search": f"mixling.index('{chain}', '{documents(tmp_path)}', 'store')",
         "export": f"from mixling.models.onnx import export; export('{chain}', 'exported')",
         "translate": "mixling.translate('sample', 'more', ['xh'], command='cat')",
-        "scale": f"from mixling.encoding.cluster import encode_on_ray; encode_on_ray('{chain}', 'documents/a.txt', 'v', workers=1)",
+        "scale": f"from mixling.encoding.cluster import encode_on_ray; encode_on_ray('{chain}', "
+        "'documents/a.txt', 'v', workers=1)",
         "milvus": f"mixling.index('{chain}', 'documents', 'milvus://127.0.0.1:1/x')",
         "serve": "mixling.serve('store')",
-    }  # fmt: skip
+    }
     code = f"""
 import mixling
 assert mixling.evaluate({str(chain)!r}, ["sample"]).value("sample", "multilingual") > 0

@@ -1,4 +1,7 @@
-"""A user's folder with each of these faults: one clear error, or a count; never silence, never a traceback."""
+"""A user's folder with each of these faults: one clear error, or a count.
+
+Never silence, never a traceback.
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""Models stored in half precision, or as an adapter, are what they are in fp32: encoded, trained, debiased, averaged, exported."""
+"""Models stored in half precision, or as an adapter, are what they are in fp32.
+
+Encoded, trained, debiased, averaged, exported.
+"""
 
 import json
 

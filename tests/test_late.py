@@ -1,4 +1,7 @@
-"""Late interaction: MaxSim by its definition, exact search, evaluation, another model's documents."""
+"""Late interaction.
+
+MaxSim by its definition, exact search, evaluation, another model's documents.
+"""
 
 from itertools import pairwise
 

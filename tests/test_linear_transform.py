@@ -1,4 +1,7 @@
-"""What a run makes beside its training: a map before or after, sentences of a source, and recipes under a configuration."""
+"""What a run makes beside its training.
+
+A map before or after, sentences of a source, and recipes under a configuration.
+"""
 
 import json
 

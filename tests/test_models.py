@@ -109,7 +109,10 @@ def test_order_and_budget_do_not_change_vectors(chain):
 
 
 def small_file(rng):
-    """A data file in the wheel's format with 1 layer, hidden 32, 40 pieces; returns it and its tensors."""
+    """A data file in the wheel's format with 1 layer, hidden 32, 40 pieces.
+
+    Returns it and its tensors.
+    """
     hidden, feed, vocabulary, positions = 32, 64, 42, 16
     shapes = {
         "emb.word": (vocabulary, hidden),

@@ -105,13 +105,16 @@ def test_a_model_of_nan_ends_every_command_in_one_message(chain, tmp_path, run, 
     retriever.save(model)
     source.write_text(json.dumps({"_id": "crane", "text": "A crane.", "language": "en"}) + "\n")
     out = tmp_path / "out"
-    status, _, said = run(command, *{
-        "evaluate": (model, "--task", "sample", "--out", out),
-        "encode": (model, source, "--out", out, "--precision", "fp32"),
-        "index": (model, source, "--store", out, "--precision", "fp32"),
-        "mine-negatives": (model, "sample", "--out", out, "--precision", "fp32"),
-        "debias": (model, "--fit", "sample", "--out", out),
-    }[command])  # fmt: skip
+    status, _, said = run(
+        command,
+        *{
+            "evaluate": (model, "--task", "sample", "--out", out),
+            "encode": (model, source, "--out", out, "--precision", "fp32"),
+            "index": (model, source, "--store", out, "--precision", "fp32"),
+            "mine-negatives": (model, "sample", "--out", out, "--precision", "fp32"),
+            "debias": (model, "--fit", "sample", "--out", out),
+        }[command],
+    )
     assert status == 2 and f"{model}: the vector of" in said and "Traceback" not in said
     assert (
         not list(out.rglob("summary.json"))
@@ -126,9 +129,14 @@ def stored(folder, bad, value=np.nan, dtype=pa.float32()):
     if bad is not None:
         made[bad][2] = value
     rows = [
-        {"vector": v, "language": "en" if i % 2 else "de", "group": f"g{i // 4}", "role": "query" if i % 4 < 2 else "passage"}
+        {
+            "vector": v,
+            "language": "en" if i % 2 else "de",
+            "group": f"g{i // 4}",
+            "role": "query" if i % 4 < 2 else "passage",
+        }
         for i, v in enumerate(made)
-    ]  # fmt: skip
+    ]
     folder.mkdir()
     form = pa.schema(
         [("vector", pa.list_(dtype)), *((n, pa.string()) for n in ("language", "group", "role"))]
@@ -139,8 +147,13 @@ def stored(folder, bad, value=np.nan, dtype=pa.float32()):
 
 @pytest.mark.parametrize(
     "value, dtype, found",
-    [(np.nan, pa.float32(), "NaN"), (-np.inf, pa.float16(), "infinity"), (1e300, pa.float64(), "infinity"), (None, pa.float32(), "NaN")],
-)  # fmt: skip
+    [
+        (np.nan, pa.float32(), "NaN"),
+        (-np.inf, pa.float16(), "infinity"),
+        (1e300, pa.float64(), "infinity"),
+        (None, pa.float32(), "NaN"),
+    ],
+)
 def test_given_vectors_are_refused_by_file_and_row(tmp_path, value, dtype, found):
     folder = stored(tmp_path / "v", 5, value, dtype)
     with pytest.raises(NotFinite, match=rf"v\.parquet: the vector of row 6 holds {found} \(1 of 8"):
@@ -267,9 +280,18 @@ def test_training_stops_at_the_step_and_keeps_the_last_checkpoint(
 
     monkeypatch.setattr(module, "backward" if what == "loss" else "clip_gradients", spoilt)
     config = {
-        "data": {"sources": ["sample"]}, "model": {"name": str(chain)}, "batches": {"size": 4},
-        "training": {"steps": 5, "checkpoint_every": 2, "lr": 0.002, "warmup": 0, "schedule": "constant", "device": "cpu"},
-    }  # fmt: skip
+        "data": {"sources": ["sample"]},
+        "model": {"name": str(chain)},
+        "batches": {"size": 4},
+        "training": {
+            "steps": 5,
+            "checkpoint_every": 2,
+            "lr": 0.002,
+            "warmup": 0,
+            "schedule": "constant",
+            "device": "cpu",
+        },
+    }
     with pytest.raises(
         MixlingError,
         match=rf"{what}.* nan at step 3, learning rate 0\.002.*checkpoint of step 2 is kept",

@@ -18,7 +18,10 @@ EVERY = torch.tensor([[False, True, True, True], [True, False, True, True]])
 
 
 def test_equation_1_as_printed_by_hand():
-    """s(q0, .) = .8 .6 .6 -.8; s(q1, .) = .6 .8 -.8 .6: the sum runs over the two irrelevant documents."""
+    """s(q0, .) = .8 .6 .6 -.8; s(q1, .) = .6 .8 -.8 .6.
+
+    The sum runs over the two irrelevant documents.
+    """
     e = math.exp
     first = -math.log(e(0.8) / (e(0.8) + e(0.6) + e(-0.8)))
     second = -math.log(e(0.8) / (e(0.8) + e(-0.8) + e(0.6)))
@@ -118,7 +121,10 @@ def test_bitext_by_hand():
 
 
 def test_clear_by_hand():
-    """Reverse contrast from passages (.8 .6; .6 .8) to translations (.6 .8; .8 .6), and the KL of the two ways."""
+    """Reverse contrast from passages (.8 .6; .6 .8) to translations (.6 .8.
+
+    .8 .6), and the KL of the two ways.
+    """
     from scipy.special import softmax
     from scipy.stats import entropy
 

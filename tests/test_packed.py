@@ -29,9 +29,17 @@ def encoder(folder, kind, **more):
     from transformers import AutoConfig, AutoModel
 
     tokenizer = tiny_tokenizer()
-    sizes = {"vocab_size": len(tokenizer), "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
-             "intermediate_size": 64, "max_position_embeddings": 140, "pad_token_id": 1, "bos_token_id": 0,
-             "eos_token_id": 2}  # fmt: skip
+    sizes = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 64,
+        "max_position_embeddings": 140,
+        "pad_token_id": 1,
+        "bos_token_id": 0,
+        "eos_token_id": 2,
+    }
     if kind["model_type"] == "distilbert":
         sizes.update(dim=32, n_layers=2, n_heads=4, hidden_dim=64)
     torch.manual_seed(0)
@@ -174,7 +182,10 @@ def test_calls_hold_every_text_once_within_the_budget(lengths, budget, pack):
 
 
 def test_the_gpus_attention_is_called_as_its_signature_says(chain, monkeypatch):
-    """No GPU here: torch's kernel is replaced by its definition, bound to the real one's signature."""
+    """No GPU here.
+
+    Torch's kernel is replaced by its definition, bound to the real one's signature.
+    """
     import inspect
 
     varlen = pytest.importorskip("torch.nn.attention.varlen", reason="torch has it from 2.10 on")

@@ -46,27 +46,64 @@ def nine(tmp_path, monkeypatch):
     """All nine sets of arXiv:2408.10536, a dozen rows each, as their publishers write them."""
     root, n = tmp_path / "data", 12
     monkeypatch.setenv("MIXLING_DATA", str(root))
-    parquet(root / "wikiqa/data/train-00000-of-00001.parquet", [
-        {"question_id": f"Q{i}", "question": f"who built tower {i}?", "document_title": "Tower", "label": k,
-         "answer": f"tower {i} was built by mason {i}." if k else f"tower {i} has {i} steps."}
-        for i in range(n) for k in (1, 0)
-    ])  # fmt: skip
-    put(root / "mr-tydi/mrtydi-v1.1-english/train.jsonl.gz", [
-        {"query_id": str(i), "query": f"how deep is lake {i}", "negative_passages": [],
-         "positive_passages": [{"docid": f"{i}#0", "title": "Lake", "text": f"lake {i} is {i} metres deep"}]}
-        for i in range(n)
-    ])  # fmt: skip
-    parquet(root / "duorc/SelfRC/train-00000-of-00001.parquet", [
-        {"plot_id": f"/m/{i}", "plot": f"A dog called Rex {i} finds a letter. He brings it home.", "title": f"Film {i}",
-         "question_id": f"d{i}", "question": f"who finds the letter in film {i}?", "answers": [f"Rex {i}"] if i else [],
-         "no_answer": i == 0}
-        for i in range(n)
-    ])  # fmt: skip
-    put(root / "newsqa/train.jsonl.gz", [
-        {"context": f"The mayor of city {i} opened a bridge on Monday.", "question": f"what was opened in city {i}?",
-         "answers": ["a bridge"], "key": f"n{i}", "labels": [{"start": [26], "end": [34]}]}
-        for i in range(n)
-    ])  # fmt: skip
+    parquet(
+        root / "wikiqa/data/train-00000-of-00001.parquet",
+        [
+            {
+                "question_id": f"Q{i}",
+                "question": f"who built tower {i}?",
+                "document_title": "Tower",
+                "label": k,
+                "answer": f"tower {i} was built by mason {i}."
+                if k
+                else f"tower {i} has {i} steps.",
+            }
+            for i in range(n)
+            for k in (1, 0)
+        ],
+    )
+    put(
+        root / "mr-tydi/mrtydi-v1.1-english/train.jsonl.gz",
+        [
+            {
+                "query_id": str(i),
+                "query": f"how deep is lake {i}",
+                "negative_passages": [],
+                "positive_passages": [
+                    {"docid": f"{i}#0", "title": "Lake", "text": f"lake {i} is {i} metres deep"}
+                ],
+            }
+            for i in range(n)
+        ],
+    )
+    parquet(
+        root / "duorc/SelfRC/train-00000-of-00001.parquet",
+        [
+            {
+                "plot_id": f"/m/{i}",
+                "plot": f"A dog called Rex {i} finds a letter. He brings it home.",
+                "title": f"Film {i}",
+                "question_id": f"d{i}",
+                "question": f"who finds the letter in film {i}?",
+                "answers": [f"Rex {i}"] if i else [],
+                "no_answer": i == 0,
+            }
+            for i in range(n)
+        ],
+    )
+    put(
+        root / "newsqa/train.jsonl.gz",
+        [
+            {
+                "context": f"The mayor of city {i} opened a bridge on Monday.",
+                "question": f"what was opened in city {i}?",
+                "answers": ["a bridge"],
+                "key": f"n{i}",
+                "labels": [{"start": [26], "end": [34]}],
+            }
+            for i in range(n)
+        ],
+    )
     parquet(
         root / "natural-questions/pair/train-00000-of-00001.parquet",
         [
@@ -90,10 +127,23 @@ def nine(tmp_path, monkeypatch):
             ]
         ),
     )
-    put(root / "mfaq/data/en/train.jsonl", [
-        {"id": i, "domain": "example.org", "qa_pairs": [{"question": f"what does plan {i} cost?",
-         "answer": f"plan {i} costs {i} a month", "language": "en"}]} for i in range(n)
-    ])  # fmt: skip
+    put(
+        root / "mfaq/data/en/train.jsonl",
+        [
+            {
+                "id": i,
+                "domain": "example.org",
+                "qa_pairs": [
+                    {
+                        "question": f"what does plan {i} cost?",
+                        "answer": f"plan {i} costs {i} a month",
+                        "language": "en",
+                    }
+                ],
+            }
+            for i in range(n)
+        ],
+    )
     for language, code in CODES.items():
         put(
             root / f"mmarco/collections/{language}_collection.tsv",
@@ -113,8 +163,10 @@ def nine(tmp_path, monkeypatch):
 def test_the_nine_sets_are_read(nine):
     counts = {name: load(name, "train") for name in NINE}
     assert {k: len(c.links) for k, c in counts.items()} == {
-        **dict.fromkeys(NINE, 12), "duorc": 11, "mmarco": 12 * 7
-    }  # fmt: skip
+        **dict.fromkeys(NINE, 12),
+        "duorc": 11,
+        "mmarco": 12 * 7,
+    }
     assert (
         len(counts["duorc"].skipped) == 1 and "plot does not answer" in counts["duorc"].skipped[0]
     )
@@ -127,9 +179,19 @@ def test_the_nine_sets_are_read(nine):
     )
     assert passages[link["passage"]][link["start"] : link["end"]] == "a bridge"
     assert ("Where was person 3 born?", "town 3", 1) in pairs(counts["entity-questions"])
-    put(nine / "entity-questions/dataset/dev/P19.dev.json", json.dumps([
-        {"question": "Where was Ada born?", "answers": ["London"], "hard_negative_ctxs": [{"title": "B", "text": "Bath."}],
-         "positive_ctxs": [{"title": "Ada", "text": "Ada was born in London."}]}]))  # fmt: skip
+    put(
+        nine / "entity-questions/dataset/dev/P19.dev.json",
+        json.dumps(
+            [
+                {
+                    "question": "Where was Ada born?",
+                    "answers": ["London"],
+                    "hard_negative_ctxs": [{"title": "B", "text": "Bath."}],
+                    "positive_ctxs": [{"title": "Ada", "text": "Ada was born in London."}],
+                }
+            ]
+        ),
+    )
     dev = load("entity-questions", "dev")
     assert (
         pairs(dev) == {("Where was Ada born?", "Ada was born in London.", 1)}
@@ -179,7 +241,10 @@ def shortened(name, chain, tmp_path, tasks, **base):
 
 
 def test_the_papers_study_end_to_end(nine, chain, tmp_path):
-    """studies/paper.toml: six variants on nine sets, drawn by size, in the languages that each has."""
+    """studies/paper.toml.
+
+    Six variants on nine sets, drawn by size, in the languages that each has.
+    """
     results = study(shortened("paper", chain, tmp_path, ["sample"]), tmp_path / "runs")
     assert results.complete and [r["variant"] for r in results.runs][2] == "XLM-R hybrid"
     assert all(set(r["training_data"]) == set(NINE) for r in results.runs)

@@ -18,7 +18,10 @@ NAMES = {
 
 
 def made(seed, ties):
-    """Nine queries, sixty candidates in three languages; grades 1 to 3; some equal scores, some excluded."""
+    """Nine queries, sixty candidates in three languages; grades 1 to 3.
+
+    Some equal scores, some excluded.
+    """
     rng = np.random.default_rng(seed)
     queries, candidates = (
         rng.normal(size=(9, 4)).astype(np.float32),
@@ -106,7 +109,10 @@ def test_metrics_equal_ranx_where_documents_are_missing(seed):
 
 
 def test_the_hand_example():
-    """Pool of six, question in en; right: en at 1, de at 3, zh at 6 (facts: AP .7222, distance 5)."""
+    """Pool of six, question in en; right: en at 1, de at 3, zh at 6 (facts.
+
+    AP .7222, distance 5).
+    """
     place, query = np.array([3, 1, 6]), np.zeros(3, int)
     assert average_precision(place, query, 1)[0] == pytest.approx((1 + 2 / 3 + 3 / 6) / 3)
 

@@ -1,4 +1,7 @@
-"""What is released: a wheel that holds all it needs and runs elsewhere, and files that say the same version."""
+"""What is released.
+
+A wheel that holds all it needs and runs elsewhere, and files that say the same version.
+"""
 
 import json
 import os
@@ -92,15 +95,21 @@ def test_the_wheel_runs_where_there_is_no_repository(wheel, tmp_path):
     )
     # -P and PYTHONPATH: this installation comes before the one of the tests
     run = lambda *words: subprocess.run(  # noqa: E731
-        [sys.executable, "-P", "-m", "mixling", *words], cwd=tmp_path, capture_output=True, text=True,
+        [sys.executable, "-P", "-m", "mixling", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(place), "COLUMNS": "200"},
-    )  # fmt: skip
+    )
     assert run("--version").stdout.split()[-1] == _version()
     assert "44 passages" in run("data", "list").stdout
     where = subprocess.run(
-        [sys.executable, "-P", "-c", "import mixling; print(mixling.__file__)"], cwd=tmp_path, capture_output=True, text=True,
+        [sys.executable, "-P", "-c", "import mixling; print(mixling.__file__)"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(place)},
-    ).stdout  # fmt: skip
+    ).stdout
     assert str(place) in where
 
 

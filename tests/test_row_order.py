@@ -1,4 +1,7 @@
-"""Nothing that is measured hangs on the order of rows: ties stand by id, and what was not found has no rank."""
+"""Nothing that is measured hangs on the order of rows.
+
+Ties stand by id, and what was not found has no rank.
+"""
 
 import json
 from dataclasses import replace
@@ -27,7 +30,10 @@ FIGURES = ("monolingual", "cross-lingual", "multilingual", "bias")
 
 
 class Coarse:
-    """Scores of two digits made of the texts, so that many are equal. wrong: what a score is instead, once."""
+    """Scores of two digits made of the texts, so that many are equal. wrong.
+
+    What a score is instead, once.
+    """
 
     name, origin = "coarse", {}
 
@@ -58,7 +64,10 @@ def small():
 
 
 def permuted(one, queries, candidates):
-    """A task whose rows stand in another order. queries, candidates: the old row of each new one."""
+    """A task whose rows stand in another order. queries, candidates.
+
+    The old row of each new one.
+    """
     new_q, new_c = np.argsort(queries), np.argsort(candidates)
     relevant = np.stack([new_q[one.relevant[:, 0]], new_c[one.relevant[:, 1]]], 1)
     order = np.lexsort((relevant[:, 1], relevant[:, 0]))
@@ -311,9 +320,12 @@ def test_large_grades_and_pools_smaller_than_any_depth_are_measured(small):
     )
     assert 0 < entry["multilingual"]["nDCG@10"] <= 1
     one = replace(
-        small.with_query_languages(["en"], "one"), passages=small.passages[:1], passage_ids=["a"], titles=[""],
+        small.with_query_languages(["en"], "one"),
+        passages=small.passages[:1],
+        passage_ids=["a"],
+        titles=[""],
         passage_language=small.passage_language[:1],
-    )  # fmt: skip
+    )
     n = len(one.queries)
     one = replace(
         one, relevant=np.stack([np.arange(n), np.zeros(n, int)], 1), grades=np.ones(n, int)

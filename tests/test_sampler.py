@@ -1,4 +1,7 @@
-"""HybridBatchSampler under sentence-transformers' trainer: evaluation sets, several data sets, workers, resuming, processes."""
+"""HybridBatchSampler under sentence-transformers' trainer.
+
+Evaluation sets, several data sets, workers, resuming, processes.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,15 @@ def trainer(model, folder, corpus=TRAIN, data=None, held_out=None, **arguments):
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
     arguments = {
-        "per_device_train_batch_size": 8, "per_device_eval_batch_size": 10, "report_to": "none", "use_cpu": True,
-        "save_strategy": "no", "disable_tqdm": True, "seed": 3, **arguments,
-    }  # fmt: skip
+        "per_device_train_batch_size": 8,
+        "per_device_eval_batch_size": 10,
+        "report_to": "none",
+        "use_cpu": True,
+        "save_strategy": "no",
+        "disable_tqdm": True,
+        "seed": 3,
+        **arguments,
+    }
     made = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         batch_sampler=partial(mixling.HybridBatchSampler, corpus=corpus),
@@ -216,7 +225,10 @@ def test_every_process_gets_its_share_and_none_gets_anothers(processes, drop_las
 
 @pytest.mark.parametrize("process", [0, 1])
 def test_a_run_of_two_processes_goes_on_in_the_epoch_where_it_was_cut(process):
-    """As transformers' trainer does: the first batches of a process are skipped, then the epoch is set."""
+    """As transformers' trainer does.
+
+    The first batches of a process are skipped, then the epoch is set.
+    """
     data = mixling.training_pairs(TRAIN)
     ours = mixling.HybridBatchSampler(data, 8, corpus=TRAIN, seed=3)
     shard = BatchSamplerShard(ours, 2, process, even_batches=False)
@@ -227,7 +239,12 @@ def test_a_run_of_two_processes_goes_on_in_the_epoch_where_it_was_cut(process):
 
 
 def test_the_batches_of_an_evaluation_stay_the_same(model, tmp_path):
-    one = trainer(model, tmp_path, held_out=mixling.training_pairs(TRAIN), dataloader_persistent_workers=True,
-                  dataloader_num_workers=1)  # fmt: skip
+    one = trainer(
+        model,
+        tmp_path,
+        held_out=mixling.training_pairs(TRAIN),
+        dataloader_persistent_workers=True,
+        dataloader_num_workers=1,
+    )
     twice = [[b["query_input_ids"].tolist() for b in one.get_eval_dataloader()] for _ in range(2)]
     assert twice[0] == twice[1]

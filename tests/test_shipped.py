@@ -21,10 +21,15 @@ def wide(tmp_path):
     torch.manual_seed(0)
     BertModel(
         BertConfig(
-            vocab_size=len(tokenizer), hidden_size=384, num_hidden_layers=1, num_attention_heads=4, intermediate_size=64,
-            max_position_embeddings=140, pad_token_id=1,
+            vocab_size=len(tokenizer),
+            hidden_size=384,
+            num_hidden_layers=1,
+            num_attention_heads=4,
+            intermediate_size=64,
+            max_position_embeddings=140,
+            pad_token_id=1,
         )
-    ).save_pretrained(tmp_path / "plain")  # fmt: skip
+    ).save_pretrained(tmp_path / "plain")
     tokenizer.save_pretrained(tmp_path / "plain")
     model = SentenceTransformer(
         modules=[Transformer(str(tmp_path / "plain")), Pooling(384, "mean"), Normalize()],

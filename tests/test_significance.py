@@ -37,7 +37,10 @@ def test_it_equals_scipy_where_scipy_is_exact_and_comes_near_where_it_draws():
 
 
 def grouped(rng, groups=40, translations=11, within=0.05):
-    """A null: two systems whose difference has mean 0 and is shared by the translations of a question."""
+    """A null.
+
+    Two systems whose difference has mean 0 and is shared by the translations of a question.
+    """
     shared = np.repeat(rng.normal(0, 0.3, groups), translations)
     difference = shared + rng.normal(0, within, groups * translations)
     return (

@@ -1,4 +1,7 @@
-"""Several runs averaged: what it is, what it may hold, how it goes on, what stands over a recipe's."""
+"""Several runs averaged.
+
+What it is, what it may hold, how it goes on, what stands over a recipe's.
+"""
 
 import json
 from pathlib import Path

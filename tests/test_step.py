@@ -1,4 +1,7 @@
-"""A step's gradients: cached = plain, rows of the word table = dense, adapters, checkpointed layers; processes."""
+"""A step's gradients.
+
+Cached = plain, rows of the word table = dense, adapters, checkpointed layers; processes.
+"""
 
 import json
 import os
@@ -71,7 +74,8 @@ def test_cached_sees_the_same_dropout_in_both_passes(chain):
     one = gradients(chain, dropout=True, max_cached_tokens=200, packed=False)
     again = gradients(chain, dropout=True, max_cached_tokens=200, packed=False)
     near(one, again, 1e-9)
-    # the gradient is that of the loss under those very masks: a small step down it lowers the loss as it says
+    # the gradient is that of the loss under those very masks: a small step down it lowers the loss
+    # as it says
     settings = load_config(
         {**config(chain), "batches": {"size": 16}, "objective": {"temperature": 0.05}}
     )
@@ -166,7 +170,10 @@ train(json.load(open(sys.argv[1])), sys.argv[2],
 
 
 def launch(folder, settings, out, processes, *, nodes=1, **environment):
-    """Train under torchrun: so many processes, on so many machines (each with its own loopback address)."""
+    """Train under torchrun.
+
+    So many processes, on so many machines (each with its own loopback address).
+    """
     (folder / "trained.py").write_text(CODE)
     (folder / "config.json").write_text(json.dumps(settings))
     with socket.socket() as s:
@@ -174,13 +181,29 @@ def launch(folder, settings, out, processes, *, nodes=1, **environment):
         port = s.getsockname()[1]
     running = []
     for node in range(nodes):
-        command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}", f"--nnodes={nodes}",
-                   f"--node-rank={node}", "--master-addr=127.0.0.1", f"--master-port={port}",
-                   f"--local-addr=127.0.0.{node + 1}", str(folder / "trained.py"), str(folder / "config.json"), str(out)]  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            f"--nproc-per-node={processes}",
+            f"--nnodes={nodes}",
+            f"--node-rank={node}",
+            "--master-addr=127.0.0.1",
+            f"--master-port={port}",
+            f"--local-addr=127.0.0.{node + 1}",
+            str(folder / "trained.py"),
+            str(folder / "config.json"),
+            str(out),
+        ]
         running.append(
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                             env={**os.environ, "OMP_NUM_THREADS": "1", **environment})
-        )  # fmt: skip
+            subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+            )
+        )
     for one in running:
         said, _ = one.communicate(timeout=300)
         assert (one.returncode == 0) == ("STOP" not in environment), said
@@ -193,7 +216,9 @@ def losses(run):
 
 def alike(a, b):
     """Losses and weights to 1e-5. AdamW turns rounding into steps of the rate, another part of it on every processor,
-    so the runs compared here have a small one (1e-5); a gradient that lacked a process's share would still show."""
+    so the runs compared here have a small one (1e-5); a gradient that lacked a process's share
+    would still show.
+    """
     assert len(losses(a)) == len(losses(b))
     assert max(abs(x - y) for x, y in zip(losses(a), losses(b), strict=True)) < 1e-5
     one, other = weights(a / "model"), weights(b / "model")

@@ -73,7 +73,8 @@ def test_a_task_that_is_added_is_measured_on_every_run(chain, tmp_path, monkeypa
     assert [[t.name for t in tasks] for tasks in measured] == [["own"], ["own"]]
     assert [t["task"] for t in after.table] == ["sample", "sample", "own", "own"]
     assert after.table[:2] == before.table and after.tested["sample"] == before.tested["sample"]
-    # the sample's test part is the task "sample": the same model, trained again, gives the same figures
+    # the sample's test part is the task "sample": the same model, trained again, gives the same
+    # figures
     mine = [t["multilingual.mAP"] for t in after.table]
     assert mine[2:] == pytest.approx(mine[:2])
 
@@ -147,9 +148,10 @@ def test_a_bad_study_is_refused_before_anything_runs(chain, tmp_path, change, ex
 def test_one_run_is_what_the_study_would_train(tmp_path, run):
     file = tmp_path / "s.toml"
     file.write_text(
-        '[study]\ntasks = ["sample"]\ndevelopment = "my-dev"\nseeds = [3, 4]\n[base]\ndata = { sources = ["sample"] }\n'
-        '[[variants]]\nname = "a b"\nset = { "batches.alpha" = 0.25, "soup" = [{ batches = { strategy = "x-y" } }, {}] }\n'
-        '[[variants]]\nname = "none"\ntrain = false\n'
+        '[study]\ntasks = ["sample"]\ndevelopment = "my-dev"\nseeds = [3, 4]\n[base]\ndata = { '
+        'sources = ["sample"] }\n[[variants]]\nname = "a b"\nset = { "batches.alpha" = 0.25, '
+        '"soup" = [{ batches = { strategy = "x-y" } }, {}] }\n[[variants]]\nname = "none"\ntrain = '
+        "false\n"
     )
     config, place = variant_run(file, "a b", 4)
     assert config.batches.alpha == 0.25 and config.training.seed == 4 and len(config.soup) == 2

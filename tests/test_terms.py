@@ -1,4 +1,7 @@
-"""Terms of the objective in a run: their texts, their teachers, resumed and on several processes."""
+"""Terms of the objective in a run.
+
+Their texts, their teachers, resumed and on several processes.
+"""
 
 import json
 
@@ -66,7 +69,10 @@ def test_each_term_joins_hybrid_batches_and_changes_what_is_learnt(chain, tmp_pa
 
 
 def test_a_teacher_that_says_what_the_student_says_is_no_distance_away(chain):
-    """The base model is its own teacher before the first step: every distillation is at its least."""
+    """The base model is its own teacher before the first step.
+
+    Every distillation is at its least.
+    """
     terms = [{"name": "distil-scores"}, {"name": "margin-mse"}]
     base, more = (load_config({**config(chain), "objective": {"terms": x}}) for x in ([], terms))
     data = load_training_data(base)
@@ -151,7 +157,10 @@ def test_terms_are_the_same_on_two_processes_and_their_own_weights_are_resumed(c
 
 
 def test_a_term_from_outside_joins_the_objective_by_its_name(chain, monkeypatch):
-    """What CONTRIBUTING asks of a new term: a class that says what it reads, and one line in the registry."""
+    """What CONTRIBUTING asks of a new term.
+
+    A class that says what it reads, and one line in the registry.
+    """
     from mixling.training.terms.term import Term
 
     class QueryNorm(Term):

@@ -91,7 +91,8 @@ def test_killed_three_times_and_resumed_it_ends_in_the_same_bits(chain, tmp_path
     (tmp_path / "c.json").write_text(json.dumps(config(chain, dropout=True)))
     code = (
         "import json, sys, time; from mixling.training.train import train; "
-        "train(json.load(open(sys.argv[1])), sys.argv[2], on_step=lambda r: (print(r['step'], flush=True), time.sleep(0.05)))"
+        "train(json.load(open(sys.argv[1])), sys.argv[2], on_step=lambda r: (print(r['step'], "
+        "flush=True), time.sleep(0.05)))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "c.json"), str(tmp_path / "cut")]
     chance = random.Random(time.time_ns())

@@ -95,11 +95,19 @@ def test_a_foreign_module_is_refused(kind, said, stranger, tmp_path):
 @pytest.mark.parametrize(
     ("file", "values", "said"),
     [
-        ("adapter_config.json", {"peft_type": "LORA", "megatron_config": {"a": 1}, "megatron_core": "stranger"}, "stranger"),
+        (
+            "adapter_config.json",
+            {"peft_type": "LORA", "megatron_config": {"a": 1}, "megatron_core": "stranger"},
+            "stranger",
+        ),
         ("config.json", {"attn_implementation": "owner/kernel"}, "owner/kernel"),
-        ("sentence_bert_config.json", {"model_args": {"attn_implementation": "owner/kernel:f"}}, "owner/kernel"),
+        (
+            "sentence_bert_config.json",
+            {"model_args": {"attn_implementation": "owner/kernel:f"}},
+            "owner/kernel",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_libraries_would_run_without_asking_is_refused_before(
     file, values, said, stranger, tmp_path
 ):
@@ -201,8 +209,21 @@ def test_a_corpus_does_not_steer_the_terminal(tmp_path, run):
 
 
 def test_every_verb_that_loads_a_model_has_the_option(run):
-    for verb in ("evaluate", "encode", "index", "search", "serve", "debias", "mine-negatives", "locate-answers", "adapt-language", "translate", "export",
-                 "train", "study"):  # fmt: skip
+    for verb in (
+        "evaluate",
+        "encode",
+        "index",
+        "search",
+        "serve",
+        "debias",
+        "mine-negatives",
+        "locate-answers",
+        "adapt-language",
+        "translate",
+        "export",
+        "train",
+        "study",
+    ):
         assert "--trust-remo" in run(verb, "--help")[1], verb
 
 
