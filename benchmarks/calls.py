@@ -1,4 +1,5 @@
-"""Claim: texts should go through in calls of about 1,000 tokens to encode; to train, 2,000 and more are alike.
+"""Claim: texts should go through in calls of about 1,000 tokens to encode; to train, 2,000 and more
+are alike.
 
     python -m benchmarks.calls
 

@@ -1,4 +1,5 @@
-"""Claim: auditing a model takes at most 2.5 times what its matrix products alone would take on this machine.
+"""Claim: auditing a model takes at most 2.5 times what its matrix products alone would take on this
+machine.
 
     python benchmarks/encode_floor.py [--task xquad-r] [--precision fp32] [--out FILE.json]
 

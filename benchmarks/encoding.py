@@ -1,4 +1,5 @@
-"""Claim: on a CPU texts are encoded four times as fast as sentence-transformers encodes them as it comes.
+"""Claim: on a CPU texts are encoded four times as fast as sentence-transformers encodes them as it
+comes.
 
     python -m benchmarks.encoding
 

@@ -1,5 +1,6 @@
-"""Claims: whatever share of a store a language filter passes, the store finds what exact search finds (recall@100 >= .99) and is
-at most 1.2 times as slow as the faster of LanceDB's two ways, its index as it is and a scan.
+"""Claims: whatever share of a store a language filter passes, the store finds what exact search
+finds (recall@100 >= .99) and is at most 1.2 times as slow as the faster of LanceDB's two ways, its
+index as it is and a scan.
 
     python -m benchmarks.filters [passages]           default 100000
 

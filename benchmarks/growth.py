@@ -1,4 +1,5 @@
-"""Claim: encoding a file takes the same time a passage and the same memory at 10^4, 10^5 and 10^6 passages.
+"""Claim: encoding a file takes the same time a passage and the same memory at 10^4, 10^5 and 10^6
+passages.
 
     python -m benchmarks.growth
 

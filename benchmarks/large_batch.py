@@ -1,4 +1,5 @@
-"""Claim: a batch of 1,024 pairs takes at most twice the memory of a batch of 64, with the same gradients.
+"""Claim: a batch of 1,024 pairs takes at most twice the memory of a batch of 64, with the same
+gradients.
 
     python -m benchmarks.large_batch
 

@@ -1,4 +1,5 @@
-"""Claim: a whole audit (11 + 110 cells, the pool, bias) takes a twentieth of what sentence-transformers' evaluator takes.
+"""Claim: a whole audit (11 + 110 cells, the pool, bias) takes a twentieth of what
+sentence-transformers' evaluator takes.
 
     python -m benchmarks.matrix
 

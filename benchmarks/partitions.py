@@ -1,4 +1,5 @@
-"""Claim: an index of partitions (IVF) finds far less where vectors know their language, because it divides them by language.
+"""Claim: an index of partitions (IVF) finds far less where vectors know their language, because it
+divides them by language.
 
     python -m benchmarks.partitions [passages]        default 100000
 

@@ -1,4 +1,5 @@
-"""Claim: packing, own attention, rows of the word table and kept memory each pay in a training step.
+"""Claim: packing, own attention, rows of the word table and kept memory each pay in a training
+step.
 
     python -m benchmarks.parts
 
@@ -21,7 +22,9 @@ STEPS, ROUNDS = 3, 3
 
 
 def padded() -> None:
-    """Texts are padded to the longest of a call of 3,072 tokens (the best size when padded), as before packing."""
+    """Texts are padded to the longest of a call of 3,072 tokens (the best size when padded), as
+    before packing.
+    """
     from mixling.models.forward import TokenBudgets
     from mixling.models.retriever import Retriever
     from mixling.training import backward

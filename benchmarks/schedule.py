@@ -1,4 +1,5 @@
-"""Claim: over ten million pairs any step's batch is there in a millisecond; a sampler that walks takes minutes to a far one.
+"""Claim: over ten million pairs any step's batch is there in a millisecond; a sampler that walks
+takes minutes to a far one.
 
     python -m benchmarks.schedule
 

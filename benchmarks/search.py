@@ -1,5 +1,5 @@
-"""Claims: a store finds what exact search finds (recall@100 >= .99, also through a filter that 1 % pass), at most 1.2 times
-as slow as LanceDB asked directly.
+"""Claims: a store finds what exact search finds (recall@100 >= .99, also through a filter that 1 %
+pass), at most 1.2 times as slow as LanceDB asked directly.
 
     python -m benchmarks.search [passages ...]        default 100000 1000000
     python -m benchmarks.search --milvus HOST:PORT 100000

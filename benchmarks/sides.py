@@ -1,4 +1,5 @@
-"""Two or more sides of a comparison, each in a process of its own, alternating: no claim here, the others use it.
+"""Two or more sides of a comparison, each in a process of its own, alternating: no claim here, the
+others use it.
 
 A side is a function that takes a `Turns`: it makes itself ready, then works in turns, `wait` before
 each and `done` after it. While one side works the others stand still. So all see the same machine,
@@ -102,7 +103,8 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def products(found: dict[str, Any], passes: int) -> dict[str, Any]:
-    """GFLOP/s of e5-small's matrix products in our two sides' rounds, useful tokens only, and their share of the rate.
+    """GFLOP/s of e5-small's matrix products in our two sides' rounds, useful tokens only, and their
+    share of the rate.
 
     passes: two a weight and token going forward, six with the way back.
     """
@@ -142,8 +144,10 @@ def rate_of(found: dict[str, Any], precision: str) -> float:
 
 
 def result_path(script: str) -> Path:
-    """Where a benchmark writes its result: `runs/benchmarks/NAME.json`, which git ignores, so that measuring one's machine
-    changes no committed figure. `MIXLING_RESULTS=benchmarks` writes the committed file."""
+    """Where a benchmark writes its result: `runs/benchmarks/NAME.json`, which git ignores, so that
+    measuring one's machine changes no committed figure. `MIXLING_RESULTS=benchmarks` writes the
+    committed file.
+    """
     folder = Path(os.environ.get("MIXLING_RESULTS") or "runs/benchmarks")
     folder.mkdir(parents=True, exist_ok=True)
     return folder / Path(script).with_suffix(".json").name

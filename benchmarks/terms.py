@@ -1,5 +1,5 @@
-"""Claim: a further term of the objective costs at most what its further texts cost to encode; the transport in OPTICAL is
-under a tenth of its step.
+"""Claim: a further term of the objective costs at most what its further texts cost to encode; the
+transport in OPTICAL is under a tenth of its step.
 
     python -m benchmarks.terms
 

@@ -1,4 +1,5 @@
-"""Claim: on a CPU with bf16 a training step takes an eighth of what sentence-transformers takes as it comes.
+"""Claim: on a CPU with bf16 a training step takes an eighth of what sentence-transformers takes as
+it comes.
 
     python -m benchmarks.training
 

@@ -240,7 +240,8 @@ def stores() -> list[dict[str, str]]:
                     "ours: p50 / p95 ms": ms["ours"],
                     "numpy: p50 / p95 ms": ms["numpy"],
                     "LanceDB directly": ms.get(direct, ""),
-                    "writing, indexes: s": f"{r['seconds']['writing']:.0f}, {r['seconds']['indexes']:.0f}",
+                    "writing, indexes: s": f"{r['seconds']['writing']:.0f}, "
+                    f"{r['seconds']['indexes']:.0f}",
                     "MB": f"{r['disk']['MB']:,.0f}" if "disk" in r else "",
                 }
             )

@@ -33,7 +33,8 @@ STROKES = {
 
 
 def carded(svg: str) -> str:
-    """Return a drawing with the colors of its classes on a card, light or dark as the reader has it.
+    """Return a drawing with the colors of its classes on a card, light or dark as the reader has
+    it.
 
     Args:
         svg: The drawing; it begins with <svg, and has a viewBox.
@@ -55,7 +56,8 @@ def carded(svg: str) -> str:
         f"<style>text{{font-family:system-ui,sans-serif}}.axis{{font-size:13px}}.line{{stroke-width:1}}.aim{{stroke-width:3}}"
         f"{schemes[0]}@media (prefers-color-scheme:dark){{{schemes[1]}}}</style>"
     )
-    card = f'<rect class="card" x="{x - edge:g}" y="{y - edge:g}" width="{width + 2 * edge:g}" height="{height + 2 * edge:g}" rx="10"/>'
+    size = f'width="{width + 2 * edge:g}" height="{height + 2 * edge:g}"'
+    card = f'<rect class="card" x="{x - edge:g}" y="{y - edge:g}" {size} rx="10"/>'
     return f"{head}>{style}{card}{rest}"
 
 
@@ -93,7 +95,10 @@ def language_offsets(result: dict) -> str:
     low, high = scores[-1] - 0.005, scores[0] + 0.005
     height = 46 + 28 * len(rows)
     x = lambda s: 70 + (s - low) / (high - low) * 560  # noqa: E731
-    title = f"Scores of one Swahili query for all passages of the sample by language ({result['model'].rpartition('/')[2]})"
+    title = (
+        "Scores of one Swahili query for all passages of the sample by language "
+        f"({result['model'].rpartition('/')[2]})"
+    )
     parts = [
         _head(660, height, title),
         '<text x="70" y="20" class="pale" font-size="12">score →, a row for each language; '
@@ -167,7 +172,8 @@ def _box(x: int, y: int, text: str, color: str) -> str:
 
 
 def _head(width: int, height: int, title: str) -> str:
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img"><title>{title}</title>'
+    box = f'viewBox="0 0 {width} {height}" width="{width}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {box} role="img"><title>{title}</title>'
 
 
 def pictures() -> dict[str, str]:

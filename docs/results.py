@@ -1,4 +1,5 @@
-"""docs/results.html: what was found, as pictures and tables on one page that needs nothing else (`python -m docs.figures`).
+"""docs/results.html: what was found, as pictures and tables on one page that needs nothing else
+(`python -m docs.figures`).
 
 Every part names the command that made its figures and the committed file that they are read from.
 """
@@ -102,7 +103,9 @@ def span(values: list[float]) -> tuple[float, float, list[float]]:
 
 
 def curve(task: str) -> dict[str, Any]:
-    """The development trials on one task, all at one share of the base (but the anchored one, far below): the picture, and what its numbers are."""
+    """The development trials on one task, all at one share of the base (but the anchored one, far
+    below): the picture, and what its numbers are.
+    """
     rows = trials.study_result("located")["rows"]
     untrained = next(r for r in rows if r["trial"] == "untrained")[task]
     rows = [r for r in rows if r["share"] == 0.4 and not r.get("after")]

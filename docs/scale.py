@@ -1,4 +1,5 @@
-"""What many passages cost, from committed measurements and stated assumptions: `python docs/scale.py` prints it.
+"""What many passages cost, from committed measurements and stated assumptions: `python
+docs/scale.py` prints it.
 
 docs/figures.py writes these tables into docs/scale.md; what is measured and what is reckoned stand
 apart there.
@@ -67,7 +68,8 @@ def measured() -> list[dict]:
         },
         *(
             {
-                "measured": f"{n} passages, small random encoder: microseconds a passage, peak memory (`benchmarks/growth.py`)",
+                "measured": f"{n} passages, small random encoder: microseconds a passage, peak "
+                "memory (`benchmarks/growth.py`)",
                 "": f"{growth['microseconds a passage'][n]} µs, {growth['peak GiB'][n]} GiB",
             }
             for n in growth["microseconds a passage"]
@@ -84,7 +86,8 @@ def encoding() -> list[dict]:
         rows.append(
             {
                 "passages": f"{n:,}",
-                "vectors, float32 / float16": f"{size(4 * n * DIMENSIONS)} / {size(2 * n * DIMENSIONS)}",
+                "vectors, float32 / float16": f"{size(4 * n * DIMENSIONS)} / "
+                f"{size(2 * n * DIMENSIONS)}",
                 "hours of such a machine": number(hours),
                 "such machines for a day": number(max(1, hours / 24)),
                 "price": f"${number(hours * PRICE_CPU)}",

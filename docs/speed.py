@@ -99,7 +99,8 @@ def compared() -> list[dict[str, str]]:
         {
             "what": c["what"],
             "against": c["against"],
-            "times as fast, median (least to most)": f"{c['ratio']['median']:,} ({c['ratio']['least']:,} to {c['ratio']['most']:,})",
+            "times as fast, median (least to most)": f"{c['ratio']['median']:,} "
+            f"({c['ratio']['least']:,} to {c['ratio']['most']:,})",
             "aimed at": "" if c["aim"] is None else str(c["aim"]),
         }
         for c in claims()

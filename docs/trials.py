@@ -1,4 +1,6 @@
-"""Tables of the guides to training and of docs/trials.md, from the committed results of studies/."""
+"""Tables of the guides to training and of docs/trials.md, from the committed results of
+studies/.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def study_result(name: str) -> dict[str, Any]:
 
 
 def change(row: dict[str, float] | None, digits: int = 4) -> str:
-    """Return a difference with its interval, in brackets where it may be chance (p >= 0.05, Holm)."""
+    """Return a difference with its interval, in brackets where it may be chance (p >= 0.05,
+    Holm).
+    """
     if not row:
         return ""
     text = f"{row['difference']:+.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
@@ -34,7 +38,9 @@ def change(row: dict[str, float] | None, digits: int = 4) -> str:
 
 
 def against(name: str, task: str) -> Table:
-    """A study's means on a task, and what each variant changes against the one that it is tested against."""
+    """A study's means on a task, and what each variant changes against the one that it is tested
+    against.
+    """
     study, rows = study_result(name), []
     tested = study["tested"].get(task, {})
     for line in study["table"]:
@@ -77,7 +83,8 @@ def optical() -> Table:
                 {
                     "task": task.partition(":")[0],
                     "trained with": run["variant"],
-                    "multilingual mAP": f"{mine['multilingual']['mAP']:.4f} [{low:.4f}, {high:.4f}]",
+                    "multilingual mAP": f"{mine['multilingual']['mAP']:.4f} [{low:.4f}, "
+                    f"{high:.4f}]",
                     "change": change(tested.get("multilingual.mAP")),
                     "cross-lingual": f"{mine['cross-lingual']['mAP']:.4f}",
                 }
@@ -125,7 +132,8 @@ def mined() -> Table:
         {
             "queries": f"{m['queries']:,}",
             "with negatives": f"{m['queries_with_negatives']:,}",
-            "with an intruder": f"{m['queries_with_intruders']:,} ({m['queries_with_intruders'] / m['queries']:.0%})",
+            "with an intruder": f"{m['queries_with_intruders']:,} "
+            f"({m['queries_with_intruders'] / m['queries']:.0%})",
             "negatives": f"{m['negatives_mined']:,}",
             "of them intruders": f"{m['intruder_share']:.1%}",
             "in the query's language": f"{m['same_language_share']:.1%}",
@@ -252,8 +260,10 @@ def low_resource() -> Table:
 
 
 def contrasts(study: str = "robustness", bands: bool = False) -> Table:
-    """One way to train against another, a row each: changes of mAP on every task. bands: by how much text of the question's
-    language was seen, where a task has several such bands; else over all languages."""
+    """One way to train against another, a row each: changes of mAP on every task. bands: by how
+    much text of the question's language was seen, where a task has several such bands; else over
+    all languages.
+    """
     rows: Table = []
     for name, cells in study_result(study)["contrasts"].items():
         row = {"contrast": name}
@@ -319,7 +329,10 @@ def adapted() -> Table:
                     for x in ("am", "km")
                 },
                 **{
-                    f"{x} queries": f"{row[x]['multilingual mAP']:.3f} {change(row[x] if 'p' in row[x] else None, 3)}".strip()
+                    f"{x} queries": (
+                        f"{row[x]['multilingual mAP']:.3f} "
+                        f"{change(row[x] if 'p' in row[x] else None, 3)}"
+                    ).strip()
                     for x in ("am", "km", "en", "ar", "th")
                 },
             }

@@ -1,4 +1,5 @@
-"""What a model of yours does with languages, beside the usual yardsticks, on a task of yours or a benchmark.
+"""What a model of yours does with languages, beside the usual yardsticks, on a task of yours or a
+benchmark.
 
     python examples/audit.py MODEL [TASK [YARDSTICK …]]
 

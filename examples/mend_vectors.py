@@ -1,4 +1,5 @@
-"""Fair search over vectors that exist already, of any model: no text, no encoder, nothing encoded again.
+"""Fair search over vectors that exist already, of any model: no text, no encoder, nothing encoded
+again.
 
     python examples/mend_vectors.py FOLDER OUT          # a map learnt from these vectors
     python examples/mend_vectors.py FOLDER OUT MAP      # a map that is there: balanced

@@ -1,4 +1,5 @@
-"""The search for a recipe that opens the pool and keeps the own language, on development data alone: `python -m studies.balanced`.
+"""The search for a recipe that opens the pool and keeps the own language, on development data
+alone: `python -m studies.balanced`.
 
 Every trial is one run on top of e5-small or of e5-small behind its trained map (`mixling debias -m
 map`), measured on development tasks as it is, averaged with what it started from, and with LSAR
@@ -58,7 +59,9 @@ TRIALS: dict[str, dict] = {
 def figures(
     retriever: Retriever, tasks: list[Task], keep: Path, found: AffineTransform | None = None
 ) -> dict:
-    """Own language, across, pool and rank distance on each task, after a map if there is one (bf16)."""
+    """Own language, across, pool and rank distance on each task, after a map if there is one
+    (bf16).
+    """
     row: dict = {}
     for one in tasks:
         queries, candidates, _ = task_vectors(retriever, one, "bf16", keep)

@@ -1,4 +1,5 @@
-"""The search for the first study's settings, on development tasks alone: `python studies/hyperparameters.py`.
+"""The search for the first study's settings, on development tasks alone: `python
+studies/hyperparameters.py`.
 
 Trains each (temperature, learning rate) once, averages it with shares of the base, and measures
 every result on `mlqa-held-out` and the two sentence tasks. Rows are kept in hyperparameters.json as
@@ -48,7 +49,8 @@ def row(retriever: Retriever, tasks: list[Task], settings: dict) -> dict:
 def markdown(rows: list[dict]) -> str:
     """The rows as a table."""
     lines = [
-        "| temperature | lr | share | held-out own / cross / pool | rank distance | Arabic, Japanese sentences |",
+        "| temperature | lr | share | held-out own / cross / pool | rank distance | Arabic, "
+        "Japanese sentences |",
         "|---|---|---|---|---|---|",
     ]
     for r in rows:

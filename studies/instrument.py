@@ -1,4 +1,5 @@
-"""Every benchmark that is on this machine, zero-shot e5-small and BM25: `python studies/instrument.py`.
+"""Every benchmark that is on this machine, zero-shot e5-small and BM25: `python
+studies/instrument.py`.
 
 Rows are kept in instrument.json as they come, whole results (with reports) in runs/instrument,
 vectors in vectors/; started again, it goes on. `--hybrid FOLDER` measures a trained model on the

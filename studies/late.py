@@ -1,4 +1,5 @@
-"""Both forms of OPTICAL's student, with the documents as the teacher encoded them, beside the teacher.
+"""Both forms of OPTICAL's student, with the documents as the teacher encoded them, beside the
+teacher.
 
     mixling study studies/optical.toml --keep-models && python -m studies.late
 
@@ -59,8 +60,8 @@ def main() -> None:
 def row(
     form: str, name: str, task: str, result: EvaluationResult, before: EvaluationResult | None
 ) -> dict[str, Any]:
-    """mAP of questions in the other languages among the English documents, and in the pool; with differences to the teacher
-    in the same form."""
+    """mAP of questions in the other languages among the English documents, and in the pool; with
+    differences to the teacher in the same form."""
     found: dict[str, Any] = {"task": task, "form": form, "asks": name}
     scores = [None if r is None else task_rows(r.scores, task) for r in (before, result)]
     for what, setting, keep in (

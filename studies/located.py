@@ -1,4 +1,5 @@
-"""The search for a balanced recipe on questions and sentences, on development data alone: `python -m studies.located`.
+"""The search for a balanced recipe on questions and sentences, on development data alone: `python
+-m studies.located`.
 
 MLQA's answers are located first (`mixling locate-answers`), with e5-small as it is: the training
 part to train on, the held-out part as a development task of sentences in one pool. Its right
@@ -157,8 +158,8 @@ CHOSEN = {
 
 
 def agreement(retriever: Retriever, out: Path) -> list[dict]:
-    """On sets whose answers are marked: how often the model finds the sentence, of the links that each margin keeps, and how
-    many of the negatives that it would take are the marked answer."""
+    """On sets whose answers are marked: how often the model finds the sentence, of the links that
+    each margin keeps, and how many of the negatives that it would take are the marked answer."""
     rows = []
     for name, split, language in (
         ("arcd", "train", "ar"),

@@ -1,4 +1,5 @@
-"""XQuAD-R's questions with noise, e5-small: `python studies/noise.py` (noise.json; vectors in vectors/).
+"""XQuAD-R's questions with noise, e5-small: `python studies/noise.py` (noise.json; vectors in
+vectors/).
 
 Kinds and rates are those of `mixling.evaluation.noise`; the candidates stay clean.
 """

@@ -1,4 +1,5 @@
-"""Whether training makes questions with slips and without their marks easier: `python -m studies.noisy`.
+"""Whether training makes questions with slips and without their marks easier: `python -m
+studies.noisy`.
 
 Ways to train of low-resource.toml, one seed each (and the recipe), on AfriQA and XQuAD-R in three
 languages, once as the questions are, once with slips of the keyboard at one letter in ten, once

@@ -1,4 +1,5 @@
-"""The map that ships, on XQuAD-R, without Mixling's encoder and ranks: `python -m studies.plain` writes studies/plain.json.
+"""The map that ships, on XQuAD-R, without Mixling's encoder and ranks: `python -m studies.plain`
+writes studies/plain.json.
 
 The model `balanced` is saved as a folder, loaded by sentence-transformers alone (fp32, its own
 prompts, its own batches), and average precision is counted here from its dot products; beside it

@@ -1,4 +1,5 @@
-"""What carries a retriever out of its domain, from the results of low-resource.toml: `python -m studies.robustness`.
+"""What carries a retriever out of its domain, from the results of low-resource.toml: `python -m
+studies.robustness`.
 
 Every contrast of two ways to train, on every task, in the own language and in the pool, over all
 question languages and by how much text of them CC-100 holds (`mixling.corpora.resources`). Units

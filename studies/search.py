@@ -1,4 +1,5 @@
-"""What each order of a search costs and gives, through the real index: `python -m studies.search [MODEL]`.
+"""What each order of a search costs and gives, through the real index: `python -m studies.search
+[MODEL]`.
 
 XQuAD-R's sentences in eleven languages are the documents of a store, its questions are asked (60
 groups in all languages, their own language given), every mode of `mixling search --order`, a
@@ -33,8 +34,8 @@ GROUPS, DEEP = 60, 1000
 
 
 def scores(found: np.ndarray, right: np.ndarray, own: np.ndarray) -> dict[str, float]:
-    """Of one ranking. found: places in the task, best first; right: the relevant; own: which of them are in the question's
-    language, bool."""
+    """Of one ranking. found: places in the task, best first; right: the relevant; own: which of
+    them are in the question's language, bool."""
     rank = np.full(len(right), DEEP + 1)
     for i, one in enumerate(right):
         at = np.flatnonzero(found[:DEEP] == one)

@@ -1,4 +1,5 @@
-"""`python alone.py EXTRA CODE`: run Python code as if Mixling were installed with one extra ("" for none) and nothing else.
+"""`python alone.py EXTRA CODE`: run Python code as if Mixling were installed with one extra ("" for
+none) and nothing else.
 
 Packages that neither Mixling nor that extra asks for, directly or through others, cannot be found
 by an import.

@@ -20,8 +20,8 @@ os.environ.setdefault(
 
 
 def tiny_tokenizer(kind: str = "unigram"):
-    """A small tokenizer learnt from the sample set: the same in every process, which a trained one is not, since its trainer
-    breaks ties by hash."""
+    """A small tokenizer learnt from the sample set: the same in every process, which a trained one
+    is not, since its trainer breaks ties by hash."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 

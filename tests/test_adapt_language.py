@@ -251,7 +251,9 @@ import os, signal, sys, torch
 torch.set_num_threads(1)
 from mixling.training.adapt_language import adapt_language
 for out, kill in zip(sys.argv[2::2], map(int, sys.argv[3::2])):
-    adapt_language(sys.argv[1], ["sample:all"], ["TARGET"], out, vocabulary=30, steps=12, batch=8, lr=1e-3, checkpoint_every=4,
+    adapt_language(sys.argv[1], ["sample:all"], ["TARGET"], out, vocabulary=30, steps=12,
+          batch=8, lr=1e-3,
+          checkpoint_every=4,
           precision="fp32", margin=0.5, objectives=("mlm", "tlm", "distil"),
           on_step=lambda r: os.kill(os.getpid(), signal.SIGKILL) if r["step"] == kill else None)
 """.replace("TARGET", TARGET)

@@ -48,7 +48,8 @@ def test_batches_need_no_torch():
     import subprocess
     import sys
 
-    code = "import sys, mixling.batches.schedule, mixling.batches.translation_groups, mixling; print('torch' in sys.modules)"
+    modules = "mixling.batches.schedule, mixling.batches.translation_groups, mixling"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

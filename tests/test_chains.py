@@ -1,4 +1,6 @@
-"""A chain of sentence-transformers' modules gives its vectors, or is refused in one message that names the module or setting."""
+"""A chain of sentence-transformers' modules gives its vectors, or is refused in one message that
+names the module or setting.
+"""
 
 import copy
 import functools
@@ -192,7 +194,9 @@ def test_a_transformers_setting_that_is_not_followed_is_refused_by_name(encoders
 
 
 def test_vectors_that_depend_on_their_neighbours_are_refused(tmp_path):
-    """FNet mixes padding into every token, so sentence-transformers' vectors of a text differ from batch to batch."""
+    """FNet mixes padding into every token, so sentence-transformers' vectors of a text differ from
+    batch to batch.
+    """
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
     base = encoder(tmp_path / "fnet", "fnet", 100)

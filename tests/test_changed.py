@@ -60,7 +60,7 @@ def config(data, model, **more):
     }
 
 
-class Stop(Exception):
+class Stop(Exception):  # noqa: N818
     pass
 
 

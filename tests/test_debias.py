@@ -148,7 +148,9 @@ def test_a_text_of_an_unknown_language_stays_as_it_is():
 
 
 def accuracy(stock, found):
-    """Share of questions whose first passage in the pool, their own text aside, is a translation."""
+    """Share of questions whose first passage in the pool, their own text aside, is a
+    translation.
+    """
     group = np.array(stock.corpus.queries["group"].to_pylist())
     q = (
         found.transform(stock.queries, stock.query_language().tolist(), "query")

@@ -178,7 +178,9 @@ def _full(*_, **__):
 
 
 def test_what_a_full_disk_cut_off_is_done_again(chain, tmp_path, monkeypatch):
-    """A corpus, an ONNX model and calibrated scores left a part that stood in the way of the second call."""
+    """A corpus, an ONNX model and calibrated scores left a part that stood in the way of the second
+    call.
+    """
     from mixling.corpora.catalog import load
     from mixling.corpora.folder import write_folder
     from mixling.debiasing.debias import debias

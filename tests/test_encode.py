@@ -81,7 +81,8 @@ CODE = """
 import sys, time
 import mixling
 from mixling.encoding import shards
-mixling.encode(*sys.argv[1:4], precision="fp32", shard=20, on_shard=lambda n: (print(n, flush=True), time.sleep(0.05)))
+mixling.encode(*sys.argv[1:4], precision="fp32", shard=20,
+               on_shard=lambda n: (print(n, flush=True), time.sleep(0.05)))
 """
 
 

@@ -113,7 +113,8 @@ def test_a_study_on_a_cluster(chain, tmp_path):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
     (tmp_path / "grid.toml").write_text(
-        '[study]\ntasks = ["sample"]\ndevelopment = "mlqa-held-out"\n[base]\ndata = { sources = ["sample"] }\n'
+        '[study]\ntasks = ["sample"]\ndevelopment = "mlqa-held-out"\n'
+        '[base]\ndata = { sources = ["sample"] }\n'
         f'model = {{ name = "{chain}" }}\ntraining = {{ steps = 2 }}\nbatches = {{ size = 8 }}\n'
         '[[variants]]\nname = "none"\ntrain = false\n[[variants]]\nname = "hybrid"\n'
     )

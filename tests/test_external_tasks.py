@@ -66,7 +66,9 @@ def test_another_data_set_is_refused():
 
 @pytest.mark.slow
 def test_a_run_of_their_trainer(chain, tmp_path, monkeypatch):
-    """It takes our batches in our order, over the ends of epochs too, and the model learns from them."""
+    """It takes our batches in our order, over the ends of epochs too, and the model learns from
+    them.
+    """
     from sentence_transformers import (
         SentenceTransformer,
         SentenceTransformerTrainer,

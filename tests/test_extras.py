@@ -15,7 +15,8 @@ COMMAND = (
 )
 TRAIN = """
 import mixling
-mixling.train({{"data": {{"sources": ["sample"]}}, "model": {{"name": "{model}"{more}}}, "batches": {{"size": 4}},
+mixling.train({{"data": {{"sources": ["sample"]}}, "model": {{"name": "{model}"{more}}},
+               "batches": {{"size": 4}},
                "training": {{"steps": 1, "precision": "fp32"{how}}}}}, "run")
 """
 
@@ -50,14 +51,16 @@ WORK = {
         "evaluate", "bm25", "-t", "sample", "--noise", "romanize", "-o", "result"
     ),
     "language": lambda m, p: (
-        "from mixling.searching.languages import LanguageIdentifier; print(LanguageIdentifier(None)('Wo ist der Fluss?'))"
+        "from mixling.searching.languages import LanguageIdentifier; "
+        "print(LanguageIdentifier(None)('Wo ist der Fluss?'))"
     ),
     "lora": lambda m, p: TRAIN.format(model=m, more=', "lora": {"rank": 2}', how=""),
     "trackers": lambda m, p: TRAIN.format(model=m, more="", how=', "trackers": ["tensorboard"]'),
     "search": lambda m, p: (
         command("index", m, documents(p), "--store", "store", "--size", "20")
         + "\n"
-        + "from mixling.searching.query import Searcher; print(Searcher('store').search('Wo ist der Fluss?')[0].text)"
+        + "from mixling.searching.query import Searcher; "
+        "print(Searcher('store').search('Wo ist der Fluss?')[0].text)"
     ),
     "export": lambda m, p: command("export", m, "-o", "exported"),
     "openvino": lambda m, p: command("export", m, "-o", "exported", "--openvino"),

@@ -1,4 +1,6 @@
-"""NaN and infinity are refused by name of the text and of the model or file, wherever vectors are made, read or compared."""
+"""NaN and infinity are refused by name of the text and of the model or file, wherever vectors are
+made, read or compared.
+"""
 
 from __future__ import annotations
 

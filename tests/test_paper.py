@@ -225,7 +225,9 @@ def toml(content):
 
 
 def shortened(name, chain, tmp_path, tasks, **base):
-    """A study of ours with the encoder, the sizes and the tasks of a test, and all else as it stands."""
+    """A study of ours with the encoder, the sizes and the tasks of a test, and all else as it
+    stands.
+    """
     plan = tomllib.loads((STUDIES / f"{name}.toml").read_text())
     plan["study"].update(tasks=tasks, seeds=[0], precision="fp32")
     plan["base"].setdefault("model", {})["name"] = str(chain)

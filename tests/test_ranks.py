@@ -151,7 +151,9 @@ def test_blocks_do_not_change_ranks():
 @given(st.integers(0, 10**6), st.booleans())
 @settings(deadline=None, max_examples=15)
 def test_counting_among_very_many_gives_what_sorting_gives(seed, ties):
-    """The way for more candidates than a row is sorted for, and blocks cut to what memory allows."""
+    """The way for more candidates than a row is sorted for, and blocks cut to what memory
+    allows.
+    """
     score, *rest = made(seed, ties)
     whole = score(0, 9)  # a product's last bit depends on how many rows it has
     case = (lambda begin, end: whole[begin:end], *rest)

@@ -57,7 +57,9 @@ class Coarse:
 
 @pytest.fixture(scope="module")
 def small():
-    """A part of the sample in three languages, with questions that share no word with any passage."""
+    """A part of the sample in three languages, with questions that share no word with any
+    passage.
+    """
     one = load_task("sample@en,de,sw")
     queries = [x if i % 3 else "xyzzy" for i, x in enumerate(one.queries)]
     return replace(one, queries=queries)
@@ -195,7 +197,9 @@ def beir(folder, word, n=3):
 
 @pytest.mark.parametrize("form", ["", "+bm25", "+bm25:rrf"])
 def test_lines_of_a_folder_in_another_order_give_the_same_figures(form, tmp_path):
-    """With texts that stand twice, scores that are equal, grades, and questions that share no word with a passage."""
+    """With texts that stand twice, scores that are equal, grades, and questions that share no word
+    with a passage.
+    """
     words = ["lake", "reed", "crane", "winter", "south"]
     corpus = [
         {

@@ -470,7 +470,7 @@ def test_a_published_archive_is_fetched_once_and_read(data, tmp_path, monkeypatc
             self.end_headers()
             self.wfile.write(packed.getvalue() if self.path == "/1.zip" else b"")
 
-        do_HEAD = do_GET
+        do_HEAD = do_GET  # noqa: N815
 
         def log_message(self, *_):
             pass

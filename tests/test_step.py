@@ -215,9 +215,9 @@ def losses(run):
 
 
 def alike(a, b):
-    """Losses and weights to 1e-5. AdamW turns rounding into steps of the rate, another part of it on every processor,
-    so the runs compared here have a small one (1e-5); a gradient that lacked a process's share
-    would still show.
+    """Losses and weights to 1e-5. AdamW turns rounding into steps of the rate, another part of it
+    on every processor, so the runs compared here have a small one (1e-5); a gradient that lacked a
+    process's share would still show.
     """
     assert len(losses(a)) == len(losses(b))
     assert max(abs(x - y) for x, y in zip(losses(a), losses(b), strict=True)) < 1e-5

@@ -11,7 +11,9 @@ from mixling.losses.transport import cosine_costs, ipot, sinkhorn, transport_cos
 
 
 def padded(sizes, seed, d=8):
-    """Token vectors of texts of these sizes, padded with noise, in double precision, and which count."""
+    """Token vectors of texts of these sizes, padded with noise, in double precision, and which
+    count.
+    """
     g = torch.Generator().manual_seed(seed)
     found = []
     for side in (0, 1):

@@ -26,7 +26,9 @@ def nobody_is_asked(monkeypatch):
 
 @pytest.fixture
 def stranger(chain, tmp_path):
-    """A copy of a model's folder whose configuration names a class of stranger.py, which leaves a file RAN."""
+    """A copy of a model's folder whose configuration names a class of stranger.py, which leaves a
+    file RAN.
+    """
     place = tmp_path / "stranger"
     shutil.copytree(chain, place)
     (place / "stranger.py").write_text(
