@@ -18,7 +18,7 @@ from tests.test_training import weights
 from mixling.corpora import sample
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.models.vocabulary import extend_vocabulary, learn_subwords, mask_words
+from mixling.models.vocabulary import extend_vocabulary, learn_subwords, mask_tokens
 from mixling.training.adapt_language import OBJECTIVES, adapt_language
 from mixling.training.bitext import sentence_pairs
 from mixling.training.mlm_head import MLMHead
@@ -124,7 +124,7 @@ def test_a_tokeniser_that_cannot_be_added_to_is_refused():
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.integers(0, 1000))
 def test_hidden_words(ids, seed):
     special, words = frozenset({0, 1, 2}), np.arange(3, 41)
-    out, places = mask_words(ids, special, 99, words, np.random.default_rng(seed))
+    out, places = mask_tokens(ids, special, 99, words, np.random.default_rng(seed))
     may = [i for i, t in enumerate(ids) if t not in special]
     assert len(out) == len(ids) and set(places.tolist()) <= set(may)
     assert len(places) == (max(1, round(0.15 * len(may))) if may else 0)
@@ -137,7 +137,7 @@ def test_hidden_words(ids, seed):
 
 
 def test_eight_in_ten_hidden_words_are_masked():
-    out, places = mask_words(
+    out, places = mask_tokens(
         [5] * 4000, frozenset(), 99, np.arange(6, 90), np.random.default_rng(0)
     )
     shares = [(np.array(out)[places] == x).mean() for x in (99, 5)]

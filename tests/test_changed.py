@@ -14,7 +14,7 @@ import pytest
 import mixling
 from mixling.corpora.inputs import INPUTS_FILE, check_unchanged
 from mixling.encoding.shards import encode
-from mixling.encoding.vectors import encode_cached, identity
+from mixling.encoding.vectors import encode_cached, full_fingerprint
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.preparation.locate_answers import locate_answers
@@ -126,7 +126,7 @@ def test_a_model_that_changed_is_another_one_and_its_kept_vectors_are_not_read(
     encode_cached(before, texts, "query", folder=kept)
     change(model)
     after = Retriever(str(model))
-    assert identity(before) != identity(after)
+    assert full_fingerprint(before) != full_fingerprint(after)
     made, encoded = encode_cached(after, texts, "query", folder=kept)
     assert encoded and np.allclose(made, encode_cached(after, texts, "query")[0], atol=1e-6)
     assert not np.allclose(made, before.encode(texts, "query"), atol=1e-6)
@@ -134,16 +134,16 @@ def test_a_model_that_changed_is_another_one_and_its_kept_vectors_are_not_read(
 
 def test_identity_is_of_the_content_and_not_of_the_last_call_or_place(model, tmp_path):
     one = Retriever(str(model))
-    first = identity(one)
+    first = full_fingerprint(one)
     one.encode(["a text"], "query")
     one.tokenize(["a text"], None, 5)
     moved = shutil.copytree(model, tmp_path / "elsewhere")
     one.save(tmp_path / "saved")
     assert (
         first
-        == identity(one)
-        == identity(Retriever(str(moved)))
-        == identity(Retriever(str(tmp_path / "saved")))
+        == full_fingerprint(one)
+        == full_fingerprint(Retriever(str(moved)))
+        == full_fingerprint(Retriever(str(tmp_path / "saved")))
     )
 
 

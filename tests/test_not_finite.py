@@ -181,7 +181,7 @@ def test_given_vectors_of_zero_are_said(tmp_path, caplog):
 def test_zero_under_cosine_is_said_once_and_stays_zero(chain, capsys):
     from mixling.encoding import vectors as module
 
-    module._zero.cache_clear()
+    module._warn_zero_vectors.cache_clear()
     retriever, made = Retriever(str(chain)), np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)
     for _ in range(2):
         assert normalize_for_similarity(retriever, made).tolist() == pytest.approx(

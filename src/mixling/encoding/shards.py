@@ -30,7 +30,7 @@ from mixling.corpora.json_files import parse_record
 from mixling.corpora.text_file import TextFile, open_text_file
 from mixling.corpora.values import TITLES
 from mixling.disk import new_file
-from mixling.encoding.vectors import model_fingerprint, reading
+from mixling.encoding.vectors import config_fingerprint, model_fingerprint
 from mixling.errors import MixlingError, check_finite_vectors, choose
 from mixling.machine import keep_freed_memory, library_versions, machine_info
 from mixling.models.precision import Precision, choose_precision
@@ -106,7 +106,9 @@ def encode(
                 if nth + 1 < len(wanted)
                 else None
             )
-            encode_shard(retriever, job, out, number, ready, partial(_tell, bar, nth, len(wanted)))
+            encode_shard(
+                retriever, job, out, number, ready, partial(_show_progress, bar, nth, len(wanted))
+            )
             if on_shard is not None:
                 on_shard(number)
     return write_manifest(out)
@@ -145,7 +147,7 @@ def prepare_encoding(
         "rows": source.n_texts,
         "shard": shard,
         "content": hash_file(source.path),
-        "reading": reading(retriever),
+        "reading": config_fingerprint(retriever),
     }
     wrong = [k for k, v in asked.items() if k in job and job[k] != v]
     if job and "content" not in job:
@@ -162,11 +164,11 @@ def prepare_encoding(
             "choose another --out, or remove the folder"
         )
     if not job:
-        job = _begin(out, {**asked, "precision": choose_precision(retriever.device, precision)})
+        job = _write_job(out, {**asked, "precision": choose_precision(retriever.device, precision)})
     return source, job
 
 
-def _begin(out: Path, job: dict[str, Any]) -> dict[str, Any]:
+def _write_job(out: Path, job: dict[str, Any]) -> dict[str, Any]:
     """Write the job, or take that of another process which was there first."""
     own = out / f".job.{os.getpid()}"
     write_text(own, json.dumps(job, indent=1, ensure_ascii=False))
@@ -181,10 +183,12 @@ def shard_path(out: Path, number: int) -> Path:
     return out / f"shard-{number:05d}.parquet"
 
 
-Read = tuple[list[str], list[str], dict[str, list[Any]], list[list[int]]]
+TokenizedShard = tuple[list[str], list[str], dict[str, list[Any]], list[list[int]]]
 
 
-def read_tokens(source: TextFile, retriever: Retriever, role: str | None, number: int) -> Read:
+def read_tokens(
+    source: TextFile, retriever: Retriever, role: str | None, number: int
+) -> TokenizedShard:
     ids, texts, more = source.read_shard(number)
     return ids, texts, more, retriever.tokenize(texts, role)
 
@@ -194,7 +198,7 @@ def encode_shard(
     job: dict[str, Any],
     out: Path,
     number: int,
-    ready: Read,
+    ready: TokenizedShard,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Encode one shard and write it, whole or not at all."""
@@ -217,7 +221,7 @@ def encode_shard(
         pq.write_table(table, temporary, compression={"id": "zstd", "vector.list.element": "none"})
 
 
-def _tell(bar: Progress, shards_done: int, wanted: int, tokens: int, of: int) -> None:
+def _show_progress(bar: Progress, shards_done: int, wanted: int, tokens: int, of: int) -> None:
     bar(shards_done + tokens / max(of, 1), wanted)
 
 

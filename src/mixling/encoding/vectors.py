@@ -67,8 +67,8 @@ def encode_cached(
     """
     names = [hashlib.blake2b(t.encode(), digest_size=16).digest() for t in texts]
     precision = choose_precision(retriever.device, precision)
-    shelf = None if folder is None else folder / _key(retriever, role, precision)
-    kept = {} if shelf is None else _kept(shelf)
+    shelf = None if folder is None else folder / _cache_key(retriever, role, precision)
+    kept = {} if shelf is None else _read_cached(shelf)
     missing: dict[bytes, str] = {}
     for key, text in zip(names, texts, strict=True):
         if key not in kept:
@@ -89,7 +89,7 @@ def encode_cached(
         )
         done += sum(map(len, some))
         if shelf is not None:
-            _keep(shelf, keys[begin : begin + SHARD], made)
+            _write_cached(shelf, keys[begin : begin + SHARD], made)
         kept.update(zip(keys[begin : begin + SHARD], made, strict=True))
     made = np.stack([kept[n] for n in names])
     return (made if raw else retriever.encode_tail(made, texts, role, languages)), total
@@ -125,21 +125,21 @@ def normalize_for_similarity(retriever: Retriever, made: np.ndarray) -> np.ndarr
         return made
     length = np.linalg.norm(made, axis=1, keepdims=True)
     if not length.all():
-        _zero(retriever.name)
+        _warn_zero_vectors(retriever.name)
     return made / np.maximum(length, 1e-12)
 
 
 @cache
-def _zero(model: str) -> None:
+def _warn_zero_vectors(model: str) -> None:
     """Once a process."""
     logger.warning(
         "%s: the vectors of some texts are zero, so their cosine with every text is 0", model
     )
 
 
-def _key(retriever: Retriever, role: str | None, precision: str) -> str:
+def _cache_key(retriever: Retriever, role: str | None, precision: str) -> str:
     digest = hashlib.sha256(chain_fingerprints(retriever)[len(retriever.head_modules())].encode())
-    digest.update(reading(retriever).encode())
+    digest.update(config_fingerprint(retriever).encode())
     digest.update(repr((retriever.prompt(role), retriever.max_length, precision)).encode())
     return digest.hexdigest()[:24]
 
@@ -149,7 +149,7 @@ def model_fingerprint(retriever: Retriever) -> str:
     return chain_fingerprints(retriever)[len(list(retriever.model))]
 
 
-def reading(retriever: Retriever) -> str:
+def config_fingerprint(retriever: Retriever) -> str:
     """SHA-256 of what weights and vocabulary do not tell: how the tokenizer normalizes, splits and joins, and the encoder's
     configuration (activation, heads, positions)."""
     backend = getattr(retriever.tokenizer, "backend_tokenizer", None)
@@ -163,12 +163,12 @@ def reading(retriever: Retriever) -> str:
     ).hexdigest()
 
 
-def identity(retriever: Retriever) -> str:
+def full_fingerprint(retriever: Retriever) -> str:
     """SHA-256 of all that makes a model's vectors: `fingerprint`, `reading`, its prompts and its longest text."""
     prompts = {r: retriever.prompt(r) for r in ("query", "passage")}
     whole = [
         model_fingerprint(retriever),
-        reading(retriever),
+        config_fingerprint(retriever),
         prompts,
         retriever.max_length,
         retriever.similarity,
@@ -194,7 +194,7 @@ def chain_fingerprints(retriever: Retriever) -> dict[int, str]:
     return found
 
 
-def _kept(shelf: Path) -> dict[bytes, np.ndarray]:
+def _read_cached(shelf: Path) -> dict[bytes, np.ndarray]:
     kept: dict[bytes, np.ndarray] = {}
     for path in sorted(shelf.glob("*.npy")):
         ids = path.with_suffix(".ids").read_bytes()
@@ -207,7 +207,7 @@ def _kept(shelf: Path) -> dict[bytes, np.ndarray]:
     return kept
 
 
-def _keep(shelf: Path, keys: list[bytes], made: np.ndarray) -> None:
+def _write_cached(shelf: Path, keys: list[bytes], made: np.ndarray) -> None:
     """A shard is there when its .npy is: that is renamed last. Its name is a hash of its texts, so that processes
     which write to one shelf at once never mix the files of two shards."""
     shelf.mkdir(parents=True, exist_ok=True)

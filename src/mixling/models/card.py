@@ -58,7 +58,7 @@ def card_header(base: str, languages: Iterable[str], license: str | None = None)
     return f"---\n{data.to_yaml()}\n---\n\n"
 
 
-def shown_name(base: str) -> str:
+def display_name(base: str) -> str:
     """A model's name for people: a folder's without the way to it."""
     return base if _on_hub(base) else Path(base).name
 
@@ -71,7 +71,7 @@ def trained_card(run: dict[str, Any]) -> str:
         *(
             x
             for n, r in enumerate(runs, 1)
-            for x in _rows(r, f", run {n} of {len(runs)}, averaged" if len(runs) > 1 else "")
+            for x in _run_rows(r, f", run {n} of {len(runs)}, averaged" if len(runs) > 1 else "")
         ),
         f"| averaged with the base | {c['training']['average_with_base'] or 'no'} |",
         *(
@@ -81,12 +81,12 @@ def trained_card(run: dict[str, Any]) -> str:
     ]
     languages = {x for d in run["data"].values() for x in d["languages"]}
     return card_header(base, languages, run.get("license")) + _TRAINED.format(
-        base=shown_name(base),
+        base=display_name(base),
         strategy=" and ".join(_strategy(r) for r in runs),
         version=run["versions"]["mixling"],
         usage=_USAGE,
         rows="\n".join(rows),
-        config=json.dumps(_without_ways(c), indent=1, ensure_ascii=False),
+        config=json.dumps(_without_paths(c), indent=1, ensure_ascii=False),
     )
 
 
@@ -101,12 +101,12 @@ def debiased_card(
     )
     rows = [
         f"| {k} | {', '.join(v) if isinstance(v, list) else v} |"
-        for k, v in _without_ways(made).items()
+        for k, v in _without_paths(made).items()
         if k != "model"
     ]
     base = made["model"]
     return card_header(base, made["languages"], license) + _DEBIASED.format(
-        base=shown_name(base), version=version, use=use, rows="\n".join(rows)
+        base=display_name(base), version=version, use=use, rows="\n".join(rows)
     )
 
 
@@ -114,7 +114,7 @@ def adapted_card(facts: dict[str, Any], license: str | None) -> str:
     """The card of an adapted model, from the facts of its run (run.json)."""
     base = facts["model"]
     return card_header(base, {*facts["languages"], facts["pivot"]}, license) + (
-        f"# {shown_name(base)}, adapted to {', '.join(facts['languages'])}\n\nMade by `mixling adapt-language` from bitext "
+        f"# {display_name(base)}, adapted to {', '.join(facts['languages'])}\n\nMade by `mixling adapt-language` from bitext "
         f"({', '.join(facts['bitext'])}): {facts['new_subwords']} new subwords, {facts['steps']} steps of "
         f"{', '.join(facts['objectives'])}. The folder loads in sentence-transformers and transformers as it is.\n\n{_USAGE}"
     )
@@ -124,12 +124,12 @@ def _on_hub(name: str) -> bool:
     return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", name)) and not Path(name).exists()
 
 
-def _without_ways(value: Any) -> Any:
+def _without_paths(value: Any) -> Any:
     """A configuration with folders of a machine by their names alone."""
     if isinstance(value, dict):
-        return {k: _without_ways(v) for k, v in value.items()}
+        return {k: _without_paths(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_without_ways(v) for v in value]
+        return [_without_paths(v) for v in value]
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
@@ -138,7 +138,7 @@ def _strategy(run: dict[str, Any]) -> str:
     return f"hybrid({b['alpha']:g})" if b["strategy"] == "hybrid" else b["strategy"]
 
 
-def _rows(run: dict[str, Any], which: str) -> list[str]:
+def _run_rows(run: dict[str, Any], which: str) -> list[str]:
     """What was done in a run. which: of several, which one."""
     c, best = run["config"], run.get("best")
     found = [

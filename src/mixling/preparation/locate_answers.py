@@ -22,7 +22,7 @@ from mixling.corpora.catalog import load
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import finished_report
 from mixling.corpora.sentences import sentence_spans
-from mixling.encoding.vectors import identity, model_fingerprint, similarity_vectors
+from mixling.encoding.vectors import full_fingerprint, model_fingerprint, similarity_vectors
 from mixling.errors import MixlingError, check_finite_numbers
 from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
@@ -145,7 +145,7 @@ def locate_answers(
     job = {
         "model": retriever.name,
         "encoder": model_fingerprint(retriever),
-        "identity": identity(retriever),
+        "identity": full_fingerprint(retriever),
         "precision": precision,
         "corpus": corpus.fingerprint(),
         "negatives": negatives,

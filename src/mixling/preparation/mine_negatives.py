@@ -27,7 +27,7 @@ from mixling.corpora.catalog import load
 from mixling.corpora.corpus import NEGATIVES, Corpus
 from mixling.corpora.files import finished_report, read_array, write_array
 from mixling.corpora.windows import passage_windows
-from mixling.encoding.vectors import identity, model_fingerprint, similarity_vectors
+from mixling.encoding.vectors import full_fingerprint, model_fingerprint, similarity_vectors
 from mixling.errors import check_finite_numbers
 from mixling.evaluation.lexical import Bm25Scorer, tokenize_words
 from mixling.evaluation.ranks import DotScorer, Scorer, best_first, by_ids
@@ -126,7 +126,7 @@ def mine_negatives(
     job = {
         "model": "bm25" if retriever is None else retriever.name,
         "encoder": None if retriever is None else model_fingerprint(retriever),
-        "identity": None if retriever is None else identity(retriever),
+        "identity": None if retriever is None else full_fingerprint(retriever),
         "precision": precision,
         "corpus": corpus.fingerprint(),
         "negatives": negatives,

@@ -27,7 +27,7 @@ from mixling.corpora.inputs import hash_model_files
 from mixling.corpora.languages import base_language, language_script, language_tag
 from mixling.corpora.sentences import sentence_spans
 from mixling.errors import MixlingError, check_finite_numbers
-from mixling.models.identify import identify_languages, knows
+from mixling.models.identify import can_identify, identify_languages
 from mixling.models.retriever import Retriever
 from mixling.models.weights import in_hub_cache
 from mixling.preparation.job import JobReport, unfinished_folder
@@ -375,7 +375,7 @@ def _identify_languages(
     """
     identified: list[str | None] = [None] * len(missing)
     for target in {m.target_language for m in missing}:
-        if not knows(target):
+        if not can_identify(target):
             continue
         # Tags of one language in one script (pt and pt-BR) cannot be told apart, so the target
         # stands for both.

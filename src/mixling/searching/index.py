@@ -21,7 +21,7 @@ import torch
 from mixling.corpora.languages import first_known_language, language_tag
 from mixling.corpora.values import TITLES
 from mixling.disk import disk_message
-from mixling.encoding.vectors import model_fingerprint, normalize_for_similarity, reading
+from mixling.encoding.vectors import config_fingerprint, model_fingerprint, normalize_for_similarity
 from mixling.errors import MixlingError, Skipped
 from mixling.machine import keep_freed_memory, library_versions
 from mixling.models.precision import Precision, choose_precision
@@ -151,7 +151,7 @@ def _new_info(retriever: Retriever, size: int, overlap: int) -> dict[str, Any]:
     return {
         "model": str(folder.resolve()) if folder.is_dir() else retriever.name,
         "encoder": model_fingerprint(retriever),
-        "reading": reading(retriever),
+        "reading": config_fingerprint(retriever),
         "prompts": {role: retriever.prompt(role) for role in ("query", "passage")},
         "dimensions": retriever.dimensions,
         "size": size,

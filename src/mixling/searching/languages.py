@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 from mixling.corpora.languages import language_tag
 from mixling.errors import MixlingError
-from mixling.models.identify import identified, language_identifier, unknown
+from mixling.models.identify import (
+    identify_language,
+    indistinguishable_languages,
+    language_identifier,
+)
 
 
 def check_languages(languages: Sequence[str] | None) -> list[str] | None:
@@ -19,7 +23,7 @@ def check_languages(languages: Sequence[str] | None) -> list[str] | None:
         return None
     _require_identifier()
     tags = list(dict.fromkeys(language_tag(x) for x in languages))
-    indistinct = unknown(tags)
+    indistinct = indistinguishable_languages(tags)
     if indistinct:
         raise MixlingError(
             f"--languages {','.join(tags)}: texts in {', '.join(indistinct)} "
@@ -50,7 +54,7 @@ class LanguageIdentifier:
 
         The probability is 0 where the script alone decided.
         """
-        return identified(text, self.among)
+        return identify_language(text, self.among)
 
 
 def _require_identifier() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from mixling.disk import one_writer
-from mixling.encoding.vectors import chain_fingerprints, reading
+from mixling.encoding.vectors import chain_fingerprints, config_fingerprint
 from mixling.errors import MixlingError
 from mixling.machine import cache_folder
 from mixling.models.retriever import Retriever
@@ -118,7 +118,7 @@ def remaining_modules(retriever: Retriever, info: dict[str, Any]) -> list[torch.
         The remaining modules, none where the model made the vectors itself; None where another
         model made them.
     """
-    if info.get("reading", reading(retriever)) != reading(retriever):
+    if info.get("reading", config_fingerprint(retriever)) != config_fingerprint(retriever):
         return None
     if any(retriever.prompt(role) != prompt for role, prompt in info["prompts"].items()):
         return None

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.files import write_text
 from mixling.corpora.languages import language_tag
-from mixling.encoding.vectors import identity
+from mixling.encoding.vectors import full_fingerprint
 from mixling.errors import MixlingError, check_finite_numbers, choose
 from mixling.evaluation.coverage import count_subwords
 from mixling.machine import keep_freed_memory, library_versions, machine_info
@@ -174,7 +174,7 @@ def adapt_language(
     base = Retriever(model, trust_remote_code=trust_remote_code)
     job = _Job(
         model=model,
-        identity=identity(base),
+        identity=full_fingerprint(base),
         bitext={c.name: c.fingerprint() for c in corpora},
         languages=[language_tag(x) for x in languages],
         related={language_tag(a): language_tag(b) for a, b in (related or {}).items()},

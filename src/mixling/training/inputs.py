@@ -11,7 +11,7 @@ from functools import partial
 
 from mixling.corpora.inputs import INPUTS_FILE, check_unchanged, hash_model_files
 from mixling.debiasing.debias import read_source
-from mixling.encoding.vectors import identity
+from mixling.encoding.vectors import full_fingerprint
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import load_task
 from mixling.models.weights import locate_model
@@ -54,7 +54,9 @@ def input_hashes(config: Config, cache: dict[str, str] | None = None) -> dict[st
         )
         for s in config.data.sources
     }
-    hashes[f"model '{model.name}'"] = cached(model, lambda: identity(load_base_model(model, "cpu")))
+    hashes[f"model '{model.name}'"] = cached(
+        model, lambda: full_fingerprint(load_base_model(model, "cpu"))
+    )
     for term in config.objective.terms:
         if term.teacher is not None:
             compute = partial(_teacher_hash, term.teacher)

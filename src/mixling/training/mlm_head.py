@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mixling.models.retriever import Retriever
-from mixling.models.vocabulary import mask_token, mask_words
+from mixling.models.vocabulary import mask_token, mask_tokens
 from mixling.training.bitext import SentencePair
 
 
@@ -113,7 +113,7 @@ def masked_loss(
         # the translation follows without its first special token
         texts = [a + b[1:] for a, b in zip(texts, translations, strict=True)]
     masked = [
-        mask_words(ids, masking.special, masking.mask, masking.subwords, random) for ids in texts
+        mask_tokens(ids, masking.special, masking.mask, masking.subwords, random) for ids in texts
     ]
     states: list[Tensor] = []
     retriever.embed([ids for ids, _ in masked], 4096, states)
