@@ -30,6 +30,14 @@ def test_a_model_is_trained_behind_its_map(chain, tmp_path, monkeypatch):
         "Dense" in [type(m).__name__ for m in trained.model]
         and trained.prompt("query") == "query: "
     )
+    # what is written is the configuration that was given, and the card names the model it began with
+    written, record = (
+        json.loads((tmp_path / "run" / name).read_text()) for name in ("config.json", "run.json")
+    )
+    assert record["config"] == written == load_config(config).model_dump(mode="json")
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    origin = json.loads((tmp_path / "run" / "model" / "origin.json").read_text())
+    assert card.partition("# ")[2].startswith(chain.name) and origin["base"] == str(chain)
     a, b = (m.encode(["a bridge", "daraja"], "query") for m in (trained, mapped))
     assert not np.allclose(a, b, atol=1e-6) and np.allclose(a, b, atol=0.2)
     (tmp_path / "run" / "run.json").unlink()  # as if it had been killed at its end
