@@ -1,4 +1,4 @@
-"""`mixling encode`: any file, any part, killed and gone on with; workers of a cluster."""
+"""`mixling encode`: any file, any part, killed and resumed; workers of a cluster."""
 
 import json
 import os
@@ -30,49 +30,51 @@ def rows(n):
     ]
 
 
-def write(path, some):
+def write(path, records):
     if path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in some))
+        path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records))
     elif path.suffix == ".parquet":
-        pq.write_table(pa.Table.from_pylist(some), path, row_group_size=7)
+        pq.write_table(pa.Table.from_pylist(records), path, row_group_size=7)
     else:
-        path.write_text("\n".join(r["text"] for r in some))
+        path.write_text("\n".join(r["text"] for r in records))
     return path
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.txt"])
 def test_vectors_are_those_of_the_model_in_the_files_order(chain, tmp_path, name):
-    some = rows(53)
-    path = write(tmp_path / name, some)
+    records = rows(53)
+    path = write(tmp_path / name, records)
     manifest = mixling.encode(str(chain), path, tmp_path / "out", precision="fp32", shard=10)
-    ids, made = load_vectors(tmp_path / "out")
-    want = Retriever(str(chain)).encode([r["text"] for r in some], "passage")
-    assert np.abs(made - want).max() < 1e-6
-    assert ids == ([r["_id"] for r in some] if name != "a.txt" else [str(i) for i in range(53)])
-    said = json.loads(manifest.read_text())
-    assert said["rows"] == 53 and [s["rows"] for s in said["shards"]] == [10] * 5 + [3]
-    assert said["precision"] == "fp32" and said["versions"]["torch"]
+    ids, vectors = load_vectors(tmp_path / "out")
+    expected = Retriever(str(chain)).encode([r["text"] for r in records], "passage")
+    assert np.abs(vectors - expected).max() < 1e-6
+    assert ids == ([r["_id"] for r in records] if name != "a.txt" else [str(i) for i in range(53)])
+    content = json.loads(manifest.read_text())
+    assert content["rows"] == 53 and [s["rows"] for s in content["shards"]] == [10] * 5 + [3]
+    assert content["precision"] == "fp32" and content["versions"]["torch"]
     table = next(list_shards(tmp_path / "out"))
     assert set(table["role"].to_pylist()) == {"passage"}
     if name != "a.txt":
-        assert table["language"].to_pylist() == [r["language"] for r in some[:10]]
+        assert table["language"].to_pylist() == [r["language"] for r in records[:10]]
 
 
 def test_every_shard_can_be_read_alone(tmp_path):
     for name in ("a.jsonl", "a.parquet", "a.txt"):
-        some = rows(23)
-        file = open_text_file(write(tmp_path / name, some), 5)
+        records = rows(23)
+        file = open_text_file(write(tmp_path / name, records), 5)
         assert file.n_shards == 5 and file.n_texts == 23
         parts = [file.read_shard(i) for i in (4, 0, 2, 1, 3)]
-        assert sorted(t for _, texts, _ in parts for t in texts) == sorted(r["text"] for r in some)
+        assert sorted(t for _, texts, _ in parts for t in texts) == sorted(
+            r["text"] for r in records
+        )
 
 
 def test_half_precision_is_stored_in_half_the_bytes(chain, tmp_path):
     path = write(tmp_path / "a.jsonl", rows(400))
     for dtype in ("float32", "float16"):
         mixling.encode(str(chain), path, tmp_path / dtype, precision="fp32", dtype=dtype)
-    one, half = load_vectors(tmp_path / "float32")[1], load_vectors(tmp_path / "float16")[1]
-    assert np.abs(one - half).max() < 1e-3
+    single, half = load_vectors(tmp_path / "float32")[1], load_vectors(tmp_path / "float16")[1]
+    assert np.abs(single - half).max() < 1e-3
     size = [(tmp_path / d / "shard-00000.parquet").stat().st_size for d in ("float32", "float16")]
     assert size[1] < 0.65 * size[0]
 
@@ -87,13 +89,13 @@ mixling.encode(*sys.argv[1:4], precision="fp32", shard=20,
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on_and_nothing_is_lost_or_doubled(chain, tmp_path):
+def test_a_killed_run_resumes_and_nothing_is_lost_or_repeated(chain, tmp_path):
     path = write(tmp_path / "a.jsonl", rows(205))
     command = [sys.executable, "-c", CODE, str(chain), str(path), str(tmp_path / "out")]
-    made = []
+    shards = []
     for _ in range(3):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        made.append(process.stdout.readline().strip())
+        shards.append(process.stdout.readline().strip())
         time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -101,7 +103,7 @@ def test_killed_it_goes_on_and_nothing_is_lost_or_doubled(chain, tmp_path):
     with pytest.raises(MixlingError, match="not finished"):
         load_vectors(tmp_path / "out")
     times = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("shard-*")}
-    assert times and len(set(made)) == 3
+    assert times and len(set(shards)) == 3
     subprocess.run(command, check=True, capture_output=True)
     assert all((tmp_path / "out" / n).stat().st_mtime_ns == t for n, t in times.items())
     ids, vectors = load_vectors(tmp_path / "out")
@@ -153,7 +155,7 @@ def test_a_bad_line_is_named(run, chain, tmp_path, content, where):
     assert status == 2 and where in err
 
 
-def test_the_command_says_what_it_made(run, chain, tmp_path):
+def test_the_command_reports_what_it_wrote(run, chain, tmp_path):
     path = write(tmp_path / "a.txt", rows(12))
     status, out, err = run("encode", chain, path, "-o", tmp_path / "out")
     assert status == 0 and "12 vectors" in out
@@ -163,19 +165,19 @@ def test_the_command_says_what_it_made(run, chain, tmp_path):
     assert status == 2 and "no such file" in err
 
 
-def test_a_fitted_map_reads_what_was_encoded(chain, tmp_path):
-    """`mixling debias` works on stored vectors: these are such."""
+def test_a_transform_is_fitted_on_what_was_encoded(chain, tmp_path):
+    """`mixling debias` reads the vectors that `encode` stores."""
     from mixling.debiasing.embedded_corpus import read_embedded
 
-    some = [{**r, "group": f"g{i // 2}"} for i, r in enumerate(rows(40))]
-    path, both = write(tmp_path / "a.jsonl", some), tmp_path / "both"
+    records = [{**r, "group": f"g{i // 2}"} for i, r in enumerate(rows(40))]
+    path, both = write(tmp_path / "a.jsonl", records), tmp_path / "both"
     both.mkdir()
     for role in ("query", "passage"):
         mixling.encode(str(chain), path, tmp_path / role, role=role, precision="fp32", shard=15)
-        for one in (tmp_path / role).glob("*.parquet"):
-            one.rename(both / f"{role}-{one.name}")
-    stock, files = read_embedded(both)
-    assert len(files) == 6 and len(stock.queries) == 40 and len(stock.passages) >= 40
+        for shard in (tmp_path / role).glob("*.parquet"):
+            shard.rename(both / f"{role}-{shard.name}")
+    corpus, files = read_embedded(both)
+    assert len(files) == 6 and len(corpus.queries) == 40 and len(corpus.passages) >= 40
 
 
 @pytest.mark.slow

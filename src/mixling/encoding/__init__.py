@@ -1,1 +1,1 @@
-"""Texts to vectors, each text once: kept on disk if asked for, and taken up again where a run was cut."""
+"""Encode texts as vectors, each text once, and store the vectors; a killed run resumes."""

@@ -1,7 +1,8 @@
-"""Encoding on many machines: the same shards as tasks of Ray Data.
+"""Encode on many machines: each shard is a task of Ray Data.
 
-Each worker loads the model once and makes shards of the file, which it reads from a folder that all machines see. A
-shard is written whole or not at all, so a worker that dies costs its shard's time: Ray gives the shard to another.
+Each worker loads the model once and makes shards of the file, which it reads from a folder that all
+machines see. A worker writes a shard complete or not at all. If a worker dies, Ray gives its shard
+to another worker.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ from mixling.models.retriever import Retriever
 
 
 class Worker:
-    """Makes shards; Ray keeps one a process."""
+    """Makes shards; Ray keeps one worker in each process.
+
+    Args:
+        model: A model folder or hub name.
+        texts: The file of texts.
+        out: The folder of vectors.
+        job: Content of the folder's job.json.
+        device: Device of the encoder. Default: as for `Retriever`.
+        trust: Run Python code that the model's files bring.
+    """
 
     def __init__(
         self, model: str, texts: str, out: str, job: dict[str, Any], device: str | None, trust: bool
@@ -30,11 +40,20 @@ class Worker:
         self.source = open_text_file(texts, job["shard"])
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Make the shards of these numbers, those that are not there yet."""
+        """Make the shards that do not exist yet.
+
+        Args:
+            batch: Numbers of the shards in the column `id`.
+
+        Returns:
+            The numbers.
+        """
         for number in batch["id"].tolist():
             if not shards.shard_path(self.out, number).exists():
-                ready = shards.read_tokens(self.source, self.retriever, self.job["role"], number)
-                shards.encode_shard(self.retriever, self.job, self.out, number, ready)
+                tokenized = shards.read_tokens(
+                    self.source, self.retriever, self.job["role"], number
+                )
+                shards.encode_shard(self.retriever, self.job, self.out, number, tokenized)
         return {"id": batch["id"]}
 
 
@@ -89,9 +108,11 @@ def encode_on_ray(
     source, job = shards.prepare_encoding(retriever, texts, out, role, precision, dtype, shard)
     if not ray.is_initialized():
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-    left = [i for i in range(source.n_shards) if not shards.shard_path(out, i).exists()]
-    if left:
-        numbers = ray.data.from_items([{"id": i} for i in left], override_num_blocks=len(left))
+    missing = [i for i in range(source.n_shards) if not shards.shard_path(out, i).exists()]
+    if missing:
+        numbers = ray.data.from_items(
+            [{"id": i} for i in missing], override_num_blocks=len(missing)
+        )
         numbers.map_batches(
             Worker,
             batch_size=1,

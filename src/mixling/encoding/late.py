@@ -1,15 +1,16 @@
-"""Late interaction: a vector for each token, texts compared by MaxSim, exactly.
+"""Late interaction: a vector for each token; MaxSim compares texts exactly.
 
     s(q, d) = mean over the tokens of q of the largest cosine with a token of d
 
-(ColBERT, arXiv:2004.12832, whose sum is our mean times the question's tokens: the same order.) Tokens that the
-tokenizer puts round a text do not count, nor does the prompt.
+ColBERT (arXiv:2004.12832) takes the sum over the query's tokens, which orders documents in the same
+way. The special tokens of the tokenizer and the prompt do not count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from mixling.models.forward import batches_by_tokens, token_budgets
 from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
 
-SCORES = 1 << 25  # of a block: 128 MB
+SCORES = 1 << 25  # token scores in memory at a time, float32: 128 MB
 
 
 def token_vectors(
@@ -33,9 +34,18 @@ def token_vectors(
     precision: Precision = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors of all texts' tokens, float32 [tokens, d], and where each text begins, int64 [texts + 1].
+    """Encode texts as one unit vector for each token.
 
-    A text keeps one token at least. progress(tokens done, tokens in all).
+    Args:
+        retriever: The model.
+        texts: The texts. A text without tokens of its own keeps its first special token.
+        role: "query", "passage" or None; its prompt comes before a text.
+        precision: Number format to compute in.
+        progress: Called as `progress(tokens_done, tokens_in_all)`.
+
+    Returns:
+        Vectors, float32 `[n_tokens, dim]`, and the row at which each text begins, int64
+        `[n_texts + 1]`; the last entry is `n_tokens`.
     """
     tokens = retriever.tokenize(texts, role)
     prompt = (
@@ -58,9 +68,10 @@ def token_vectors(
             retriever.embed([tokens[i] for i in indices], None, states)
             for i, x in zip(indices, states, strict=True):
                 inner = x[1 + prompt : -1] if len(x) > 2 + prompt else x[:1]
+                start = repr(texts[i][:60])
                 check_finite_vectors(
-                    inner.float().cpu().numpy(), lambda _, i=i: repr(texts[i][:60]), retriever.name
-                )  # type: ignore[misc]
+                    inner.float().cpu().numpy(), partial(_same_name, start), retriever.name
+                )
                 parts[i] = torch.nn.functional.normalize(inner.float(), dim=1).cpu().numpy()
             done += sum(lengths[i] for i in indices)
             if progress is not None:
@@ -71,77 +82,154 @@ def token_vectors(
     ), begins
 
 
+def _same_name(name: str, _: int) -> str:
+    """Return the name of a text for any of its tokens."""
+    return name
+
+
 @dataclass(frozen=True)
 class TokenIndex:
-    """Documents as token vectors. vectors: float32 or float16 [tokens, d]; begins: int64 [documents + 1]."""
+    """Documents as token vectors, searched exactly.
+
+    Args:
+        ids: Ids of the documents.
+        vectors: float32 or float16 `[n_tokens, dim]`.
+        begins: int64 `[n_documents + 1]`, the row at which each document begins.
+
+    Example:
+        >>> index = TokenIndex.build(retriever, ["a", "b"], ["A stone bridge.", "Fresh bread."])
+        >>> index.search(retriever, ["Where is the bridge?"], k=1)
+        [[('a', 0.81)]]
+    """
 
     ids: list[str]
     vectors: np.ndarray
     begins: np.ndarray
 
     def scores(self, queries: np.ndarray, begins: np.ndarray) -> np.ndarray:
-        """MaxSim of queries (token vectors, as `token_vectors` gives them) with all documents: float32 [q, n]."""
+        """Compute the MaxSim of queries with all documents.
+
+        Args:
+            queries: Token vectors of the queries, as `token_vectors` returns them.
+            begins: int64 `[n_queries + 1]`, the row at which each query begins.
+
+        Returns:
+            float32 `[n_queries, n_documents]`.
+        """
         return maxsim(queries, begins, self.vectors, self.begins)
 
     def search(
         self, retriever: Retriever, texts: Sequence[str], k: int = 10
     ) -> list[list[tuple[str, float]]]:
-        """The best k documents of each question, exactly: (id, score), equal scores in the documents' order."""
+        """Find the best documents of each query.
+
+        Args:
+            retriever: The model that made the index, or one with vectors comparable to its.
+            texts: The queries.
+            k: Number of documents a query.
+
+        Returns:
+            `(id, score)` of the `k` best documents for each query, best first; documents of equal
+            score stay in the index's order.
+
+        Raises:
+            MixlingError: The vectors of the model and the index differ in size.
+        """
         vectors, begins = token_vectors(retriever, texts, "query")
         if vectors.shape[1] != self.vectors.shape[1]:
             raise MixlingError(
-                f"the questions' vectors have {vectors.shape[1]} numbers and the index' {self.vectors.shape[1]}: "
-                "take the model that made it, or one trained from that"
+                f"the queries' vectors have {vectors.shape[1]} numbers and the index' "
+                f"{self.vectors.shape[1]}: take the model that made it, or one trained from that"
             )
-        found = []
+        hits = []
         for row in self.scores(vectors, begins):
             best = np.argsort(-row, kind="stable")[:k]
-            found.append([(self.ids[i], float(row[i])) for i in best])
-        return found
+            hits.append([(self.ids[i], float(row[i])) for i in best])
+        return hits
 
     def save(self, path: str | Path) -> None:
-        """Write one .npz file (complete or not at all)."""
+        """Write the index as one .npz file, complete or not at all.
+
+        Args:
+            path: The file.
+        """
         path = Path(path)
-        with new_file(path) as temporary, temporary.open("wb") as out:
-            np.savez(out, ids=np.array(self.ids), vectors=self.vectors, begins=self.begins)
+        with new_file(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, ids=np.array(self.ids), vectors=self.vectors, begins=self.begins)
 
     @staticmethod
     def load(path: str | Path) -> TokenIndex:
-        """Read what `save` wrote."""
-        with explain_read_errors(path), np.load(path, allow_pickle=False) as kept:
-            made = TokenIndex(kept["ids"].tolist(), kept["vectors"], kept["begins"])
-        of = lambda row: f"'{made.ids[int(np.searchsorted(made.begins, row, 'right')) - 1]}'"  # noqa: E731
-        check_finite_vectors(made.vectors, of, str(path))
-        return made
+        """Read an index that `save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The index.
+
+        Raises:
+            MixlingError: The file cannot be read, or a vector holds NaN or infinity.
+        """
+        with explain_read_errors(path), np.load(path, allow_pickle=False) as arrays:
+            index = TokenIndex(arrays["ids"].tolist(), arrays["vectors"], arrays["begins"])
+
+        def document(row: int) -> str:
+            return f"'{index.ids[int(np.searchsorted(index.begins, row, 'right')) - 1]}'"
+
+        check_finite_vectors(index.vectors, document, str(path))
+        return index
 
     @staticmethod
     def build(
         retriever: Retriever, ids: Sequence[str], texts: Sequence[str], dtype: str = "float16"
     ) -> TokenIndex:
-        """The index of some documents. dtype: of the stored vectors."""
+        """Encode documents and index them.
+
+        Args:
+            retriever: The model.
+            ids: Ids of the documents.
+            texts: Texts of the documents.
+            dtype: Number format of the stored vectors, "float16" or "float32".
+
+        Returns:
+            The index.
+        """
         vectors, begins = token_vectors(retriever, texts, "passage")
         return TokenIndex(list(ids), vectors.astype(dtype), begins)
 
 
 def maxsim(
-    queries: np.ndarray, q_begins: np.ndarray, documents: np.ndarray, d_begins: np.ndarray
+    queries: np.ndarray,
+    query_begins: np.ndarray,
+    documents: np.ndarray,
+    document_begins: np.ndarray,
 ) -> np.ndarray:
-    """MaxSim of all pairs, float32 [q, n]; a block of documents at a time."""
+    """Compute the MaxSim of all pairs of a query and a document.
+
+    Args:
+        queries: float `[n_query_tokens, dim]`, unit vectors.
+        query_begins: int64 `[n_queries + 1]`, the row at which each query begins.
+        documents: float `[n_document_tokens, dim]`, unit vectors.
+        document_begins: int64 `[n_documents + 1]`, the row at which each document begins.
+
+    Returns:
+        float32 `[n_queries, n_documents]`.
+    """
     q = torch.from_numpy(np.ascontiguousarray(queries, np.float32)).T
-    lengths = torch.from_numpy(np.diff(q_begins))
-    of = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
-    out = np.empty((len(q_begins) - 1, len(d_begins) - 1), np.float32)
-    each = max(1, SCORES // max(q.shape[1], 1))
+    lengths = torch.from_numpy(np.diff(query_begins))
+    query_of_token = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+    scores = np.empty((len(query_begins) - 1, len(document_begins) - 1), np.float32)
+    max_tokens = max(1, SCORES // max(q.shape[1], 1))
     begin = 0
-    while begin < out.shape[1]:
-        end = int(max(np.searchsorted(d_begins, d_begins[begin] + each, "right") - 1, begin + 1))
-        part = (
-            torch.from_numpy(np.asarray(documents[d_begins[begin] : d_begins[end]], np.float32)) @ q
-        )
-        best = torch.segment_reduce(
-            part, "max", lengths=torch.from_numpy(np.diff(d_begins[begin : end + 1]))
-        )
-        total = torch.zeros(len(lengths), end - begin).index_add_(0, of, best.T)
-        out[:, begin:end] = (total / lengths[:, None]).numpy()
+    while begin < scores.shape[1]:
+        # as many whole documents as memory holds, one at least
+        limit = np.searchsorted(document_begins, document_begins[begin] + max_tokens, "right") - 1
+        end = int(max(limit, begin + 1))
+        tokens = documents[document_begins[begin] : document_begins[end]]
+        cosines = torch.from_numpy(np.asarray(tokens, np.float32)) @ q
+        document_lengths = torch.from_numpy(np.diff(document_begins[begin : end + 1]))
+        best = torch.segment_reduce(cosines, "max", lengths=document_lengths)
+        total = torch.zeros(len(lengths), end - begin).index_add_(0, query_of_token, best.T)
+        scores[:, begin:end] = (total / lengths[:, None]).numpy()
         begin = end
-    return out
+    return scores

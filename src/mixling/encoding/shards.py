@@ -1,11 +1,12 @@
-"""A file of texts to a folder of vectors: constant memory, killed and gone on with, shared by many machines.
+"""Encode a file of texts into a folder of vectors, in constant memory, by one or many processes.
 
-DIR/job.json               model, prompt, precision, the file and its shards: what every shard was made with
-DIR/shard-00000.parquet    id, vector (float32 or float16 list), language, group and titled (a title was read before the text)
-                           where the file has them, role
-DIR/manifest.json          written last: rows, tokens, shards, how titles were read, ids that stand twice
+DIR/job.json               model, prompt, precision, the file: the same for each shard
+DIR/shard-00000.parquet    id, vector (float32 or float16 list), role; language, group and titled (a
+                           title was read before the text) where the file has them
+DIR/manifest.json          written last: rows, tokens, shards, form of titles, count of repeated ids
 
-A shard is a stretch of the file, so any process can make any of them; each is written under another name and renamed.
+A shard holds consecutive rows of the file, so any process can make any shard. A process writes each
+shard under another name and renames it, so a killed run resumes with the shards that are missing.
 """
 
 from __future__ import annotations
@@ -88,27 +89,27 @@ def encode(
     )
     out = Path(out)
     source, job = prepare_encoding(retriever, texts, out, role, precision, dtype, shard)
-    wanted = [
+    missing = [
         i
         for i in range(source.n_shards)
         if i % part[1] == part[0] and not shard_path(out, i).exists()
     ]
     with Progress("encoding") as bar, ThreadPoolExecutor(1) as thread:
-        coming = None
-        for nth, number in enumerate(wanted):
-            ready = (
-                coming.result()
-                if coming is not None
+        future = None
+        for done, number in enumerate(missing):
+            tokenized = (
+                future.result()
+                if future is not None
                 else read_tokens(source, retriever, role, number)
             )
-            coming = (
-                thread.submit(read_tokens, source, retriever, role, wanted[nth + 1])
-                if nth + 1 < len(wanted)
+            # the next shard is read and tokenized while this one is encoded
+            future = (
+                thread.submit(read_tokens, source, retriever, role, missing[done + 1])
+                if done + 1 < len(missing)
                 else None
             )
-            encode_shard(
-                retriever, job, out, number, ready, partial(_show_progress, bar, nth, len(wanted))
-            )
+            progress = partial(_show_progress, bar, done, len(missing))
+            encode_shard(retriever, job, out, number, tokenized, progress)
             if on_shard is not None:
                 on_shard(number)
     return write_manifest(out)
@@ -123,7 +124,23 @@ def prepare_encoding(
     dtype: str,
     shard: int,
 ) -> tuple[TextFile, dict[str, Any]]:
-    """The file's shards and the job that the folder holds: a new one, or the very one that was begun there."""
+    """Open the file, and write or check the job of the folder.
+
+    Args:
+        retriever: The model.
+        texts: The file, as for `encode`.
+        out: The folder of vectors; it may hold an unfinished job with the same options.
+        role: "query", "passage" or None.
+        precision: Number format to compute in.
+        dtype: Number format of the stored vectors.
+        shard: Texts of a file, for a new job.
+
+    Returns:
+        The file with its shards, and the content of job.json.
+
+    Raises:
+        MixlingError: The folder holds other files, or vectors of other texts or options.
+    """
     choose(dtype, DTYPES, "dtype")
     if (out / "job.json").exists():
         job = json.loads((out / "job.json").read_text())
@@ -135,7 +152,7 @@ def prepare_encoding(
     else:
         job = {}
     source = open_text_file(texts, shard)
-    asked = {
+    expected = {
         "model": retriever.name,
         "encoder": model_fingerprint(retriever),
         "role": role,
@@ -149,7 +166,7 @@ def prepare_encoding(
         "content": hash_file(source.path),
         "reading": config_fingerprint(retriever),
     }
-    wrong = [k for k, v in asked.items() if k in job and job[k] != v]
+    wrong = [k for k, v in expected.items() if k in job and job[k] != v]
     if job and "content" not in job:
         logger.warning(
             "%s: begun by an earlier version, which did not record whether the file's content "
@@ -159,38 +176,65 @@ def prepare_encoding(
     if job and precision not in ("auto", job["precision"]):
         wrong.append("precision")
     if wrong:
+        differences = ", ".join(f"{k} was {str(job[k])[:40]!r}" for k in wrong)
         raise MixlingError(
-            f"{out}: holds vectors made otherwise ({', '.join(f'{k} was {str(job[k])[:40]!r}' for k in wrong)}); "
+            f"{out}: holds vectors made otherwise ({differences}); "
             "choose another --out, or remove the folder"
         )
     if not job:
-        job = _write_job(out, {**asked, "precision": choose_precision(retriever.device, precision)})
+        job = _write_job(
+            out, {**expected, "precision": choose_precision(retriever.device, precision)}
+        )
     return source, job
 
 
 def _write_job(out: Path, job: dict[str, Any]) -> dict[str, Any]:
-    """Write the job, or take that of another process which was there first."""
-    own = out / f".job.{os.getpid()}"
-    write_text(own, json.dumps(job, indent=1, ensure_ascii=False))
+    """Write the job, and return it, or that of another process which wrote it first."""
+    temporary = out / f".job.{os.getpid()}"
+    write_text(temporary, json.dumps(job, indent=1, ensure_ascii=False))
     with contextlib.suppress(FileExistsError):
-        os.link(own, out / "job.json")
-    own.unlink()
-    return json.loads((out / "job.json").read_text())
+        os.link(temporary, out / "job.json")
+    temporary.unlink()
+    written: dict[str, Any] = json.loads((out / "job.json").read_text())
+    return written
 
 
 def shard_path(out: Path, number: int) -> Path:
-    """Where a shard's vectors are."""
+    """Return the path of a shard.
+
+    Args:
+        out: The folder of vectors.
+        number: Number of the shard, from 0.
+
+    Returns:
+        Path of its Parquet file, which need not exist.
+    """
     return out / f"shard-{number:05d}.parquet"
 
 
 TokenizedShard = tuple[list[str], list[str], dict[str, list[Any]], list[list[int]]]
+"""Ids, texts, further columns by name, and token ids of each text."""
 
 
 def read_tokens(
     source: TextFile, retriever: Retriever, role: str | None, number: int
 ) -> TokenizedShard:
-    ids, texts, more = source.read_shard(number)
-    return ids, texts, more, retriever.tokenize(texts, role)
+    """Read and tokenize a shard.
+
+    Args:
+        source: The file.
+        retriever: The model.
+        role: "query", "passage" or None.
+        number: Number of the shard, from 0.
+
+    Returns:
+        The shard's rows and tokens.
+
+    Raises:
+        MixlingError: A row cannot be read.
+    """
+    ids, texts, columns = source.read_shard(number)
+    return ids, texts, columns, retriever.tokenize(texts, role)
 
 
 def encode_shard(
@@ -198,70 +242,115 @@ def encode_shard(
     job: dict[str, Any],
     out: Path,
     number: int,
-    ready: TokenizedShard,
+    tokenized: TokenizedShard,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Encode one shard and write it, whole or not at all."""
-    ids, texts, more, tokens = ready
-    made = retriever.encode_head(tokens, precision=job["precision"], progress=progress, names=ids)
-    vectors = retriever.encode_tail(made, texts, job["role"], more.get("language"))
-    largest = np.finfo(job["dtype"]).max
-    beyond = np.flatnonzero((np.abs(vectors) > largest).any(1))
-    if len(beyond):
+    """Encode a shard and write it, complete or not at all.
+
+    Args:
+        retriever: The model.
+        job: Content of job.json.
+        out: The folder of vectors.
+        number: Number of the shard, from 0.
+        tokenized: The shard, as `read_tokens` returns it.
+        progress: Called as `progress(tokens_done, tokens_in_all)`.
+
+    Raises:
+        MixlingError: The stored number format cannot hold a vector, or a vector is not finite.
+    """
+    ids, texts, columns, tokens = tokenized
+    encoded = retriever.encode_head(
+        tokens, precision=job["precision"], progress=progress, names=ids
+    )
+    vectors = retriever.encode_tail(encoded, texts, job["role"], columns.get("language"))
+    maximum = np.finfo(job["dtype"]).max
+    too_large = np.flatnonzero((np.abs(vectors) > maximum).any(1))
+    if len(too_large):
         raise MixlingError(
-            f"{out}: the vector of '{ids[beyond[0]]}' has numbers above {largest:g}, which {job['dtype']} cannot hold; take --dtype "
-            "float32"
+            f"{out}: the vector of '{ids[too_large[0]]}' has numbers above {maximum:g}, which "
+            f"{job['dtype']} cannot hold; take --dtype float32"
         )
     flat = pa.array(vectors.ravel().astype(job["dtype"]))
-    columns = {"id": pa.array(ids), "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
-               **{k: pa.array(v) for k, v in more.items()}, "role": pa.array([job["role"] or ""] * len(ids))}  # fmt: skip
-    table = pa.table(columns).replace_schema_metadata({"tokens": str(sum(map(len, tokens)))})
+    arrays = {
+        "id": pa.array(ids),
+        "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
+        **{k: pa.array(v) for k, v in columns.items()},
+        "role": pa.array([job["role"] or ""] * len(ids)),
+    }
+    table = pa.table(arrays).replace_schema_metadata({"tokens": str(sum(map(len, tokens)))})
     path = shard_path(out, number)
     with new_file(path) as temporary:
         pq.write_table(table, temporary, compression={"id": "zstd", "vector.list.element": "none"})
 
 
-def _show_progress(bar: Progress, shards_done: int, wanted: int, tokens: int, of: int) -> None:
-    bar(shards_done + tokens / max(of, 1), wanted)
+def _show_progress(
+    bar: Progress, shards_done: int, shards: int, tokens_done: int, tokens: int
+) -> None:
+    """Show the progress within a shard as progress over all shards."""
+    bar(shards_done + tokens_done / max(tokens, 1), shards)
 
 
 def write_manifest(out: Path) -> Path:
-    """Write the manifest if every shard is there. Returns its path."""
+    """Write the manifest if every shard exists.
+
+    Args:
+        out: The folder of vectors.
+
+    Returns:
+        Path of the manifest, which exists if every shard does.
+
+    Raises:
+        MixlingError: The shards do not hold as many vectors as the file has texts.
+    """
     path, job = out / "manifest.json", json.loads((out / "job.json").read_text())
     paths = [shard_path(out, i) for i in range(-(-job["rows"] // job["shard"]))]
     if path.exists() or not all(p.exists() for p in paths):
         return path
-    found = [pq.read_metadata(p) for p in paths]
-    rows = [m.num_rows for m in found]
+    metadata = [pq.read_metadata(p) for p in paths]
+    rows = [m.num_rows for m in metadata]
     if sum(rows) != job["rows"]:
         raise MixlingError(
             f"{out}: holds {sum(rows)} vectors of {job['rows']}; remove the folder and encode again"
         )
-    tokens = sum(int(m.metadata[b"tokens"]) for m in found)
+    tokens = sum(int(m.metadata[b"tokens"]) for m in metadata)
     ids, with_title = list[str](), 0
-    for p, m in zip(paths, found, strict=True):
-        there = ("id", "titled") if "titled" in m.schema.names else ("id",)
-        columns = pq.read_table(p, columns=list(there))
+    for shard, m in zip(paths, metadata, strict=True):
+        titled = "titled" in m.schema.names
+        columns = pq.read_table(shard, columns=["id", "titled"] if titled else ["id"])
         ids += columns["id"].to_pylist()
-        with_title += sum(columns["titled"].to_pylist()) if "titled" in there else 0
-    shards = [{"file": p.name, "rows": n} for p, n in zip(paths, rows, strict=True)]
+        with_title += sum(columns["titled"].to_pylist()) if titled else 0
     manifest = {
-        **job, "tokens": tokens, "titles": {"form": TITLES, "texts": with_title}, "ids_twice": len(ids) - len(set(ids)),
-        "shards": shards, "versions": library_versions(), "machine": machine_info(),
-    }  # fmt: skip
+        **job,
+        "tokens": tokens,
+        "titles": {"form": TITLES, "texts": with_title},
+        "ids_twice": len(ids) - len(set(ids)),
+        "shards": [{"file": p.name, "rows": n} for p, n in zip(paths, rows, strict=True)],
+        "versions": library_versions(),
+        "machine": machine_info(),
+    }
     write_text(path, json.dumps(manifest, indent=1, ensure_ascii=False))
     return path
 
 
 def list_shards(folder: str | Path) -> Iterator[pa.Table]:
-    """The tables of a finished folder, in the file's order. Raises MixlingError if it is not finished."""
+    """Read the shards of a finished folder, in the file's order.
+
+    Args:
+        folder: A folder that `encode` wrote.
+
+    Yields:
+        The table of each shard.
+
+    Raises:
+        MixlingError: The folder is not finished, or a shard cannot be read.
+    """
     path = Path(folder) / "manifest.json"
     if not path.exists():
         raise MixlingError(
             f"{folder}: is not finished (it has no manifest.json); run `mixling encode` again"
         )
-    for one in parse_record(path.read_bytes(), path, {"shards": list})["shards"]:
-        name = one.get("file") if isinstance(one, dict) else None
+    for shard in parse_record(path.read_bytes(), path, {"shards": list})["shards"]:
+        name = shard.get("file") if isinstance(shard, dict) else None
         if not isinstance(name, str) or Path(name).name != name:
             raise MixlingError(f"{path}: {name!r} is no file of this folder; encode again")
         table = read_parquet(path.parent / name, ("id", "vector"))
@@ -273,7 +362,22 @@ def list_shards(folder: str | Path) -> Iterator[pa.Table]:
 
 
 def load_vectors(folder: str | Path) -> tuple[list[str], np.ndarray]:
-    """Ids and vectors, float32 [rows, d], of a finished folder."""
+    """Read all vectors of a finished folder into memory.
+
+    Args:
+        folder: A folder that `encode` wrote.
+
+    Returns:
+        Ids, and vectors, float32 `[n, dim]`.
+
+    Raises:
+        MixlingError: The folder is not finished or cannot be read, or a vector is not finite.
+
+    Example:
+        >>> ids, vectors = load_vectors("vectors")
+        >>> vectors.shape
+        (10570, 384)
+    """
     ids: list[str] = []
     parts: list[np.ndarray] = []
     for table in list_shards(folder):
@@ -283,14 +387,29 @@ def load_vectors(folder: str | Path) -> tuple[list[str], np.ndarray]:
 
 
 def table_matrix(table: pa.Table, whose: str = "stored vectors") -> Sequence[np.ndarray]:
-    """The vectors of a shard's table, a float32 [rows, d] for each chunk. Raises MixlingError where one is not finite."""
-    made = [
+    """Return the vectors of a shard's table.
+
+    Args:
+        table: The table, with the columns `id` and `vector`.
+        whose: What the vectors belong to, for messages.
+
+    Returns:
+        float32 `[n, dim]` for each chunk of the table.
+
+    Raises:
+        MixlingError: A vector holds NaN or infinity.
+    """
+    matrices = [
         c.flatten().to_numpy(zero_copy_only=False).reshape(len(c), -1).astype(np.float32)
         for c in table["vector"].chunks
     ]
-    begins = np.cumsum([0, *(len(x) for x in made)])
-    for begin, part in zip(begins, made, strict=False):
-        check_finite_vectors(
-            part, lambda i, begin=begin: f"'{table['id'][int(begin) + i].as_py()}'", whose
-        )  # type: ignore[misc]
-    return made
+    begin = 0
+    for matrix in matrices:
+        check_finite_vectors(matrix, partial(_row_id, table, begin), whose)
+        begin += len(matrix)
+    return matrices
+
+
+def _row_id(table: pa.Table, begin: int, row: int) -> str:
+    """Return the quoted id of a row, counted from `begin`."""
+    return f"'{table['id'][begin + row].as_py()}'"
