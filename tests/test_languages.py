@@ -299,7 +299,7 @@ def test_a_store_with_older_tags_is_searched(store):
 
 
 def test_maps_by_language_and_strategies_read_the_same_tags():
-    one = LanguageTransformModule(["zh_CN", "deu"], 0, 2).tensors(
+    one = LanguageTransformModule(["zh_CN", "deu"], 0, 2).set_tensors(
         np.ones((2, 2, 2)), np.zeros((2, 0, 2))
     )
     features = {"sentence_embedding": torch.zeros(4, 2), "text_language": ["zh", "de-AT", "sw", ""]}

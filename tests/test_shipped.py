@@ -59,16 +59,16 @@ def test_balanced_is_the_default_encoder_behind_the_map(wide, tmp_path, monkeypa
 
 
 def test_the_map_is_small_and_says_how_it_was_made():
-    matrix, bias, made = shipped.read_shipped()
+    matrix, bias, metadata = shipped.read_shipped()
     assert (
         matrix.shape == (384, 384)
         and bias.shape == (384,)
-        and shipped.path().stat().st_size < 1 << 20
+        and shipped.shipped_path().stat().st_size < 1 << 20
     )
     assert (
-        made["fit"] == ["sib-200", "mlqa:train"]
-        and made["method"] == "trained"
-        and made["model"] == shipped.DEFAULT
+        metadata["fit"] == ["sib-200", "mlqa:train"]
+        and metadata["method"] == "trained"
+        and metadata["model"] == shipped.DEFAULT
     )
     # it removes directions: about as many singular values vanish as LSAR took out
     values = np.linalg.svd(matrix, compute_uv=False)

@@ -220,7 +220,7 @@ def _modules_with(retriever: Retriever, transform: Transform) -> list[Any]:
     if isinstance(transform, LanguageTransform):
         module = LanguageTransformModule(
             transform.languages, transform.basis.shape[1], transform.dimensions
-        ).tensors(transform.offset, transform.basis)
+        ).set_tensors(transform.offset, transform.basis)
         if transform.raw:  # in the place of the modules that follow pooling
             modules = modules[: len(retriever.head_modules())]
         return [*modules, module, Normalize()]

@@ -140,7 +140,7 @@ def _read_folder(folder: Path, name: str) -> VectorTransform:
     """Read the transform of a folder of vectors or of a model."""
     from mixling.models import trust
 
-    trust.plain_files(folder, name)
+    trust.check_regular_files(folder, name)
     if (folder / "map.safetensors").exists():
         return _read_vectors_folder(folder)
     return _read_model_folder(folder, name)

@@ -1,4 +1,4 @@
-"""One affine map behind an encoder, as modules that plain sentence-transformers applies."""
+"""Express an affine transform as modules that sentence-transformers applies after an encoder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ import numpy as np
 
 
 def affine_modules(matrix: np.ndarray, bias: np.ndarray) -> list[Any]:
-    """[Dense, Normalize] for x -> x matrix^T + bias, brought to length one. matrix: float32 [d, d]; bias: float32 [d]."""
+    """Return modules that compute x matrix^T + bias and scale the result to length 1.
+
+    Args:
+        matrix: float32 `[dim, dim]`.
+        bias: float32 `[dim]`.
+
+    Returns:
+        A Dense and a Normalize module.
+    """
     import torch
     from sentence_transformers.sentence_transformer.modules import Dense, Normalize
 

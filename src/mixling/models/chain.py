@@ -1,7 +1,9 @@
-"""Whether Mixling gives the vectors of sentence-transformers for a chain of its modules.
+"""Check that Mixling computes the same vectors as sentence-transformers for a chain of modules.
 
-Mixling cuts texts into tokens and calls the modules itself (packed, by tokens, a part at a time), so a chain must be one that can
-be called so. What is known not to be is refused by name; of what remains, a few short texts decide when a model is loaded.
+Mixling tokenizes texts and calls the modules itself: packed, in calls of a limited number of
+tokens, and one part of the chain at a time. A chain must work that way. Modules and options that
+are known not to work are refused by name. For the others, the vectors of a few short texts are
+compared with those of sentence-transformers when the model is loaded.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from mixling.models.forward import forward_tokens
 if TYPE_CHECKING:
     from mixling.models.retriever import Retriever
 
-MODULES = (
+SUPPORTED_MODULES = (
     "Transformer",
     "Pooling",
     "Dense",
@@ -28,153 +30,222 @@ MODULES = (
     "Dropout",
     "WeightedLayerPooling",
 )
-# of different lengths: padding is seen too
-TEXTS = ("a", "How do cranes find their way when they fly south?", "鶴はどこで冬を越すか")
-TOLERANCE = 1e-4
-ELSEWHERE = "encode with sentence-transformers, and give the vectors to `mixling index --vectors` or `mixling debias --vectors`"
+# The lengths differ, so that the comparison covers padding.
+TRIAL_TEXTS = ("a", "How do cranes find their way when they fly south?", "鶴はどこで冬を越すか")
+TOLERANCE = 1e-4  # largest difference of two vectors, relative to their largest number
+USE_VECTORS = (
+    "For this model, encode with sentence-transformers, and give the vectors to "
+    "`mixling index --vectors` or `mixling debias --vectors`"
+)
 
 
-def of_kind(folder: str, name: str) -> None:
-    """Refuse a folder, or hub name, of another kind of model: sentence-transformers would pool the encoder inside by its mean."""
+def check_model_type(folder: str, name: str) -> None:
+    """Refuse a model that is no SentenceTransformer, such as a cross-encoder.
+
+    sentence-transformers would load the encoder inside such a model and pool it by its mean.
+
+    Args:
+        folder: A folder or hub name.
+        name: The model's name in messages.
+
+    Raises:
+        MixlingError: config_sentence_transformers.json names another type of model.
+    """
     from sentence_transformers.util.file_io import load_file_path
 
     path = load_file_path(folder, "config_sentence_transformers.json")
-    kind = json.loads(Path(path).read_bytes()).get("model_type") if path else None
-    if kind not in (None, "SentenceTransformer"):
+    model_type = json.loads(Path(path).read_bytes()).get("model_type") if path else None
+    if model_type not in (None, "SentenceTransformer"):
         raise MixlingError(
-            f"{name}: is a {kind} (model_type in config_sentence_transformers.json), expected a SentenceTransformer; to use the encoder "
-            "inside, name its pooling"
+            f"{name}: is a {model_type} (model_type in config_sentence_transformers.json), "
+            "expected a SentenceTransformer; to use the encoder inside, name its pooling"
         )
 
 
-def examine(model: Any, name: str, similarity: str | None) -> None:
-    """Refuse a chain that Mixling cannot call as sentence-transformers does. similarity: what the user asked for.
+def check_modules(model: Any, name: str, similarity: str | None) -> None:
+    """Refuse a chain with a module or an option that Mixling does not support.
 
-    Raises MixlingError that names the module or the setting.
+    Args:
+        model: A SentenceTransformer.
+        name: The model's name in messages.
+        similarity: The similarity that the user asks for, or None for the model's.
+
+    Raises:
+        MixlingError: The chain is not supported. The message names the module or the option.
     """
     for number, module in enumerate(model):
-        kind = type(module).__name__
-        if type(module).__module__.startswith("sentence_transformers.") and kind not in MODULES:
+        module_type = type(module).__name__
+        if (
+            type(module).__module__.startswith("sentence_transformers.")
+            and module_type not in SUPPORTED_MODULES
+        ):
             raise MixlingError(
-                f"{name}: module {number} of its chain is {kind}; Mixling can use {', '.join(MODULES)}. For this model, {ELSEWHERE}"
+                f"{name}: module {number} of its chain is {module_type}; Mixling can use "
+                f"{', '.join(SUPPORTED_MODULES)}. {USE_VECTORS}"
             )
-    first = model[0]
-    if not hasattr(first, "modality_config"):
+    _check_transformer(model[0], name)
+    model_similarity = str(model.similarity_fn_name)
+    if similarity is None and model_similarity in ("euclidean", "manhattan"):
         raise MixlingError(
-            f"{name}: its chain begins with {type(first).__name__}, not with a Transformer. For this model, {ELSEWHERE}"
+            f"{name}: compares vectors by {model_similarity} distance (similarity_fn_name in "
+            "config_sentence_transformers.json); Mixling compares by cosine or dot product. Write "
+            "cosine or dot there if the model can be used so"
         )
-    if "text" not in first.modality_config:
+
+
+def _check_transformer(transformer: Any, name: str) -> None:
+    """Refuse a first module that takes no text, or has options that Mixling does not support."""
+    if not hasattr(transformer, "modality_config"):
         raise MixlingError(
-            f"{name}: its Transformer takes no text ({', '.join(map(str, first.modality_config))})"
+            f"{name}: its chain begins with {type(transformer).__name__}, not with a Transformer. "
+            f"{USE_VECTORS}"
         )
-    settings = {
-        "a chat template (modality_config: message)": "message" in first.modality_config,
-        "query_expansion": getattr(first, "query_expansion", None),
-        "query_length": getattr(first, "query_length", None),
-        "document_length": getattr(first, "document_length", None),
-        "processing_kwargs": getattr(first, "processing_kwargs", None),
+    if "text" not in transformer.modality_config:
+        raise MixlingError(
+            f"{name}: its Transformer takes no text "
+            f"({', '.join(map(str, transformer.modality_config))})"
+        )
+    unsupported = {
+        "a chat template (modality_config: message)": "message" in transformer.modality_config,
+        "query_expansion": getattr(transformer, "query_expansion", None),
+        "query_length": getattr(transformer, "query_length", None),
+        "document_length": getattr(transformer, "document_length", None),
+        "processing_kwargs": getattr(transformer, "processing_kwargs", None),
     }
-    for setting, value in settings.items():
+    for option, value in unsupported.items():
         if value:
             raise MixlingError(
-                f"{name}: its Transformer has {setting}, which Mixling cannot follow. For this model, {ELSEWHERE}"
+                f"{name}: its Transformer has {option}, which Mixling cannot follow. {USE_VECTORS}"
             )
-    compared = str(model.similarity_fn_name)
-    if similarity is None and compared in ("euclidean", "manhattan"):
-        raise MixlingError(
-            f"{name}: compares vectors by {compared} distance (similarity_fn_name in config_sentence_transformers.json); Mixling "
-            "compares by cosine or dot product. Write cosine or dot there if the model can be used so"
-        )
 
 
-def prompt_kept(retriever: Retriever) -> None:
-    """Refuse a pooling that leaves out the prompt where there is one: Mixling pools all tokens."""
-    used = [role for role in ("query", "passage") if retriever.prompt(role)]
+def check_prompt_pooling(retriever: Retriever) -> None:
+    """Refuse a model that has a prompt and whose pooling leaves the prompt's tokens out.
+
+    Args:
+        retriever: A retriever with its prompts. Mixling pools all tokens.
+
+    Raises:
+        MixlingError: A module of the chain has `include_prompt` false.
+    """
+    roles = [role for role in ("query", "passage") if retriever.prompt(role)]
     for number, module in enumerate(retriever.model):
-        if used and getattr(module, "include_prompt", True) is False:
+        if roles and getattr(module, "include_prompt", True) is False:
             raise MixlingError(
-                f"{retriever.name}: module {number} of its chain, {type(module).__name__}, leaves the prompt out of the vector "
-                f"(include_prompt is false), and the model has a prompt for {' and '.join(used)}; Mixling pools all tokens. For "
-                f"this model, {ELSEWHERE}"
+                f"{retriever.name}: module {number} of its chain, {type(module).__name__}, leaves "
+                "the prompt out of the vector (include_prompt is false), and the model has a "
+                f"prompt for {' and '.join(roles)}; Mixling pools all tokens. {USE_VECTORS}"
             )
 
 
-def truncated(model: Any) -> None:
-    """Let a linear layer that is not trained cut vectors to `truncate_dim`, in place, so that all that follows sees their size."""
+def append_truncation(model: Any) -> None:
+    """Append a frozen linear layer that cuts vectors to `truncate_dim`, in place.
+
+    The layer replaces the option, so that every other part of Mixling sees the size of the cut
+    vectors.
+
+    Args:
+        model: A SentenceTransformer.
+
+    Raises:
+        MixlingError: `truncate_dim` is below 1.
+    """
     from sentence_transformers.sentence_transformer.modules import Dense
 
     size, model.truncate_dim = model.truncate_dim, None
-    whole = int(model.get_embedding_dimension() or 0)
-    if size is None or size >= whole:
+    full_size = int(model.get_embedding_dimension() or 0)
+    if size is None or size >= full_size:
         return
     if size < 1:
         raise MixlingError(
-            f"truncate_dim is {size} in config_sentence_transformers.json: expected 1 to {whole}"
+            f"truncate_dim is {size} in config_sentence_transformers.json: expected 1 to "
+            f"{full_size}"
         )
-    cut = Dense(
-        whole,
+    truncation = Dense(
+        full_size,
         size,
         bias=False,
         activation_function=torch.nn.Identity(),
-        init_weight=torch.eye(size, whole),
+        init_weight=torch.eye(size, full_size),
     )
-    model.append(cut.requires_grad_(False).to(next(model.parameters()).device))
+    model.append(truncation.requires_grad_(False).to(next(model.parameters()).device))
 
 
-def agree(retriever: Retriever) -> None:
-    """Encode a few short texts as Mixling does and as sentence-transformers does. Raises MixlingError where the model cannot encode
-    or the vectors differ."""
-    model, texts = retriever.model, list(TEXTS)
-    device = next(model.parameters()).device
-    named = ", ".join(type(m).__name__ for m in model)
-    was = [(m, m.training) for m in model.modules()]
-    limit = model.max_seq_length
+def check_vectors(retriever: Retriever) -> None:
+    """Compare a retriever's vectors of a few short texts with those of sentence-transformers.
+
+    Args:
+        retriever: A loaded retriever.
+
+    Raises:
+        MixlingError: The model cannot encode a text, or the vectors differ.
+    """
+    model = retriever.model
+    modules = ", ".join(type(m).__name__ for m in model)
+    training_flags = [(m, m.training) for m in model.modules()]
+    max_seq_length = model.max_seq_length
     model.eval()
     try:
-        for role, task in (("query", "query"), ("passage", "document")):
-            language = {"text_language": ["und"] * len(texts), "text_role": role}
-            with torch.inference_mode():
-                tokens = retriever.tokenize(texts, role)
-                head = torch.nn.Sequential(*retriever.head_modules())
-                alone = 1  # a budget of one token: each text in a call of its own, never padded
-                pooled = forward_tokens(head, tokens, retriever.pad, alone).cpu().numpy()
-                try:
-                    mine = retriever.encode_tail(pooled, texts, role, language["text_language"])
-                except NotFinite:  # encoding the user's texts names those that it happens to
-                    continue
-                if retriever.tokenizer.pad_token_id is None:
-                    continue  # sentence-transformers cannot pad such a model's texts
-                model.max_seq_length = retriever.max_length
-                features = model.preprocess(texts, prompt=retriever.prompt(role) or None, task=task)
-                features = {
-                    k: v.to(device) if isinstance(v, torch.Tensor) else v
-                    for k, v in features.items()
-                }
-                theirs = (
-                    model({**features, **language}, task=task)["sentence_embedding"]
-                    .float()
-                    .cpu()
-                    .numpy()
-                )
-            if mine.shape[1] != retriever.dimensions:
-                raise MixlingError(
-                    f"{retriever.name}: gives vectors of {mine.shape[1]} numbers, but the last module of its chain ({named}) names "
-                    f"{retriever.dimensions}; let the last module write sentence_embedding"
-                )
-            off = np.abs(mine - theirs).max() / max(np.abs(theirs).max(), 1e-12)
-            if off > TOLERANCE:
-                raise MixlingError(
-                    f"{retriever.name}: Mixling's vectors of texts as {role} differ from sentence-transformers' by {off:.0e}, or depend "
-                    f"on the texts that are encoded with them (chain: {named}). For this model, {ELSEWHERE}"
-                )
+        for role in ("query", "passage"):
+            _compare_vectors(retriever, role, modules)
     except MixlingError:
         raise
     except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0]
+        reason = (str(error).strip().splitlines() or [""])[0]
         raise MixlingError(
-            f"{retriever.name}: cannot encode a text ({type(error).__name__}: {first}; chain: {named})"
+            f"{retriever.name}: cannot encode a text ({type(error).__name__}: {reason}; "
+            f"chain: {modules})"
         ) from None
     finally:
-        model.max_seq_length = limit
-        for module, flag in was:
+        model.max_seq_length = max_seq_length
+        for module, flag in training_flags:
             module.training = flag
+
+
+def _compare_vectors(retriever: Retriever, role: str, modules: str) -> None:
+    """Refuse a model whose vectors of one role differ; `modules` names its chain in messages."""
+    texts = list(TRIAL_TEXTS)
+    languages = ["und"] * len(texts)
+    with torch.inference_mode():
+        tokens = retriever.tokenize(texts, role)
+        head = torch.nn.Sequential(*retriever.head_modules())
+        # A budget of one token puts each text into a call of its own, which has no padding.
+        pooled = forward_tokens(head, tokens, retriever.pad, max_tokens=1).cpu().numpy()
+        try:
+            vectors = retriever.encode_tail(pooled, texts, role, languages)
+        except NotFinite:  # `encode` names the texts of the user that this happens to
+            return
+        if retriever.tokenizer.pad_token_id is None:
+            return  # sentence-transformers cannot pad the texts of such a model
+        expected = _sentence_transformers_vectors(retriever, texts, role, languages)
+    if vectors.shape[1] != retriever.dimensions:
+        raise MixlingError(
+            f"{retriever.name}: gives vectors of {vectors.shape[1]} numbers, but the last module "
+            f"of its chain ({modules}) names {retriever.dimensions}; let the last module write "
+            "sentence_embedding"
+        )
+    difference = np.abs(vectors - expected).max() / max(np.abs(expected).max(), 1e-12)
+    if difference > TOLERANCE:
+        raise MixlingError(
+            f"{retriever.name}: Mixling's vectors of texts as {role} differ from "
+            f"sentence-transformers' by {difference:.0e}, or depend on the texts that are encoded "
+            f"with them (chain: {modules}). {USE_VECTORS}"
+        )
+
+
+def _sentence_transformers_vectors(
+    retriever: Retriever, texts: list[str], role: str, languages: list[str]
+) -> np.ndarray:
+    """Return the vectors that sentence-transformers computes, float32 `[n, dimensions]`."""
+    model = retriever.model
+    task = "document" if role == "passage" else role
+    model.max_seq_length = retriever.max_length
+    features = {
+        key: value.to(retriever.device) if isinstance(value, torch.Tensor) else value
+        for key, value in model.preprocess(
+            texts, prompt=retriever.prompt(role) or None, task=task
+        ).items()
+    }
+    features.update(text_language=languages, text_role=role)
+    vectors: torch.Tensor = model(features, task=task)["sentence_embedding"]
+    return vectors.float().cpu().numpy()

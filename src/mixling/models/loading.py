@@ -52,26 +52,26 @@ def load_chain(
     """
     report: list[tuple[str, str]] = []
     try:
-        trust.examine(folder, name, trust_remote_code)
-        with stored.reports(report):
+        trust.check_model_files(folder, name, trust_remote_code)
+        with stored.capture_load_report(report):
             if pooling is None and _is_chain(folder):
-                chain.of_kind(folder, name)
-                model = trust.chain(folder, device, trust_remote_code)
+                chain.check_model_type(folder, name)
+                model = trust.load_with_modules(folder, device, trust_remote_code)
                 default_similarity = str(model.similarity_fn_name)
             else:
                 pooling = choose(pooling or conventions.pooling, POOLINGS, "pooling")
                 model = _load_plain(folder, pooling, device, trust_remote_code)
                 default_similarity = conventions.similarity
-        chain.examine(model, name, similarity)
-        stored.complete(report, name, model[0].module_output_name == "sentence_embedding")
+        chain.check_modules(model, name, similarity)
+        stored.check_load_report(report, name, model[0].module_output_name == "sentence_embedding")
         stored.merge_adapters(model[0].auto_model, name)
-        chain.truncated(model)
+        chain.append_truncation(model)
         model.float()
     except MixlingError:
         raise
     except Exception as error:
-        stored.complete(report, name, pooled=True)
-        raise trust.explained(
+        stored.check_load_report(report, name, pooled=True)
+        raise trust.load_error(
             error,
             folder,
             name,
@@ -124,7 +124,7 @@ def _load_plain(folder: str, pooling: str, device: str | None, trusted: bool) ->
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
-    passed: dict[str, Any] = {k: {"trust_remote_code": trusted} for k in trust.PASSED_ON}
+    passed: dict[str, Any] = {k: {"trust_remote_code": trusted} for k in trust.TRUST_ARGUMENTS}
     passed["model_kwargs"]["dtype"] = torch.float32
     transformer = Transformer(folder, **passed)
     transformer.modality_config.pop(

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import scaled_dot_product_attention
 
-from mixling.models.stored import positions
+from mixling.models.stored import learned_positions
 
 logger = logging.getLogger(__name__)
 
@@ -294,7 +294,9 @@ def _agreeing(model: Any, pad: int, head: torch.nn.Module) -> int:
     device = next(model.parameters()).device
     random = torch.Generator().manual_seed(0)
     most = model[0].model.get_input_embeddings().num_embeddings
-    places = positions(model[0].model)  # of which the later of the two beginnings takes the last
+    places = learned_positions(
+        model[0].model
+    )  # of which the later of the two beginnings takes the last
     limit = min(
         model.max_seq_length or 300, 300, 300 if places is None else max(places - pad - 1, 1)
     )

@@ -18,7 +18,7 @@ def quiet_libraries() -> None:
     """Let transformers, sentence-transformers and the hub report errors only, without progress bars.
 
     The libraries read their environment when they are imported, so this imports none of them. A
-    report of missing or unexpected weights is read in `stored.reports` and stays visible.
+    report of missing or unexpected weights is read in `stored.capture_load_report` and stays visible.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)

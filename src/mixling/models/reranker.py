@@ -24,8 +24,8 @@ class Reranker:
         folder, self.name = locate_model(name)
         report: list[tuple[str, str]] = []
         try:
-            trust.examine(folder, name, trust_remote_code)
-            with stored.reports(report):
+            trust.check_model_files(folder, name, trust_remote_code)
+            with stored.capture_load_report(report):
                 # an activation of its own, so that none is called that the folder names
                 self.model = CrossEncoder(
                     folder,
@@ -34,16 +34,16 @@ class Reranker:
                     activation_fn=torch.nn.Identity(),
                     model_kwargs={"dtype": torch.float32},
                 )
-            stored.complete(report, name, pooled=True)
+            stored.check_load_report(report, name, pooled=True)
         except MixlingError:
             raise
         except Exception as error:
-            stored.complete(report, name, pooled=True)
+            stored.check_load_report(report, name, pooled=True)
             what, mend = (
                 "not a cross-encoder that can be loaded",
                 "give a folder or hub name of one",
             )
-            raise trust.explained(error, folder, name, trust_remote_code, what, mend) from None
+            raise trust.load_error(error, folder, name, trust_remote_code, what, mend) from None
         if self.model.num_labels != 1:
             raise MixlingError(
                 f"{name}: gives {self.model.num_labels} numbers a pair; a teacher of scores gives one"

@@ -90,17 +90,17 @@ class Retriever:
         local = folder if Path(folder).is_dir() else in_hub_cache(folder)
         self.stored = stored.number_format(local) if local else ""
         log_surprises(self)
-        chain.prompt_kept(self)
-        chain.agree(self)
-        self.calibration: dict[str, Any] = trust.beside(folder, "scores.json")
-        self.origin: dict[str, Any] = trust.beside(folder, "origin.json")
+        chain.check_prompt_pooling(self)
+        chain.check_vectors(self)
+        self.calibration: dict[str, Any] = trust.read_companion(folder, "scores.json")
+        self.origin: dict[str, Any] = trust.read_companion(folder, "origin.json")
 
     def _longest(self, max_length: int | None) -> int:
         """Return the most tokens of a text that caller, tokenizer and positions all allow."""
         if max_length is not None and max_length < 1:
             raise MixlingError(f"max_length is {max_length}; expected a number of tokens from 1")
         limit = min(self.model.max_seq_length or 512, NO_LIMIT)
-        n_positions = stored.positions(self.encoder)
+        n_positions = stored.learned_positions(self.encoder)
         if n_positions is not None and n_positions < limit:
             self.model.max_seq_length = limit = n_positions
         return int(min(max_length or limit, limit))

@@ -1,9 +1,15 @@
-"""What a model's folder may make us run: nothing, unless the user says so.
+"""Refuse models whose files bring code, unless the user trusts it.
 
-transformers, sentence-transformers and peft run Python that a model's files name: classes of `auto_map` in config.json and its
-like, types in modules.json that are neither sentence-transformers' nor Mixling's, a library that an adapter names, an attention
-kernel of the hub. Without `--trust-remote-code` (`trust_remote_code=True`) such a model is refused, and nobody is asked on the
-terminal. Mixling's own modules (`OURS`) load by their class, which opens nothing for the rest of the folder.
+transformers, sentence-transformers and peft run Python code that a model's files name:
+
+- classes of `auto_map` in config.json and similar files,
+- types in modules.json that belong neither to sentence-transformers nor to Mixling,
+- a library that an adapter names,
+- an attention kernel of the hub.
+
+Without `--trust-remote-code` (`trust_remote_code=True`) such a model is refused, and no library
+asks on the terminal. Mixling's own modules (`MIXLING_MODULES`) load by their class, which permits no
+other code of the folder.
 """
 
 from __future__ import annotations
@@ -19,207 +25,288 @@ from mixling.models.language_transform import LanguageTransformModule
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-OURS = {f"{c.__module__}.{c.__name__}": c for c in (LanguageTransformModule,)}
-# what transformers reads for a model, its tokenizer and its processor
-CONFIGURATIONS = (
+MIXLING_MODULES = {f"{c.__module__}.{c.__name__}": c for c in (LanguageTransformModule,)}
+# transformers reads these files for a model, its tokenizer and its processor
+CONFIG_FILES = (
     "config.json",
     "tokenizer_config.json",
     "processor_config.json",
     "preprocessor_config.json",
     "video_preprocessor_config.json",
 )
-# sentence-transformers passes on what these files say to transformers
-ARGUMENTS = ("model_args", "model_kwargs", "config_args", "config_kwargs")
-# how sentence-transformers' Transformer hands trust on
-PASSED_ON = ("model_kwargs", "processor_kwargs", "config_kwargs")
-SMALLEST = 1 << 20  # bytes: a model that claims less is not weighed
-SHARED = 32  # times that a model may be larger than its weights' files (4 bits a number, layers that share their weights)
+# sentence-transformers passes these fields of sentence_bert_config.json to transformers
+PASSED_FIELDS = ("model_args", "model_kwargs", "config_args", "config_kwargs")
+# arguments of sentence-transformers' Transformer that carry `trust_remote_code` to transformers
+TRUST_ARGUMENTS = ("model_kwargs", "processor_kwargs", "config_kwargs")
+MIN_CHECKED_SIZE = 1 << 20  # numbers: a config.json that describes fewer is not checked
+# Numbers of a model for each byte of its weights' files at most. Weights of 4 bits hold two a
+# byte, and layers may share their weights.
+MAX_NUMBERS_PER_BYTE = 32
 
 
-def code_of(folder: str) -> list[str]:
-    """What a model's files name to be run, as sentences' ends: "class M in stranger.py (config.json)". folder: or a hub's name."""
-    chain = _json(folder, "modules.json")
-    modules = [m for m in chain if isinstance(m, dict)] if isinstance(chain, list) else []
-    found = [x for m in modules for x in _foreign(m.get("type"), "modules.json")]
-    for part in dict.fromkeys(["", *(str(m.get("path") or "") for m in modules)]):
-        inside = f"{part}/" if part else ""
-        for name in CONFIGURATIONS:
-            config = _json(folder, inside + name)
-            for refs in _mapped(config):
-                found += _foreign(refs, inside + name)
-        router = _json(folder, f"{inside}router_config.json")
+def find_code(folder: str) -> list[str]:
+    """Return the code that a model's files name.
+
+    Args:
+        folder: A folder or hub name.
+
+    Returns:
+        Parts of a message such as "class M in stranger.py (config.json)".
+    """
+    modules = _modules(folder)
+    code = [x for m in modules for x in _foreign_classes(m.get("type"), "modules.json")]
+    for prefix in _prefixes(modules):
+        for file in CONFIG_FILES:
+            for references in _auto_map(_read_json(folder, prefix + file)):
+                code += _foreign_classes(references, prefix + file)
+        router = _read_json(folder, f"{prefix}router_config.json")
         types = router.get("types") if isinstance(router, dict) else None
-        for kind in types.values() if isinstance(types, dict) else ():
-            found += _foreign(kind, f"{inside}router_config.json")
-        words = _json(folder, f"{inside}wordembedding_config.json")
-        if isinstance(words, dict):
-            found += _foreign(words.get("tokenizer_class"), f"{inside}wordembedding_config.json")
-    return list(
-        dict.fromkeys([*found, *ungated(folder, [str(m.get("path") or "") for m in modules])])
-    )
+        for reference in types.values() if isinstance(types, dict) else ():
+            code += _foreign_classes(reference, f"{prefix}router_config.json")
+        file = f"{prefix}wordembedding_config.json"
+        word_embeddings = _read_json(folder, file)
+        if isinstance(word_embeddings, dict):
+            code += _foreign_classes(word_embeddings.get("tokenizer_class"), file)
+    return list(dict.fromkeys([*code, *find_ungated_code(folder)]))
 
 
-def ungated(folder: str, parts: list[str]) -> list[str]:
-    """Of what a model's files name to be run, that which the libraries would run without asking for trust."""
-    found = []
-    for part in dict.fromkeys(["", *parts]):
-        inside = f"{part}/" if part else ""
-        adapter = _json(folder, f"{inside}adapter_config.json")
+def find_ungated_code(folder: str) -> list[str]:
+    """Return the code that a model's files name and the libraries run without asking for trust.
+
+    Args:
+        folder: A folder or hub name.
+
+    Returns:
+        Parts of a message such as "kernel owner/name of the hub (config.json)".
+    """
+    code = []
+    for prefix in _prefixes(_modules(folder)):
+        adapter = _read_json(folder, f"{prefix}adapter_config.json")
         if isinstance(adapter, dict) and adapter.get("megatron_config"):
-            found.append(f"module {adapter.get('megatron_core')} ({inside}adapter_config.json)")
-        settings = _json(folder, f"{inside}sentence_bert_config.json")
-        tables = [settings.get(k) for k in ARGUMENTS] if isinstance(settings, dict) else []
-        for table in [_json(folder, f"{inside}config.json"), *tables]:
+            code.append(f"module {adapter.get('megatron_core')} ({prefix}adapter_config.json)")
+        config = _read_json(folder, f"{prefix}sentence_bert_config.json")
+        tables = [config.get(k) for k in PASSED_FIELDS] if isinstance(config, dict) else []
+        for table in [_read_json(folder, f"{prefix}config.json"), *tables]:
             for key in ("attn_implementation", "_attn_implementation", "experts_implementation"):
                 value = table.get(key) if isinstance(table, dict) else None
                 kernels = value.values() if isinstance(value, dict) else [value]
-                found += [
-                    f"kernel {k} of the hub ({inside}…config.json)"
+                code += [
+                    f"kernel {k} of the hub ({prefix}…config.json)"
                     for k in kernels
                     if isinstance(k, str) and "/" in k
                 ]
-    return found
+    return code
 
 
-def examine(folder: str, name: str, trusted: bool) -> None:
-    """Look at a model's files before anything is loaded. Raises MixlingError where they name code that a library would run without
-    asking, or describe a model that is far larger than its weights."""
+def check_model_files(folder: str, name: str, trusted: bool) -> None:
+    """Check a model's files before a library loads any of them.
+
+    Args:
+        folder: A folder or hub name.
+        name: The model's name in messages.
+        trusted: Whether the user trusts the model's code.
+
+    Raises:
+        MixlingError: The files name code that a library would run without asking, hold a pipe or
+            a device, or describe a model that is far larger than its weights.
+    """
     from transformers import dynamic_module_utils
 
-    # else a model with code of its own makes transformers ask on the terminal whether to run it
+    # Without this, transformers asks on the terminal whether to run the code of a model.
     dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0
     if Path(folder).is_dir():
-        plain_files(Path(folder), name)
-    chain = _json(folder, "modules.json")
-    parts = (
-        [str(m.get("path") or "") for m in chain if isinstance(m, dict)]
-        if isinstance(chain, list)
-        else []
-    )
-    if not trusted and (code := ungated(folder, parts)):
-        raise refusal(name, code)
+        check_regular_files(Path(folder), name)
+    if not trusted and (code := find_ungated_code(folder)):
+        raise _code_refusal(name, code)
     if Path(folder).is_dir():
-        for part in dict.fromkeys(["", *parts]):
-            _weigh(Path(folder) / part, name)
+        for prefix in _prefixes(_modules(folder)):
+            _check_size(Path(folder) / prefix, name)
 
 
-def plain_files(folder: Path, name: str) -> None:
-    """Refuse a folder with a pipe or a device among its files, which would be read without end."""
+def check_regular_files(folder: Path, name: str) -> None:
+    """Refuse a folder that holds a pipe or a device, which a library would read without end.
+
+    Args:
+        folder: A model's folder.
+        name: The model's name in messages.
+
+    Raises:
+        MixlingError: A file is neither a regular file nor a folder.
+    """
     for path in folder.rglob("*"):
         if path.exists() and not path.is_file() and not path.is_dir():
             raise MixlingError(f"{name}: {path} is no ordinary file; fetch the folder again")
 
 
-def explained(
-    error: Exception, folder: str, name: str, trusted: bool, what: str, mend: str
+def load_error(
+    error: Exception, folder: str, name: str, trusted: bool, problem: str, remedy: str
 ) -> MixlingError:
-    """The error of a library that loaded a model as one message: the code that it asks to be trusted with, else what is wrong
-    and how to mend it."""
-    first = (str(error).strip().splitlines() or [""])[0]
+    """Convert the error of a library that loaded a model to one message.
+
+    Args:
+        error: The error of the library.
+        folder: A folder or hub name.
+        name: The model's name in messages.
+        trusted: Whether the user trusts the model's code.
+        problem: What is wrong with the model.
+        remedy: How to mend it.
+
+    Returns:
+        An error that names the model's code if the library wants it trusted, else one that states
+        the problem and the remedy.
+    """
+    reason = (str(error).strip().splitlines() or [""])[0]
     if "trust_remote_code" in str(error) and not trusted:
-        return refusal(name, code_of(folder) or [first])
-    return MixlingError(f"{name}: {what} ({type(error).__name__}: {first}); {mend}")
+        return _code_refusal(name, find_code(folder) or [reason])
+    return MixlingError(f"{name}: {problem} ({type(error).__name__}: {reason}); {remedy}")
 
 
-def refusal(name: str, code: list[str]) -> MixlingError:
-    """That a model brings code."""
-    return MixlingError(
-        f"{name}: brings Python code of its own, which is not run unasked: {'; '.join(code)}. Read the code, and if you trust it "
-        "allow it with --trust-remote-code (trust_remote_code=True in Python, trust_remote_code = true under [model] in a "
-        "configuration)"
-    )
+def load_with_modules(folder: str, device: str | None, trusted: bool) -> SentenceTransformer:
+    """Load a sentence-transformers model in fp32, with Mixling's classes for Mixling's modules.
 
+    Args:
+        folder: A folder or hub name.
+        device: Where to compute. Default: a GPU if there is one.
+        trusted: Whether to run the model's code.
 
-def chain(folder: str, device: str | None, trusted: bool) -> SentenceTransformer:
-    """A sentence-transformers folder, or hub name, with Mixling's own modules where it has some."""
+    Returns:
+        The model.
+    """
     import torch
     from sentence_transformers import SentenceTransformer
 
     return SentenceTransformer._load_with_module_classes(
         folder,
-        OURS,
+        MIXLING_MODULES,
         device=device,
         trust_remote_code=trusted,
         model_kwargs={"dtype": torch.float32},
     )
 
 
-def beside(folder: str, file: str) -> dict[str, Any]:
-    """What Mixling wrote beside a model (origin.json, scores.json); {} where it wrote nothing. Raises MixlingError."""
+def read_companion(folder: str, file: str) -> dict[str, Any]:
+    """Read a JSON file that Mixling wrote into a model's folder.
+
+    Args:
+        folder: A folder or hub name.
+        file: The file's name, such as "origin.json" or "scores.json".
+
+    Returns:
+        The content, or an empty dictionary if there is no such file.
+
+    Raises:
+        MixlingError: The file holds no JSON object.
+    """
     path = Path(folder) / file
     if not path.exists():
         return {}
-    found = _json(folder, file)
-    if not isinstance(found, dict):
+    content = _read_json(folder, file)
+    if not isinstance(content, dict):
         raise MixlingError(f"{path}: not a JSON object; fetch the model again, or remove the file")
-    return found
+    return content
 
 
-def _mapped(config: Any) -> Iterator[Any]:
-    """What `auto_map` refers to, where transformers itself does not know the model's type."""
-    refs = config.get("auto_map") if isinstance(config, dict) else None
-    if refs:
-        yield from refs.values() if isinstance(refs, dict) else [refs]
+def _code_refusal(name: str, code: list[str]) -> MixlingError:
+    """Return the error for a model that brings code."""
+    return MixlingError(
+        f"{name}: brings Python code of its own, which is not run unasked: {'; '.join(code)}. Read "
+        "the code, and if you trust it allow it with --trust-remote-code (trust_remote_code=True "
+        "in Python, trust_remote_code = true under [model] in a configuration)"
+    )
 
 
-def _foreign(reference: Any, file: str) -> list[str]:
-    """ "stranger.M" or "owner/name--stranger.M" (or several) as "class M in stranger.py (file)"; none for what is known."""
+def _modules(folder: str) -> list[dict[str, Any]]:
+    """Return the entries of modules.json, or an empty list if there is no such file."""
+    modules = _read_json(folder, "modules.json")
+    return [m for m in modules if isinstance(m, dict)] if isinstance(modules, list) else []
+
+
+def _prefixes(modules: list[dict[str, Any]]) -> list[str]:
+    """Return "" and the folders of the modules as prefixes of a file's path, each once."""
+    folders = dict.fromkeys(["", *(str(m.get("path") or "") for m in modules)])
+    return [f"{folder}/" if folder else "" for folder in folders]
+
+
+def _auto_map(config: Any) -> Iterator[Any]:
+    """Yield the references of `auto_map`: "module.Class", or a list of such."""
+    references = config.get("auto_map") if isinstance(config, dict) else None
+    if references:
+        yield from references.values() if isinstance(references, dict) else [references]
+
+
+def _foreign_classes(reference: Any, file: str) -> list[str]:
+    """Describe a class that is neither sentence-transformers' nor Mixling's.
+
+    Args:
+        reference: "stranger.M" or "owner/name--stranger.M", or a list of such.
+        file: The file that names the class.
+
+    Returns:
+        Parts of a message such as "class M in stranger.py (modules.json)".
+    """
     if isinstance(reference, list | tuple):
-        return [x for r in reference for x in _foreign(r, file)]
+        return [x for r in reference for x in _foreign_classes(r, file)]
     if (
         not isinstance(reference, str)
         or reference.startswith("sentence_transformers.")
-        or reference in OURS
+        or reference in MIXLING_MODULES
     ):
         return []
     repository, _, path = reference.rpartition("--")
-    module, _, kind = path.rpartition(".")
-    of = f" of {repository}" if repository else ""
-    return [f"class {kind} in {module.replace('.', '/')}.py{of} ({file})"]
+    module, _, class_name = path.rpartition(".")
+    origin = f" of {repository}" if repository else ""
+    return [f"class {class_name} in {module.replace('.', '/')}.py{origin} ({file})"]
 
 
-def _json(folder: str, file: str) -> Any:
-    """The content of a JSON file of a model's folder or of the hub; None where there is none."""
+def _read_json(folder: str, file: str) -> Any:
+    """Return the content of a JSON file of a folder or hub name, or None if it cannot be read."""
     from sentence_transformers.util.file_io import load_file_path
 
     try:
         path = Path(folder) / file if Path(folder).is_dir() else load_file_path(folder, file)
-        return (
-            None
-            if path is None or not Path(path).is_file()
-            else json.loads(Path(path).read_bytes())
-        )
+        if path is None or not Path(path).is_file():
+            return None
+        return json.loads(Path(path).read_bytes())
     except (OSError, ValueError, RecursionError):
-        return None  # whoever loads it says so
+        return None  # the library that loads the file reports the error
 
 
-def _weigh(folder: Path, name: str) -> None:
-    """Refuse a config.json whose sizes say far more numbers than the weights beside it hold: they would fill the memory."""
-    config = _json(str(folder), "config.json")
+def _check_size(folder: Path, name: str) -> None:
+    """Refuse a config.json that describes far more numbers than the weights' files hold.
+
+    Such a model would fill the memory. The count is a lower estimate, from the sizes that
+    architectures name in their config.json.
+    """
+    config = _read_json(str(folder), "config.json")
     files = [p for pattern in ("*.safetensors", "*.bin") for p in folder.glob(pattern)]
     if not isinstance(config, dict) or not files:
         return
 
-    def size(*names: str) -> int:
-        found = [config.get(n) for n in names]
-        return max((abs(v) for v in found if isinstance(v, int)), default=0)
+    def size(*keys: str) -> int:
+        values = [config.get(k) for k in keys]
+        return max((abs(v) for v in values if isinstance(v, int)), default=0)
 
     hidden = size("hidden_size", "d_model", "dim", "n_embd", "embedding_size")
     layers = size("num_hidden_layers", "num_layers", "n_layers", "n_layer", "encoder_layers")
     inner = size("intermediate_size", "d_ff", "hidden_dim", "encoder_ffn_dim")
-    words = size("vocab_size") * min(hidden, size("embedding_size") or hidden)
-    places = size("max_position_embeddings", "n_positions") + size("type_vocab_size")
-    claimed = words + places * hidden + hidden * max(hidden, inner) + layers * max(hidden, 32)
-    claimed += size("in_features") * size("out_features")  # of Dense
-    languages = config.get("languages")
-    claimed += (
-        size("size")
-        * (2 + size("directions"))
-        * len(languages if isinstance(languages, list) else ())
+    # ALBERT's and ELECTRA's token embeddings are narrower than the hidden states.
+    word_embeddings = size("vocab_size") * min(hidden, size("embedding_size") or hidden)
+    positions = size("max_position_embeddings", "n_positions") + size("type_vocab_size")
+    # Layers may share their weights (ALBERT), so the matrix of one layer counts, and of each layer
+    # a vector or two numbers a head.
+    claimed = (
+        word_embeddings
+        + positions * hidden
+        + hidden * max(hidden, inner)
+        + layers * max(hidden, 32)
     )
-    held = sum(p.stat().st_size for p in files)
-    if claimed > SMALLEST and claimed > SHARED * held:
+    claimed += size("in_features") * size("out_features")  # Dense
+    languages = config.get("languages")  # LanguageTransformModule
+    n_languages = len(languages if isinstance(languages, list) else ())
+    claimed += size("size") * (2 + size("directions")) * n_languages
+    n_bytes = sum(p.stat().st_size for p in files)
+    if claimed > MIN_CHECKED_SIZE and claimed > MAX_NUMBERS_PER_BYTE * n_bytes:
         raise MixlingError(
-            f"{name}: {folder / 'config.json'} describes a model of more than {claimed:,} numbers, but its weights hold {held:,} "
-            "bytes; the folder is broken, fetch it again"
+            f"{name}: {folder / 'config.json'} describes a model of more than {claimed:,} numbers, "
+            f"but its weights hold {n_bytes:,} bytes; the folder is broken, fetch it again"
         )

@@ -53,7 +53,7 @@ class Seq2SeqTranslator:
         self.name, self.beams, self.max_batch_tokens = name, beams, max_batch_tokens
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
-            trust.examine(name, name, trust_remote_code)
+            trust.check_model_files(name, name, trust_remote_code)
             self.tokenizer = AutoTokenizer.from_pretrained(
                 name, trust_remote_code=trust_remote_code
             )
@@ -64,7 +64,7 @@ class Seq2SeqTranslator:
         except MixlingError:
             raise
         except Exception as error:  # whatever a broken folder makes the libraries raise
-            raise trust.explained(
+            raise trust.load_error(
                 error,
                 name,
                 name,
