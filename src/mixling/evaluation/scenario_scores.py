@@ -73,8 +73,8 @@ def _language_pairs(
     missing = 0
     pairs = np.arange(len(query))
     if task.pivot is not None:
-        pivot, asked = task.languages.index(task.pivot), task.query_language[query]
-        pairs = np.flatnonzero((language == asked) | (language == pivot) | (asked == pivot))
+        pivot, spoken = task.languages.index(task.pivot), task.query_language[query]
+        pairs = np.flatnonzero((language == spoken) | (language == pivot) | (spoken == pivot))
     # stable, so that the pairs of a language stay sorted by query
     pairs = pairs[np.argsort(language[pairs], kind="stable")]
     edges = np.searchsorted(language[pairs], np.arange(len(task.languages) + 1))
