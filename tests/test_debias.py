@@ -1,4 +1,4 @@
-"""Maps on vectors: against packages and formulas, as files, in plain sentence-transformers."""
+"""Transforms of vectors: against packages, as files, in plain sentence-transformers."""
 
 import json
 import subprocess
@@ -37,17 +37,19 @@ from mixling.models.retriever import Retriever
 LANGUAGES, GROUPS, SIZE = ("ar", "de", "en", "sw"), 60, 24
 
 
-def made(seed=0, bitext=True, strength=1.0):
-    """Parallel texts: what is said, plus what the language adds, plus noise."""
+def parallel_vectors(seed=0, bitext=True, strength=1.0):
+    """Parallel texts: a vector of the meaning, plus one of the language, plus noise."""
     rng = np.random.default_rng(seed)
-    said = rng.normal(size=(GROUPS, SIZE))
-    tongue = strength * np.random.default_rng(99).normal(size=(len(LANGUAGES), SIZE))
+    meaning = rng.normal(size=(GROUPS, SIZE))
+    language = strength * np.random.default_rng(99).normal(size=(len(LANGUAGES), SIZE))
     rows = [(f"g{g}", code, f"{code} {g}") for g in range(GROUPS) for code in LANGUAGES]
-    corpus = parallel_corpus("made", *zip(*rows, strict=True))
+    corpus = parallel_corpus("parallel", *zip(*rows, strict=True))
     vectors = [
         normalize(
             (
-                said[:, None] + tongue[None] + 0.3 * rng.normal(size=(GROUPS, len(LANGUAGES), SIZE))
+                meaning[:, None]
+                + language[None]
+                + 0.3 * rng.normal(size=(GROUPS, len(LANGUAGES), SIZE))
             ).reshape(-1, SIZE)
         ).astype(np.float32)
         for _ in range(2)
@@ -55,29 +57,33 @@ def made(seed=0, bitext=True, strength=1.0):
     return EmbeddedCorpus(corpus, *vectors, bitext)
 
 
-def bias_of(stock, found):
-    """How far apart the means of languages are, after a map."""
-    apart = []
-    for role, vectors, of in (
-        ("query", stock.queries, stock.query_language()),
-        ("passage", stock.passages, stock.passage_language()),
+def bias_of(corpus, transform):
+    """Return how far apart the means of languages are, after a transform."""
+    distances = []
+    for role, vectors, language in (
+        ("query", corpus.queries, corpus.query_language()),
+        ("passage", corpus.passages, corpus.passage_language()),
     ):
-        moved = found.transform(vectors, of.tolist(), role) if found is not None else vectors
-        mean = np.stack([moved[of == x].mean(0) for x in LANGUAGES])
-        apart.append(np.linalg.norm(mean - mean.mean(0), axis=1).mean())
-    return float(np.mean(apart))
+        moved = (
+            transform.transform(vectors, language.tolist(), role)
+            if transform is not None
+            else vectors
+        )
+        mean = np.stack([moved[language == x].mean(0) for x in LANGUAGES])
+        distances.append(np.linalg.norm(mean - mean.mean(0), axis=1).mean())
+    return float(np.mean(distances))
 
 
 @pytest.mark.parametrize("method", ["centering", "lir", "lsar", "leace"])
 def test_languages_come_together(method):
-    stock = made()
+    corpus = parallel_vectors()
     # LIR removes each language's first direction, which is its mean only where the mean is most of
     # it
-    more = {"rank": 3} if method == "lsar" else {}
+    options = {"rank": 3} if method == "lsar" else {}
     limit = 0.75 if method == "lir" else 0.35
-    assert bias_of(stock, fit_transform(create_method(method, more), [stock])) < limit * bias_of(
-        stock, None
-    )
+    assert bias_of(
+        corpus, fit_transform(create_method(method, options), [corpus])
+    ) < limit * bias_of(corpus, None)
 
 
 @given(st.integers(0, 10**6), st.integers(2, 5))
@@ -101,118 +107,118 @@ def test_leace_equals_its_package(seed, languages):
 
 
 def test_after_leace_the_means_of_all_languages_are_one():
-    stock = made(3)
-    vectors, of = all_vectors([stock])
-    found = fit_transform("leace", [stock])
-    moved = vectors @ found.matrix.T + found.bias
-    mean = np.stack([moved[of == x].mean(0) for x in LANGUAGES])
+    corpus = parallel_vectors(3)
+    vectors, language = all_vectors([corpus])
+    transform = fit_transform("leace", [corpus])
+    moved = vectors @ transform.matrix.T + transform.bias
+    mean = np.stack([moved[language == x].mean(0) for x in LANGUAGES])
     assert mean == pytest.approx(np.broadcast_to(mean.mean(0), mean.shape), abs=1e-5)
 
 
 def test_lsar_is_a_projection_that_takes_the_span_of_the_means():
-    stock = made(1)
-    found = Lsar(rank=6).fit([stock])
-    assert found.matrix @ found.matrix == pytest.approx(found.matrix, abs=1e-5)
-    _, mean = language_means(stock)
+    corpus = parallel_vectors(1)
+    transform = Lsar(rank=6).fit([corpus])
+    assert transform.matrix @ transform.matrix == pytest.approx(transform.matrix, abs=1e-5)
+    _, mean = language_means(corpus)
     centered = (mean - mean.mean(1, keepdims=True)).reshape(-1, SIZE)
-    assert centered @ found.matrix.T == pytest.approx(np.zeros_like(centered), abs=1e-5)
+    assert centered @ transform.matrix.T == pytest.approx(np.zeros_like(centered), abs=1e-5)
 
 
 def test_the_default_rank_is_languages_less_one_at_most_a_twenty_fourth_of_the_size():
     assert default_rank(384, 11) == 10 and default_rank(384, 205) == 16 and default_rank(8, 2) == 1
-    direction, value, languages = language_variation(made(2))
+    direction, value, languages = language_variation(parallel_vectors(2))
     assert languages == 4 and direction.shape == (8, SIZE) and (np.diff(value) <= 0).all()
 
 
-def test_shift_moves_documents_to_the_source_and_leaves_questions():
-    stock = made(4)
-    found = fit_transform(create_method("shift", {"alpha": 1.0}), [stock])
-    of = stock.passage_language()
-    moved = found.transform_raw(stock.passages, of.tolist(), "passage")
-    assert moved[of == "en"] == pytest.approx(stock.passages[of == "en"])
+def test_shift_moves_documents_to_the_source_and_leaves_queries():
+    corpus = parallel_vectors(4)
+    transform = fit_transform(create_method("shift", {"alpha": 1.0}), [corpus])
+    language = corpus.passage_language()
+    moved = transform.transform_raw(corpus.passages, language.tolist(), "passage")
+    assert moved[language == "en"] == pytest.approx(corpus.passages[language == "en"])
     for code in LANGUAGES:
-        assert moved[of == code].mean(0) == pytest.approx(
-            stock.passages[of == "en"].mean(0), abs=1e-5
+        assert moved[language == code].mean(0) == pytest.approx(
+            corpus.passages[language == "en"].mean(0), abs=1e-5
         )
-    assert found.transform_raw(stock.queries, of.tolist(), "query") == pytest.approx(stock.queries)
+    assert transform.transform_raw(corpus.queries, language.tolist(), "query") == pytest.approx(
+        corpus.queries
+    )
     with pytest.raises(MixlingError, match="'fi'"):
-        fit_transform(create_method("shift", {"source": "fi"}), [stock])
+        fit_transform(create_method("shift", {"source": "fi"}), [corpus])
 
 
 def test_a_text_of_an_unknown_language_stays_as_it_is():
-    stock = made(5)
-    found = fit_transform("centering", [stock])
-    assert found.transform_raw(stock.passages[:3], ["fi"] * 3, "passage") == pytest.approx(
-        stock.passages[:3]
+    corpus = parallel_vectors(5)
+    transform = fit_transform("centering", [corpus])
+    assert transform.transform_raw(corpus.passages[:3], ["fi"] * 3, "passage") == pytest.approx(
+        corpus.passages[:3]
     )
 
 
-def accuracy(stock, found):
-    """Share of questions whose first passage in the pool, their own text aside, is a
-    translation.
-    """
-    group = np.array(stock.corpus.queries["group"].to_pylist())
+def accuracy(corpus, transform):
+    """Return the share of queries whose first passage, their own text aside, is a translation."""
+    group = np.array(corpus.corpus.queries["group"].to_pylist())
     q = (
-        found.transform(stock.queries, stock.query_language().tolist(), "query")
-        if found
-        else stock.queries
+        transform.transform(corpus.queries, corpus.query_language().tolist(), "query")
+        if transform
+        else corpus.queries
     )
     p = (
-        found.transform(stock.passages, stock.passage_language().tolist(), "passage")
-        if found
-        else stock.passages
+        transform.transform(corpus.passages, corpus.passage_language().tolist(), "passage")
+        if transform
+        else corpus.passages
     )
     scores = q @ p.T
     np.fill_diagonal(scores, -2)
     return float((group[scores.argmax(1)] == group).mean())
 
 
-def test_a_trained_map_finds_translations_better_and_is_the_same_every_time():
-    pairs, bitext = made(6, bitext=False), made(7)
+def test_a_trained_transform_finds_translations_better_and_is_the_same_every_time():
+    pairs, bitext = parallel_vectors(6, bitext=False), parallel_vectors(7)
     recipe = {"steps": 60, "size": 32, "rank": 3}
-    found = fit_transform(create_method("trained", recipe), [pairs, bitext])
-    assert accuracy(pairs, found) > accuracy(pairs, None)
+    transform = fit_transform(create_method("trained", recipe), [pairs, bitext])
+    assert accuracy(pairs, transform) > accuracy(pairs, None)
     assert np.array_equal(
-        found.matrix, fit_transform(create_method("trained", recipe), [pairs, bitext]).matrix
+        transform.matrix, fit_transform(create_method("trained", recipe), [pairs, bitext]).matrix
     )
     start = fit_transform(create_method("trained", {**recipe, "pull": 1e6}), [pairs, bitext])
     first = fit_transform(create_method("lsar", {"rank": 3, "sharpen": True}), [pairs, bitext])
     assert start.matrix == pytest.approx(first.matrix, abs=0.05)
 
 
-def test_a_map_needs_questions_and_answers():
+def test_a_trained_transform_needs_queries_and_answers():
     with pytest.raises(MixlingError, match="--fit mlqa"):
-        fit_transform(create_method("trained", {"steps": 1}), [made()])
+        fit_transform(create_method("trained", {"steps": 1}), [parallel_vectors()])
 
 
 def test_sharpening_keeps_the_norm_and_stretches_what_differs():
-    stock = made(8)
+    corpus = parallel_vectors(8)
     plain, sharp = (
-        fit_transform(create_method("lsar", {"rank": 3}), [stock]),
-        fit_transform(create_method("lsar", {"rank": 3, "sharpen": 0.3}), [stock]),
+        fit_transform(create_method("lsar", {"rank": 3}), [corpus]),
+        fit_transform(create_method("lsar", {"rank": 3, "sharpen": 0.3}), [corpus]),
     )
     assert np.linalg.norm(sharp.matrix) == pytest.approx(np.linalg.norm(plain.matrix), rel=1e-4)
     values = [
-        np.linalg.eigvalsh(np.cov((stock.passages @ m.matrix.T).T))[3:] for m in (plain, sharp)
+        np.linalg.eigvalsh(np.cov((corpus.passages @ m.matrix.T).T))[3:] for m in (plain, sharp)
     ]
     assert values[1][-1] / values[1][0] > values[0][-1] / values[0][0]
 
 
 def test_scores_are_brought_to_one_scale():
-    stock = made(9)
-    found = fit_transform("scores", [stock])
-    assert len(found.pairs) == 16 and all(d > 0 for _, d in found.pairs.values())
-    assert found.pairs["en-en"][0] > found.pairs["en-de"][0]
+    corpus = parallel_vectors(9)
+    transform = fit_transform("scores", [corpus])
+    assert len(transform.pairs) == 16 and all(d > 0 for _, d in transform.pairs.values())
+    assert transform.pairs["en-en"][0] > transform.pairs["en-de"][0]
 
 
-def test_stocks_are_joined_without_mixing_their_groups():
-    both = concatenate([made(1), made(2)])
+def test_corpora_are_joined_without_mixing_their_groups():
+    both = concatenate([parallel_vectors(1), parallel_vectors(2)])
     assert len(both.corpus.queries) == 2 * GROUPS * 4 and len(both.queries) == len(
         both.corpus.queries
     )
     assert len(set(both.corpus.queries["group"].to_pylist())) == 2 * GROUPS
     language = both.passage_language()
-    assert language[: GROUPS * 4].tolist() == made(1).passage_language().tolist()
+    assert language[: GROUPS * 4].tolist() == parallel_vectors(1).passage_language().tolist()
 
 
 def test_means_come_from_what_is_in_every_language_where_there_is_enough_of_it():
@@ -221,7 +227,7 @@ def test_means_come_from_what_is_in_every_language_where_there_is_enough_of_it()
     They must not move its mean.
     """
     rng = np.random.default_rng(0)
-    whole = made(12, bitext=False)
+    whole = parallel_vectors(12, bitext=False)
     rows = [(f"x{i}", LANGUAGES[i % 4], f"only {i}") for i in range(200)]
     alone = normalize(rng.normal(size=(200, SIZE)) + 3 * np.eye(SIZE)[np.arange(200) % 4]).astype(
         np.float32
@@ -236,7 +242,7 @@ def test_means_come_from_what_is_in_every_language_where_there_is_enough_of_it()
 
 
 def test_few_groups_are_taken_in_all_their_languages():
-    corpus = first_groups(made().corpus, 7)
+    corpus = first_groups(parallel_vectors().corpus, 7)
     assert len(corpus.queries) == len(corpus.passages) == 28
 
 
@@ -269,44 +275,49 @@ def texts(tmp_path, monkeypatch):
 def test_one_dense_layer_in_plain_sentence_transformers(method, chain, texts, run):
     from sentence_transformers import SentenceTransformer
 
-    more = (
+    options = (
         ["--fit", "sib-200", "--fit", "sample:all", "--steps", "5"]
         if method == "trained"
         else ["--fit", "sib-200"]
     )
-    status, _, err = run("debias", chain, "--method", method, *more, "--out", texts / "out")
+    status, _, err = run("debias", chain, "--method", method, *options, "--out", texts / "out")
     assert status == 0, err
     plain = SentenceTransformer(str(texts / "out"), device="cpu")
     assert [type(m).__name__ for m in plain][-2:] == ["Dense", "Normalize"]
-    mine = Retriever(str(texts / "out"))
+    debiased_model = Retriever(str(texts / "out"))
     words = ["Where is the lake?", "Ziwa liko wapi?"]
     assert plain.encode(["query: " + w for w in words]) == pytest.approx(
-        mine.encode(words, "query"), abs=1e-6
+        debiased_model.encode(words, "query"), abs=1e-6
     )
-    assert mine.origin["debiased"]["method"] == method and mine.origin["debiased"]["languages"]
+    assert (
+        debiased_model.origin["debiased"]["method"] == method
+        and debiased_model.origin["debiased"]["languages"]
+    )
     base = Retriever(str(chain)).encode(words, "query")
-    assert not np.allclose(mine.encode(words, "query"), base, atol=1e-3)
+    assert not np.allclose(debiased_model.encode(words, "query"), base, atol=1e-3)
 
 
 @pytest.mark.parametrize("method", ["centering", "lir", "shift"])
-def test_maps_by_language_name_the_language_or_take_it(method, chain, texts):
+def test_transforms_by_language_identify_the_language_or_take_it(method, chain, texts):
     out = texts / "out"
-    found = debias(str(chain), method, ["sib-200"], out)
-    mine, base = Retriever(str(out)), Retriever(str(chain))
+    transform = debias(str(chain), method, ["sib-200"], out)
+    debiased_model, base = Retriever(str(out)), Retriever(str(chain))
     assert (
-        mine.first_position == base.first_position is not None
-    )  # a map does not keep texts from going packed
+        debiased_model.first_position == base.first_position is not None
+    )  # a transform does not keep texts from being packed
     words = ["Das Wasser ist kalt und klar.", "The water is cold and clear."]
-    given = mine.encode(words, "passage", languages=["de", "en"])
-    assert given == pytest.approx(mine.encode(words, "passage"), abs=1e-6)
+    vectors = debiased_model.encode(words, "passage", languages=["de", "en"])
+    assert vectors == pytest.approx(debiased_model.encode(words, "passage"), abs=1e-6)
     raw = (
         base.encode_head(base.tokenize(words, "passage"))
         if method == "shift"
         else base.encode(words, "passage")
     )
-    assert given == pytest.approx(found.transform(raw, ["de", "en"], "passage"), abs=1e-5)
+    assert vectors == pytest.approx(transform.transform(raw, ["de", "en"], "passage"), abs=1e-5)
     if method == "shift":
-        assert mine.encode(words, "query") == pytest.approx(base.encode(words, "query"), abs=1e-5)
+        assert debiased_model.encode(words, "query") == pytest.approx(
+            base.encode(words, "query"), abs=1e-5
+        )
     from sentence_transformers import SentenceTransformer
 
     with pytest.raises(ValueError, match=r"trust_remote_code|mixling\.Retriever"):
@@ -332,11 +343,11 @@ def test_calibrated_scores_are_used_in_evaluation(chain, texts):
     )
 
 
-def written(folder, stock):
+def write_vectors(folder, corpus):
     folder.mkdir()
     for role, vectors, table in (
-        ("query", stock.queries, stock.corpus.queries),
-        ("passage", stock.passages, stock.corpus.passages),
+        ("query", corpus.queries, corpus.corpus.queries),
+        ("passage", corpus.passages, corpus.corpus.passages),
     ):
         rows = {
             "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), SIZE),
@@ -349,19 +360,19 @@ def written(folder, stock):
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m != "scores"])
 def test_vectors_alone_are_enough(method, tmp_path, run):
-    stock = made(10, bitext=False)
-    written(tmp_path / "in", stock)
-    more = ["--steps", "20"] if method == "trained" else []
+    corpus = parallel_vectors(10, bitext=False)
+    write_vectors(tmp_path / "in", corpus)
+    options = ["--steps", "20"] if method == "trained" else []
     status, _, err = run(
-        "debias", "--vectors", tmp_path / "in", "-m", method, *more, "-o", tmp_path / "out"
+        "debias", "--vectors", tmp_path / "in", "-m", method, *options, "-o", tmp_path / "out"
     )
     assert status == 0, err
     moved, _ = read_embedded(tmp_path / "out" / "vectors")
-    assert bias_of(moved, None) < 0.9 * bias_of(stock, None)
-    about = json.loads((tmp_path / "out" / "map.json").read_text())
-    assert about["method"] == method
+    assert bias_of(moved, None) < 0.9 * bias_of(corpus, None)
+    metadata = json.loads((tmp_path / "out" / "transform.json").read_text())
+    assert metadata["method"] == method
     if method in ("lsar", "leace", "trained"):
-        np.save(tmp_path / "x.npy", stock.passages)
+        np.save(tmp_path / "x.npy", corpus.passages)
         command = [
             sys.executable,
             tmp_path / "out" / "apply.py",
@@ -373,15 +384,12 @@ def test_vectors_alone_are_enough(method, tmp_path, run):
 
 
 @pytest.mark.parametrize("method", ["lsar", "centering"])
-def test_a_map_that_is_there_moves_other_vectors(method, chain, texts, run):
-    """Of a model's folder or of a folder of vectors.
-
-    As the model encodes, or as the vectors were moved.
-    """
-    words, tongues = ["Das Wasser ist kalt.", "The water is cold."], ["de", "en"]
+def test_an_existing_transform_moves_other_vectors(method, chain, texts, run):
+    """The transform of a model's folder or of a folder of vectors gives the same vectors again."""
+    words, languages = ["Das Wasser ist kalt.", "The water is cold."], ["de", "en"]
     debias(str(chain), method, ["sib-200"], texts / "model")
-    base, mine = (
-        Retriever(str(m)).encode(words, "passage", languages=tongues)
+    base, expected = (
+        Retriever(str(m)).encode(words, "passage", languages=languages)
         for m in (chain, texts / "model")
     )
     (texts / "in").mkdir()
@@ -397,18 +405,18 @@ def test_a_map_that_is_there_moves_other_vectors(method, chain, texts, run):
     )
     assert status == 0, err
     moved = pq.read_table(texts / "out" / "vectors" / "one.parquet")
-    assert np.stack(moved["vector"].to_pylist()) == pytest.approx(mine, abs=1e-5)
+    assert np.stack(moved["vector"].to_pylist()) == pytest.approx(expected, abs=1e-5)
     assert moved["note"].to_pylist() == ["a", "b"]
     run("debias", "--vectors", texts / "in", "--transform", texts / "out", "-o", texts / "again")
     again = pq.read_table(texts / "again" / "vectors" / "one.parquet")
     assert again["vector"].to_pylist() == moved["vector"].to_pylist()
 
 
-def test_maps_that_cannot_be_put_on_vectors(chain, texts, tmp_path, run):
+def test_transforms_that_cannot_be_put_on_vectors(chain, texts, tmp_path, run):
     (texts / "in").mkdir()
     pq.write_table(pa.table({"vector": [[1.0] * 32]}), texts / "in" / "one.parquet")
     debias(str(chain), "shift", ["sib-200"], texts / "shifted")
-    for name, more, expected in (
+    for name, options, expected in (
         ("balanced", [], "vectors of 32 numbers, the transform is for 384"),
         (chain, [], "no transform; give balanced"),
         (texts / "nowhere", [], "no transform; give balanced"),
@@ -416,7 +424,7 @@ def test_maps_that_cannot_be_put_on_vectors(chain, texts, tmp_path, run):
         ("balanced", ["--rank", "3"], "takes no options"),
     ):
         status, _, err = run(
-            "debias", "--vectors", texts / "in", "--transform", name, *more, "-o", texts / "out"
+            "debias", "--vectors", texts / "in", "--transform", name, *options, "-o", texts / "out"
         )
         assert status == 2 and expected in err, (name, err)
         assert not (texts / "out").exists()
@@ -435,10 +443,10 @@ def test_maps_that_cannot_be_put_on_vectors(chain, texts, tmp_path, run):
 
 
 def test_vectors_are_fitted_as_texts_are(tmp_path):
-    stock = made(11)
-    written(tmp_path / "in", stock)
-    found = debias_vectors(tmp_path / "in", "lsar", tmp_path / "out")
-    assert found.matrix == pytest.approx(Lsar().fit([stock]).matrix, abs=1e-5)
+    corpus = parallel_vectors(11)
+    write_vectors(tmp_path / "in", corpus)
+    transform = debias_vectors(tmp_path / "in", "lsar", tmp_path / "out")
+    assert transform.matrix == pytest.approx(Lsar().fit([corpus]).matrix, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -456,7 +464,7 @@ def test_mistakes_are_named(arguments, expected, chain, texts, run):
     assert status == 2 and expected in err
 
 
-def test_what_is_there_is_not_overwritten(chain, texts, run):
+def test_an_existing_folder_is_not_overwritten(chain, texts, run):
     (texts / "out").mkdir()
     (texts / "out" / "thesis.txt").write_text("years of work")
     status, _, err = run("debias", chain, "-o", texts / "out")
@@ -507,8 +515,8 @@ def test_a_method_from_outside_debiases_a_model(recipe_method, chain, texts, run
 
 
 def test_a_method_from_outside_debiases_vectors(recipe_method, tmp_path):
-    corpus = made(3, strength=3.0)
-    written(tmp_path / "in", corpus)
+    corpus = parallel_vectors(3, strength=3.0)
+    write_vectors(tmp_path / "in", corpus)
     transform = debias_vectors(tmp_path / "in", recipe_method(rank=4), tmp_path / "out")
     assert bias_of(corpus, transform) < 0.75 * bias_of(corpus, None)
     assert load_transform(str(tmp_path / "out")).metadata["method"] == "top-directions"
@@ -519,7 +527,7 @@ def test_a_method_declares_what_it_needs():
         parallel_corpus("one", ["g0", "g1"], ["en", "en"], ["a", "b"]),
         *2 * [np.eye(2, dtype=np.float32)],
     )
-    assert not one_language.has_translations() and made().has_translations()
+    assert not one_language.has_translations() and parallel_vectors().has_translations()
     with pytest.raises(MixlingError, match="two languages at least"):
         fit_transform("centering", [one_language])
     two_languages = EmbeddedCorpus(

@@ -16,7 +16,9 @@ def run(
     model: Annotated[str | None, typer.Argument(help="A model folder or hub name.")] = None,
     method: Annotated[
         str,
-        typer.Option("--method", "-m", help="centering, lir, lsar, leace, shift, trained, or scores."),
+        typer.Option(
+            "--method", "-m", help="centering, lir, lsar, leace, shift, trained, or scores."
+        ),
     ] = "lsar",
     fit: Annotated[
         list[str] | None,
@@ -32,15 +34,16 @@ def run(
         str | None,
         typer.Option(
             "--transform",
-            help="With --vectors, nothing is fitted: balanced (multilingual-e5-small's), or a folder that debias wrote.",
+            help="With --vectors: a fitted transform, balanced (for multilingual-e5-small) or a "
+            "folder that debias wrote.",
         ),
     ] = None,
     languages: Annotated[
         str | None,
         typer.Option(
             "--languages",
-            help="Languages of the fitted texts, spaces between (best: those of your collection), or all. Default: of "
-            "many, those with most text.",
+            help="Languages of the fitted texts, separated by spaces (best: those of your "
+            "collection), or all. Default: of many languages, those with most text.",
         ),
     ] = None,
     texts: Annotated[
@@ -59,15 +62,21 @@ def run(
     source: Annotated[
         str | None, typer.Option("--source", help="shift: the language moved to.")
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="map: steps of training.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="trained: steps of training.")
+    ] = None,
     temperature: Annotated[
-        float | None, typer.Option("--temperature", help="map: of the loss.")
+        float | None, typer.Option("--temperature", help="trained: temperature of the loss.")
     ] = None,
-    pull: Annotated[float | None, typer.Option("--pull", help="map: pull to its start.")] = None,
+    pull: Annotated[
+        float | None, typer.Option("--pull", help="trained: weight of the pull to its start.")
+    ] = None,
     bitext: Annotated[
-        float | None, typer.Option("--bitext", help="map: weight of the bitext.")
+        float | None, typer.Option("--bitext", help="trained: weight of the bitext.")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="map: of its batches.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="trained: seed of its batches.")
+    ] = None,
     vector_cache: Annotated[
         Path | None,
         typer.Option("--vector-cache", help="Keep the encoder's vectors here for the next call."),

@@ -16,11 +16,12 @@ def run(
     texts: Annotated[
         Path,
         typer.Argument(
-            help=".jsonl or .parquet with a column `text`, .txt with a text a line, or a BEIR folder."
+            help=".jsonl or .parquet with a column `text`, .txt with a text a line, or a BEIR "
+            "folder."
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of vectors; a cut-off call in it goes on.")
+        Path, typer.Option("--out", "-o", help="Folder of vectors; a killed call resumes.")
     ],
     role: Annotated[
         str, typer.Option(help="Whose prompt goes before a text: query, passage, or none.")
@@ -29,7 +30,7 @@ def run(
         Precision, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")
     ] = "auto",
     dtype: Annotated[
-        str, typer.Option(help="Of the stored vectors: float32 or float16.")
+        str, typer.Option(help="Number format of the stored vectors: float32 or float16.")
     ] = "float32",
     shard: Annotated[int, typer.Option(min=1, help="Texts a file.")] = 16384,
     part: Annotated[
@@ -40,7 +41,7 @@ def run(
     ] = "0/1",
     ray: Annotated[
         int,
-        typer.Option(min=0, help="So many workers of a Ray cluster (its address: RAY_ADDRESS)."),
+        typer.Option(min=0, help="Number of workers of a Ray cluster (its address: RAY_ADDRESS)."),
     ] = 0,
     gpus: Annotated[float, typer.Option(min=0, help="GPUs of each Ray worker.")] = 0,
     trust_remote_code: Trust = False,
@@ -60,22 +61,41 @@ def run(
         from mixling.encoding.cluster import encode_on_ray
 
         manifest = encode_on_ray(
-            model, texts, out, workers=ray, role=role_or_none, precision=precision, dtype=dtype, shard=shard, gpus=gpus, trust_remote_code=trust_remote_code,)  # fmt: skip
+            model,
+            texts,
+            out,
+            workers=ray,
+            role=role_or_none,
+            precision=precision,
+            dtype=dtype,
+            shard=shard,
+            gpus=gpus,
+            trust_remote_code=trust_remote_code,
+        )
     else:
         from mixling.encoding.shards import encode
 
         manifest = encode(
-            model, texts, out, role=role_or_none, precision=precision, dtype=dtype, shard=shard,
-            part=(int(number), int(parts)), trust_remote_code=trust_remote_code,)  # fmt: skip
+            model,
+            texts,
+            out,
+            role=role_or_none,
+            precision=precision,
+            dtype=dtype,
+            shard=shard,
+            part=(int(number), int(parts)),
+            trust_remote_code=trust_remote_code,
+        )
     if manifest.exists():
-        made = json.loads(manifest.read_text())
-        typer.echo(f"{made['rows']:,} vectors, {made['tokens']:,} tokens: {out}")
-        titles = made.get("titles", {})
+        content = json.loads(manifest.read_text())
+        typer.echo(f"{content['rows']:,} vectors, {content['tokens']:,} tokens: {out}")
+        titles = content.get("titles", {})
         if titles.get("texts"):
             typer.echo(f"read with their titles ({titles['form']}): {titles['texts']:,} texts")
-        if made.get("ids_twice"):
+        if content.get("ids_twice"):
             typer.echo(
-                f"{made['ids_twice']:,} rows have the id of another row; give each its own, or take vectors by row"
+                f"{content['ids_twice']:,} rows have the id of another row; give each its own, "
+                "or take vectors by row"
             )
     else:
         typer.echo(f"this part is done, others are not yet: {out}")

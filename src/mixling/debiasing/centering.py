@@ -1,6 +1,8 @@
 """Centering: subtract the mean of each language, in each role.
 
-x' = x - mu_{role, l}, and with `keep_mean` the mean over languages is added again
+    x' = x - mu_{role, l}
+
+With `keep_mean` the mean over languages is added again.
 """
 
 from __future__ import annotations

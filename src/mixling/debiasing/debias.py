@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from mixling.models.retriever import Retriever
 
 BITEXT_SOURCE, RETRIEVAL_SOURCE = "sib-200", "mlqa"
-# of bitext in more than MANY_LANGUAGES, so many sentences, and only well-resourced languages
-MAX_SENTENCES, MANY_LANGUAGES = 100, 40
+MANY_LANGUAGES = 40  # of bitext in more languages, only well-resourced ones are used
+MAX_SENTENCES = 100  # sentences used of bitext in many languages
 
 
 def debias(
@@ -44,7 +44,7 @@ def debias(
     precision: Precision = "auto",
     trust_remote_code: bool = False,
 ) -> Transform:
-    """Fit a transform that removes the language from a model's vectors, and write the model with it.
+    """Fit a transform that removes the language from vectors, and write the model with it.
 
     The encoder is not trained.
 
@@ -78,7 +78,7 @@ def debias(
 
     method = create_method(method)
     if texts is not None and texts < 1:
-        raise MixlingError(f"texts {texts}: expected 1 question group or more")
+        raise MixlingError(f"texts {texts}: expected 1 query group or more")
     if out is not None and Path(out).exists() and (Path(out).is_file() or any(Path(out).iterdir())):
         raise MixlingError(f"{out}: exists already; choose another folder or remove it")
     if not fit:
@@ -174,7 +174,7 @@ def _embed(
         texts = MAX_SENTENCES
 
     def encode(batch: list[str], role: str) -> np.ndarray:
-        with Progress(f"{name}: {'questions' if role == 'query' else 'passages'}") as bar:
+        with Progress(f"{name}: {'queries' if role == 'query' else 'passages'}") as bar:
             return encode_cached(
                 retriever, batch, role, precision=precision, folder=cache, raw=raw, progress=bar
             )[0]

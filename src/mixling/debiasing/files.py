@@ -1,6 +1,7 @@
 """Debias stored vectors: fit a transform on Parquet files, or read one; transform the files.
 
-OUT/matrix.npy, bias.npy, map.safetensors    the transform
+OUT/transform.safetensors, transform.json    the transform: its tensors and how it was fitted
+OUT/matrix.npy, bias.npy                     the same as NumPy arrays, for one affine transform
 OUT/apply.py                                 ten lines of NumPy that apply it
 OUT/vectors/*.parquet                        the files, their vectors transformed
 """
@@ -42,8 +43,8 @@ length = np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
 np.save(sys.argv[2], (x / length).astype(np.float32))
 '''
 
-
 VectorTransform = AffineTransform | LanguageTransform
+"""A transform of vectors: one for all texts, or one for each language."""
 
 
 def debias_vectors(
@@ -141,15 +142,16 @@ def _read_folder(folder: Path, name: str) -> VectorTransform:
     from mixling.models import trust
 
     trust.check_regular_files(folder, name)
-    if (folder / "map.safetensors").exists():
+    if (folder / "transform.safetensors").exists():
         return _read_vectors_folder(folder)
     return _read_model_folder(folder, name)
 
 
 def _read_vectors_folder(folder: Path) -> VectorTransform:
-    path = folder / "map.json"
+    """Read the transform of a folder that `debias_vectors` wrote."""
+    path = folder / "transform.json"
     metadata = parse_record(path.read_bytes(), path, {"languages_of_offset": (list, NoneType)})
-    tensors = _read_tensors(folder / "map.safetensors")
+    tensors = _read_tensors(folder / "transform.safetensors")
     languages = metadata.pop("languages_of_offset")
     if languages is None:
         return AffineTransform(tensors["matrix"], tensors["bias"], metadata)
@@ -159,6 +161,7 @@ def _read_vectors_folder(folder: Path) -> VectorTransform:
 
 
 def _read_model_folder(folder: Path, name: str) -> VectorTransform:
+    """Read the transform of a model that `debias` wrote."""
     from mixling.models.language_transform import LanguageTransformModule
 
     path = folder / "origin.json"
@@ -213,7 +216,7 @@ def _write_folder(transform: VectorTransform, files: Sequence[Path], out: Path) 
 
 
 def _transform_file(transform: VectorTransform, path: Path) -> tuple[pa.Table, np.ndarray]:
-    """The other columns of a file, and its vectors transformed."""
+    """Return the other columns of a file, and its vectors transformed."""
     by_language = isinstance(transform, LanguageTransform)
     table, vectors = read_vectors(
         path, ("vector", "language", "role") if by_language else ("vector",)
@@ -245,6 +248,7 @@ def _transform_file(transform: VectorTransform, path: Path) -> tuple[pa.Table, n
 
 
 def _write_transform(transform: VectorTransform, folder: Path) -> None:
+    """Write the tensors and the metadata of a transform, and the script for an affine one."""
     if isinstance(transform, AffineTransform):
         np.save(folder / "matrix.npy", transform.matrix)
         np.save(folder / "bias.npy", transform.bias)
@@ -252,8 +256,10 @@ def _write_transform(transform: VectorTransform, folder: Path) -> None:
         tensors = {"matrix": transform.matrix, "bias": transform.bias}
     else:
         tensors = {"offset": transform.offset, "basis": transform.basis}
-    save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / "map.safetensors")
+    save_file(
+        {k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / "transform.safetensors"
+    )
     languages = list(transform.languages) if isinstance(transform, LanguageTransform) else None
-    (folder / "map.json").write_text(
+    (folder / "transform.json").write_text(
         json.dumps({**transform.metadata, "languages_of_offset": languages}, indent=1)
     )

@@ -67,6 +67,7 @@ def erase_concept(x: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndar
     positive = value > value.max() * 1e-12
     root = np.sqrt(value[positive])
     d = direction[:, positive]
+    # W = Cov^(-1/2) and its pseudo-inverse, on the directions in which the texts differ at all
     whiten, unwhiten = (d / root) @ d.T, (d * root) @ d.T
     u, s, _ = np.linalg.svd(whiten @ cross, full_matrices=False)
     u = u[:, s > s.max() * 1e-10]

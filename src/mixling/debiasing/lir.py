@@ -1,6 +1,7 @@
 """LIR, language information removal (Yang, Yang, Cer and Darve 2021, arXiv:2109.04727).
 
-x' = x - C_l C_l^T x,  C_l: the first r right singular vectors of the texts of language l, uncentered
+x' = x - C_l C_l^T x
+C_l: the first r right singular vectors of the texts of language l, uncentered
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class DebiasingMethod(ABC):
             raise MixlingError(f"method '{self.name}' needs parallel texts, and there are none")
         if self.needs_queries and all(c.bitext for c in corpora):
             raise MixlingError(
-                f"--method {self.name} learns from questions and their answers, and the fitted "
+                f"--method {self.name} learns from queries and their answers, and the fitted "
                 "texts are sentences and their translations only; add such a source, for instance "
                 "--fit mlqa"
             )

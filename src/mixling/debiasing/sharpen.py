@@ -1,6 +1,8 @@
-"""Sharpen the spectrum: stretch the directions in which texts differ more. Whitening is the opposite.
+"""Sharpen the spectrum: stretch the directions in which texts differ more (opposite of whitening).
 
-y = x W^T S^p,  S: covariance of x W^T over unlabeled texts, p = 0.05; the matrix keeps W's norm
+    y = x W^T S^p,  S: covariance of x W^T over unlabeled texts, p = 0.05
+
+The matrix keeps the norm of W.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SHIFT (arXiv:2606.18801): move documents towards a source language, and leave queries as they are.
+"""SHIFT (arXiv:2606.18801): move documents towards a source language; queries stay.
 
     z' = z - alpha V_l,  V_l = mean over parallel texts of f(text in l) - f(its counterpart in the
     source language)
@@ -59,7 +59,7 @@ class Shift(DebiasingMethod):
         languages = corpus.languages()
         if self.source not in languages:
             raise MixlingError(
-                f"SHIFT moves documents to '{self.source}', which the fitted text lacks; "
+                f"SHIFT moves documents to '{self.source}', which the fitted texts lack; "
                 "give --source"
             )
         language = corpus.passage_language()

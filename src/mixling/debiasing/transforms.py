@@ -34,10 +34,10 @@ def normalize(vectors: np.ndarray) -> np.ndarray:
 def _check_finite(metadata: dict[str, Any], *arrays: np.ndarray) -> None:
     """Raise MixlingError where a transform, fitted or read, holds NaN or infinity."""
     if not all(np.isfinite(x).all() for x in arrays):
+        method = metadata.get("method", "of no known method")
         raise MixlingError(
-            f"the transform ({metadata.get('method', 'of no known method')}) holds NaN or infinity: "
-            "fit it on more texts a language, or, for method map, with a lower rate or a higher "
-            "temperature"
+            f"the transform ({method}) holds NaN or infinity: fit it on more texts a language, or, "
+            "for method trained, with a lower rate or a higher temperature"
         )
 
 
