@@ -30,14 +30,8 @@ from mixling.evaluation.tasks import Task
 from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
-from mixling.preparation.locate_answers import (
-    MARGIN,
-    MAX_RELATIVE_SCORE,
-    best_sentence,
-    locate_answers,
-    passage_sentences,
-    sentence_at,
-)
+from mixling.preparation.answer_sentences import best_sentence, passage_sentences, sentence_at
+from mixling.preparation.locate_answers import MARGIN, MAX_RELATIVE_SCORE, locate_answers
 from mixling.studies.plan import override
 from mixling.training.average import average, average_with
 from mixling.training.train import train

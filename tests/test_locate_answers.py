@@ -11,7 +11,8 @@ from mixling.corpora import folder, sample
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
-from mixling.preparation.locate_answers import best_sentence, locate_answers, passage_sentences
+from mixling.preparation.answer_sentences import best_sentence, passage_sentences
+from mixling.preparation.locate_answers import locate_answers
 
 
 def without_places(corpus: Corpus) -> Corpus:

@@ -219,7 +219,7 @@ def test_a_cross_encoder_teaches_over_lists(chain, mined, cross_encoder, tmp_pat
     corpora, schedule, pairs = data.corpora, data.schedule, data.texts
     retriever = Retriever(str(chain))
     objective = Objective(settings, retriever)
-    batch = pairs.batch(schedule.plan(0), lists=objective.list_language)
+    batch = pairs.batch(schedule.plan(0), list_language=objective.list_language)
     english = set(corpora[0].passages.filter(pc_en(corpora[0]))["text"].to_pylist())
     assert all(any(t in e for e in english) for _, texts in batch.lists for t in texts)
     vectors = torch.randn(16 + len(batch.negatives), 32)

@@ -254,7 +254,7 @@ def test_the_papers_study_end_to_end(nine, chain, tmp_path):
     run = json.loads((hybrid / "run.json").read_text())
     assert (
         run["config"]["objective"]["name"] == "eq1-all-positives"
-        and run["config"]["batches"]["tosses"]
+        and run["config"]["batches"]["random_interleave"]
     )
     assert {x for d in run["data"].values() for x in d["languages"]} == set(CODES.values())
     log = [json.loads(x) for x in (hybrid / "log.jsonl").read_text().splitlines()]

@@ -17,15 +17,11 @@ from mixling.corpora import folder, sample
 from mixling.corpora.catalog import load
 from mixling.corpora.corpus import CorpusBuilder
 from mixling.errors import MixlingError
+from mixling.preparation.check_translations import check_translations
+from mixling.preparation.missing_texts import MissingText, missing_texts
 from mixling.preparation.seq2seq import CommandTranslator, Seq2SeqTranslator, language_tokens
 from mixling.preparation.similarity import ratio_margins
-from mixling.preparation.translate import (
-    MissingText,
-    add_translations,
-    check_translations,
-    missing_texts,
-    translate,
-)
+from mixling.preparation.translate import add_translations, translate
 
 
 @pytest.fixture(scope="module")

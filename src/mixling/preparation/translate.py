@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,21 +24,18 @@ from mixling.corpora.catalog import load
 from mixling.corpora.corpus import LINKS, PASSAGES, QUERIES, Corpus
 from mixling.corpora.files import finished_report, write_text
 from mixling.corpora.inputs import hash_model_files
-from mixling.corpora.languages import base_language, language_script, language_tag
+from mixling.corpora.languages import language_tag
 from mixling.corpora.sentences import sentence_spans
 from mixling.errors import MixlingError, check_finite_numbers
-from mixling.models.identify import can_identify, identify_languages
 from mixling.models.retriever import Retriever
 from mixling.models.weights import in_hub_cache
+from mixling.preparation.check_translations import CheckedTranslation, check_translations
 from mixling.preparation.job import JobReport, unfinished_folder
+from mixling.preparation.missing_texts import MissingText, missing_texts
 from mixling.preparation.seq2seq import CommandTranslator, Seq2SeqTranslator, Translator
-from mixling.preparation.similarity import margin_scores
 from mixling.progress import Progress
 
 BLOCK = 64  # texts that are translated and saved at a time
-
-Table = Literal["query", "passage"]
-DropReason = Literal["empty", "copied", "length", "language", "similarity"]
 
 
 @dataclass(frozen=True)
@@ -58,53 +55,6 @@ class TranslationReport(JobReport):
     accepted: int
     counts: dict[str, int]
     language_not_checked: int
-
-
-@dataclass(frozen=True)
-class MissingText:
-    """A text to translate.
-
-    Args:
-        table: Whether it is a query or a passage.
-        row: Its row in that table of the corpus.
-        source_language: Its language, BCP-47.
-        target_language: The language to translate into, BCP-47.
-        sentences: Its sentences; a query counts as one.
-    """
-
-    table: Table
-    row: int
-    source_language: str
-    target_language: str
-    sentences: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class CheckedTranslation:
-    """A translation and what its checks found.
-
-    Args:
-        table: Whether it is a query or a passage.
-        row: The row of the original.
-        source_language: The language of the original, BCP-47.
-        target_language: The language of the translation, BCP-47.
-        text: The translation.
-        length_ratio: Its length in characters by the original's, relative to the usual ratio of the
-            two languages.
-        language: The language that was identified; None if the identifier does not know the target.
-        margin: The margin of both texts; None if no retriever checks it.
-        dropped: Why the translation is dropped; None if it is accepted.
-    """
-
-    table: Table
-    row: int
-    source_language: str
-    target_language: str
-    text: str
-    length_ratio: float
-    language: str | None
-    margin: float | None
-    dropped: DropReason | None
 
 
 def translate(
@@ -188,31 +138,37 @@ def translate(
     if not missing:
         raise MixlingError(f"{corpus.name}: every text is there in {', '.join(targets)} already")
     with unfinished_folder(out, job) as part:
-        translator: Translator = (
-            CommandTranslator(command)
-            if command
-            else Seq2SeqTranslator(str(model), beams=beams, trust_remote_code=trust_remote_code)
-        )
+        translator = _translator(model, command, beams, trust_remote_code)
         translations = _translate_texts(missing, translator, part)
         retriever = (
             Retriever(similarity, trust_remote_code=trust_remote_code) if similarity else None
         )
-        checked = check_translations(
-            missing, translations, corpus.languages(), ratio, retriever, margin
-        )
-        translated = add_translations(
-            corpus, missing, translations, [c.dropped is None for c in checked]
-        )
+        languages = corpus.languages()
+        checked = check_translations(missing, translations, languages, ratio, retriever, margin)
+        accepted = [c.dropped is None for c in checked]
+        translated = add_translations(corpus, missing, translations, accepted)
         report = TranslationReport(job=job, **_counts(checked))
-        rows = ({**asdict(c), "translator": job["translator"]} for c in checked)
         files = {
-            "translations.jsonl": "".join(
-                json.dumps(row, ensure_ascii=False) + "\n" for row in rows
-            ),
+            "translations.jsonl": _translation_lines(checked, str(job["translator"])),
             "translate.json": report.to_json(),
         }
         folder.write_folder(translated, out, split or "train", extra_files=files)
     return report
+
+
+def _translator(
+    model: str | None, command: str | None, beams: int, trust_remote_code: bool
+) -> Translator:
+    """Return the command as a translator; without a command load the model."""
+    if command:
+        return CommandTranslator(command)
+    return Seq2SeqTranslator(str(model), beams=beams, trust_remote_code=trust_remote_code)
+
+
+def _translation_lines(checked: Sequence[CheckedTranslation], translator: str) -> str:
+    """Return the text of translations.jsonl."""
+    rows = ({**asdict(c), "translator": translator} for c in checked)
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def _counts(checked: Sequence[CheckedTranslation]) -> dict[str, Any]:
@@ -230,44 +186,6 @@ def _model_hash(name: str | None) -> str | None:
     """Return the hash of a model's files; None if they are not on this machine."""
     folder = name if name is None or Path(name).is_dir() else in_hub_cache(name)
     return None if folder is None else hash_model_files(folder)
-
-
-def missing_texts(corpus: Corpus, targets: Sequence[str], pivot: str) -> list[MissingText]:
-    """Return the texts to translate: one for each group that lacks a target language.
-
-    Args:
-        corpus: The corpus.
-        targets: BCP-47 tags of the target languages.
-        pivot: The language to translate from; groups without a text in it use their first.
-
-    Returns:
-        The texts, in order of their languages.
-    """
-    missing: list[MissingText] = []
-    tables: tuple[tuple[Table, pa.Table], ...] = (
-        ("query", corpus.queries),
-        ("passage", corpus.passages),
-    )
-    for name, table in tables:
-        groups, languages, texts = (table[c].to_pylist() for c in ("group", "language", "text"))
-        rows: dict[str, dict[str, int]] = {}
-        for row, (group, language) in enumerate(zip(groups, languages, strict=True)):
-            rows.setdefault(group, {}).setdefault(language, row)
-        for row_of_language in rows.values():
-            row = row_of_language.get(pivot, next(iter(row_of_language.values())))
-            text = texts[row]
-            sentences = (
-                tuple(text[a:b] for a, b in sentence_spans(text))
-                if name == "passage"
-                else (" ".join(text.split()),)
-            )
-            missing += [
-                MissingText(name, row, languages[row], target, sentences)
-                for target in targets
-                if target not in row_of_language
-            ]
-    order = {target: i for i, target in enumerate(targets)}
-    return sorted(missing, key=lambda m: (m.source_language, order[m.target_language]))
 
 
 def _translate_texts(
@@ -297,95 +215,6 @@ def _translate_texts(
             begin = end
             progress(begin, len(missing))
     return translations
-
-
-def check_translations(
-    missing: Sequence[MissingText],
-    translations: Sequence[Sequence[str]],
-    languages: Sequence[str],
-    ratio: float,
-    retriever: Retriever | None,
-    min_margin: float,
-) -> list[CheckedTranslation]:
-    """Check translations; `translate` describes the checks.
-
-    Args:
-        missing: The originals.
-        translations: The translated sentences of each.
-        languages: The languages of the corpus, among which a translation's language is identified.
-        ratio: How many times longer or shorter than usual a translation may be.
-        retriever: Compares each translation with its original; None: no comparison.
-        min_margin: Least margin of the comparison.
-
-    Returns:
-        What was found of each translation.
-    """
-    originals = [" ".join(m.sentences) for m in missing]
-    texts = [" ".join(sentences) for sentences in translations]
-    pairs = np.array([f"{m.source_language}>{m.target_language}" for m in missing])
-    ratios = np.array(
-        [len(text) / max(len(original), 1) for original, text in zip(originals, texts, strict=True)]
-    )
-    identified = _identify_languages(missing, texts, languages)
-    usual_ratio: dict[str, float] = {}
-    margins = np.full(len(missing), np.nan)
-    for pair in set(pairs.tolist()):
-        rows = np.flatnonzero((pairs == pair) & (ratios > 0))
-        usual_ratio[pair] = float(np.median(ratios[rows])) if len(rows) else 1.0
-        if retriever is not None:
-            margins[rows] = margin_scores(
-                retriever, [originals[i] for i in rows], [texts[i] for i in rows]
-            )
-    checked = []
-    for i, original in enumerate(missing):
-        length_ratio = float(ratios[i] / usual_ratio[pairs[i]])
-        dropped: DropReason | None = None
-        if not all(sentence.strip() for sentence in translations[i]):
-            dropped = "empty"
-        elif texts[i].casefold() == originals[i].casefold():
-            dropped = "copied"
-        elif length_ratio > ratio or length_ratio < 1 / ratio:
-            dropped = "length"
-        elif identified[i] is not None and identified[i] != original.target_language:
-            dropped = "language"
-        elif margins[i] < min_margin:  # NaN, of a margin that is not computed, passes
-            dropped = "similarity"
-        checked.append(
-            CheckedTranslation(
-                table=original.table,
-                row=original.row,
-                source_language=original.source_language,
-                target_language=original.target_language,
-                text=texts[i],
-                length_ratio=round(length_ratio, 3),
-                language=identified[i],
-                margin=None if np.isnan(margins[i]) else round(float(margins[i]), 4),
-                dropped=dropped,
-            )
-        )
-    return checked
-
-
-def _identify_languages(
-    missing: Sequence[MissingText], texts: Sequence[str], languages: Sequence[str]
-) -> list[str | None]:
-    """Identify the language of each translation among the corpus' languages and the target.
-
-    None stands for a translation whose target the identifier does not know.
-    """
-    identified: list[str | None] = [None] * len(missing)
-    for target in {m.target_language for m in missing}:
-        if not can_identify(target):
-            continue
-        # Tags of one language in one script (pt and pt-BR) cannot be told apart, so the target
-        # stands for both.
-        kin = (base_language(target), language_script(target))
-        others = (x for x in languages if (base_language(x), language_script(x)) != kin)
-        rows = [i for i, m in enumerate(missing) if m.target_language == target]
-        codes = identify_languages([texts[i] for i in rows], sorted({target, *others}))
-        for i, language in zip(rows, codes, strict=True):
-            identified[i] = language
-    return identified
 
 
 def add_translations(
