@@ -1,4 +1,7 @@
-"""A cross-encoder: reads a question and a passage together and gives one score. Here a teacher, never a retriever."""
+"""A cross-encoder, which reads a query and a passage together and returns one score.
+
+It serves as a teacher of training and never as a retriever.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,18 @@ from mixling.models.weights import locate_model
 class Reranker:
     """A sequence classifier with one output, as sentence-transformers' CrossEncoder loads it.
 
-    trust_remote_code: as of Retriever. Raises MixlingError when it cannot be had or has more than one output.
+    Args:
+        name: A model folder or hub name.
+        device: Device of the model, for instance "cpu" or "cuda". Default: the fastest.
+        trust_remote_code: Run Python code that the model's files bring (see `Retriever`).
+
+    Raises:
+        MixlingError: The model cannot be loaded or has more than one output.
+
+    Example:
+        >>> reranker = Reranker("cross-encoder/mmarco-mMiniLMv2-L12-H384-v1")
+        >>> reranker.scores([("Who built the bridge?", "The guild of masons built it.")])
+        array([5.3], dtype=float32)
     """
 
     def __init__(self, name: str, device: str | None = None, trust_remote_code: bool = False):
@@ -26,7 +40,7 @@ class Reranker:
         try:
             trust.check_model_files(folder, name, trust_remote_code)
             with stored.capture_load_report(report):
-                # an activation of its own, so that none is called that the folder names
+                # the activation is given, so that no function is called that the folder names
                 self.model = CrossEncoder(
                     folder,
                     device=device,
@@ -39,34 +53,48 @@ class Reranker:
             raise
         except Exception as error:
             stored.check_load_report(report, name, pooled=True)
-            what, mend = (
-                "not a cross-encoder that can be loaded",
-                "give a folder or hub name of one",
-            )
-            raise trust.load_error(error, folder, name, trust_remote_code, what, mend) from None
+            problem = "not a cross-encoder that can be loaded"
+            advice = "give a folder or hub name of one"
+            raise trust.load_error(
+                error, folder, name, trust_remote_code, problem, advice
+            ) from None
         if self.model.num_labels != 1:
             raise MixlingError(
-                f"{name}: gives {self.model.num_labels} numbers a pair; a teacher of scores gives one"
+                f"{name}: gives {self.model.num_labels} numbers a pair; "
+                "a teacher of scores gives one"
             )
 
     def scores(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Scores of (question, passage) pairs before any squashing: float32 [n]."""
+        """Score pairs of a query and a passage.
+
+        Args:
+            pairs: `(query, passage)`, their texts.
+
+        Returns:
+            float32 `[n]`, the model's output before any activation.
+        """
         if not pairs:
             return np.zeros(0, np.float32)
-        made = self.model.predict(list(pairs), show_progress_bar=False)
-        return np.asarray(made, np.float32)
+        scores = self.model.predict(list(pairs), show_progress_bar=False)
+        return np.asarray(scores, np.float32)
 
 
 def is_reranker(name: str, trust_remote_code: bool = False) -> bool:
-    """Whether a model's configuration is that of a sequence classifier."""
+    """Return whether a model's configuration is that of a sequence classifier.
+
+    Args:
+        name: A model folder or hub name.
+        trust_remote_code: Run Python code that the model's files bring.
+
+    Returns:
+        False also where the configuration cannot be read; loading the model reports that.
+    """
     from transformers import AutoConfig
 
     folder, _ = locate_model(name)
     try:
-        named = (
-            AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code).architectures
-            or []
-        )
-    except (OSError, ValueError, TypeError, AttributeError):  # whoever loads it says what is wrong
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        architectures = config.architectures or []
+    except (OSError, ValueError, TypeError, AttributeError):
         return False
-    return any(x.endswith("ForSequenceClassification") for x in named)
+    return any(x.endswith("ForSequenceClassification") for x in architectures)
