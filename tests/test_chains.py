@@ -1,6 +1,4 @@
-"""A chain of sentence-transformers' modules gives its vectors, or is refused in one message that
-names the module or setting.
-"""
+"""A chain of modules gives the vectors of sentence-transformers, or is refused by name."""
 
 import copy
 import functools
@@ -34,19 +32,20 @@ T5 = {"num_layers": 1, "d_model": 32, "num_heads": 4, "d_kv": 8, "d_ff": 64}
 POOLINGS = ["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
 
 
-learnt = functools.cache(tiny_tokenizer)
+learned_tokenizer = functools.cache(tiny_tokenizer)
 
 
-def encoder(folder: Path, kind: str, limit: int | None = None, **sizes) -> Path:
+def encoder(folder: Path, architecture: str, limit: int | None = None, **options) -> Path:
     """A plain encoder with one layer. limit: of the tokenizer, which names none by default."""
     from transformers import AutoConfig, AutoModel
 
-    tokenizer = copy.deepcopy(learnt())
+    tokenizer = copy.deepcopy(learned_tokenizer())
     tokenizer.model_max_length = limit or 10**30
-    own = T5 if kind == "t5" else {**SIZES, "max_position_embeddings": 140}
+    sizes = T5 if architecture == "t5" else {**SIZES, "max_position_embeddings": 140}
     torch.manual_seed(1)
     config = AutoConfig.for_model(
-        kind, **{"vocab_size": len(tokenizer), "pad_token_id": 1, **own, **sizes}
+        architecture,
+        **{"vocab_size": len(tokenizer), "pad_token_id": 1, **sizes, **options},
     )
     AutoModel.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -57,15 +56,15 @@ def encoder(folder: Path, kind: str, limit: int | None = None, **sizes) -> Path:
 def encoders(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("encoders")
     return {
-        kind: encoder(folder / kind, kind) for kind in ("bert", "xlm-roberta", "distilbert", "t5")
+        name: encoder(folder / name, name) for name in ("bert", "xlm-roberta", "distilbert", "t5")
     }
 
 
-def write(folder: Path, modules: list, dtype=None, **more) -> Path:
+def write_chain(folder: Path, modules: list, dtype=None, **options) -> Path:
     from sentence_transformers import SentenceTransformer
 
     shutil.rmtree(folder, ignore_errors=True)
-    SentenceTransformer(modules=modules, device="cpu", **more).to(dtype or torch.float32).save(
+    SentenceTransformer(modules=modules, device="cpu", **options).to(dtype or torch.float32).save(
         str(folder), create_model_card=False
     )
     return folder
@@ -76,14 +75,14 @@ def compare(folder: Path, texts=TEXTS) -> Retriever:
     from sentence_transformers import SentenceTransformer
 
     theirs = SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": torch.float32})
-    mine = Retriever(str(folder), device="cpu")
-    theirs.max_seq_length = mine.max_length
+    retriever = Retriever(str(folder), device="cpu")
+    theirs.max_seq_length = retriever.max_length
     for role, encode in (("query", theirs.encode_query), ("passage", theirs.encode_document)):
         expected = encode(texts)
-        got = mine.encode(texts, role)
-        assert got.shape == expected.shape == (len(texts), mine.dimensions)
-        assert np.abs(got - expected).max() <= 1e-5 * max(1, np.abs(expected).max())
-    return mine
+        vectors = retriever.encode(texts, role)
+        assert vectors.shape == expected.shape == (len(texts), retriever.dimensions)
+        assert np.abs(vectors - expected).max() <= 1e-5 * max(1, np.abs(expected).max())
+    return retriever
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
@@ -103,16 +102,19 @@ def test_any_chain_of_modules_gives_their_vectors_or_is_refused_for_a_known_reas
 
     draw = data.draw
     reasons = []
-    more = {"max_seq_length": draw(st.sampled_from([8, 100])), "do_lower_case": draw(st.booleans())}
-    modules = [Transformer(str(encoders[draw(st.sampled_from(sorted(encoders)))]), **more)]
+    options = {
+        "max_seq_length": draw(st.sampled_from([8, 100])),
+        "do_lower_case": draw(st.booleans()),
+    }
+    modules = [Transformer(str(encoders[draw(st.sampled_from(sorted(encoders)))]), **options)]
     size = 32
 
     def dense(**names) -> Dense:
         nonlocal size
-        before, size = size, draw(st.sampled_from([8, 32]))
+        input_size, size = size, draw(st.sampled_from([8, 32]))
         activation = draw(st.sampled_from([torch.nn.Tanh, torch.nn.Identity, torch.nn.ReLU]))
         return Dense(
-            before,
+            input_size,
             size,
             bias=draw(st.booleans()),
             activation_function=activation(),
@@ -126,25 +128,25 @@ def test_any_chain_of_modules_gives_their_vectors_or_is_refused_for_a_known_reas
         modules.append(CNN(size, 8))
         size, _ = 24, reasons.append("CNN")
     modes = draw(st.lists(st.sampled_from(POOLINGS), min_size=1, max_size=3, unique=True))
-    kept = draw(st.integers(0, 4)) > 0
-    modules.append(Pooling(size, tuple(modes), include_prompt=kept))
+    include_prompt = draw(st.integers(0, 4)) > 0
+    modules.append(Pooling(size, tuple(modes), include_prompt=include_prompt))
     size *= len(modes)
-    for kind in draw(st.lists(st.sampled_from(["dense", "norm", "drop", "unit"]), max_size=3)):
+    for name in draw(st.lists(st.sampled_from(["dense", "norm", "drop", "unit"]), max_size=3)):
         modules.append(
             {
                 "dense": dense,
                 "norm": lambda: LayerNorm(size),
                 "drop": lambda: Dropout(0.5),
                 "unit": Normalize,
-            }[kind]()
+            }[name]()
         )
     prompts = draw(st.sampled_from([None, {"query": "q: ", "document": "d: "}, {"query": "Q: "}]))
     similarity = draw(st.sampled_from(["cosine", "cosine", "dot", "euclidean", "manhattan"]))
-    if prompts and not kept:
+    if prompts and not include_prompt:
         reasons.append("include_prompt")
     if similarity in ("euclidean", "manhattan"):
         reasons.append(similarity)
-    folder = write(
+    folder = write_chain(
         tmp_path / "model",
         modules,
         dtype=draw(st.sampled_from([torch.float32, torch.bfloat16, torch.float16])),
@@ -172,36 +174,40 @@ def test_towers_by_role_and_static_embeddings_are_refused_by_name(encoders, tmp_
     base = [Transformer(str(encoders["bert"])), Pooling(32)]
     refused = {
         "Router": [Router.for_query_document(base, base)],
-        "StaticEmbedding": [StaticEmbedding(copy.deepcopy(learnt()), embedding_dim=8)],
+        "StaticEmbedding": [StaticEmbedding(copy.deepcopy(learned_tokenizer()), embedding_dim=8)],
         "WordWeights": [base[0], WordWeights([str(i) for i in range(1500)], {}), base[1]],
     }
     for name, modules in refused.items():
         with pytest.raises(MixlingError, match=name):
-            Retriever(str(write(tmp_path / name, modules)), device="cpu")
+            Retriever(str(write_chain(tmp_path / name, modules)), device="cpu")
 
 
 @pytest.mark.parametrize(
-    "more",
+    "options",
     [{"query_length": 4}, {"processing_kwargs": {"text": {"max_length": 8}}}],
     ids=lambda x: next(iter(x)),
 )
-def test_a_transformers_setting_that_is_not_followed_is_refused_by_name(encoders, tmp_path, more):
+def test_a_transformers_setting_that_is_not_followed_is_refused_by_name(
+    encoders, tmp_path, options
+):
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
-    folder = write(tmp_path / "m", [Transformer(str(encoders["bert"]), **more), Pooling(32)])
-    with pytest.raises(MixlingError, match=next(iter(more))):
+    folder = write_chain(
+        tmp_path / "m", [Transformer(str(encoders["bert"]), **options), Pooling(32)]
+    )
+    with pytest.raises(MixlingError, match=next(iter(options))):
         Retriever(str(folder), device="cpu")
 
 
-def test_vectors_that_depend_on_their_neighbours_are_refused(tmp_path):
-    """FNet mixes padding into every token, so sentence-transformers' vectors of a text differ from
-    batch to batch.
-    """
+def test_vectors_that_depend_on_their_neighbors_are_refused(tmp_path):
+    """FNet mixes padding into every token, so a text's vector differs from batch to batch."""
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
     base = encoder(tmp_path / "fnet", "fnet", 100)
     with pytest.raises(MixlingError, match="depend on the texts"):
-        Retriever(str(write(tmp_path / "m", [Transformer(str(base)), Pooling(32)])), device="cpu")
+        Retriever(
+            str(write_chain(tmp_path / "m", [Transformer(str(base)), Pooling(32)])), device="cpu"
+        )
 
 
 def test_xmod_without_a_language_is_refused_and_with_one_is_right(tmp_path):
@@ -211,7 +217,7 @@ def test_xmod_without_a_language_is_refused_and_with_one_is_right(tmp_path):
         base = encoder(
             tmp_path / "x", "xmod", 100, languages=["en", "de"], default_language=language
         )
-        folder = write(tmp_path / "m", [Transformer(str(base)), Pooling(32)])
+        folder = write_chain(tmp_path / "m", [Transformer(str(base)), Pooling(32)])
         if language:
             compare(folder)
         else:
@@ -219,7 +225,7 @@ def test_xmod_without_a_language_is_refused_and_with_one_is_right(tmp_path):
                 Retriever(str(folder), device="cpu")
 
 
-def test_another_kind_of_model_is_refused(encoders, tmp_path):
+def test_another_type_of_model_is_refused(encoders, tmp_path):
     from sentence_transformers import CrossEncoder
 
     CrossEncoder(str(encoders["bert"]), num_labels=1, device="cpu").save(str(tmp_path / "cross"))
@@ -227,21 +233,23 @@ def test_another_kind_of_model_is_refused(encoders, tmp_path):
         Retriever(str(tmp_path / "cross"), device="cpu")
 
 
-@pytest.mark.parametrize(("kind", "most"), [("xlm-roberta", 138), ("bert", 140), ("t5", 1_000_000)])
-def test_a_text_is_cut_to_the_positions_that_the_encoder_has(encoders, kind, most):
-    retriever = Retriever(str(encoders[kind]), device="cpu")
-    assert retriever.max_length == most
+@pytest.mark.parametrize(
+    ("architecture", "limit"), [("xlm-roberta", 138), ("bert", 140), ("t5", 1_000_000)]
+)
+def test_a_text_is_cut_to_the_positions_that_the_encoder_has(encoders, architecture, limit):
+    retriever = Retriever(str(encoders[architecture]), device="cpu")
+    assert retriever.max_length == limit
     assert len(retriever.tokenize(["word " * 900])[0]) == min(
-        most, len(retriever.tokenizer("word " * 900)["input_ids"])
+        limit, len(retriever.tokenizer("word " * 900)["input_ids"])
     )
     assert np.isfinite(retriever.encode(["word " * 900, "a"])).all()
 
 
-def test_what_truncate_dim_cuts_is_cut_in_what_is_saved(encoders, tmp_path):
+def test_truncate_dim_also_cuts_the_vectors_of_a_saved_model(encoders, tmp_path):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
-    folder = write(
+    folder = write_chain(
         tmp_path / "m",
         [Transformer(str(encoders["bert"])), Pooling(32), Normalize()],
         truncate_dim=8,
@@ -253,18 +261,18 @@ def test_what_truncate_dim_cuts_is_cut_in_what_is_saved(encoders, tmp_path):
     assert np.abs(again - retriever.encode(TEXTS[:2], "query")).max() < 1e-6
 
 
-def test_prompts_of_unknown_names_are_said(encoders, tmp_path, caplog):
+def test_prompts_of_unknown_names_are_logged(encoders, tmp_path, caplog):
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
     modules = [Transformer(str(encoders["bert"])), Pooling(32)]
-    compare(write(tmp_path / "m", modules, prompts={"s2p_query": "x: ", "query": "q: "}))
+    compare(write_chain(tmp_path / "m", modules, prompts={"s2p_query": "x: ", "query": "q: "}))
     warnings = [x for x in caplog.messages if "s2p_query" in x]
     assert len(warnings) == 1
     assert "passage" in warnings[0]
     assert "query and" not in warnings[0]
     caplog.clear()
     compare(
-        write(
+        write_chain(
             tmp_path / "m",
             modules,
             prompts={"BitextMining": "x: ", "query": "q: ", "document": "d: "},
@@ -278,30 +286,28 @@ def test_of_two_names_for_a_passages_prompt_the_document_counts(encoders, tmp_pa
 
     modules = [Transformer(str(encoders["bert"])), Pooling(32)]
     prompts = {"query": "q: ", "passage": "p: ", "document": "d: "}
-    assert compare(write(tmp_path / "m", modules, prompts=prompts)).prompt("passage") == "d: "
+    assert compare(write_chain(tmp_path / "m", modules, prompts=prompts)).prompt("passage") == "d: "
 
 
-def test_weights_that_are_not_there_are_named_and_those_without_a_place_are_said(
-    encoders, tmp_path, caplog
-):
+def test_missing_weights_are_refused_and_unused_ones_logged(encoders, tmp_path, caplog):
     from safetensors.torch import load_file, save_file
 
     folder = tmp_path / "m"
     shutil.copytree(encoders["bert"], folder)
-    whole = load_file(folder / "model.safetensors")
+    weights = load_file(folder / "model.safetensors")
 
-    def put(weights) -> None:
-        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    def put(tensors) -> None:
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
-    put({k: v for k, v in whole.items() if "attention.self.key" not in k})
+    put({k: v for k, v in weights.items() if "attention.self.key" not in k})
     with pytest.raises(MixlingError, match=r"attention\.self\.key\.weight"):
         Retriever(str(folder), device="cpu")
-    put({**whole, "embeddings.word_embeddings.weight": torch.zeros(5, 32)})
+    put({**weights, "embeddings.word_embeddings.weight": torch.zeros(5, 32)})
     with pytest.raises(MixlingError, match=r"word_embeddings\.weight"):
         Retriever(str(folder), device="cpu")
     put(
         {
-            **{k: v for k, v in whole.items() if "pooler" not in k},
+            **{k: v for k, v in weights.items() if "pooler" not in k},
             "experts.0.weight": torch.zeros(2),
         }
     )

@@ -21,10 +21,10 @@ TEXTS = [
 def test_vectors_equal_sentence_transformers(chain):
     from sentence_transformers import SentenceTransformer
 
-    mine, theirs = Retriever(str(chain)), SentenceTransformer(str(chain), device="cpu")
-    assert np.abs(mine.encode(TEXTS, "query") - theirs.encode_query(TEXTS)).max() < 1e-5
-    assert np.abs(mine.encode(TEXTS, "passage") - theirs.encode_document(TEXTS)).max() < 1e-5
-    assert np.abs(mine.encode(TEXTS) - theirs.encode(TEXTS)).max() < 1e-5
+    ours, theirs = Retriever(str(chain)), SentenceTransformer(str(chain), device="cpu")
+    assert np.abs(ours.encode(TEXTS, "query") - theirs.encode_query(TEXTS)).max() < 1e-5
+    assert np.abs(ours.encode(TEXTS, "passage") - theirs.encode_document(TEXTS)).max() < 1e-5
+    assert np.abs(ours.encode(TEXTS) - theirs.encode(TEXTS)).max() < 1e-5
 
 
 def test_a_saved_model_loads_in_plain_sentence_transformers_to_the_same_vectors(chain, tmp_path):
@@ -85,7 +85,7 @@ def test_a_chain_with_a_dense_layer_like_labse(plain, tmp_path):
     assert np.abs(retriever.encode(TEXTS) - model.encode(TEXTS)).max() < 1e-5
 
 
-def test_what_is_known_of_hub_names():
+def test_conventions_of_hub_names():
     assert weights.conventions("castorini/mdpr-tied-pft-msmarco").similarity == "dot"
     assert weights.conventions("facebook/mcontriever-msmarco").pooling == "mean"
     assert weights.conventions("intfloat/multilingual-e5-base").prompts["query"] == "query: "
@@ -103,16 +103,13 @@ def test_the_hubs_cache_comes_before_the_hub(chain, tmp_path, monkeypatch):
 
 def test_order_and_budget_do_not_change_vectors(chain):
     retriever = Retriever(str(chain))
-    whole = retriever.encode(TEXTS)
-    assert np.abs(whole - np.concatenate([retriever.encode([t]) for t in TEXTS])).max() < 1e-5
-    assert np.abs(whole - retriever.encode(TEXTS, max_tokens=16)).max() < 1e-5
+    vectors = retriever.encode(TEXTS)
+    assert np.abs(vectors - np.concatenate([retriever.encode([t]) for t in TEXTS])).max() < 1e-5
+    assert np.abs(vectors - retriever.encode(TEXTS, max_tokens=16)).max() < 1e-5
 
 
 def small_file(rng):
-    """A data file in the wheel's format with 1 layer, hidden 32, 40 pieces.
-
-    Returns it and its tensors.
-    """
+    """A data file in the wheel's format (1 layer, hidden 32, 40 subwords) and its tensors."""
     hidden, feed, vocabulary, positions = 32, 64, 42, 16
     shapes = {
         "emb.word": (vocabulary, hidden),
@@ -143,7 +140,7 @@ def small_file(rng):
         else:
             tensors[name] = rng.normal(size=shape).astype("<f4")
             payload[name] = tensors[name].tobytes()
-    pieces = [
+    subwords = [
         "<s>",
         "<pad>",
         "</s>",
@@ -151,23 +148,23 @@ def small_file(rng):
         *[f"▁{chr(97 + i)}" for i in range(26)],
         *"abcdefghij",
     ]
-    blob = "".join(pieces).encode()
-    offsets = np.cumsum([0] + [len(p.encode()) for p in pieces]).astype("<u4")
+    blob = "".join(subwords).encode()
+    offsets = np.cumsum([0] + [len(p.encode()) for p in subwords]).astype("<u4")
     head = (
         b"E5S1"
         + struct.pack("<I7if", 1, hidden, 1, 4, feed, vocabulary, positions, 2, 1e-12)
-        + struct.pack("<ii4iQ", 32, len(pieces), 0, 2, 1, 3, len(blob))
+        + struct.pack("<ii4iQ", 32, len(subwords), 0, 2, 1, 3, len(blob))
     )
     head += (
         offsets.tobytes()
-        + np.linspace(-1, -5, len(pieces)).astype("<f4").tobytes()
+        + np.linspace(-1, -5, len(subwords)).astype("<f4").tobytes()
         + blob
         + struct.pack("<iI", 1, 9)
         + struct.pack("<IBI", 65, 1, 97)
     )
     head += struct.pack("<i", len(payload))
     entries = sum(2 + len(n) + 1 + 4 + 8 + 8 for n in payload)
-    at, body = len(head) + entries, b""
+    offset, body = len(head) + entries, b""
     for name, raw in payload.items():
         head += (
             struct.pack("<H", len(name))
@@ -176,7 +173,7 @@ def small_file(rng):
                 "<BIQQ",
                 int(len(raw) < 4 * tensors[name].size),
                 tensors[name].size,
-                at + len(body),
+                offset + len(body),
                 len(raw),
             )
         )

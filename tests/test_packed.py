@@ -23,7 +23,7 @@ UNPACKABLE = {
 }
 
 
-def encoder(folder, kind, **more):
+def encoder(folder, architecture, **options):
     """A random encoder of an architecture, with the tests' tokenizer."""
     from tests.conftest import tiny_tokenizer
     from transformers import AutoConfig, AutoModel
@@ -40,20 +40,20 @@ def encoder(folder, kind, **more):
         "bos_token_id": 0,
         "eos_token_id": 2,
     }
-    if kind["model_type"] == "distilbert":
+    if architecture["model_type"] == "distilbert":
         sizes.update(dim=32, n_layers=2, n_heads=4, hidden_dim=64)
     torch.manual_seed(0)
-    config = AutoConfig.for_model(**{**sizes, **kind, **more})
+    config = AutoConfig.for_model(**{**sizes, **architecture, **options})
     AutoModel.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
 
-def both(retriever, tokens, **autocast):
+def padded_and_packed(retriever, tokens, **autocast):
     """Vectors and gradients, padded and packed."""
-    found = []
-    for way in (False, True):
-        retriever.packed = way
+    results = []
+    for packed_texts in (False, True):
+        retriever.packed = packed_texts
         retriever.model.zero_grad()
         vectors = retriever.embed(tokens, 200)
         weights = torch.randn(
@@ -63,36 +63,38 @@ def both(retriever, tokens, **autocast):
         gradients = {
             n: p.grad.clone() for n, p in retriever.model.named_parameters() if p.grad is not None
         }
-        found.append((vectors.detach(), gradients))
-    return found
+        results.append((vectors.detach(), gradients))
+    return results
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "max", "lasttoken"])
-@pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_packed_equals_padded(kind, pooling, tmp_path):
-    retriever = Retriever(str(encoder(tmp_path / "m", ARCHITECTURES[kind])), pooling=pooling)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_packed_equals_padded(architecture, pooling, tmp_path):
+    retriever = Retriever(
+        str(encoder(tmp_path / "m", ARCHITECTURES[architecture])), pooling=pooling
+    )
     assert retriever.first_position is not None
     random = torch.Generator().manual_seed(3)
     lengths = [1, 1, 2, 3, 5, 8, 9, 30, 31, 33, 100, 127]
     tokens = [torch.randint(3, 900, (n,), generator=random).tolist() for n in lengths]
-    (a, ga), (b, gb) = both(retriever, tokens)
+    (a, ga), (b, gb) = padded_and_packed(retriever, tokens)
     assert (a - b).abs().max() < 1e-5
     assert ga.keys() == gb.keys()
     scale = max(g.abs().max() for g in ga.values())
     assert all((ga[k] - gb[k]).abs().max() < 1e-5 * max(scale, 1) for k in ga)
 
 
-@pytest.mark.parametrize("kind", UNPACKABLE)
-def test_what_cannot_be_packed_is_padded_and_said_once(kind, tmp_path, caplog):
+@pytest.mark.parametrize("architecture", UNPACKABLE)
+def test_an_unpackable_encoder_is_padded_and_logged_once(architecture, tmp_path, caplog):
     caplog.set_level("INFO", "mixling")
-    retriever = Retriever(str(encoder(tmp_path / "m", UNPACKABLE[kind])), pooling="mean")
+    retriever = Retriever(str(encoder(tmp_path / "m", UNPACKABLE[architecture])), pooling="mean")
     first = retriever.encode(["Habari ya asubuhi", "a"])
     second = retriever.encode(["Habari ya asubuhi"])
     assert abs(first[0] - second[0]).max() < 1e-5
     assert caplog.text.count("cannot take them packed") == 1 and retriever.first_position is None
 
 
-def test_a_packed_model_is_saved_and_used_as_ever(chain, tmp_path):
+def test_a_packed_model_is_saved_and_used_by_sentence_transformers(chain, tmp_path):
     from sentence_transformers import SentenceTransformer
 
     retriever = Retriever(str(chain))
@@ -112,16 +114,16 @@ def test_a_packed_model_is_saved_and_used_as_ever(chain, tmp_path):
     st.booleans(),
     st.sampled_from([torch.float32, torch.float64]),
 )
-def test_attention_is_that_of_each_text_alone(lengths, sort, kind):
+def test_attention_is_that_of_each_text_alone(lengths, sort, dtype):
     lengths = tuple(sorted(lengths, reverse=True) if sort else lengths)
     random = torch.Generator().manual_seed(sum(lengths))
     q, k, v = (
-        torch.randn(sum(lengths), 3, 8, generator=random, dtype=kind).requires_grad_()
+        torch.randn(sum(lengths), 3, 8, generator=random, dtype=dtype).requires_grad_()
         for _ in range(3)
     )
-    gradient = torch.randn(sum(lengths), 3, 8, generator=random, dtype=kind)
+    gradient = torch.randn(sum(lengths), 3, 8, generator=random, dtype=dtype)
     ours = packed.packed_attention(q, k, v, lengths, 0.3)
-    mine = torch.autograd.grad(ours, (q, k, v), gradient)
+    gradients = torch.autograd.grad(ours, (q, k, v), gradient)
     alone = torch.cat(
         [
             scaled_dot_product_attention(*(x.transpose(0, 1) for x in part), scale=0.3).transpose(
@@ -130,31 +132,31 @@ def test_attention_is_that_of_each_text_alone(lengths, sort, kind):
             for part in zip(*(x.split(lengths) for x in (q, k, v)), strict=True)
         ]
     )
-    theirs = torch.autograd.grad(alone, (q, k, v), gradient)
+    expected = torch.autograd.grad(alone, (q, k, v), gradient)
     assert (ours - alone).abs().max() < 1e-5
-    assert all((a - b).abs().max() < 1e-5 for a, b in zip(mine, theirs, strict=True))
+    assert all((a - b).abs().max() < 1e-5 for a, b in zip(gradients, expected, strict=True))
     with torch.no_grad():
         assert (packed.packed_attention(q, k, v, lengths, 0.3) - alone).abs().max() < 1e-5
 
 
 def test_texts_beyond_the_limit_take_the_fused_kernel_and_agree(monkeypatch):
-    monkeypatch.setattr(packed, "LONGEST", 20)
+    monkeypatch.setattr(packed, "MAX_BATCHED_LENGTH", 20)
     for lengths in ((50, 30, 12, 3), (3, 50, 12)):
         q, k, v = (
             torch.randn(sum(lengths), 2, 8, dtype=torch.float64).requires_grad_() for _ in range(3)
         )
-        made = torch.autograd.grad(
+        gradients = torch.autograd.grad(
             packed.packed_attention(q, k, v, lengths, 0.3).pow(2).sum(), (q, k, v)
         )
-        monkeypatch.setattr(packed, "LONGEST", 1000)
-        want = torch.autograd.grad(
+        monkeypatch.setattr(packed, "MAX_BATCHED_LENGTH", 1000)
+        expected = torch.autograd.grad(
             packed.packed_attention(q, k, v, lengths, 0.3).pow(2).sum(), (q, k, v)
         )
-        monkeypatch.setattr(packed, "LONGEST", 20)
-        assert all((a - b).abs().max() < 1e-10 for a, b in zip(made, want, strict=True))
+        monkeypatch.setattr(packed, "MAX_BATCHED_LENGTH", 20)
+        assert all((a - b).abs().max() < 1e-10 for a, b in zip(gradients, expected, strict=True))
 
 
-def test_dropout_drops_that_share_and_its_gradient_is_exact():
+def test_dropout_drops_its_share_and_its_gradient_is_exact():
     q, k, v = (torch.randn(12, 2, 4, dtype=torch.float64).requires_grad_() for _ in range(3))
 
     def attend(*x):
@@ -162,9 +164,9 @@ def test_dropout_drops_that_share_and_its_gradient_is_exact():
         return packed.packed_attention(*x, (5, 4, 3), 0.5, 0.25)
 
     assert torch.autograd.gradcheck(attend, (q, k, v))
-    one = torch.ones(4000, 1, 2)
+    ones = torch.ones(4000, 1, 2)
     with torch.enable_grad():
-        out = packed.packed_attention(one.requires_grad_(), one, one, (20,) * 200, 1.0, 0.25)
+        out = packed.packed_attention(ones.requires_grad_(), ones, ones, (20,) * 200, 1.0, 0.25)
     assert abs(float(out.detach().mean()) - 1) < 0.02 and float(out.detach().std()) > 0.05
 
 
@@ -174,9 +176,9 @@ def test_dropout_drops_that_share_and_its_gradient_is_exact():
     st.booleans(),
 )
 def test_calls_hold_every_text_once_within_the_budget(lengths, budget, pack):
-    found = list(batches_by_tokens(lengths, budget, pack))
-    assert sorted(i for part in found for i in part) == list(range(len(lengths)))
-    for part in found:
+    calls = list(batches_by_tokens(lengths, budget, pack))
+    assert sorted(i for part in calls for i in part) == list(range(len(lengths)))
+    for part in calls:
         size = sum(lengths[i] for i in part) if pack else len(part) * max(lengths[i] for i in part)
         assert size <= budget or len(part) == 1
 
@@ -211,7 +213,7 @@ def test_the_gpus_attention_is_called_as_its_signature_says(chain, monkeypatch):
 
     retriever = Retriever(str(chain))
     tokens = [[5, 6, 7], [8], [9, 10, 11, 12]]
-    want = retriever.embed(tokens)
+    expected = retriever.embed(tokens)
     monkeypatch.setattr(varlen, "varlen_attn", definition)
-    monkeypatch.setattr(packed, "_varlen", lambda q: True)
-    assert (retriever.embed(tokens) - want).abs().max() < 1e-6 and called == [3, 3]
+    monkeypatch.setattr(packed, "_has_varlen_attention", lambda q: True)
+    assert (retriever.embed(tokens) - expected).abs().max() < 1e-6 and called == [3, 3]

@@ -1,4 +1,4 @@
-"""The map that comes with the package, behind an encoder of the right size."""
+"""The transform that comes with the package, after an encoder of the right size."""
 
 import numpy as np
 import pytest
@@ -40,25 +40,25 @@ def wide(tmp_path):
     return str(tmp_path / "chain")
 
 
-def test_balanced_is_the_default_encoder_behind_the_map(wide, tmp_path, monkeypatch):
+def test_balanced_is_the_default_encoder_with_the_transform(wide, tmp_path, monkeypatch):
     from sentence_transformers import SentenceTransformer
 
     monkeypatch.setattr("mixling.models.retriever.DEFAULT", wide)
-    fair = Retriever("balanced")
-    assert fair.name == "balanced" and fair.prompt("query") == "query: "
+    balanced = Retriever("balanced")
+    assert balanced.name == "balanced" and balanced.prompt("query") == "query: "
     texts = ["a bridge", "daraja", "мост"]
     matrix, bias, _ = shipped.read_shipped()
     expected = Retriever(wide).encode(texts, "query") @ matrix.T + bias
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    assert np.allclose(fair.encode(texts, "query"), expected, atol=1e-5)
-    fair.save(tmp_path / "saved")
+    assert np.allclose(balanced.encode(texts, "query"), expected, atol=1e-5)
+    balanced.save(tmp_path / "saved")
     plain = SentenceTransformer(str(tmp_path / "saved"), device="cpu").encode(
         texts, prompt_name="query"
     )
     assert np.allclose(plain, expected, atol=1e-5)
 
 
-def test_the_map_is_small_and_says_how_it_was_made():
+def test_the_transform_is_small_and_names_its_data():
     matrix, bias, metadata = shipped.read_shipped()
     assert (
         matrix.shape == (384, 384)

@@ -1,4 +1,4 @@
-"""A model's own code: never run unasked, named when it is refused, run when the user allows it."""
+"""Tests of models that bring code: it runs only if the user allows it, and a refusal names it."""
 
 import json
 import pickle
@@ -29,15 +29,15 @@ def stranger(chain, tmp_path):
     """A copy of a model's folder whose configuration names a class of stranger.py, which leaves a
     file RAN.
     """
-    place = tmp_path / "stranger"
-    shutil.copytree(chain, place)
-    (place / "stranger.py").write_text(
+    folder = tmp_path / "stranger"
+    shutil.copytree(chain, folder)
+    (folder / "stranger.py").write_text(
         f"open({str(tmp_path / 'RAN')!r}, 'w').write('x')\n"
         "from transformers import BertConfig, BertModel\n"
         "class C(BertConfig):\n    model_type = 'stranger'\n"
         "class M(BertModel):\n    config_class = C\n"
     )
-    return place
+    return folder
 
 
 def change(path, **values):
@@ -71,13 +71,13 @@ def test_auto_map_is_refused_by_class_and_file_and_runs_when_allowed(form, stran
 def test_a_known_architecture_loads_without_the_code_that_it_mentions(stranger, chain, tmp_path):
     change(stranger / "config.json", auto_map=AUTO)
     change(stranger / "tokenizer_config.json", auto_map={"AutoTokenizer": ["stranger.T", None]})
-    found = Retriever(str(stranger), device="cpu").encode(["words"], "query")
-    assert (found == Retriever(str(chain), device="cpu").encode(["words"], "query")).all()
+    vectors = Retriever(str(stranger), device="cpu").encode(["words"], "query")
+    assert (vectors == Retriever(str(chain), device="cpu").encode(["words"], "query")).all()
     assert not (tmp_path / "RAN").exists()
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("reference", "message"),
     [
         ("stranger.M", r"class M in stranger\.py \(modules\.json\)"),
         ("owner/name--stranger.M", r"class M in stranger\.py of owner/name \(modules\.json\)"),
@@ -85,17 +85,17 @@ def test_a_known_architecture_loads_without_the_code_that_it_mentions(stranger, 
         ("os.system", "class system in os"),
     ],
 )
-def test_a_foreign_module_is_refused(kind, said, stranger, tmp_path):
+def test_a_foreign_module_is_refused(reference, message, stranger, tmp_path):
     modules = json.loads((stranger / "modules.json").read_text())
-    modules[-1]["type"] = kind
+    modules[-1]["type"] = reference
     (stranger / "modules.json").write_text(json.dumps(modules))
-    with pytest.raises(MixlingError, match=said):
+    with pytest.raises(MixlingError, match=message):
         Retriever(str(stranger))
     assert not (tmp_path / "RAN").exists()
 
 
 @pytest.mark.parametrize(
-    ("file", "values", "said"),
+    ("file", "values", "message"),
     [
         (
             "adapter_config.json",
@@ -110,11 +110,11 @@ def test_a_foreign_module_is_refused(kind, said, stranger, tmp_path):
         ),
     ],
 )
-def test_what_libraries_would_run_without_asking_is_refused_before(
-    file, values, said, stranger, tmp_path
+def test_code_that_libraries_run_without_asking_is_refused(
+    file, values, message, stranger, tmp_path
 ):
     change(stranger / file, **values)
-    with pytest.raises(MixlingError, match=f"{said}.*--trust-remote-code"):
+    with pytest.raises(MixlingError, match=f"{message}.*--trust-remote-code"):
         Retriever(str(stranger))
     assert not (tmp_path / "RAN").exists()
 
@@ -135,8 +135,8 @@ def test_pickled_weights_are_tensors_or_refused(trusted, stranger, tmp_path):
     weights = load_file(stranger / "model.safetensors")
     (stranger / "model.safetensors").unlink()
     torch.save(weights, stranger / "pytorch_model.bin")
-    found = Retriever(str(stranger), device="cpu", trust_remote_code=trusted).encode(["words"])
-    assert abs(found - expected).max() < 1e-6
+    vectors = Retriever(str(stranger), device="cpu", trust_remote_code=trusted).encode(["words"])
+    assert abs(vectors - expected).max() < 1e-6
     (stranger / "pytorch_model.bin").write_bytes(pickle.dumps(Runs(tmp_path / "RAN")))
     with pytest.raises(MixlingError, match="not a model that can be loaded"):
         Retriever(str(stranger), device="cpu", trust_remote_code=trusted)
@@ -160,11 +160,11 @@ def test_rerankers_and_translators_are_models_too(stranger, tmp_path):
 
 def test_a_configuration_allows_for_the_model_that_it_trains(stranger, tmp_path):
     change(stranger / "config.json", model_type="stranger", auto_map=AUTO)
-    given = {"model": {"name": str(stranger)}, "data": {"sources": ["sample"]}}
+    config = {"model": {"name": str(stranger)}, "data": {"sources": ["sample"]}}
     with pytest.raises(MixlingError, match="trust_remote_code = true under"):
-        load_base_model(load_config(given).model, "cpu")
-    given["model"]["trust_remote_code"] = True
-    assert type(load_base_model(load_config(given).model, "cpu").encoder).__name__ == "M"
+        load_base_model(load_config(config).model, "cpu")
+    config["model"]["trust_remote_code"] = True
+    assert type(load_base_model(load_config(config).model, "cpu").encoder).__name__ == "M"
 
 
 def test_a_store_gives_its_model_no_rights(stranger, tmp_path):
@@ -187,12 +187,12 @@ def test_a_document_does_not_steer_the_terminal(chain, tmp_path, run):
     }
     (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
     index(str(chain), tmp_path / "a.jsonl", str(tmp_path / "store"), precision="fp32")
-    said = run("search", str(tmp_path / "store"), "bridge")[1]
+    output = run("search", str(tmp_path / "store"), "bridge")[1]
     assert (
-        "bridge" in said
-        and not set(said) & {"\x07", "\x9b"}
-        and "\x1b[31m" not in said
-        and "\x1b]" not in said
+        "bridge" in output
+        and not set(output) & {"\x07", "\x9b"}
+        and "\x1b[31m" not in output
+        and "\x1b]" not in output
     )
 
 
@@ -206,12 +206,12 @@ def test_a_corpus_does_not_steer_the_terminal(tmp_path, run):
         json.dumps({"_id": "q", "text": text, "language": "en"}) + "\n"
     )
     (tmp_path / "qrels" / "test.tsv").write_text("q\ta\t1\n")
-    shown = run("data", "show", str(tmp_path))[1]
-    assert "bridge" in shown and not set(shown) & {"\x07"} and "\x1b[31m" not in shown
+    output = run("data", "show", str(tmp_path))[1]
+    assert "bridge" in output and not set(output) & {"\x07"} and "\x1b[31m" not in output
 
 
-def test_every_verb_that_loads_a_model_has_the_option(run):
-    for verb in (
+def test_every_command_that_loads_a_model_has_the_option(run):
+    for command in (
         "evaluate",
         "encode",
         "index",
@@ -226,7 +226,7 @@ def test_every_verb_that_loads_a_model_has_the_option(run):
         "train",
         "study",
     ):
-        assert "--trust-remo" in run(verb, "--help")[1], verb
+        assert "--trust-remo" in run(command, "--help")[1], command
 
 
 def test_a_configuration_far_larger_than_its_weights_is_refused(stranger):
@@ -235,9 +235,9 @@ def test_a_configuration_far_larger_than_its_weights_is_refused(stranger):
         Retriever(str(stranger))
 
 
-def test_pictures_of_a_report_escape_what_results_say():
+def test_pictures_of_a_report_escape_the_names_in_results():
     from mixling.reports.figures import heat_grid
 
     hostile = "<b>x</b>"
-    drawn = heat_grid([hostile], [hostile], {}, str, 1.0, hostile)
-    assert "<b>" not in drawn and drawn.count("&lt;b&gt;") == 3
+    picture = heat_grid([hostile], [hostile], {}, str, 1.0, hostile)
+    assert "<b>" not in picture and picture.count("&lt;b&gt;") == 3

@@ -1,4 +1,6 @@
-"""Turn token lists into vectors, with gradients. Every text reaches the encoder through this module.
+"""Compute vectors of token lists, with gradients.
+
+Every text reaches the encoder through this module.
 
 Texts are sorted by length and go through in calls of a limited number of tokens. A call is packed
 where the encoder can take it so (`mixling.models.packed`), else padded to its longest text.
@@ -127,13 +129,14 @@ def forward_tokens(
 
 
 def _at_least_float32(x: Tensor) -> Tensor:
+    """Convert half precision to float32."""
     return x.float() if x.dtype.itemsize < 4 else x
 
 
 def _split_states(states: Tensor, lengths: list[int], packed: bool) -> list[Tensor]:
     """Split the states of a call, `[1, sum(lengths), dim]` or `[n, max(lengths), dim]`, by text."""
     if packed:
-        parts = list(states[0].split(lengths))
+        parts = list(torch.split(states[0], lengths))
     else:
         parts = [x[:n] for x, n in zip(states, lengths, strict=True)]
     return [_at_least_float32(x) for x in parts]
@@ -148,6 +151,7 @@ def _can_pack(model: torch.nn.Module, device: torch.device) -> bool:
 
 
 def _padded(tokens: Sequence[Sequence[int]], pad: int, device: torch.device) -> dict[str, Any]:
+    """Return the input of an encoder for texts that are padded to the longest of them."""
     longest = max(map(len, tokens))
     ids = torch.full((len(tokens), longest), pad, dtype=torch.long)
     mask = torch.zeros((len(tokens), longest), dtype=torch.long)

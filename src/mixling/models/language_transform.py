@@ -61,8 +61,8 @@ class LanguageTransformModule(Module):
         """
         if "text_language" not in features:
             raise ValueError(
-                "this model moves each text by its language, which plain sentence-transformers does "
-                "not know: load it with mixling.Retriever(folder) and call "
+                "this model moves each text by its language, which plain sentence-transformers "
+                "does not know: load it with mixling.Retriever(folder) and call "
                 "encode(texts, role, languages=…)"
             )
         x: torch.Tensor = features["sentence_embedding"]

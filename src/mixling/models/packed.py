@@ -1,10 +1,11 @@
-"""Packed texts: all tokens of a call in one row without padding, attention inside each text.
+"""Encode texts without padding: all tokens of a call in one row, attention inside each text.
 
-The row goes through the encoder as transformers' own convention for unpadded input has it: input_ids [1, T],
-position_ids that start anew with each text, cu_seq_lens_q int32 [texts + 1]. Only attention sees where a text
-ends. On a GPU it is torch's variable-length attention. On a CPU, texts of near equal length that stand side by
-side share a batched matrix product, and the weights of attention are kept for the backward pass: in bf16 that
-takes half of what the fused kernel takes, which is slow backward (docs/performance.md).
+The row goes through the encoder by transformers' convention for unpadded input: input_ids `[1, T]`,
+position_ids that restart with each text, and cu_seq_lens_q, int32 `[n_texts + 1]`. Only attention
+depends on where a text ends. On a GPU it is torch's variable-length attention. On a CPU,
+neighboring texts of nearly equal length share a batched matrix product, and the attention weights
+are kept for the backward pass: in bf16 that takes half the time of the fused kernel, whose backward
+pass is slow (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -25,101 +26,141 @@ from mixling.models.stored import learned_positions
 logger = logging.getLogger(__name__)
 
 NAME = "mixling_packed"
-# texts longer than this take the fused kernel: their attention weights would not fit
-LONGEST = 1024
-# by which packed and padded vectors may differ, by what is computed in
+# tokens: longer texts take the fused kernel, since their attention weights would not fit
+MAX_BATCHED_LENGTH = 1024
+# largest relative difference of packed and padded vectors, by the number format of the computation
 TOLERANCE = {torch.bfloat16: 2e-2, torch.float16: 4e-3, torch.float32: 1e-4, torch.float64: 1e-4}
-# attention weights of a group, elements: more no longer fit the caches
-ROOM = 500_000
+# attention weights of a group at most: more no longer fit the caches
+MAX_GROUP_WEIGHTS = 500_000
 
 
-class Unpackable(Exception):
-    """The encoder's attention looks at more than what stands in the text: it must be padded."""
+class UnpackableError(Exception):
+    """The encoder cannot take packed texts, so texts are padded."""
 
 
 class LengthGroup(NamedTuple):
-    """Neighbouring texts whose attention is one batched product.
+    """Neighboring texts whose attention is one batched product.
 
-    start: first row; shape: texts, tokens of the longest. Where lengths differ also take: int64 [texts * tokens],
-    rows of the group with stand-ins past each end; mask: bool [texts, 1, 1, tokens], True inside; keep: int64, which of
-    `take` are real.
+    Texts of different lengths are padded to the longest of the group: a position past the end of
+    a text repeats its last row.
+
+    Args:
+        start: First row of the group.
+        rows: Number of rows.
+        shape: Number of texts, and tokens of the longest.
+        padded_rows: int64 `[texts * tokens]`, the row of the group at each position, or None if
+            all texts have the same length.
+        mask: bool `[texts, 1, 1, tokens]`, True inside a text, or None.
+        real_positions: int64, the positions in `padded_rows` that are inside a text, or None.
     """
 
     start: int
     rows: int
     shape: tuple[int, int]
-    take: Tensor | None
+    padded_rows: Tensor | None
     mask: Tensor | None
-    keep: Tensor | None
+    real_positions: Tensor | None
 
 
 @lru_cache(maxsize=256)
 def length_groups(lengths: tuple[int, ...], heads: int) -> tuple[LengthGroup, ...]:
-    """Texts in their order, put together while lengths differ by at most 15 % (or 4 tokens)."""
-    found, i, start = [], 0, 0
+    """Group neighboring texts while their lengths differ by at most 15 % or 4 tokens.
+
+    Args:
+        lengths: Tokens of each text.
+        heads: Attention heads.
+
+    Returns:
+        Groups of at most `MAX_GROUP_WEIGHTS` attention weights, in the order of the texts. A text
+        with more weights is a group of its own.
+    """
+    groups, i, start = [], 0, 0
     while i < len(lengths):
-        least = most = lengths[i]
+        shortest = longest = lengths[i]
         j = i + 1
         while j < len(lengths):
-            low, high = min(least, lengths[j]), max(most, lengths[j])
-            if (high > 1.15 * low and high - low > 4) or (j + 1 - i) * high * high * heads > ROOM:
+            low, high = min(shortest, lengths[j]), max(longest, lengths[j])
+            n_weights = (j + 1 - i) * high * high * heads
+            if (high > 1.15 * low and high - low > 4) or n_weights > MAX_GROUP_WEIGHTS:
                 break
-            least, most, j = low, high, j + 1
-        some = torch.tensor(lengths[i:j])
-        rows = int(some.sum())
-        if least == most:
-            found.append(LengthGroup(start, rows, (j - i, most), None, None, None))
-        else:
-            place = torch.arange(most)
-            take = (some.cumsum(0) - some)[:, None] + torch.minimum(place, some[:, None] - 1)
-            mask = place < some[:, None]
-            found.append(
-                LengthGroup(start, rows, (j - i, most), take.reshape(-1), mask[:, None, None],
-                      mask.reshape(-1).nonzero()[:, 0])
-            )  # fmt: skip
-        i, start = j, start + rows
-    return tuple(found)
+            shortest, longest, j = low, high, j + 1
+        groups.append(_length_group(start, torch.tensor(lengths[i:j])))
+        i, start = j, start + groups[-1].rows
+    return tuple(groups)
 
 
-def _in(x: Tensor, g: LengthGroup) -> Tensor:
-    """Rows of a group: [T, heads, d] -> [texts, heads, tokens, d]."""
-    part = x[g.start : g.start + g.rows]
-    if g.take is not None:
-        part = part.index_select(0, g.take)
-    return part.view(*g.shape, *x.shape[1:]).transpose(1, 2)
+def _length_group(start: int, lengths: Tensor) -> LengthGroup:
+    """Return the group of texts of some lengths, int64 `[n]`, that begins at row `start`."""
+    rows, longest = int(lengths.sum()), int(lengths.max())
+    shape = (len(lengths), longest)
+    if int(lengths.min()) == longest:
+        return LengthGroup(start, rows, shape, None, None, None)
+    position = torch.arange(longest)
+    first_rows = (lengths.cumsum(0) - lengths)[:, None]
+    padded_rows = first_rows + torch.minimum(position, lengths[:, None] - 1)
+    mask = position < lengths[:, None]
+    real_positions = mask.reshape(-1).nonzero()[:, 0]
+    return LengthGroup(
+        start, rows, shape, padded_rows.reshape(-1), mask[:, None, None], real_positions
+    )
 
 
-def _out(y: Tensor, g: LengthGroup, into: Tensor) -> None:
-    """The reverse, without the stand-ins."""
-    y = y.transpose(1, 2).reshape(-1, *into.shape[1:])
-    into[g.start : g.start + g.rows] = y if g.keep is None else y.index_select(0, g.keep)
+def _group_rows(x: Tensor, group: LengthGroup) -> Tensor:
+    """Return the rows of a group: `[T, heads, d]` -> `[texts, heads, tokens, d]`."""
+    rows = x[group.start : group.start + group.rows]
+    if group.padded_rows is not None:
+        rows = rows.index_select(0, group.padded_rows)
+    return rows.view(*group.shape, *x.shape[1:]).transpose(1, 2)
+
+
+def _put_group_rows(y: Tensor, group: LengthGroup, out: Tensor) -> None:
+    """Write `[texts, heads, tokens, d]` to the rows of a group in `out`, without its padding."""
+    y = y.transpose(1, 2).reshape(-1, *out.shape[1:])
+    if group.real_positions is not None:
+        y = y.index_select(0, group.real_positions)
+    out[group.start : group.start + group.rows] = y
 
 
 def _softmax(p: Tensor) -> None:
-    """Softmax of the rows, in place. By way of fp32: torch's own for bf16 takes two to three times as long."""
+    """Replace rows by their softmax, in place.
+
+    Half precision goes through fp32: torch's softmax of bf16 takes two to three times as long.
+    """
     if p.dtype.itemsize < 4:
         p.copy_(torch.softmax(p, -1, dtype=torch.float32))
     else:
         torch.softmax(p, -1, out=p)
 
 
-def _softmax_backward(above: Tensor, p: Tensor) -> Tensor:
-    """Gradient of the rows before their softmax p. Torch's for bf16 is slow on rows of fewer than 32, fp32's is not."""
+def _softmax_backward(dp: Tensor, p: Tensor) -> Tensor:
+    """Return the gradient of the input of a softmax, from its output p and the gradient of p.
+
+    Torch's function is slow in bf16 on rows of fewer than 32 numbers, and not in fp32.
+    """
     if p.dtype.itemsize < 4 and p.shape[-1] < 32:
-        return torch._softmax_backward_data(above.float(), p.float(), -1, torch.float32).to(p.dtype)
-    return torch._softmax_backward_data(above, p, -1, p.dtype)
+        return torch._softmax_backward_data(dp.float(), p.float(), -1, torch.float32).to(p.dtype)
+    return torch._softmax_backward_data(dp, p, -1, p.dtype)
 
 
 class _Attention(torch.autograd.Function):
-    """softmax(scale q k^T) v inside each text. q, k, v: [T, heads, d]."""
+    """softmax(scale q k^T) v inside each text, with q, k, v `[T, heads, d]`."""
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, lengths: tuple[int, ...], scale: float, dropout: float):  # fmt: skip
+    def forward(
+        ctx: Any,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        lengths: tuple[int, ...],
+        scale: float,
+        dropout: float,
+    ) -> Tensor:
+        """Compute the attention and keep its weights."""
         out = q.new_empty(q.shape)
-        weights, dropped = [], []
+        weights, dropout_masks = [], []
         with torch.autocast(q.device.type, enabled=False):
-            for g in length_groups(lengths, q.shape[1]):
-                qs, ks, vs = (_in(x, g) for x in (q, k, v))
+            for group in length_groups(lengths, q.shape[1]):
+                qs, ks, vs = (_group_rows(x, group) for x in (q, k, v))
                 texts, heads, n, d = qs.shape
                 flat = (
                     qs.reshape(texts * heads, n, d),
@@ -128,56 +169,87 @@ class _Attention(torch.autograd.Function):
                 p = torch.baddbmm(q.new_empty(()), *flat, beta=0, alpha=scale).view(
                     texts, heads, n, n
                 )
-                if g.mask is not None:
-                    p.masked_fill_(~g.mask, -torch.inf)
+                if group.mask is not None:
+                    p.masked_fill_(~group.mask, -torch.inf)
                 _softmax(p)
                 weights.append(p)
                 if dropout:
-                    dropped.append(torch.nn.functional.dropout(torch.ones_like(p), dropout))
-                    p = p * dropped[-1]
-                _out(p @ vs, g, out)
-        ctx.save_for_backward(q, k, v, *weights, *dropped)
+                    mask = torch.nn.functional.dropout(torch.ones_like(p), dropout)
+                    dropout_masks.append(mask)
+                    p = p * mask
+                _put_group_rows(p @ vs, group, out)
+        ctx.save_for_backward(q, k, v, *weights, *dropout_masks)
         ctx.lengths, ctx.scale = lengths, scale
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, *rest = ctx.saved_tensors
+        """Return the gradients of q, k and v, and None for the other arguments."""
+        q, k, v, *saved = ctx.saved_tensors
         dq, dk, dv = q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape)
-        parts = length_groups(ctx.lengths, q.shape[1])
+        groups = length_groups(ctx.lengths, q.shape[1])
+        weights, dropout_masks = saved[: len(groups)], saved[len(groups) :]
         with torch.autocast(q.device.type, enabled=False):
-            for i, g in enumerate(parts):
-                p, drop = rest[i], rest[len(parts) + i] if len(rest) > len(parts) else None
-                qs, ks, vs, above = (_in(x, g) for x in (q, k, v, gradient.to(q.dtype)))
-                if g.mask is not None:
-                    above = above * g.mask.transpose(2, 3)
-                _out((p if drop is None else p * drop).transpose(2, 3) @ above, g, dv)
-                dp = above @ vs.transpose(2, 3)
-                if drop is not None:
-                    dp *= drop
+            for i, group in enumerate(groups):
+                p, dropout_mask = weights[i], dropout_masks[i] if dropout_masks else None
+                qs, ks, vs, dy = (_group_rows(x, group) for x in (q, k, v, gradient.to(q.dtype)))
+                if group.mask is not None:
+                    # No gradient of a padding position may reach keys and values.
+                    dy = dy * group.mask.transpose(2, 3)
+                dropped = p if dropout_mask is None else p * dropout_mask
+                _put_group_rows(dropped.transpose(2, 3) @ dy, group, dv)
+                dp = dy @ vs.transpose(2, 3)
+                if dropout_mask is not None:
+                    dp *= dropout_mask
                 ds = _softmax_backward(dp, p).mul_(ctx.scale)
-                _out(ds @ ks, g, dq)
-                _out(ds.transpose(2, 3) @ qs, g, dk)
+                _put_group_rows(ds @ ks, group, dq)
+                _put_group_rows(ds.transpose(2, 3) @ qs, group, dk)
         return dq, dk, dv, None, None, None
 
 
-def packed_attention(q: Tensor, k: Tensor, v: Tensor, lengths: tuple[int, ...], scale: float, dropout: float = 0.0) -> Tensor:  # fmt: skip
-    """Attention inside each text on a CPU. q, k, v: [T, heads, d], texts one after the other; [T, heads, d]."""
-    long = next((i for i, n in enumerate(lengths) if n <= LONGEST), len(lengths))
+def packed_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    lengths: tuple[int, ...],
+    scale: float,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Compute attention inside each text on a CPU.
+
+    Args:
+        q: Queries of the texts one after the other, `[T, heads, d]`.
+        k: Keys, `[T, heads, d]`.
+        v: Values, `[T, heads, d]`.
+        lengths: Tokens of each text.
+        scale: Factor of the products of queries and keys.
+        dropout: Share of attention weights that are dropped.
+
+    Returns:
+        softmax(scale q k^T) v of each text, `[T, heads, d]`.
+    """
+    # The first `n_fused` texts take the fused kernel: those before the first text that is not too
+    # long, or all of them if a long text follows. fp32 without gradients is fastest fused.
+    n_fused = next((i for i, n in enumerate(lengths) if n <= MAX_BATCHED_LENGTH), len(lengths))
     learning = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
-    if max(lengths[long:], default=0) > LONGEST or (q.dtype == torch.float32 and not learning):
-        long = len(lengths)
-    made, at = [], sum(lengths[:long])
-    for g in length_groups(lengths[:long], q.shape[1]):
-        qs, ks, vs = (_in(x, g) for x in (q, k, v))
-        y = scaled_dot_product_attention(qs, ks, vs, g.mask, dropout, scale=scale).transpose(1, 2)
-        y = y.reshape(-1, *q.shape[1:])
-        made.append(y if g.keep is None else y.index_select(0, g.keep))
-    if long < len(lengths):
-        rest = (x[at:] for x in (q, k, v))
-        made.append(_Attention.apply(*rest, lengths[long:], scale, dropout))
-    return made[0] if len(made) == 1 else torch.cat(made)
+    has_later_long_text = max(lengths[n_fused:], default=0) > MAX_BATCHED_LENGTH
+    if has_later_long_text or (q.dtype == torch.float32 and not learning):
+        n_fused = len(lengths)
+    outputs, n_rows = [], sum(lengths[:n_fused])
+    for group in length_groups(lengths[:n_fused], q.shape[1]):
+        qs, ks, vs = (_group_rows(x, group) for x in (q, k, v))
+        y = scaled_dot_product_attention(qs, ks, vs, group.mask, dropout, scale=scale)
+        y = y.transpose(1, 2).reshape(-1, *q.shape[1:])
+        if group.real_positions is not None:
+            y = y.index_select(0, group.real_positions)
+        outputs.append(y)
+    if n_fused < len(lengths):
+        y = _Attention.apply(  # type: ignore[no-untyped-call]
+            q[n_rows:], k[n_rows:], v[n_rows:], lengths[n_fused:], scale, dropout
+        )
+        outputs.append(y)
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
 
 def attention(
@@ -189,51 +261,78 @@ def attention(
     dropout: float = 0.0,
     scaling: float | None = None,
     cu_seq_lens_q: Tensor | None = None,
-    **others: Any,
+    **options: Any,
 ) -> tuple[Tensor, None]:
-    """Attention as transformers asks for it: query, key, value [1, heads, T, d] -> [1, T, heads, d].
+    """Compute attention by the signature that transformers calls.
 
-    Without `cu_seq_lens_q` it is the fused one of torch, so that a model that can be packed can also be used as ever.
+    Without `cu_seq_lens_q` this is torch's fused attention, so that a model that can be packed
+    still takes padded texts.
+
+    Args:
+        module: The attention layer.
+        query: `[1, heads, T, d]`, or `[n, heads, tokens, d]` without `cu_seq_lens_q`.
+        key: As `query`, perhaps with fewer heads.
+        value: As `key`.
+        attention_mask: The mask of padded texts.
+        dropout: Share of attention weights that are dropped.
+        scaling: Factor of the products of queries and keys. Default: 1 / sqrt(d).
+        cu_seq_lens_q: First rows of packed texts and the number of rows, int32 `[n_texts + 1]`.
+        **options: Other arguments of transformers, such as `max_length_q`.
+
+    Returns:
+        Float `[1, T, heads, d]`, and None in place of the attention weights.
+
+    Raises:
+        UnpackableError: The layer does not attend to all tokens of a text alone.
     """
     if cu_seq_lens_q is None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         return sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
         )
     if (
-        others.get("sliding_window")
-        or others.get("position_bias") is not None
-        or others.get("softcap")
+        options.get("sliding_window")
+        or options.get("position_bias") is not None
+        or options.get("softcap")
     ):
-        raise Unpackable("it attends to a window or with a bias")
+        raise UnpackableError("it attends to a window or with a bias")
     if getattr(module, "is_causal", False):
-        raise Unpackable("it attends to what stands before alone")
+        raise UnpackableError("it attends to what stands before alone")
     q, k, v = (x.squeeze(0).transpose(0, 1) for x in (query, key, value))
     scale = scaling if scaling is not None else q.shape[-1] ** -0.5
     if k.shape[1] != q.shape[1]:
         k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], 1) for x in (k, v))
-    if _varlen(q):
+    if _has_varlen_attention(q):
         from torch.nn.attention.varlen import varlen_attn
 
         if dropout:
-            raise Unpackable("torch's variable-length attention has no dropout")
-        longest = others["max_length_q"]
-        made: Any = varlen_attn(
+            raise UnpackableError("torch's variable-length attention has no dropout")
+        longest = options["max_length_q"]
+        output: Any = varlen_attn(
             q, k, v, cu_seq_lens_q, cu_seq_lens_q, longest, longest, scale=scale
         )
-        return made.unsqueeze(0), None
+        return output.unsqueeze(0), None
     lengths = tuple(cu_seq_lens_q.diff().tolist())
     return packed_attention(q, k, v, lengths, scale, dropout).unsqueeze(0), None
 
 
-def _varlen(q: Tensor) -> bool:
-    """Whether torch's variable-length attention takes it: it is for CUDA."""
+def _has_varlen_attention(q: Tensor) -> bool:
+    """Return whether torch's variable-length attention takes a tensor: it needs CUDA."""
     return q.is_cuda
 
 
 def packed_row(tokens: Sequence[Sequence[int]], first: int, device: torch.device) -> dict[str, Any]:
-    """What a sentence-transformers chain takes for packed texts. first: position of a text's first token."""
+    """Return the input of a sentence-transformers chain for packed texts.
+
+    Args:
+        tokens: Token ids of each text.
+        first: Position of a text's first token.
+        device: The device of the encoder's weights.
+
+    Returns:
+        The arguments of the encoder by name.
+    """
     lengths = torch.tensor([len(t) for t in tokens])
     ends = lengths.cumsum(0)
     total = int(ends[-1])
@@ -252,20 +351,28 @@ def packed_row(tokens: Sequence[Sequence[int]], first: int, device: torch.device
 
 
 def first_position(model: Any, pad: int, head: Sequence[torch.nn.Module]) -> int | None:
-    """Position of a text's first token if the chain can be packed, else None (said once, with the reason).
+    """Return the position of a text's first token if the chain can take packed texts.
 
-    head: the part of the chain that reads tokens; what follows sees vectors alone and may want to know more of a text.
-    A trial decides: texts of 1 to 300 random tokens, packed and padded, must give the same vectors. RoBERTa's
-    relatives number tokens from pad + 1, others from 0: both are tried.
+    A trial decides: texts of 1 to 300 random tokens, packed and padded, must give the same vectors.
+    RoBERTa and its relatives number tokens from pad + 1, other models from 0; both are tried.
+
+    Args:
+        model: A SentenceTransformer.
+        pad: Id of the padding token.
+        head: The modules of the chain that read tokens. The later modules take only vectors, and
+            may need the language of a text.
+
+    Returns:
+        The position, or None if texts must be padded; the reason is logged.
     """
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
     encoder = getattr(model[0], "model", None)
-    was = getattr(getattr(encoder, "config", None), "_attn_implementation", None)
+    implementation = getattr(getattr(encoder, "config", None), "_attn_implementation", None)
     try:
-        if encoder is None or was is None:
-            raise Unpackable("it is no transformers model")
+        if encoder is None or implementation is None:
+            raise UnpackableError("it is no transformers model")
         AttentionInterface.register(NAME, attention)
         AttentionMaskInterface.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
         encoder.set_attn_implementation(NAME)
@@ -278,62 +385,69 @@ def first_position(model: Any, pad: int, head: Sequence[torch.nn.Module]) -> int
                 "max_length_q",
                 "max_length_k",
             }
-        return _agreeing(model, pad, torch.nn.Sequential(*head))
-    except (
-        Exception
-    ) as error:  # whatever a foreign encoder does with such input: padding is always right
+        return _try_packing(model, pad, torch.nn.Sequential(*head))
+    except Exception as error:  # an unknown encoder may raise anything; padding is always right
         with contextlib.suppress(Exception):
-            if was not in (None, NAME):
-                encoder.set_attn_implementation(was)  # type: ignore[union-attr]
+            if implementation not in (None, NAME):
+                encoder.set_attn_implementation(implementation)  # type: ignore[union-attr]
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         logger.info("texts go padded, this encoder cannot take them packed: %s", reason)
         return None
 
 
-def _agreeing(model: Any, pad: int, head: torch.nn.Module) -> int:
+def _try_packing(model: Any, pad: int, head: torch.nn.Module) -> int:
+    """Return the first position whose packed vectors equal the padded ones, or raise."""
     device = next(model.parameters()).device
-    random = torch.Generator().manual_seed(0)
-    most = model[0].model.get_input_embeddings().num_embeddings
-    places = learned_positions(
-        model[0].model
-    )  # of which the later of the two beginnings takes the last
-    limit = min(
-        model.max_seq_length or 300, 300, 300 if places is None else max(places - pad - 1, 1)
-    )
-    texts = [
-        [t if t != pad else t + 1 for t in torch.randint(most - 1, (n,), generator=random).tolist()]
-        for n in (1, min(2, limit), min(9, limit), min(40, limit), limit)
-    ]
+    texts = _trial_texts(model, pad)
     longest = max(map(len, texts))
     ids = torch.tensor([t + [pad] * (longest - len(t)) for t in texts], device=device)
     mask = torch.tensor([[1] * len(t) + [0] * (longest - len(t)) for t in texts], device=device)
+    padded_features = {"input_ids": ids, "attention_mask": mask}
     stored = next(model.parameters()).dtype
-    kind = torch.bfloat16 if device.type == "cuda" and stored == torch.float32 else stored
-    training = [(m, m.training) for m in model.modules()]
+    computed = torch.bfloat16 if device.type == "cuda" and stored == torch.float32 else stored
+    half, tolerance = computed != stored, TOLERANCE[computed]
+    training_flags = [(m, m.training) for m in model.modules()]
     model.eval()
 
     def vectors(features: dict[str, Any], half: bool) -> Tensor:
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=half):
-            return head(features)["sentence_embedding"].float()
+            output: Tensor = head(dict(features))["sentence_embedding"]
+            return output.float()
 
     try:
-        half, tolerance = kind != stored, TOLERANCE[kind]
-        padded = vectors({"input_ids": ids, "attention_mask": mask}, half)
-        if half:  # by as much as bf16 alone moves these vectors
-            exact = vectors({"input_ids": ids, "attention_mask": mask}, False)
-            tolerance = max(TOLERANCE[stored], 4 * _off(padded, exact))
-        off = {
-            first: _off(vectors(packed_row(texts, first, device), half), padded)
+        padded = vectors(padded_features, half)
+        if half:  # the rounding of bf16 alone moves vectors by this much
+            exact = vectors(padded_features, False)
+            tolerance = max(TOLERANCE[stored], 4 * _relative_difference(padded, exact))
+        differences = {
+            first: _relative_difference(vectors(packed_row(texts, first, device), half), padded)
             for first in (0, pad + 1)
         }
     finally:
-        for module, flag in training:
+        for module, flag in training_flags:
             module.training = flag
-    first = min(off, key=lambda x: off[x])
-    if off[first] < tolerance:
+    first = min(differences, key=lambda x: differences[x])
+    if differences[first] < tolerance:
         return first
-    raise Unpackable(f"packed vectors differ from padded ones by {off[first]:.0e}")
+    raise UnpackableError(f"packed vectors differ from padded ones by {differences[first]:.0e}")
 
 
-def _off(some: Tensor, others: Tensor) -> float:
-    return float((some - others).abs().max() / others.abs().max())
+def _trial_texts(model: Any, pad: int) -> list[list[int]]:
+    """Return texts of 1 to 300 random tokens, as far as the model's limits permit."""
+    random = torch.Generator().manual_seed(0)
+    vocabulary_size = model[0].model.get_input_embeddings().num_embeddings
+    n_positions = learned_positions(model[0].model)
+    # The later of the two first positions, pad + 1, must leave room for the text.
+    room = 300 if n_positions is None else max(n_positions - pad - 1, 1)
+    limit = min(model.max_seq_length or 300, 300, room)
+    return [
+        [
+            token if token != pad else token + 1
+            for token in torch.randint(vocabulary_size - 1, (n,), generator=random).tolist()
+        ]
+        for n in (1, min(2, limit), min(9, limit), min(40, limit), limit)
+    ]
+
+
+def _relative_difference(x: Tensor, reference: Tensor) -> float:
+    return float((x - reference).abs().max() / reference.abs().max())

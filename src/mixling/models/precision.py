@@ -23,7 +23,8 @@ def choose_precision(
 
     Args:
         device: The device of the encoder's weights, for instance "cpu" or "cuda:0".
-        precision: "fp32", "bf16", or "auto": bf16 if the GPU has it or the processor is faster in it.
+        precision: "fp32", "bf16", or "auto": bf16 if the GPU has it or the processor is faster in
+            it.
 
     Returns:
         "fp32" or "bf16".

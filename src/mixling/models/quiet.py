@@ -15,18 +15,18 @@ _ENVIRONMENT = {
 
 
 def quiet_libraries() -> None:
-    """Let transformers, sentence-transformers and the hub report errors only, without progress bars.
+    """Let transformers, sentence-transformers and the hub report errors only, without bars.
 
-    The libraries read their environment when they are imported, so this imports none of them. A
-    report of missing or unexpected weights is read in `stored.capture_load_report` and stays visible.
+    The libraries read their environment when they are imported, so this imports none of them.
+    Reports of missing or unexpected weights stay visible (`stored.capture_load_report`).
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if "transformers" in sys.modules:
         import transformers
 
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
+        transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     for name in ("sentence_transformers", "huggingface_hub", "datasets", "accelerate"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="IProgress not found")  # progress bars in notebooks

@@ -1,10 +1,13 @@
-"""The retriever: an encoder with its pooling and prompts; on disk an ordinary sentence-transformers folder."""
+"""Encode texts by an encoder with its pooling and prompts.
+
+On disk a retriever is an ordinary sentence-transformers folder.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,11 +67,11 @@ class Retriever:
     ):
         folder, known_name = locate_model(DEFAULT if name == shipped.NAME else name)
         self.name = shipped.NAME if name == shipped.NAME else known_name
-        known = conventions(known_name) or Conventions()
+        hub_conventions = conventions(known_name) or Conventions()
         self.model, default_similarity = load_chain(
             folder,
             name,
-            known,
+            hub_conventions,
             device=device,
             pooling=pooling,
             similarity=similarity,
@@ -78,7 +81,9 @@ class Retriever:
             for module in shipped.shipped_modules():
                 self.model.append(module)
         model_prompts = {k: v for k, v in (self.model.prompts or {}).items() if v}
-        self.prompts = dict(prompts if prompts is not None else model_prompts or known.prompts)
+        self.prompts = dict(
+            prompts if prompts is not None else model_prompts or hub_conventions.prompts
+        )
         similarity = similarity or default_similarity
         choose(similarity, SIMILARITIES, "similarity")
         self.similarity: Literal["cosine", "dot"] = (
@@ -184,8 +189,8 @@ class Retriever:
         empty = next((i for i, ids in enumerate(tokens) if not ids), None)
         if empty is not None:
             raise MixlingError(
-                f"{self.name}: its tokenizer makes no token of text {empty + 1} of {len(tokens)} ({texts[empty][:40]!r}), so it has no "
-                "vector; leave the text out"
+                f"{self.name}: its tokenizer makes no token of text {empty + 1} of {len(tokens)} "
+                f"({texts[empty][:40]!r}), so it has no vector; leave the text out"
             )
         return list(tokens)
 
@@ -308,9 +313,8 @@ class Retriever:
                 )
                 if not out.shape[1]:
                     out = np.empty((len(tokens), part.shape[1]), np.float32)
-                out[indices] = check_finite_vectors(
-                    part, lambda i, of=indices: _named(names, of[i]), self.name
-                )  # type: ignore[misc]
+                name_of_row = partial(_text_name_in_call, names, indices)
+                out[indices] = check_finite_vectors(part, name_of_row, self.name)
                 done += sum(lengths[i] for i in indices)
                 if progress is not None:
                     progress(done, total)
@@ -344,18 +348,15 @@ class Retriever:
             features: dict[str, Any] = {
                 "sentence_embedding": torch.from_numpy(vectors).to(self.device, torch.float32)
             }
-            needs = self.language_transform()
-            if needs is not None and (languages is not None or texts is not None):
-                named = (
-                    languages
-                    if languages is not None
-                    else identify_languages(texts or [], needs.languages)
-                )
-                features.update(text_language=list(named), text_role=role)
+            transform = self.language_transform()
+            if transform is not None and (languages is not None or texts is not None):
+                if languages is None:
+                    languages = identify_languages(texts or [], transform.languages)
+                features.update(text_language=list(languages), text_role=role)
             for module in modules:
                 features = module(features)
-        made = features["sentence_embedding"].float().cpu().numpy()
-        return check_finite_vectors(made, lambda i: _named(texts, i), self.name)
+        output = features["sentence_embedding"].float().cpu().numpy()
+        return check_finite_vectors(output, partial(_text_name, texts), self.name)
 
     def save(
         self, folder: str | Path, card: str | None = None, origin: dict[str, Any] | None = None
@@ -373,7 +374,7 @@ class Retriever:
             "document": self.prompt("passage"),
             "query": self.prompt("query"),
         }
-        self.model.similarity_fn_name = self.similarity  # type: ignore[assignment]
+        self.model.similarity_fn_name = self.similarity
         with new_folder(folder) as temporary:
             self.model.save(str(temporary), create_model_card=False)
             if card is not None:
@@ -384,6 +385,11 @@ class Retriever:
                 )
 
 
-def _named(names: Sequence[str] | None, row: int) -> str:
-    """Name a text in a message: by its id or first characters, else by its place."""
+def _text_name_in_call(names: Sequence[str] | None, indices: list[int], row: int) -> str:
+    """Name a text in a message by its row in a call of the encoder."""
+    return _text_name(names, indices[row])
+
+
+def _text_name(names: Sequence[str] | None, row: int) -> str:
+    """Name a text in a message by its id or first characters, else by its number."""
     return f"text {row + 1}" if names is None else repr(names[row][:60])

@@ -8,8 +8,8 @@ transformers, sentence-transformers and peft run Python code that a model's file
 - an attention kernel of the hub.
 
 Without `--trust-remote-code` (`trust_remote_code=True`) such a model is refused, and no library
-asks on the terminal. Mixling's own modules (`MIXLING_MODULES`) load by their class, which permits no
-other code of the folder.
+asks on the terminal. Mixling's own modules (`MIXLING_MODULES`) load by their class, which permits
+no other code of the folder.
 """
 
 from __future__ import annotations

