@@ -1,7 +1,4 @@
-"""Adaptation to a language: new pieces, hidden words, distillation; killed and gone on with.
-
-An ordinary folder at the end.
-"""
+"""Adaptation to a language: new subwords, masking, distillation, resuming, the folder it writes."""
 
 import json
 import signal
@@ -38,17 +35,20 @@ def wordpiece(folder, chain):
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    made = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    made.normalizer, made.pre_tokenizer = normalizers.NFKC(), pre_tokenizers.BertPreTokenizer()
+    backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    backend.normalizer, backend.pre_tokenizer = (
+        normalizers.NFKC(),
+        pre_tokenizers.BertPreTokenizer(),
+    )
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    made.train_from_iterator(
+    backend.train_from_iterator(
         texts("en"), trainers.WordPieceTrainer(vocab_size=600, special_tokens=special)
     )
-    made.post_processor = processors.TemplateProcessing(
+    backend.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=made,
+        tokenizer_object=backend,
         pad_token="[PAD]",
         unk_token="[UNK]",
         cls_token="[CLS]",
@@ -61,23 +61,23 @@ def wordpiece(folder, chain):
     return folder
 
 
-@pytest.mark.parametrize("kind", ["Unigram", "WordPiece"])
-def test_new_pieces_save_cuts_and_change_no_other_language(chain, tmp_path, kind):
-    name = str(chain) if kind == "Unigram" else str(wordpiece(tmp_path / "wordpiece", chain))
+@pytest.mark.parametrize("model_type", ["Unigram", "WordPiece"])
+def test_new_subwords_save_tokens_and_change_no_other_language(chain, tmp_path, model_type):
+    name = str(chain) if model_type == "Unigram" else str(wordpiece(tmp_path / "wordpiece", chain))
     retriever, before = Retriever(name), Retriever(name)
     table = before.encoder.get_input_embeddings().weight.detach().clone()
-    found = learn_subwords(retriever.tokenizer, texts(TARGET), 40)
-    assert 10 < len(found) <= 40 and not set(found) & set(before.tokenizer.get_vocab())
-    extend_vocabulary(retriever, found)
+    subwords = learn_subwords(retriever.tokenizer, texts(TARGET), 40)
+    assert 10 < len(subwords) <= 40 and not set(subwords) & set(before.tokenizer.get_vocab())
+    extend_vocabulary(retriever, subwords)
     first = len(before.tokenizer)
-    assert len(retriever.tokenizer) == first + len(found)
-    assert retriever.tokenizer.convert_tokens_to_ids(found) == list(
-        range(first, first + len(found))
+    assert len(retriever.tokenizer) == first + len(subwords)
+    assert retriever.tokenizer.convert_tokens_to_ids(subwords) == list(
+        range(first, first + len(subwords))
     )
     old, new = (r.tokenizer(texts(TARGET))["input_ids"] for r in (before, retriever))
     saved = [len(a) - len(b) for a, b in zip(old, new, strict=True)]
     assert min(saved) >= 0 and sum(saved) > 10
-    # other texts are cut as before, but for where a whole new piece stands in them
+    # other texts are split as before, unless a whole new subword stands in them
     for language in LANGUAGES:
         for text, old, new in zip(
             texts(language),
@@ -87,26 +87,26 @@ def test_new_pieces_save_cuts_and_change_no_other_language(chain, tmp_path, kind
         ):
             if not any(i >= first for i in new):
                 assert old == new, text
-    # vectors: the old rows stay, a new one is the mean of its pieces'
-    now = retriever.encoder.get_input_embeddings().weight.detach()
-    assert torch.equal(now[:first], table[:first])
-    if kind == "Unigram":
-        old = before.tokenizer.backend_tokenizer.model.tokenize(found[0])
+    # vectors: the old rows stay, a new one is the mean of its old subwords'
+    new_table = retriever.encoder.get_input_embeddings().weight.detach()
+    assert torch.equal(new_table[:first], table[:first])
+    if model_type == "Unigram":
+        old = before.tokenizer.backend_tokenizer.model.tokenize(subwords[0])
         assert torch.allclose(
-            now[first], table[torch.tensor([t.id for t in old])].mean(0), atol=1e-6
+            new_table[first], table[torch.tensor([t.id for t in old])].mean(0), atol=1e-6
         )
     # on the disk: plain transformers and sentence-transformers read the same
-    retriever.save(tmp_path / "more")
+    retriever.save(tmp_path / "extended")
     from transformers import AutoModel, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "more")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "extended")
     plain = [tokenizer(t, truncation=True)["input_ids"] for t in texts(TARGET)[:4]]
     assert plain == retriever.tokenize(texts(TARGET)[:4])
     assert (
-        AutoModel.from_pretrained(tmp_path / "more").get_input_embeddings().weight.shape
-        == now.shape
+        AutoModel.from_pretrained(tmp_path / "extended").get_input_embeddings().weight.shape
+        == new_table.shape
     )
-    again = Retriever(str(tmp_path / "more"))
+    again = Retriever(str(tmp_path / "extended"))
     assert np.array_equal(again.encode(texts(TARGET)[:4]), retriever.encode(texts(TARGET)[:4]))
 
 
@@ -122,12 +122,12 @@ def test_a_tokeniser_that_cannot_be_added_to_is_refused():
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.integers(0, 1000))
-def test_hidden_words(ids, seed):
-    special, words = frozenset({0, 1, 2}), np.arange(3, 41)
-    out, places = mask_tokens(ids, special, 99, words, np.random.default_rng(seed))
-    may = [i for i, t in enumerate(ids) if t not in special]
-    assert len(out) == len(ids) and set(places.tolist()) <= set(may)
-    assert len(places) == (max(1, round(0.15 * len(may))) if may else 0)
+def test_masked_tokens(ids, seed):
+    special, subwords = frozenset({0, 1, 2}), np.arange(3, 41)
+    out, places = mask_tokens(ids, special, 99, subwords, np.random.default_rng(seed))
+    maskable = [i for i, t in enumerate(ids) if t not in special]
+    assert len(out) == len(ids) and set(places.tolist()) <= set(maskable)
+    assert len(places) == (max(1, round(0.15 * len(maskable))) if maskable else 0)
     assert all(
         a == b
         for i, (a, b) in enumerate(zip(ids, out, strict=True))
@@ -136,7 +136,7 @@ def test_hidden_words(ids, seed):
     assert set(np.array(out)[places].tolist()) <= {99, *range(3, 41)} if len(places) else True
 
 
-def test_eight_in_ten_hidden_words_are_masked():
+def test_eight_in_ten_selected_tokens_are_masked():
     out, places = mask_tokens(
         [5] * 4000, frozenset(), 99, np.arange(6, 90), np.random.default_rng(0)
     )
@@ -160,20 +160,20 @@ def test_the_head_is_berts():
 def test_pairs_have_the_pivot_and_a_related_language():
     corpus = sample.read_sample("all")
     other = next(x for x in LANGUAGES if x not in (TARGET, "en"))
-    found = sentence_pairs(corpus, [TARGET], {TARGET: other}, "en")
-    assert {(p.language, p.other_language) for p in found} == {(TARGET, "en"), (TARGET, other)}
-    assert all(p.pivot == (p.other_language == "en") for p in found)
+    pairs = sentence_pairs(corpus, [TARGET], {TARGET: other}, "en")
+    assert {(p.language, p.other_language) for p in pairs} == {(TARGET, "en"), (TARGET, other)}
+    assert all(p.pivot == (p.other_language == "en") for p in pairs)
     where = {
         r["text"]: (r["group"], r["language"])
         for t in (corpus.queries, corpus.passages)
         for r in t.to_pylist()
     }
-    assert all(where[p.text][0] == where[p.other][0] for p in found)
-    assert len(sentence_pairs(corpus, [TARGET], {}, "en")) * 2 == len(found)
+    assert all(where[p.text][0] == where[p.other][0] for p in pairs)
+    assert len(sentence_pairs(corpus, [TARGET], {}, "en")) * 2 == len(pairs)
 
 
-def call(chain, out, **more):
-    settings = {
+def call(chain, out, **changes):
+    options = {
         "vocabulary": 30,
         "steps": 12,
         "batch": 8,
@@ -183,30 +183,30 @@ def call(chain, out, **more):
         "objectives": OBJECTIVES,
     }
     return adapt_language(
-        str(chain), [sample.read_sample("all")], [TARGET], out, **{**settings, **more}
+        str(chain), [sample.read_sample("all")], [TARGET], out, **{**options, **changes}
     )
 
 
 def test_it_learns_and_an_ordinary_folder_comes_out(chain, tmp_path, run):
-    made = call(chain, tmp_path / "run", steps=60, margin=0.5)
+    report = call(chain, tmp_path / "run", steps=60, margin=0.5)
     rows = [json.loads(x) for x in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     for name in OBJECTIVES:
-        mine = [r[name] for r in rows if name in r]
-        assert np.mean(mine[-5:]) < np.mean(mine[:5]), name
-    before, after = (made.coverage[k][TARGET]["fertility"] for k in ("before", "after"))
-    assert after < before and made.new_subwords == 30
+        losses = [r[name] for r in rows if name in r]
+        assert np.mean(losses[-5:]) < np.mean(losses[:5]), name
+    before, after = (report.coverage[k][TARGET]["fertility"] for k in ("before", "after"))
+    assert after < before and report.new_subwords == 30
     from sentence_transformers import SentenceTransformer
 
     theirs = SentenceTransformer(str(tmp_path / "run" / "model"), device="cpu")
-    some = texts(TARGET)[:3]
-    ours = Retriever(str(tmp_path / "run" / "model")).encode(some, "query")
-    assert np.abs(theirs.encode_query(some) - ours).max() < 1e-5
+    queries = texts(TARGET)[:3]
+    ours = Retriever(str(tmp_path / "run" / "model")).encode(queries, "query")
+    assert np.abs(theirs.encode_query(queries) - ours).max() < 1e-5
     assert (
-        call(chain, tmp_path / "run", steps=60, margin=0.5) == made
+        call(chain, tmp_path / "run", steps=60, margin=0.5) == report
     )  # done: nothing is done again
     with pytest.raises(MixlingError, match=r"another configuration \(steps\)"):
         call(chain, tmp_path / "run", steps=61, margin=0.5)
-    status, said, error = run(
+    status, output, error = run(
         "adapt-language",
         chain,
         "--bitext",
@@ -222,27 +222,27 @@ def test_it_learns_and_an_ordinary_folder_comes_out(chain, tmp_path, run):
         "--related",
         f"{TARGET}=de",
     )
-    assert status == 0 and f"  {TARGET} " in said and "5 new subwords" in said, error
+    assert status == 0 and f"  {TARGET} " in output and "5 new subwords" in output, error
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_each_objective_alone(chain, tmp_path, objective):
-    made = call(chain, tmp_path / "run", objectives=[objective], steps=2, vocabulary=0)
-    assert set(made.loss) == {objective} and made.new_subwords == 0
+    report = call(chain, tmp_path / "run", objectives=[objective], steps=2, vocabulary=0)
+    assert set(report.loss) == {objective} and report.new_subwords == 0
 
 
 @pytest.mark.parametrize(
-    ("more", "says"),
+    ("changes", "message"),
     [
         ({"languages": ["yo"]}, "no bitext of 'yo'"),
         ({"objectives": ["mml"]}, "Did you mean 'mlm'"),
         ({"lr": 1e30, "objectives": ["distil"]}, "lower --lr"),
     ],
 )
-def test_a_mistake_is_one_sentence(chain, tmp_path, more, says):
-    settings = {"languages": [TARGET], "steps": 4, "vocabulary": 0, **more}
-    with pytest.raises(MixlingError, match=says):
-        adapt_language(str(chain), [sample.read_sample("all")], out=tmp_path / "run", **settings)
+def test_a_mistake_is_one_sentence(chain, tmp_path, changes, message):
+    options = {"languages": [TARGET], "steps": 4, "vocabulary": 0, **changes}
+    with pytest.raises(MixlingError, match=message):
+        adapt_language(str(chain), [sample.read_sample("all")], out=tmp_path / "run", **options)
     assert not (tmp_path / "run" / "model").exists()
 
 

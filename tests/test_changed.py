@@ -50,13 +50,13 @@ def write_data(folder, word="crane", **changes):
     return folder
 
 
-def config(data, model, **more):
+def config(data, model, **changes):
     return {
         "data": {"sources": [{"name": "birds", "path": str(data)}]},
         "model": {"name": str(model)},
         "batches": {"size": 3},
         "training": {"steps": 4, "checkpoint_every": 2, "device": "cpu"},
-        **more,
+        **changes,
     }
 
 
@@ -105,13 +105,13 @@ def change_heads(model):
 
 def change_pooling(model):
     folder = next(p for p in model.glob("*_Pooling"))
-    found = json.loads((folder / "config.json").read_text())
-    found = (
-        {**found, "pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}
-        if "pooling_mode_mean_tokens" in found
-        else {**found, "pooling_mode": "cls"}
+    content = json.loads((folder / "config.json").read_text())
+    changed = (
+        {**content, "pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}
+        if "pooling_mode_mean_tokens" in content
+        else {**content, "pooling_mode": "cls"}
     )
-    (folder / "config.json").write_text(json.dumps(found))
+    (folder / "config.json").write_text(json.dumps(changed))
 
 
 MODELS = [change_weights, change_tokenizer, change_prompts, change_heads, change_pooling]

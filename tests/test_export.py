@@ -1,4 +1,4 @@
-"""A model for other servers says what it says here."""
+"""An exported model returns the same vectors as the retriever."""
 
 import json
 
@@ -15,7 +15,7 @@ TEXTS = ["daraja", "a bridge over the river, built long ago. " * 3, "мост", 
 
 @pytest.fixture(scope="module")
 def fair(chain, tmp_path_factory):
-    """The tiny model behind a map."""
+    """The tiny model with a transform."""
     out = tmp_path_factory.mktemp("fair") / "model"
     debias(str(chain), "lsar", ["sample"], out)
     return out
@@ -30,20 +30,20 @@ def by_hand(folder, texts, prompt):
     config = json.loads((folder / "tokenizer_config.json").read_text())
     tokenizer.enable_truncation(config["model_max_length"])
     tokenizer.enable_padding(pad_id=tokenizer.token_to_id("<pad>"), pad_token="<pad>")
-    made = tokenizer.encode_batch([prompt + t for t in texts])
+    encodings = tokenizer.encode_batch([prompt + t for t in texts])
     session = onnxruntime.InferenceSession(str(folder / "onnx" / "model.onnx"))
     inputs = {
-        "input_ids": np.array([m.ids for m in made], np.int64),
-        "attention_mask": np.array([m.attention_mask for m in made], np.int64),
+        "input_ids": np.array([e.ids for e in encodings], np.int64),
+        "attention_mask": np.array([e.attention_mask for e in encodings], np.int64),
     }
     return session.run(list(OUTPUTS), inputs)
 
 
 @pytest.mark.slow
 def test_onnxruntime_alone_gives_the_same_vectors(fair, tmp_path, run):
-    status, said, wrong = run("export", fair, "--out", tmp_path / "out", "--openvino")
-    assert status == 0, wrong
-    assert said.count("differ by") == 2 and "arning" not in wrong and "torchvision" not in wrong
+    status, output, errors = run("export", fair, "--out", tmp_path / "out", "--openvino")
+    assert status == 0, errors
+    assert output.count("differ by") == 2 and "arning" not in errors and "torchvision" not in errors
     assert (tmp_path / "out" / "openvino" / "openvino_model.xml").exists()
     states, vectors = by_hand(tmp_path / "out", TEXTS, "query: ")
     expected = Retriever(str(fair)).encode(TEXTS, "query")
@@ -53,11 +53,11 @@ def test_onnxruntime_alone_gives_the_same_vectors(fair, tmp_path, run):
     assert states.shape[0] == len(TEXTS) and states.shape[2] == 32
     again = Retriever(str(tmp_path / "out")).encode(TEXTS, "passage")
     assert np.allclose(again, Retriever(str(fair)).encode(TEXTS, "passage"), atol=1e-6)
-    one = by_hand(tmp_path / "out", TEXTS[:1], "passage: ")[1]
-    assert np.abs(one - again[:1]).max() < 1e-4
+    single = by_hand(tmp_path / "out", TEXTS[:1], "passage: ")[1]
+    assert np.abs(single - again[:1]).max() < 1e-4
 
 
-def test_what_cannot_be_exported_is_said(chain, tmp_path):
+def test_what_cannot_be_exported_is_refused(chain, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("")
     with pytest.raises(MixlingError, match="exists already"):

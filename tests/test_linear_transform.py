@@ -1,7 +1,4 @@
-"""What a run makes beside its training.
-
-A map before or after, sentences of a source, and recipes under a configuration.
-"""
+"""A run's transform before or after training, sentences of a source, and recipes."""
 
 import json
 
@@ -16,7 +13,7 @@ from mixling.training.train import train
 from mixling.training.training_data import load_training_data
 
 
-def test_a_model_is_trained_behind_its_map(chain, tmp_path, monkeypatch):
+def test_a_model_is_trained_with_its_transform(chain, tmp_path, monkeypatch):
     config = {
         "data": {"sources": ["sample"]},
         "model": {"name": str(chain), "transform": {"fit": ["sample"]}},
@@ -24,13 +21,15 @@ def test_a_model_is_trained_behind_its_map(chain, tmp_path, monkeypatch):
         "training": {"steps": 2, "precision": "fp32", "average_with_base": 0.5},
     }
     trained = Retriever(str(train(config, tmp_path / "run")))
-    mapped = Retriever(str(tmp_path / "run" / "transform"))
-    assert [type(m).__name__ for m in trained.model] == [type(m).__name__ for m in mapped.model]
+    transformed = Retriever(str(tmp_path / "run" / "transform"))
+    assert [type(m).__name__ for m in trained.model] == [
+        type(m).__name__ for m in transformed.model
+    ]
     assert (
         "Dense" in [type(m).__name__ for m in trained.model]
         and trained.prompt("query") == "query: "
     )
-    # what is written is the configuration that was given, and the card names the model it began with
+    # config.json is the configuration as given, and the card names the base model
     written, record = (
         json.loads((tmp_path / "run" / name).read_text()) for name in ("config.json", "run.json")
     )
@@ -38,19 +37,19 @@ def test_a_model_is_trained_behind_its_map(chain, tmp_path, monkeypatch):
     card = (tmp_path / "run" / "model" / "README.md").read_text()
     origin = json.loads((tmp_path / "run" / "model" / "origin.json").read_text())
     assert card.partition("# ")[2].startswith(chain.name) and origin["base"] == str(chain)
-    a, b = (m.encode(["a bridge", "daraja"], "query") for m in (trained, mapped))
+    a, b = (m.encode(["a bridge", "daraja"], "query") for m in (trained, transformed))
     assert not np.allclose(a, b, atol=1e-6) and np.allclose(a, b, atol=0.2)
     (tmp_path / "run" / "run.json").unlink()  # as if it had been killed at its end
     monkeypatch.setattr(
         "mixling.training.linear_transform.debias", None
-    )  # the map is there and is not fitted again
+    )  # the transform exists and is not fitted again
     assert np.allclose(
         Retriever(str(train(config, tmp_path / "run"))).encode(["daraja"], "query"), a[1], atol=1e-6
     )
 
 
 @pytest.mark.parametrize("method", ["trained", "lsar"])
-def test_a_map_is_fitted_on_what_was_trained(chain, tmp_path, method):
+def test_a_transform_is_fitted_on_the_trained_model(chain, tmp_path, method):
     config = {
         "data": {"sources": ["sample"]},
         "model": {"name": str(chain)},
@@ -59,19 +58,19 @@ def test_a_map_is_fitted_on_what_was_trained(chain, tmp_path, method):
     }
     plain = Retriever(str(train(config, tmp_path / "plain")))
     config["model"]["transform"] = {"when": "after", "fit": ["sample"], "method": method}
-    mapped = Retriever(str(train(config, tmp_path / "mapped")))
-    kinds = [type(m).__name__ for m in mapped.model]
-    assert kinds == [*(type(m).__name__ for m in plain.model), "Dense", "Normalize"]
-    dense = dict(mapped.model.named_parameters())
+    transformed = Retriever(str(train(config, tmp_path / "transformed")))
+    modules = [type(m).__name__ for m in transformed.model]
+    assert modules == [*(type(m).__name__ for m in plain.model), "Dense", "Normalize"]
+    dense = dict(transformed.model.named_parameters())
     matrix, bias = (
         next(v.detach().numpy() for k, v in dense.items() if k.endswith(f"linear.{part}"))
         for part in ("weight", "bias")
     )
-    before = plain.encode(["a bridge", "daraja"], "query")
-    moved = before @ matrix.T + bias
+    vectors = plain.encode(["a bridge", "daraja"], "query")
+    moved = vectors @ matrix.T + bias
     moved /= np.linalg.norm(moved, axis=1, keepdims=True)
-    assert np.allclose(mapped.encode(["a bridge", "daraja"], "query"), moved, atol=1e-5)
-    assert not np.allclose(before, moved, atol=1e-2)
+    assert np.allclose(transformed.encode(["a bridge", "daraja"], "query"), moved, atol=1e-5)
+    assert not np.allclose(vectors, moved, atol=1e-2)
 
 
 def test_a_source_is_cut_into_sentences_before_training(chain, tmp_path):
@@ -98,20 +97,20 @@ def test_recipes_lie_under_a_configuration(chain):
     assert recipes() == ["balanced"]
     alone = load_config(None, "balanced")
     assert alone.data.sources[1].sentences and alone.batches.negatives == 2
-    mine = {
+    user_config = {
         "data": {"sources": ["sample"]},
         "model": {"name": str(chain)},
         "training": {"steps": 3},
     }
-    over = load_config(mine, "balanced")
+    over = load_config(user_config, "balanced")
     assert [s.name for s in over.data.sources] == [
         "sample"
     ] and over.data.window == alone.data.window
     assert over.training.steps == 3 and over.training.lr == alone.training.lr
     assert over.model.name == str(chain) and over.objective == alone.objective
-    assert over.batches == alone.batches and load_config(mine).batches != alone.batches
+    assert over.batches == alone.batches and load_config(user_config).batches != alone.batches
     with pytest.raises(MixlingError, match="balanced"):
-        load_config(mine, "balancd")
+        load_config(user_config, "balancd")
     with pytest.raises(MixlingError, match=r"training\.step"):
         load_config({"training": {"step": 1}}, "balanced")
     with pytest.raises(MixlingError, match="data"):

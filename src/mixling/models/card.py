@@ -1,4 +1,4 @@
-"""Model cards as the hub takes them: what a model came from, on what it was trained or fitted, how, under which license."""
+"""Model cards in the form of the Hugging Face hub: base model, data, method and license."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 _TRAINED = """# {base}, trained with {strategy} batches
 
-A multilingual retriever: ask in one language, find the answer in any. Trained by
-Mixling {version} from `{base}` as arXiv:2408.10536 describes; the license is the base model's, the data sets have
-their own. Measure it with `mixling evaluate FOLDER --task xquad-r`.
+A multilingual retriever: ask in one language, find the answer in any. Mixling {version} trained it
+from `{base}` as arXiv:2408.10536 describes. The license is that of the base model; the data sets
+have licenses of their own. Measure it with `mixling evaluate FOLDER --task xquad-r`.
 
 {usage}
 | what | how |
@@ -27,8 +27,9 @@ their own. Measure it with `mixling evaluate FOLDER --task xquad-r`.
 """
 _DEBIASED = """# {base}, debiased
 
-A multilingual retriever whose vectors have less of the language in them: ask in one language, find the answer in any. The encoder
-is `{base}` as it was; behind it stands one map, fitted by Mixling {version} (`mixling debias`). {use}
+A multilingual retriever whose vectors have less of the language in them: ask in one language, find
+the answer in any. The encoder is `{base}`, unchanged. A transform that Mixling {version} fitted
+(`mixling debias`) follows it. {use}
 
 | what | how |
 |---|---|
@@ -37,14 +38,20 @@ is `{base}` as it was; behind it stands one map, fitted by Mixling {version} (`m
 _USAGE = """```python
 from sentence_transformers import SentenceTransformer
 model = SentenceTransformer("path/to/this/folder")
-questions = model.encode_query(["Where do cranes spend the winter?"])
+queries = model.encode_query(["Where do cranes spend the winter?"])
 passages = model.encode_document(["…"])
 ```
 """
 
 
 def card_header(base: str, languages: Iterable[str], license: str | None = None) -> str:
-    """The YAML before a card. base: a folder's name is not told, a hub's is; languages: BCP-47."""
+    """Return the YAML at the head of a card.
+
+    Args:
+        base: Folder or hub name of the base model; a folder is left out.
+        languages: Language tags (BCP-47).
+        license: License of the model. Default: none is named.
+    """
     from huggingface_hub import ModelCardData
 
     data = ModelCardData(
@@ -59,23 +66,32 @@ def card_header(base: str, languages: Iterable[str], license: str | None = None)
 
 
 def display_name(base: str) -> str:
-    """A model's name for people: a folder's without the way to it."""
+    """Return a model's name for people: a hub name, or the last part of a folder's path.
+
+    Args:
+        base: Folder or hub name.
+    """
     return base if _on_hub(base) else Path(base).name
 
 
 def trained_card(run: dict[str, Any]) -> str:
-    """The card of a trained retriever, from the facts of its run (run.json)."""
-    c = run["config"]
-    base, runs = c["model"]["name"], run.get("runs") or [run]
+    """Return the card of a trained retriever.
+
+    Args:
+        run: Content of run.json; with several runs averaged, each under "runs".
+    """
+    config = run["config"]
+    base, runs = config["model"]["name"], run.get("runs") or [run]
     rows = [
         *(
             x
             for n, r in enumerate(runs, 1)
             for x in _run_rows(r, f", run {n} of {len(runs)}, averaged" if len(runs) > 1 else "")
         ),
-        f"| averaged with the base | {c['training']['average_with_base'] or 'no'} |",
+        f"| averaged with the base | {config['training']['average_with_base'] or 'no'} |",
         *(
-            f"| data: {name} | {d['queries']} queries, {d['passages']} passages, SHA-256 `{d['sha256'][:16]}` |"
+            f"| data: {name} | {d['queries']} queries, {d['passages']} passages, "
+            f"SHA-256 `{d['sha256'][:16]}` |"
             for name, d in run["data"].items()
         ),
     ]
@@ -86,46 +102,63 @@ def trained_card(run: dict[str, Any]) -> str:
         version=run["versions"]["mixling"],
         usage=_USAGE,
         rows="\n".join(rows),
-        config=json.dumps(_without_paths(c), indent=1, ensure_ascii=False),
+        config=json.dumps(_without_paths(config), indent=1, ensure_ascii=False),
     )
 
 
 def debiased_card(
-    made: dict[str, Any], version: str, license: str | None, by_language: bool
+    origin: dict[str, Any], version: str, license: str | None, by_language: bool
 ) -> str:
-    """The card of a model with a map, from what `mixling debias` did. by_language: the map needs each text's language."""
+    """Return the card of a debiased model.
+
+    Args:
+        origin: How the model was debiased: the method, its options, sources, languages, and the
+            base model under "model".
+        version: Version of Mixling.
+        license: License of the base model.
+        by_language: Whether the transform needs the language of each text.
+    """
     use = (
-        "It needs each text's language: load it with `mixling.Retriever`, which names or takes it."
+        "It needs each text's language: load it with `mixling.Retriever`, which identifies or "
+        "takes it."
         if by_language
         else "It loads in sentence-transformers as it is:\n\n" + _USAGE
     )
     rows = [
         f"| {k} | {', '.join(v) if isinstance(v, list) else v} |"
-        for k, v in _without_paths(made).items()
+        for k, v in _without_paths(origin).items()
         if k != "model"
     ]
-    base = made["model"]
-    return card_header(base, made["languages"], license) + _DEBIASED.format(
+    base = origin["model"]
+    return card_header(base, origin["languages"], license) + _DEBIASED.format(
         base=display_name(base), version=version, use=use, rows="\n".join(rows)
     )
 
 
 def adapted_card(facts: dict[str, Any], license: str | None) -> str:
-    """The card of an adapted model, from the facts of its run (run.json)."""
+    """Return the card of a model that was adapted to languages.
+
+    Args:
+        facts: Content of the run's run.json.
+        license: License of the base model.
+    """
     base = facts["model"]
     return card_header(base, {*facts["languages"], facts["pivot"]}, license) + (
-        f"# {display_name(base)}, adapted to {', '.join(facts['languages'])}\n\nMade by `mixling adapt-language` from bitext "
-        f"({', '.join(facts['bitext'])}): {facts['new_subwords']} new subwords, {facts['steps']} steps of "
-        f"{', '.join(facts['objectives'])}. The folder loads in sentence-transformers and transformers as it is.\n\n{_USAGE}"
+        f"# {display_name(base)}, adapted to {', '.join(facts['languages'])}\n\n"
+        f"Made by `mixling adapt-language` from bitext ({', '.join(facts['bitext'])}): "
+        f"{facts['new_subwords']} new subwords, {facts['steps']} steps of "
+        f"{', '.join(facts['objectives'])}. The folder loads in sentence-transformers and "
+        f"transformers as it is.\n\n{_USAGE}"
     )
 
 
 def _on_hub(name: str) -> bool:
+    """Return whether a name has the form of a hub name and no such folder exists."""
     return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", name)) and not Path(name).exists()
 
 
 def _without_paths(value: Any) -> Any:
-    """A configuration with folders of a machine by their names alone."""
+    """Reduce absolute paths in a configuration to their last part."""
     if isinstance(value, dict):
         return {k: _without_paths(v) for k, v in value.items()}
     if isinstance(value, list):
@@ -134,20 +167,25 @@ def _without_paths(value: Any) -> Any:
 
 
 def _strategy(run: dict[str, Any]) -> str:
-    b = run["config"]["batches"]
-    return f"hybrid({b['alpha']:g})" if b["strategy"] == "hybrid" else b["strategy"]
+    """Return the strategy of a run's batches, with alpha for "hybrid"."""
+    batches = run["config"]["batches"]
+    name = str(batches["strategy"])
+    return f"hybrid({batches['alpha']:g})" if name == "hybrid" else name
 
 
-def _run_rows(run: dict[str, Any], which: str) -> list[str]:
-    """What was done in a run. which: of several, which one."""
-    c, best = run["config"], run.get("best")
-    found = [
-        f"| strategy{which} | {_strategy(run)}, {c['batches']['size']} pairs a batch, {run['steps']} steps |",
-        f"| objective | {c['objective']['name']}, temperature {c['objective']['temperature']} |",
+def _run_rows(run: dict[str, Any], suffix: str) -> list[str]:
+    """Return the table's rows of a run; `suffix` tells several runs apart."""
+    config, best = run["config"], run.get("best")
+    objective = config["objective"]
+    rows = [
+        f"| strategy{suffix} | {_strategy(run)}, {config['batches']['size']} pairs a batch, "
+        f"{run['steps']} steps |",
+        f"| objective | {objective['name']}, temperature {objective['temperature']} |",
         f"| plan of the batches (SHA-256) | `{run['plan']}` |",
     ]
     if best:
-        found.append(
-            f"| validation, {best['task']} | {best['metric']} {best['value']:.4f} at step {best['step']} |"
+        rows.append(
+            f"| validation, {best['task']} | {best['metric']} {best['value']:.4f} "
+            f"at step {best['step']} |"
         )
-    return found
+    return rows
