@@ -1,9 +1,9 @@
-"""Claim: texts shared out by tokens keep no process waiting; shared out by number they do.
+"""Claim: texts divided by tokens keep no process waiting; texts divided by number do.
 
     python -m benchmarks.balance
 
-200 planned batches of MLQA (e5-small's tokens): tokens of the fullest process over the mean, for
-texts shared by tokens (`training/processes.py`) and for pairs shared by number.
+Plans 200 batches of MLQA (e5-small's tokens) and divides the tokens of the fullest process by the
+mean, for texts divided by tokens (`training/processes.py`) and for pairs divided by number.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from mixling.training.training_data import load_training_data
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the result."""
     retriever, rows = Retriever(), []
     for size in (32, 100, 512):
-        settings = load_config({"data": {"sources": ["mlqa"]}, "batches": {"size": size}})
-        pairs = load_training_data(settings).texts
-        objective = Objective(settings, retriever)
+        config = load_config({"data": {"sources": ["mlqa"]}, "batches": {"size": size}})
+        pairs = load_training_data(config).texts
+        objective = Objective(config, retriever)
         batches = [
-            tokenize_batch(settings, retriever, objective, pairs, step).tokens
+            tokenize_batch(config, retriever, objective, pairs, step).tokens
             for step in range(200 if size < 512 else 20)
         ]
         for processes in (2, 4, 8):
@@ -45,7 +45,12 @@ def main() -> None:
                     )
                     / mean
                 )
-                by_number.append(max(p.sum() for p in np.array_split(pair, processes)) / mean)
+                by_number.append(
+                    max(
+                        lengths_of_part.sum() for lengths_of_part in np.array_split(pair, processes)
+                    )
+                    / mean
+                )
             rows.append(
                 {
                     "pairs": size,

@@ -1,11 +1,10 @@
-"""Claim: texts should go through in calls of about 1,000 tokens to encode; to train, 2,000 and more
-are alike.
+"""Claim: calls of about 1,000 tokens encode fastest; in training, 2,000 and more are alike.
 
     python -m benchmarks.calls
 
 Encodes 600 random XQuAD-R sentences and takes training steps (32 MLQA pairs, bf16, median of three
-after one) with several token budgets, packed, the word table trained and frozen. Prints the tables
-of docs/performance.md; writes JSON.
+after one) with several token budgets, packed, with a trained and a frozen embedding table. Prints
+the tables of docs/performance.md.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from __future__ import annotations
 import random
 import statistics
 import time
+from functools import partial
+from typing import Any
 
 from benchmarks.sides import encoder_weights, write
 from mixling.evaluation.benchmarks import load_task
@@ -29,27 +30,27 @@ from mixling.training.training_data import load_training_data
 
 
 def encoding(retriever: Retriever) -> list[dict]:
-    """GFLOP/s of the encoder's matrix products while encoding."""
+    """Measure GFLOP/s of the encoder's matrix products while encoding."""
     texts = random.Random(0).sample(load_task("xquad-r").passages, 600)
     tokens = sum(map(len, retriever.tokenize(texts, "passage")))
     weights = encoder_weights(retriever)
     rows = []
     for budget in (1024, 2048, 4096, 8192):
-        line: dict = {"tokens a call": budget}
+        row: dict = {"tokens a call": budget}
         for precision in ("fp32", "bf16"):
-            begun = time.perf_counter()
+            start_time = time.perf_counter()
             retriever.encode(texts, "passage", precision=precision, max_tokens=budget)
-            line[precision] = round(2 * weights * tokens / (time.perf_counter() - begun) / 1e9)
-        rows.append(line)
+            row[precision] = round(2 * weights * tokens / (time.perf_counter() - start_time) / 1e9)
+        rows.append(row)
     return rows
 
 
 def training(retriever: Retriever) -> list[dict]:
-    """Tokens a second of a step's gradients (without the optimizer)."""
-    settings = load_config({"data": {"sources": ["mlqa"]}})
-    pairs = load_training_data(settings).texts
-    objective = Objective(settings, retriever)
-    turns = [tokenize_batch(settings, retriever, objective, pairs, i) for i in range(4)]
+    """Measure tokens a second of a step's gradients (without the optimizer)."""
+    config = load_config({"data": {"sources": ["mlqa"]}})
+    pairs = load_training_data(config).texts
+    objective = Objective(config, retriever)
+    batches = [tokenize_batch(config, retriever, objective, pairs, i) for i in range(4)]
     rows = []
     for frozen in (False, True):
         for name, weight in retriever.model.named_parameters():
@@ -58,14 +59,14 @@ def training(retriever: Retriever) -> list[dict]:
         table_rows = sparse_embedding_gradient(retriever.model)
         for budget in (1024, 2048, 4096, 20000):
             budgets = TokenBudgets(1024, 4096, train=budget, cached=10**6)
-            gradients.token_budgets = lambda _, b=budgets: b
+            gradients.token_budgets = partial(_same_budgets, budgets)
             speeds = []
-            for turn in turns:
-                begun = time.perf_counter()
+            for batch in batches:
+                start_time = time.perf_counter()
                 gradients.backward(
-                    retriever, turn.tokens, objective.loss_of(turn.batch), precision="bf16"
+                    retriever, batch.tokens, objective.loss_of(batch.batch), precision="bf16"
                 )
-                speeds.append(sum(map(len, turn.tokens)) / (time.perf_counter() - begun))
+                speeds.append(sum(map(len, batch.tokens)) / (time.perf_counter() - start_time))
                 zero_grad(retriever.model.parameters(), table_rows)
             rows.append(
                 {
@@ -79,17 +80,26 @@ def training(retriever: Retriever) -> list[dict]:
     return rows
 
 
+def _same_budgets(budgets: TokenBudgets, device: object) -> TokenBudgets:
+    """Return the budgets for any device."""
+    return budgets
+
+
 def table(rows: list[dict]) -> str:
-    """Rows as Markdown."""
+    """Format rows as Markdown."""
     lines = [f"| {' | '.join(rows[0])} |", "|" + "---|" * len(rows[0])]
     return "\n".join([*lines, *(f"| {' | '.join(str(v) for v in r.values())} |" for r in rows)])
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the result."""
     keep_freed_memory()
     retriever, rate = Retriever(DEFAULT), matrix_rate(2)
-    row = {"matrix rate": rate, "encoding": encoding(retriever), "training": training(retriever)}
+    row: dict[str, Any] = {
+        "matrix rate": rate,
+        "encoding": encoding(retriever),
+        "training": training(retriever),
+    }
     print(table(row["encoding"]), table(row["training"]), sep="\n\n")
     write(__file__, row)
 

@@ -1,10 +1,9 @@
-"""Claim: encoding a file takes the same time a passage and the same memory at 10^4, 10^5 and 10^6
-passages.
+"""Claim: a passage takes the same time and memory to encode at 10^4, 10^5 and 10^6 passages.
 
     python -m benchmarks.growth
 
-Short made-up passages through `mixling encode`'s function with a small random encoder (2 layers, 64
-dimensions), each size in a process of its own, in fp32.
+Encodes short synthetic passages by `mixling encode`'s function with a small random encoder (2
+layers, 64 dimensions), each size in its own process, in fp32.
 """
 
 from __future__ import annotations
@@ -22,13 +21,15 @@ SIZES = (10_000, 100_000, 1_000_000)
 
 
 def model(folder: Path) -> str:
-    """A small random encoder with a tokenizer of a thousand made-up words."""
+    """Write a small random encoder with a tokenizer of a thousand synthetic words."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    words = ["<s>", "<pad>", "</s>", "<unk>", *(f"w{i}" for i in range(1000))]
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
+    vocabulary = ["<s>", "<pad>", "</s>", "<unk>", *(f"w{i}" for i in range(1000))]
+    tokenizer = Tokenizer(
+        models.WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token="<unk>")
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
@@ -39,7 +40,7 @@ def model(folder: Path) -> str:
     torch.manual_seed(0)
     BertModel(
         BertConfig(
-            vocab_size=len(words),
+            vocab_size=len(vocabulary),
             hidden_size=64,
             num_hidden_layers=2,
             num_attention_heads=4,
@@ -56,24 +57,26 @@ def side(n: int, turns: Turns) -> None:
     from mixling.encoding.shards import encode
 
     folder = Path(tempfile.mkdtemp())
-    chance = random.Random(0)
+    random_state = random.Random(0)
     with (folder / "texts.txt").open("w") as out:
         for _ in range(n):
             out.write(
-                " ".join(f"w{chance.randrange(1000)}" for _ in range(chance.randrange(5, 20)))
+                " ".join(
+                    f"w{random_state.randrange(1000)}" for _ in range(random_state.randrange(5, 20))
+                )
                 + "\n"
             )
     name = model(folder / "model")
     turns.wait()
-    begun = time.perf_counter()
+    start_time = time.perf_counter()
     encode(name, folder / "texts.txt", folder / "out", precision="fp32")
-    turns.done(passages=n, microseconds=round(1e6 * (time.perf_counter() - begun) / n, 1))
+    turns.done(passages=n, microseconds=round(1e6 * (time.perf_counter() - start_time) / n, 1))
 
 
 def main() -> None:
-    """Measure, print, write."""
-    found = alternate({f"{n:,}": partial(side, n) for n in SIZES}, 1, warm=0)
-    rows = {name: facts[0] for name, facts in found["sides"].items()}
+    """Measure, print and write the result."""
+    result = alternate({f"{n:,}": partial(side, n) for n in SIZES}, 1, warm=0)
+    rows = {name: facts[0] for name, facts in result["sides"].items()}
     row: dict[str, Any] = {
         "microseconds a passage": {k: v["microseconds"] for k, v in rows.items()},
         "peak GiB": {k: v["peak GiB"] for k, v in rows.items()},
@@ -81,7 +84,7 @@ def main() -> None:
             rows["1,000,000"]["microseconds"] / rows["100,000"]["microseconds"], 3
         ),
     }
-    write(__file__, {**row, **found})
+    write(__file__, {**row, **result})
 
 
 if __name__ == "__main__":

@@ -1,18 +1,20 @@
-"""The whole XQuAD-R audit once its vectors are kept: `python benchmarks/report.py`.
+"""Measure an XQuAD-R audit from cached vectors: `python -m benchmarks.report`.
 
-Parts, in seconds on this machine: reading texts and vectors, ranks, all measures with 1,000
-resamples, the permutation test of 10,000 over all cells against a second run (the same questions,
-their vectors moved a little), and the HTML report. The ranking by one sort of a 64-bit key is timed
-beside the way it replaced (one comparison of the row for each relevant candidate), same scores,
-same process. Encodes what `vectors/` lacks first (not timed).
+Times in seconds: reading texts and vectors, ranks, all measures with 1,000 resamples, the
+permutation test of 10,000 over all cells against a second run (the same queries, their vectors
+moved a little), and the HTML report. Ranking by one sort of a 64-bit key is timed beside the former
+method (one comparison of the row for each relevant passage) on the same scores in the same process.
+Vectors that `vectors/` lacks are encoded first and not timed.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,83 +32,85 @@ from mixling.models.weights import DEFAULT
 from mixling.reports.html import write_report
 
 
-def by_comparison(one: Task, scorer: Scorer, block: int = 256) -> np.ndarray:
-    """Pool ranks as they were computed before.
+def by_comparison(task: Task, scorer: Scorer, batch: int = 256) -> np.ndarray:
+    """Compute multilingual ranks by the former method.
 
-    A comparison of the row for each relevant candidate, no ties.
+    It compares the row for each relevant passage, without ties.
     """
-    first = np.searchsorted(one.relevant[:, 0], np.arange(len(one.queries) + 1))
-    pool = np.zeros(len(one.relevant), np.int64)
-    for begin in range(0, len(one.queries), block):
-        end = min(begin + block, len(one.queries))
+    first = np.searchsorted(task.relevant[:, 0], np.arange(len(task.queries) + 1))
+    ranks = np.zeros(len(task.relevant), np.int64)
+    for begin in range(0, len(task.queries), batch):
+        end = min(begin + batch, len(task.queries))
         scores = torch.from_numpy(scorer(begin, end))
-        pairs = one.relevant[first[begin] : first[end]]
-        slot = np.arange(len(pairs)) - np.repeat(
+        pairs = task.relevant[first[begin] : first[end]]
+        position = np.arange(len(pairs)) - np.repeat(
             first[begin:end] - first[begin], np.diff(first[begin : end + 1])
         )
-        for turn in range(int(slot.max()) + 1):
-            which = np.flatnonzero(slot == turn)
-            row = torch.from_numpy(pairs[which, 0] - begin)
-            part = scores if len(which) == end - begin else scores[row]
-            own = part.gather(1, torch.from_numpy(pairs[which, 1])[:, None])
-            pool[first[begin] + which] = (part > own).sum(1).numpy() + 1
-    return pool
+        for n in range(int(position.max()) + 1):
+            selected = np.flatnonzero(position == n)
+            row = torch.from_numpy(pairs[selected, 0] - begin)
+            part = scores if len(selected) == end - begin else scores[row]
+            relevant_scores = part.gather(1, torch.from_numpy(pairs[selected, 1])[:, None])
+            ranks[first[begin] + selected] = (part > relevant_scores).sum(1).numpy() + 1
+    return ranks
 
 
 def main() -> None:
-    """Measure, write report.json."""
+    """Measure and write report.json."""
     clean = load_task("xquad-r")
     make_ranker(DEFAULT, vector_cache=Path("vectors")).scorer(clean)
     seconds: dict[str, float] = {}
 
-    def timed(name, work):
-        begun = time.perf_counter()
+    def timed(name: str, work: Callable[[], Any]) -> Any:
+        start_time = time.perf_counter()
         value = work()
-        seconds[name] = round(time.perf_counter() - begun, 2)
+        seconds[name] = round(time.perf_counter() - start_time, 2)
         return value
 
-    one = timed("texts", lambda: load_task("xquad-r"))
-    scorer, counted = timed(
+    task = timed("texts", lambda: load_task("xquad-r"))
+    scorer, coverage = timed(
         "model, vectors, coverage",
-        lambda: make_ranker(DEFAULT, vector_cache=Path("vectors")).scorer(one),
+        lambda: make_ranker(DEFAULT, vector_cache=Path("vectors")).scorer(task),
     )
-    found = timed("ranks", lambda: rank_task(one, scorer, 100))
-    scores = timed("measures, 1,000 resamples", lambda: score_task(one, found, scorer))
+    ranks = timed("ranks", lambda: rank_task(task, scorer, 100))
+    scores = timed("measures, 1,000 resamples", lambda: score_task(task, ranks, scorer))
     entry, table = scores.entry, scores.table
-    entry.update(counted, data=one.fingerprint())
+    entry.update(coverage, data=task.fingerprint())
     # another run of the same questions: without differences there would be nothing to permute
     rng = np.random.default_rng(0)
     queries = scorer.queries.numpy()
-    moved = DotScorer(
+    noisy_scorer = DotScorer(
         queries + rng.normal(0, 0.01, queries.shape).astype(np.float32), scorer.passages.numpy()
     )
-    other = score_task(one, rank_task(one, moved, 100), moved).table
-    tested = timed("permutations, 10,000 over all cells", lambda: task_comparison([table], [other]))
-    assert any(c.difference for cells in tested.values() for c in cells.values())
-    summary = {"model": DEFAULT, "precision": "fp32", "tasks": {one.name: entry}}
+    other_table = score_task(task, rank_task(task, noisy_scorer, 100), noisy_scorer).table
+    comparison = timed(
+        "permutations, 10,000 over all cells", lambda: task_comparison([table], [other_table])
+    )
+    assert any(c.difference for cells in comparison.values() for c in cells.values())
+    summary = {"model": DEFAULT, "precision": "fp32", "tasks": {task.name: entry}}
     result = EvaluationResult(
         {**summary, "versions": library_versions(), "machine": machine_info()},
         table,
-        {one.name: scores.examples},
+        {task.name: scores.examples},
     )
     with TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
         timed("report", lambda: write_report([result], page))
         size = page.stat().st_size
-    both = {"comparison": [], "sort": []}
+    rank_seconds: dict[str, list[float]] = {"comparison": [], "sort": []}
     for _ in range(3):
-        begun = time.perf_counter()
-        old = by_comparison(one, scorer)
-        both["comparison"].append(time.perf_counter() - begun)
-        begun = time.perf_counter()
-        new = rank_task(one, scorer, 100).multilingual
-        both["sort"].append(time.perf_counter() - begun)
+        start_time = time.perf_counter()
+        old_ranks = by_comparison(task, scorer)
+        rank_seconds["comparison"].append(time.perf_counter() - start_time)
+        start_time = time.perf_counter()
+        new_ranks = rank_task(task, scorer, 100).multilingual
+        rank_seconds["sort"].append(time.perf_counter() - start_time)
     content = {
         "seconds": seconds,
         "in all": round(sum(seconds.values()), 1),
         "report bytes": size,
-        "ranks, seconds of three": {k: [round(x, 2) for x in v] for k, v in both.items()},
-        "ranks that differ (ties, rounding)": int((old != new).sum()),
+        "ranks, seconds of three": {k: [round(x, 2) for x in v] for k, v in rank_seconds.items()},
+        "ranks that differ (ties, rounding)": int((old_ranks != new_ranks).sum()),
         "matrix rate, GFLOP/s": matrix_rate(),
         "versions": library_versions(),
         "machine": machine_info(),

@@ -1,14 +1,13 @@
-"""Claims: questions that come together are encoded together, for at least three times the
-throughput of one at a time; overload is answered 429 and goes over; a long run fails nothing and
-its memory stays.
+"""Claims: queries that arrive together are encoded together, and overload does no harm.
 
     python -m benchmarks.serve STORE [--seconds 15] [--soak 600]
 
-STORE: of `mixling index` (here XQuAD-R's paragraphs in eleven languages, e5-small). The server is a
-process of its own on the loopback address, the clients are one more on the same machine, so they
-share its cores: what is measured is the least that a server alone would do. Questions are
-XQuAD-R's, all different. Each combination of endpoint, clients and largest batch runs for some
-seconds after a second of warming up.
+Throughput is at least three times that of one query at a time; overload is answered with 429 and
+passes; in a long run no request fails and memory stays. STORE is of `mixling index` (here XQuAD-R's
+paragraphs in eleven languages, e5-small). The server is a process on the loopback address, and the
+clients are another on the same machine and share its cores, so a server alone would do more.
+Queries are XQuAD-R's, all different. Each combination of endpoint, clients and largest batch runs
+for some seconds after a second of warm-up.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ CLIENTS = (1, 8, 64)
 
 
 def run_server(store: str, port: int, batch: int) -> None:
-    """A server until it is killed."""
+    """Run a server until it is killed."""
     import uvicorn
 
     from mixling.models.precision import choose_precision
@@ -72,12 +71,12 @@ class Server:
                 time.sleep(0.3)
 
     def memory(self) -> float:
-        """Resident, MB."""
+        """Return resident memory, MB."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return int(next(x for x in lines if x.startswith("VmRSS")).split()[1]) / 1024
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         self.process.terminate()
         self.process.join()
 
@@ -85,22 +84,25 @@ class Server:
 async def load_on(
     base: str, path: str, bodies: Any, clients: int, seconds: float, warm: float = 1.0
 ) -> dict[str, Any]:
-    """Each client asks, waits for the answer, asks again: answers a second, latencies, statuses."""
+    """Let clients send requests and return answers a second, latencies and statuses.
+
+    Each client waits for its answer before it sends the next request.
+    """
     import httpx
 
-    took: list[float] = []
+    latencies: list[float] = []
     statuses: dict[str, int] = {}
-    begun = time.perf_counter() + warm
+    start_time = time.perf_counter() + warm
 
     async def client(http: httpx.AsyncClient) -> None:
-        while time.perf_counter() < begun + seconds:
-            sent = time.perf_counter()
+        while time.perf_counter() < start_time + seconds:
+            sent_time = time.perf_counter()
             try:
                 status = str((await http.post(path, json=next(bodies))).status_code)
             except httpx.TransportError as error:
                 status = type(error).__name__
-            if sent >= begun:
-                took.append(time.perf_counter() - sent)
+            if sent_time >= start_time:
+                latencies.append(time.perf_counter() - sent_time)
                 statuses[status] = statuses.get(status, 0) + 1
 
     limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
@@ -108,30 +110,30 @@ async def load_on(
         await asyncio.gather(*(client(http) for _ in range(clients)))
     return {
         "clients": clients,
-        "answers a second": round(len(took) / (time.perf_counter() - begun), 1),
-        **{f"p{p} ms": round(float(np.percentile(took, p)) * 1000, 1) for p in (50, 99)},
+        "answers a second": round(len(latencies) / (time.perf_counter() - start_time), 1),
+        **{f"p{p} ms": round(float(np.percentile(latencies, p)) * 1000, 1) for p in (50, 99)},
         "statuses": statuses,
     }
 
 
 def main() -> None:
-    """Measure; rows are kept as they come."""
+    """Measure; rows are saved as they are measured."""
     parser = argparse.ArgumentParser()
     parser.add_argument("store")
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--soak", type=float, default=0)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     texts = load("xquad-r").queries["text"].to_pylist()
     order = np.random.default_rng(0).permutation(len(texts))
     number = count()
 
-    def bodies(kind: str) -> Any:
+    def bodies(endpoint: str) -> Any:
         for i in number:
             text = texts[order[i % len(texts)]]
             yield (
                 {"input": text, "input_type": "query", "model": "m"}
-                if kind == "embeddings"
-                else {"query": text, **({"order": "score"} if kind == "search, none" else {})}
+                if endpoint == "embeddings"
+                else {"query": text, **({"order": "score"} if endpoint == "search, none" else {})}
             )
 
     paths = {
@@ -140,39 +142,39 @@ def main() -> None:
         "search, query-language-first": "/v1/search",
     }
     result = result_path(__file__)
-    whole: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {}
+    content: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {}
 
-    def keep(**more: Any) -> None:
-        whole.update(more, machine=machine_info(), versions=library_versions())
-        write_text(result, json.dumps(whole, indent=1) + "\n")
-        print(json.dumps(more), flush=True)
+    def save(**parts: Any) -> None:
+        content.update(parts, machine=machine_info(), versions=library_versions())
+        write_text(result, json.dumps(content, indent=1) + "\n")
+        print(json.dumps(parts), flush=True)
 
-    if not given.soak:
+    if not arguments.soak:
         rows = []
         for batch in (64, 1):
-            server = Server(given.store, batch)
-            for kind, path in paths.items():
+            server = Server(arguments.store, batch)
+            for endpoint, path in paths.items():
                 for clients in CLIENTS:
-                    found = asyncio.run(
-                        load_on(server.base, path, bodies(kind), clients, given.seconds)
+                    measurement = asyncio.run(
+                        load_on(server.base, path, bodies(endpoint), clients, arguments.seconds)
                     )
-                    rows.append({"asked": kind, "largest batch": batch, **found})
-                    keep(rows=rows)
+                    rows.append({"endpoint": endpoint, "largest batch": batch, **measurement})
+                    save(rows=rows)
             if batch == 64:
-                flood = asyncio.run(
+                overload = asyncio.run(
                     load_on(server.base, paths["embeddings"], bodies("embeddings"), 600, 5)
                 )
-                after = asyncio.run(
+                recovery = asyncio.run(
                     load_on(server.base, paths["embeddings"], bodies("embeddings"), 8, 3)
                 )
-                keep(overload={"during": flood, "after": after})
+                save(overload={"during": overload, "after": recovery})
             server.stop()
         return
-    server = Server(given.store, 64)
-    memory, answers, end = [round(server.memory())], 0, time.perf_counter() + given.soak
+    server = Server(arguments.store, 64)
+    memory, answers, end = [round(server.memory())], 0, time.perf_counter() + arguments.soak
     statuses: dict[str, int] = {}
     while time.perf_counter() < end:
-        found = asyncio.run(
+        measurement = asyncio.run(
             load_on(
                 server.base,
                 paths["search, query-language-first"],
@@ -182,13 +184,13 @@ def main() -> None:
                 0,
             )
         )
-        for status, n in found["statuses"].items():
+        for status, n in measurement["statuses"].items():
             statuses[status] = statuses.get(status, 0) + n
             answers += n
         memory.append(round(server.memory()))
-        keep(
+        save(
             soak={
-                "seconds": given.soak,
+                "seconds": arguments.soak,
                 "answers": answers,
                 "statuses": statuses,
                 "memory, MB": memory,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 from scipy.stats import spearmanr
@@ -106,7 +107,7 @@ def resource_levels() -> list[dict]:
         for r in measured("studies/instrument.json")["rows"]
         if (r["task"], r["model"]) == ("sib-200", "e5-small")
     )
-    pool, cover = row["multilingual by language"], row["coverage"]
+    multilingual, coverage = row["multilingual by language"], row["coverage"]
 
     def mean(values: list[float]) -> str:
         return f"{sum(values) / len(values):.3f}"
@@ -116,57 +117,57 @@ def resource_levels() -> list[dict]:
         for seen in (True, False) if band != "all" else (None,):
             codes = [
                 c
-                for c in pool
+                for c in multilingual
                 if band == "all" or (resource_level(c) == band and is_script_seen(c) == seen)
             ]
             if not codes:
                 continue
-            line = {
+            row_of_band = {
                 "text in CC-100": band,
                 "script": "" if seen is None else "seen" if seen else "not seen",
                 "languages": len(codes),
-                "multilingual mAP": mean([pool[c] for c in codes]),
-                "worst": f"{min(pool[c] for c in codes):.3f}",
-                "best": f"{max(pool[c] for c in codes):.3f}",
+                "multilingual mAP": mean([multilingual[c] for c in codes]),
+                "worst": f"{min(multilingual[c] for c in codes):.3f}",
+                "best": f"{max(multilingual[c] for c in codes):.3f}",
             }
             for name in ("fertility", "characters_per_subword"):
-                line[name.replace("_", " ")] = (
-                    f"{sum(cover[c][name] for c in codes) / len(codes):.2f}"
+                row_of_band[name.replace("_", " ")] = (
+                    f"{sum(coverage[c][name] for c in codes) / len(codes):.2f}"
                 )
                 if len(codes) > 7:
                     rho = spearmanr(
-                        [cover[c][name] for c in codes], [pool[c] for c in codes]
+                        [coverage[c][name] for c in codes], [multilingual[c] for c in codes]
                     ).statistic
-                    line[f"rho, {name.replace('_', ' ')}"] = f"{rho:+.2f}"
+                    row_of_band[f"rho, {name.replace('_', ' ')}"] = f"{rho:+.2f}"
                 else:
-                    line[f"rho, {name.replace('_', ' ')}"] = ""
-            rows.append(line)
+                    row_of_band[f"rho, {name.replace('_', ' ')}"] = ""
+            rows.append(row_of_band)
     return rows
 
 
-def transforms(part: str, task: str, *more: str) -> list[dict]:
+def transforms(part: str, task: str, *other_tasks: str) -> list[dict]:
     """Return the transforms of one part of the debiasing study on one task."""
     rows = []
     for r in measured("studies/debias.json")["rows"]:
         if r["part"] != part or task not in r["tasks"]:
             continue
-        t = r["tasks"][task]
-        row = {"transform": r["map"]}
+        scores = r["tasks"][task]
+        row = {"transform": r["transform"]}
         for name, key in (
             ("monolingual", "monolingual"),
             ("cross-lingual", "cross-lingual"),
             ("multilingual", "multilingual"),
         ):
-            row[name] = f"{t[key]:.4f}"
-        row["distance"], row["LPR"] = f"{t['rank_distance']:.0f}", f"{t['LPR']:.2f}"
-        row["intrusion@10"] = f"{t['intrusion@10']:.3f}"
-        for other in more:
-            o = r["tasks"].get(other)
+            row[name] = f"{scores[key]:.4f}"
+        row["distance"], row["LPR"] = f"{scores['rank_distance']:.0f}", f"{scores['LPR']:.2f}"
+        row["intrusion@10"] = f"{scores['intrusion@10']:.3f}"
+        for other_task in other_tasks:
+            entry = r["tasks"].get(other_task)
             label = {"xquad-paragraphs": "paragraphs", "xquad-paragraphs-en": "English only"}.get(
-                other, other
+                other_task, other_task
             )
             row[f"{label}: nDCG@20 / TLR@20"] = (
-                f"{o['nDCG@20']:.3f} / {o['TLR@20']:.3f}" if o else ""
+                f"{entry['nDCG@20']:.3f} / {entry['TLR@20']:.3f}" if entry else ""
             )
         rows.append(row)
     return rows
@@ -174,18 +175,18 @@ def transforms(part: str, task: str, *more: str) -> list[dict]:
 
 def unseen() -> list[dict]:
     """Return multilingual mAP on XQuAD-R of languages in and out of the seven-language fits."""
-    seven, rest = ("ar", "de", "en", "es", "hi", "vi", "zh"), ("el", "ru", "th", "tr")
-    rows = {(r["part"], r["map"]): r for r in measured("studies/debias.json")["rows"]}
-    shown = [
+    seven, four = ("ar", "de", "en", "es", "hi", "vi", "zh"), ("el", "ru", "th", "tr")
+    rows = {(r["part"], r["transform"]): r for r in measured("studies/debias.json")["rows"]}
+    keys = [
         ("methods", "none"),
         ("methods", "LSAR, rank 10"),
         *(k for k in rows if k[0] == "languages"),
-        ("methods", "trained map"),
+        ("methods", "trained transform"),
     ]
 
     def mean(row: dict, codes: tuple[str, ...]) -> str:
-        pool = row["tasks"]["xquad-r"]["multilingual by language"]
-        return f"{sum(pool[c] for c in codes) / len(codes):.3f}"
+        multilingual = row["tasks"]["xquad-r"]["multilingual by language"]
+        return f"{sum(multilingual[c] for c in codes) / len(codes):.3f}"
 
     return [
         {
@@ -195,9 +196,9 @@ def unseen() -> list[dict]:
             "multilingual": f"{rows[key]['tasks']['xquad-r']['multilingual']:.4f}",
             "distance": f"{rows[key]['tasks']['xquad-r']['rank_distance']:.0f}",
             "multilingual, the seven": mean(rows[key], seven),
-            "multilingual, the four": mean(rows[key], rest),
+            "multilingual, the four": mean(rows[key], four),
         }
-        for key in shown
+        for key in keys
     ]
 
 
@@ -229,14 +230,16 @@ def stores() -> list[dict[str, str]]:
     """Return recall and latency of stores by size."""
     rows = []
     for r in measured("benchmarks/search.json")["rows"]:
-        for which, direct in (("all", "lancedb"), ("one language", "lancedb, index as it is")):
-            ms = {side: f"{t['p50']:.1f} / {t['p95']:.1f}" for side, t in r["ms"][which].items()}
+        for languages, direct in (("all", "lancedb"), ("one language", "lancedb, index as it is")):
+            ms = {
+                side: f"{t['p50']:.1f} / {t['p95']:.1f}" for side, t in r["ms"][languages].items()
+            }
             rows.append(
                 {
                     "store": {"lance": "LanceDB", "milvus": "Milvus"}[r["store"]],
                     "passages": f"{r['passages']:,}",
-                    "languages": which,
-                    "recall@100": f"{r['recall'][which]:.4f}",
+                    "languages": languages,
+                    "recall@100": f"{r['recall'][languages]:.4f}",
                     "ours: p50 / p95 ms": ms["ours"],
                     "numpy: p50 / p95 ms": ms["numpy"],
                     "LanceDB directly": ms.get(direct, ""),
@@ -269,13 +272,13 @@ def filters() -> list[dict[str, str]]:
 
 def soak() -> list[dict[str, str]]:
     """Return one row on ten minutes without a pause, with the memory at some minutes."""
-    found = measured("benchmarks/serve.json")["soak"]
-    memory = found["memory, MB"]
+    result = measured("benchmarks/serve.json")["soak"]
+    memory = result["memory, MB"]
     return [
         {
-            "minutes": f"{found['seconds'] / 60:.0f}",
-            "answers": f"{found['answers']:,}",
-            "statuses": ", ".join(f"{status}: {n:,}" for status, n in found["statuses"].items()),
+            "minutes": f"{result['seconds'] / 60:.0f}",
+            "answers": f"{result['answers']:,}",
+            "statuses": ", ".join(f"{status}: {n:,}" for status, n in result["statuses"].items()),
             **{f"MB after {m:g} min": f"{memory[int(2 * m)]:,}" for m in (0.5, 2, 4, 6, 8)},
             "at the end": f"{memory[-1]:,}",
         }
@@ -287,16 +290,16 @@ def fairness() -> list[dict[str, str]]:
     return [
         {
             "model": model,
-            "`--order`": mode,
+            "`--order`": order,
             "multilingual mAP": f"{row['multilingual mAP']:.4f}",
-            "exact scores: multilingual mAP": f"{found['exact'][mode]['multilingual mAP']:.4f}",
+            "exact scores: multilingual mAP": f"{result['exact'][order]['multilingual mAP']:.4f}",
             "rank distance": f"{row['rank distance']:.0f}",
-            "exact scores: distance": f"{found['exact'][mode]['rank distance']:.0f}",
+            "exact scores: distance": f"{result['exact'][order]['rank distance']:.0f}",
             "first answer right": f"{row['first answer right']:.3f}",
             "LPR": f"{row['LPR']:.3f}",
         }
-        for model, found in measured("studies/search.json").items()
-        for mode, row in found["index"].items()
+        for model, result in measured("studies/search.json").items()
+        for order, row in result["index"].items()
     ]
 
 
@@ -317,7 +320,7 @@ def tables() -> dict[str, dict[str, str]]:
                 [
                     r
                     for r in transforms("methods", "xquad-r")
-                    if r["transform"] in ("none", "LSAR, rank 10", "trained map")
+                    if r["transform"] in ("none", "LSAR, rank 10", "trained transform")
                 ]
             ),
         },
@@ -397,8 +400,8 @@ def tables() -> dict[str, dict[str, str]]:
         },
         "docs/findings.md": {"recipe": rows_of(trials.recipe())},
         **{
-            f"docs/{page}.md": {name: rows_of(rows) for name, rows in found.items()}
-            for page, found in trials.tables().items()
+            f"docs/{page}.md": {name: rows_of(rows) for name, rows in page_tables.items()}
+            for page, page_tables in trials.tables().items()
         },
         "docs/scale.md": {
             "measured": rows_of(scale.measured()),
@@ -408,11 +411,16 @@ def tables() -> dict[str, dict[str, str]]:
     }
 
 
+def _between_marks(table: str, match: re.Match[str]) -> str:
+    """Return a table between the marks of a match."""
+    return f"{match[1]}\n{table}\n{match[2]}"
+
+
 def renewed(page: str, text: str) -> str:
     """Return a page with its tables written anew."""
     for name, new in tables()[page].items():
         pattern = rf"(<!-- {name} -->).*?(<!-- /{name} -->)"
-        text = re.sub(pattern, lambda m, new=new: f"{m[1]}\n{new}\n{m[2]}", text, flags=re.DOTALL)
+        text = re.sub(pattern, partial(_between_marks, new), text, flags=re.DOTALL)
     return text
 
 

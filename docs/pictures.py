@@ -45,20 +45,20 @@ def carded(svg: str) -> str:
         schemes.append(
             fills + "".join(f".{name}{{stroke:{pair[n]}}}" for name, pair in STROKES.items())
         )
-    x, y, width, height = map(float, re.search(r'viewBox="([^"]+)"', svg)[1].split())
-    edge = 12
-    head, _, rest = svg.partition(">")
-    head = head.replace(
-        re.search(r'viewBox="[^"]+"', head)[0],
-        f'viewBox="{x - edge:g} {y - edge:g} {width + 2 * edge:g} {height + 2 * edge:g}"',
+    x, y, width, height = map(float, re.findall(r'viewBox="([^"]+)"', svg)[0].split())
+    margin = 12
+    opening, _, rest = svg.partition(">")
+    opening = opening.replace(
+        re.findall(r'viewBox="[^"]+"', opening)[0],
+        f'viewBox="{x - margin:g} {y - margin:g} {width + 2 * margin:g} {height + 2 * margin:g}"',
     )
     style = (
         f"<style>text{{font-family:system-ui,sans-serif}}.axis{{font-size:13px}}.line{{stroke-width:1}}.aim{{stroke-width:3}}"
         f"{schemes[0]}@media (prefers-color-scheme:dark){{{schemes[1]}}}</style>"
     )
-    size = f'width="{width + 2 * edge:g}" height="{height + 2 * edge:g}"'
-    card = f'<rect class="card" x="{x - edge:g}" y="{y - edge:g}" {size} rx="10"/>'
-    return f"{head}>{style}{card}{rest}"
+    size = f'width="{width + 2 * margin:g}" height="{height + 2 * margin:g}"'
+    card = f'<rect class="card" x="{x - margin:g}" y="{y - margin:g}" {size} rx="10"/>'
+    return f"{opening}>{style}{card}{rest}"
 
 
 def score_passages() -> dict:
@@ -72,14 +72,14 @@ def score_passages() -> dict:
         for i, (g, x) in enumerate(zip(task.query_group, task.query_language, strict=True))
         if g.startswith(QUERY) and task.languages[x] == QUERY_LANGUAGE
     )
-    right = set(task.relevant[task.relevant[:, 0] == query, 1].tolist())
+    relevant = set(task.relevant[task.relevant[:, 0] == query, 1].tolist())
     scores = (
         retriever.encode(task.passages, "passage", precision="fp32")
         @ retriever.encode([task.queries[query]], "query", precision="fp32")[0]
     )
     rows: dict[str, list] = {}
     for i, (score, x) in enumerate(zip(scores.tolist(), task.passage_language, strict=True)):
-        rows.setdefault(task.languages[x], []).append([round(score, 4), i in right])
+        rows.setdefault(task.languages[x], []).append([round(score, 4), i in relevant])
     return {
         "query": task.queries[query],
         "query_language": QUERY_LANGUAGE,
@@ -109,13 +109,13 @@ def language_offsets(result: dict) -> str:
         weight = ' font-weight="700"' if language == result["query_language"] else ""
         parts.append(f'<text x="20" y="{y + 4}" class="axis"{weight}>{language}</text>')
         parts.append(f'<line x1="70" x2="630" y1="{y}" y2="{y}" class="line"/>')
-        for score, right in sorted(row, key=lambda r: r[1]):
-            verdict = "right" if right else "wrong"
+        for score, is_relevant in sorted(row, key=lambda r: r[1]):
+            verdict = "right" if is_relevant else "wrong"
             parts.append(
-                f'<circle cx="{x(score):.1f}" cy="{y}" r="{6 if right else 4.5}" '
+                f'<circle cx="{x(score):.1f}" cy="{y}" r="{6 if is_relevant else 4.5}" '
                 f'class="{verdict}"/>'
             )
-            if right:
+            if is_relevant:
                 parts.append(
                     f'<text x="{x(score) + 9:.1f}" y="{y - 5}" class="right" '
                     f'font-size="11">{scores.index(score) + 1}</text>'

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import click
 import typer
@@ -17,7 +18,7 @@ from mixling.training.explain import tables
 
 def commands() -> str:
     """Return docs/cli.md: the help of each command."""
-    root = typer.main.get_command(app)
+    root: Any = typer.main.get_command(app)
     parts = [
         "# Command line",
         "",
@@ -38,11 +39,11 @@ def _walk(
     command: click.Command, path: tuple[str, ...]
 ) -> list[tuple[tuple[str, ...], click.Command]]:
     """Return all commands below a group, with their names."""
-    found = []
+    commands = []
     for name, child in sorted(getattr(command, "commands", {}).items()):
         inner = _walk(child, (*path, name))
-        found += inner or [((*path, name), child)]
-    return found
+        commands += inner or [((*path, name), child)]
+    return commands
 
 
 def _row(parameter: click.Parameter) -> str:
@@ -91,8 +92,9 @@ def api() -> str:
         if name == "__version__":
             continue
         value = getattr(mixling, name)
-        module = inspect.getmodule(value).__name__
-        parts += ["", f"::: {module}.{value.__qualname__}"]
+        module = inspect.getmodule(value)
+        assert module is not None
+        parts += ["", f"::: {module.__name__}.{value.__qualname__}"]
     return "\n".join(parts) + "\n"
 
 

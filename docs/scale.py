@@ -1,8 +1,7 @@
-"""What many passages cost, from committed measurements and stated assumptions: `python
-docs/scale.py` prints it.
+"""Compute the costs of many passages: `python docs/scale.py` prints them.
 
-docs/figures.py writes these tables into docs/scale.md; what is measured and what is reckoned stand
-apart there.
+docs/figures.py writes these tables into docs/scale.md. They come from committed measurements and
+stated assumptions, and the page keeps the two apart.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ PRICE_GPU = 3.0  # dollars an hour of an H100
 GPU_FLOPS = (
     989e12 * 0.15
 )  # its dense bf16 rate, and the share that a model of this size is taken to reach
-QUESTIONS = 20  # tokens of a question, for training pairs
+QUERY_TOKENS = 20  # tokens of a query, for training pairs
 SIZES = (10**6, 10**8, 10**9)
 
 
 def rates() -> dict[str, float]:
-    """Tokens a second on the measured machine."""
+    """Return tokens a second on the measured machine."""
     encoding = json.loads((ROOT / "benchmarks" / "encoding.json").read_text())["sides"]["ours"]
     training = json.loads((ROOT / "benchmarks" / "training.json").read_text())["second"]["sides"][
         "ours"
@@ -40,12 +39,12 @@ def rates() -> dict[str, float]:
 
 
 def number(value: float) -> str:
-    """Three digits and thousands."""
+    """Format a number with three digits and thousands separators."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def size(n_bytes: float) -> str:
-    """Bytes for people."""
+    """Format bytes with a unit."""
     for unit in ("B", "KB", "MB", "GB", "TB"):
         if n_bytes < 1000 or unit == "TB":
             break
@@ -54,17 +53,17 @@ def size(n_bytes: float) -> str:
 
 
 def measured() -> list[dict]:
-    """What was measured."""
+    """Return the measurements."""
     growth = json.loads((ROOT / "benchmarks" / "growth.json").read_text())
-    found = rates()
+    rates_by_task = rates()
     return [
         {
             "measured": "encoding, tokens a second (`benchmarks/encoding.py`)",
-            "": number(found["encoding"]),
+            "": number(rates_by_task["encoding"]),
         },
         {
             "measured": "training, tokens a second (`benchmarks/training.py`)",
-            "": number(found["training"]),
+            "": number(rates_by_task["training"]),
         },
         *(
             {
@@ -78,11 +77,11 @@ def measured() -> list[dict]:
 
 
 def encoding() -> list[dict]:
-    """Encoding and storing so many passages."""
+    """Return the cost of encoding and storing passages."""
     rate, rows = rates()["encoding"], []
     for n in SIZES:
         hours = n * TOKENS / rate / 3600
-        gpu = 2 * ENCODER * n * TOKENS / GPU_FLOPS / 3600
+        gpu_hours = 2 * ENCODER * n * TOKENS / GPU_FLOPS / 3600
         rows.append(
             {
                 "passages": f"{n:,}",
@@ -91,26 +90,26 @@ def encoding() -> list[dict]:
                 "hours of such a machine": number(hours),
                 "such machines for a day": number(max(1, hours / 24)),
                 "price": f"${number(hours * PRICE_CPU)}",
-                "H100 hours": number(gpu),
-                "price on H100": f"${number(gpu * PRICE_GPU)}",
+                "H100 hours": number(gpu_hours),
+                "price on H100": f"${number(gpu_hours * PRICE_GPU)}",
             }
         )
     return rows
 
 
 def training() -> list[dict]:
-    """One pass over so many pairs."""
+    """Return the cost of one pass over pairs."""
     rate, rows = rates()["training"], []
     for n in SIZES:
-        tokens = n * (TOKENS + QUESTIONS)
-        hours, gpu = tokens / rate / 3600, 6 * ENCODER * tokens / GPU_FLOPS / 3600
+        tokens = n * (TOKENS + QUERY_TOKENS)
+        hours, gpu_hours = tokens / rate / 3600, 6 * ENCODER * tokens / GPU_FLOPS / 3600
         rows.append(
             {
                 "pairs": f"{n:,}",
                 "hours of such a machine": number(hours),
                 "price": f"${number(hours * PRICE_CPU)}",
-                "H100 hours": number(gpu),
-                "price on H100": f"${number(gpu * PRICE_GPU)}",
+                "H100 hours": number(gpu_hours),
+                "price on H100": f"${number(gpu_hours * PRICE_GPU)}",
             }
         )
     return rows

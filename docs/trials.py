@@ -1,6 +1,4 @@
-"""Tables of the guides to training and of docs/trials.md, from the committed results of
-studies/.
-"""
+"""Build the tables of the guides to training and of docs/trials.md from the results of studies/."""
 
 from __future__ import annotations
 
@@ -16,10 +14,13 @@ Table = list[dict[str, Any]]
 SCENARIOS = ("monolingual", "cross-lingual", "multilingual")
 RECIPE = {
     "none": "zero-shot",
-    "map": "the shipped transform (39 languages)",
+    "transform": "the shipped transform (39 languages)",
     "recipe-800": "the recipe before (x-y, 800 steps)",
     "recipe": "`--recipe balanced` (x-y and hybrid, averaged)",
 }
+
+# transforms fitted after training, by method
+FITTED = {"trained": "trained transform", "lsar": "lsar"}
 
 
 def study_result(name: str) -> dict[str, Any]:
@@ -28,8 +29,9 @@ def study_result(name: str) -> dict[str, Any]:
 
 
 def change(row: dict[str, float] | None, digits: int = 4) -> str:
-    """Return a difference with its interval, in brackets where it may be chance (p >= 0.05,
-    Holm).
+    """Return a difference with its interval.
+
+    It stands in brackets if it may be chance (p >= 0.05, Holm).
     """
     if not row:
         return ""
@@ -38,62 +40,60 @@ def change(row: dict[str, float] | None, digits: int = 4) -> str:
 
 
 def against(name: str, task: str) -> Table:
-    """A study's means on a task, and what each variant changes against the one that it is tested
-    against.
-    """
+    """Return a study's means on a task and the change of each variant against its reference."""
     study, rows = study_result(name), []
     tested = study["tested"].get(task, {})
-    for line in study["table"]:
-        if line["task"] == task:
-            mine = tested.get(line["variant"], {})
+    for row in study["table"]:
+        if row["task"] == task:
+            changes = tested.get(row["variant"], {})
             rows.append(
                 {
-                    "variant": line["variant"],
-                    "monolingual": score(line, "monolingual.mAP"),
-                    "cross-lingual": score(line, "cross-lingual.mAP"),
-                    "multilingual": score(line, "multilingual.mAP"),
-                    "distance": score(line, "multilingual.rank_distance", 0),
-                    "monolingual, change": change(mine.get("monolingual.mAP")),
-                    "multilingual, change": change(mine.get("multilingual.mAP")),
+                    "variant": row["variant"],
+                    "monolingual": score(row, "monolingual.mAP"),
+                    "cross-lingual": score(row, "cross-lingual.mAP"),
+                    "multilingual": score(row, "multilingual.mAP"),
+                    "distance": score(row, "multilingual.rank_distance", 0),
+                    "monolingual, change": change(changes.get("monolingual.mAP")),
+                    "multilingual, change": change(changes.get("multilingual.mAP")),
                 }
             )
     return shortened(rows)
 
 
-def score(line: dict[str, Any], column: str, digits: int = 4) -> str:
-    """A mean, or nothing where the task has none."""
-    return f"{line[column]:.{digits}f}" if column in line else ""
+def score(row: dict[str, Any], column: str, digits: int = 4) -> str:
+    """Return a mean, or nothing if the task has none."""
+    return f"{row[column]:.{digits}f}" if column in row else ""
 
 
 def shortened(rows: Table) -> Table:
-    """Without the columns that are empty in every row."""
-    kept = [k for k in rows[0] if any(r[k] != "" for r in rows)]
-    return [{k: r[k] for k in kept} for r in rows]
+    """Drop the columns that are empty in every row."""
+    columns = [k for k in rows[0] if any(r[k] != "" for r in rows)]
+    return [{k: r[k] for k in columns} for r in rows]
 
 
 def optical() -> Table:
-    """Before and after, with intervals, on both tasks."""
+    """Return both tasks before and after, with intervals."""
     study, rows = study_result("optical"), []
     for task in study["tested"]:
         for run in study["runs"]:
-            mine = run["tasks"][task]
-            tested = study["tested"][task].get(run["variant"], {})
-            low, high = mine["intervals"]["multilingual"]
+            scores = run["tasks"][task]
+            changes = study["tested"][task].get(run["variant"], {})
+            low, high = scores["intervals"]["multilingual"]
             rows.append(
                 {
                     "task": task.partition(":")[0],
                     "trained with": run["variant"],
-                    "multilingual mAP": f"{mine['multilingual']['mAP']:.4f} [{low:.4f}, "
+                    "multilingual mAP": f"{scores['multilingual']['mAP']:.4f} [{low:.4f}, "
                     f"{high:.4f}]",
-                    "change": change(tested.get("multilingual.mAP")),
-                    "cross-lingual": f"{mine['cross-lingual']['mAP']:.4f}",
+                    "change": change(changes.get("multilingual.mAP")),
+                    "cross-lingual": f"{scores['cross-lingual']['mAP']:.4f}",
                 }
             )
     return rows
 
 
 def forms() -> Table:
-    """One vector a text and late interaction, the student asking, the teacher's documents."""
+    """Return one vector a text and late interaction, with the student's queries."""
     return [
         {
             "form": r["form"],
@@ -112,13 +112,13 @@ def by_language() -> Table:
     runs, rows = study_result("optical")["runs"], []
     for task in runs[0]["tasks"]:
         for run in runs:
-            pool = run["tasks"][task]["multilingual"]["by_language"]
+            multilingual = run["tasks"][task]["multilingual"]["by_language"]
             rows.append(
                 {
                     "task": task.partition(":")[0],
                     "trained with": run["variant"],
                     "multilingual mAP by query language": ", ".join(
-                        f"{x} {v['mAP']:.3f}" for x, v in sorted(pool.items())
+                        f"{x} {v['mAP']:.3f}" for x, v in sorted(multilingual.items())
                     ),
                 }
             )
@@ -126,34 +126,35 @@ def by_language() -> Table:
 
 
 def mined() -> Table:
-    """What was mined."""
-    m = study_result("preparation")["mined"]
+    """Return what was mined."""
+    report = study_result("preparation")["mined"]
     return [
         {
-            "queries": f"{m['queries']:,}",
-            "with negatives": f"{m['queries_with_negatives']:,}",
-            "with an intruder": f"{m['queries_with_intruders']:,} "
-            f"({m['queries_with_intruders'] / m['queries']:.0%})",
-            "negatives": f"{m['negatives_mined']:,}",
-            "of them intruders": f"{m['intruder_share']:.1%}",
-            "in the query's language": f"{m['same_language_share']:.1%}",
+            "queries": f"{report['queries']:,}",
+            "with negatives": f"{report['queries_with_negatives']:,}",
+            "with an intruder": f"{report['queries_with_intruders']:,} "
+            f"({report['queries_with_intruders'] / report['queries']:.0%})",
+            "negatives": f"{report['negatives_mined']:,}",
+            "of them intruders": f"{report['intruder_share']:.1%}",
+            "in the query's language": f"{report['same_language_share']:.1%}",
         }
     ]
 
 
 def located() -> Table:
-    """Trials on paragraphs and on sentences."""
+    """Return the trials on paragraphs and on sentences."""
     rows = []
     for row in study_result("located")["rows"]:
-        held, cut = row["mlqa-held-out"], row["located-sentences"]
+        paragraphs, sentences = row["mlqa-held-out"], row["located-sentences"]
         rows.append(
             {
-                "trained on": row["trial"] + (f", then {row['after']}" if row.get("after") else ""),
+                "trained on": row["trial"]
+                + (f", then {FITTED[row['after']]}" if row.get("after") else ""),
                 "share of the base": f"{row['share']:g}",
                 "seconds": "" if row["seconds"] is None else f"{row['seconds']:.0f}",
-                "paragraphs": three(held),
-                "sentences": three(cut),
-                "distance": f"{cut['rank distance']:.0f}",
+                "paragraphs": three(paragraphs),
+                "sentences": three(sentences),
+                "distance": f"{sentences['rank distance']:.0f}",
                 "Arabic": f"{row['arcd-sentences']['monolingual']:.4f}",
             }
         )
@@ -171,25 +172,25 @@ def recipe() -> Table:
     for task in study["tested"]:
         tested = study["tested"][task]
         for run in study["runs"]:
-            mine, moved = run["tasks"][task], tested.get(run["variant"], {})
+            scores, changes = run["tasks"][task], tested.get(run["variant"], {})
             rows.append(
                 {
                     "task": task,
                     "model": RECIPE[run["variant"]],
-                    **{s: f"{mine[s]['mAP']:.4f}" if s in mine else "" for s in SCENARIOS},
+                    **{s: f"{scores[s]['mAP']:.4f}" if s in scores else "" for s in SCENARIOS},
                     "distance": ""
-                    if math.isnan(distance := mine["multilingual"]["rank_distance"])
+                    if math.isnan(distance := scores["multilingual"]["rank_distance"])
                     else f"{distance:.0f}",
-                    "nDCG@20": f"{mine['multilingual']['nDCG@20']:.4f}",
-                    "monolingual, change": change(moved.get("monolingual.mAP")),
-                    "multilingual, change": change(moved.get("multilingual.mAP")),
+                    "nDCG@20": f"{scores['multilingual']['nDCG@20']:.4f}",
+                    "monolingual, change": change(changes.get("monolingual.mAP")),
+                    "multilingual, change": change(changes.get("multilingual.mAP")),
                 }
             )
     return rows
 
 
 def agreement() -> Table:
-    """How often the model finds the marked sentence, of the links that each margin keeps."""
+    """Return how often the model finds the marked sentence, by margin."""
     return [
         {
             "set": row["set"],
@@ -206,28 +207,28 @@ def agreement() -> Table:
 
 
 def rivals(task: str = "xquad-r") -> Table:
-    """Every way to train or to debias on equal data: what is found, and in whose language first.
+    """Return every method of training or debiasing on equal data.
 
-    Beside XQuAD-R its paragraphs.
+    Beside XQuAD-R stand its paragraphs.
     """
     study, rows = study_result("rivals"), []
     for run in study["runs"]:
         sentences, name = run["tasks"][task], run["variant"]
-        moved = {t: study["tested"][t].get(name, {}) for t in run["tasks"]}
+        changes = {t: study["tested"][t].get(name, {}) for t in run["tasks"]}
         row = {
             "variant": name,
             **{s: f"{sentences[s]['mAP']:.4f}" for s in SCENARIOS},
             "distance": f"{sentences['multilingual']['rank_distance']:.0f}",
             "query's language in ten": f"{same_language_share(sentences)[0]:.0%}",
-            "monolingual, change": change(moved[task].get("monolingual.mAP")),
-            "multilingual, change": change(moved[task].get("multilingual.mAP")),
+            "monolingual, change": change(changes[task].get("monolingual.mAP")),
+            "multilingual, change": change(changes[task].get("multilingual.mAP")),
         }
         if task == "xquad-r":
             row["paragraphs: nDCG@20"] = (
                 f"{run['tasks']['xquad-paragraphs']['multilingual']['nDCG@20']:.4f}"
             )
             row["paragraphs: multilingual, change"] = change(
-                moved["xquad-paragraphs"].get("multilingual.mAP")
+                changes["xquad-paragraphs"].get("multilingual.mAP")
             )
         rows.append(row)
     return rows
@@ -243,47 +244,51 @@ BANDS = {
 
 
 def low_resource() -> Table:
-    """Every variant of the low-resource study, a row each.
+    """Return every variant of the low-resource study, a row each.
 
-    In brackets the largest less the smallest seed.
+    The largest less the smallest seed stands in brackets.
     """
     rows: dict[str, dict[str, str]] = {}
-    for line in study_result("low-resource")["table"]:
+    for means in study_result("low-resource")["table"]:
         row = rows.setdefault(
-            line["variant"], {"variant": line["variant"], "seeds": str(line["seeds"])}
+            means["variant"], {"variant": means["variant"], "seeds": str(means["seeds"])}
         )
         for scenario in SCENARIOS:
-            spread = score(line, f"{scenario}.mAP.spread", 3) if line["seeds"] > 1 else ""
-            value = score(line, f"{scenario}.mAP")
-            row[f"{short(line['task'])}, {scenario}"] = f"{value} ({spread})" if spread else value
+            spread = score(means, f"{scenario}.mAP.spread", 3) if means["seeds"] > 1 else ""
+            value = score(means, f"{scenario}.mAP")
+            row[f"{short(means['task'])}, {scenario}"] = f"{value} ({spread})" if spread else value
     return shortened(list(rows.values()))
 
 
 def contrasts(study: str = "robustness", bands: bool = False) -> Table:
-    """One way to train against another, a row each: changes of mAP on every task. bands: by how
-    much text of the question's language was seen, where a task has several such bands; else over
-    all languages.
+    """Return contrasts of two models, a row each: changes of mAP on every task.
+
+    Args:
+        study: The study whose contrasts are shown.
+        bands: Split by how much text of the query language CC-100 holds, where a task has several
+            such bands; otherwise all languages stand together.
     """
     rows: Table = []
     for name, cells in study_result(study)["contrasts"].items():
         row = {"contrast": name}
-        for c in cells:
-            if (c["band"] == "all") == bands:
+        for cell in cells:
+            if (cell["band"] == "all") == bands:
                 continue
-            row[where(c["task"], c["scenario"]) + (f", {BANDS[c['band']]}" if bands else "")] = (
-                change(c, 3)
-            )
+            row[
+                where(cell["task"], cell["scenario"])
+                + (f", {BANDS[cell['band']]}" if bands else "")
+            ] = change(cell, 3)
         rows.append(row)
     return shortened(rows)
 
 
 def short(task: str) -> str:
-    """A task's name without split and languages."""
+    """Return a task without its split and languages."""
     return task.partition("@")[0].partition(":")[0]
 
 
 def where(task: str, scenario: str) -> str:
-    """A column: task, setting and, if there is, the kind of noise."""
+    """Return a column's name: task, scenario and type of noise."""
     clean, _, noise = task.partition("~")
     parts = (
         short(clean),
@@ -294,11 +299,11 @@ def where(task: str, scenario: str) -> str:
 
 
 def robustness() -> Table:
-    """Out of domain over in domain."""
+    """Return out-of-domain scores divided by in-domain scores."""
     rows: Table = []
-    for name, each in study_result("robustness")["robustness"].items():
+    for name, ratios in study_result("robustness")["robustness"].items():
         row = {"variant": name}
-        for r in each:
+        for r in ratios:
             row[where(r["task"], r["scenario"])] = (
                 f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
             )
@@ -307,7 +312,7 @@ def robustness() -> Table:
 
 
 def noisy() -> Table:
-    """What noise leaves of each score."""
+    """Return the share of each score that noise leaves."""
     rows: dict[str, dict[str, str]] = {}
     for r in study_result("noisy")["rows"]:
         row = rows.setdefault(r["model"], {"variant": r["model"]})
@@ -318,12 +323,12 @@ def noisy() -> Table:
 
 
 def adapted() -> Table:
-    """Pieces a word and the pool, before and after adaptation."""
+    """Return subwords a word and multilingual mAP, before and after adaptation."""
     study, rows = study_result("preparation"), []
     for row in study["rows"]:
         rows.append(
             {
-                "way": row["way"],
+                "variant": row["variant"],
                 **{
                     f"{x}: subwords per word": f"{row['subwords a word'][x]:.2f}"
                     for x in ("am", "km")
@@ -341,17 +346,17 @@ def adapted() -> Table:
 
 
 def first_ten() -> Table:
-    """In which languages the first ten answers to Amharic and Khmer sentences are."""
+    """Return the languages of the first ten results of Amharic and Khmer queries."""
     rows = []
-    for way, shares in study_result("preparation")["first ten"].items():
+    for variant, shares in study_result("preparation")["first ten"].items():
         for language, share in shares.items():
-            said = ", ".join(f"{x} {v:.0%}" for x, v in sorted(share.items(), key=lambda i: -i[1]))
-            rows.append({"way": way, "query language": language, "first ten": said})
+            text = ", ".join(f"{x} {v:.0%}" for x, v in sorted(share.items(), key=lambda i: -i[1]))
+            rows.append({"variant": variant, "query language": language, "first ten": text})
     return rows
 
 
 def tables() -> dict[str, dict[str, Table]]:
-    """Every table of each page."""
+    """Return every table of each page."""
     return {
         "training": {"terms": against("terms", "xquad-r")},
         "preparing": {

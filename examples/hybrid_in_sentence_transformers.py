@@ -1,9 +1,9 @@
-"""Hybrid batches in a sentence-transformers script: one line more than without.
+"""Train with hybrid batches in a sentence-transformers script: it needs one more line.
 
     python examples/hybrid_in_sentence_transformers.py [MODEL] [STEPS]
 
-Every batch is in one language, or has question and passage in two (arXiv:2408.10536), with no false
-negative in it: two questions on one passage, or translations of each other, never meet as
+Every batch is in one language, or has query and passage in two languages (arXiv:2408.10536). No
+batch has a false negative: two queries of one passage, or translations of each other, never meet as
 negatives.
 """
 
@@ -22,7 +22,7 @@ import mixling
 name = sys.argv[1] if len(sys.argv) > 1 else "intfloat/multilingual-e5-small"
 steps = int(sys.argv[2]) if len(sys.argv) > 2 else 20
 
-corpus = mixling.load("sample")  # or a folder of your own, see docs/recipes.md
+corpus = mixling.load("sample")  # or your folder, see docs/recipes.md
 model = mixling.Retriever(name).model  # or SentenceTransformer(name)
 assert isinstance(model, SentenceTransformer)
 arguments = SentenceTransformerTrainingArguments(

@@ -1,14 +1,13 @@
-"""Fair search over vectors that exist already, of any model: no text, no encoder, nothing encoded
-again.
+"""Remove language bias from stored vectors of any model, without text and without an encoder.
 
-    python examples/mend_vectors.py FOLDER OUT          # a map learnt from these vectors
-    python examples/mend_vectors.py FOLDER OUT MAP      # a map that is there: balanced
-    (multilingual-e5-small's), or a folder
+    python examples/mend_vectors.py FOLDER OUT              # fit a transform on these vectors
+    python examples/mend_vectors.py FOLDER OUT TRANSFORM    # use a fitted transform
 
-FOLDER: Parquet files with the columns vector, language, group (what says the same has the same
-group), role (query or passage). Groups in several languages are what a map is learnt from; a
-hundred of each language are enough. OUT gets the map and the moved vectors; a question's vector
-goes through the same map before it is asked.
+FOLDER holds Parquet files with the columns vector, language, group (texts that say the same have
+one group) and role (query or passage). The transform is fitted on groups in several languages; a
+hundred of each language are enough. TRANSFORM is a folder, or `balanced` for multilingual-e5-small.
+OUT gets the transform and the transformed vectors. Transform a query's vector in the same way
+before you search.
 """
 
 import sys
@@ -22,14 +21,17 @@ from mixling.debiasing.files import debias_vectors, transform_vectors
 
 
 def by_language(folder: str) -> dict[str, float]:
-    """How near the mean vectors of the languages are to the mean of all: 1 is no language left."""
+    """Return the cosine of each language's mean vector and the mean of all.
+
+    It is 1 if no language is left.
+    """
     tables = [pq.read_table(p) for p in sorted(Path(folder).rglob("*.parquet"))]
     vectors = np.concatenate([np.stack(t["vector"].to_numpy(zero_copy_only=False)) for t in tables])
     languages = np.concatenate([t["language"].to_numpy(zero_copy_only=False) for t in tables])
-    middle = vectors.mean(0)
+    center = vectors.mean(0)
     means = {x: vectors[languages == x].mean(0) for x in np.unique(languages)}
     return {
-        x: float(m @ middle / np.linalg.norm(m) / np.linalg.norm(middle)) for x, m in means.items()
+        x: float(m @ center / np.linalg.norm(m) / np.linalg.norm(center)) for x, m in means.items()
     }
 
 

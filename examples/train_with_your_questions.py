@@ -1,11 +1,11 @@
-"""Train with questions and answers of your own, from a table: a row a pair, with its language.
+"""Train with your queries and answers from a table: a row is a pair, with its language.
 
     python examples/train_with_your_questions.py PAIRS.csv OUT [MODEL] [STEPS]
 
-PAIRS.csv has the columns question, answer, language, and group: rows of one group say the same in
-several languages, so that a question in one of them may meet the answer in another. Without
-translations the batches stay in one language each; fill them in with `mixling translate`, or add a
-set that has them (sources below).
+PAIRS.csv has the columns question, answer, language and group. Rows of one group say the same in
+several languages, so a question in one of them may meet the answer in another. Without translations
+each batch stays in one language. Add translations with `mixling translate`, or add a source that
+has them.
 """
 
 import csv
@@ -19,10 +19,10 @@ model = sys.argv[3] if len(sys.argv) > 3 else "intfloat/multilingual-e5-small"
 steps = int(sys.argv[4]) if len(sys.argv) > 4 else 100
 
 with Path(table).open(encoding="utf-8", newline="") as file:
-    languages = {}
+    languages: dict[str, set[str]] = {}
     for row in csv.DictReader(file):
         languages.setdefault(row["group"], set()).add(row["language"])
-parallel = sum(len(there) > 1 for there in languages.values())
+parallel = sum(len(group) > 1 for group in languages.values())
 size = 16
 strategy = "hybrid" if parallel >= size else "x-x-mono"
 print(
@@ -32,7 +32,7 @@ print(
 
 columns = {"query": "question", "passage": "answer", "language": "language"}
 columns |= {"query_group": "group", "passage_group": "group"}
-made = mixling.train(
+model_folder = mixling.train(
     {
         "data": {"sources": [{"name": "mine", "hub": "csv", "path": table, "columns": columns}]},
         "model": {"name": model},
@@ -41,4 +41,4 @@ made = mixling.train(
     },
     out,
 )
-print(made)
+print(model_folder)

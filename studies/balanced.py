@@ -1,10 +1,10 @@
-"""The search for a recipe that opens the pool and keeps the own language, on development data
-alone: `python -m studies.balanced`.
+"""Search for a balanced recipe on development data: `python -m studies.balanced`.
 
-Every trial is one run on top of e5-small or of e5-small behind its trained map (`mixling debias -m
-map`), measured on development tasks as it is, averaged with what it started from, and with LSAR
-fitted on what it makes of SIB-200's sentences. Rows are kept in balanced.json as they come; started
-again, it goes on. Some six minutes a trial on two cores.
+The recipe should improve multilingual mAP and keep monolingual mAP. Each trial is one run that
+starts from e5-small, or from e5-small with its trained transform (`mixling debias -m trained`). It
+is measured on development tasks as it is, averaged with its starting point, and with LSAR fitted on
+its vectors of SIB-200's sentences. Rows are added to balanced.json as they are measured; an
+interrupted run goes on. A trial takes some six minutes on two cores.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RESULT = Path(__file__).with_suffix(".json")
 ELEVEN = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
 TASKS = ("mlqa-held-out", "arcd-sentences", "sib-200:dev@" + ",".join(ELEVEN))
 SHARES = (0.0, 0.4)
-MAP = "map"
+TRANSFORM = "transform"
 SIB = {"name": "sib-200", "split": "train", "languages": ELEVEN}
 TICO = {
     "name": "tico-19",
@@ -48,31 +48,35 @@ BASE = {
     "objective": {"temperature": 0.02, "terms": [BITEXT]},
     "training": {"steps": 100, "lr": 3e-5, "freeze_embeddings": True, "checkpoint_every": 1000},
 }
-# name -> settings over BASE; "map" as the model's name is the model behind its map
+# name -> keys over BASE; the model "transform" is the default model with its trained transform
 TRIALS: dict[str, dict] = {
-    "map": {"model.name": MAP},
+    "transform": {"model.name": TRANSFORM},
     "e5, SIB": {"data.sources": ["mlqa", SIB], "batches.corpora": 0.0},
     "e5": {},
 }
 
 
 def figures(
-    retriever: Retriever, tasks: list[Task], keep: Path, found: AffineTransform | None = None
+    retriever: Retriever,
+    tasks: list[Task],
+    vector_cache: Path,
+    transform: AffineTransform | None = None,
 ) -> dict:
-    """Own language, across, pool and rank distance on each task, after a map if there is one
-    (bf16).
+    """Measure each task with an optional transform, in bf16.
+
+    The row holds mAP of the three scenarios and the rank distance.
     """
     row: dict = {}
-    for one in tasks:
-        queries, candidates, _ = task_vectors(retriever, one, "bf16", keep)
-        if found is not None:
-            queries, candidates = found.transform(queries), found.transform(candidates)
-        entry = score_task(one, rank_task(one, DotScorer(queries, candidates), 100)).entry
-        row[one.name.partition("@")[0]] = {
+    for task in tasks:
+        queries, passages, _ = task_vectors(retriever, task, "bf16", vector_cache)
+        if transform is not None:
+            queries, passages = transform.transform(queries), transform.transform(passages)
+        entry = score_task(task, rank_task(task, DotScorer(queries, passages), 100)).entry
+        row[task.name.partition("@")[0]] = {
             **{
-                s: entry[s]["mAP"]
-                for s in ("monolingual", "cross-lingual", "multilingual")
-                if s in entry
+                scenario: entry[scenario]["mAP"]
+                for scenario in ("monolingual", "cross-lingual", "multilingual")
+                if scenario in entry
             },
             **(
                 {"rank distance": entry["bias"]["rank_distance"]}
@@ -84,87 +88,97 @@ def figures(
 
 
 def rows_of(
-    name: str, retriever: Retriever, tasks: list[Task], keep: Path, share: float
+    name: str, retriever: Retriever, tasks: list[Task], vector_cache: Path, share: float
 ) -> list[dict]:
-    """A retriever's figures as it is and behind LSAR."""
-    after = debias(
+    """Measure a retriever without a transform and with LSAR."""
+    lsar = debias(
         retriever,
         "lsar",
         ["sib-200"],
         languages=ELEVEN,
         texts=100,
-        vector_cache=keep,
+        vector_cache=vector_cache,
         precision="bf16",
     )
-    assert isinstance(after, AffineTransform)
+    assert isinstance(lsar, AffineTransform)
     rows = [
-        {"trial": name, "share": share, "after": label, **figures(retriever, tasks, keep, found)}
-        for label, found in (("", None), ("LSAR", after))
+        {
+            "trial": name,
+            "share": share,
+            "after": label,
+            **figures(retriever, tasks, vector_cache, transform),
+        }
+        for label, transform in (("", None), ("LSAR", lsar))
     ]
-    shutil.rmtree(keep, ignore_errors=True)
+    shutil.rmtree(vector_cache, ignore_errors=True)
     return rows
 
 
 def line(row: dict) -> str:
-    """A row for the terminal."""
-    held, sib = row["mlqa-held-out"], row["sib-200:dev"]
+    """Format a row for the terminal."""
+    held_out, sib = row["mlqa-held-out"], row["sib-200:dev"]
     return (
-        f"{row['trial']:32} {row['share']:.1f} {row['after']:5} held-out {held['monolingual']:.4f} "
-        f"{held['cross-lingual']:.4f} {held['multilingual']:.4f} {held['rank distance']:.1f}  ar "
+        f"{row['trial']:32} {row['share']:.1f} {row['after']:5} held-out "
+        f"{held_out['monolingual']:.4f} {held_out['cross-lingual']:.4f} "
+        f"{held_out['multilingual']:.4f} {held_out['rank distance']:.1f}  ar "
         f"{row['arcd-sentences']['monolingual']:.4f}  SIB {sib['multilingual']:.4f}"
     )
 
 
 def main() -> None:
-    """Go through what is not measured yet."""
+    """Run the trials that are not measured yet."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=Path("runs/balanced"))
     out = parser.parse_args().out
     rows = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
     tasks = [load_task(t) for t in TASKS]
-    mapped = out / "map"
+    transform_model = out / "transform"
     done = {r["trial"] for r in rows}
-    wanted = {name: trial for name, trial in TRIALS.items() if name not in done}
-    if not mapped.exists() and (
-        "untrained, map" not in done or MAP in [v for t in wanted.values() for v in t.values()]
+    missing = {name: trial for name, trial in TRIALS.items() if name not in done}
+    if not transform_model.exists() and (
+        "untrained, transform" not in done
+        or TRANSFORM in [v for t in missing.values() for v in t.values()]
     ):
         debias(
             DEFAULT,
             "trained",
-            out=mapped,
+            out=transform_model,
             languages=ELEVEN,
             vector_cache=out / "vectors",
             precision="bf16",
         )
 
-    def keep(more: list[dict]) -> None:
-        rows.extend(more)
-        whole = {
+    def add(new_rows: list[dict]) -> None:
+        """Add rows to the result file."""
+        rows.extend(new_rows)
+        content = {
             "rows": rows,
             "base": BASE,
             "trials": TRIALS,
             "versions": library_versions(),
             "machine": machine_info(),
         }
-        write_text(RESULT, json.dumps(whole, indent=1) + "\n")
-        print(*map(line, more), sep="\n", flush=True)
+        write_text(RESULT, json.dumps(content, indent=1) + "\n")
+        print(*map(line, new_rows), sep="\n", flush=True)
 
-    for name, model in (("untrained", DEFAULT), ("untrained, map", str(mapped))):
+    for name, model in (("untrained", DEFAULT), ("untrained, transform", str(transform_model))):
         if name not in done:
-            keep(rows_of(name, Retriever(model), tasks, out / "measured", 1.0))
-    for name, trial in wanted.items():
-        config = override(BASE, {k: str(mapped) if v == MAP else v for k, v in trial.items()})
-        place = out / f"run-{name}".replace(" ", "-").replace(",", "")
-        trained = Retriever(str(train(config, place)))
-        before = Retriever(config.get("model", {}).get("name", DEFAULT))
-        at, more = 0.0, []
+            add(rows_of(name, Retriever(model), tasks, out / "measured", 1.0))
+    for name, trial in missing.items():
+        config = override(
+            BASE, {k: str(transform_model) if v == TRANSFORM else v for k, v in trial.items()}
+        )
+        run = out / f"run-{name}".replace(" ", "-").replace(",", "")
+        trained = Retriever(str(train(config, run)))
+        base = Retriever(config.get("model", {}).get("name", DEFAULT))
+        current, trial_rows = 0.0, []
         for share in SHARES:
             if share:
-                average_with(trained, before, 1 - (1 - share) / (1 - at))
-            at = share
-            more += rows_of(name, trained, tasks, out / "measured", share)
-        keep(more)
-        shutil.rmtree(place / "checkpoints", ignore_errors=True)
+                average_with(trained, base, 1 - (1 - share) / (1 - current))
+            current = share
+            trial_rows += rows_of(name, trained, tasks, out / "measured", share)
+        add(trial_rows)
+        shutil.rmtree(run / "checkpoints", ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Quality is not paid for speed: the first study's hybrid run again, on the packed path.
+"""Measure whether the packed path changes a result of the first study.
 
     python studies/fast_path.py
 
-Trains hybrid(0.5), seed 0, as studies/xquad-strategies.toml has it (its committed results are from
-the padded path) and measures XQuAD-R in bf16 as that study did. Writes studies/fast-path.json: both
-results, and how far the study's own seeds are apart.
+Trains hybrid(0.5), seed 0, as studies/xquad-strategies.toml configures it, and measures XQuAD-R in
+bf16 as that study did, whose committed results are from the padded path. Writes both results and
+the difference between the study's seeds to studies/fast-path.json.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from mixling.models.retriever import Retriever
 from mixling.training.train import train
 
 HERE = Path(__file__).parent
-SETTINGS = ("monolingual", "cross-lingual", "multilingual")
+SCENARIOS = ("monolingual", "cross-lingual", "multilingual")
 
 
 def main() -> None:
-    """Train, measure, write."""
+    """Train, measure and write the result."""
     base = tomllib.loads((HERE / "xquad-strategies.toml").read_text())["base"]
     base["batches"]["strategy"] = "hybrid"
     run = HERE.parent / "runs" / "fast-path"
     model = train(base, run)
-    found = scenario_means(Retriever(str(model)), load_task("xquad-r"), "bf16")
+    means = scenario_means(Retriever(str(model)), load_task("xquad-r"), "bf16")
     runs = json.loads((HERE / "xquad-strategies.json").read_text())["runs"]
     padded = {
-        r["seed"]: [r["tasks"]["xquad-r"][s]["mAP"] for s in SETTINGS]
+        r["seed"]: [r["tasks"]["xquad-r"][scenario]["mAP"] for scenario in SCENARIOS]
         for r in runs
         if r["variant"] == "hybrid(0.5)"
     }
-    packed = [found[s]["mAP"] for s in SETTINGS]
+    packed = [means[scenario]["mAP"] for scenario in SCENARIOS]
     row = {
-        "settings": SETTINGS,
+        "scenarios": SCENARIOS,
         "packed, seed 0": packed,
         "padded, seed 0": padded[0],
         "padded, seed 1": padded[1],

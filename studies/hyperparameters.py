@@ -1,9 +1,9 @@
-"""The search for the first study's settings, on development tasks alone: `python
-studies/hyperparameters.py`.
+"""Search the first study's hyperparameters on development tasks: `studies/hyperparameters.py`.
 
-Trains each (temperature, learning rate) once, averages it with shares of the base, and measures
-every result on `mlqa-held-out` and the two sentence tasks. Rows are kept in hyperparameters.json as
-they come, the table in hyperparameters.md; started again, it goes on.
+Trains each pair of temperature and learning rate once, averages the model with shares of the base,
+and measures every result on `mlqa-held-out` and the two sentence tasks. Rows are added to
+hyperparameters.json and the table to hyperparameters.md as they are measured; an interrupted run
+goes on.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from mixling.models.weights import DEFAULT
 from mixling.training.average import average_with
 from mixling.training.train import train
 
-TRIED = {(0.02, 1e-5): (0.0, 0.5), (0.02, 3e-5): (0.0, 0.3, 0.4, 0.5), (0.05, 3e-5): (0.0,)}
+TRIALS = {(0.02, 1e-5): (0.0, 0.5), (0.02, 3e-5): (0.0, 0.3, 0.4, 0.5), (0.05, 3e-5): (0.0,)}
 RESULT = Path(__file__).with_suffix(".json")
 
 
 def config(temperature: float, lr: float) -> dict:
-    """150 steps of 32 hybrid pairs on MLQA, word table frozen, seed 0."""
+    """Configure 150 steps of 32 hybrid pairs on MLQA, with a frozen embedding table and seed 0."""
     return {
         "data": {"sources": ["mlqa"]},
         "objective": {"temperature": temperature},
@@ -34,67 +34,67 @@ def config(temperature: float, lr: float) -> dict:
     }
 
 
-def row(retriever: Retriever, tasks: list[Task], settings: dict) -> dict:
-    """The figures of one retriever (bf16)."""
-    found = measure(retriever, tasks, precision="bf16").summary["tasks"]
-    held = found["mlqa-held-out"]
+def row(retriever: Retriever, tasks: list[Task], options: dict) -> dict:
+    """Measure one retriever in bf16."""
+    entries = measure(retriever, tasks, precision="bf16").summary["tasks"]
+    held_out = entries["mlqa-held-out"]
     return {
-        **settings,
-        **{s: held[s]["mAP"] for s in ("monolingual", "cross-lingual", "multilingual")},
-        "rank distance": held["multilingual"]["rank_distance"],
-        **{t: found[t]["monolingual"]["mAP"] for t in ("arcd-sentences", "jaquad-sentences")},
+        **options,
+        **{s: held_out[s]["mAP"] for s in ("monolingual", "cross-lingual", "multilingual")},
+        "rank distance": held_out["multilingual"]["rank_distance"],
+        **{t: entries[t]["monolingual"]["mAP"] for t in ("arcd-sentences", "jaquad-sentences")},
     }
 
 
 def markdown(rows: list[dict]) -> str:
-    """The rows as a table."""
+    """Format the rows as a table."""
     lines = [
-        "| temperature | lr | share | held-out own / cross / pool | rank distance | Arabic, "
-        "Japanese sentences |",
+        "| temperature | lr | share | held-out monolingual / cross-lingual / multilingual "
+        "| rank distance | Arabic, Japanese sentences |",
         "|---|---|---|---|---|---|",
     ]
-    for r in rows:
+    for row in rows:
         head = (
-            f"{r['temperature']:g} | {r['lr']:g} | {r['share']:g}"
-            if "temperature" in r
+            f"{row['temperature']:g} | {row['lr']:g} | {row['share']:g}"
+            if "temperature" in row
             else "zero-shot | | "
         )
         lines.append(
-            f"| {head} | {r['monolingual']:.4f} / {r['cross-lingual']:.4f} / "
-            f"{r['multilingual']:.4f} | {r['rank distance']:.1f} | {r['arcd-sentences']:.4f}, "
-            f"{r['jaquad-sentences']:.4f} |"
+            f"| {head} | {row['monolingual']:.4f} / {row['cross-lingual']:.4f} / "
+            f"{row['multilingual']:.4f} | {row['rank distance']:.1f} | "
+            f"{row['arcd-sentences']:.4f}, {row['jaquad-sentences']:.4f} |"
         )
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Go through what is not measured yet."""
+    """Run the trials that are not measured yet."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=Path("runs/settings"))
     out = parser.parse_args().out
     rows = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else []
     tasks = [load_task(t) for t in DEVELOPMENT if not t.startswith("sib")]
-    wanted: list[dict] = [{}]
-    wanted += [
-        {"temperature": t, "lr": r, "share": s} for (t, r), shares in TRIED.items() for s in shares
+    trials: list[dict] = [{}]
+    trials += [
+        {"temperature": t, "lr": r, "share": s} for (t, r), shares in TRIALS.items() for s in shares
     ]
-    for settings in wanted[len(rows) :]:
-        if settings:
-            t, lr = settings["temperature"], settings["lr"]
+    for options in trials[len(rows) :]:
+        if options:
+            t, lr = options["temperature"], options["lr"]
             retriever = Retriever(str(train(config(t, lr), out / f"{t:g}-{lr:g}")))
-            if settings["share"]:
-                average_with(retriever, Retriever(DEFAULT), settings["share"])
+            if options["share"]:
+                average_with(retriever, Retriever(DEFAULT), options["share"])
         else:
             retriever = Retriever(DEFAULT)
-        rows.append(row(retriever, tasks, settings))
-        whole = {
+        rows.append(row(retriever, tasks, options))
+        content = {
             "rows": rows,
             "data": {t.name: t.fingerprint() for t in tasks},
             "versions": library_versions(),
             "machine": machine_info(),
-            "complete": len(rows) == len(wanted),
+            "complete": len(rows) == len(trials),
         }
-        RESULT.write_text(json.dumps(whole, indent=1) + "\n")
+        RESULT.write_text(json.dumps(content, indent=1) + "\n")
         RESULT.with_suffix(".md").write_text(markdown(rows) + "\n")
         print(markdown(rows[-1:]).splitlines()[-1], flush=True)
 

@@ -1,9 +1,8 @@
-"""Every benchmark that is on this machine, zero-shot e5-small and BM25: `python
-studies/instrument.py`.
+"""Measure zero-shot e5-small and BM25 on every installed benchmark: `studies/instrument.py`.
 
-Rows are kept in instrument.json as they come, whole results (with reports) in runs/instrument,
-vectors in vectors/; started again, it goes on. `--hybrid FOLDER` measures a trained model on the
-two sentence benchmarks beside them.
+Rows are added to instrument.json as they are measured, whole results with reports go to
+runs/instrument, vectors to vectors/; an interrupted run goes on. `--hybrid FOLDER` also measures a
+trained model on the two sentence benchmarks.
 """
 
 from __future__ import annotations
@@ -17,11 +16,12 @@ from mixling.corpora.files import write_text
 from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.result import EvaluationResult
 from mixling.machine import library_versions, machine_info
+from mixling.models.precision import Precision
 from mixling.models.weights import DEFAULT
 from mixling.reports.evaluate import evaluate
 
-# precision: sets of hundreds of thousands of tokens in bf16
-TASKS = {
+# precision of each task: bf16 where they have hundreds of thousands of tokens
+TASKS: dict[str, Precision] = {
     "xquad-r": "fp32",
     "mlqa-r": "fp32",
     "xquad-paragraphs": "fp32",
@@ -33,13 +33,13 @@ TASKS = {
     "tico-19": "bf16",
 }
 RESULT = Path(__file__).with_suffix(".json")
-KEPT = ("nDCG@10", "R@10", "nDCG@20")
+METRICS = ("nDCG@10", "R@10", "nDCG@20")
 
 
 def row(result: EvaluationResult, task: str, model: str) -> dict:
-    """What is committed of one result."""
+    """Return the part of a result that is committed."""
     entry = result.summary["tasks"][task]
-    found = {
+    committed = {
         "task": task,
         "model": model,
         "precision": result.summary["precision"],
@@ -48,33 +48,35 @@ def row(result: EvaluationResult, task: str, model: str) -> dict:
         "intervals": entry["intervals"],
         "gaps": entry["gaps"],
     }
-    for setting in ("monolingual", "cross-lingual", "multilingual"):
-        if setting in entry:
-            found[setting] = {k: entry[setting][k] for k in ("mAP", *KEPT) if k in entry[setting]}
+    for scenario in ("monolingual", "cross-lingual", "multilingual"):
+        if scenario in entry:
+            committed[scenario] = {
+                k: entry[scenario][k] for k in ("mAP", *METRICS) if k in entry[scenario]
+            }
     if "bias" in entry:
-        found["bias"] = {k: entry["bias"][k] for k in ALL if k in entry["bias"]}
+        committed["bias"] = {k: entry["bias"][k] for k in ALL if k in entry["bias"]}
     if "multilingual" in entry:
-        found["pool by language"] = {
+        committed["multilingual by language"] = {
             k: v["mAP"] for k, v in entry["multilingual"]["by_language"].items()
         }
     if task == "sib-200" and "coverage" in entry:
-        found["coverage"] = {
+        committed["coverage"] = {
             code: {k: round(v[k], 4) for k in ("fertility", "characters_per_subword", "unknown")}
             for code, v in entry["coverage"].items()
         }
-    return found
+    return committed
 
 
 def main() -> None:
-    """Measure what is missing."""
+    """Measure the results that are missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hybrid", help="folder of a trained model")
     parser.add_argument("--tasks", nargs="*", default=list(TASKS))
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     content = json.loads(RESULT.read_text()) if RESULT.exists() else {"rows": []}
     rows = {(r["task"], r["model"]): r for r in content["rows"]}
     models = {"e5-small": DEFAULT, "bm25": "bm25"}
-    for task in given.tasks:
+    for task in arguments.tasks:
         source = (
             task.partition(":")[0]
             .replace("xquad-paragraphs-en", "xquad-r")
@@ -83,8 +85,12 @@ def main() -> None:
         if find_source(source) is None:
             print(f"{task}: not on this machine")
             continue
-        more = {"hybrid": given.hybrid} if given.hybrid and task in ("xquad-r", "mlqa-r") else {}
-        for name, model in {**models, **more}.items():
+        trained = (
+            {"hybrid": arguments.hybrid}
+            if arguments.hybrid and task in ("xquad-r", "mlqa-r")
+            else {}
+        )
+        for name, model in {**models, **trained}.items():
             if (task, name) in rows:
                 continue
             out = Path("runs/instrument") / task / name

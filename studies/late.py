@@ -1,11 +1,9 @@
-"""Both forms of OPTICAL's student, with the documents as the teacher encoded them, beside the
-teacher.
+"""Measure OPTICAL's student with one vector a text and with late interaction (MaxSim).
 
     mixling study studies/optical.toml --keep-models && python -m studies.late
 
-Writes studies/late.json. One vector a text, and late interaction (MaxSim over token vectors); the
-student asks, the teacher's vectors of the documents stay. The teacher is e5-small, which was never
-trained for late interaction.
+The student encodes the queries; the documents keep the teacher's vectors. The teacher is e5-small,
+which was never trained for late interaction. Writes studies/late.json.
 """
 
 from __future__ import annotations
@@ -27,10 +25,10 @@ TASKS = ["sib-200:test@en,am,km,so,sw,ha,yo"]
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the result."""
     rows = []
     for form, prefix in (("one vector", ""), ("late interaction", "late:")):
-        before: EvaluationResult | None = None
+        teacher: EvaluationResult | None = None
         for name, model in (
             ("teacher", TEACHER),
             ("student", str(RUNS / "optical-0" / "run" / "model")),
@@ -45,40 +43,52 @@ def main() -> None:
                     passage_model=None if name == "teacher" else TEACHER,
                 )
             result = EvaluationResult.load(folder)
-            rows += [row(form, name, task, result, before) for task in TASKS]
-            before = result
-    found: dict[str, Any] = {
+            rows += [row(form, name, task, result, teacher) for task in TASKS]
+            teacher = result
+    content: dict[str, Any] = {
         "rows": rows,
         **{k: result.summary[k] for k in ("machine", "versions")},
     }
     write_text(
-        Path(__file__).with_suffix(".json"), json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+        Path(__file__).with_suffix(".json"),
+        json.dumps(content, indent=1, ensure_ascii=False) + "\n",
     )
     print(json.dumps(rows, indent=1))
 
 
 def row(
-    form: str, name: str, task: str, result: EvaluationResult, before: EvaluationResult | None
+    form: str, name: str, task: str, result: EvaluationResult, teacher: EvaluationResult | None
 ) -> dict[str, Any]:
-    """mAP of questions in the other languages among the English documents, and in the pool; with
-    differences to the teacher in the same form."""
-    found: dict[str, Any] = {"task": task, "form": form, "asks": name}
-    scores = [None if r is None else task_rows(r.scores, task) for r in (before, result)]
-    for what, setting, keep in (
+    """Return mAP among the English documents and in the multilingual scenario.
+
+    A student's row also has the difference to the teacher in the same form.
+    """
+    entry: dict[str, Any] = {"task": task, "form": form, "asks": name}
+    scores = [None if r is None else task_rows(r.scores, task) for r in (teacher, result)]
+    for column, scenario, passage_language in (
         ("to English", "cross-lingual", "en"),
         ("multilingual", "multilingual", ""),
     ):
         first, second = (
             None
-            if s is None
-            else s.filter(pc.equal(pc.cast(s["passage_language"], pa.string()), keep))
-            for s in scores
+            if table is None
+            else table.filter(
+                pc.equal(pc.cast(table["passage_language"], pa.string()), passage_language)
+            )
+            for table in scores
         )
-        c = task_comparison([second if first is None else first], [second])[setting]["mAP"]
-        found[what] = {"mAP": c.second}
+        comparison = task_comparison([second if first is None else first], [second])[scenario][
+            "mAP"
+        ]
+        entry[column] = {"mAP": comparison.second}
         if first is not None:
-            found[what].update(difference=c.difference, low=c.low, high=c.high, p=c.p_holm)
-    return found
+            entry[column].update(
+                difference=comparison.difference,
+                low=comparison.low,
+                high=comparison.high,
+                p=comparison.p_holm,
+            )
+    return entry
 
 
 if __name__ == "__main__":

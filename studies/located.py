@@ -1,13 +1,13 @@
-"""The search for a balanced recipe on questions and sentences, on development data alone: `python
--m studies.located`.
+"""Search for a balanced recipe on queries and sentences: `python -m studies.located`.
 
-MLQA's answers are located first (`mixling locate-answers`), with e5-small as it is: the training
-part to train on, the held-out part as a development task of sentences in one pool. Its right
-answers are what the untrained model finds within a language, so the own language there is the
-untrained model's by construction; what it can tell is who finds the same sentence across languages
-and in the pool. Own language: `mlqa-held-out` (paragraphs) and `arcd-sentences` (answers that
-people marked). Rows are kept in located.json as they come; started again, it goes on. A model that
-later studies read (CHOSEN) is trained again where it is not there.
+The search uses development data alone. MLQA's answers are located first (`mixling locate-answers`)
+with zero-shot e5-small: the training part to train on, the held-out part as a development task of
+sentences. Its relevant sentences are those that the zero-shot model finds within a language, so its
+monolingual scores favor that model; cross-lingual and multilingual scores tell who finds the same
+sentence in other languages. Monolingual quality is measured on `mlqa-held-out` (paragraphs) and
+`arcd-sentences` (answers that people marked). Rows are added to located.json as they are measured;
+an interrupted run goes on. A model that later studies read (CHOSEN) is trained again if it is
+missing.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ BASE = {
 BOTH = {"data.sources": ["mlqa", "LOCATED"], "data.window": 600, "batches.corpora": 0.0}
 LONG = {**BOTH, "batches.negatives": 2, "training.steps": 200, "training.lr": 5e-5}
 LORA = {"model.lora": {"rank": 16, "alpha": 32}, "training.lr": 5e-4}
-# name -> settings over BASE, and the shares of the base's weights at which it is measured
+# name -> keys over BASE, and the shares of the base's weights at which it is measured
 TRIALS: dict[str, tuple[dict, tuple[float, ...]]] = {
     "paragraphs": ({"data.sources": ["mlqa"], "data.window": 600}, SHARES),
     "sentences": ({}, SHARES),
@@ -121,7 +121,7 @@ SOUPS: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
         ),
         (0.2,),
     ),
-    # what a second run brings when it is of the same kind
+    # the gain from a second run of the same strategy
     "both, 2 negatives, 800 steps, two of x-y averaged": (
         (
             "both, 2 negatives, x-y, 800 steps, lr 5e-5",
@@ -131,11 +131,11 @@ SOUPS: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
     ),
 }
 
-# what is fitted on them afterwards, on SIB-200's sentences in XQuAD-R's languages and, for the map,
-# on the located pairs
+# transforms fitted after training, on SIB-200's sentences in XQuAD-R's languages; the trained
+# transform also on the located pairs
 AFTER = {
     ("both, 2 negatives, 200 steps, lr 5e-5", 0.4): {
-        "map": ["sib-200", "LOCATED"],
+        "trained": ["sib-200", "LOCATED"],
         "lsar": ["sib-200"],
     },
     ("both, 2 negatives, 400 steps, lr 5e-5", 0.4): {"lsar": ["sib-200"]},
@@ -152,8 +152,11 @@ CHOSEN = {
 
 
 def agreement(retriever: Retriever, out: Path) -> list[dict]:
-    """On sets whose answers are marked: how often the model finds the sentence, of the links that
-    each margin keeps, and how many of the negatives that it would take are the marked answer."""
+    """Measure how well the model finds the answer's sentence where people marked it.
+
+    For each margin: the share of correct sentences and of links kept. Last, the share of negatives
+    that are the marked answer.
+    """
     rows = []
     for name, split, language in (
         ("arcd", "train", "ar"),
@@ -162,7 +165,7 @@ def agreement(retriever: Retriever, out: Path) -> list[dict]:
     ):
         corpus = load(name, split, languages=[language])
         sentences = passage_sentences(corpus)
-        asked, read = (
+        query_vectors, passage_vectors = (
             normalize_for_similarity(
                 retriever, encode_cached(retriever, texts, role, precision="bf16", folder=out)[0]
             )
@@ -171,35 +174,41 @@ def agreement(retriever: Retriever, out: Path) -> list[dict]:
                 (sentences.texts, "passage"),
             )
         )
-        mean = read.mean(0)
-        of = {g: i for i, g in enumerate(corpus.queries["group"].to_pylist())}
-        right, sure, many, wrong, negatives = [], [], [], 0, 0
+        mean = passage_vectors.mean(0)
+        query_of_group = {g: i for i, g in enumerate(corpus.queries["group"].to_pylist())}
+        correct, margins, sentence_counts, wrong, negatives = [], [], [], 0, 0
         for group, passage, start in zip(
             *(corpus.links[c].to_pylist() for c in ("group", "passage", "start")), strict=True
         ):
             first, last = sentences.edges[passage], sentences.edges[passage + 1]
             if start is None or last - first < 2:
                 continue
-            vector = asked[of[group]]
-            scores = read[first:last] @ vector
+            vector = query_vectors[query_of_group[group]]
+            scores = passage_vectors[first:last] @ vector
             best, margin = best_sentence(scores[None], np.array([True]), np.array([mean @ vector]))
             answer = sentence_at(sentences, passage, start) - first
-            right.append(best == answer)
-            sure.append(margin)
-            many.append(last - first)
+            correct.append(best == answer)
+            margins.append(margin)
+            sentence_counts.append(last - first)
             if margin >= MARGIN:
-                taken = scores <= mean @ vector + MAX_RELATIVE_SCORE * (
+                negatives_mask = scores <= mean @ vector + MAX_RELATIVE_SCORE * (
                     scores[best] - mean @ vector
                 )
-                wrong, negatives = wrong + int(taken[answer]), negatives + int(taken.sum())
-        found, kept = np.array(right), np.array(sure)
+                wrong, negatives = (
+                    wrong + int(negatives_mask[answer]),
+                    negatives + int(negatives_mask.sum()),
+                )
+        is_correct, margin_array = np.array(correct), np.array(margins)
         rows.append(
             {
                 "set": f"{name}, {language}",
-                "answers": len(right),
-                "chance": float(np.mean(1 / np.array(many))),
+                "answers": len(correct),
+                "chance": float(np.mean(1 / np.array(sentence_counts))),
                 "margins": {
-                    m: [float(found[kept >= m].mean()), float((kept >= m).mean())]
+                    m: [
+                        float(is_correct[margin_array >= m].mean()),
+                        float((margin_array >= m).mean()),
+                    ]
                     for m in (0.0, MARGIN, 0.3, 0.5)
                 },
                 "wrong negatives": wrong / negatives,
@@ -208,75 +217,76 @@ def agreement(retriever: Retriever, out: Path) -> list[dict]:
     return rows
 
 
-def settings(trial: dict, located: Path) -> dict:
-    """The configuration of a trial."""
+def trial_config(trial: dict, located: Path) -> dict:
+    """Return the configuration of a trial."""
     config = override(BASE, trial)
-    known = {"name": "mlqa-sentences", "path": str(located)}
-    config["data"]["sources"] = [known if s == "LOCATED" else s for s in config["data"]["sources"]]
+    source = {"name": "mlqa-sentences", "path": str(located)}
+    config["data"]["sources"] = [source if s == "LOCATED" else s for s in config["data"]["sources"]]
     return config
 
 
 def folder_of(trial: str) -> str:
-    """The name of a trial's run."""
+    """Return the name of a trial's run."""
     return "run-" + "".join(c if c.isalnum() else "-" for c in trial)
 
 
-def trained(name: str, out: Path) -> Path:
-    """The model of a trial, trained if it is not there; its checkpoints go."""
-    place = out / folder_of(name)
-    model = train(settings(TRIALS[name][0], out / "mlqa"), place)
-    shutil.rmtree(place / "checkpoints", ignore_errors=True)
+def train_trial(name: str, out: Path) -> Path:
+    """Train the model of a trial if it is missing, and delete its checkpoints."""
+    run = out / folder_of(name)
+    model = train(trial_config(TRIALS[name][0], out / "mlqa"), run)
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
     return model
 
 
-def ready(name: str, out: Path) -> tuple[Retriever, float]:
-    """The model of a trial, or of several averaged, and the seconds of its training."""
+def load_trial(name: str, out: Path) -> tuple[Retriever, float]:
+    """Return the model of a trial, or of several averaged, and the seconds of training."""
     names, _ = SOUPS.get(name, ((name,), ()))
-    places = [trained(n, out) for n in names]
-    student = Retriever(str(places[0]))
+    models = [train_trial(n, out) for n in names]
+    student = Retriever(str(models[0]))
     if name in SOUPS:
-        average(student, places)
-    return student, sum(json.loads((p.parent / "run.json").read_text())["seconds"] for p in places)
+        average(student, models)
+    return student, sum(json.loads((p.parent / "run.json").read_text())["seconds"] for p in models)
 
 
 def line(row: dict) -> str:
-    """A row for the terminal."""
-    held, sentences = row["mlqa-held-out"], row[SENTENCES]
+    """Format a row for the terminal."""
+    paragraphs, sentences = row["mlqa-held-out"], row[SENTENCES]
     return (
         f"{row['trial']:32} {row['share']:.1f} {row.get('after', ''):4} held-out "
-        f"{held['monolingual']:.4f} {held['cross-lingual']:.4f} {held['multilingual']:.4f} "
-        f"{held['rank distance']:.1f}  sentences {sentences['monolingual']:.4f} "
-        f"{sentences['cross-lingual']:.4f} {sentences['multilingual']:.4f} "
-        f"{sentences['rank distance']:.1f}  ar {row['arcd-sentences']['monolingual']:.4f}"
+        f"{paragraphs['monolingual']:.4f} {paragraphs['cross-lingual']:.4f} "
+        f"{paragraphs['multilingual']:.4f} {paragraphs['rank distance']:.1f}  "
+        f"sentences {sentences['monolingual']:.4f} {sentences['cross-lingual']:.4f} "
+        f"{sentences['multilingual']:.4f} {sentences['rank distance']:.1f}  "
+        f"ar {row['arcd-sentences']['monolingual']:.4f}"
     )
 
 
 def main() -> None:
-    """Go through what is not measured yet."""
+    """Run the trials that are not measured yet."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=Path("runs/located"))
     out = parser.parse_args().out
-    before = json.loads(RESULT.read_text()) if RESULT.exists() else {"rows": []}
-    rows = before["rows"]
-    made = {
+    committed = json.loads(RESULT.read_text()) if RESULT.exists() else {"rows": []}
+    rows = committed["rows"]
+    reports = {
         split: locate_answers(DEFAULT, "mlqa", out / name, split=split, precision="bf16").to_dict()
         for split, name in (("train", "mlqa"), ("held-out", SENTENCES))
     }
-    agreed = before.get("agreement") or agreement(Retriever(DEFAULT), out / "agreement")
+    agreement_rows = committed.get("agreement") or agreement(Retriever(DEFAULT), out / "agreement")
     tasks: list[Task] = [
         load_task(t) for t in ("mlqa-held-out", "arcd-sentences", str(out / SENTENCES))
     ]
     done = {(r["trial"], r["share"], r.get("after", "")) for r in rows}
 
-    def measure(
+    def measure_trial(
         name: str, retriever: Retriever, share: float, seconds: float | None = None
     ) -> None:
         if (name, share, "") not in done:
-            keep(name, share, seconds, "", figures(retriever, tasks, out / "measured"))
+            add(name, share, seconds, "", figures(retriever, tasks, out / "measured"))
         for method, fit in AFTER.get((name, share), {}).items():
             if (name, share, method) not in done:
                 sources = [x if x != "LOCATED" else str(out / "mlqa") for x in fit]
-                found = debias(
+                transform = debias(
                     retriever,
                     method,
                     sources,
@@ -284,50 +294,54 @@ def main() -> None:
                     vector_cache=out / "measured",
                     precision="bf16",
                 )
-                assert isinstance(found, AffineTransform)
-                keep(
-                    name, share, seconds, method, figures(retriever, tasks, out / "measured", found)
+                assert isinstance(transform, AffineTransform)
+                add(
+                    name,
+                    share,
+                    seconds,
+                    method,
+                    figures(retriever, tasks, out / "measured", transform),
                 )
         shutil.rmtree(out / "measured", ignore_errors=True)
 
-    def keep(name: str, share: float, seconds: float | None, after: str, found: dict) -> None:
-        row = {"trial": name, "share": share, "after": after, "seconds": seconds, **found}
+    def add(name: str, share: float, seconds: float | None, after: str, result: dict) -> None:
+        row = {"trial": name, "share": share, "after": after, "seconds": seconds, **result}
         rows.append(row)
-        whole = {
+        content = {
             "rows": rows,
             "base": BASE,
             "trials": TRIALS,
             "soups": SOUPS,
-            "located": made,
-            "agreement": agreed,
+            "located": reports,
+            "agreement": agreement_rows,
             "versions": library_versions(),
             "machine": machine_info(),
         }
-        write_text(RESULT, json.dumps(whole, indent=1) + "\n")
+        write_text(RESULT, json.dumps(content, indent=1) + "\n")
         print(line(row), flush=True)
 
     if ("untrained", 1.0, "") not in done:
-        measure("untrained", Retriever(DEFAULT), 1.0)
+        measure_trial("untrained", Retriever(DEFAULT), 1.0)
     for name, (_, shares) in {**TRIALS, **SOUPS}.items():
-        missing = [
+        missing_shares = [
             s
             for s in shares
             if any((name, s, a) not in done for a in ("", *AFTER.get((name, s), {})))
         ]
-        if not missing:
+        if not missing_shares:
             continue
-        student, seconds = ready(name, out)
-        base, at = Retriever(DEFAULT), 0.0
-        for share in missing:
-            if share > at:
-                average_with(student, base, 1 - (1 - share) / (1 - at))
-            at = share
-            measure(name, student, share, seconds)
+        student, seconds = load_trial(name, out)
+        base, current = Retriever(DEFAULT), 0.0
+        for share in missing_shares:
+            if share > current:
+                average_with(student, base, 1 - (1 - share) / (1 - current))
+            current = share
+            measure_trial(name, student, share, seconds)
     for folder, (name, share) in CHOSEN.items():
         if not (out / folder).exists():
-            chosen, _ = ready(name, out)
-            average_with(chosen, Retriever(DEFAULT), share)
-            chosen.save(out / folder, card=None, origin=chosen.origin)
+            recipe, _ = load_trial(name, out)
+            average_with(recipe, Retriever(DEFAULT), share)
+            recipe.save(out / folder, card=None, origin=recipe.origin)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""XQuAD-R's questions with noise, e5-small: `python studies/noise.py` (noise.json; vectors in
-vectors/).
+"""Measure e5-small on XQuAD-R's queries with noise: `python studies/noise.py`.
 
-Kinds and rates are those of `mixling.evaluation.noise`; the candidates stay clean.
+Types and rates of noise are those of `mixling.evaluation.noise`; the passages stay clean. Writes
+noise.json; vectors are cached in vectors/.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from mixling.reports.evaluate import evaluate
 
 
 def main() -> None:
-    """Measure and write what is committed."""
+    """Measure and write the committed part."""
     result = evaluate(DEFAULT, ["xquad-r"], "runs/noise", vector_cache="vectors", noise=NOISE_TYPES)
-    own = {
+    monolingual = {
         name: {code: round(v["mAP"], 4) for code, v in entry["monolingual"]["by_language"].items()}
         for name, entry in result.summary["tasks"].items()
     }
     content = {
         "model": DEFAULT,
         "noise": result.summary["noise"],
-        "monolingual mAP": own,
+        "monolingual mAP": monolingual,
         "versions": library_versions(),
         "machine": machine_info(),
     }

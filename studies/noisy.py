@@ -1,12 +1,11 @@
-"""Whether training makes questions with slips and without their marks easier: `python -m
-studies.noisy`.
+"""Measure whether training helps with noisy queries: `python -m studies.noisy`.
 
-Ways to train of low-resource.toml, one seed each (and the recipe), on AfriQA and XQuAD-R in three
-languages, once as the questions are, once with slips of the keyboard at one letter in ten, once
-without the marks that people leave out; the passages stay clean. What is kept of the clean score,
-with an interval from resampling translation groups, and one way against another under the same
-noise. Results lie in runs/low-resource-noise; started again, it goes on. First `mixling study
-studies/low-resource.toml --keep-models`.
+Models of low-resource.toml (one seed each) and the recipe are measured on AfriQA and on XQuAD-R in
+three languages: with clean queries, with keyboard typos in one letter of ten, and without the
+diacritics that people leave out. The passages stay clean. noisy.json holds the share of the clean
+score that remains, with an interval from resampling translation groups, and contrasts of models
+under the same noise. Results lie in runs/low-resource-noise; an interrupted run goes on. Run
+`mixling study studies/low-resource.toml --keep-models` first.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from studies.robustness import GERMAN, INSIDE, NONE, RECIPE_800, SETTINGS, contrast
+from studies.robustness import GERMAN, INSIDE, NONE, RECIPE_800, SCENARIOS, contrast
 
 from mixling.corpora.files import write_text
 from mixling.evaluation.result import EvaluationResult
@@ -47,40 +46,42 @@ CONTRASTS = (
 )
 
 
-def kept(result: EvaluationResult, task: str, noisy: str, setting: str) -> dict[str, float] | None:
-    """Score with and without noise and the ratio of the two, the same questions resampled in both.
+def noise_ratio(
+    result: EvaluationResult, task: str, noisy: str, scenario: str
+) -> dict[str, float] | None:
+    """Return the score with and without noise and their ratio, or None without such a scenario.
 
-    None: no such setting.
+    The same queries are resampled in both.
     """
     tables = [task_rows(result.scores, name) for name in (task, noisy)]
-    where, group, cell = row_labels(tables[0])
-    rows = where == setting
+    scenarios, group, stratum = row_labels(tables[0])
+    rows = scenarios == scenario
     if not rows.any():
         return None
-    clean, worse = (
-        group_sums(score_column(t, "mAP")[rows], group[rows], cell[rows]) for t in tables
+    clean, degraded = (
+        group_sums(score_column(t, "mAP")[rows], group[rows], stratum[rows]) for t in tables
     )
-    draws = resampled_figures([clean, worse])
+    draws = resampled_figures([clean, degraded])
     low, high = np.quantile(draws[1] / draws[0], (0.025, 0.975))
     return {
         "clean": clean.mean(),
-        "noisy": worse.mean(),
-        "ratio": worse.mean() / clean.mean(),
+        "noisy": degraded.mean(),
+        "ratio": degraded.mean() / clean.mean(),
         "low": float(low),
         "high": float(high),
     }
 
 
 def main() -> None:
-    """Measure what is not measured yet, and write noisy.json."""
+    """Measure the models that are not measured yet, and write noisy.json."""
     missing = {
         n: m for n, m in MODELS.items() if not (run_folder(OUT, n, 0) / "summary.json").exists()
     }
-    lacking = [m for m in missing.values() if m != DEFAULT and not Path(m).exists()]
-    if lacking:
+    missing_models = [m for m in missing.values() if m != DEFAULT and not Path(m).exists()]
+    if missing_models:
         raise SystemExit(
-            f"{', '.join(lacking)}: no such model; first mixling study studies/low-resource.toml "
-            "--keep-models"
+            f"{', '.join(missing_models)}: no such model; first mixling study "
+            "studies/low-resource.toml --keep-models"
         )
     for name, model in missing.items():
         print(name, flush=True)
@@ -92,31 +93,31 @@ def main() -> None:
             noise=NOISE,
             vector_cache=OUT / "vectors",
         )
-    found = {name: EvaluationResult.load(run_folder(OUT, name, 0)) for name in MODELS}
-    noisy = {t: [n for n in found[NONE].summary["tasks"] if n.startswith(f"{t}~")] for t in TASKS}
+    results = {name: EvaluationResult.load(run_folder(OUT, name, 0)) for name in MODELS}
+    noisy = {t: [n for n in results[NONE].summary["tasks"] if n.startswith(f"{t}~")] for t in TASKS}
     rows: list[dict[str, Any]] = []
-    for name, result in found.items():
-        for task, others in noisy.items():
-            for other in others:
-                for setting in SETTINGS:
-                    mine = kept(result, task, other, setting)
-                    if mine is not None:
-                        by = result.summary["tasks"][other][setting]["by_language"]
+    for name, result in results.items():
+        for task, noisy_names in noisy.items():
+            for noisy_name in noisy_names:
+                for scenario in SCENARIOS:
+                    ratio = noise_ratio(result, task, noisy_name, scenario)
+                    if ratio is not None:
+                        by_language = result.summary["tasks"][noisy_name][scenario]["by_language"]
                         rows.append(
                             {
                                 "model": name,
                                 "task": task,
-                                "noise": other.partition("~")[2],
-                                "scenario": setting,
-                                **mine,
-                                "by language": {x: v["mAP"] for x, v in by.items()},
+                                "noise": noisy_name.partition("~")[2],
+                                "scenario": scenario,
+                                **ratio,
+                                "by language": {x: v["mAP"] for x, v in by_language.items()},
                             }
                         )
-    every = [n for names in noisy.values() for n in names]
+    noisy_tasks = [n for names in noisy.values() for n in names]
     content = {
         "rows": rows,
         "contrasts": {
-            f"{b} less {a}": contrast([found[a]], [found[b]], every) for a, b in CONTRASTS
+            f"{b} less {a}": contrast([results[a]], [results[b]], noisy_tasks) for a, b in CONTRASTS
         },
         "versions": library_versions(),
         "machine": machine_info(),

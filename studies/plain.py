@@ -1,9 +1,10 @@
-"""The map that ships, on XQuAD-R, without Mixling's encoder and ranks: `python -m studies.plain`
-writes studies/plain.json.
+"""Measure the shipped transform on XQuAD-R without Mixling's encoder and ranks.
 
-The model `balanced` is saved as a folder, loaded by sentence-transformers alone (fp32, its own
-prompts, its own batches), and average precision is counted here from its dot products; beside it
-stands what `mixling study studies/recipe.toml` reported (bf16).
+    python -m studies.plain
+
+The model `balanced` is saved as a folder and loaded by sentence-transformers (fp32, its own prompts
+and batches); this script computes average precision from the dot products. Writes
+studies/plain.json, with the figures that `mixling study studies/recipe.toml` reported in bf16.
 """
 
 from __future__ import annotations
@@ -22,53 +23,62 @@ HERE = Path(__file__).parent
 FOLDER = Path("runs/plain/balanced")
 
 
-def average_precision(scores: np.ndarray, right: np.ndarray) -> float:
-    """Of one question: scores [candidates], right: rows of those that answer it."""
-    ranks = np.sort([1 + (scores > scores[i]).sum() for i in right])
+def average_precision(scores: np.ndarray, relevant: np.ndarray) -> float:
+    """Compute average precision of one query.
+
+    Args:
+        scores: float `[n_passages]`.
+        relevant: Indices of the relevant passages.
+    """
+    ranks = np.sort([1 + (scores > scores[i]).sum() for i in relevant])
     return float(np.mean(np.arange(1, len(ranks) + 1) / ranks))
 
 
 def main() -> None:
-    """Encode, rank, write."""
+    """Encode, rank and write the result."""
     if not FOLDER.exists():
         Retriever("balanced").save(FOLDER)
-    one = load_task("xquad-r")
+    task = load_task("xquad-r")
     model = SentenceTransformer(str(FOLDER), device="cpu")
-    asked = model.encode(one.queries, prompt_name="query", batch_size=64, show_progress_bar=True)
-    read = model.encode(one.passages, prompt_name="passage", batch_size=64, show_progress_bar=True)
-    right: dict[int, list[int]] = {}
-    for q, c in one.relevant:
-        right.setdefault(int(q), []).append(int(c))
-    n = len(one.languages)
-    rows = [np.flatnonzero(one.passage_language == x) for x in range(n)]
-    pool: list[list[float]] = [[] for _ in range(n)]
-    alone: list[list[list[float]]] = [[[] for _ in range(n)] for _ in range(n)]
-    for q, mine in right.items():
-        scores, mine = read @ asked[q], np.asarray(mine)
-        language = one.query_language[q]
-        pool[language].append(average_precision(scores, mine))
+    query_vectors = model.encode(
+        task.queries, prompt_name="query", batch_size=64, show_progress_bar=True
+    )
+    passage_vectors = model.encode(
+        task.passages, prompt_name="passage", batch_size=64, show_progress_bar=True
+    )
+    relevant: dict[int, list[int]] = {}
+    for q, p in task.relevant:
+        relevant.setdefault(int(q), []).append(int(p))
+    n = len(task.languages)
+    rows = [np.flatnonzero(task.passage_language == x) for x in range(n)]
+    multilingual: list[list[float]] = [[] for _ in range(n)]
+    by_languages: list[list[list[float]]] = [[[] for _ in range(n)] for _ in range(n)]
+    for q, relevant_passages in relevant.items():
+        scores, passages = passage_vectors @ query_vectors[q], np.asarray(relevant_passages)
+        language = task.query_language[q]
+        multilingual[language].append(average_precision(scores, passages))
         for x in range(n):
-            there = np.searchsorted(rows[x], mine[one.passage_language[mine] == x])
-            if len(there):
-                alone[language][x].append(average_precision(scores[rows[x]], there))
-    means = np.array([[np.mean(alone[a][b]) for b in range(n)] for a in range(n)])
+            places = np.searchsorted(rows[x], passages[task.passage_language[passages] == x])
+            if len(places):
+                by_languages[language][x].append(average_precision(scores[rows[x]], places))
+    means = np.array([[np.mean(by_languages[a][b]) for b in range(n)] for a in range(n)])
     plain = {
         "monolingual": float(means.diagonal().mean()),
         "cross-lingual": float(means[~np.eye(n, dtype=bool)].mean()),
-        "multilingual": float(np.mean([np.mean(x) for x in pool])),
+        "multilingual": float(np.mean([np.mean(x) for x in multilingual])),
     }
     study = json.loads((HERE / "recipe.json").read_text())
-    run = next(r for r in study["runs"] if r["variant"] == "map")["tasks"]["xquad-r"]
-    reported = {s: run[s]["mAP"] for s in plain}
-    found = {
+    run = next(r for r in study["runs"] if r["variant"] == "transform")["tasks"]["xquad-r"]
+    reported = {scenario: run[scenario]["mAP"] for scenario in plain}
+    content = {
         "sentence-transformers": plain,
         "reported": reported,
-        "largest difference": max(abs(plain[s] - reported[s]) for s in plain),
+        "largest difference": max(abs(plain[scenario] - reported[scenario]) for scenario in plain),
         "versions": library_versions(),
         "machine": machine_info(),
     }
-    (HERE / "plain.json").write_text(json.dumps(found, indent=1) + "\n")
-    print(json.dumps(found, indent=1))
+    (HERE / "plain.json").write_text(json.dumps(content, indent=1) + "\n")
+    print(json.dumps(content, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Mining on MLQA, and adaptation to Amharic and Khmer, on real data.
+"""Measure mining on MLQA and adaptation to Amharic and Khmer.
 
     python -m studies.preparation
 
-Writes studies/preparation.json: what was mined and how much of it intrudes; subwords a word before
-and after, on the bitext and on held-out sentences (SIB-200 test); retrieval among SIB-200's test
-sentences in five languages before and after, with intervals and tests; in which languages the first
-ten answers are. Goes on where it was.
+Writes studies/preparation.json: the mined negatives and the share of intruders; subwords a word
+before and after, on the bitext and on held-out sentences (SIB-200 test); retrieval among SIB-200's
+test sentences in five languages before and after, with intervals and tests; and the languages of
+the first ten results. An interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ from mixling.training.adapt_language import adapt_language
 MODEL, RUNS = "intfloat/multilingual-e5-small", Path("runs")
 TASK = "sib-200:test@en,am,km,ar,th"
 LANGUAGES, RELATED = ["am", "km"], {"am": "ar", "km": "th"}
-WAYS: dict[str, dict[str, Any]] = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "adapted": {"objectives": ("mlm", "tlm", "distil")},
     "distil alone": {"objectives": ("distil",)},
 }
 
 
 def main() -> None:
-    """Run, print, write."""
+    """Mine, adapt, measure and write the result."""
     mined = mine_negatives(MODEL, "mlqa", RUNS / "mlqa-mined")
-    one = load_task(TASK)
+    task = load_task(TASK)
     base = Retriever(MODEL)
     held_out = {
         x: [
             t
-            for t, c in zip(one.passages, one.passage_language, strict=True)
-            if one.languages[c] == x
+            for t, c in zip(task.passages, task.passage_language, strict=True)
+            if task.languages[c] == x
         ]
         for x in LANGUAGES
     }
     measured = {"before": _measured(MODEL, RUNS / "adapt-before")}
     rows = [
         {
-            "way": "before",
+            "variant": "before",
             **_scores(measured["before"], None),
             "subwords a word": _fertility(base, held_out),
         }
     ]
     facts = {}
-    for way, more in WAYS.items():
-        out = RUNS / f"adapt-{way.replace(' ', '-')}"
-        made = adapt_language(
+    for variant, options in VARIANTS.items():
+        out = RUNS / f"adapt-{variant.replace(' ', '-')}"
+        report = adapt_language(
             MODEL,
             ["sib-200:train", "tico-19:train"],
             LANGUAGES,
@@ -65,63 +65,73 @@ def main() -> None:
             related=RELATED,
             margin=1.0,
             steps=150,
-            **more,
+            **options,
         )
-        facts[way] = {
-            k: getattr(made, k)
+        facts[variant] = {
+            k: getattr(report, k)
             for k in ("pairs", "kept", "new_subwords", "coverage", "loss", "seconds")
         }
-        measured[way] = _measured(str(out / "model"), out / "results")
+        measured[variant] = _measured(str(out / "model"), out / "results")
         rows.append(
             {
-                "way": way,
-                **_scores(measured[way], measured["before"]),
+                "variant": variant,
+                **_scores(measured[variant], measured["before"]),
                 "subwords a word": _fertility(Retriever(str(out / "model")), held_out),
             }
         )
-    found = {
+    content = {
         "mined": {k: v for k, v in mined.to_dict().items() if k != "encoder"},
         "adapted": facts,
         "task": TASK,
         "rows": rows,
         "first ten": {
-            way: {x: r.summary["tasks"][TASK]["multilingual"]["top10_share"][x] for x in LANGUAGES}
-            for way, r in measured.items()
+            variant: {
+                x: r.summary["tasks"][TASK]["multilingual"]["top10_share"][x] for x in LANGUAGES
+            }
+            for variant, r in measured.items()
         },
         "machine": measured["before"].summary["machine"],
         "versions": measured["before"].summary["versions"],
     }
     write_text(
-        Path(__file__).with_suffix(".json"), json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+        Path(__file__).with_suffix(".json"),
+        json.dumps(content, indent=1, ensure_ascii=False) + "\n",
     )
-    print(json.dumps(found["rows"], indent=1, ensure_ascii=False))
+    print(json.dumps(content["rows"], indent=1, ensure_ascii=False))
 
 
 def _measured(model: str, folder: Path) -> EvaluationResult:
+    """Measure a model, or load its result."""
     if not (folder / "summary.json").exists():
         evaluate(model, [TASK], folder, precision="bf16")
     return EvaluationResult.load(folder)
 
 
 def _fertility(retriever: Retriever, texts: dict[str, list[str]]) -> dict[str, float]:
+    """Count subwords a word in each language."""
     return {x: v["fertility"] for x, v in count_subwords(retriever, texts).items()}
 
 
-def _scores(result: EvaluationResult, before: EvaluationResult | None) -> dict[str, Any]:
-    """mAP of each question language in the pool, its difference to before, interval and p."""
-    pool = result.summary["tasks"][TASK]["multilingual"]
-    found: dict[str, Any] = {
-        x: {"multilingual mAP": pool["by_language"][x]["mAP"]}
+def _scores(result: EvaluationResult, base: EvaluationResult | None) -> dict[str, Any]:
+    """Return multilingual mAP by query language, with the change against `base`."""
+    multilingual = result.summary["tasks"][TASK]["multilingual"]
+    scores: dict[str, Any] = {
+        x: {"multilingual mAP": multilingual["by_language"][x]["mAP"]}
         for x in (*LANGUAGES, "en", "ar", "th")
     }
-    if before is not None:
-        first, second = ([task_rows(r.scores, TASK)] for r in (before, result))
+    if base is not None:
+        first, second = ([task_rows(r.scores, TASK)] for r in (base, result))
         for name, row in task_comparison(first, second, True).items():
-            c = row["mAP"]
-            setting, _, language = name.partition(" ")
-            if setting == "multilingual":
-                found[language].update(difference=c.difference, low=c.low, high=c.high, p=c.p_holm)
-    return found
+            comparison = row["mAP"]
+            scenario, _, language = name.partition(" ")
+            if scenario == "multilingual":
+                scores[language].update(
+                    difference=comparison.difference,
+                    low=comparison.low,
+                    high=comparison.high,
+                    p=comparison.p_holm,
+                )
+    return scores
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What carries a retriever out of its domain, from the results of low-resource.toml: `python -m
-studies.robustness`.
+"""Measure which training carries out of its domain: `python -m studies.robustness`.
 
-Every contrast of two ways to train, on every task, in the own language and in the pool, over all
-question languages and by how much text of them CC-100 holds (`mixling.corpora.resources`). Units
-are translation groups, seeds are averaged within a question, Holm over all tests of a contrast.
-Robustness is the out-of-domain figure over the in-domain one of the same setting, with an interval
-from resampling both. Last, whether subwords a word (fertility) tell which languages gain.
+Reads the results of low-resource.toml. Each contrast compares two models on every task, monolingual
+and multilingual, over all query languages and by how much text of them CC-100 holds
+(`mixling.corpora.resources`). Translation groups are resampled, seeds are averaged within a query,
+and Holm's correction is over all tests of a contrast. Robustness is the out-of-domain score divided
+by the in-domain score of the same scenario, with an interval from resampling both. Last, the gain
+by language is correlated with subwords a word (fertility).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CONTRASTS = (
     (NONE, "hybrid"),
     (NONE, RECIPE_800),
     (NONE, RECIPE_400),
-    (NONE, "balanced map"),
+    (NONE, "balanced transform"),
     (NONE, "LSAR"),
     ("hybrid", "hybrid + bitext"),
     ("hybrid", "hybrid + OPTICAL"),
@@ -58,52 +58,57 @@ CONTRASTS = (
     ("sentence distillation", "hybrid"),
     (GERMAN, "mDPR's way, English (TyDi)"),
 )
-SETTINGS = ("monolingual", "multilingual")
+SCENARIOS = ("monolingual", "multilingual")
 
 
 def cells(table: pa.Table) -> list[tuple[str, str, np.ndarray]]:
-    """(setting, band of question languages, its rows).
+    """Return scenario, band of query languages, and the mask of its rows.
 
-    All of a setting, then each band if there are several.
+    All rows of a scenario come first, then each band if there are several.
     """
-    setting, _, _ = row_labels(table)
-    asked = pc.cast(table["query_language"], pa.string()).to_pylist()
-    band = np.array([resource_level(x) for x in asked])
-    found = []
-    for name in SETTINGS:
-        rows = setting == name
+    scenarios, _, _ = row_labels(table)
+    query_languages = pc.cast(table["query_language"], pa.string()).to_pylist()
+    band = np.array([resource_level(x) for x in query_languages])
+    selections = []
+    for name in SCENARIOS:
+        rows = scenarios == name
         if not rows.any():
             continue
-        found.append((name, "all", rows))
-        there = [b for b in LEVEL_ORDER if (rows & (band == b)).any()]
-        found += [(name, b, rows & (band == b)) for b in there if len(there) > 1]
-    return found
+        selections.append((name, "all", rows))
+        bands = [b for b in LEVEL_ORDER if (rows & (band == b)).any()]
+        selections += [(name, b, rows & (band == b)) for b in bands if len(bands) > 1]
+    return selections
 
 
 def contrast(
     first: list[EvaluationResult], second: list[EvaluationResult], tasks: list[str]
 ) -> list[dict[str, Any]]:
-    """Second less first in every cell, with Holm over them."""
-    rows = []
+    """Compare the second results with the first in every cell, with Holm over the cells."""
+    rows: list[dict[str, Any]] = []
     for name in tasks:
-        one, two = ([task_rows(r.scores, name) for r in side] for side in (first, second))
-        _, group, cell = row_labels(one[0])
-        for setting, band, kept in cells(one[0]):
-            a, b = (np.stack([score_column(t, "mAP")[kept] for t in side]) for side in (one, two))
-            c = compare_scores(a, b, group[kept], cell[kept])
+        first_tables, second_tables = (
+            [task_rows(r.scores, name) for r in side] for side in (first, second)
+        )
+        _, group, stratum = row_labels(first_tables[0])
+        for scenario, band, rows_of_band in cells(first_tables[0]):
+            a, b = (
+                np.stack([score_column(t, "mAP")[rows_of_band] for t in side])
+                for side in (first_tables, second_tables)
+            )
+            comparison = compare_scores(a, b, group[rows_of_band], stratum[rows_of_band])
             rows.append(
                 {
                     "task": name,
-                    "scenario": setting,
+                    "scenario": scenario,
                     "band": band,
-                    "first": c.first,
-                    "second": c.second,
-                    "difference": c.difference,
-                    "low": c.low,
-                    "high": c.high,
-                    "p raw": c.p,
-                    "p seeds": c.p_seeds,
-                    "groups": c.groups,
+                    "first": comparison.first,
+                    "second": comparison.second,
+                    "difference": comparison.difference,
+                    "low": comparison.low,
+                    "high": comparison.high,
+                    "p raw": comparison.p,
+                    "p seeds": comparison.p_seeds,
+                    "groups": comparison.groups,
                 }
             )
     for row, p in zip(rows, holm([r["p raw"] for r in rows]), strict=True):
@@ -112,39 +117,39 @@ def contrast(
 
 
 def draws(
-    results: list[EvaluationResult], task: str, setting: str
+    results: list[EvaluationResult], task: str, scenario: str
 ) -> tuple[float, np.ndarray] | None:
-    """A figure (mean over seeds) and its resamples."""
+    """Return a score (mean over seeds) and its resamples."""
     tables = [task_rows(r.scores, task) for r in results]
-    where, group, cell = row_labels(tables[0])
-    rows = where == setting
+    scenarios, group, stratum = row_labels(tables[0])
+    rows = scenarios == scenario
     if not rows.any():
         return None
-    s = group_sums(
-        np.stack([score_column(t, "mAP")[rows] for t in tables]).mean(0), group[rows], cell[rows]
+    sums = group_sums(
+        np.stack([score_column(t, "mAP")[rows] for t in tables]).mean(0), group[rows], stratum[rows]
     )
-    return s.mean(), resampled_figures([s])[0]
+    return sums.mean(), resampled_figures([sums])[0]
 
 
 def robustness(results: list[EvaluationResult], tasks: list[str]) -> list[dict[str, Any]]:
-    """Out of domain over in domain."""
+    """Divide out-of-domain scores by in-domain scores."""
     rows = []
     for task in tasks:
-        for setting in SETTINGS:
-            outside, inside = (draws(results, t, setting) for t in (task, INSIDE))
-            if task == INSIDE or outside is None or inside is None:
+        for scenario in SCENARIOS:
+            out_of_domain, in_domain = (draws(results, t, scenario) for t in (task, INSIDE))
+            if task == INSIDE or out_of_domain is None or in_domain is None:
                 continue
-            other = np.random.default_rng(0).permutation(
-                inside[1]
-            )  # the two are of different questions
-            low, high = np.quantile(outside[1] / other, (0.025, 0.975))
+            permuted = np.random.default_rng(0).permutation(
+                in_domain[1]
+            )  # the two tasks have different queries
+            low, high = np.quantile(out_of_domain[1] / permuted, (0.025, 0.975))
             rows.append(
                 {
                     "task": task,
-                    "scenario": setting,
-                    "score": outside[0],
-                    "in domain": inside[0],
-                    "ratio": outside[0] / inside[0],
+                    "scenario": scenario,
+                    "score": out_of_domain[0],
+                    "in domain": in_domain[0],
+                    "ratio": out_of_domain[0] / in_domain[0],
                     "low": float(low),
                     "high": float(high),
                 }
@@ -152,21 +157,21 @@ def robustness(results: list[EvaluationResult], tasks: list[str]) -> list[dict[s
     return rows
 
 
-def gains(before: EvaluationResult, after: list[EvaluationResult]) -> dict[str, Any]:
-    """By question language out of domain: pool before and after, subwords a word.
+def gains(baseline: EvaluationResult, trained: list[EvaluationResult]) -> dict[str, Any]:
+    """Return multilingual mAP by query language before and after, out of domain.
 
-    And the correlation of gain and pieces.
+    Adds fertility and its correlation with the gain.
     """
-    rows = []
-    for name, entry in before.summary["tasks"].items():
+    rows: list[dict[str, Any]] = []
+    for name, entry in baseline.summary["tasks"].items():
         if name == INSIDE:
             continue
         for code, value in entry["multilingual"]["by_language"].items():
-            now = float(
+            score = float(
                 np.mean(
                     [
                         r.summary["tasks"][name]["multilingual"]["by_language"][code]["mAP"]
-                        for r in after
+                        for r in trained
                     ]
                 )
             )
@@ -176,12 +181,14 @@ def gains(before: EvaluationResult, after: list[EvaluationResult]) -> dict[str, 
                     "language": code,
                     "text in CC-100": resource_level(code),
                     "before": value["mAP"],
-                    "after": now,
-                    "gain": now - value["mAP"],
+                    "after": score,
+                    "gain": score - value["mAP"],
                     "fertility": entry["coverage"][code]["fertility"],
                 }
             )
-    mine = {t: [r for r in rows if r["task"] == t] for t in dict.fromkeys(r["task"] for r in rows)}
+    by_task = {
+        t: [r for r in rows if r["task"] == t] for t in dict.fromkeys(r["task"] for r in rows)
+    }
     rho = {
         t: dict(
             zip(
@@ -190,7 +197,7 @@ def gains(before: EvaluationResult, after: list[EvaluationResult]) -> dict[str, 
                 strict=True,
             )
         )
-        for t, x in mine.items()
+        for t, x in by_task.items()
         if len(x) > 4
     }
     return {"languages": rows, "fertility and gain": rho}
@@ -202,25 +209,27 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/low-resource"))
     out = parser.parse_args().out
     plan = validate_config(StudyConfig, read_toml(STUDY), str(STUDY))
-    found: dict[str, list[EvaluationResult]] = {}
+    results: dict[str, list[EvaluationResult]] = {}
     for variant in plan.variants:
-        places = [
+        folders = [
             run_folder(out, variant.name, seed) / "results" for seed in seeds_of(plan, variant)
         ]
-        found[variant.name] = [
-            EvaluationResult.load(p) for p in places if (p / "summary.json").exists()
+        results[variant.name] = [
+            EvaluationResult.load(p) for p in folders if (p / "summary.json").exists()
         ]
-    found = {k: v for k, v in found.items() if v}
+    results = {k: v for k, v in results.items() if v}
     tasks = plan.study.tasks
     content = {
-        "seeds": {k: len(v) for k, v in found.items()},
+        "seeds": {k: len(v) for k, v in results.items()},
         "contrasts": {
-            f"{b} less {a}": contrast(found[a], found[b], tasks)
+            f"{b} less {a}": contrast(results[a], results[b], tasks)
             for a, b in CONTRASTS
-            if a in found and b in found
+            if a in results and b in results
         },
-        "robustness": {k: robustness(v, tasks) for k, v in found.items()},
-        "gains": {k: gains(found[NONE][0], v) for k, v in found.items() if k not in (NONE, "BM25")},
+        "robustness": {k: robustness(v, tasks) for k, v in results.items()},
+        "gains": {
+            k: gains(results[NONE][0], v) for k, v in results.items() if k not in (NONE, "BM25")
+        },
         "versions": library_versions(),
         "machine": machine_info(),
     }

@@ -1,8 +1,10 @@
-"""The map that comes with the package, for the model `balanced`: `python -m studies.ship`.
+"""Fit the transform of the model `balanced`, which comes with the package.
 
-The trained map (docs/debiasing.md) with its defaults: SIB-200's training sentences in the languages
-of which CC-100 holds most, and the questions and paragraphs of MLQA's train part here (the
-published test part less the tenth held out).
+    python -m studies.ship
+
+It is the trained transform (docs/debiasing.md) with its defaults, fitted on SIB-200's training
+sentences in the languages of which CC-100 holds most, and on the queries and paragraphs of MLQA's
+train part (the published test part without the tenth held out).
 """
 
 from __future__ import annotations
@@ -18,13 +20,13 @@ FIT = ("sib-200", "mlqa:train")
 
 
 def main() -> None:
-    """Fit and keep it."""
-    found = debias(
-        DEFAULT, "map", FIT, vector_cache=Path("runs/balanced/vectors"), precision="bf16"
+    """Fit the transform and write it to the package."""
+    transform = debias(
+        DEFAULT, "trained", FIT, vector_cache=Path("runs/balanced/vectors"), precision="bf16"
     )
-    assert isinstance(found, AffineTransform)
-    made = {**found.metadata, "model": DEFAULT, "fit": list(FIT)}
-    print(write_shipped(found.matrix, found.bias, made), made)
+    assert isinstance(transform, AffineTransform)
+    metadata = {**transform.metadata, "model": DEFAULT, "fit": list(FIT)}
+    print(write_shipped(transform.matrix, transform.bias, metadata), metadata)
 
 
 if __name__ == "__main__":
