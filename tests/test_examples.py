@@ -36,11 +36,11 @@ def test_hybrid_batches_in_a_sentence_transformers_script(chain, tmp_path):
     assert (tmp_path / "out" / "model" / "modules.json").exists()
 
 
-def test_vectors_are_mended(tmp_path):
+def test_stored_vectors_are_debiased(tmp_path):
     rng = np.random.default_rng(0)
-    said, tongue = rng.normal(size=(60, 96)), rng.normal(size=(3, 96)) * 2
+    meaning, direction = rng.normal(size=(60, 96)), rng.normal(size=(3, 96)) * 2
     languages = np.arange(180) % 3
-    v = said[np.arange(180) // 3] + tongue[languages]
+    v = meaning[np.arange(180) // 3] + direction[languages]
     v = (v / np.linalg.norm(v, axis=1, keepdims=True)).astype(np.float32)
     (tmp_path / "in").mkdir()
     pq.write_table(
@@ -56,11 +56,11 @@ def test_vectors_are_mended(tmp_path):
     )
     lines = run("mend_vectors.py", "in", "out", where=tmp_path).splitlines()[:3]
     for line in lines:
-        before, after = (float(x) for x in line.partition(": ")[2].split(" -> "))
-        assert after > 0.9 and after > before, line
+        old, new = (float(x) for x in line.partition(": ")[2].split(" -> "))
+        assert new > 0.9 and new > old, line
 
 
-def test_vectors_are_mended_by_a_map_that_is_there(tmp_path):
+def test_stored_vectors_are_transformed_by_a_shipped_transform(tmp_path):
     rng = np.random.default_rng(0)
     v = rng.normal(size=(20, 384)).astype(np.float32)
     column = pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), 384)
@@ -69,23 +69,23 @@ def test_vectors_are_mended_by_a_map_that_is_there(tmp_path):
         pa.table({"vector": column, "language": ["en", "sw"] * 10}), tmp_path / "in" / "a.parquet"
     )
     assert "en: " in run("mend_vectors.py", "in", "out", "balanced", where=tmp_path)
-    moved = np.stack(
+    transformed = np.stack(
         pq.read_table(tmp_path / "out" / "vectors" / "a.parquet")["vector"].to_pylist()
     )
     matrix, bias, _ = shipped.read_shipped()
-    assert moved == pytest.approx(normalize(v @ matrix.T + bias), abs=1e-5)
+    assert transformed == pytest.approx(normalize(v @ matrix.T + bias), abs=1e-5)
 
 
-def test_an_audit_beside_yardsticks(chain, tmp_path):
+def test_an_audit_beside_baselines(chain, tmp_path):
     lines = run("audit.py", chain, "sample", "bm25", where=tmp_path).splitlines()
-    assert lines[0].startswith("bm25: own language") and f"{chain}: own language" in lines[1]
+    assert lines[0].startswith("bm25: monolingual") and f"{chain}: monolingual" in lines[1]
     assert (tmp_path / lines[-1]).exists() and (
         tmp_path / "audit" / "bm25" / "report.html"
     ).exists()
 
 
 @pytest.mark.parametrize("translated", [False, True])
-def test_training_with_questions_of_ones_own(chain, tmp_path, translated):
+def test_training_with_queries_from_a_table(chain, tmp_path, translated):
     rows = [
         {
             "question": f"Who built bridge {i} ({x})?",
@@ -100,11 +100,11 @@ def test_training_with_questions_of_ones_own(chain, tmp_path, translated):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    said = run(
+    lines = run(
         "train_with_your_questions.py", "pairs.csv", "out", chain, 2, where=tmp_path
     ).splitlines()
-    assert ("hybrid batches" if translated else "x-x-mono batches") in said[0]
-    assert (tmp_path / said[-1] / "model.safetensors").exists()
+    assert ("hybrid batches" if translated else "x-x-mono batches") in lines[0]
+    assert (tmp_path / lines[-1] / "model.safetensors").exists()
 
 
 def test_a_study_on_a_cluster(chain, tmp_path):

@@ -74,7 +74,7 @@ def test_the_wheel_runs_where_there_is_no_repository(wheel, tmp_path):
         "corpora/sample/en.tsv",
         "serving/page/page.js",
         "serving/page/words.json",
-        "models/maps/multilingual-e5-small.safetensors",
+        "models/transforms/multilingual-e5-small.safetensors",
     ):
         assert f"mixling/{needed}" in names
     assert not [n for n in names if n.startswith(("tests", "docs", "studies", "benchmarks"))]
