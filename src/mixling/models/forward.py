@@ -97,8 +97,8 @@ def forward_tokens(
         tokens: Token ids of each text.
         pad: Id of the padding token.
         max_tokens: Tokens of a call at most.
-        first: Position of a text's first token if texts are packed (`packed.first_position`),
-            None if they are padded.
+        first: Position of a text's first token if texts are packed, as
+            `packing_trial.first_position` returns it; None if they are padded.
         states: A list that is extended by the last hidden states of each text's tokens, float
             `[tokens, dim]`, in the order of the texts.
 

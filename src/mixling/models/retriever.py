@@ -21,7 +21,7 @@ from mixling.models.forward import batches_by_tokens, forward_tokens, token_budg
 from mixling.models.identify import identify_languages
 from mixling.models.language_transform import LanguageTransformModule
 from mixling.models.loading import PASSAGE_PROMPTS, load_chain, log_surprises
-from mixling.models.packed import first_position
+from mixling.models.packing_trial import first_position
 from mixling.models.precision import Precision, choose_precision
 from mixling.models.weights import DEFAULT, Conventions, conventions, in_hub_cache, locate_model
 
