@@ -46,7 +46,7 @@ def test_batches_are_those_of_the_strategy(alpha, kinds):
             batch = data[rows]
             languages = {
                 (text[q], passages[p])
-                for q, p in zip(batch["question"], batch["passage"], strict=True)
+                for q, p in zip(batch["query"], batch["passage"], strict=True)
             }
             mono = all(a == b for a, b in languages)
             assert mono or all(a != b for a, b in languages)
@@ -58,7 +58,7 @@ def test_batches_are_those_of_the_strategy(alpha, kinds):
 
 def test_another_data_set_is_refused():
     corpus = sample.read_sample("all")
-    with pytest.raises(MixlingError, match=r"mixling\.pairs"):
+    with pytest.raises(MixlingError, match=r"mixling\.training_pairs"):
         mixling.HybridBatchSampler(
             mixling.training_pairs(sample.read_sample("test")), 8, corpus=corpus
         )

@@ -272,7 +272,7 @@ def test_training_stops_at_the_step_and_keeps_the_last_checkpoint(
 ):
     import importlib
 
-    module = importlib.import_module("mixling.training.train")
+    module = importlib.import_module("mixling.training.step")
     real, calls = getattr(module, "backward" if what == "loss" else "clip_gradients"), []
 
     def spoilt(*a, **k):
