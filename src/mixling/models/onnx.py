@@ -1,16 +1,20 @@
-"""A retriever for other servers: ONNX beside its sentence-transformers folder, and OpenVINO if asked.
+"""Export a retriever for other servers: ONNX in a sentence-transformers folder, and OpenVINO.
 
-DIR/                      an ordinary sentence-transformers folder (tokenizer, pooling, prompts, map)
-DIR/onnx/model.onnx       input_ids, attention_mask -> last_hidden_state (servers that pool themselves, as
-                          text-embeddings-inference and sentence-transformers do), sentence_embedding (pooled, with a
-                          map that was fitted, of length one where the model has that: Vespa, OpenSearch, onnxruntime)
-DIR/openvino/             the same as OpenVINO's IR
+DIR/                   an ordinary sentence-transformers folder (tokenizer, pooling, prompts,
+                       transform)
+DIR/onnx/model.onnx    inputs: input_ids, attention_mask
+                       outputs: last_hidden_state, for servers that pool themselves
+                       (text-embeddings-inference, sentence-transformers); sentence_embedding,
+                       pooled, transformed and normalized as the model does it (Vespa, OpenSearch,
+                       onnxruntime)
+DIR/openvino/          the same as OpenVINO's IR, on request
 """
 
 from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +26,8 @@ from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 
 OUTPUTS = ("last_hidden_state", "sentence_embedding")
-# texts that the exported model must agree on: several scripts, short and long
-TRIED = (
+# texts that the exported model must encode as the retriever does: several scripts, short and long
+TEST_TEXTS = (
     "a",
     "Ni nani aliyejenga daraja?",
     "Кто построил мост?",
@@ -31,11 +35,15 @@ TRIED = (
     "谁建了这座桥？ " * 12,
     "สะพานนี้ยาวเท่าไร",
 )
-TOLERANCE = 1e-4
+TOLERANCE = 1e-4  # largest difference allowed in a number of a vector
 
 
 class _ExportedChain(torch.nn.Module):
-    """The chain as a function of tensors."""
+    """The chain of a retriever as a function of tensors.
+
+    Args:
+        retriever: The retriever.
+    """
 
     def __init__(self, retriever: Retriever):
         super().__init__()
@@ -45,6 +53,15 @@ class _ExportedChain(torch.nn.Module):
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode a padded batch of texts.
+
+        Args:
+            input_ids: int64 `[n, length]`.
+            attention_mask: int64 `[n, length]`, 1 for tokens and 0 for padding.
+
+        Returns:
+            Token states, float32 `[n, length, hidden]`, and vectors, float32 `[n, dim]`.
+        """
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         features: dict[str, Any] = {"token_embeddings": states, "attention_mask": attention_mask}
         for module in self.rest:
@@ -92,24 +109,26 @@ def export_onnx(
     )
     if retriever.language_transform() is not None:
         raise MixlingError(
-            f"{retriever.name}: its map needs each text's language, which an ONNX server does not know; export a model with one "
-            "map for all (`mixling debias -m lsar` or `-m map`)"
+            f"{retriever.name}: its transform needs each text's language, which an ONNX server "
+            "does not know; export a model with one transform for all languages "
+            "(`mixling debias -m lsar` or `-m trained`)"
         )
     card = Path(retriever.name) / "README.md"
-    with new_folder(out) as made:
+    with new_folder(out) as folder:
         text = card.read_text(encoding="utf-8") if card.is_file() else None
-        retriever.save(made, text, retriever.origin or None)
-        found = _export_into(retriever, made, openvino)
-    wrong = {k: v for k, v in found.items() if not v <= TOLERANCE}
+        retriever.save(folder, text, retriever.origin or None)
+        differences = _export_into(retriever, folder, openvino)
+    wrong = {k: v for k, v in differences.items() if not v <= TOLERANCE}
     if wrong:
         raise MixlingError(
-            f"{out}: the exported model says something else ({wrong}); the folder is kept to be looked at"
+            f"{out}: the exported model returns other vectors (largest difference: {wrong}); "
+            "the folder is kept for inspection"
         )
-    return found
+    return differences
 
 
 def _export_into(retriever: Retriever, folder: Path, openvino: bool) -> dict[str, float]:
-    """Write the forms into a folder; the largest difference of each."""
+    """Write the formats into a folder, and return the largest difference of each."""
     path = folder / "onnx" / "model.onnx"
     path.parent.mkdir()
     ids = torch.tensor([[5, 6, 7, 8], [5, 6, retriever.pad, retriever.pad]])
@@ -117,9 +136,11 @@ def _export_into(retriever: Retriever, folder: Path, openvino: bool) -> dict[str
         torch.export.Dim("texts", min=1),
         torch.export.Dim("length", min=1, max=retriever.max_length),
     )
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # of torchvision, which is not wanted
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns that torchvision is missing
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "# The axis name", UserWarning)  # that two inputs share
+        warnings.filterwarnings(
+            "ignore", "# The axis name", UserWarning
+        )  # both inputs share their axes
         torch.onnx.export(
             _ExportedChain(retriever).eval(),
             (ids, (ids != retriever.pad).long()),
@@ -131,41 +152,45 @@ def _export_into(retriever: Retriever, folder: Path, openvino: bool) -> dict[str
             external_data=False,
             verbose=False,
         )
-    found = {"onnx": _difference(retriever, _with_onnxruntime(path))}
+    differences = {"onnx": _difference(retriever, _with_onnxruntime(path))}
     if openvino:
-        found["openvino"] = _difference(
+        differences["openvino"] = _difference(
             retriever, _with_openvino(path, folder / "openvino" / "openvino_model.xml")
         )
-    return found
+    return differences
 
 
 def _inputs(retriever: Retriever) -> dict[str, np.ndarray]:
-    tokens = retriever.tokenize(TRIED, "query")
+    """Return the test texts as the inputs of the exported model."""
+    tokens = retriever.tokenize(TEST_TEXTS, "query")
     longest = max(map(len, tokens))
     ids = np.array([t + [retriever.pad] * (longest - len(t)) for t in tokens], np.int64)
     mask = np.array([[1] * len(t) + [0] * (longest - len(t)) for t in tokens], np.int64)
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def _difference(retriever: Retriever, run: Any) -> float:
-    expected = retriever.encode(TRIED, "query")
+def _difference(retriever: Retriever, run: Callable[[dict[str, np.ndarray]], Any]) -> float:
+    """Return the largest difference of a number between the retriever and an exported model."""
+    expected = retriever.encode(TEST_TEXTS, "query")
     return float(np.abs(run(_inputs(retriever)) - expected).max())
 
 
-def _with_onnxruntime(path: Path) -> Any:
+def _with_onnxruntime(path: Path) -> Callable[[dict[str, np.ndarray]], Any]:
+    """Load the exported model; return the function that computes its vectors."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return lambda inputs: session.run([OUTPUTS[1]], inputs)[0]
 
 
-def _with_openvino(path: Path, to: Path) -> Any:
+def _with_openvino(path: Path, out: Path) -> Callable[[dict[str, np.ndarray]], Any]:
+    """Convert the exported model and load it; return the function that computes its vectors."""
     try:
         import openvino
     except ImportError:
         raise MixlingError("openvino is not installed: pip install 'mixling[openvino]'") from None
     converted = openvino.convert_model(str(path))
-    to.parent.mkdir()
-    openvino.save_model(converted, str(to), compress_to_fp16=False)
-    compiled = openvino.Core().compile_model(str(to), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    out.parent.mkdir()
+    openvino.save_model(converted, str(out), compress_to_fp16=False)
+    compiled = openvino.Core().compile_model(str(out), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return lambda inputs: compiled(inputs)[OUTPUTS[1]]
