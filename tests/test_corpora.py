@@ -7,7 +7,7 @@ from mixling.corpora import folder, mlqa, sample, sentences, squad
 from mixling.corpora.catalog import SOURCES, find_source, load
 from mixling.corpora.sentences import sentence_spans
 from mixling.corpora.sources.mlqa import is_held_out
-from mixling.errors import BadRow, MixlingError
+from mixling.errors import BadRowError, MixlingError
 
 
 def squad_file(path, paragraphs):
@@ -146,7 +146,7 @@ def test_bad_rows_are_skipped_counted_and_listed_if_asked(tmp_path):
     lines[3] = "{not json"
     lines[5] = json.dumps({**json.loads(lines[5]), "language": "xx-??"})
     (own / "corpus.jsonl").write_text("\n".join(lines) + "\n")
-    with pytest.raises(BadRow, match=r"corpus.jsonl:4: field 'json'"):
+    with pytest.raises(BadRowError, match=r"corpus.jsonl:4: field 'json'"):
         folder.read_folder(own)
     corpus = folder.read_folder(own, skip_bad=True)
     assert corpus.passages.num_rows == 94

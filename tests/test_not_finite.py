@@ -22,7 +22,7 @@ from mixling.debiasing.transforms import AffineTransform
 from mixling.encoding.late import TokenIndex, token_vectors
 from mixling.encoding.shards import encode, load_vectors
 from mixling.encoding.vectors import encode_cached, normalize_for_similarity
-from mixling.errors import MixlingError, NotFinite, check_finite_vectors
+from mixling.errors import MixlingError, NotFiniteError, check_finite_vectors
 from mixling.evaluation.ranks import compute_ranks
 from mixling.models.retriever import Retriever
 from mixling.preparation.mine_negatives import mine_negatives
@@ -59,7 +59,7 @@ def test_finite_gives_back_what_is_finite_and_names_the_first_row_that_is_not(ro
         assert check_finite_vectors(made, str, "m") is made
     else:
         with pytest.raises(
-            NotFinite, match=rf"^m: the vector of <{good.index(False)}> holds (NaN|infinity)"
+            NotFiniteError, match=rf"^m: the vector of <{good.index(False)}> holds (NaN|infinity)"
         ):
             check_finite_vectors(made, lambda i: f"<{i}>", "m")
 
@@ -79,7 +79,7 @@ def test_every_way_to_encode_names_the_text_and_the_model(broken, tmp_path):
         (lambda: token_vectors(broken, TEXTS, "query"), "'水 and a lake'"),
         (lambda: encode(broken, file, tmp_path / "v", precision="fp32"), "'d2'"),
     ):
-        with pytest.raises(NotFinite, match=f"{name}.*{text}"):
+        with pytest.raises(NotFiniteError, match=f"{name}.*{text}"):
             go()
     assert not list((tmp_path / "kept").rglob("*.npy")) and not list(
         (tmp_path / "v").glob("*.parquet")
@@ -94,7 +94,7 @@ def test_a_linear_layer_with_infinity_is_named_with_the_text(chain):
     retriever.model.append(Dense(32, 32, activation_function=torch.nn.Identity()))
     with torch.no_grad():
         retriever.model[-1].linear.bias[3] = float("inf")
-    with pytest.raises(NotFinite, match=r"'a lake' holds infinity \(4 of 4"):
+    with pytest.raises(NotFiniteError, match=r"'a lake' holds infinity \(4 of 4"):
         retriever.encode(TEXTS, "query")
 
 
@@ -158,7 +158,9 @@ def stored(folder, bad, value=np.nan, dtype=pa.float32()):
 )
 def test_given_vectors_are_refused_by_file_and_row(tmp_path, value, dtype, found):
     folder = stored(tmp_path / "v", 5, value, dtype)
-    with pytest.raises(NotFinite, match=rf"v\.parquet: the vector of row 6 holds {found} \(1 of 8"):
+    with pytest.raises(
+        NotFiniteError, match=rf"v\.parquet: the vector of row 6 holds {found} \(1 of 8"
+    ):
         debias_vectors(folder, "centering", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -200,16 +202,16 @@ def test_encoded_files_and_token_indexes_are_checked_as_they_are_read(chain, tmp
     table = pq.read_table(path).to_pylist()
     table[0]["vector"][1] = float("nan")
     pq.write_table(pa.Table.from_pylist(table, pq.read_schema(path)), path)
-    with pytest.raises(NotFinite, match="'d3' holds NaN"):
+    with pytest.raises(NotFiniteError, match="'d3' holds NaN"):
         load_vectors(tmp_path / "v")
-    with pytest.raises(NotFinite, match="'d3' holds NaN"):
+    with pytest.raises(NotFiniteError, match="'d3' holds NaN"):
         from mixling.searching.index import index
 
         index(str(chain), file, str(tmp_path / "s"), vectors=tmp_path / "v", precision="fp32")
     tokens = np.ones((5, 2), np.float32)
     tokens[3] = np.inf
     TokenIndex(["a", "b", "c"], tokens, np.array([0, 2, 4, 5])).save(tmp_path / "t.npz")
-    with pytest.raises(NotFinite, match=r"t\.npz: the vector of 'b' holds infinity"):
+    with pytest.raises(NotFiniteError, match=r"t\.npz: the vector of 'b' holds infinity"):
         TokenIndex.load(tmp_path / "t.npz")
 
 

@@ -21,7 +21,7 @@ from mixling.corpora.tables import read_rows
 from mixling.corpora.text_file import open_text_file
 from mixling.corpora.values import grade_value, is_missing, passage_text, value_text
 from mixling.encoding.shards import load_vectors as vectors_of
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import measure
 from mixling.searching.documents import open_documents
@@ -83,7 +83,7 @@ def test_what_a_cell_says(value, said):
 
 @pytest.mark.parametrize("value", [True, False, np.bool_(False), math.inf, [], [1], {}, b"a"])
 def test_what_says_neither_is_refused(value):
-    with pytest.raises(BadRow, match="f:3: field 'group'"):
+    with pytest.raises(BadRowError, match="f:3: field 'group'"):
         value_text(value, "group", "f", 3)
 
 
@@ -100,7 +100,7 @@ def test_what_says_neither_is_refused(value):
 def test_any_value_is_text_missing_or_refused(value):
     try:
         said = value_text(value, "x", "f", 1)
-    except BadRow:
+    except BadRowError:
         assert isinstance(value, bool | list) or math.isinf(value)
     else:
         assert (said is None) == is_missing(value) and (said is None or said.strip())
@@ -116,7 +116,7 @@ def test_grades(written, read):
 
 @pytest.mark.parametrize("written", ["nan", "inf", "3000000000", "", "yes", None, True, []])
 def test_what_is_no_grade_is_refused(written, tmp_path):
-    with pytest.raises(BadRow, match="'score'"):
+    with pytest.raises(BadRowError, match="'score'"):
         grade_value(written, "score", "f", 1)
 
 
@@ -149,7 +149,7 @@ def test_a_csv_of_floats_is_named_by_what_it_says(tmp_path):
     (where / "corpus.jsonl").unlink()
     (where / "corpus.csv").write_text("_id,text,language\n1.0,Ja.,de\n")
     (where / "qrels" / "test.tsv").write_text("q\t1\t1\n")
-    with pytest.raises(BadRow, match=r"test.tsv:1: field 'corpus-id': found '1'"):
+    with pytest.raises(BadRowError, match=r"test.tsv:1: field 'corpus-id': found '1'"):
         load(str(where))
 
 
@@ -246,7 +246,7 @@ def test_json_of_one_object_of_data_and_of_lines(tmp_path):
 )
 def test_a_table_that_is_torn_is_refused_by_line(tmp_path, text, where):
     (tmp_path / "a.csv").write_text(text)
-    with pytest.raises(BadRow, match=f"a.csv{where}"):
+    with pytest.raises(BadRowError, match=f"a.csv{where}"):
         list(read_rows(tmp_path / "a.csv", Skipped()))
 
 
@@ -264,12 +264,12 @@ def test_utf_16_is_refused_with_and_without_its_mark(tmp_path, coding):
     (where / "corpus.jsonl").write_bytes(raw)
     for name in ("a.txt", "a.md", "a.csv"):
         (tmp_path / name).write_bytes("Cranes sleep.\nOwls hunt.\n".encode(coding))
-    with pytest.raises(BadRow, match=r"corpus.jsonl:1: .*UTF-8"):
+    with pytest.raises(BadRowError, match=r"corpus.jsonl:1: .*UTF-8"):
         load(str(where))
-    with pytest.raises(BadRow, match=r"a.txt:1: .*UTF-8"):
+    with pytest.raises(BadRowError, match=r"a.txt:1: .*UTF-8"):
         open_text_file(tmp_path / "a.txt", 5).read_shard(0)
     for name in ("a.txt", "a.md", "a.csv"):
-        with pytest.raises(BadRow, match=f"{name}:1: .*UTF-8"):
+        with pytest.raises(BadRowError, match=f"{name}:1: .*UTF-8"):
             list(open_documents(tmp_path / name, Skipped(), "en")[1])
 
 
@@ -296,7 +296,7 @@ def test_judgements_in_every_form(tmp_path, text):
     "line", ["q\ta\tnan\n", "q\ta\tinf\n", "q\ta\t1\textra\n", "q\ta\n", "q 1 a 2 x\n"]
 )
 def test_a_judgement_that_cannot_be_read_is_refused(tmp_path, line):
-    with pytest.raises(BadRow, match=r"test.tsv:1: field '(score|line)'"):
+    with pytest.raises(BadRowError, match=r"test.tsv:1: field '(score|line)'"):
         load(str(own(tmp_path / "f", qrels=line)))
 
 
@@ -325,7 +325,7 @@ def test_a_title_alone_is_the_text_everywhere(tmp_path, chain):
     (where / "topics.tsv").write_text("q\tWhere?\n")
     (where / "qrels.txt").write_text("q 0 d 1\n")
     assert trec.read_trec(where, "en").passages["text"].to_pylist()[-1] == "Herons"
-    with pytest.raises(BadRow):
+    with pytest.raises(BadRowError):
         passage_text({"title": None, "text": math.nan}, "f", 1)
 
 
@@ -379,7 +379,7 @@ def test_skip_bad_counts_names_and_never_moves_a_positive(tmp_path, run):
         {"_id": "a", "text": "Something else.", "language": "en"},
     ]
     where = own(tmp_path / "f", bad, QUERIES, "q\ta\t1\nq\td\t1\nr\tb\t1\n")
-    with pytest.raises(BadRow, match=r"corpus.jsonl:4"):
+    with pytest.raises(BadRowError, match=r"corpus.jsonl:4"):
         load_task(str(where))
     one = load_task(str(where), skip_bad=True)
     # `a` stands twice: which of the two is meant is not known, so neither is an answer
@@ -452,7 +452,7 @@ def test_rows_to_encode_have_ids_that_differ_and_groups_of_one_type(tmp_path, ch
     assert ids == ["0", "3"] and texts == ["cat", "dog"]
     assert more == {"language": ["en", None], "group": ["0", "b"]}
     path.write_text(lines([{"_id": 0, "text": "cat"}, {"text": "dog"}]))
-    with pytest.raises(BadRow, match=r"a.jsonl:2: field '_id'"):
+    with pytest.raises(BadRowError, match=r"a.jsonl:2: field '_id'"):
         open_text_file(path, 9).read_shard(0)
     path.write_text(lines([{"_id": 0, "text": "cat"}, {"_id": 0, "text": "dog"}]))
     status, out, _ = run("encode", chain, path, "-o", tmp_path / "v", "--precision", "fp32")
@@ -485,5 +485,5 @@ def test_an_mteb_task_with_titles_alone_numbers_and_gaps():
         and one.grades.tolist() == [2]
     )
     data["relevant_docs"]["0"]["0"] = math.nan
-    with pytest.raises(BadRow, match="'score'"):
+    with pytest.raises(BadRowError, match="'score'"):
         read_mteb(SimpleNamespace(metadata=metadata, dataset={"default": {"test": data}}))

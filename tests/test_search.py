@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from mixling.corpora import folder, sample
 from mixling.corpora.sentences import sentence_spans
 from mixling.debiasing.debias import debias
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 from mixling.models.retriever import Retriever
 from mixling.searching import lance
 from mixling.searching.documents import open_documents
@@ -363,7 +363,7 @@ def test_folders_of_every_kind(chain, tmp_path):
     rows = {r["document"]: r for r in rows_of(tmp_path / "store").to_pylist()}
     assert rows["a.txt"]["language"] == "de" and rows["sub/b.md"]["language"] == "sw"
     assert 0 < rows["a.txt"]["confidence"] <= 1 and len(report.skipped) == 3
-    with pytest.raises(BadRow, match=r"broken\.pdf"):
+    with pytest.raises(BadRowError, match=r"broken\.pdf"):
         index(str(chain), root, str(tmp_path / "strict"), size=60, skip_bad=False)
 
 
@@ -414,7 +414,7 @@ def test_every_file_of_a_folder_that_is_not_read_is_counted_and_named(tmp_path, 
     assert all(name in out for name in bad)
     assert all(f"{n} {name}" in out for name, n in left_out.items())
     # strict, a bad file is an error and a file with another suffix is not
-    with pytest.raises(BadRow, match=r"loop|out"):
+    with pytest.raises(BadRowError, match=r"loop|out"):
         open_documents(root, Skipped(False))
 
 

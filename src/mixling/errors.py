@@ -25,7 +25,7 @@ class MixlingError(Exception):
     """
 
 
-class BadRow(MixlingError):
+class BadRowError(MixlingError):
     """A row of a data file that cannot be used.
 
     Args:
@@ -49,7 +49,7 @@ class BadRow(MixlingError):
         )
 
 
-class NotFinite(MixlingError):
+class NotFiniteError(MixlingError):
     """A vector holds NaN or infinity."""
 
 
@@ -66,10 +66,10 @@ class Skipped:
 
     def __init__(self, skip_bad: bool = False):
         self.skip_bad = skip_bad
-        self.rows: list[BadRow] = []
+        self.rows: list[BadRowError] = []
         self.left_out: dict[str, int] = {}
 
-    def __call__(self, row: BadRow) -> None:
+    def __call__(self, row: BadRowError) -> None:
         """Collect a bad row, or raise it."""
         if not self.skip_bad:
             raise row
@@ -96,7 +96,7 @@ def check_finite_vectors(
         source: The model or file that the vectors come from.
 
     Raises:
-        NotFinite: A number is NaN or infinite; the message names the first such text.
+        NotFiniteError: A number is NaN or infinite; the message names the first such text.
     """
     import numpy as np
 
@@ -104,7 +104,7 @@ def check_finite_vectors(
     if len(wrong):
         row = int(wrong[0])
         value = "NaN" if np.isnan(vectors[row]).any() else "infinity"
-        raise NotFinite(
+        raise NotFiniteError(
             f"{source}: the vector of {name(row)} holds {value} ({len(wrong):,} of "
             f"{len(vectors):,} vectors here do), so nothing can be compared with it; take a model "
             "whose weights are whole, precision fp32, or make the vectors again"

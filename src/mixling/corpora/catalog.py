@@ -129,7 +129,7 @@ def load(
 
     Raises:
         MixlingError: The source is unknown, not on this machine, or has no such split or language.
-        BadRow: A row cannot be used, and `skip_bad` is False.
+        BadRowError: A row cannot be used, and `skip_bad` is False.
 
     Example:
         >>> corpus = mixling.load("sample", "test", languages=["en", "sw"])

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mixling.disk import LOCK, new_file
-from mixling.errors import BadRow, MixlingError
+from mixling.errors import BadRowError, MixlingError
 
 LONGEST = 64 << 20  # bytes of a line
 # A packed file may become these many bytes, and for each of its own bytes so many more. Text seldom
@@ -42,7 +42,7 @@ def read_text(path: Path) -> str:
 
     Raises:
         MixlingError: The file is not there, cannot be read, or unpacks to far more than text does.
-        BadRow: The file is not UTF-8.
+        BadRowError: The file is not UTF-8.
     """
     _require_file(path, path.exists())
     try:
@@ -77,7 +77,7 @@ def decode_text(raw: bytes, path: Path, line: int = 1) -> str:
         The text.
 
     Raises:
-        BadRow: The bytes are not UTF-8 or hold a zero byte.
+        BadRowError: The bytes are not UTF-8 or hold a zero byte.
     """
     try:
         text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
@@ -89,7 +89,7 @@ def decode_text(raw: bytes, path: Path, line: int = 1) -> str:
     bad_line = line + raw[:wrong].count(b"\n")
     nearby = raw[max(wrong - 1, 0) : wrong + 3]
     hint = " (this looks like UTF-16)" if b"\0" in raw[:200] else ""
-    raise BadRow(path, bad_line, "text", nearby, f"UTF-8{hint}", "save the file as UTF-8")
+    raise BadRowError(path, bad_line, "text", nearby, f"UTF-8{hint}", "save the file as UTF-8")
 
 
 def table_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -134,7 +134,7 @@ def read_lines(path: Path) -> Iterator[bytes]:
 
     Raises:
         MixlingError: The file is not there, cannot be read, or unpacks to far more than text does.
-        BadRow: A line is longer than `LONGEST` bytes.
+        BadRowError: A line is longer than `LONGEST` bytes.
     """
     _require_file(path, path.exists())
     with path.open("rb") as file:
@@ -146,7 +146,7 @@ def read_lines(path: Path) -> Iterator[bytes]:
             while line := source.readline(LONGEST + 1):
                 number += 1
                 if len(line) > LONGEST:
-                    raise BadRow(
+                    raise BadRowError(
                         path, number, "line", line[:20], f"{LONGEST:,} bytes at most", "cut it up"
                     )
                 if packed and number % 8192 == 0:

@@ -35,7 +35,7 @@ from mixling.corpora.languages import first_known_language, language_field, lang
 from mixling.corpora.tables import find_rows, read_rows
 from mixling.corpora.values import id_text, passage_text, text_field, value_text
 from mixling.disk import new_folder
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 
 
 def read_folder(
@@ -59,7 +59,7 @@ def read_folder(
 
     Raises:
         MixlingError: A file is missing or cannot be read.
-        BadRow: A row cannot be used, and `skip_bad` is False.
+        BadRowError: A row cannot be used, and `skip_bad` is False.
     """
     builder, skipped = CorpusBuilder(name or folder.name), Skipped(skip_bad)
     fallback = language_tag(language) if language else None
@@ -74,7 +74,7 @@ def read_folder(
         ):
             if key not in ids:
                 expected, fix = f"an _id of {table}.jsonl", "add the row or drop the line"
-                skipped(BadRow(path, line, column, key, expected, fix))
+                skipped(BadRowError(path, line, column, key, expected, fix))
                 return False
         return True
 
@@ -125,7 +125,7 @@ def _add_passages(
             text, title = passage_text(row, path, line)
             group = value_text(row.get("group"), "group", path, line) or key
             rows[key] = builder.add_passage(key, text, code, group, title)
-        except BadRow as bad:
+        except BadRowError as bad:
             skipped(bad)
     return {key: row for key, row in rows.items() if key not in duplicates}
 
@@ -147,7 +147,7 @@ def _add_queries(
             group = value_text(row.get("group"), "group", path, line) or key
             builder.add_query(key, text_field(row, "text", path, line), code, group)
             queries[key] = group, code
-        except BadRow as bad:
+        except BadRowError as bad:
             skipped(bad)
     return {key: query for key, query in queries.items() if key not in duplicates}
 
@@ -168,20 +168,22 @@ def _iter_rows(
 def _new_id(
     row: dict[str, Any], path: Path, line: int, ids: dict[str, Any], duplicates: set[str]
 ) -> str:
-    """Return a row's id; if it is in `ids`, add it to `duplicates` and raise BadRow."""
+    """Return a row's id; if it is in `ids`, add it to `duplicates` and raise BadRowError."""
     key = id_text(row, ("_id", "id"), path, line)
     if key in ids:
         duplicates.add(key)
-        raise BadRow(path, line, "_id", key, "an id not used before", "rename one of the two rows")
+        raise BadRowError(
+            path, line, "_id", key, "an id not used before", "rename one of the two rows"
+        )
     return key
 
 
 def _row_language(row: dict[str, Any], fallback: str | None, path: Path, line: int) -> str:
-    """Return the language of a row; raise BadRow if it names none and there is no fallback."""
+    """Return the language of a row; raise BadRowError if it names none and there is no fallback."""
     value = first_known_language(row.get("language"), row.get("lang"), fallback)
     if value is None:
         expected, fix = "a BCP-47 tag", "add the column, or give `language` for all rows"
-        raise BadRow(path, line, "language", row.get("language"), expected, fix)
+        raise BadRowError(path, line, "language", row.get("language"), expected, fix)
     return language_field(value, "language", path, line)
 
 

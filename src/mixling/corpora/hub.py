@@ -22,7 +22,7 @@ from typing import Any
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.languages import first_known_language, language_field
 from mixling.corpora.values import id_text, is_missing, passage_text, text_field, value_text
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 from mixling.machine import cache_folder
 
 COLUMNS = (
@@ -64,7 +64,7 @@ def read_hub(
 
     Raises:
         MixlingError: The data set cannot be loaded or lacks a column.
-        BadRow: A row cannot be used, and `skip_bad` is False.
+        BadRowError: A row cannot be used, and `skip_bad` is False.
     """
     name = name or hub
     for key in columns:
@@ -86,7 +86,7 @@ def read_hub(
     for number, row in enumerate(rows, 1):
         try:
             _add_row(builder, row, number, columns, language)
-        except BadRow as bad:
+        except BadRowError as bad:
             skipped(bad)
     return builder.build(skipped.rows)
 
@@ -202,7 +202,7 @@ def _add_row(
         language: The language of rows that name none.
 
     Raises:
-        BadRow: The row cannot be used.
+        BadRowError: The row cannot be used.
     """
     name = builder.name
     values = {key: row[column] for key, column in columns.items()}
@@ -230,11 +230,11 @@ def _add_row(
 
 
 def _negative_texts(value: Any, column: str, name: str, number: int) -> list[str]:
-    """Return the texts of a value that holds none, one or several; else raise BadRow."""
+    """Return the texts of a value that holds none, one or several; else raise BadRowError."""
     if is_missing(value):
         return []
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(x, str) and x.strip() for x in texts):
         expected, fix = "a text or a list of texts", "mend the row or leave it out"
-        raise BadRow(name, number, column, value, expected, fix)
+        raise BadRowError(name, number, column, value, expected, fix)
     return texts

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.files import decode_text, read_lines, read_text
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -32,10 +32,10 @@ def has_lone_surrogate(text: str, content: Any) -> bool:
     return False
 
 
-def _lone_surrogate_error(path: Path, line: int, text: str) -> BadRow:
+def _lone_surrogate_error(path: Path, line: int, text: str) -> BadRowError:
     """Return the error for JSON that holds a lone surrogate."""
     expected = "whole characters (no lone surrogate such as \\ud83d)"
-    return BadRow(path, line, "text", text, expected, "write the text anew as UTF-8")
+    return BadRowError(path, line, "text", text, expected, "write the text anew as UTF-8")
 
 
 def read_json(path: Path) -> Any:
@@ -49,17 +49,17 @@ def read_json(path: Path) -> Any:
 
     Raises:
         MixlingError: The file is not there or cannot be read.
-        BadRow: The file is not UTF-8 or not JSON.
+        BadRowError: The file is not UTF-8 or not JSON.
     """
     text = read_text(path)
     try:
         content = json.loads(text)
     except RecursionError:
-        raise BadRow(
+        raise BadRowError(
             path, 1, "json", text[:20], "JSON that is not so deep", "mend the file"
         ) from None
     except json.JSONDecodeError as error:
-        raise BadRow(
+        raise BadRowError(
             path,
             error.lineno,
             "json",
@@ -84,7 +84,7 @@ def read_json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict[st
 
     Raises:
         MixlingError: The file is not there or cannot be read.
-        BadRow: A line holds no JSON object, and `skipped` does not skip bad rows.
+        BadRowError: A line holds no JSON object, and `skipped` does not skip bad rows.
     """
     for number, raw in enumerate(read_lines(path), 1):
         if not raw.strip():
@@ -92,21 +92,25 @@ def read_json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict[st
         try:
             text = decode_text(raw, path, number)
             row = json.loads(text)
-        except BadRow as bad:
+        except BadRowError as bad:
             skipped(bad)
             continue
         except json.JSONDecodeError as error:
             expected = f"one JSON object a line ({error.msg})"
-            skipped(BadRow(path, number, "json", error.doc.strip(), expected, "mend the line"))
+            skipped(BadRowError(path, number, "json", error.doc.strip(), expected, "mend the line"))
             continue
         except RecursionError:
             skipped(
-                BadRow(path, number, "json", raw[:20], "JSON that is not so deep", "mend the line")
+                BadRowError(
+                    path, number, "json", raw[:20], "JSON that is not so deep", "mend the line"
+                )
             )
             continue
         if not isinstance(row, dict):
             skipped(
-                BadRow(path, number, "json", row, "a JSON object", 'write {"_id": …, "text": …}')
+                BadRowError(
+                    path, number, "json", row, "a JSON object", 'write {"_id": …, "text": …}'
+                )
             )
         elif has_lone_surrogate(text, row):
             skipped(_lone_surrogate_error(path, number, text[:40]))

@@ -11,7 +11,7 @@ from pathlib import Path
 from mixling.corpora.files import find_file, table_lines
 from mixling.corpora.tables import ROWS, data_suffix, read_rows
 from mixling.corpora.values import grade_value, id_text
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 
 _TEXT_SUFFIXES = (".tsv", ".txt", ".qrels")
 _SUFFIXES = (*_TEXT_SUFFIXES, *(x for x in ROWS if x not in _TEXT_SUFFIXES))
@@ -103,7 +103,7 @@ def iter_judgments(
         File, line, query id, document id and grade.
 
     Raises:
-        BadRow: A line cannot be used, and `skipped` does not skip bad rows.
+        BadRowError: A line cannot be used, and `skipped` does not skip bad rows.
     """
     if path is None:
         return
@@ -114,7 +114,7 @@ def iter_judgments(
                     id_text(row, (x, x.replace("-", "_")), path, line) for x in _ID_COLUMNS
                 )
                 grade = grade_value(row.get("score"), "score", path, line)
-            except BadRow as bad:
+            except BadRowError as bad:
                 skipped(bad)
                 continue
             yield path, line, query, document, grade
@@ -125,11 +125,11 @@ def iter_judgments(
             continue
         if len(cells) != 3 and not (len(cells) == 4 and cells[1].strip() in ("0", "Q0")):
             expected = "three columns with tabs between (or TREC's four: qid 0 docid grade)"
-            skipped(BadRow(path, line, "line", text.strip(), expected, "mend the line"))
+            skipped(BadRowError(path, line, "line", text.strip(), expected, "mend the line"))
             continue
         try:
             grade = grade_value(cells[-1], "score", path, line)
-        except BadRow as bad:
+        except BadRowError as bad:
             skipped(bad)
             continue
         yield path, line, cells[0], cells[-2], grade
@@ -149,7 +149,7 @@ def iter_pairs(
         File, line, query id, passage id and numbers.
 
     Raises:
-        BadRow: A line cannot be used, and `skipped` does not skip bad rows.
+        BadRowError: A line cannot be used, and `skipped` does not skip bad rows.
     """
     if path is None:
         return
@@ -159,7 +159,7 @@ def iter_pairs(
             continue
         if len(cells) < 2 + n_numbers:
             expected = f"{('two', 'three', 'four')[n_numbers]} columns with tabs between"
-            skipped(BadRow(path, line, "line", text.strip(), expected, "mend the line"))
+            skipped(BadRowError(path, line, "line", text.strip(), expected, "mend the line"))
             continue
         try:
             numbers = [int(cell) for cell in cells[2 : 2 + n_numbers]]
@@ -167,7 +167,9 @@ def iter_pairs(
                 raise ValueError
         except ValueError:
             numbers_text = "\t".join(cells[2:])
-            skipped(BadRow(path, line, "start, end", numbers_text, "a number", "mend the line"))
+            skipped(
+                BadRowError(path, line, "start, end", numbers_text, "a number", "mend the line")
+            )
             continue
         yield path, line, cells[0], cells[1], numbers
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mixling.corpora.files import replace_surrogates
-from mixling.errors import BadRow, MixlingError
+from mixling.errors import BadRowError, MixlingError
 
 _SPECIAL_TAGS = {
     "es-la": "es-419", "greek": "el", "mandarin": "zh", "farsi": "fa", "twi": "tw", "tw": "tw",
@@ -238,12 +238,12 @@ def language_field(
         The BCP-47 tag.
 
     Raises:
-        BadRow: The value is no language.
+        BadRowError: The value is no language.
     """
     try:
         return language_tag(value)
     except MixlingError:
-        raise BadRow(path, line, field, value, "a BCP-47 tag", fix) from None
+        raise BadRowError(path, line, field, value, "a BCP-47 tag", fix) from None
 
 
 @cache

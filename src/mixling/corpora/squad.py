@@ -16,7 +16,7 @@ from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.json_files import read_json
 from mixling.corpora.languages import language_tag
 from mixling.corpora.values import id_text, iter_objects
-from mixling.errors import BadRow, Skipped
+from mixling.errors import BadRowError, Skipped
 
 
 def read_squad(files: Iterable[tuple[Path, str, str]], name: str, skip_bad: bool = False) -> Corpus:
@@ -32,7 +32,7 @@ def read_squad(files: Iterable[tuple[Path, str, str]], name: str, skip_bad: bool
 
     Raises:
         MixlingError: A file cannot be read, a language is unknown, or no query has a passage.
-        BadRow: A row cannot be used, and `skip_bad` is False.
+        BadRowError: A row cannot be used, and `skip_bad` is False.
     """
     skipped, builder = Skipped(skip_bad), CorpusBuilder(name)
     for path, query_language, passage_language in files:
@@ -66,11 +66,11 @@ def add_squad(
         skipped: Receives an error for each row that cannot be used.
 
     Raises:
-        BadRow: The content is no SQuAD document, or a row cannot be used and `skipped` does not
+        BadRowError: The content is no SQuAD document, or a row cannot be used and `skipped` does not
             skip.
     """
     if not isinstance(content, dict) or not isinstance(content.get("data"), list):
-        raise BadRow(
+        raise BadRowError(
             path,
             1,
             "data",
@@ -85,12 +85,12 @@ def add_squad(
             context = paragraph.get("context")
             if not isinstance(context, str) or not context.strip():
                 expected, fix = "the paragraph's text", "fill it or leave it out"
-                skipped(BadRow(path, place, "context", context, expected, fix))
+                skipped(BadRowError(path, place, "context", context, expected, fix))
                 continue
             breaks = paragraph.get("sentence_breaks")
             if breaks is not None and not _are_spans(breaks, len(context)):
                 expected, fix = "offsets inside the context", "fetch the file again"
-                skipped(BadRow(path, place, "sentence_breaks", breaks, expected, fix))
+                skipped(BadRowError(path, place, "sentence_breaks", breaks, expected, fix))
                 continue
             row = builder.add_passage(
                 context,
@@ -110,7 +110,7 @@ def add_squad(
                         f"{place}.qas[{q}]",
                         skipped,
                     )
-                except BadRow as bad:
+                except BadRowError as bad:
                     skipped(bad)
 
 
@@ -162,13 +162,13 @@ def _add_query(
         skipped: Receives an error for each answer that is no object.
 
     Raises:
-        BadRow: The query cannot be used.
+        BadRowError: The query cannot be used.
     """
     key = id_text(entry, ("id",), path, place)
     text = entry.get("question")
     if not isinstance(text, str) or not text.strip():
         expected, fix = "the question's text", "fill it or leave it out"
-        raise BadRow(path, place, "question", text, expected, fix)
+        raise BadRowError(path, place, "question", text, expected, fix)
     start = end = None
     answers = iter_objects(entry.get("answers") or [], "answers", path, place, skipped)
     _, answer = next(answers, (0, {}))
@@ -176,7 +176,7 @@ def _add_query(
         start = answer.get("answer_start")
         if type(start) is not int or not 0 <= start < len(context):
             expected, fix = "an offset inside the context", "mend the offset"
-            raise BadRow(path, place, "answer_start", start, expected, fix)
+            raise BadRowError(path, place, "answer_start", start, expected, fix)
         end = min(start + len(str(answer["text"])), len(context))
     builder.add_query(key, text, language, key)
     builder.add_link(key, row, start, end)

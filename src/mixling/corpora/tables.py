@@ -18,7 +18,7 @@ from mixling.corpora.files import (
 )
 from mixling.corpora.json_files import read_json, read_json_lines
 from mixling.corpora.values import iter_objects
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 
 LINES = (".jsonl", ".ndjson")
 # suffixes of files that hold rows with named fields
@@ -66,7 +66,7 @@ def read_rows(path: Path, skipped: Skipped) -> Iterator[Row]:
 
     Raises:
         MixlingError: The file cannot be read or has another suffix.
-        BadRow: A row cannot be read, and `skipped` does not skip bad rows.
+        BadRowError: A row cannot be read, and `skipped` does not skip bad rows.
     """
     suffix = data_suffix(path)
     if suffix in LINES:
@@ -127,7 +127,7 @@ def _read_csv(path: Path, delimiter: str, skipped: Skipped) -> Iterator[Row]:
             if not header:
                 header = [c.strip() for c in cells]
                 if len(set(header)) < len(header):
-                    raise BadRow(
+                    raise BadRowError(
                         path, line, "header", header, "columns of different names", "rename one"
                     )
             elif len(cells) == len(header):
@@ -135,7 +135,9 @@ def _read_csv(path: Path, delimiter: str, skipped: Skipped) -> Iterator[Row]:
             elif cells:
                 expected = f"{len(header)} columns ({', '.join(header)})"
                 fix = "put a text with a delimiter in quotes"
-                skipped(BadRow(path, line, "line", cells, expected, fix))
+                skipped(BadRowError(path, line, "line", cells, expected, fix))
     except csv.Error as error:
         expected = f"a table with quotes that close ({error})"
-        raise BadRow(path, reader.line_num, "line", header, expected, "mend the quotes") from None
+        raise BadRowError(
+            path, reader.line_num, "line", header, expected, "mend the quotes"
+        ) from None

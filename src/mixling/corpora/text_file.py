@@ -20,7 +20,7 @@ from mixling.corpora.json_files import has_lone_surrogate
 from mixling.corpora.languages import first_known_language, language_field
 from mixling.corpora.tables import LINES, Row, find_rows
 from mixling.corpora.values import first_text, passage_text, value_text, with_title
-from mixling.errors import BadRow, MixlingError
+from mixling.errors import BadRowError, MixlingError
 
 _PLAIN_TEXT = (".txt", "")
 _COLUMNS = ("_id", "id", "text", "title", "language", "group")
@@ -61,7 +61,7 @@ class TextFile:
             (BCP-47), group, and titled (whether a text has a title).
 
         Raises:
-            BadRow: A row has no text, or some rows have ids and others have none.
+            BadRowError: A row has no text, or some rows have ids and others have none.
             MixlingError: The file cannot be read.
         """
         ids, texts = list[str](), list[str]()
@@ -72,7 +72,7 @@ class TextFile:
             key = first_text(row, ("_id", "id"), self.path, line)
             if has_ids is not None and has_ids != (key is not None):
                 expected, fix = "an id in every row or in none", "give every row an _id"
-                raise BadRow(self.path, line, "_id", key, expected, fix)
+                raise BadRowError(self.path, line, "_id", key, expected, fix)
             has_ids = key is not None
             language = first_known_language(row.get("language"), row.get("lang"))
             ids.append(str(line - 1) if key is None else key)
@@ -101,7 +101,7 @@ class TextFile:
         return ((line, self._parse_line(text, line)) for line, text in lines if text.strip())
 
     def _parse_line(self, line: bytes, number: int) -> dict[str, Any]:
-        """Return the row that a line holds; raise BadRow if it holds none."""
+        """Return the row that a line holds; raise BadRowError if it holds none."""
         text = decode_text(line, self.path, number).rstrip("\r")
         if self.path.suffix.lower() in _PLAIN_TEXT:
             return {"text": text}
@@ -111,11 +111,11 @@ class TextFile:
                 raise ValueError("a lone surrogate")
         except (ValueError, RecursionError) as error:
             fix = "mend the line, or save the file as UTF-8"
-            raise BadRow(
+            raise BadRowError(
                 self.path, number, "text", line[:40], f"a line of JSON in UTF-8 ({error})", fix
             ) from None
         if not isinstance(row, dict):
-            raise BadRow(
+            raise BadRowError(
                 self.path, number, "json", line[:40], "an object with `text`", 'write {"text": …}'
             )
         return row

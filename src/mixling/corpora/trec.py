@@ -17,7 +17,7 @@ from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.judgments import iter_judgments
 from mixling.corpora.languages import first_known_language, language_field, language_tag
 from mixling.corpora.values import id_text, is_missing, passage_text
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 
 _ID_FIELDS = ("docid", "id", "_id", "doc_id")
 
@@ -43,7 +43,7 @@ def read_topics(path: Path, skipped: Skipped) -> dict[str, str]:
         The text of each query by its id; an id of two lines is left out.
 
     Raises:
-        BadRow: A line cannot be used, and `skipped` does not skip bad rows.
+        BadRowError: A line cannot be used, and `skipped` does not skip bad rows.
     """
     topics: dict[str, str] = {}
     duplicates: set[str] = set()
@@ -51,11 +51,11 @@ def read_topics(path: Path, skipped: Skipped) -> dict[str, str]:
         key, _, query = text.partition("\t")
         if not query.strip():
             expected = "an id, a tab and the question"
-            skipped(BadRow(path, line, "topic", text.strip(), expected, "mend the line"))
+            skipped(BadRowError(path, line, "topic", text.strip(), expected, "mend the line"))
         elif key in topics:
             duplicates.add(key)
             expected, fix = "an id not used before", "rename one of the two"
-            skipped(BadRow(path, line, "topic", key, expected, fix))
+            skipped(BadRowError(path, line, "topic", key, expected, fix))
         else:
             topics[key] = query.strip()
     return {key: query for key, query in topics.items() if key not in duplicates}
@@ -72,7 +72,7 @@ def read_qrels(path: Path, skipped: Skipped) -> dict[tuple[str, str], int]:
         The grade of each pair of query id and document id, the highest if it stands twice.
 
     Raises:
-        BadRow: A line cannot be used, and `skipped` does not skip bad rows.
+        BadRowError: A line cannot be used, and `skipped` does not skip bad rows.
     """
     grades: dict[tuple[str, str], int] = {}
     for _, _, query, document, grade in iter_judgments(path, skipped):
@@ -101,7 +101,7 @@ def read_documents(
         The documents, file by file.
 
     Raises:
-        BadRow: A row cannot be used, and `skipped` does not skip bad rows.
+        BadRowError: A row cannot be used, and `skipped` does not skip bad rows.
     """
     for path in paths:
         for line, row in read_json_lines(path, skipped):
@@ -115,7 +115,7 @@ def read_documents(
                     code = first_known_language(row.get("language"), row.get("lang"), language)
                 text, title = passage_text(row, path, line, field)
                 document = Document(key, text, title, language_field(code, "language", path, line))
-            except BadRow as bad:
+            except BadRowError as bad:
                 skipped(bad)
                 continue
             yield document
@@ -175,7 +175,7 @@ def read_trec(
 
     Raises:
         MixlingError: A file is missing or cannot be read, or `language` is missing.
-        BadRow: A row cannot be used, and `skip_bad` is False.
+        BadRowError: A row cannot be used, and `skip_bad` is False.
     """
     builder, skipped = CorpusBuilder(name or folder.name), Skipped(skip_bad)
     topics, qrels, corpus = (

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mixling.errors import BadRow, Skipped
+from mixling.errors import BadRowError, Skipped
 
 TITLES = "title, space, text"
 LARGEST_GRADE = 2**31 - 1
@@ -42,7 +42,7 @@ def value_text(value: Any, field: str, path: Path | str, line: int | str) -> str
         The text; None if the value is missing.
 
     Raises:
-        BadRow: The value is neither text nor a number.
+        BadRowError: The value is neither text nor a number.
     """
     if is_missing(value):
         return None
@@ -50,7 +50,7 @@ def value_text(value: Any, field: str, path: Path | str, line: int | str) -> str
         return value
     if _is_number(value) and math.isfinite(value):
         return str(int(value)) if int(value) == value else str(value)
-    raise BadRow(
+    raise BadRowError(
         path, line, field, value, "text or a number", f"write '{field}' as text or leave it out"
     )
 
@@ -75,7 +75,7 @@ def first_text(
         The text; None if the row has none of the fields.
 
     Raises:
-        BadRow: The value is neither text nor a number.
+        BadRowError: The value is neither text nor a number.
     """
     texts = (value_text(row.get(name), name, path, line) for name in fields)
     return next((x for x in texts if x is not None), None)
@@ -94,11 +94,11 @@ def id_text(row: dict[str, Any], fields: tuple[str, ...], path: Path | str, line
         The id.
 
     Raises:
-        BadRow: The row has no id, or one that is neither text nor a number.
+        BadRowError: The row has no id, or one that is neither text nor a number.
     """
     key = first_text(row, fields, path, line)
     if key is None:
-        raise BadRow(
+        raise BadRowError(
             path,
             line,
             fields[0],
@@ -127,15 +127,15 @@ def text_field(row: Any, field: str, path: Path | str, line: int | str) -> str:
         The text, as it stands in the file.
 
     Raises:
-        BadRow: The row is no object, or the field holds no text.
+        BadRowError: The row is no object, or the field holds no text.
     """
     if not isinstance(row, dict):
-        raise BadRow(
+        raise BadRowError(
             path, line, field, row, f"an object with '{field}'", "mend the row or leave it out"
         )
     value = row.get(field)
     if not isinstance(value, str) or not value.strip():
-        raise BadRow(
+        raise BadRowError(
             path,
             line,
             field,
@@ -168,7 +168,7 @@ def passage_text(
         The text, and the title or None.
 
     Raises:
-        BadRow: The row has neither text nor title, or one of another type.
+        BadRowError: The row has neither text nor title, or one of another type.
     """
     heading = None if title is None else value_text(row.get(title), title, path, line)
     text = row.get(field)
@@ -200,14 +200,14 @@ def grade_value(value: Any, field: str, path: Path | str, line: int | str) -> in
         The grade.
 
     Raises:
-        BadRow: The value is no finite number of up to `LARGEST_GRADE`.
+        BadRowError: The value is no finite number of up to `LARGEST_GRADE`.
     """
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number) or abs(number) > LARGEST_GRADE:
-        raise BadRow(path, line, field, value, "a number", "mend the line")
+        raise BadRowError(path, line, field, value, "a number", "mend the line")
     return max(1, round(number)) if number > 0 else min(0, round(number))
 
 
@@ -227,17 +227,19 @@ def iter_objects(
         The number of the entry, from 0, and the object.
 
     Raises:
-        BadRow: Something is no list or no object, and `skipped` does not skip bad rows.
+        BadRowError: Something is no list or no object, and `skipped` does not skip bad rows.
     """
     if not isinstance(entries, list):
-        skipped(BadRow(path, line, field, entries, "a list of objects", "mend it or leave it out"))
+        skipped(
+            BadRowError(path, line, field, entries, "a list of objects", "mend it or leave it out")
+        )
         return
     for number, entry in enumerate(entries):
         if isinstance(entry, dict):
             yield number, entry
         else:
             skipped(
-                BadRow(
+                BadRowError(
                     path, line, f"{field}[{number}]", entry, "an object", "mend it or leave it out"
                 )
             )

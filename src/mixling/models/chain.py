@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from mixling.errors import MixlingError, NotFinite
+from mixling.errors import MixlingError, NotFiniteError
 from mixling.models.forward import forward_tokens
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def _compare_vectors(retriever: Retriever, role: str, modules: str) -> None:
         pooled = forward_tokens(head, tokens, retriever.pad, max_tokens=1).cpu().numpy()
         try:
             vectors = retriever.encode_tail(pooled, texts, role, languages)
-        except NotFinite:  # `encode` names the texts of the user that this happens to
+        except NotFiniteError:  # `encode` names the texts of the user that this happens to
             return
         if retriever.tokenizer.pad_token_id is None:
             return  # sentence-transformers cannot pad the texts of such a model

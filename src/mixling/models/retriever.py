@@ -293,7 +293,7 @@ class Retriever:
             float32 `[n, size]`.
 
         Raises:
-            NotFinite: A vector holds NaN or infinity.
+            NotFiniteError: A vector holds NaN or infinity.
         """
         lengths = [len(t) for t in tokens]
         done, total = 0, sum(lengths)
@@ -341,7 +341,7 @@ class Retriever:
             float32 `[n, dimensions]`.
 
         Raises:
-            NotFinite: A vector holds NaN or infinity.
+            NotFiniteError: A vector holds NaN or infinity.
         """
         modules = list(self.model)[len(self.head_modules()) :] if modules is None else modules
         with torch.inference_mode():

@@ -21,7 +21,7 @@ from mixling.corpora.files import decode_text, open_parquet, read_lines, replace
 from mixling.corpora.languages import first_known_language, language_field
 from mixling.corpora.tables import ROWS, data_suffix, find_rows, read_rows
 from mixling.corpora.values import first_text, is_missing, passage_text, value_text
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 
 SUFFIXES = (".txt", ".md", ".markdown", ".rst", ".html", ".htm", ".pdf")
 HIDDEN = "hidden"
@@ -125,7 +125,7 @@ def _read_rows(
             document_id = first_text(row, ("_id", "id"), path, line) or f"{path.name}:{line}"
             address = first_text(row, ("url", "address"), path, line) or ""
             group = value_text(row.get("group"), "group", path, line)
-        except BadRow as bad:
+        except BadRowError as bad:
             skipped(bad)
             continue
         metadata = {k: v for k, v in row.items() if k not in FIELDS and not is_missing(v)}
@@ -181,8 +181,8 @@ def _walk(folder: Path, skipped: Skipped) -> list[Path]:
     return sorted(paths)
 
 
-def _link(path: Path) -> BadRow:
-    return BadRow(
+def _link(path: Path) -> BadRowError:
+    return BadRowError(
         path,
         1,
         "link",
@@ -204,8 +204,8 @@ def _suffix_name(path: Path) -> str:
     return path.suffix.lower() or "without suffix"
 
 
-def _unreadable(path: Path, error: OSError) -> BadRow:
-    return BadRow(
+def _unreadable(path: Path, error: OSError) -> BadRowError:
+    return BadRowError(
         path,
         1,
         "file",
@@ -228,8 +228,8 @@ def _read_files(
                     if path.suffix.lower() == ".pdf"
                     else "fill the file or remove it"
                 )
-                raise BadRow(path, 1, "text", "", "words", fix)
-        except BadRow as bad:
+                raise BadRowError(path, 1, "text", "", "words", fix)
+        except BadRowError as bad:
             skipped(bad)
             continue
         except OSError as error:  # a link that leads nowhere or in a circle, no right to read
@@ -246,12 +246,14 @@ def _read_files(
 
 
 def _check_file(path: Path) -> None:
-    """Raise `BadRow` unless the path is a regular file of at most `MAX_SIZE` bytes."""
+    """Raise `BadRowError` unless the path is a regular file of at most `MAX_SIZE` bytes."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise BadRow(path, 1, "file", "no regular file", "a file", "remove it, or write a file")
+        raise BadRowError(
+            path, 1, "file", "no regular file", "a file", "remove it, or write a file"
+        )
     if status.st_size > MAX_SIZE:
-        raise BadRow(path, 1, "file", status.st_size, f"{MAX_SIZE} bytes at most", "cut it up")
+        raise BadRowError(path, 1, "file", status.st_size, f"{MAX_SIZE} bytes at most", "cut it up")
 
 
 def _read_file(path: Path) -> tuple[str, str, str]:
@@ -260,7 +262,7 @@ def _read_file(path: Path) -> tuple[str, str, str]:
     The title is the name of the file where it has none.
 
     Raises:
-        BadRow: The file is broken.
+        BadRowError: The file is broken.
     """
     file_type = path.suffix.lower()
     if file_type == ".pdf":
@@ -282,7 +284,7 @@ def _read_html(path: Path, html: str) -> tuple[str, str, str]:
         html, include_comments=False, favor_recall=True, with_metadata=True
     )
     if page is None:
-        raise BadRow(path, 1, "html", html[:40], "a page with text", "save the page's text")
+        raise BadRowError(path, 1, "html", html[:40], "a page with text", "save the page's text")
     fields: dict[str, Any] = page if isinstance(page, dict) else page.as_dict()
     title = str(fields.get("title") or "")
     return title or path.stem, str(fields.get("text") or ""), title
@@ -300,12 +302,14 @@ def _read_pdf(path: Path) -> tuple[str, str, str]:
             pages.append(page.extract_text() or "")
             size += len(pages[-1])
             if size > MAX_SIZE:
-                raise BadRow(path, 1, "pdf", size, f"{MAX_SIZE} characters at most", "cut it up")
+                raise BadRowError(
+                    path, 1, "pdf", size, f"{MAX_SIZE} characters at most", "cut it up"
+                )
         title = str((reader.metadata.title if reader.metadata else None) or "")
-    except BadRow:
+    except BadRowError:
         raise
     except Exception as error:  # whatever a broken file makes the reader raise
-        raise BadRow(
+        raise BadRowError(
             path, 1, "pdf", type(error).__name__, "a PDF that can be read", "save it again"
         ) from None
     return title or path.stem, "\n".join(pages), title

@@ -86,7 +86,7 @@ def index(
     Raises:
         MixlingError: The source cannot be read, another model made the store, or a size does not
             fit the model.
-        BadRow: A row or file cannot be read and `skip_bad` is False.
+        BadRowError: A row or file cannot be read and `skip_bad` is False.
 
     Example:
         ```python

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mixling.corpora.files import read_text
-from mixling.errors import BadRow, MixlingError
+from mixling.errors import BadRowError, MixlingError
 
 _LINE = re.compile(r"^(?P<name>[\w.-]{1,64}):(?P<hash>[0-9a-f]{64})$")
 _MAX_BUCKETS = 10_000
@@ -62,7 +62,7 @@ def read_keys(file: Path | None) -> dict[str, bytes]:
             match = _LINE.match(line.strip())
             if match is None:
                 fix = "write the line that `mixling serve --new-key NAME` prints"
-                raise BadRow(source, number, "key", line[:12], "NAME:SHA-256", fix)
+                raise BadRowError(source, number, "key", line[:12], "NAME:SHA-256", fix)
             keys[match["name"]] = bytes.fromhex(match["hash"])
     return keys
 

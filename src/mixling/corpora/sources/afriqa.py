@@ -19,7 +19,7 @@ from mixling.corpora.json_files import read_json, read_json_lines
 from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Reader, Source
 from mixling.corpora.values import iter_objects, text_field
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 
 COMMIT = "5c29933753692c28773c34ac1f68482007f1d2bb"
 
@@ -48,7 +48,7 @@ def afriqa_reader(human: bool) -> Reader:
                     passage = builder.add_passage(context, context, language_tag(pivot))
                     query = text_field(row, "question_lang", path, line)
                     translated = text_field(row, "question_translated", path, line)
-                except BadRow as bad:
+                except BadRowError as bad:
                     incomplete(bad)
                     continue
                 builder.add_query(

@@ -13,7 +13,7 @@ from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source
 from mixling.corpora.values import id_text, text_field
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 
 
 def read_belebele(folder: Path, split: str, skip_bad: bool) -> Corpus:
@@ -29,7 +29,7 @@ def read_belebele(folder: Path, split: str, skip_bad: bool) -> Corpus:
 
     Raises:
         MixlingError: A file is missing or cannot be read.
-        BadRow: A row cannot be used, and `skip_bad` is False.
+        BadRowError: A row cannot be used, and `skip_bad` is False.
     """
     builder, skipped = CorpusBuilder("belebele"), Skipped(skip_bad)
     paths = sorted(folder.glob("**/*_*.jsonl*"))
@@ -45,7 +45,7 @@ def read_belebele(folder: Path, split: str, skip_bad: bool) -> Corpus:
                 query = text_field(row, "question", path, line)
                 link = text_field(row, "link", path, line)
                 query_number = id_text(row, ("question_number",), path, line)
-            except BadRow as bad:
+            except BadRowError as bad:
                 skipped(bad)
                 continue
             # Several passages share a link. Their order in the file, which is the same in every

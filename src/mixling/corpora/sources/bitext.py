@@ -16,7 +16,7 @@ from mixling.corpora.corpus import LINKS, PASSAGES, QUERIES, Corpus
 from mixling.corpora.files import read_parquet, read_text
 from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source, parse_languages
-from mixling.errors import BadRow, MixlingError
+from mixling.errors import BadRowError, MixlingError
 
 SIB_COMMIT = "e7a172159963fd28c65f1ea53a0cea931bd08719"
 
@@ -114,7 +114,7 @@ def read_sib(folder: Path, split: str, skip_bad: bool) -> Corpus:
 
     Raises:
         MixlingError: A file is missing or cannot be read.
-        BadRow: A row of a published file has no text.
+        BadRowError: A row of a published file has no text.
     """
     if not (folder / "sib-200.parquet").exists() and any(folder.glob("**/*_*/*.tsv")):
         return _read_published_sib(folder, split)
@@ -141,7 +141,7 @@ def _read_published_sib(folder: Path, split: str) -> Corpus:
                     "columns index_id, category, text, none empty",
                     "fetch the set again",
                 )
-                raise BadRow(path, line, "text", row, expected, fix)
+                raise BadRowError(path, line, "text", row, expected, fix)
             groups.append(key)
             languages.append(language_tag(path.parent.name))
             texts.append(text)

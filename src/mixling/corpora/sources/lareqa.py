@@ -24,7 +24,7 @@ def read_lareqa(folder: Path, split: str, skip_bad: bool) -> Corpus:
 
     Raises:
         MixlingError: A file is missing or cannot be read.
-        BadRow: A row cannot be used, and `skip_bad` is False.
+        BadRowError: A row cannot be used, and `skip_bad` is False.
     """
     files = [
         (path, path.name.split(".")[0], path.name.split(".")[0])

@@ -9,7 +9,7 @@ from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.languages import language_field
 from mixling.corpora.source import Source, parse_languages
 from mixling.corpora.values import iter_objects, text_field, value_text
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 
 
 def read_mfaq(folder: Path, split: str, skip_bad: bool) -> Corpus:
@@ -27,7 +27,7 @@ def read_mfaq(folder: Path, split: str, skip_bad: bool) -> Corpus:
 
     Raises:
         MixlingError: A file is missing or cannot be read.
-        BadRow: A row cannot be used, and `skip_bad` is False.
+        BadRowError: A row cannot be used, and `skip_bad` is False.
     """
     builder, skipped = CorpusBuilder("mfaq"), Skipped(skip_bad)
     names = {"validation": ("validation", "valid")}.get(split, (split,))
@@ -46,7 +46,7 @@ def read_mfaq(folder: Path, split: str, skip_bad: bool) -> Corpus:
                     answer = text_field(pair, "answer", path, place)
                     language = value_text(pair.get("language"), "language", path, place)
                     code = language_field(language or path.parent.name, "language", path, place)
-                except BadRow as bad:
+                except BadRowError as bad:
                     skipped(bad)
                     continue
                 key = f"{path.parent.name}-{line}-{n}"

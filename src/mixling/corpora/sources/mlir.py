@@ -18,7 +18,7 @@ from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.languages import language_field
 from mixling.corpora.source import Source
 from mixling.corpora.values import grade_value, id_text, text_field, value_text
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 
 # the published files call Dutch dt
 _WRONG_CODES = {"dt": "nl"}
@@ -37,7 +37,7 @@ def read_mlir(folder: Path, split: str = "test", skip_bad: bool = False) -> Corp
 
     Raises:
         MixlingError: A file is missing or cannot be read.
-        BadRow: A row cannot be used, and `skip_bad` is False.
+        BadRowError: A row cannot be used, and `skip_bad` is False.
     """
     builder, skipped = CorpusBuilder(folder.name), Skipped(skip_bad)
     corpus, queries, qrels = (_find_part(folder, part) for part in ("corpus", "queries", "qrels"))
@@ -48,7 +48,7 @@ def read_mlir(folder: Path, split: str = "test", skip_bad: bool = False) -> Corp
             key = id_text(row, ("_id",), queries, line)
             text = text_field(row, "text", queries, line)
             code = _row_language(row, queries, line, "en")
-        except BadRow as bad:
+        except BadRowError as bad:
             skipped(bad)
             continue
         query_ids.add(key)
@@ -57,14 +57,14 @@ def read_mlir(folder: Path, split: str = "test", skip_bad: bool = False) -> Corp
         for query, judgments in row.items():
             try:
                 grades = _read_grades(judgments, query, qrels, line)
-            except BadRow as bad:
+            except BadRowError as bad:
                 skipped(bad)
                 continue
             for document, grade in grades.items():
                 if query not in query_ids or document not in passages:
                     unknown = query if query not in query_ids else document
                     expected = "an id of the other files"
-                    skipped(BadRow(qrels, line, "id", unknown, expected, "mend it"))
+                    skipped(BadRowError(qrels, line, "id", unknown, expected, "mend it"))
                 elif grade > 0:
                     builder.add_link(query, passages[document], grade=grade)
     return builder.build(skipped.rows)
@@ -88,22 +88,22 @@ def _add_passages(builder: CorpusBuilder, path: Path, skipped: Skipped) -> dict[
             try:
                 text = text_field(value, "text", path, line)
                 passages[key] = builder.add_passage(key, text, _row_language(value, path, line))
-            except BadRow as bad:
+            except BadRowError as bad:
                 skipped(bad)
     return passages
 
 
 def _read_grades(judgments: Any, query: str, path: Path, line: int) -> dict[str, int]:
-    """Return the grade of each document that is judged for a query; else raise BadRow."""
+    """Return the grade of each document that is judged for a query; else raise BadRowError."""
     if not isinstance(judgments, dict):
-        raise BadRow(path, line, query, judgments, "{document: grade}", "mend it")
+        raise BadRowError(path, line, query, judgments, "{document: grade}", "mend it")
     return {
         document: grade_value(value, query, path, line) for document, value in judgments.items()
     }
 
 
 def _row_language(row: dict[str, Any], path: Path, line: int, default: str | None = None) -> str:
-    """Return the language of a row; raise BadRow if it names none and there is no default."""
+    """Return the language of a row; raise BadRowError if it names none and there is no default."""
     name = value_text(row.get("lang"), "lang", path, line) or default
     return language_field(_WRONG_CODES.get(str(name), name), "lang", path, line)
 

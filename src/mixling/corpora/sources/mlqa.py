@@ -23,7 +23,7 @@ def read_mlqa_split(folder: Path, split: str, skip_bad: bool) -> Corpus:
 
     Raises:
         MixlingError: A file is missing or cannot be read.
-        BadRow: A row cannot be used, and `skip_bad` is False.
+        BadRowError: A row cannot be used, and `skip_bad` is False.
     """
     if split == "dev":
         return mlqa.read_mlqa(folder / "dev", "mlqa", skip_bad)

@@ -12,7 +12,7 @@ from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import table_lines
 from mixling.corpora.languages import language_tag
 from mixling.corpora.source import Source
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 
 LANGUAGES = [
     "arabic",
@@ -49,7 +49,7 @@ def read_mmarco(folder: Path, split: str, skip_bad: bool) -> Corpus:
 
     Raises:
         MixlingError: A file is missing or cannot be read.
-        BadRow: A row cannot be used, and `skip_bad` is False.
+        BadRowError: A row cannot be used, and `skip_bad` is False.
     """
     builder, skipped = CorpusBuilder("mmarco"), Skipped(skip_bad)
     pairs, negatives = _read_pairs(folder, split, skipped)
@@ -107,7 +107,7 @@ def _iter_cells(path: Path, columns: int, skipped: Skipped) -> Iterator[tuple[in
         cells = text.split("\t", columns - 1)
         if len(cells) != columns or not all(cell.strip() for cell in cells):
             expected = f"{columns} columns with tabs between"
-            skipped(BadRow(path, line, "line", text.strip(), expected, "mend it"))
+            skipped(BadRowError(path, line, "line", text.strip(), expected, "mend it"))
             continue
         yield line, cells
 

@@ -10,7 +10,7 @@ from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.source import Source
 from mixling.corpora.values import id_text, iter_objects, passage_text, text_field
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 
 LANGUAGES = {
     "arabic": "ar",
@@ -42,7 +42,7 @@ def read_mrtydi(folder: Path, split: str, skip_bad: bool) -> Corpus:
 
     Raises:
         MixlingError: A file is missing or cannot be read.
-        BadRow: A row cannot be used, and `skip_bad` is False.
+        BadRowError: A row cannot be used, and `skip_bad` is False.
     """
     base, full = split.removesuffix("-full"), split.endswith("-full")
     builder, skipped = CorpusBuilder("mr-tydi"), Skipped(skip_bad)
@@ -51,7 +51,7 @@ def read_mrtydi(folder: Path, split: str, skip_bad: bool) -> Corpus:
             for line, row in read_json_lines(path, skipped):
                 try:
                     _add_row(builder, row, path, line, code, skipped)
-                except BadRow as bad:
+                except BadRowError as bad:
                     skipped(bad)
         if full:
             paths = sorted(folder.glob(f"**/*{name}*/corpus.jsonl*"))
@@ -69,7 +69,7 @@ def read_mrtydi(folder: Path, split: str, skip_bad: bool) -> Corpus:
 def _add_row(
     builder: CorpusBuilder, row: dict[str, Any], path: Path, line: int, code: str, skipped: Skipped
 ) -> None:
-    """Add a query with its passages; raise BadRow if the row has no query."""
+    """Add a query with its passages; raise BadRowError if the row has no query."""
     text = text_field(row, "query", path, line)
     key = id_text(row, ("query_id",), path, line)
     group = f"{code}:{key}"
@@ -78,7 +78,7 @@ def _add_row(
         for _, passage in iter_objects(row.get(field) or [], field, path, line, skipped):
             try:
                 passage_row = _add_passage(builder, passage, path, line, code)
-            except BadRow as bad:  # some training rows of the published set have empty texts
+            except BadRowError as bad:  # some training rows of the published set have empty texts
                 skipped(bad)
                 continue
             if field == "positive_passages":
@@ -90,7 +90,7 @@ def _add_row(
 def _add_passage(
     builder: CorpusBuilder, passage: dict[str, Any], path: Path, line: int, code: str
 ) -> int:
-    """Add a passage and return its row; raise BadRow if it has no text."""
+    """Add a passage and return its row; raise BadRowError if it has no text."""
     key = id_text(passage, ("docid",), path, line)
     # a passage of which a training row gives the title alone has its text in the collection
     text_field(passage, "text", path, line)

@@ -13,7 +13,7 @@ from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.source import Source
 from mixling.corpora.values import id_text, iter_objects, value_text
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 
 _CODES = ("fas", "rus", "zho")
 
@@ -34,7 +34,7 @@ def read_neuclir(folder: Path, split: str, skip_bad: bool) -> Corpus:
 
     Raises:
         MixlingError: A file is missing or cannot be read.
-        BadRow: A row cannot be used, and `skip_bad` is False.
+        BadRowError: A row cannot be used, and `skip_bad` is False.
     """
     full = split.endswith("-full")
     builder, skipped = CorpusBuilder("neuclir"), Skipped(skip_bad)
@@ -47,7 +47,7 @@ def read_neuclir(folder: Path, split: str, skip_bad: bool) -> Corpus:
         for line, row in read_json_lines(path, skipped):
             try:
                 key, text = _read_topic(row, path, line, skipped)
-            except BadRow as bad:
+            except BadRowError as bad:
                 skipped(bad)
                 continue
             topics[key] = text
@@ -63,7 +63,7 @@ def read_neuclir(folder: Path, split: str, skip_bad: bool) -> Corpus:
 
 
 def _read_topic(row: dict[str, Any], path: Path, line: int, skipped: Skipped) -> tuple[str, str]:
-    """Return id and English text of a topic; raise BadRow if it has no English text."""
+    """Return id and English text of a topic; raise BadRowError if it has no English text."""
     topics = iter_objects(row.get("topics"), "topics", path, line, skipped)
     english = [topic for _, topic in topics if topic.get("lang") in ("eng", "en")]
     key = id_text(row, ("topic_id",), path, line)
@@ -72,7 +72,7 @@ def _read_topic(row: dict[str, Any], path: Path, line: int, skipped: Skipped) ->
         for field in ("topic_title", "topic_description")
     ]
     if not any(parts):
-        raise BadRow(path, line, "topics", key, "an English topic", "leave it out")
+        raise BadRowError(path, line, "topics", key, "an English topic", "leave it out")
     return key, " ".join(part.strip() for part in parts if part)
 
 

@@ -15,11 +15,11 @@ from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.source import Reader, Source
 from mixling.corpora.tables import ROWS, data_suffix, read_rows
 from mixling.corpora.values import first_text, iter_objects, passage_text, text_field, value_text
-from mixling.errors import BadRow, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped
 
 Row = dict[str, Any]
 # Adds the row of a file and line to a builder. Returns why the row is left out, or None; raises
-# BadRow.
+# BadRowError.
 RowAdder = Callable[[CorpusBuilder, Row, Path, int], str | None]
 
 
@@ -49,7 +49,7 @@ def pairs_reader(name: str, add_row: RowAdder) -> Reader:
                     reason = add_row(builder, row, path, line)
                     if reason is not None:
                         left_out.append(MixlingError(f"{path}:{line}: left out: {reason}"))
-                except BadRow as bad:
+                except BadRowError as bad:
                     skipped(bad)
         return builder.build([*skipped.rows, *left_out])
 
@@ -88,7 +88,7 @@ def add_wikiqa_row(builder: CorpusBuilder, row: Row, path: Path, line: int) -> s
     label = row.get("label")
     if label not in (0, 1):
         expected, fix = "1 (it answers) or 0", "mend the row or leave it out"
-        raise BadRow(path, line, "label", label, expected, fix)
+        raise BadRowError(path, line, "label", label, expected, fix)
     title = value_text(row.get("document_title"), "document_title", path, line)
     passage = _add_pair(builder, key, query, answer, title)
     if label == 1:
@@ -153,7 +153,7 @@ def add_entity_row(builder: CorpusBuilder, row: Row, path: Path, line: int) -> s
     answers = row.get("answers") or []
     if not positives and not (isinstance(answers, list) and answers):
         expected, fix = "a list that is not empty", "leave the row out"
-        raise BadRow(path, line, "answers", answers, expected, fix)
+        raise BadRowError(path, line, "answers", answers, expected, fix)
     if positives:
         text, title = passage_text(positives[0], path, line)
         passage = _add_pair(builder, key, query, text, title)

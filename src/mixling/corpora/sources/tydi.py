@@ -29,7 +29,7 @@ def read_tydi(folder: Path, split: str, skip_bad: bool) -> Corpus:
 
     Raises:
         MixlingError: A file is missing or cannot be read.
-        BadRow: A row cannot be used, and `skip_bad` is False.
+        BadRowError: A row cannot be used, and `skip_bad` is False.
     """
     paths = sorted((folder / split).glob(f"tydiqa.goldp.*.{split}.json*"))
     if not paths:
