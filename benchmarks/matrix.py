@@ -115,7 +115,7 @@ def main() -> None:
         seconds = 121 * cell + per_text * our_round["texts"]
         row[name] = {
             "seconds a cell": round(cell, 1),
-            "extrapolated: 121 cells and the pool": round(seconds),
+            "extrapolated: 121 cells and the multilingual scenario": round(seconds),
             "times ours": round(seconds / our_round["seconds"], 1),
         }
     write(__file__, {**row, **result})

@@ -76,7 +76,7 @@ def main() -> None:
     scores = timed("measures, 1,000 resamples", lambda: score_task(task, ranks, scorer))
     entry, table = scores.entry, scores.table
     entry.update(coverage, data=task.fingerprint())
-    # another run of the same questions: without differences there would be nothing to permute
+    # another run of the same queries: without differences there would be nothing to permute
     rng = np.random.default_rng(0)
     queries = scorer.queries.numpy()
     noisy_scorer = DotScorer(

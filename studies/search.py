@@ -76,7 +76,7 @@ def main() -> None:
             for i, (t, x) in enumerate(zip(task.passages, passage_languages, strict=True))
         )
         source.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
-        # as many tokens as the model takes: a candidate stays one passage
+        # as many tokens as the model takes: each sentence stays one passage
         index(retriever, source, f"{folder}/store", size=retriever.max_length - 8, overlap=0)
         searcher = Searcher(f"{folder}/store", retriever)
         query_vectors = normalize_for_similarity(
