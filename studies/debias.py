@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from mixling.evaluation.vectorsmarks import load_task
+from mixling.evaluation.benchmarks import load_task
 
 from mixling.corpora.files import write_text
 from mixling.corpora.resources import resource_level
