@@ -66,8 +66,8 @@ def add_squad(
         skipped: Receives an error for each row that cannot be used.
 
     Raises:
-        BadRowError: The content is no SQuAD document, or a row cannot be used and `skipped` does not
-            skip.
+        BadRowError: The content is no SQuAD document, or a row cannot be used and `skipped` does
+            not skip.
     """
     if not isinstance(content, dict) or not isinstance(content.get("data"), list):
         raise BadRowError(
