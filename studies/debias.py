@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from mixling.evaluation.benchmarks import load_task
 
 from mixling.corpora.files import write_text
 from mixling.corpora.resources import resource_level
@@ -31,6 +30,7 @@ from mixling.debiasing.registry import create_method
 from mixling.debiasing.transforms import AffineTransform
 from mixling.encoding.vectors import encode_cached
 from mixling.evaluation.baselines import task_vectors
+from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import rank_task, score_task
 from mixling.evaluation.ranks import DotScorer
 from mixling.machine import library_versions, machine_info
