@@ -13,17 +13,45 @@ import mixling
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = """
+from pathlib import Path
+
 import mixling
+from mixling.training.config import DataConfig, SourceConfig
 
 folder = mixling.train({"data": {"sources": ["sample"]}}, "run")
 result = mixling.evaluate(folder.as_posix(), ["sample"], "result")
 value: float = result.value("sample", "multilingual", "mAP")
 vectors = mixling.Retriever("model").encode(["text"], role="query")
 corpus = mixling.load("sample")
+CALLS
 reveal_type(folder)
 reveal_type(result)
 reveal_type(vectors)
 reveal_type(corpus)
+"""
+# every public function, called as a user calls it, with what it returns
+CALLS = """
+adapted: str = mixling.adapt_language("model", ["sample"], ["sw"], "run", precision="fp32").model
+located: int = mixling.locate_answers("model", "sample", "sentences").queries
+mined: int = mixling.mine_negatives("model", "sample", "mined", max_relative_score=0.9).queries
+translated = mixling.translate("sample", "out", ["sw"], model="model")
+compared = mixling.compare(["result", "result-2"])
+board = mixling.leaderboard("results", "board")
+transform = mixling.debias("model", "lsar", ["sib-200"], precision="auto")
+encoded: Path = mixling.encode("model", "texts.jsonl", "vectors", dtype="float16")
+report: int = mixling.index("model", "documents", "store").passages
+hits = mixling.search("store", "Pomboo hulalaje?", k=3, order="centered", mode="both")
+best: float = hits[0].score
+page: str = mixling.Searcher("store").search("Pomboo hulalaje?")[0].text
+exported = mixling.export("model", "model.onnx")
+studied = mixling.study("study.toml")
+shown: Path = mixling.demo("demo", minutes=1.0)
+health: list[str] = mixling.doctor()
+pairs = mixling.training_pairs(corpus)
+task: mixling.Task | None = None
+config = mixling.Config(data=DataConfig(sources=[SourceConfig(name="sample")]))
+schedule: mixling.Schedule | None = None
+mixling.serve("store", port=8080)
 """
 
 
@@ -43,9 +71,11 @@ def mypy(script, tmp_path):
 
 def test_a_users_script_has_types(tmp_path):
     names = [n for n in mixling.__all__ if n != "__version__"]
-    script = SCRIPT + "".join(f"reveal_type(mixling.{n})\n" for n in names)
+    script = SCRIPT.replace("CALLS", CALLS) + "".join(f"reveal_type(mixling.{n})\n" for n in names)
     lines = [x for x in mypy(script, tmp_path).splitlines() if "script.py" in x]
     assert not [x for x in lines if ": error:" in x]
+    called = set(re.findall(r"mixling\.([a-z_]+)\(", script))
+    assert {n for n in names if inspect.isfunction(getattr(mixling, n))} <= called
     shown = [x.partition("Revealed type is ")[2].strip('"') for x in lines if "Revealed" in x]
     for part, name in zip(shown, ("Path", "Result", "ndarray", "Corpus"), strict=False):
         assert name in part, shown[:4]
