@@ -14,7 +14,7 @@ import pytest
 
 import mixling
 from mixling.corpora.text_file import open_text_file
-from mixling.encoding.shards import list_shards, load_vectors
+from mixling.encoding.read_vectors import list_shards, load_vectors
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 

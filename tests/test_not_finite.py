@@ -20,7 +20,8 @@ from mixling.debiasing.lsar import Lsar
 from mixling.debiasing.shift import Shift
 from mixling.debiasing.transforms import AffineTransform
 from mixling.encoding.late import TokenIndex, token_vectors
-from mixling.encoding.shards import encode, load_vectors
+from mixling.encoding.read_vectors import load_vectors
+from mixling.encoding.shards import encode
 from mixling.encoding.vectors import encode_cached, normalize_for_similarity
 from mixling.errors import MixlingError, NotFiniteError, check_finite_vectors
 from mixling.evaluation.ranks import compute_ranks

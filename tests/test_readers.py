@@ -20,7 +20,7 @@ from mixling.corpora.corpus import CorpusBuilder
 from mixling.corpora.tables import read_rows
 from mixling.corpora.text_file import open_text_file
 from mixling.corpora.values import grade_value, is_missing, passage_text, value_text
-from mixling.encoding.shards import load_vectors as vectors_of
+from mixling.encoding.read_vectors import load_vectors as vectors_of
 from mixling.errors import BadRowError, MixlingError, Skipped
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import measure

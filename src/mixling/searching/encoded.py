@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mixling.corpora.json_files import parse_record
-from mixling.encoding.shards import list_shards, table_matrix
+from mixling.encoding.read_vectors import list_shards, table_matrix
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.searching.stores import remaining_modules

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from mixling.corpora.files import explain_read_errors, open_parquet
 from mixling.disk import new_file
-from mixling.encoding.shards import table_matrix
+from mixling.encoding.read_vectors import table_matrix
 from mixling.errors import MixlingError
 from mixling.progress import Progress
 from mixling.searching.reports import IndexReport
