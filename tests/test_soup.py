@@ -171,13 +171,13 @@ def test_a_recipes_soup_gives_way_to_what_a_configuration_settles(chain):
 
 
 def test_the_balanced_recipe_is_what_the_search_chose():
-    from studies.located import CHOSEN, SOUPS, TRIALS, settings
+    from studies.located import CHOSEN, SOUPS, TRIALS, trial_config
 
     trial, share = CHOSEN["balanced"]
     recipe = load_config(None, "balanced")
     assert recipe.training.average_with_base == share
     for run, name in zip(soup_runs(recipe), SOUPS[trial][0], strict=True):
-        tried = load_config(settings(TRIALS[name][0], Path("mlqa")))
+        tried = load_config(trial_config(TRIALS[name][0], Path("mlqa")))
         assert [s.name for s in tried.data.sources] == ["mlqa", "mlqa-sentences"]
         mine, theirs = (x.model_dump(exclude={"data": {"sources"}}) for x in (run, tried))
         assert mine == theirs
