@@ -60,7 +60,7 @@ def training_loop(
         take_step: Runs step i and returns its line of the log.
         first: The first step, as `resume` returns it.
         steps: The number of steps of the whole run.
-        checkpoint_every: Steps between two checkpoints; the last step gets one too.
+        checkpoint_every: Steps between two checkpoints; step `steps` gets one too.
         title: Title of the progress bar.
         summary: A few words about a step, for the progress bar.
         after_step: Called with the line of the log and the number of steps done; returns whether to

@@ -1,7 +1,4 @@
-"""Which weights are trained, and how.
-
-Frozen layers, low-rank adapters, recomputed layers, dropout.
-"""
+"""Options that save memory or time: frozen layers, adapters, recomputed layers, no dropout."""
 
 from __future__ import annotations
 

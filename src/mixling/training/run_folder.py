@@ -1,7 +1,8 @@
 """The folder of a run: its configuration, log, checkpoints, model and record.
 
-A run can be stopped at any moment and goes on from its newest checkpoint. Every file is complete or
-absent, and the record is written last, so its existence means that the run is finished.
+A run can be stopped at any moment and goes on from its newest checkpoint. Checkpoints, model and
+record are complete or absent; the log may end in a line that was cut off. The record is written
+last, so its existence means that the run is finished.
 """
 
 from __future__ import annotations

@@ -18,13 +18,13 @@ from mixling.training.run_folder import RunFolder
 
 
 def save_run(
-    config: Config, inputs: Config, run: RunFolder, retriever: Retriever, facts: dict[str, Any]
+    config: Config, prepared: Config, run: RunFolder, retriever: Retriever, facts: dict[str, Any]
 ) -> None:
     """Write the model folder and then run.json, which marks the run as finished.
 
     Args:
         config: The configuration as the user gave it: model card and run.json show it.
-        inputs: The configuration with prepared inputs in place of what they were made from.
+        prepared: The configuration with prepared inputs in place of what they were made from.
         run: The run's folder.
         retriever: The trained model; it is averaged and transformed in place as configured.
         facts: What the record holds beside configuration, versions and machine: steps, best,
@@ -32,9 +32,9 @@ def save_run(
     """
     base_weight = config.training.average_with_base
     if base_weight:
-        average_with(retriever, load_base_model(inputs.model), base_weight)
-    if inputs.model.transform is not None:
-        fit_after_training(inputs, retriever, run.path, facts["precision"])
+        average_with(retriever, load_base_model(prepared.model), base_weight)
+    if prepared.model.transform is not None:
+        fit_after_training(prepared, retriever, run.path, facts["precision"])
     record = {
         **facts,
         "base_stored": retriever.stored,

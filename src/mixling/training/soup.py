@@ -60,9 +60,9 @@ def train_soup(
 def _save_average(config: Config, soup: RunFolder, runs: list[RunFolder]) -> None:
     """Average the models of the runs and save the result."""
     # the runs have written the prepared inputs
-    inputs = fit_before_training(locate_sentences(config, soup.path), soup.path)
-    retriever = load_base_model(inputs.model)
-    average(retriever, [run.model for run in runs], inputs.model.trust_remote_code)
+    prepared = fit_before_training(locate_sentences(config, soup.path), soup.path)
+    retriever = load_base_model(prepared.model)
+    average(retriever, [run.model for run in runs], prepared.model.trust_remote_code)
     records = [run.record() for run in runs]
     facts = {
         **{k: records[0][k] for k in ("precision", "processes", "data")},
@@ -72,4 +72,4 @@ def _save_average(config: Config, soup: RunFolder, runs: list[RunFolder]) -> Non
         "plan": "+".join(r["plan"] for r in records),
         "runs": [{k: r[k] for k in _KEPT} for r in records],
     }
-    save_run(config, inputs, soup, retriever, facts)
+    save_run(config, prepared, soup, retriever, facts)

@@ -4,9 +4,10 @@
 the objective, run the steps, save the model.
 
 The batch of a step is a function of the step number. So are the learning rate and the seed of
-dropout. A checkpoint therefore holds only weights and optimizer state, and a run that was
-interrupted ends in the same bits, even with another number of processes. Under torchrun all
-processes compute and the first one writes.
+dropout. A checkpoint therefore holds only weights, optimizer state and the best validation, and an
+interrupted run that goes on ends in the same bits. It may go on with another number of processes:
+the weights then agree up to rounding, and dropout, if it is on, drops other states. Under torchrun
+all processes compute and the first one writes.
 """
 
 from __future__ import annotations
@@ -98,13 +99,13 @@ def train(
         return _train_run(config, run, run.path, on_step)
 
 
-def _train_run(config: Config, run: RunFolder, prepared: Path, on_step: OnStep | None) -> Path:
+def _train_run(config: Config, run: RunFolder, folder: Path, on_step: OnStep | None) -> Path:
     """Train one run.
 
     Args:
         config: The configuration, as config.json and run.json keep it.
         run: The run's folder.
-        prepared: The folder for prepared inputs, which the runs of a soup share.
+        folder: The folder of prepared inputs, which the runs of a soup share.
         on_step: The user's callback.
 
     Returns:
@@ -120,13 +121,13 @@ def _train_run(config: Config, run: RunFolder, prepared: Path, on_step: OnStep |
         accelerator.init_trackers("mixling")
     keep_freed_memory()
     with accelerator.main_process_first():
-        inputs = fit_before_training(locate_sentences(config, prepared), prepared)
-        data = load_training_data(inputs)
-        retriever = load_base_model(inputs.model, str(accelerator.device))
+        prepared = fit_before_training(locate_sentences(config, folder), folder)
+        data = load_training_data(prepared)
+        retriever = load_base_model(prepared.model, str(accelerator.device))
     if accelerator.is_main_process:
         _warn_of_bad_rows(data.corpora)
     precision = choose_precision(accelerator.device, config.training.precision)
-    best, steps = _optimize(inputs, run, accelerator, retriever, data.texts, precision, on_step)
+    best, steps = _optimize(prepared, run, accelerator, retriever, data.texts, precision, on_step)
     if accelerator.is_main_process:
         facts = {
             "steps": steps,
@@ -137,7 +138,7 @@ def _train_run(config: Config, run: RunFolder, prepared: Path, on_step: OnStep |
             "processes": accelerator.num_processes,
             "data": {corpus.name: _describe(corpus) for corpus in data.corpora},
         }
-        save_run(config, inputs, run, retriever, facts)
+        save_run(config, prepared, run, retriever, facts)
     accelerator.wait_for_everyone()
     return run.model
 

@@ -1,1 +1,1 @@
-"""Terms of the training objective: one class a file; `registry.py` lists them."""
+"""Terms of the training objective, a class each. `registry.py` lists them."""

@@ -27,7 +27,8 @@ class BatchVectors:
 
     Attributes:
         queries: float `[n, dim]`.
-        passages: float `[m, dim]`, m >= n. Passage i answers query i; those after n are hard
+        passages: float `[m, dim]`, m >= n, or 0 if nothing reads them. Passage i
+            answers query i; those after n are hard
             negatives.
         translations: float `[k, dim]`, the queries `translated` in another language.
         translated: int64 `[k]`, the queries that have a translation.
