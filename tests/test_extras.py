@@ -90,8 +90,8 @@ def test_an_extra_alone_is_enough(extra, chain, tmp_path):
 
 
 @pytest.mark.slow
-def test_without_extras_it_measures_and_trains_and_says_what_a_verb_needs(chain, tmp_path):
-    verbs = {
+def test_without_extras_it_measures_and_trains_and_says_what_a_call_needs(chain, tmp_path):
+    calls = {
         "benchmarks": "mixling.evaluate('bm25', ['sample'])",
         "lora": TRAIN.format(model=chain, more=', "lora": {"rank": 2}', how="")
         .strip()
@@ -100,7 +100,7 @@ def test_without_extras_it_measures_and_trains_and_says_what_a_verb_needs(chain,
         .strip()
         .replace('"run"', '"t"'),
         "search": f"mixling.index('{chain}', '{documents(tmp_path)}', 'store')",
-        "export": f"from mixling.models.onnx import export; export('{chain}', 'exported')",
+        "export": f"from mixling.models.onnx import export_onnx; export_onnx('{chain}', 'exported')",
         "translate": "mixling.translate('sample', 'more', ['xh'], command='cat')",
         "scale": f"from mixling.encoding.cluster import encode_on_ray; encode_on_ray('{chain}', "
         "'documents/a.txt', 'v', workers=1)",
@@ -110,9 +110,9 @@ def test_without_extras_it_measures_and_trains_and_says_what_a_verb_needs(chain,
     code = f"""
 import mixling
 assert mixling.evaluate({str(chain)!r}, ["sample"]).value("sample", "multilingual") > 0
-for extra, verb in {verbs!r}.items():
+for extra, call in {calls!r}.items():
     try:
-        exec(verb)
+        exec(call)
     except mixling.MixlingError as error:
         assert f"pip install 'mixling[{{extra}}]'" in str(error), (extra, str(error))
     else:
