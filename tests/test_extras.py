@@ -100,7 +100,8 @@ def test_without_extras_it_measures_and_trains_and_says_what_a_call_needs(chain,
         .strip()
         .replace('"run"', '"t"'),
         "search": f"mixling.index('{chain}', '{documents(tmp_path)}', 'store')",
-        "export": f"from mixling.models.onnx import export_onnx; export_onnx('{chain}', 'exported')",
+        "export": f"from mixling.models.onnx import export_onnx; export_onnx('{chain}', "
+        "'exported')",
         "translate": "mixling.translate('sample', 'more', ['xh'], command='cat')",
         "scale": f"from mixling.encoding.cluster import encode_on_ray; encode_on_ray('{chain}', "
         "'documents/a.txt', 'v', workers=1)",
