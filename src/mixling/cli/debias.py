@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mixling.cli.options import Trust
-from mixling.models.precision import Precision
+from mixling.cli.options import PrecisionOption, Trust
 
 
 def run(
@@ -81,9 +80,7 @@ def run(
         Path | None,
         typer.Option("--vector-cache", help="Keep the encoder's vectors here for the next call."),
     ] = None,
-    precision: Annotated[
-        Precision, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")
-    ] = "auto",
+    precision: PrecisionOption = "auto",
     trust_remote_code: Trust = False,
 ) -> None:
     """Remove the language from a retriever's vectors: fit a transform, write the model with it.

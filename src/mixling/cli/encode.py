@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mixling.cli.options import Trust
-from mixling.models.precision import Precision
+from mixling.cli.options import PrecisionOption, Trust
 
 
 def run(
@@ -26,9 +25,7 @@ def run(
     role: Annotated[
         str, typer.Option(help="Whose prompt goes before a text: query, passage, or none.")
     ] = "passage",
-    precision: Annotated[
-        Precision, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")
-    ] = "auto",
+    precision: PrecisionOption = "auto",
     dtype: Annotated[
         str, typer.Option(help="Number format of the stored vectors: float32 or float16.")
     ] = "float32",

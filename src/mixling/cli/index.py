@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mixling.cli.options import Trust
-from mixling.models.precision import Precision
+from mixling.cli.options import PrecisionOption, Trust
 
 
 def run(
@@ -52,9 +51,7 @@ def run(
             "fifth.",
         ),
     ] = None,
-    precision: Annotated[
-        Precision, typer.Option(help="auto: bf16 where the processor or GPU has it, else fp32.")
-    ] = "auto",
+    precision: PrecisionOption = "auto",
     vectors: Annotated[
         Path | None,
         typer.Option(

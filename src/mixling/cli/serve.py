@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mixling.cli.options import Trust
-from mixling.models.precision import Precision
+from mixling.cli.options import PrecisionOption, Trust
 
 
 def run(
@@ -30,9 +29,7 @@ def run(
         typer.Option(min=0, help="Requests a second of each key or address; 0: no limit."),
     ] = 0,
     model: Annotated[str | None, typer.Option(help="Where the store's model is now.")] = None,
-    precision: Annotated[
-        Precision, typer.Option(help="auto: bf16 where the processor or GPU has it, else fp32.")
-    ] = "auto",
+    precision: PrecisionOption = "auto",
     log_queries: Annotated[
         bool,
         typer.Option("--log-queries", help="Write queries into the log; by default none are."),

@@ -40,7 +40,7 @@ def make_ranker(
     Args:
         model: A model folder, a hub name, the name of a baseline, a Retriever, or a ranker, which
             is returned as it is.
-        precision: Number format of the encoder; "auto" takes bf16 where the hardware has it.
+        precision: Number format of the encoder; "auto" takes bf16 where it is faster.
         vector_cache: Folder where vectors stay.
         passage_model: Another model that encodes the passages, as an existing index may have done.
         trust_remote_code: Run the code that a model brings along.
@@ -99,7 +99,7 @@ class DenseRanker:
 
     Args:
         retriever: The encoder.
-        precision: Its number format; "auto" takes bf16 where the hardware has it.
+        precision: Its number format; "auto" takes bf16 where it is faster.
         vector_cache: Folder where vectors stay.
     """
 
@@ -146,7 +146,7 @@ def task_vectors(
     Args:
         retriever: The encoder.
         task: The task.
-        precision: Number format of the encoder; "auto" takes bf16 where the hardware has it.
+        precision: Number format of the encoder; "auto" takes bf16 where it is faster.
         vector_cache: Folder where vectors stay.
         passage_model: Another model that encodes the passages.
 
@@ -185,7 +185,7 @@ class LateInteractionRanker:
 
     Args:
         retriever: The encoder.
-        precision: Its number format; "auto" takes bf16 where the hardware has it.
+        precision: Its number format; "auto" takes bf16 where it is faster.
     """
 
     def __init__(self, retriever: Retriever, precision: Precision = "auto"):

@@ -82,7 +82,7 @@ def measure(
         model: A name, a Retriever, or a baseline (see `mixling.evaluation.baselines`).
         tasks: Names, folders or Tasks.
         context: Passages are sentences followed by their paragraph.
-        precision: Number format of the encoder; "auto" takes bf16 where the hardware has it.
+        precision: Number format of the encoder; "auto" takes bf16 where it is faster.
         trec_dir: Folder for TREC run and qrels files; None writes none.
         vector_cache: Folder where vectors stay for the next call.
         language: Language of a folder's rows without a `language` field.
@@ -251,7 +251,7 @@ def scenario_means(
     Args:
         retriever: The model.
         task: The task.
-        precision: Number format of the encoder; "auto" takes bf16 where the hardware has it.
+        precision: Number format of the encoder; "auto" takes bf16 where it is faster.
 
     Returns:
         The means of each scenario that the task has.

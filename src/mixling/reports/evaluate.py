@@ -51,7 +51,7 @@ def evaluate(
         out: Folder for summary.json, scores.parquet, report.html and mteb/*.json (the form that
             mteb writes); None writes nothing.
         context: Passages are sentences followed by their paragraph.
-        precision: Number format of the encoder; "auto" takes bf16 where the hardware has it.
+        precision: Number format of the encoder; "auto" takes bf16 where it is faster.
         trec: Write TREC run and qrels files to out/trec too.
         vector_cache: Folder where vectors stay for the next call.
         language: Language of a folder's rows without a `language` field.

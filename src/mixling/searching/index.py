@@ -72,7 +72,7 @@ def index(
         size: Tokens of a passage; by default 200, or what the model takes if that is less.
         overlap: Tokens of sentences that a passage repeats of the one before it; by default a fifth
             of `size`.
-        precision: "fp32", "bf16", or "auto" for bf16 where the processor or GPU has it.
+        precision: "fp32", "bf16", or "auto" for bf16 where it is faster.
         keep_gone: Keep documents that the source no longer has.
         skip_bad: Skip what cannot be read and report it, instead of raising.
         vectors: A folder that `mixling encode` made of the same file. Each document is then one

@@ -34,7 +34,7 @@ def serve(
         keys: File of hashed API keys; the environment variable MIXLING_KEYS adds more.
         rate: Requests a second of each key or address; 0: no limit.
         model: Where the store's model is now; by default where the store says.
-        precision: "fp32", "bf16", or "auto" for bf16 where the processor or GPU has it.
+        precision: "fp32", "bf16", or "auto" for bf16 where it is faster.
         log_queries: Write queries into the log; by default it holds none.
         trust_remote_code: Run code that comes with the model; see `Retriever`.
 

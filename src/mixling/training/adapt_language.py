@@ -193,7 +193,8 @@ def adapt_language(
         run.claim(asdict(job))
         if run.finished:
             record = run.record()
-            return AdaptationReport(**{k: record[k] for k in AdaptationReport.__annotations__})
+            reported = {k: record[k] for k in AdaptationReport.__annotations__ if k != "model"}
+            return AdaptationReport(model=str(run.model), **reported)
         keep_freed_memory()
         start_time = time.perf_counter()
         pairs = _pairs(corpora, job)
@@ -242,11 +243,12 @@ def _save(
     base: Retriever, student: Retriever, job: _Job, report: AdaptationReport, run: RunFolder
 ) -> None:
     """Write the model folder with its card, then the record of the run."""
-    facts = {**asdict(job), **report.to_dict()}
-    facts.update(base=base.name, versions=library_versions(), machine=machine_info())
+    # the job's model, not the report's: a folder may be moved
+    facts = {**report.to_dict(), **asdict(job), "versions": library_versions()}
+    facts["machine"] = machine_info()
     license = base.origin.get("license")
     origin = {"base": base.name, "license": license, "adapted": job.languages}
-    student.save(run.model, adapted_card({**facts, "model": job.model}, license), origin)
+    student.save(run.model, adapted_card(facts, license), origin)
     run.finish(facts)
 
 
