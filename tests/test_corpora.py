@@ -3,10 +3,9 @@ import json
 
 import pytest
 
-from mixling.corpora import folder, mlqa, sample, sentences, squad
+from mixling.corpora import folder, sample, sentences, squad
 from mixling.corpora.catalog import SOURCES, find_source, load
 from mixling.corpora.sentences import sentence_spans
-from mixling.corpora.sources.mlqa import is_held_out
 from mixling.errors import BadRowError, MixlingError
 
 
@@ -42,34 +41,6 @@ def test_the_sample_is_parallel_varied_and_split_by_subject():
         )
     assert len(set(whole.passages["text"].to_pylist())) == whole.passages.num_rows
     assert len(set(whole.queries["text"].to_pylist())) == whole.queries.num_rows
-
-
-def test_mlqa_is_put_together_by_question_id(tmp_path):
-    squad_file(
-        tmp_path / "test-context-de-question-ar.json.gz",
-        [
-            {"context": "Ein Haus.", "qas": [qa("1", "ar eins"), qa("2", "ar zwei")]},
-            {"context": "Ein Hund.", "qas": [qa("3", "ar drei")]},
-        ],
-    )
-    squad_file(
-        tmp_path / "test-context-es-question-ar.json.gz",
-        [{"context": "Una casa.", "qas": [qa("2", "ar zwei")]}],
-    )
-    squad_file(
-        tmp_path / "test-context-de-question-zh.json.gz",
-        [{"context": "Ein Haus.", "qas": [qa("1", "zh eins")]}],
-    )
-    corpus = mlqa.read_mlqa(tmp_path)
-    assert (
-        corpus.queries.num_rows == 4
-        and corpus.passages.num_rows == 3
-        and corpus.links.num_rows == 4
-    )
-    group = dict(
-        zip(corpus.passages["text"].to_pylist(), corpus.passages["group"].to_pylist(), strict=True)
-    )
-    assert group["Ein Haus."] == group["Una casa."] == "1" and group["Ein Hund."] == "3"
 
 
 def test_an_empty_answer_has_no_place(tmp_path):
@@ -187,10 +158,6 @@ def test_a_source_that_is_not_here_says_how_to_get_it(tmp_path, monkeypatch):
         load("xquad-r")
 
 
-def test_about_a_tenth_is_held_out():
-    assert 0.08 < sum(is_held_out(str(i)) for i in range(5000)) / 5000 < 0.12
-
-
 def test_every_source_says_what_it_is():
     for source in SOURCES.values():
         assert (
@@ -247,11 +214,3 @@ def test_the_counts_of_the_published_sets():
     )
     corpus = load("mlqa-r")
     assert len(corpus.queries["group"].unique()) == 1148
-
-
-@pytest.mark.skipif(find_source("mlqa") is None, reason="MLQA is not on this machine")
-def test_training_never_holds_what_is_held_out():
-    train, held = load("mlqa", "train"), load("mlqa", "held-out")
-    assert not set(train.passages["text"].to_pylist()) & set(held.passages["text"].to_pylist())
-    assert not set(train.queries["group"].to_pylist()) & set(held.queries["group"].to_pylist())
-    assert len(load("mlqa", "test").queries["group"].unique()) == 9677
