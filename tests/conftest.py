@@ -142,6 +142,26 @@ class Server:
 
 
 @pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A server in the hub's place, and an empty cache: a `HubServer` to fill."""
+    from huggingface_hub import constants
+    from tests.hub_server import serve
+
+    monkeypatch.setenv("MIXLING_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MIXLING_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with serve() as server:
+        template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "ENDPOINT", server.address)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        yield server
+
+
+@pytest.fixture
 def run(monkeypatch, capsys):
     """Run the command line in this process: run("data", "list") -> (status, stdout, stderr)."""
 

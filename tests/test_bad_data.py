@@ -264,8 +264,8 @@ def test_what_is_no_parquet_file_is_said_by_every_reader(content, tmp_path):
         lambda: stored_info(path),
         lambda: read_embedded(path),
         lambda: load(str(tmp_path)),
-        lambda: SOURCES["sib-200"].read(tmp_path, "train", False),
-        lambda: SOURCES["wikiqa"].read(tmp_path, "train", False),
+        lambda: SOURCES["sib-200"].read(tmp_path, "train", None, False),
+        lambda: SOURCES["wikiqa"].read(tmp_path, "train", None, False),
     ):
         with pytest.raises(MixlingError, match="not a Parquet file"):
             read()

@@ -67,7 +67,7 @@ def test_the_list_has_first_digits_of_ids():
 def texts_and_ids(folder, split):
     """Return passage texts and query ids of a split; none where the files have nothing of it."""
     try:
-        corpus = read_mlqa_split(folder, split, False)
+        corpus = read_mlqa_split(folder, split, None, False)
     except MixlingError as error:
         assert "no passage belongs" in str(error)
         return set(), set()
@@ -142,9 +142,9 @@ def test_a_group_with_a_listed_and_another_query_is_in_neither_part(tmp_path):
 
 def test_files_with_other_ids_have_nothing_held_out(tmp_path):
     write_file(tmp_path, "test", "de", "ar", {"Ein Haus.": ["1"]})
-    assert read_mlqa_split(tmp_path, "train", False).passages.num_rows == 1
+    assert read_mlqa_split(tmp_path, "train", None, False).passages.num_rows == 1
     with pytest.raises(MixlingError, match=r"'held-out'; .*unpack all files of MLQA_V1\.zip"):
-        read_mlqa_split(tmp_path, "held-out", False)
+        read_mlqa_split(tmp_path, "held-out", None, False)
 
 
 @pytest.fixture
@@ -163,8 +163,8 @@ def studied(tmp_path):
 
 
 def test_the_parts_are_those_of_the_committed_studies(studied):
-    train, held_out = (read_mlqa_split(studied, s, False) for s in ("train", "held-out"))
-    test = read_mlqa_split(studied, "test", False)
+    train, held_out = (read_mlqa_split(studied, s, None, False) for s in ("train", "held-out"))
+    test = read_mlqa_split(studied, "test", None, False)
     assert train.passages.num_rows + held_out.passages.num_rows == test.passages.num_rows
     assert len(test.queries["group"].unique()) == 9677
     located = json.loads((STUDIES / "located.json").read_text())["located"]
@@ -178,7 +178,7 @@ def test_the_parts_are_those_of_the_committed_studies(studied):
 
 
 def test_the_list_is_what_a_hash_drew_from_the_studied_files(studied):
-    test = read_mlqa_split(studied, "test", False)
+    test = read_mlqa_split(studied, "test", None, False)
     groups = test.passages["group"].take(test.links["passage"]).to_pylist()
     drawn = {
         query[:8]

@@ -406,7 +406,7 @@ def test_files_of_one_name_in_two_folders_keep_their_pairs(tmp_path):
         (tmp_path / name / "train.jsonl").write_text(
             lines([{"title": asked, "answer": f"{asked} {name}."}])
         )
-    corpus = SOURCES["yahoo-answers"].read(tmp_path, "train", True)
+    corpus = SOURCES["yahoo-answers"].read(tmp_path, "train", None, True)
     text = dict(
         zip(corpus.queries["group"].to_pylist(), corpus.queries["text"].to_pylist(), strict=True)
     )

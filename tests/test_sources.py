@@ -1,12 +1,7 @@
 """Readers of published sources: counts where a source is here, else small files of its form."""
 
 import gzip
-import http.server
-import io
 import json
-import threading
-import zipfile
-from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -98,31 +93,6 @@ def test_miracl(data):
     one = load_task("miracl")
     assert one.titles[0] == "Kichwa" and one.scenarios() == ["monolingual"] and one.name == "miracl"
     assert len(load_task("miracl:dev-full").passages) == 6
-
-
-def test_a_set_that_is_not_here_is_fetched_as_its_files(data, tmp_path, monkeypatch):
-    import huggingface_hub
-
-    monkeypatch.setenv("MIXLING_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(MixlingError, match="hf download --repo-type dataset castorini/mr-tydi"):
-        load("mr-tydi")
-    asked = []
-
-    def snapshot_download(name, repo_type, local_dir):
-        asked.append((name, repo_type))
-        passage = {"docid": "1#0", "title": "", "text": "Ziwa ni refu."}
-        row = {
-            "query_id": "1",
-            "query": "Ziwa ni refu?",
-            "positive_passages": [passage],
-            "negative_passages": [],
-        }
-        put(local_dir / "mrtydi-v1.1-swahili/test.jsonl.gz", [row] if name.endswith("tydi") else [])
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    assert pairs(load("mr-tydi")) == {("Ziwa ni refu?", "Ziwa ni refu.", 1)}
-    assert asked == [("castorini/mr-tydi", "dataset"), ("castorini/mr-tydi-corpus", "dataset")]
 
 
 def test_mr_tydi(data):
@@ -440,62 +410,3 @@ def test_an_ir_datasets_set_is_read(monkeypatch):
     assert (
         one.grades.tolist() == [3] and one.scenarios() == ["cross-lingual", "multilingual"]
     ) or one.scenarios() == ["cross-lingual"]
-
-
-def test_a_published_archive_is_fetched_once_and_read(data, tmp_path, monkeypatch):
-    """Its address is known; what stands for the forge here is a server of this process."""
-    import datasets
-
-    from mixling.corpora import catalog
-
-    monkeypatch.setenv("MIXLING_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    rows = {
-        "eng_Latn": [("0", 'She said "no".'), ("1", "It rained.")],
-        "swh_Latn": [("0", 'Alisema "hapana".'), ("1", "Mvua ilinyesha.")],
-    }
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for code, texts in rows.items():
-            for split, (key, text) in zip(("train", "test"), texts, strict=True):
-                quoted = text.replace('"', '""')
-                lines = f'index_id\tcategory\ttext\n{key}\ttravel\t"{quoted}"\n'
-                archive.writestr(f"sib-200-1/data/annotated/{code}/{split}.tsv", lines)
-    asked = []
-
-    class Forge(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append(self.path)
-            self.send_response(200 if self.path == "/1.zip" else 404)
-            self.end_headers()
-            self.wfile.write(packed.getvalue() if self.path == "/1.zip" else b"")
-
-        do_HEAD = do_GET  # noqa: N815
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Forge)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", False, raising=False)
-
-    def at(file, inside):
-        archive = (f"{address}/{file}", inside)
-        monkeypatch.setitem(
-            catalog.SOURCES, "sib-200", replace(catalog.SOURCES["sib-200"], archive=archive)
-        )
-
-    at("1.zip", "sib-200-1/data/annotated")
-    found = load("sib-200", "train")
-    assert found.queries["text"].to_pylist() == ['She said "no".', 'Alisema "hapana".']
-    assert found.queries["group"].to_pylist() == ["0", "0"] and found.languages() == ["en", "sw"]
-    assert load("sib-200", "all").queries.num_rows == 4
-    at("1.zip", "elsewhere")
-    with pytest.raises(MixlingError, match=r"no folder 'elsewhere' any more; get .* MIXLING_DATA"):
-        load("sib-200")
-    at("2.zip", "x")
-    with pytest.raises(MixlingError, match=r"cannot fetch .*2\.zip .*get .* MIXLING_DATA"):
-        load("sib-200")
-    server.shutdown()

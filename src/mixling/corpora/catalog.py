@@ -8,13 +8,15 @@ one file in `sources/` and its name here.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from mixling.corpora import hub, sample, squad
+from mixling.corpora import fetch, hub, sample, squad
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.folder import read_folder
 from mixling.corpora.languages import language_tag
-from mixling.corpora.source import Source
+from mixling.corpora.published_files import hub_revisions
+from mixling.corpora.source import Languages, Source
 from mixling.corpora.sources.afriqa import AFRIQA, AFRIQA_HUMAN
 from mixling.corpora.sources.belebele import BELEBELE
 from mixling.corpora.sources.bitext import SIB, TICO
@@ -40,7 +42,7 @@ SAMPLE = Source(
     "CC0-1.0",
     "this project",
     "ships with Mixling",
-    lambda folder, split, skip_bad: sample.read_sample(split),
+    lambda folder, split, languages, skip_bad: sample.read_sample(split),
 )
 SOURCES: dict[str, Source] = {
     source.name: source
@@ -107,6 +109,7 @@ def load(
     language: str | None = None,
     hub_name: str | None = None,
     columns: dict[str, str] | None = None,
+    revision: str | None = None,
     skip_bad: bool = False,
 ) -> Corpus:
     """Load a corpus: a named source, a folder or file of your own, or a data set of the hub.
@@ -122,6 +125,7 @@ def load(
         hub_name: A data set of the Hugging Face hub, or "json", "csv" or "parquet" for `path`.
         columns: The data set's columns, see `mixling.corpora.hub`; for instance
             `{"query": "question", "passage": "answer", "language": "lang"}`.
+        revision: The commit of the data set of the hub. Default: the newest one.
         skip_bad: Skip rows that cannot be used; `Corpus.skipped` lists them.
 
     Returns:
@@ -145,9 +149,16 @@ def load(
             language,
             None if path is None else str(path),
             skip_bad,
+            revision,
         )
     elif name in SOURCES and (path is None or not _is_mixling_folder(Path(path))):
-        corpus = _load_named(SOURCES[name], split, None if path is None else Path(path), skip_bad)
+        corpus = _load_named(
+            SOURCES[name],
+            split,
+            None if path is None else Path(path),
+            None if languages is None else tuple(map(language_tag, languages)),
+            skip_bad,
+        )
     elif path is not None or Path(name).is_dir():
         corpus = _load_path(name, Path(path or name), split, language, skip_bad)
     else:
@@ -163,7 +174,9 @@ def _is_mixling_folder(path: Path) -> bool:
     return any(path.glob("corpus.*")) and (path / "qrels").is_dir()
 
 
-def _load_named(source: Source, split: str | None, path: Path | None, skip_bad: bool) -> Corpus:
+def _load_named(
+    source: Source, split: str | None, path: Path | None, languages: Languages, skip_bad: bool
+) -> Corpus:
     """Load a named source from a folder, from this machine, or from its publisher."""
     split = choose(split or source.splits[0], source.splits, f"split of {source.name}")
     folder = path if path is not None else find_source(source.name)
@@ -172,29 +185,15 @@ def _load_named(source: Source, split: str | None, path: Path | None, skip_bad: 
             raise MixlingError(f"{folder}: no such folder (source {source.name}); check `path`")
         if _is_mixling_folder(folder):
             return read_folder(folder, source.name, split, None, skip_bad)
-        return source.read(folder, split, skip_bad)
-    if source.hub_dataset is not None:
-        return _load_squad_dataset(source, source.hub_dataset, split, skip_bad)
-    by_hand = (
-        f"get {source.how_to_get}, put it into a folder '{source.folder_name}', and set "
-        "MIXLING_DATA to the folder above it"
-    )
-    if source.repositories:
-        folder = hub.fetch_repositories(source.repositories, source.name)
-        return source.read(folder, split, skip_bad)
-    if source.archive:
-        folder = hub.fetch_archive(*source.archive, source.name, by_hand)
-        return source.read(folder, split, skip_bad)
-    raise MixlingError(f"source '{source.name}' is not on this machine: {by_hand}")
-
-
-def _load_squad_dataset(source: Source, dataset: str, split: str, skip_bad: bool) -> Corpus:
-    """Load a SQuAD-like data set of one language, with columns id, question and context."""
-    columns = {"id": "id", "query": "question", "passage": "context", "query_group": "id"}
-    hub_split = "validation" if split == "dev" else split
-    return hub.read_hub(
-        dataset, columns, source.name, hub_split, source.languages[0], skip_bad=skip_bad
-    )
+        commits = hub_revisions(folder)
+        origin = {f"hub files in {folder.name}": " ".join(commits)} if commits else {}
+        return replace(source.read(folder, split, languages, skip_bad), origin=origin)
+    if not source.is_fetched:
+        raise MixlingError(
+            f"source '{source.name}' is not on this machine: {fetch.by_hand(source)}"
+        )
+    folder, origin = fetch.fetch_source(source, split, languages)
+    return replace(source.read(folder, split, languages, skip_bad), origin=origin)
 
 
 def _load_path(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -53,6 +53,8 @@ class Corpus:
         skipped: One message for each row that the reader skipped.
         negatives: A table with the columns of `NEGATIVES`: query and passage (rows) of passages
             that resemble an answer and do not answer the query, the hardest first.
+        origin: What the corpus was read from: commits of data sets of the hub by "hub:NAME",
+            SHA-256 of fetched files by address.
 
     Example:
         >>> corpus = mixling.load("sample", "test")
@@ -68,6 +70,7 @@ class Corpus:
     links: pa.Table
     skipped: tuple[str, ...] = ()
     negatives: pa.Table = field(default_factory=NEGATIVES.empty_table)
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     def languages(self) -> list[str]:
         """Return the languages of queries and passages together, sorted."""

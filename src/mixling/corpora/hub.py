@@ -15,15 +15,12 @@ that resemble an answer and are none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.languages import first_known_language, language_field
 from mixling.corpora.values import id_text, is_missing, passage_text, text_field, value_text
 from mixling.errors import BadRowError, MixlingError, Skipped
-from mixling.machine import cache_folder
 
 COLUMNS = (
     "query",
@@ -47,6 +44,7 @@ def read_hub(
     language: str | None = None,
     path: str | None = None,
     skip_bad: bool = False,
+    revision: str | None = None,
 ) -> Corpus:
     """Read a data set that has one query and one passage a row.
 
@@ -58,6 +56,7 @@ def read_hub(
         language: The language of rows that name none.
         path: The file, where `hub` names a format.
         skip_bad: Skip rows that cannot be used.
+        revision: The commit of a data set of the hub. Default: the newest one.
 
     Returns:
         The corpus.
@@ -75,7 +74,7 @@ def read_hub(
             raise MixlingError(
                 f"{name}: columns.{key} is missing; say which column holds the {key}"
             )
-    rows = hub_rows(hub, name, split, path)
+    rows = _hub_rows(hub, name, split, path, revision)
     for key, column in columns.items():
         if column not in rows.column_names:
             raise MixlingError(
@@ -91,9 +90,7 @@ def read_hub(
     return builder.build(skipped.rows)
 
 
-def hub_rows(
-    hub: str, name: str, split: str, path: str | None = None, config: str | None = None
-) -> Any:
+def _hub_rows(hub: str, name: str, split: str, path: str | None, revision: str | None) -> Any:
     """Load a split of a data set through the `datasets` library.
 
     Args:
@@ -101,7 +98,7 @@ def hub_rows(
         name: The name of the source, for the error.
         split: The split.
         path: The file, where `hub` names a format.
-        config: The data set's configuration.
+        revision: The commit of a data set of the hub.
 
     Returns:
         A `datasets.Dataset`.
@@ -114,75 +111,13 @@ def hub_rows(
     try:
         if path is not None:
             return datasets.load_dataset(hub, data_files={split: path}, split=split)
-        return datasets.load_dataset(hub, config, split=split)
+        return datasets.load_dataset(hub, split=split, revision=revision)
     except Exception as error:
         raise MixlingError(
             f"{name}: cannot load '{hub}', split '{split}' "
             f"({type(error).__name__}: {str(error).splitlines()[0]}); offline, save it once with "
             '`datasets.load_dataset(…).to_json(…)` and give hub = "json" and its path'
         ) from None
-
-
-def fetch_repositories(repositories: Sequence[str], name: str) -> Path:
-    """Fetch the files of data sets of the hub into the cache; files that are there stay.
-
-    Args:
-        repositories: The data sets.
-        name: The name of the source, which names the folder too.
-
-    Returns:
-        The folder that holds a folder for each data set.
-
-    Raises:
-        MixlingError: A data set cannot be fetched; the message says how to get it by hand.
-    """
-    from huggingface_hub import snapshot_download
-
-    folder = cache_folder() / "hub" / name
-    for repository in repositories:
-        try:
-            snapshot_download(
-                repository, repo_type="dataset", local_dir=folder / repository.replace("/", "--")
-            )
-        except Exception as error:
-            raise MixlingError(
-                f"{name}: cannot fetch '{repository}' from the hub ({type(error).__name__}); with "
-                f"a network, `hf download --repo-type dataset {repository}`, put it into a folder "
-                f"'{name}' and set MIXLING_DATA to the folder above it"
-            ) from None
-    return folder
-
-
-def fetch_archive(address: str, inside: str, name: str, by_hand: str) -> Path:
-    """Fetch a published archive into the cache and unpack it, unless it is there.
-
-    Args:
-        address: The archive's address.
-        inside: The folder in the archive.
-        name: The name of the source, for progress and errors.
-        by_hand: How a user gets the data without this function, for errors.
-
-    Returns:
-        The folder in the unpacked archive.
-
-    Raises:
-        MixlingError: The archive cannot be fetched or does not have the folder.
-    """
-    import datasets
-
-    config = datasets.DownloadConfig(
-        cache_dir=cache_folder() / "archives", extract_compressed_file=True, download_desc=name
-    )
-    manager = datasets.DownloadManager(name, download_config=config)
-    try:
-        folder = Path(str(manager.download_and_extract(address)))
-    except Exception as error:
-        raise MixlingError(
-            f"{name}: cannot fetch {address} ({type(error).__name__}); {by_hand}"
-        ) from None
-    if not (folder / inside).is_dir():
-        raise MixlingError(f"{name}: {address} has no folder '{inside}' any more; {by_hand}")
-    return folder / inside
 
 
 def _add_row(

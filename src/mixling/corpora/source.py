@@ -2,15 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from mixling.corpora.corpus import Corpus
 
-# reads a split of a source from its folder; the boolean says whether bad rows are skipped
-Reader = Callable[[Path, str, bool], Corpus]
+Languages = tuple[str, ...] | None  # BCP-47 tags; None: all
+# Reads a split of a source from its folder. Files of languages that are not asked for need not be
+# there and need not be read; the boolean says whether bad rows are skipped.
+Reader = Callable[[Path, str, Languages, bool], Corpus]
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files of one form in a publication.
+
+    Args:
+        pattern: Their paths below the root; `*` matches within one part of a path.
+        fields: Fields that each row must have; `mixling data check` looks for them. A table
+            without a header has the numbers of its columns instead: ("0", "1").
+    """
+
+    pattern: str
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A data set of the Hugging Face hub whose files are fetched as they are.
+
+    Args:
+        name: Its name on the hub.
+        files: Returns the files that a split and some languages need.
+        revision: The commit that is fetched. None: the newest one at the first fetch, which is
+            recorded and kept.
+        gated: Whether the publisher asks for an account and consent.
+        splits: Splits that need it; (): all.
+    """
+
+    name: str
+    files: Callable[[str, Languages], Sequence[Files]]
+    revision: str | None = None
+    gated: bool = False
+    splits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file at an address of its publisher, packed or plain.
+
+    Args:
+        address: The address.
+        inside: The folder in a packed file (zip, tar) whose files are unpacked, "" for all of them;
+            None: the file is kept as it is.
+        sha256: SHA-256 of the file. None: it is not known; what is fetched is recorded.
+        content: SHA-256 of the unpacked files, as `fetch.content_hash` computes it. It holds where
+            the bytes of the packed file may change, as GitHub's archives of a commit may.
+        splits: Splits that need it; (): all.
+    """
+
+    address: str
+    inside: str | None = None
+    sha256: str | None = None
+    content: str | None = None
+    splits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -27,10 +84,8 @@ class Source:
         how_to_get: Where a user gets it.
         read: Reads a split from a folder.
         folder_name: The folder below the data folder; None: it ships with Mixling.
-        hub_dataset: A data set of the hub that is read row by row.
-        repositories: Data sets of the hub whose files are fetched as they are and read like local
-            ones.
-        archive: The address of a packed file and the folder in it that is read.
+        repositories: Data sets of the hub whose files are fetched.
+        downloads: Files that are fetched from the publisher's own address.
         counts: Numbers of queries and passages by split, as published; a test compares them.
         unit: What a query looks for.
         parallel: Whether every query is a passage too and looks for its translations.
@@ -47,9 +102,8 @@ class Source:
     how_to_get: str
     read: Reader
     folder_name: str | None = None
-    hub_dataset: str | None = None
-    repositories: tuple[str, ...] = ()
-    archive: tuple[str, str] | None = None
+    repositories: tuple[Repository, ...] = ()
+    downloads: tuple[Download, ...] = ()
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     unit: Literal["passage", "sentence"] = "passage"
     parallel: bool = False
@@ -58,9 +112,19 @@ class Source:
     @property
     def is_fetched(self) -> bool:
         """Whether the source is fetched when it is used and not on this machine."""
-        return bool(self.hub_dataset or self.repositories or self.archive)
+        return bool(self.repositories or self.downloads)
 
 
 def parse_languages(text: str) -> tuple[str, ...]:
     """Split language tags with spaces between them, for sources of many languages."""
     return tuple(text.split())
+
+
+def is_wanted(language: str, languages: Languages) -> bool:
+    """Return whether a language is among those that are asked for.
+
+    Args:
+        language: A BCP-47 tag.
+        languages: The tags that are asked for; None: all.
+    """
+    return languages is None or language in languages

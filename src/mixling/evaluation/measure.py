@@ -199,6 +199,7 @@ def score_task(task: Task, ranks: Ranks, scorer: Scorer | None = None) -> TaskSc
         "skipped": dict(task.skipped),
         "bad_rows": list(task.bad_rows[:MAX_BAD_ROWS]),
         "left_out": task.left_out(),
+        "origin": dict(task.origin),
     }
     single = single_language_scores(task, ranks)
     entry.update(single.entry)

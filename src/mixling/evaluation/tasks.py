@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
@@ -48,6 +48,7 @@ class Task:
             ranking, -1 for none.
         pivot: Language that must stand on one side of each cross-lingual pair, if there is one.
         bad_rows: Messages about the rows of the data that could not be used.
+        origin: What the data was read from, as `Corpus.origin`.
 
     Example:
         >>> from mixling.evaluation.benchmarks import load_task
@@ -72,6 +73,7 @@ class Task:
     excluded: np.ndarray | None = None
     pivot: str | None = None
     bad_rows: tuple[str, ...] = ()
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return (
@@ -231,6 +233,7 @@ def task_from_corpus(
         excluded=excluded,
         pivot=pivot,
         bad_rows=corpus.skipped,
+        origin=corpus.origin,
     )
 
 

@@ -233,4 +233,5 @@ def _describe(corpus: Corpus) -> dict[str, Any]:
         "passages": corpus.passages.num_rows,
         "languages": corpus.languages(),
         "skipped": list(corpus.skipped),
+        "origin": dict(corpus.origin),
     }

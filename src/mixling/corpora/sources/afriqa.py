@@ -17,7 +17,7 @@ from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import read_text
 from mixling.corpora.json_files import read_json, read_json_lines
 from mixling.corpora.languages import language_tag
-from mixling.corpora.source import Reader, Source
+from mixling.corpora.source import Download, Languages, Reader, Source
 from mixling.corpora.values import iter_objects, text_field
 from mixling.errors import BadRowError, MixlingError, Skipped
 
@@ -31,7 +31,7 @@ def afriqa_reader(human: bool) -> Reader:
         human: Take the human translations of the queries instead of the queries.
     """
 
-    def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    def read(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
         paths = sorted(folder.glob(f"gold_passages/*/gold_span_passages.afriqa.*.{split}.json*"))
         if not paths:
             raise MixlingError(
@@ -84,9 +84,11 @@ def _afriqa(name: str, description: str, human: bool) -> Source:
         "github.com/masakhane-io/afriqa, folder data/gold_passages",
         afriqa_reader(human),
         "afriqa",
-        archive=(
-            f"https://github.com/masakhane-io/afriqa/archive/{COMMIT}.zip",
-            f"afriqa-{COMMIT}/data",
+        downloads=(
+            Download(
+                f"https://github.com/masakhane-io/afriqa/archive/{COMMIT}.zip",
+                f"afriqa-{COMMIT}/data",
+            ),
         ),
         counts={"test": (3107, 2926), "dev": (1855, 1767), "train": (2092, 1993)},
     )

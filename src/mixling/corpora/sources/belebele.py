@@ -11,17 +11,18 @@ from pathlib import Path
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.languages import language_tag
-from mixling.corpora.source import Source
+from mixling.corpora.source import Files, Languages, Repository, Source
 from mixling.corpora.values import id_text, text_field
 from mixling.errors import BadRowError, MixlingError, Skipped
 
 
-def read_belebele(folder: Path, split: str, skip_bad: bool) -> Corpus:
+def read_belebele(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
     """Read Belebele; the fields are link, question_number, flores_passage and question.
 
     Args:
         folder: The folder.
         split: The split.
+        languages: The languages; None: all.
         skip_bad: Skip rows that cannot be used.
 
     Returns:
@@ -61,6 +62,11 @@ def read_belebele(folder: Path, split: str, skip_bad: bool) -> Corpus:
     return builder.build(skipped.rows)
 
 
+def _files(split: str, languages: Languages) -> list[Files]:
+    """Return the files that some languages need."""
+    return [Files("data/*_*.jsonl", ("link", "question_number", "flores_passage", "question"))]
+
+
 BELEBELE = Source(
     "belebele",
     "parallel questions on FLORES passages in 122 language variants",
@@ -71,5 +77,5 @@ BELEBELE = Source(
     "hub facebook/belebele, folder data (one jsonl a language)",
     read_belebele,
     "belebele",
-    repositories=("facebook/belebele",),
+    repositories=(Repository("facebook/belebele", _files),),
 )

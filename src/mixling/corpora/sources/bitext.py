@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from mixling.corpora.corpus import LINKS, PASSAGES, QUERIES, Corpus
 from mixling.corpora.files import read_parquet, read_text
 from mixling.corpora.languages import language_tag
-from mixling.corpora.source import Source, parse_languages
+from mixling.corpora.source import Download, Languages, Source, parse_languages
 from mixling.errors import BadRowError, MixlingError
 
 SIB_COMMIT = "e7a172159963fd28c65f1ea53a0cea931bd08719"
@@ -75,7 +75,7 @@ def is_test_document(document: str) -> bool:
     return hashlib.sha256(document.encode()).digest()[0] % 3 == 0
 
 
-def read_tico(folder: Path, split: str, skip_bad: bool) -> Corpus:
+def read_tico(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
     """Read TICO-19 from one Parquet table.
 
     Documents are split as wholes, because neighboring segments share text.
@@ -83,6 +83,7 @@ def read_tico(folder: Path, split: str, skip_bad: bool) -> Corpus:
     Args:
         folder: The folder.
         split: The split.
+        languages: The languages; None: all.
         skip_bad: Not used: a table with a missing value is refused.
 
     Returns:
@@ -101,12 +102,13 @@ def read_tico(folder: Path, split: str, skip_bad: bool) -> Corpus:
     return parallel_corpus("tico-19", rows["id"], map(language_tag, rows["language"]), rows["text"])
 
 
-def read_sib(folder: Path, split: str, skip_bad: bool) -> Corpus:
+def read_sib(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
     """Read SIB-200 from one Parquet table, or from the published files <code>/<split>.tsv.
 
     Args:
         folder: The folder.
         split: The split.
+        languages: The languages; None: all.
         skip_bad: Not used: a table with a missing value is refused.
 
     Returns:
@@ -188,9 +190,11 @@ SIB = Source(
     "index_id, category, text)",
     read_sib,
     "sib-200",
-    archive=(
-        f"https://github.com/dadelani/sib-200/archive/{SIB_COMMIT}.zip",
-        f"sib-200-{SIB_COMMIT}/data/annotated",
+    downloads=(
+        Download(
+            f"https://github.com/dadelani/sib-200/archive/{SIB_COMMIT}.zip",
+            f"sib-200-{SIB_COMMIT}/data/annotated",
+        ),
     ),
     counts={"test": (41820, 41820), "dev": (99 * 205, 99 * 205), "train": (701 * 205, 701 * 205)},
     parallel=True,

@@ -6,17 +6,18 @@ from pathlib import Path
 
 from mixling.corpora import squad
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.source import Source
+from mixling.corpora.source import Download, Languages, Source
 
 COMMIT = "5405d2a77e83d5ccb47623a3f9e5604c3f103193"
 
 
-def read_lareqa(folder: Path, split: str, skip_bad: bool) -> Corpus:
+def read_lareqa(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
     """Read one SQuAD file a language, with `sentence_breaks`.
 
     Args:
         folder: The folder.
         split: The split.
+        languages: The languages; None: all.
         skip_bad: Skip rows that cannot be used.
 
     Returns:
@@ -33,6 +34,14 @@ def read_lareqa(folder: Path, split: str, skip_bad: bool) -> Corpus:
     return squad.read_squad(files, folder.name, skip_bad)
 
 
+def _lareqa(folder: str) -> Download:
+    """Return the archive of the authors' repository, of which one folder is read."""
+    return Download(
+        f"https://github.com/google-research-datasets/lareqa/archive/{COMMIT}.zip",
+        f"lareqa-{COMMIT}/{folder}",
+    )
+
+
 XQUAD_R = Source(
     "xquad-r",
     "questions and answer sentences, parallel (evaluation only)",
@@ -45,10 +54,7 @@ XQUAD_R = Source(
     "xquad-r",
     counts={"test": (13090, 2640)},
     unit="sentence",
-    archive=(
-        f"https://github.com/google-research-datasets/lareqa/archive/{COMMIT}.zip",
-        f"lareqa-{COMMIT}/xquad-r",
-    ),
+    downloads=(_lareqa("xquad-r"),),
 )
 MLQA_R = Source(
     "mlqa-r",

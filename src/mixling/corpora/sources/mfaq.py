@@ -7,12 +7,14 @@ from pathlib import Path
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.languages import language_field
-from mixling.corpora.source import Source, parse_languages
+from mixling.corpora.source import Files, Languages, Repository, Source, is_wanted, parse_languages
 from mixling.corpora.values import iter_objects, text_field, value_text
 from mixling.errors import BadRowError, MixlingError, Skipped
 
+LANGUAGES = parse_languages("cs da de en es fi fr he hr hu id it nb nl pl pt ro ru sv tr vi")
 
-def read_mfaq(folder: Path, split: str, skip_bad: bool) -> Corpus:
+
+def read_mfaq(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
     """Read the files <language>/<split>.jsonl, which hold a page a line.
 
     A page has a domain and `qa_pairs`, each with question, answer and language.
@@ -20,6 +22,7 @@ def read_mfaq(folder: Path, split: str, skip_bad: bool) -> Corpus:
     Args:
         folder: The folder.
         split: The split.
+        languages: The languages; None: all.
         skip_bad: Skip rows that cannot be used.
 
     Returns:
@@ -55,15 +58,24 @@ def read_mfaq(folder: Path, split: str, skip_bad: bool) -> Corpus:
     return builder.build(skipped.rows)
 
 
+def _files(split: str, languages: Languages) -> list[Files]:
+    """Return the files that a split and some languages need."""
+    return [
+        Files(f"data/{code}/{split.replace('validation', 'valid')}.jsonl", ("qa_pairs",))
+        for code in LANGUAGES
+        if is_wanted(code, languages)
+    ]
+
+
 MFAQ = Source(
     "mfaq",
     "questions and answers of web pages in 21 languages",
-    parse_languages("cs da de en es fi fr he hr hu id it nb nl pl pt ro ru sv tr vi"),
+    LANGUAGES,
     ("train", "validation"),
     "CC0-1.0",
     "De Bruyn et al. 2021, arXiv:2109.12870",
     "hub clips/mfaq, folder data (one folder a language)",
     read_mfaq,
     "mfaq",
-    repositories=("clips/mfaq",),
+    repositories=(Repository("clips/mfaq", _files),),
 )

@@ -16,7 +16,7 @@ from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import find_file
 from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.languages import language_field
-from mixling.corpora.source import Source
+from mixling.corpora.source import Languages, Source
 from mixling.corpora.values import grade_value, id_text, text_field, value_text
 from mixling.errors import BadRowError, MixlingError, Skipped
 
@@ -24,12 +24,15 @@ from mixling.errors import BadRowError, MixlingError, Skipped
 _WRONG_CODES = {"dt": "nl"}
 
 
-def read_mlir(folder: Path, split: str = "test", skip_bad: bool = False) -> Corpus:
+def read_mlir(
+    folder: Path, split: str = "test", languages: Languages = None, skip_bad: bool = False
+) -> Corpus:
     """Read a folder of the three files.
 
     Args:
         folder: The folder.
         split: Not used: a folder is one split.
+        languages: Not used: a file holds all languages.
         skip_bad: Skip rows that cannot be used.
 
     Returns:

@@ -14,19 +14,20 @@ from pathlib import Path
 
 from mixling.corpora import mlqa
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.source import Source
+from mixling.corpora.source import Download, Languages, Source
 from mixling.errors import MixlingError
 
 _LIST = Path(__file__).with_name("mlqa_held_out.txt")
 _DIGITS = 8
 
 
-def read_mlqa_split(folder: Path, split: str, skip_bad: bool) -> Corpus:
+def read_mlqa_split(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
     """Read MLQA: dev and test as published; train and held-out are parts of test.
 
     Args:
         folder: The folder.
         split: The split.
+        languages: The languages; None: all.
         skip_bad: Skip rows that cannot be used.
 
     Returns:
@@ -89,5 +90,5 @@ MLQA = Source(
     "github.com/facebookresearch/MLQA",
     read_mlqa_split,
     "mlqa",
-    archive=("https://dl.fbaipublicfiles.com/MLQA/MLQA_V1.zip", "MLQA_V1"),
+    downloads=(Download("https://dl.fbaipublicfiles.com/MLQA/MLQA_V1.zip", "MLQA_V1"),),
 )

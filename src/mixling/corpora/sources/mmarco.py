@@ -11,7 +11,7 @@ from pathlib import Path
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import table_lines
 from mixling.corpora.languages import language_tag
-from mixling.corpora.source import Source
+from mixling.corpora.source import Languages, Source
 from mixling.errors import BadRowError, MixlingError, Skipped
 
 LANGUAGES = [
@@ -32,7 +32,7 @@ LANGUAGES = [
 ]
 
 
-def read_mmarco(folder: Path, split: str, skip_bad: bool) -> Corpus:
+def read_mmarco(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
     """Read the tables of mMARCO, with the passages that a pair of the split names.
 
     The texts stand in collections/<language>_collection.tsv and
@@ -42,6 +42,7 @@ def read_mmarco(folder: Path, split: str, skip_bad: bool) -> Corpus:
     Args:
         folder: The folder.
         split: The split.
+        languages: The languages; None: all.
         skip_bad: Skip rows that cannot be used.
 
     Returns:

@@ -8,7 +8,7 @@ from typing import Any
 from mixling.corpora import trec
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.json_files import read_json_lines
-from mixling.corpora.source import Source
+from mixling.corpora.source import Files, Languages, Repository, Source, is_wanted
 from mixling.corpora.values import id_text, iter_objects, passage_text, text_field
 from mixling.errors import BadRowError, MixlingError, Skipped
 
@@ -27,7 +27,7 @@ LANGUAGES = {
 }
 
 
-def read_mrtydi(folder: Path, split: str, skip_bad: bool) -> Corpus:
+def read_mrtydi(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
     """Read `*<language>*/<split>.jsonl`, which holds positive and negative passages of each query.
 
     A split with `-full` also reads the collection `*<language>*/corpus.jsonl`.
@@ -35,6 +35,7 @@ def read_mrtydi(folder: Path, split: str, skip_bad: bool) -> Corpus:
     Args:
         folder: The folder.
         split: The split.
+        languages: The languages; None: all.
         skip_bad: Skip rows that cannot be used.
 
     Returns:
@@ -98,6 +99,25 @@ def _add_passage(
     return builder.add_passage(key, text, code, f"{code}:{key}", title)
 
 
+def _query_files(split: str, languages: Languages) -> list[Files]:
+    """Return the files of queries that a split and some languages need."""
+    base = split.removesuffix("-full")
+    return [
+        Files(f"mrtydi-v1.1-{name}/{base}.jsonl.gz", ("query_id", "query", "positive_passages"))
+        for name, code in LANGUAGES.items()
+        if is_wanted(code, languages)
+    ]
+
+
+def _corpus_files(split: str, languages: Languages) -> list[Files]:
+    """Return the files of documents that some languages need."""
+    return [
+        Files(f"mrtydi-v1.1-{name}/corpus.jsonl.gz", ("docid", "title", "text"))
+        for name, code in LANGUAGES.items()
+        if is_wanted(code, languages)
+    ]
+
+
 MR_TYDI = Source(
     "mr-tydi",
     "TyDi's questions on the Wikipedia of their language",
@@ -108,5 +128,8 @@ MR_TYDI = Source(
     "hub castorini/mr-tydi and castorini/mr-tydi-corpus, both as they are",
     read_mrtydi,
     "mr-tydi",
-    repositories=("castorini/mr-tydi", "castorini/mr-tydi-corpus"),
+    repositories=(
+        Repository("castorini/mr-tydi", _query_files),
+        Repository("castorini/mr-tydi-corpus", _corpus_files),
+    ),
 )

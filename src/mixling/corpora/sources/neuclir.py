@@ -11,14 +11,14 @@ from typing import Any
 from mixling.corpora import trec
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.json_files import read_json_lines
-from mixling.corpora.source import Source
+from mixling.corpora.source import Languages, Source
 from mixling.corpora.values import id_text, iter_objects, value_text
 from mixling.errors import BadRowError, MixlingError, Skipped
 
 _CODES = ("fas", "rus", "zho")
 
 
-def read_neuclir(folder: Path, split: str, skip_bad: bool) -> Corpus:
+def read_neuclir(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
     """Read topics*.jsonl, qrels* and <language>.jsonl.
 
     A line of topics has topic_id and topics, each with lang, source, topic_title and
@@ -27,6 +27,7 @@ def read_neuclir(folder: Path, split: str, skip_bad: bool) -> Corpus:
     Args:
         folder: The folder.
         split: The split.
+        languages: The languages; None: all.
         skip_bad: Skip rows that cannot be used.
 
     Returns:

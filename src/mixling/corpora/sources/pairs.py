@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.source import Reader, Source
+from mixling.corpora.source import Files, Languages, Reader, Repository, Source
 from mixling.corpora.tables import ROWS, data_suffix, read_rows
 from mixling.corpora.values import first_text, iter_objects, passage_text, text_field, value_text
 from mixling.errors import BadRowError, MixlingError, Skipped
@@ -31,7 +31,7 @@ def pairs_reader(name: str, add_row: RowAdder) -> Reader:
         add_row: Adds a row to the builder.
     """
 
-    def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    def read(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
         builder, skipped, left_out = CorpusBuilder(name), Skipped(skip_bad), list[Exception]()
         paths = sorted(
             p
@@ -174,8 +174,14 @@ def _hub_pairs(
     repository: str,
     add_row: RowAdder,
     splits: str,
+    pattern: str,
+    *fields: str,
 ) -> Source:
     """Return a source of English pairs that is fetched from the hub."""
+
+    def files(split: str, languages: Languages) -> list[Files]:
+        return [Files(pattern.format(split=split), fields)]
+
     return Source(
         name,
         description,
@@ -186,7 +192,7 @@ def _hub_pairs(
         f"hub {repository}",
         pairs_reader(name, add_row),
         name,
-        repositories=(repository,),
+        repositories=(Repository(repository, files),),
     )
 
 
@@ -199,6 +205,11 @@ PAIRS = (
         "microsoft/wiki_qa",
         add_wikiqa_row,
         "train validation test",
+        "data/{split}-*.parquet",
+        "question_id",
+        "question",
+        "label",
+        "answer",
     ),
     _hub_pairs(
         "duorc",
@@ -208,6 +219,10 @@ PAIRS = (
         "ibm-research/duorc",
         add_duorc_row,
         "train validation test",
+        "SelfRC/{split}-*.parquet",
+        "question_id",
+        "question",
+        "plot",
     ),
     _hub_pairs(
         "newsqa",
@@ -217,6 +232,9 @@ PAIRS = (
         "lucadiliello/newsqa",
         add_newsqa_row,
         "train validation",
+        "data/{split}-*.parquet",
+        "question",
+        "context",
     ),
     _hub_pairs(
         "natural-questions",
@@ -226,6 +244,9 @@ PAIRS = (
         "sentence-transformers/natural-questions",
         column_pairs(("query",), "answer"),
         "train",
+        "pair/{split}-*.parquet",
+        "query",
+        "answer",
     ),
     _hub_pairs(
         "yahoo-answers",
@@ -235,6 +256,9 @@ PAIRS = (
         "sentence-transformers/yahoo-answers",
         column_pairs(("question", "title"), "answer"),
         "train",
+        "title-answer-pair/{split}-*.parquet",
+        "title",
+        "answer",
     ),
 )
 ENTITY_QUESTIONS = Source(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mixling.corpora import squad
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.source import Reader, Source
+from mixling.corpora.source import Languages, Reader, Source
 from mixling.errors import MixlingError
 
 
@@ -18,7 +18,7 @@ def squad_reader(pattern: str, language: str) -> Reader:
         language: The language.
     """
 
-    def read(folder: Path, split: str, skip_bad: bool) -> Corpus:
+    def read(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
         paths = sorted(folder.glob(pattern.format(split=split)))
         if not paths:
             raise MixlingError(
@@ -40,7 +40,6 @@ JAQUAD = Source(
     "hub SkelterLabsInc/JaQuAD",
     squad_reader("{split}/jaquad_{split}_*.json*", "ja"),
     "jaquad",
-    "SkelterLabsInc/JaQuAD",
 )
 ARCD = Source(
     "arcd",
@@ -52,5 +51,4 @@ ARCD = Source(
     "hub hsseinmz/arcd",
     squad_reader("arcd-{split}.json*", "ar"),
     "arcd",
-    "hsseinmz/arcd",
 )

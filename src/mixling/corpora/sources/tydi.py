@@ -12,16 +12,17 @@ from mixling.corpora import squad
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.json_files import read_json
 from mixling.corpora.languages import language_tag
-from mixling.corpora.source import Source
+from mixling.corpora.source import Languages, Source
 from mixling.errors import MixlingError, Skipped
 
 
-def read_tydi(folder: Path, split: str, skip_bad: bool) -> Corpus:
+def read_tydi(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
     """Read `<split>/tydiqa.goldp.<language>.<split>.json`: SQuAD's form, one query a paragraph.
 
     Args:
         folder: The folder.
         split: The split.
+        languages: The languages; None: all.
         skip_bad: Skip rows that cannot be used.
 
     Returns:

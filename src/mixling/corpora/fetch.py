@@ -1,0 +1,194 @@
+"""Fetch the files of published sources: from the Hugging Face hub, or from a publisher's address.
+
+Only the files that a split and its languages need are fetched. A fetch that was cut off goes on
+where it stopped. What was fetched, with its commits and checksums, is recorded in the folder of the
+source in the cache (`RECORD`) and goes into results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import urllib.error
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mixling.corpora import hub_files
+from mixling.corpora.downloads import download_file, file_size, stem, unpack
+from mixling.corpora.published_files import matches
+from mixling.corpora.source import Download, Files, Languages, Repository, Source
+from mixling.disk import new_file, one_writer
+from mixling.errors import MixlingError
+from mixling.machine import cache_folder
+from mixling.progress import Progress
+
+RECORD = ".fetched.json"
+
+logger = logging.getLogger(__name__)
+
+
+def fetch_source(source: Source, split: str, languages: Languages) -> tuple[Path, dict[str, str]]:
+    """Fetch the files of a source that a split and some languages need, unless they are here.
+
+    Args:
+        source: The source.
+        split: The split.
+        languages: The languages; None: all.
+
+    Returns:
+        The folder of the source in the cache, and what it was made of: the commit of each data set
+        of the hub, and the SHA-256 of each file of an address.
+
+    Raises:
+        MixlingError: A file cannot be fetched, or is not the file that is expected. The message
+            says how to get it by hand.
+    """
+    folder = cache_folder() / "data" / (source.folder_name or source.name)
+    origin = {}
+    with one_writer(folder, wait=True, name=source.name):
+        for repository in source.repositories:
+            if not repository.splits or split in repository.splits:
+                origin[f"hub:{repository.name}"] = _fetch_repository(
+                    repository, source, folder, split, languages
+                )
+        for download in source.downloads:
+            if not download.splits or split in download.splits:
+                origin[download.address] = _fetch_download(download, source, folder)
+    return folder, origin
+
+
+def select_files(
+    files: Mapping[str, int], needed: Iterable[Files], name: str, place: str
+) -> dict[str, int]:
+    """Select the files of a listing.
+
+    Args:
+        files: Size of each file, by its path.
+        needed: The files that are needed.
+        name: The source, for the error.
+        place: Where the files lie, for the error.
+
+    Returns:
+        Size of each file that is needed, by its path.
+
+    Raises:
+        MixlingError: Some of the files that are needed are not there.
+    """
+    selected = {}
+    for form in needed:
+        paths = [p for p in files if matches(p, form.pattern)]
+        if not paths:
+            visible = sorted(p for p in files if not p.startswith("."))
+            raise MixlingError(
+                f"{name}: {place} has no file {form.pattern}; it has {', '.join(visible[:8])}"
+                f"{' …' if len(visible) > 8 else ''}. The publication has changed, or lacks this "
+                "split or language"
+            )
+        selected.update({p: files[p] for p in paths})
+    return selected
+
+
+def by_hand(source: Source) -> str:
+    """Return how a user gets a source without this module."""
+    return (
+        f"get {source.how_to_get}, put it into a folder '{source.folder_name}', and set "
+        "MIXLING_DATA to the folder above it"
+    )
+
+
+def repository_folder(folder: Path, repository: Repository) -> Path:
+    """Return the folder of a data set of the hub in the folder of a source."""
+    return folder / repository.name.replace("/", "--")
+
+
+def _fetch_repository(
+    repository: Repository, source: Source, folder: Path, split: str, languages: Languages
+) -> str:
+    """Fetch the files of a data set of the hub and return their commit."""
+    needed = list(repository.files(split, languages))
+    record = _read_record(folder)
+    known = record["repositories"].get(repository.name, {})
+    revision = repository.revision or known.get("revision")
+    place = repository_folder(folder, repository)
+    if known and known["revision"] == revision:
+        files = known["files"]
+    else:
+        revision, files = hub_files.list_repository(repository, source, revision, needed)
+    where = f"hub {repository.name} at {revision[:8]}"
+    selected = select_files(files, needed, source.name, where)
+    record["repositories"][repository.name] = {"revision": revision, "files": files}
+    _write_record(folder, record)
+    metadata = place / ".cache/huggingface/download"
+    missing = {
+        path: size
+        for path, size in selected.items()
+        if not hub_files.is_complete(place / path, size, metadata / f"{path}.metadata", revision)
+    }
+    if missing:
+        total = sum(missing.values())
+        logger.info(
+            "%s: fetching %d files (%s) from %s", source.name, len(missing), file_size(total), where
+        )
+        with Progress(f"fetching {source.name}") as progress:
+            try:
+                hub_files.download_files(repository.name, revision, missing, place, progress)
+            except Exception as error:
+                raise hub_files.hub_error(error, repository, source, needed, revision) from None
+    return str(revision)
+
+
+def _fetch_download(download: Download, source: Source, folder: Path) -> str:
+    """Fetch a file of an address, check and unpack it, and return its SHA-256."""
+    record = _read_record(folder)
+    name = download.address.rpartition("/")[2]
+    target = folder / (name if download.inside is None else stem(name))
+    known = record["downloads"].get(download.address)
+    if known and target.exists() and download.sha256 in (None, known):
+        return str(known)
+    hint = by_hand(source)
+    packed = folder / f".{name}.incomplete"
+    try:
+        download_file(download.address, packed, source.name)
+    except (OSError, ValueError) as error:  # an address of another scheme is a ValueError
+        reason = f"status {error.code}" if isinstance(error, urllib.error.HTTPError) else error
+        raise MixlingError(
+            f"{source.name}: cannot fetch {download.address} ({reason}); {hint}"
+        ) from None
+    with packed.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if download.sha256 not in (None, digest):
+        packed.unlink()
+        raise MixlingError(
+            f"{source.name}: {download.address} has SHA-256 {digest}, expected {download.sha256}: "
+            f"it was changed or damaged on the way. Try again, or {hint}"
+        )
+    if download.inside is None:
+        with new_file(target) as temporary:
+            shutil.copyfile(packed, temporary)
+    else:
+        unpack(packed, name, download, target, f"{source.name}: {download.address}", hint)
+    packed.unlink()
+    record["downloads"][download.address] = digest
+    _write_record(folder, record)
+    return digest
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    """Read what was fetched into the folder of a source."""
+    path = folder / RECORD
+    empty: dict[str, Any] = {"repositories": {}, "downloads": {}}
+    if not path.is_file():
+        return empty
+    try:
+        return {**empty, **json.loads(path.read_text(encoding="utf-8"))}
+    except ValueError:
+        raise MixlingError(f"{path}: not JSON; remove the folder, and it is fetched anew") from None
+
+
+def _write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Write what was fetched into the folder of a source."""
+    with new_file(folder / RECORD) as temporary:
+        temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
