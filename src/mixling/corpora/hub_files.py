@@ -129,7 +129,7 @@ def download_files(
         progress: Receives the bytes that are done.
     """
     from huggingface_hub import hf_hub_download
-    from tqdm import tqdm
+    from huggingface_hub.utils import tqdm
 
     total, before = sum(sizes.values()), 0
 
