@@ -129,15 +129,15 @@ def download_files(
         progress: Receives the bytes that are done.
     """
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils.tqdm import tqdm
 
     total, before = sum(sizes.values()), 0
 
-    class Counter(tqdm):  # type: ignore[misc]
+    class Counter(tqdm):
         """Reports the bytes of a file instead of drawing a bar of its own."""
 
         def __init__(self, *args: Any, **options: Any):
-            super().__init__(*args, **{**options, "disable": True})
+            super().__init__(*args, **{**options, "disable": True})  # type: ignore[no-untyped-call]
             self.bytes_done = options.get("initial") or 0
 
         def update(self, n: float | None = 1) -> bool | None:
