@@ -16,10 +16,13 @@ ARCHITECTURES = {
     "roberta": {"model_type": "roberta"},
     "electra": {"model_type": "electra", "embedding_size": 16},
     "distilbert": {"model_type": "distilbert"},
+    # a decoder that is used as an encoder, with fewer heads of keys than of queries
+    "llama": {"model_type": "llama", "num_key_value_heads": 2, "is_causal": False},
 }
 UNPACKABLE = {
     "mpnet": {"model_type": "mpnet"},  # relative positions
     "modernbert": {"model_type": "modernbert", "local_attention": 16},  # windows
+    "llama": {"model_type": "llama"},  # causal
 }
 
 

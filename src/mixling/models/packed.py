@@ -283,7 +283,7 @@ def attention(
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
         )
-    _check_full_attention(module, options)
+    _check_full_attention(module, attention_mask, options)
     q, k, v = (x.squeeze(0).transpose(0, 1) for x in (query, key, value))
     scale = scaling if scaling is not None else q.shape[-1] ** -0.5
     if k.shape[1] != q.shape[1]:
@@ -302,16 +302,26 @@ def attention(
     return packed_attention(q, k, v, lengths, scale, dropout).unsqueeze(0), None
 
 
-def _check_full_attention(module: torch.nn.Module, options: dict[str, Any]) -> None:
+def _check_full_attention(
+    module: torch.nn.Module, attention_mask: Tensor | None, options: dict[str, Any]
+) -> None:
     """Refuse a layer that does not attend to all tokens of a text by their products alone."""
-    if (
-        options.get("sliding_window")
-        or options.get("position_bias") is not None
-        or options.get("softcap")
-    ):
-        raise UnpackableError("it attends to a window or with a bias")
-    if getattr(module, "is_causal", False):
-        raise UnpackableError("it attends to what stands before alone")
+    # A decoder that is used as an encoder says so by `is_causal`, and its layers do not know.
+    causal = options.get("is_causal")
+    if causal is None:
+        causal = getattr(module, "is_causal", False)
+    reasons = {
+        "its attention has a window": options.get("sliding_window"),
+        "its attention has a bias": options.get("position_bias") is not None,
+        "its attention is capped": options.get("softcap"),
+        "a token attends only to those before it": causal,
+        # Nothing is masked in a packed row, so a mask is the encoder's own. It may be a window that
+        # is longer than the texts of the trial.
+        "its attention has a mask": attention_mask is not None,
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            raise UnpackableError(reason)
 
 
 def _has_varlen_attention(q: Tensor) -> bool:

@@ -1,9 +1,10 @@
 """Read what the files of a model hold, and check that loading left nothing to chance.
 
 transformers fills weights that the files lack with random numbers and logs a report of them, which
-`quiet.quiet_libraries` hides. This module captures the report: missing weights raise an error,
-unused ones are logged. Adapters (PEFT) are merged, so that all other modules see an ordinary
-encoder; some versions of peft can load an adapter that transformers could not write again.
+`quiet.quiet_libraries` hides. This module captures the report: missing weights, and weights of the
+encoder that found no place in it, raise an error; other unused ones are logged. Adapters (PEFT) are
+merged, so that all other modules see an ordinary encoder; some versions of peft can load an adapter
+that transformers could not write again.
 """
 
 from __future__ import annotations
@@ -22,9 +23,24 @@ from mixling.errors import MixlingError
 
 logger = logging.getLogger(__name__)
 
-# weights that an encoder has no use for (the masked-language head, the pooler), and a buffer that
-# transformers computes anew
-_EXPECTED_UNUSED = re.compile(r"(^|\.)(lm_head|cls|vocab_\w+|pooler|position_ids)(\.|$)")
+# Weights that no vector of a text depends on: heads for other tasks, and buffers that transformers
+# computes anew.
+_UNUSED_HEADS = re.compile(
+    r"^(\w+\.){0,2}(lm_head|head|cls|pooler|vocab_\w+|score|qa_outputs|\w*predictions?"
+    r"|\w*classifier|sparse_linear|colbert_linear)(\.|$)|^decoder\.(weight|bias)$"
+)
+_BUFFERS = re.compile(
+    r"(^|\.)(position_ids|token_type_ids|\w*inv_freq|masked_bias|(attn|attention)\.bias)$"
+)
+# Weights inside a text encoder: its embeddings, numbered layers and norms. transformers writes
+# several numbers as "{0, 1}" or "{0...11}".
+_ENCODER_WEIGHTS = re.compile(
+    r"(^|\.)(encoder|\w*embeddings\w*|((\w+_)?(layers?|groups?|blocks?)|h|attentions|ffns)"
+    r"\.(\d+|\{[^}]*\})|(\w+_)?(norm|layer_?norm|ln)(_f)?)\.",
+    re.IGNORECASE,
+)
+# parts of a larger model that have layers of their own, which no text goes through
+_OTHER_PARTS = re.compile(r"(^|\.)(decoder|mtp|visual|(vision|image|audio)\w*)\.")
 _FORMATS = {"F32": "fp32", "F16": "fp16", "BF16": "bf16", "F64": "fp64"}
 _TORCH_FORMATS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 
@@ -62,7 +78,13 @@ def capture_load_report(report: list[tuple[str, str]]) -> Iterator[None]:
 
 
 def check_load_report(report: list[tuple[str, str]], name: str, pooled: bool) -> None:
-    """Refuse a model whose files lack weights or hold them in another size; log unused weights.
+    """Refuse a model whose vectors are not those of its weights; log weights that are unused.
+
+    A weight that the files lack, or hold in another size, is random. A weight inside the encoder's
+    embeddings or layers that finds no place there changes the vectors of the model that it was
+    trained in: such files need another class than transformers has for them. Both are refused.
+    Heads for other tasks, buffers, and the layers of a decoder or an image encoder change no vector
+    of a text and are ignored. The rest is logged.
 
     Args:
         report: Pairs of weight and status, as `capture_load_report` writes them.
@@ -70,28 +92,35 @@ def check_load_report(report: list[tuple[str, str]], name: str, pooled: bool) ->
         pooled: Whether the model uses the encoder's pooler, which then may not be missing either.
 
     Raises:
-        MixlingError: Weights are missing or have another size than config.json says.
+        MixlingError: Weights are missing, have another size than config.json says, or have no
+            place in the encoder that they belong to.
     """
-    mismatched = [k for k, status in report if status == "MISMATCH"]
-    if mismatched:
-        raise MixlingError(
-            f"{name}: its files hold weights of other sizes than its config.json says: "
-            f"{_first_five(mismatched)}"
-        )
-    missing = [
+    keys: dict[str, list[str]] = {}
+    for key, status in report:
+        keys.setdefault(status, []).append(key)
+    missing = [k for k in keys.get("MISSING", []) if pooled or not re.search(r"(^|\.)pooler\.", k)]
+    mismatched = [*keys.get("MISMATCH", []), *keys.get("CONVERSION", [])]
+    unexpected = [
         k
-        for k, status in report
-        if status == "MISSING" and (pooled or not re.search(r"(^|\.)pooler\.", k))
+        for k in keys.get("UNEXPECTED", [])
+        if not _UNUSED_HEADS.search(k) and not _BUFFERS.search(k)
     ]
-    if missing:
+    misplaced = [k for k in unexpected if _ENCODER_WEIGHTS.search(k) and not _OTHER_PARTS.search(k)]
+    problems = {
+        "missing, and so random": missing,
+        "in another size than config.json says": mismatched,
+        "without a place in the encoder": misplaced,
+    }
+    if any(problems.values()):
+        listed = "; ".join(f"{k}: {_first_five(v)}" for k, v in problems.items() if v)
         raise MixlingError(
-            f"{name}: its files lack weights of the encoder, which would be random: "
-            f"{_first_five(missing)}. Fetch the folder again; if the model comes with code of its "
-            "own, it needs --trust-remote-code"
+            f"{name}: its files do not hold the weights of the encoder that its config.json "
+            f"describes, so its vectors would be wrong ({listed}). Fetch the folder again. If the "
+            "model comes with code of its own, it needs --trust-remote-code. If config.json "
+            "leaves out layers on purpose, load the encoder with transformers, save it with "
+            "save_pretrained, and use that folder"
         )
-    unused = [
-        k for k, status in report if status == "UNEXPECTED" and not _EXPECTED_UNUSED.search(k)
-    ]
+    unused = [k for k in unexpected if not _OTHER_PARTS.search(k)]
     if unused:
         logger.warning(
             "%s: its files hold weights that its encoder has no place for: %s",
