@@ -316,3 +316,81 @@ def test_files_are_found_by_the_end_of_their_path_and_never_beside_it(tmp_path):
         find_published(tmp_path, "one.tsv")
     assert matches("a/b.jsonl.gz", "a/*.jsonl") and matches("a/b.jsonl", "*/b.jsonl.gz")
     assert not matches("a/c/b.jsonl", "a/*.jsonl")
+
+
+# -- mixling data check
+
+
+def published_pairs(hub):
+    """A Parquet set of the hub, as WikiQA's."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def parquet(**columns):
+        out = io.BytesIO()
+        pq.write_table(pa.table(columns), out)
+        return out.getvalue()
+
+    good = parquet(query=["who?"], answer=["a mason"])
+    return hub.put("some/pairs", {"pair/train-00000-of-00001.parquet": good}), parquet
+
+
+def pair_source(**options):
+    files = [Files("pair/train-*.parquet", ("query", "answer"))]
+    return replace(
+        SOURCES["sib-200"],
+        name="pairs",
+        folder_name="pairs",
+        splits=("train",),
+        downloads=(),
+        repositories=(Repository("some/pairs", lambda *_: files, **options),),
+    )
+
+
+def test_a_check_reads_the_first_rows_of_each_form_and_no_more(hub, run, monkeypatch):
+    _, corpus = miracl(hub)
+    for split in ("train", "dev"):
+        more, _ = miracl(hub, SOURCES["miracl"].languages, split)
+        hub.repositories.setdefault("all", more).files.update(more.files)
+    hub.repositories["datasets/miracl/miracl"] = hub.repositories.pop("all")
+    hub.repositories["datasets/miracl/miracl-corpus"].files[
+        "miracl-corpus-v1.0-sw/docs-0.jsonl.gz"
+    ] = corpus.files["miracl-corpus-v1.0-sw/docs-0.jsonl.gz"]
+    status, out, _ = run("data", "check", "miracl", "sample")
+    assert status == 0, out
+    assert "miracl: ok" in out and "sample: ok" in out
+    assert "rows have docid, title, text" in out and "not pinned" in out
+    assert not any(p.endswith("docs-1.jsonl.gz") for p in hub.fetched())
+
+
+def test_a_check_names_what_has_changed_and_what_is_gated(hub, run, monkeypatch):
+    repository, parquet = published_pairs(hub)
+    monkeypatch.setitem(catalog.SOURCES, "pairs", pair_source())
+    assert run("data", "check", "pairs")[0] == 0
+    repository.files["pair/train-00000-of-00001.parquet"] = parquet(question=["who?"], answer=["x"])
+    status, out, _ = run("data", "check", "pairs")
+    assert status == 1 and "rows without query; they have question, answer" in out
+    assert "1 of 1 failed: pairs" in out
+    repository.files = {"other/train-0.parquet": b""}
+    assert "has no file pair/train-*.parquet; it has other/" in run("data", "check", "pairs")[1]
+    repository.files = {"pair/train-0.parquet": parquet(query=["a"], answer=["b"])}
+    repository.gated = True
+    status, out, _ = run("data", "check", "pairs")
+    assert status == 0 and "pairs: gated" in out and "1 files" in out and "HF_TOKEN" in out
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert "pairs: ok" in run("data", "check", "pairs")[1]
+
+
+def test_a_check_asks_publishers_and_reads_everything_if_told_to(hub, run, monkeypatch):
+    hub.plain["/1.zip"] = packed_set()
+    download = Download(f"{hub.address}/1.zip", "sib-200-1/data/annotated")
+    source = replace(SOURCES["sib-200"], downloads=(download,))
+    monkeypatch.setitem(catalog.SOURCES, "sib-200", source)
+    status, out, _ = run("data", "check", "sib-200")
+    assert status == 0 and f"{hub.address}/1.zip: " in out and "no checksum known" in out
+    assert hub.requests[-1][2] == "bytes=0-3"
+    status, out, _ = run("data", "check", "--full", "sib-200")
+    assert status == 0 and "test: 2 queries, 2 passages, 0 bad rows" in out
+    hub.plain.clear()
+    status, out, _ = run("data", "check", "sib-200")
+    assert status == 1 and "sib-200: failed" in out and "status 404" in out

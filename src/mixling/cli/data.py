@@ -1,4 +1,4 @@
-"""The commands `mixling data list`, `show` and `convert`."""
+"""The commands `mixling data list`, `show`, `convert` and `check`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mixling.cli.options import printable
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""List, show and convert corpora.
+    help="""List, show, convert and check corpora.
 
 A folder of your own holds corpus.jsonl (_id, text, language, and title or group if you have them),
 queries.jsonl (_id, text, language, group) and qrels/<split>.tsv (query-id, corpus-id, score). Texts
@@ -51,6 +51,8 @@ def list_() -> None:
             available = "yes"
         else:
             available = "on demand" if source.is_fetched else "no"
+            if any(r.gated for r in source.repositories):
+                available = "gated"
         counts = next((f"{q:,} /\n{p:,}" for q, p in source.counts.values()), "")
         table.add_row(
             source.name,
@@ -61,7 +63,12 @@ def list_() -> None:
             counts,
             source.description,
         )
-        if available == "on demand":
+        if available == "gated":
+            missing.append(
+                f"{source.name}: fetched when it is first used, once you have accepted its terms "
+                f"and set HF_TOKEN ({source.how_to_get})"
+            )
+        elif available == "on demand":
             missing.append(f"{source.name}: fetched when it is first used ({source.how_to_get})")
         elif available == "no":
             missing.append(
@@ -163,3 +170,49 @@ def convert(
             f"{several} ids occur in several languages: each now begins with its language, as in "
             "sw:12"
         )
+
+
+@app.command()
+def check(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Named sources; default: all of them.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also fetch and read the split that is measured.")
+    ] = False,
+) -> None:
+    """Check sources where they are published: commits, files, and the first rows.
+
+    Nothing is kept, unless --full is given. Needs a network. Exit status 1: some source failed.
+    """
+    from mixling.corpora.catalog import SOURCES
+    from mixling.corpora.check import check_source
+    from mixling.corpora.fetch import fetch_source
+    from mixling.errors import MixlingError, choose
+    from mixling.evaluation.benchmarks import default_split
+
+    failed = []
+    for name in names or SOURCES:
+        source = SOURCES[choose(name, SOURCES, "source")]
+        report = check_source(source)
+        status, findings = report.status, list(report.findings)
+        if full and source.folder_name is not None and status == "ok":
+            try:
+                split = default_split(source)
+                folder, _ = fetch_source(source, split, None)
+                corpus = source.read(folder, split, None, False)
+            except MixlingError as error:
+                status, findings = "failed", [str(error), *findings]
+            else:
+                findings.append(
+                    f"{split}: {corpus.queries.num_rows:,} queries, "
+                    f"{corpus.passages.num_rows:,} passages, {len(corpus.skipped):,} bad rows"
+                )
+        if status == "failed":
+            failed.append(name)
+        typer.echo(f"{name}: {status}")
+        for line in findings:
+            typer.echo(f"  {printable(line)}")
+    if failed:
+        typer.echo(f"{len(failed)} of {len(names or SOURCES)} failed: {', '.join(failed)}")
+        raise typer.Exit(1)

@@ -42,7 +42,7 @@ def download_file(address: str, target: Path, name: str) -> None:
     have = target.stat().st_size if target.exists() else 0
     headers = {"User-Agent": "mixling", **({"Range": f"bytes={have}-"} if have else {})}
     request = urllib.request.Request(address, headers=headers)
-    _check_online(address)
+    check_address(address)
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
@@ -66,8 +66,16 @@ def download_file(address: str, target: Path, name: str) -> None:
             raise OSError(f"the connection ended after {done:,} of {total:,} bytes; try again")
 
 
-def _check_online(address: str) -> None:
-    """Raise OSError if the user has forbidden the network."""
+def check_address(address: str) -> None:
+    """Check that an address may be asked.
+
+    Args:
+        address: The address.
+
+    Raises:
+        ValueError: It is none of the web.
+        OSError: The user has forbidden the network (HF_HUB_OFFLINE).
+    """
     from huggingface_hub import constants
 
     if not address.startswith(("https://", "http://")):
