@@ -25,6 +25,12 @@ Path_ = Annotated[
     ),
 ]
 Split = Annotated[str | None, typer.Option("--split", help="The split; default: the first.")]
+Languages = Annotated[
+    str | None,
+    typer.Option(
+        "--languages", help="Only these languages, for instance en,sw; no other is fetched."
+    ),
+]
 Skip = Annotated[
     bool, typer.Option("--skip-bad", help="Skip bad rows; they are counted and listed.")
 ]
@@ -91,6 +97,7 @@ def show(
     name: Annotated[str, typer.Argument(help="A named source or a folder of your own.")],
     path: Path_ = None,
     split: Split = None,
+    languages: Languages = None,
     skip_bad: Skip = False,
 ) -> None:
     """Show a corpus: counts by language, translation groups and three queries."""
@@ -101,7 +108,13 @@ def show(
     from mixling.corpora.catalog import SOURCES, load
     from mixling.corpora.languages import language_name
 
-    corpus = load(name, split, path=path, skip_bad=skip_bad)
+    corpus = load(
+        name,
+        split,
+        path=path,
+        languages=languages.replace(",", " ").split() if languages else None,
+        skip_bad=skip_bad,
+    )
     console = Console(emoji=False)
     if name in SOURCES:
         source = SOURCES[name]
@@ -150,6 +163,7 @@ def convert(
     out: Annotated[Path, typer.Argument(help="The folder to write.")],
     path: Path_ = None,
     split: Split = None,
+    languages: Languages = None,
     parquet: Annotated[bool, typer.Option(help="Write Parquet instead of jsonl.")] = False,
     skip_bad: Skip = False,
 ) -> None:
@@ -157,7 +171,13 @@ def convert(
     from mixling.corpora.catalog import load
     from mixling.corpora.folder import write_folder
 
-    corpus = load(name, split, path=path, skip_bad=skip_bad)
+    corpus = load(
+        name,
+        split,
+        path=path,
+        languages=languages.replace(",", " ").split() if languages else None,
+        skip_bad=skip_bad,
+    )
     several = write_folder(corpus, out, split or "train", parquet)
     for line in corpus.skipped[:20]:
         typer.echo(f"skipped: {line}")

@@ -27,6 +27,9 @@ class SourceConfig(_Table):
         None, description="a folder of your own, or the folder of a named source"
     )
     hub: str | None = Field(None, description="a Hugging Face data set; needs `columns`")
+    revision: str | None = Field(
+        None, description="the commit of the hub data set; default: the newest one"
+    )
     split: str | None = Field(None, description="default: the source's first split")
     columns: dict[str, str] = Field(
         default_factory=dict, description="which column of a hub set holds what"

@@ -47,6 +47,7 @@ def load_source(source: SourceConfig, skip_bad: bool) -> Corpus:
         language=source.language,
         hub_name=source.hub,
         columns=source.columns,
+        revision=source.revision,
         skip_bad=skip_bad,
     )
 
