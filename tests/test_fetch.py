@@ -119,6 +119,17 @@ def test_a_data_set_that_is_not_there_and_a_file_that_is_not_there(hub):
         load("miracl", "dev", languages=["de"])
 
 
+def test_a_disk_without_room_is_named_before_anything_is_fetched(hub, monkeypatch):
+    from collections import namedtuple
+
+    miracl(hub)
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _: usage(free=10))
+    with pytest.raises(MixlingError, match=r"are to be fetched from hub .* room for 10 bytes; or"):
+        load("miracl", "dev", languages=["sw"])
+    assert hub.fetched() == []
+
+
 def test_a_busy_hub_is_asked_again_and_then_named(hub, monkeypatch):
     from huggingface_hub.utils import _http
 

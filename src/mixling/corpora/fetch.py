@@ -26,6 +26,7 @@ from mixling.machine import cache_folder
 from mixling.progress import Progress
 
 RECORD = ".fetched.json"
+_LARGE = 1 << 30  # bytes, from which on a message says how to fetch less
 
 logger = logging.getLogger(__name__)
 
@@ -128,16 +129,35 @@ def _fetch_repository(
         if not hub_files.is_complete(place / path, size, metadata / f"{path}.metadata", revision)
     }
     if missing:
-        total = sum(missing.values())
-        logger.info(
-            "%s: fetching %d files (%s) from %s", source.name, len(missing), file_size(total), where
-        )
+        _announce(source, where, len(missing), sum(missing.values()), place, languages)
         with Progress(f"fetching {source.name}") as progress:
             try:
                 hub_files.download_files(repository.name, revision, missing, place, progress)
             except Exception as error:
                 raise hub_files.hub_error(error, repository, source, needed, revision) from None
     return str(revision)
+
+
+def _announce(
+    source: Source, where: str, n_files: int, n_bytes: int, place: Path, languages: Languages
+) -> None:
+    """Log what is about to be fetched; raise MixlingError if the disk has no room for it."""
+    free = shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
+    fewer = languages is None and len(source.languages) > 1
+    hint = f"; {source.name}@{source.languages[0]} fetches one language" if fewer else ""
+    if n_bytes > free:
+        raise MixlingError(
+            f"{source.name}: {file_size(n_bytes)} are to be fetched from {where}, and {place} has "
+            f"room for {file_size(free)}{hint}; or set MIXLING_CACHE to a larger disk"
+        )
+    logger.info(
+        "%s: fetching %d files (%s) from %s%s",
+        source.name,
+        n_files,
+        file_size(n_bytes),
+        where,
+        hint if n_bytes > _LARGE else "",
+    )
 
 
 def _fetch_download(download: Download, source: Source, folder: Path) -> str:
