@@ -12,6 +12,8 @@ from safetensors.torch import load_file, save_file
 from architectures import ARCHITECTURES, TEXTS, compare, row, vectors, write_model
 from mixling.debiasing.debias import debias
 from mixling.errors import MixlingError
+from mixling.models import onnx
+from mixling.models.onnx import export_onnx
 from mixling.models.retriever import Retriever
 
 
@@ -206,3 +208,32 @@ def test_a_class_that_only_the_model_brings_is_refused_by_name(write):
     change_config(folder, model_type="new", auto_map=classes)
     with pytest.raises(MixlingError, match=r"NewModel in modeling\.py of Alibaba-NLP/new-impl"):
         Retriever(str(folder), device="cpu")
+
+
+@pytest.mark.slow
+def test_an_attention_with_a_bias_is_exported(write, tmp_path):
+    differences = export_onnx(str(write("sentence-t5-base")), tmp_path / "exported")
+    assert differences["onnx"] < 1e-5
+
+
+@pytest.mark.parametrize("name", ["bge-m3", "Qwen3-Embedding-0.6B"])
+def test_an_exported_model_is_tried_on_texts_that_are_padded_as_a_server_pads_them(name, write):
+    retriever = Retriever(str(write(name)), device="cpu")
+    theirs = retriever.model.preprocess(list(onnx.TEST_TEXTS), prompt=retriever.prompt("query"))
+    for key, ours in onnx._inputs(retriever).items():
+        assert np.array_equal(ours, theirs[key].numpy())
+
+
+def test_an_encoder_that_torch_cannot_export_is_refused_by_its_class(write, tmp_path, monkeypatch):
+    def export(*_, **__):
+        raise torch.onnx.OnnxExporterError("step 2") from ValueError(
+            "cannot view a tensor\nof shape"
+        )
+
+    monkeypatch.setattr(torch.onnx, "export", export)
+    retriever = Retriever(str(write("sentence-t5-base")), device="cpu")
+    attention = retriever.encoder.config._attn_implementation
+    with pytest.raises(MixlingError, match=r"T5EncoderModel.*cannot view a tensor\); serve it"):
+        export_onnx(retriever, tmp_path / "exported")
+    assert retriever.encoder.config._attn_implementation == attention
+    assert not (tmp_path / "exported").exists()

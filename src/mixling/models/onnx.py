@@ -12,9 +12,10 @@ DIR/openvino/          the same as OpenVINO's IR, on request
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def export_onnx(
 
     Raises:
         MixlingError: The folder is not empty, a package is missing, the model needs a text's
-            language, or a difference exceeds 1e-4.
+            language, torch cannot export its encoder, or a difference exceeds 1e-4.
     """
     out = Path(out)
     if out.exists() and any(out.iterdir()):
@@ -136,22 +137,41 @@ def _export_into(retriever: Retriever, folder: Path, openvino: bool) -> dict[str
         torch.export.Dim("texts", min=1),
         torch.export.Dim("length", min=1, max=retriever.max_length),
     )
+    inputs = (ids, (ids != retriever.pad).long())
+    shapes = {0: texts, 1: length}
+
+    def write() -> None:
+        torch.onnx.export(
+            _ExportedChain(retriever).eval(),
+            inputs,
+            str(path),
+            input_names=["input_ids", "attention_mask"],
+            output_names=list(OUTPUTS),
+            dynamic_shapes=(shapes, shapes),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns that torchvision is missing
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", "# The axis name", UserWarning
         )  # both inputs share their axes
-        torch.onnx.export(
-            _ExportedChain(retriever).eval(),
-            (ids, (ids != retriever.pad).long()),
-            str(path),
-            input_names=["input_ids", "attention_mask"],
-            output_names=list(OUTPUTS),
-            dynamic_shapes=({0: texts, 1: length}, {0: texts, 1: length}),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
+        try:
+            write()
+        except torch.onnx.OnnxExporterError:
+            # torch cannot export the fused attention of T5, whose attention has a bias.
+            try:
+                with _unfused_attention(retriever.encoder):
+                    write()
+            except Exception as error:
+                reason = (str(error.__cause__ or error).strip().splitlines() or [""])[0]
+                raise MixlingError(
+                    f"{retriever.name}: torch cannot export its encoder "
+                    f"({type(retriever.encoder).__name__}) to ONNX ({type(error).__name__}: "
+                    f"{reason}); serve it with `mixling serve` or sentence-transformers"
+                ) from None
     differences = {"onnx": _difference(retriever, _with_onnxruntime(path))}
     if openvino:
         differences["openvino"] = _difference(
@@ -160,12 +180,27 @@ def _export_into(retriever: Retriever, folder: Path, openvino: bool) -> dict[str
     return differences
 
 
+@contextlib.contextmanager
+def _unfused_attention(encoder: Any) -> Iterator[None]:
+    """Let an encoder compute attention by matrix products inside the `with` block."""
+    implementation = encoder.config._attn_implementation
+    encoder.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        encoder.set_attn_implementation(implementation)
+
+
 def _inputs(retriever: Retriever) -> dict[str, np.ndarray]:
-    """Return the test texts as the inputs of the exported model."""
+    """Return the test texts as a server passes them: padded at the side the tokenizer names."""
     tokens = retriever.tokenize(TEST_TEXTS, "query")
     longest = max(map(len, tokens))
-    ids = np.array([t + [retriever.pad] * (longest - len(t)) for t in tokens], np.int64)
-    mask = np.array([[1] * len(t) + [0] * (longest - len(t)) for t in tokens], np.int64)
+    ids = np.full((len(tokens), longest), retriever.pad, np.int64)
+    mask = np.zeros_like(ids)
+    for i, text in enumerate(tokens):
+        left = longest - len(text) if retriever.tokenizer.padding_side == "left" else 0
+        ids[i, left : left + len(text)] = text
+        mask[i, left : left + len(text)] = 1
     return {"input_ids": ids, "attention_mask": mask}
 
 
