@@ -179,7 +179,7 @@ def test_a_folder_of_ours_in_mteb_gives_our_figures(chain, local_task, tmp_path)
     model = SentenceTransformer(str(tmp_path / "model"), device="cpu")
     theirs = mteb.evaluate(model, local_task, cache=None, co2_tracker=False)
     score = theirs.task_results[0].scores["test"][0]
-    from mixling.evaluation.external_tasks import read_mteb
+    from mixling.evaluation.mteb_tasks import read_mteb
 
     local_task.load_data()
     ours = evaluate(str(tmp_path / "model"), [read_mteb(local_task)]).summary["tasks"][

@@ -461,29 +461,3 @@ def test_rows_to_encode_have_ids_that_differ_and_groups_of_one_type(tmp_path, ch
         (tmp_path / name).write_bytes(b"x")
         status, _, err = run("encode", chain, tmp_path / name, "-o", tmp_path / "w")
         assert status == 2 and name in err and not (tmp_path / "w").exists()
-
-
-def test_an_mteb_task_with_titles_alone_numbers_and_gaps():
-    from types import SimpleNamespace
-
-    from mixling.evaluation.external_tasks import read_mteb
-
-    data = {
-        "corpus": [
-            {"id": 0, "title": "Owls", "text": ""},
-            {"id": 1, "title": math.nan, "text": "Cranes."},
-            {"id": 2, "title": None, "text": None},
-        ],
-        "queries": [{"id": 0, "text": "Who hunts?"}],
-        "relevant_docs": {"0": {"0": 2.0, "1": 0}},
-    }
-    metadata = SimpleNamespace(name="Mine", eval_langs=["eng-Latn"])
-    one = read_mteb(SimpleNamespace(metadata=metadata, dataset={"default": {"test": data}}))
-    assert (
-        one.titled_passages() == ["Owls", "Cranes."]
-        and one.relevant.tolist() == [[0, 0]]
-        and one.grades.tolist() == [2]
-    )
-    data["relevant_docs"]["0"]["0"] = math.nan
-    with pytest.raises(BadRowError, match="'score'"):
-        read_mteb(SimpleNamespace(metadata=metadata, dataset={"default": {"test": data}}))

@@ -17,7 +17,8 @@ from mixling.corpora.judgments import folder_splits
 from mixling.corpora.source import Source
 from mixling.corpora.sources import mlir
 from mixling.errors import MixlingError, choose
-from mixling.evaluation import external_tasks
+from mixling.evaluation.ir_datasets_tasks import ir_datasets_task
+from mixling.evaluation.mteb_tasks import mteb_task
 from mixling.evaluation.result import file_name
 from mixling.evaluation.tasks import Task, Unit, task_from_corpus
 
@@ -75,10 +76,12 @@ def load_task(
     Args:
         name: A named source (`sib-200`), with a split (`sib-200:dev`) and languages
             (`sib-200:test@en,sw,am`) on request; a folder, or `FOLDER:SPLIT` (`mixling data --help`
-            describes its form); `mteb:NAME`; `ir_datasets:ID`; or a Task, which is returned as it
-            is. Without a split it is test, dev or validation, or the only one.
+            describes its form); `mteb:NAME`, with a split and languages on request as well;
+            `ir_datasets:ID`; or a Task, which is returned as it is. Without a split it is test, dev
+            or validation, or the only one.
         context: Append its paragraph to each sentence.
-        language: Language of a folder's rows without a `language` field.
+        language: Language of what does not say its own: a folder's rows without a `language` field,
+            the texts of ir_datasets.
         skip_bad: Skip rows that cannot be used; the task's `bad_rows` names them.
 
     Returns:
@@ -97,9 +100,9 @@ def load_task(
         return DERIVED[name](context, skip_bad)
     prefix, _, rest = name.partition(":")
     if prefix == "mteb" and rest:
-        return external_tasks.mteb_task(rest)
+        return mteb_task(rest)
     if prefix == "ir_datasets" and rest:
-        return external_tasks.ir_datasets_task(rest, language)
+        return ir_datasets_task(rest, language)
     if prefix.partition("@")[0] in SOURCES:
         return _source_task(name, context, skip_bad)
     if Path(name).is_dir():

@@ -200,6 +200,7 @@ def score_task(task: Task, ranks: Ranks, scorer: Scorer | None = None) -> TaskSc
         "bad_rows": list(task.bad_rows[:MAX_BAD_ROWS]),
         "left_out": task.left_out(),
         "origin": dict(task.origin),
+        **({"notes": list(task.notes)} if task.notes else {}),
     }
     single = single_language_scores(task, ranks)
     entry.update(single.entry)

@@ -49,6 +49,7 @@ class Task:
         pivot: Language that must stand on one side of each cross-lingual pair, if there is one.
         bad_rows: Messages about the rows of the data that could not be used.
         origin: What the data was read from, as `Corpus.origin`.
+        notes: What a reader of the figures must know of the data.
 
     Example:
         >>> from mixling.evaluation.benchmarks import load_task
@@ -74,6 +75,7 @@ class Task:
     pivot: str | None = None
     bad_rows: tuple[str, ...] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (

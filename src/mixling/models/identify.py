@@ -82,7 +82,7 @@ def identify_language(text: str, among: tuple[str, ...] = ()) -> tuple[str, floa
     labels = _labels(among)
     candidates = among
     if len({language_script(x) for x in among}) > 1:
-        letters = {x: _letters(text, language_script(x)) for x in among}
+        letters = {x: count_letters(text, language_script(x)) for x in among}
         maximum = max(letters.values())
         candidates = tuple(x for x in among if letters[x] >= MIN_SHARE * maximum)
         main_script = [x for x in candidates if letters[x] == maximum]
@@ -174,16 +174,23 @@ def _labels(among: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
 def _by_script(text: str, tags: Sequence[str]) -> str:
     """Return the tag whose script a text is written in; the shortest tag where several fit."""
     return (
-        min(tags, key=lambda x: (-_letters(text, language_script(x)), len(x), x))
+        min(tags, key=lambda x: (-count_letters(text, language_script(x)), len(x), x))
         if len(tags) > 1
         else tags[0]
     )
 
 
-def _letters(text: str, code: str) -> int:
+def count_letters(text: str, code: str) -> int:
     """Count the letters of a script in a text.
 
     Hans and Hant do not count the characters that only the other one has.
+
+    Args:
+        text: The text.
+        code: The script, ISO 15924.
+
+    Returns:
+        The number of letters.
     """
     letters = _pattern(code).findall(text)
     if code not in ("Hans", "Hant"):

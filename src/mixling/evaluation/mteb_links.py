@@ -1,0 +1,271 @@
+"""Translations among the subsets of mteb's tasks.
+
+mteb ranks each subset alone. In one pool of all subsets a right passage in another language would
+count as wrong, unless translations are known. Each task that is named here publishes translations
+with ids that its subsets share, or asks one text in several subsets. Ids are checked on the data
+before they link anything.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mixling.corpora.corpus import connected_components
+from mixling.corpora.values import with_title
+from mixling.evaluation.mteb_subset import Subset
+
+# Translations of a query, a passage or both have one id in all subsets.
+SHARED_IDS = {
+    "BelebeleRetrieval",  # load_data: ids count the rows of files with the same rows
+    "CUREv1",  # load_data: one corpus and one qrels for the queries of all languages
+    "EuroPIRQRetrieval",  # description: parallel passages and queries
+    "MKQARetrieval",  # description: queries and answers translated into 25 languages
+    "MMarcoRetrievalMultilingual",  # MS MARCO's ids; equal counts in descriptive_stats
+    "MuPLeR-retrieval",  # description: parallel passages and queries
+    "NeuCLIR2022Retrieval",  # mteb 1.x: ids of the topics, one topic for three languages
+    "NeuCLIR2022RetrievalHardNegatives",
+    "NeuCLIR2023Retrieval",
+    "NeuCLIR2023RetrievalHardNegatives",
+    "RuSciBenchCiteRetrieval",  # description: the same papers in Russian and English
+    "RuSciBenchCociteRetrieval",
+    "StatcanDialogueDatasetRetrieval",  # mteb 1.x: doc_id of a table in English and French
+    "XQuADRetrieval",  # mteb 1.x: XQuAD's ids for queries, hashes of texts for passages
+    *(
+        f"MultilingualNano{name}Retrieval"  # translated from one NanoBEIR, with its ids
+        for name in (
+            "ArguAna", "ClimateFever", "DBPedia", "FEVER", "FiQA2018", "HotpotQA", "MSMARCO",
+            "NFCorpus", "NQ", "Quora", "SCIDOCS", "SciFact", "Touche2020",
+        )
+    ),
+}  # fmt: skip
+# Each subset counts its own ids, and subsets have queries or passages of one language in common.
+SHARED_TEXTS = {
+    "CrossLingualSemanticDiscriminationWMT19",
+    "CrossLingualSemanticDiscriminationWMT21",
+    "MLQARetrieval",
+    "XPQARetrieval",
+}
+# Translations that nothing identifies: each language counts its own ids, no text is shared.
+UNKNOWN_TRANSLATIONS = {"MintakaRetrieval", "PublicHealthQA"}
+
+MIN_SHARED = 0.5  # of the ids of the smaller of two languages
+# Logarithms of the lengths of 40 queries of XQuAD-R, MLQA-R and TICO-19 and of their translations
+# correlate by .63 or more in 99 of 100 draws, and by chance by .37 or less. They say nothing where
+# all texts are of one length: the standard deviations there are .32 to .79.
+MIN_CORRELATION, MIN_SPREAD, MIN_TEXTS, MAX_TEXTS = 0.4, 0.3, 40, 2000
+MIN_COMMON_ANSWER = 0.9  # share of queries that have an answer in common with their translation
+
+Texts = dict[str, dict[str, str]]  # language: id: text
+
+
+@dataclass
+class Keys:
+    """Keys of queries and passages in a pool of subsets.
+
+    Args:
+        queries: Key of a query by subset and id; without one the query is its subset's own.
+        passages: Key of a passage by subset and id; translations have one key where their ids say
+            so.
+        groups: Translation group of a query's key, where it is not the key.
+        notes: What is linked and what is not.
+    """
+
+    queries: dict[tuple[str, str], str] = field(default_factory=dict)
+    passages: dict[tuple[str, str], str] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def query(self, subset: str, key: str) -> str:
+        """Return the key of a query."""
+        return self.queries.get((subset, key), f"{subset}:{key}")
+
+    def passage(self, subset: str, key: str) -> str:
+        """Return the key of a passage."""
+        return self.passages.get((subset, key), f"{subset}:{key}")
+
+
+def link_subsets(task: str, subsets: Sequence[Subset]) -> Keys:
+    """Find the translations among a task's subsets.
+
+    Args:
+        task: The task's name in mteb.
+        subsets: Its subsets.
+
+    Returns:
+        Keys that translations share.
+    """
+    if len(subsets) < 2:
+        return Keys()
+    if task in SHARED_IDS:
+        return link_by_id(subsets)
+    if task in SHARED_TEXTS:
+        return link_by_text(subsets)
+    pairs = [(s.query_language, s.passage_language) for s in subsets]
+    if task in UNKNOWN_TRANSLATIONS:
+        return Keys(
+            notes=[
+                "translations have no common ids: in the multilingual pool a right answer in "
+                "another language counts as wrong"
+            ]
+        )
+    if len(set(pairs)) < len(pairs):
+        return Keys(
+            notes=[
+                f"{len(pairs)} subsets are one pool and mteb ranks each alone; "
+                f"mteb:{task}@{subsets[0].name} has one"
+            ]
+        )
+    return Keys()
+
+
+def link_by_id(subsets: Sequence[Subset]) -> Keys:
+    """Link translations by ids, where texts and judgments bear the ids out.
+
+    A language is linked to the one with the most texts if half of its ids are there, the lengths of
+    its texts correlate with theirs, and queries of one id have an answer of one id.
+
+    Args:
+        subsets: The subsets.
+
+    Returns:
+        The keys.
+    """
+    queries, unclear_queries = _texts_by_language((s.query_language, s.queries) for s in subsets)
+    passages, unclear_passages = _texts_by_language(
+        (s.passage_language, {k: with_title(t, x) for k, (x, t) in s.passages.items()})
+        for s in subsets
+    )
+    linked_queries, reference = _agreeing(queries, unclear_queries)
+    linked_passages, _ = _agreeing(passages, unclear_passages)
+    if len(linked_passages) > 1 or len(passages) == 1:
+        answers: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        for s in subsets:
+            for key, grades in s.relevant.items():
+                answers[s.query_language][key] |= set(grades)
+        astray = {x for x in linked_queries if not _same_answers(answers[reference], answers[x])}
+        linked_queries, linked_passages = linked_queries - astray, linked_passages - astray
+    keys = Keys()
+    for s in subsets:
+        for language, ids, linked, unclear, found in (
+            (s.query_language, s.queries, linked_queries, unclear_queries, keys.queries),
+            (s.passage_language, s.passages, linked_passages, unclear_passages, keys.passages),
+        ):
+            if language in linked:
+                found.update({(s.name, key): key for key in ids})
+            elif language not in unclear:
+                found.update({(s.name, key): f"{language}:{key}" for key in ids})
+    keys.notes = [
+        *_linked_note("queries", queries, linked_queries),
+        *_linked_note("passages", passages, linked_passages),
+    ]
+    return keys
+
+
+def _linked_note(what: str, texts: Texts, linked: set[str]) -> list[str]:
+    """Say which languages are linked by id."""
+    if len(texts) < 2:
+        return []
+    alone = sorted(set(texts) - linked)
+    if len(linked) < 2:
+        return [f"{what} have no ids that mean translations, and are not linked by id"]
+    rest = f"; not {', '.join(alone)}, whose ids do not mean translations" if alone else ""
+    return [f"{what} of {len(linked)} languages are linked by id{rest}"]
+
+
+def _texts_by_language(parts: Iterator[tuple[str, dict[str, str]]]) -> tuple[Texts, set[str]]:
+    """Collect texts by language and id; also return languages where one id has two texts."""
+    texts: Texts = defaultdict(dict)
+    unclear = set()
+    for language, found in parts:
+        known = texts[language]
+        if any(known.setdefault(key, text) != text for key, text in found.items()):
+            unclear.add(language)
+    return texts, unclear
+
+
+def _agreeing(texts: Texts, unclear: set[str]) -> tuple[set[str], str]:
+    """Return the languages whose ids mean the same as in the largest, and the largest."""
+    order = sorted(texts, key=lambda x: (x in unclear, -len(texts[x]), x != "en", x))
+    largest = order[0]
+    same = {x for x in order[1:] if x not in unclear and _same_texts(texts[largest], texts[x])}
+    return (set() if largest in unclear else {largest} | same), largest
+
+
+def _same_texts(first: dict[str, str], second: dict[str, str]) -> bool:
+    """Return whether ids that two languages share can mean translations."""
+    shared = sorted(first.keys() & second.keys())
+    if len(shared) < max(1, MIN_SHARED * min(len(first), len(second))):
+        return False
+    lengths = np.log(
+        [[max(1, len(texts[key])) for key in shared[:MAX_TEXTS]] for texts in (first, second)]
+    )
+    if len(shared) < MIN_TEXTS or lengths.std(axis=1).min() < MIN_SPREAD:
+        return True  # too little to tell
+    return bool(np.corrcoef(lengths)[0, 1] >= MIN_CORRELATION)
+
+
+def _same_answers(first: dict[str, set[str]], second: dict[str, set[str]]) -> bool:
+    """Return whether queries of one id have an answer of one id in two languages."""
+    shared = [key for key in first.keys() & second.keys() if first[key] and second[key]]
+    common = sum(bool(first[key] & second[key]) for key in shared)
+    return common >= MIN_COMMON_ANSWER * len(shared)
+
+
+def link_by_text(subsets: Sequence[Subset]) -> Keys:
+    """Link the queries and passages that stand in several subsets with one text.
+
+    Queries of two languages are translations where they have the same answers in one language, and
+    no other query of theirs has these answers.
+
+    Args:
+        subsets: The subsets.
+
+    Returns:
+        The keys.
+    """
+    keys = Keys()
+    seen_queries, seen_passages = dict[tuple[str, str], str](), dict[tuple[str, str], str]()
+    for s in subsets:
+        for key, text in s.queries.items():
+            name = seen_queries.setdefault((s.query_language, text), f"{s.name}:{key}")
+            keys.queries[s.name, key] = name
+        for key, (text, title) in s.passages.items():
+            place = (s.passage_language, with_title(title, text))
+            keys.passages[s.name, key] = seen_passages.setdefault(place, f"{s.name}:{key}")
+    keys.groups = _translation_groups(subsets, keys)
+    keys.notes = [
+        f"subsets are linked by equal texts, and {len(keys.groups):,} of "
+        f"{len(seen_queries):,} queries to their translations by equal answers"
+    ]
+    return keys
+
+
+def _translation_groups(subsets: Sequence[Subset], keys: Keys) -> dict[str, str]:
+    """Group queries of different languages by their answers."""
+    # for each language of passages and each set of answers: the queries of each language
+    asked: dict[tuple[str, frozenset[str]], dict[str, set[str]]] = defaultdict(
+        lambda: defaultdict(set)
+    )
+    for s in subsets:
+        for key, grades in s.relevant.items():
+            if grades:
+                answers = frozenset(keys.passage(s.name, d) for d in grades)
+                asked[s.passage_language, answers][s.query_language].add(keys.query(s.name, key))
+    translations = [
+        [name for names in by_language.values() for name in names]
+        for by_language in asked.values()
+        if len(by_language) > 1 and all(len(names) == 1 for names in by_language.values())
+    ]
+    names = sorted({name for group in translations for name in group})
+    row = {name: i for i, name in enumerate(names)}
+    left = [row[name] for group in translations for name in group]
+    right = [i for i, group in enumerate(translations) for _ in group]
+    labels = connected_components(
+        np.array(left, np.int64), np.array(right, np.int64), len(names), len(translations)
+    )
+    first: dict[int, str] = {}
+    return {name: first.setdefault(int(labels[row[name]]), name) for name in names}
