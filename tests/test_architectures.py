@@ -237,3 +237,38 @@ def test_an_encoder_that_torch_cannot_export_is_refused_by_its_class(write, tmp_
         export_onnx(retriever, tmp_path / "exported")
     assert retriever.encoder.config._attn_implementation == attention
     assert not (tmp_path / "exported").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bge-m3", "mcontriever-msmarco", "sentence-t5-base", "embeddinggemma-300m",
+     "Qwen3-Embedding-0.6B", "mdeberta-v3-base"],
+)  # fmt: skip
+def test_a_folder_without_a_vocabulary_is_refused(name, write):
+    """transformers makes a tokenizer of special tokens alone, to which all words are the same."""
+    folder = write(name)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(MixlingError, match=r"knows no letter .* lacks tokenizer\.json"):
+        Retriever(str(folder), device="cpu")
+
+
+def test_a_larger_vocabulary_than_the_encoder_embeds_is_refused(write):
+    folder = write("bge-m3")
+    change_config(folder, vocab_size=300)
+    change_weights(
+        folder, lambda w: {k: v[:300] if "word_embeddings" in k else v for k, v in w.items()}
+    )
+    with pytest.raises(MixlingError, match=r"vocabulary of \d+ tokens, but .* vectors for 300"):
+        Retriever(str(folder), device="cpu")
+
+
+def test_weights_are_checked_where_a_program_has_turned_logging_off(write):
+    folder = write("bge-m3")
+    change_weights(folder, lambda w: {k: v for k, v in w.items() if "self.key" not in k})
+    logging.disable(logging.CRITICAL)
+    try:
+        with pytest.raises(MixlingError, match=r"self\.key"):
+            Retriever(str(folder), device="cpu")
+        assert logging.root.manager.disable == logging.CRITICAL
+    finally:
+        logging.disable(logging.NOTSET)

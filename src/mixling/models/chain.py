@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from mixling.errors import MixlingError, NotFiniteError
+from mixling.models import stored
 from mixling.models.forward import forward_tokens
 
 if TYPE_CHECKING:
@@ -178,7 +179,8 @@ def check_vectors(retriever: Retriever) -> None:
         retriever: A loaded retriever.
 
     Raises:
-        MixlingError: The model cannot encode a text, or the vectors differ.
+        MixlingError: The model cannot encode a text, its tokenizer does not fit, or the vectors
+            differ.
     """
     model = retriever.model
     modules = ", ".join(type(m).__name__ for m in model)
@@ -186,6 +188,7 @@ def check_vectors(retriever: Retriever) -> None:
     max_seq_length = model.max_seq_length
     model.eval()
     try:
+        stored.check_tokenizer(retriever.tokenizer, retriever.encoder, retriever.name)
         for role in ("query", "passage"):
             _compare_vectors(retriever, role, modules)
     except MixlingError:

@@ -49,6 +49,7 @@ class Reranker:
                     model_kwargs={"dtype": torch.float32},
                 )
             stored.check_load_report(report, name, pooled=True)
+            stored.check_tokenizer(self.model.tokenizer, self.model[0].auto_model, name)
         except MixlingError:
             raise
         except Exception as error:

@@ -2,9 +2,9 @@
 
 transformers fills weights that the files lack with random numbers and logs a report of them, which
 `quiet.quiet_libraries` hides. This module captures the report: missing weights, and weights of the
-encoder that found no place in it, raise an error; other unused ones are logged. Adapters (PEFT) are
-merged, so that all other modules see an ordinary encoder; some versions of peft can load an adapter
-that transformers could not write again.
+encoder that found no place in it, raise an error; other unused ones are logged. A tokenizer that
+transformers made of nothing raises one too. Adapters (PEFT) are merged, so that all modules see an
+ordinary encoder; some versions of peft can load an adapter that transformers could not write again.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ _ENCODER_WEIGHTS = re.compile(
 )
 # parts of a larger model that have layers of their own, which no text goes through
 _OTHER_PARTS = re.compile(r"(^|\.)(decoder|mtp|visual|(vision|image|audio)\w*)\.")
+# Letters of many scripts, digits and marks: a tokenizer with a vocabulary knows some of them.
+_MANY_LETTERS = "a e o . 1 2 а и о α ا ل א ש अ क த న ก ა հ ሀ の ン 的 一 한 이"
 _FORMATS = {"F32": "fp32", "F16": "fp16", "BF16": "bf16", "F64": "fp64"}
 _TORCH_FORMATS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 
@@ -63,14 +65,17 @@ def capture_load_report(report: list[tuple[str, str]]) -> Iterator[None]:
 
     log, reader = logging.getLogger("transformers"), Reader()
     log_level, handler_levels = log.level, [(h, h.level) for h in log.handlers]
+    disabled = log.manager.disable  # by `logging.disable`
     # The reader needs warnings; the other handlers go on as if the level had not changed.
     for handler, handler_level in handler_levels:
-        handler.setLevel(max(handler_level, log_level))
+        handler.setLevel(max(handler_level, log_level, disabled + 1))
     log.addHandler(reader)
     log.setLevel(min(log_level, logging.WARNING))
+    logging.disable(min(disabled, logging.INFO))
     try:
         yield
     finally:
+        logging.disable(disabled)
         log.removeHandler(reader)
         log.setLevel(log_level)
         for handler, handler_level in handler_levels:
@@ -126,6 +131,38 @@ def check_load_report(report: list[tuple[str, str]], name: str, pooled: bool) ->
             "%s: its files hold weights that its encoder has no place for: %s",
             name,
             _first_five(unused),
+        )
+
+
+def check_tokenizer(tokenizer: Any, encoder: Any, name: str) -> None:
+    """Refuse a tokenizer without a vocabulary, or with a larger one than the encoder embeds.
+
+    Where a folder lacks tokenizer.json, transformers makes a tokenizer of special tokens alone: all
+    words are unknown, and texts of equal length have equal vectors.
+
+    Args:
+        tokenizer: A Hugging Face tokenizer.
+        encoder: The transformers model that takes its tokens.
+        name: The model's name in messages.
+
+    Raises:
+        MixlingError: The tokenizer does not fit.
+    """
+    tokens = tokenizer.convert_ids_to_tokens(tokenizer(_MANY_LETTERS)["input_ids"])
+    special = set(tokenizer.all_special_tokens)
+    # "▁" and "Ġ" stand for a space.
+    if all(token in special or not token.strip("▁Ġ ") for token in tokens):
+        raise MixlingError(
+            f"{name}: its tokenizer ({type(tokenizer).__name__}, {len(tokenizer)} tokens) knows no "
+            "letter of any script, so all words would be the same to the encoder; its folder lacks "
+            "tokenizer.json or the vocabulary. Fetch the folder again"
+        )
+    rows = getattr(encoder.get_input_embeddings(), "num_embeddings", None)
+    if rows is not None and tokenizer.vocab_size > rows:
+        raise MixlingError(
+            f"{name}: its tokenizer has a vocabulary of {tokenizer.vocab_size:,} tokens, but its "
+            f"encoder has vectors for {rows:,}; they belong to different models. Fetch the folder "
+            "again"
         )
 
 
