@@ -96,6 +96,8 @@ def test_every_text_retrieval_task_of_mteb_is_read_or_refused_with_a_reason(hub)
 def test_a_task_of_each_form_is_read(hub, name):
     task = load_task(f"mteb:{name}")
     assert task.name == f"mteb:{name}" and len(task.relevant) and task.scenarios()
+    assert all(key.startswith("hub:") and revision for key, revision in task.origin.items())
+    assert len(task.origin) == 1
 
 
 @pytest.mark.parametrize(
@@ -379,6 +381,43 @@ def test_translations_that_share_answers_share_the_answers_of_each_other():
     assert answers(one)["Where does it fly?"] == {
         "Der Kranich zieht nach Süden.", "The crane flies south.", "يطير الكركي جنوبا.",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("same_order", [True, False])
+def test_belebele_is_linked_whether_or_not_its_files_have_one_order(same_order):
+    """Its ids count rows: with other orders they mean nothing, and English joins the languages."""
+    whole, codes = sample.read_sample("all"), {"zh": "zho-Hans", "sw": "swh-Latn"}
+    groups = whole.passages["group"].to_pylist()
+    answer = {x["group"]: groups[x["passage"]] for x in whole.links.to_pylist()}
+    passages, questions = {}, {}
+    for tag in whole.languages():
+        part = whole.select(languages=[tag])
+        order = random.Random(0 if same_order else tag)
+        rows = [(r["text"], answer[r["group"]]) for r in part.queries.to_pylist()]
+        order.shuffle(rows)
+        text = {r["group"]: r["text"] for r in part.passages.to_pylist()}
+        links = list(dict.fromkeys(link for _, link in rows))
+        questions[tag] = {f"Q{i}": row for i, row in enumerate(rows)}
+        passages[tag] = {link: (f"C{i}", text[link]) for i, link in enumerate(links)}
+    subsets, languages = {}, {}
+    for tag in passages:
+        for left, right in {(tag, tag), (tag, "en"), ("en", tag)}:
+            subsets[f"{left}-{right}"] = split(
+                {key: text for key, (text, _) in questions[right].items()},
+                dict(passages[left].values()),
+                {key: passages[left][link][0] for key, (_, link) in questions[right].items()},
+            )
+            languages[f"{left}-{right}"] = [codes.get(left, left), codes.get(right, right)]
+    one = read_mteb(loaded("BelebeleRetrieval", languages, subsets))
+    link = {text: link for rows in questions.values() for text, link in rows.values()}
+    group = {text: link for rows in passages.values() for link, (_, text) in rows.items()}
+    assert len(one.queries) == len(link) and len(one.passages) == len(group)
+    found = answers(one)
+    for text, right in link.items():
+        assert found[text] == {p for p, its_link in group.items() if its_link == right}
+    assert ("linked by id" in one.notes[0]) == same_order
+    if same_order:
+        assert len(set(one.query_group)) * 8 == len(one.queries)
 
 
 def test_a_query_that_is_a_passage_of_another_subset_does_not_find_itself():

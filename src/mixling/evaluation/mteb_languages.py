@@ -15,7 +15,7 @@ from mixling.evaluation.mteb_subset import Subset
 from mixling.models.identify import count_letters
 
 PROGRAMS = "zxx"  # BCP-47: no natural language
-SAMPLE = 100  # texts of each side whose script is counted
+SAMPLE, CHARACTERS = 100, 500  # texts of each side, and of each text, whose script is counted
 # The order of the two languages in a subset's name and metadata, by the code that made the subsets:
 PASSAGES_FIRST = {
     "BelebeleRetrieval",  # load_data: lang_corpus, lang_question = languages[0], languages[1]
@@ -116,6 +116,6 @@ def _written_tag(tag: str, texts: Sequence[str]) -> str:
 
 def _share(texts: Sequence[str], tag: str) -> float:
     """Return the share of the script of a language among the letters; -1 without letters."""
-    text = " ".join(texts)
+    text = " ".join(text[:CHARACTERS] for text in texts)
     letters = sum(map(str.isalpha, text))
     return count_letters(text, language_script(tag)) / letters if letters else -1.0

@@ -20,7 +20,7 @@ from mixling.evaluation.mteb_subset import Subset
 
 # Translations of a query, a passage or both have one id in all subsets.
 SHARED_IDS = {
-    "BelebeleRetrieval",  # load_data: ids count the rows of files with the same rows
+    "BelebeleRetrieval",  # load_data: ids count rows; the same ones if their order is the same
     "CUREv1",  # load_data: one corpus and one qrels for the queries of all languages
     "EuroPIRQRetrieval",  # description: parallel passages and queries
     "MKQARetrieval",  # description: queries and answers translated into 25 languages
@@ -49,6 +49,9 @@ SHARED_TEXTS = {
     "MLQARetrieval",
     "XPQARetrieval",
 }
+# Passages that answer one query in several languages are translations of each other. (MLQA's are
+# not: what one text says beside the answer the other need not say.)
+PARALLEL_PASSAGES = {"BelebeleRetrieval"}
 # Translations that nothing identifies: each language counts its own ids, no text is shared.
 UNKNOWN_TRANSLATIONS = {"MintakaRetrieval", "PublicHealthQA"}
 
@@ -101,7 +104,13 @@ def link_subsets(task: str, subsets: Sequence[Subset]) -> Keys:
     if len(subsets) < 2:
         return Keys()
     if task in SHARED_IDS:
-        return link_by_id(subsets)
+        keys = link_by_id(subsets)
+        all_linked = all(key == name for (_, key), name in keys.queries.items())
+        if all_linked or task not in PARALLEL_PASSAGES:
+            return keys
+        keys = link_by_text(subsets)
+        keys.passages = _by_common_queries(subsets, keys)
+        return keys
     if task in SHARED_TEXTS:
         return link_by_text(subsets)
     pairs = [(s.query_language, s.passage_language) for s in subsets]
@@ -242,6 +251,35 @@ def link_by_text(subsets: Sequence[Subset]) -> Keys:
         f"{len(seen_queries):,} queries to their translations by equal answers"
     ]
     return keys
+
+
+def _by_common_queries(subsets: Sequence[Subset], keys: Keys) -> dict[tuple[str, str], str]:
+    """Give the passages that answer one query in several languages one key.
+
+    Where that would make two passages of one language one, each keeps its own.
+    """
+    queries, passages = dict[str, int](), dict[str, int]()
+    languages = dict[str, str]()
+    edges: list[tuple[int, int]] = []
+    for s in subsets:
+        for key, grades in s.relevant.items():
+            query = queries.setdefault(keys.query(s.name, key), len(queries))
+            for document in grades:
+                passage = keys.passage(s.name, document)
+                languages[passage] = s.passage_language
+                edges.append((query, passages.setdefault(passage, len(passages))))
+    left, right = np.array(edges, np.int64).reshape(-1, 2).T
+    labels = connected_components(left, right, len(queries), len(passages))[len(queries) :]
+    members: dict[int, list[str]] = defaultdict(list)
+    for passage, row in passages.items():
+        members[int(labels[row])].append(passage)
+    shared = {
+        passage: same[0]
+        for same in members.values()
+        if len({languages[x] for x in same}) == len(same)
+        for passage in same
+    }
+    return {place: shared.get(passage, passage) for place, passage in keys.passages.items()}
 
 
 def _translation_groups(subsets: Sequence[Subset], keys: Keys) -> dict[str, str]:

@@ -111,10 +111,18 @@ def read_mteb(source: Any, split: str | None = None, name: str | None = None) ->
     if other and ":" not in (name or ""):
         notes.append(f"split '{split}'; mteb also has {', '.join(other)}")
     task = _pool(f"mteb:{name or metadata.name}", subsets, keys)
-    task = replace(task, notes=(*notes, *keys.notes))
-    for note in task.notes:
-        logger.warning("%s: %s", task.name, note)
-    return task
+    notes = [*notes, *keys.notes]
+    if notes:
+        more = f" ({len(notes) - 1} more notes in the result)" if len(notes) > 1 else ""
+        logger.warning("%s: %s%s", task.name, notes[0], more)
+    return replace(task, notes=tuple(notes), origin=_origin(metadata))
+
+
+def _origin(metadata: Any) -> dict[str, str]:
+    """Return the data set of the hub and its revision, as far as the task names them."""
+    source = getattr(metadata, "dataset", None) or {}
+    path, revision = source.get("path"), source.get("revision")
+    return {f"hub:{path}": str(revision)} if path and revision else {}
 
 
 def _check_kind(task: Any) -> None:

@@ -137,7 +137,7 @@ def _print_notes(console: Console, entry: dict[str, Any]) -> None:
             f"{entry['passages']} passages[/dim]",
             highlight=False,
         )
-    for note in entry.get("notes", []):
+    for note in entry.get("notes", [])[:MAX_BAD_ROWS]:
         console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     for line in entry.get("bad_rows", [])[:MAX_BAD_ROWS]:
         console.print(f"skipped: {line}", markup=False, highlight=False, soft_wrap=True)
