@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mixling.corpora.catalog import SOURCES, load
@@ -100,7 +102,7 @@ FILES: dict[str, dict[str, Any]] = {
         "rus.jsonl": [{"id": "a", "title": "T", "text": "T"}],
     },
     "wikiqa": {
-        "train.jsonl": [
+        "data/train-00000-of-00001.parquet": [
             {
                 "question_id": "1",
                 "question": "Who?",
@@ -111,7 +113,7 @@ FILES: dict[str, dict[str, Any]] = {
         ]
     },
     "duorc": {
-        "train.jsonl": [
+        "SelfRC/train-00000-of-00001.parquet": [
             {
                 "question_id": "1",
                 "question": "Who?",
@@ -123,11 +125,21 @@ FILES: dict[str, dict[str, Any]] = {
         ]
     },
     "newsqa": {
-        "train.jsonl": [{"key": "1", "question": "Who?", "context": "He.", "answers": ["He"]}]
+        "data/train-00000-of-00001-0.parquet": [
+            {
+                "key": "1",
+                "question": "Who?",
+                "context": "He.",
+                "answers": ["He"],
+                "labels": [{"end": [1], "start": [0]}],
+            }
+        ]
     },
-    "yahoo-answers": {"train.jsonl": [{"title": "Who?", "answer": "He."}]},
+    "yahoo-answers": {
+        "title-answer-pair/train-00000-of-00001.parquet": [{"title": "Who?", "answer": "He."}]
+    },
     "entity-questions": {
-        "train.json": [
+        "train/P19.train.json": [
             {
                 "question": "Who?",
                 "answers": ["He"],
@@ -165,10 +177,16 @@ def spoiled(content: Any) -> Iterator[Any]:
 
 def put(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        try:
+            pq.write_table(pa.Table.from_pylist(content), path)
+            return
+        except (pa.ArrowException, AttributeError, LookupError, TypeError, ValueError):
+            pass  # no Parquet file can hold it
     if isinstance(content, list) and not path.name.endswith(".json"):
         text = "".join(json.dumps(row) + "\n" for row in content)
     else:
-        text = json.dumps(content) if ".json" in path.name else content
+        text = json.dumps(content) if path.suffix in (".json", ".jsonl", ".parquet") else content
     path.write_text(text, encoding="utf-8")
 
 
@@ -252,7 +270,7 @@ def test_half_a_character_is_refused_by_line_in_texts_and_replaced_in_names(tmp_
 
 @pytest.mark.parametrize("content", [b"", b"no table", b"PAR1xxxxPAR1"])
 def test_what_is_no_parquet_file_is_said_by_every_reader(content, tmp_path):
-    names = ("a.parquet", "corpus.parquet", "sib-200.parquet", "data/train.parquet")
+    names = ("a.parquet", "corpus.parquet", "sib-200.parquet", "data/train-0.parquet")
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)

@@ -1,13 +1,14 @@
 """The studies of papers, run end to end on fixtures of all their sets in the published formats."""
 
+import gzip
 import json
+import math
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from tests.test_sources import pairs, put
+from tests.publications import pairs
 
 from mixling.corpora import folder, sample
 from mixling.corpora.catalog import SOURCES, load
@@ -36,179 +37,120 @@ CODES = {
 }
 
 
-def parquet(path, rows):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows), path)
+BY_HAND = ("mr-tydi", "mmarco")
+N = 240  # rows of each set: batches of 100, as in the file, hold no two queries of one passage
+
+
+def gzipped(rows):
+    return gzip.compress(pairs.json_lines(rows), mtime=0)
+
+
+def mr_tydi(n):
+    """The two data sets of Mr. TyDi, English: train has its passages' texts, dev and test none."""
+
+    def query(i, **more):
+        return {"query_id": str(i), "query": f"how deep is lake {i}", **more}
+
+    def passage(i, text):
+        return {"docid": f"{i}#0", "title": "Lake" if text else "", "text": text}
+
+    name = "mrtydi-v1.1-english"
+    texts = [f"lake {i} is {i} metres deep" for i in range(n)]
+    train = [
+        query(i, positive_passages=[passage(i, texts[i])], negative_passages=[]) for i in range(n)
+    ]
+    bare = [query(i, positive_passages=[passage(i, "")], negative_passages=[]) for i in range(n)]
+    queries = {f"{name}/train.jsonl.gz": gzipped(train)}
+    for split in ("dev", "test"):
+        queries[f"{name}/{split}.jsonl.gz"] = gzipped(bare)
+    corpus = gzipped(passage(i, text) for i, text in enumerate(texts))
+    return pairs.README | queries, pairs.README | {f"{name}/corpus.jsonl.gz": corpus}
+
+
+def mmarco(n):
+    """unicamp-dl/mmarco: two translations under the same file names."""
+
+    def table(*rows):
+        return "".join("\t".join(map(str, row)) + "\n" for row in rows).encode()
+
+    files = pairs.README | {
+        "data/triples.train.ids.small.tsv": table(*((1000 + i, i, i + n) for i in range(n)))
+    }
+    for maker, word in (("google", ""), ("helsinki", "older ")):
+        for language, code in CODES.items():
+            place = f"data/{maker}"
+            files[f"{place}/collections/{language}_collection.tsv"] = table(
+                *((i, f"{word}{code} passage {i}") for i in range(2 * n))
+            )
+            files[f"{place}/queries/train/{language}_queries.train.tsv"] = table(
+                *((1000 + i, f"{word}{code} query {i}") for i in range(n))
+            )
+    return files
 
 
 @pytest.fixture
-def nine(tmp_path, monkeypatch):
-    """All nine sets of arXiv:2408.10536, a dozen rows each, as their publishers write them."""
-    root, n = tmp_path / "data", 12
-    monkeypatch.setenv("MIXLING_DATA", str(root))
-    parquet(
-        root / "wikiqa/data/train-00000-of-00001.parquet",
-        [
-            {
-                "question_id": f"Q{i}",
-                "question": f"who built tower {i}?",
-                "document_title": "Tower",
-                "label": k,
-                "answer": f"tower {i} was built by mason {i}."
-                if k
-                else f"tower {i} has {i} steps.",
-            }
-            for i in range(n)
-            for k in (1, 0)
-        ],
-    )
-    put(
-        root / "mr-tydi/mrtydi-v1.1-english/train.jsonl.gz",
-        [
-            {
-                "query_id": str(i),
-                "query": f"how deep is lake {i}",
-                "negative_passages": [],
-                "positive_passages": [
-                    {"docid": f"{i}#0", "title": "Lake", "text": f"lake {i} is {i} metres deep"}
-                ],
-            }
-            for i in range(n)
-        ],
-    )
-    parquet(
-        root / "duorc/SelfRC/train-00000-of-00001.parquet",
-        [
-            {
-                "plot_id": f"/m/{i}",
-                "plot": f"A dog called Rex {i} finds a letter. He brings it home.",
-                "title": f"Film {i}",
-                "question_id": f"d{i}",
-                "question": f"who finds the letter in film {i}?",
-                "answers": [f"Rex {i}"] if i else [],
-                "no_answer": i == 0,
-            }
-            for i in range(n)
-        ],
-    )
-    put(
-        root / "newsqa/train.jsonl.gz",
-        [
-            {
-                "context": f"The mayor of city {i} opened a bridge on Monday.",
-                "question": f"what was opened in city {i}?",
-                "answers": ["a bridge"],
-                "key": f"n{i}",
-                "labels": [{"start": [26], "end": [34]}],
-            }
-            for i in range(n)
-        ],
-    )
-    parquet(
-        root / "natural-questions/pair/train-00000-of-00001.parquet",
-        [
-            {"query": f"when did ship {i} sail", "answer": f"ship {i} sailed in {1900 + i}"}
-            for i in range(n)
-        ],
-    )
-    parquet(
-        root / "yahoo-answers/title-answer-pair/train-00000-of-00001.parquet",
-        [
-            {"title": f"how do i cook dish {i}?", "answer": f"boil dish {i} for an hour"}
-            for i in range(n)
-        ],
-    )
-    put(
-        root / "entity-questions/dataset/train/P19.train.json",
-        json.dumps(
-            [
-                {"question": f"Where was person {i} born?", "answers": [f"town {i}"]}
-                for i in range(n)
-            ]
-        ),
-    )
-    put(
-        root / "mfaq/data/en/train.jsonl",
-        [
-            {
-                "id": i,
-                "domain": "example.org",
-                "qa_pairs": [
-                    {
-                        "question": f"what does plan {i} cost?",
-                        "answer": f"plan {i} costs {i} a month",
-                        "language": "en",
-                    }
-                ],
-            }
-            for i in range(n)
-        ],
-    )
-    for language, code in CODES.items():
-        put(
-            root / f"mmarco/collections/{language}_collection.tsv",
-            "".join(f"{i}\t{code} passage {i}\n" for i in range(2 * n)),
-        )
-        put(
-            root / f"mmarco/queries/train/{language}_queries.train.tsv",
-            "".join(f"{100 + i}\t{code} query {i}\n" for i in range(n)),
-        )
-    put(
-        root / "mmarco/triples.train.ids.small.tsv",
-        "".join(f"{100 + i}\t{i}\t{i + n}\n" for i in range(n)),
-    )
-    return root
-
-
-def test_the_nine_sets_are_read(nine):
-    counts = {name: load(name, "train") for name in NINE}
-    assert {k: len(c.links) for k, c in counts.items()} == {
-        **dict.fromkeys(NINE, 12),
-        "duorc": 11,
-        "mmarco": 12 * 7,
+def nine(hub, monkeypatch, tmp_path):
+    """All nine sets of arXiv:2408.10536 as published, on a server in the hub's place."""
+    publications = {
+        "wikiqa": [pairs.wikiqa(N)],
+        "mr-tydi": mr_tydi(N),
+        "duorc": [pairs.duorc(N)],
+        "newsqa": [pairs.newsqa(N)],
+        "natural-questions": [pairs.natural_questions(N)],
+        "yahoo-answers": [pairs.yahoo_answers(N)],
+        "mfaq": [pairs.mfaq(N, ("de", "en"))],
+        "mmarco": [mmarco(N)],
     }
-    assert (
-        len(counts["duorc"].skipped) == 1 and "plot does not answer" in counts["duorc"].skipped[0]
-    )
-    assert (
-        counts["wikiqa"].negatives.num_rows == 12 and counts["mmarco"].negatives.num_rows == 12 * 7
-    )
-    link, passages = (
-        counts["newsqa"].links.to_pylist()[0],
-        counts["newsqa"].passages["text"].to_pylist(),
-    )
-    assert passages[link["passage"]][link["start"] : link["end"]] == "a bridge"
-    assert ("Where was person 3 born?", "town 3", 1) in pairs(counts["entity-questions"])
-    put(
-        nine / "entity-questions/dataset/dev/P19.dev.json",
-        json.dumps(
-            [
-                {
-                    "question": "Where was Ada born?",
-                    "answers": ["London"],
-                    "hard_negative_ctxs": [{"title": "B", "text": "Bath."}],
-                    "positive_ctxs": [{"title": "Ada", "text": "Ada was born in London."}],
-                }
-            ]
-        ),
-    )
-    dev = load("entity-questions", "dev")
-    assert (
-        pairs(dev) == {("Where was Ada born?", "Ada was born in London.", 1)}
-        and dev.negatives.num_rows == 1
-    )
+    for name in BY_HAND:
+        for path, content in publications.pop(name)[0].items():
+            target = tmp_path / "data" / name / path.removeprefix("data/").removeprefix("google/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+    for name, contents in publications.items():
+        for repository, files in zip(SOURCES[name].repositories, contents, strict=True):
+            options = {"commit": repository.revision} if repository.revision else {}
+            hub.put(repository.name, files, **options)
+    hub.plain["/dataset.zip"] = pairs.entity_questions(N)
+    source = SOURCES["entity-questions"]
+    download = replace(source.downloads[0], address=f"{hub.address}/dataset.zip")
+    monkeypatch.setitem(SOURCES, "entity-questions", replace(source, downloads=(download,)))
+    return hub
 
 
-def test_a_folder_of_ours_may_stand_in_a_sets_place(nine):
+LINKS = {
+    **dict.fromkeys(NINE, N),
+    "wikiqa": N - 1,  # one query has no right sentence
+    "duorc": N - 1,  # the plot does not answer one query
+    "mmarco": N * len(CODES),
+}
+
+
+def test_the_nine_sets_are_fetched_and_read(nine):
+    base = tomllib.loads((STUDIES / "paper.toml").read_text())["base"]
+    corpora = {
+        s["name"]: load(s["name"], s.get("split"), languages=s.get("languages"))
+        for s in base["data"]["sources"]
+    }
+    assert tuple(corpora) == NINE
+    assert {name: len(c.links) for name, c in corpora.items()} == LINKS
+    assert {name: len(c.skipped) for name, c in corpora.items() if c.skipped} == {
+        "wikiqa": 1,
+        "duorc": 1,
+        "mfaq": 1,
+    }
+    assert corpora["wikiqa"].negatives.num_rows == N - 1
+    assert corpora["mmarco"].negatives.num_rows == N * len(CODES)
+    assert all(c.origin for name, c in corpora.items() if name not in BY_HAND)
+    fetched = nine.fetched()
+    assert len(fetched) == len(set(fetched)) == 8, fetched
+    assert not any("helsinki" in path or "corpus.jsonl" in path for path in fetched)
+
+
+def test_a_folder_of_ours_may_stand_in_a_sets_place(nine, tmp_path):
     """As `mixling translate` writes it."""
-    import shutil
-
-    shutil.rmtree(nine / "duorc")
-    folder.write_folder(sample.read_sample("all"), nine / "duorc")
-    assert (
-        load("duorc").languages() == sample.read_sample("all").languages()
-        and load("duorc").name == "duorc"
-    )
+    folder.write_folder(sample.read_sample("all"), tmp_path / "data/duorc")
+    assert load("duorc").languages() == sample.read_sample("all").languages()
+    assert load("duorc").name == "duorc" and not nine.requests
 
 
 def toml(content):
@@ -242,24 +184,54 @@ def shortened(name, chain, tmp_path, tasks, **base):
     return path
 
 
-def test_the_papers_study_end_to_end(nine, chain, tmp_path):
-    """studies/paper.toml.
+def test_the_papers_schedule(nine, run):
+    """`mixling schedule` on the very file: batches of 100 from nine sets."""
+    status, out, err = run(
+        "schedule", STUDIES / "paper.toml", "--variant", "XLM-R hybrid", "-n", 200, "--json"
+    )
+    assert status == 0, err
+    steps = [json.loads(line) for line in out.splitlines()]
+    assert len(steps) == 200 and all(len(step["pairs"]) == 100 for step in steps)
+    status, out, _ = run("schedule", STUDIES / "paper.toml", "--variant", "XLM-R hybrid", "-n", 200)
+    assert status == 0 and "cross" in out and "mono" in out and "SHA-256" in out
+    assert {code for code in CODES.values() if f"query {code}," in out} == set(CODES.values())
+    status, _, err = run("schedule", STUDIES / "paper.toml", "--seed", 1)
+    assert status == 2 and "--variant NAME" in err
 
-    Six variants on nine sets, drawn by size, in the languages that each has.
-    """
+
+def test_ten_steps_of_the_papers_study(nine, plain, tmp_path, run):
+    """The file's own batches, objective and optimizer; a tiny encoder in the place of XLM-R."""
+    plan = tomllib.loads((STUDIES / "paper.toml").read_text())
+    plan["base"]["model"]["name"] = str(plain)
+    plan["base"]["training"] |= {"steps": 10, "checkpoint_every": 5, "precision": "fp32"}
+    del plan["base"]["training"]["validation"]  # mlqa-held-out is not at hand
+    file = tmp_path / "paper.toml"
+    file.write_text(toml(plan))
+    out = tmp_path / "run"
+    status, _, err = run("train", file, "--variant", "XLM-R hybrid", "--out", out)
+    assert status == 0, err
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [x["step"] for x in log][-1] in (9, 10) and {x["kind"] for x in log} <= {"mono", "cross"}
+    assert all(math.isfinite(x["loss"]) for x in log)
+    record = json.loads((out / "run.json").read_text())
+    assert set(record["data"]) == set(NINE)
+    assert {x for d in record["data"].values() for x in d["languages"]} == set(CODES.values())
+    assert record["config"]["objective"]["name"] == "eq1-all-positives"
+    assert record["config"]["batches"]["size"] == 100
+    (split,) = (
+        s["split"] for s in record["config"]["data"]["sources"] if s["name"] == "entity-questions"
+    )
+    assert split == "train-answers", "the result says what stood for the passages"
+
+
+def test_the_papers_study_end_to_end(nine, chain, tmp_path):
+    """Six variants on nine sets, in small batches, measured on the sample."""
     results = study(shortened("paper", chain, tmp_path, ["sample"]), tmp_path / "runs")
     assert results.complete and [r["variant"] for r in results.runs][2] == "XLM-R hybrid"
     assert all(set(r["training_data"]) == set(NINE) for r in results.runs)
     hybrid = tmp_path / "runs" / "XLM-R-hybrid-0" / "run"
-    run = json.loads((hybrid / "run.json").read_text())
-    assert (
-        run["config"]["objective"]["name"] == "eq1-all-positives"
-        and run["config"]["batches"]["random_interleave"]
-    )
-    assert {x for d in run["data"].values() for x in d["languages"]} == set(CODES.values())
     log = [json.loads(x) for x in (hybrid / "log.jsonl").read_text().splitlines()]
     assert {x["kind"] for x in log} <= {"mono", "cross"} and len(log) == 6
-    assert set(SOURCES) >= set(NINE)
 
 
 def test_mdprs_study_end_to_end(chain, tmp_path, run):

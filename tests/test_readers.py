@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import mixling
 from mixling.corpora import folder, hub, squad, trec
-from mixling.corpora.catalog import SOURCES, load
+from mixling.corpora.catalog import load
 from mixling.corpora.corpus import CorpusBuilder
 from mixling.corpora.tables import read_rows
 from mixling.corpora.text_file import open_text_file
@@ -398,21 +398,6 @@ def test_skip_bad_counts_names_and_never_moves_a_positive(tmp_path, run):
         and "corpus.jsonl:4" in entry["bad_rows"][0]
     )
     assert "4 bad rows" in out and "corpus.jsonl:4" in out
-
-
-def test_files_of_one_name_in_two_folders_keep_their_pairs(tmp_path):
-    for name, asked in (("one", "Who?"), ("two", "Why?")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "train.jsonl").write_text(
-            lines([{"title": asked, "answer": f"{asked} {name}."}])
-        )
-    corpus = SOURCES["yahoo-answers"].read(tmp_path, "train", None, True)
-    text = dict(
-        zip(corpus.queries["group"].to_pylist(), corpus.queries["text"].to_pylist(), strict=True)
-    )
-    for link in corpus.links.to_pylist():
-        assert corpus.passages["text"][link["passage"]].as_py().startswith(text[link["group"]])
-    assert corpus.links.num_rows == 2
 
 
 def test_ids_stay_as_they_came_in_folders_and_trec_files(tmp_path, run):

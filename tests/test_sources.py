@@ -197,52 +197,6 @@ def test_mmarco(data):
     assert default_split(SOURCES["mmarco"]) == "dev"
 
 
-def test_mfaq(data):
-    pages = [
-        {
-            "id": 0,
-            "domain": "example.org",
-            "domain_index": 0,
-            "qa_pairs": [{"question": "Was ist das?", "answer": "Ein Baum.", "language": "de"}],
-        }
-    ]
-    put(data / "mfaq/de/train.jsonl", pages)
-    pages = [
-        {
-            "id": 1,
-            "domain": "example.com",
-            "qa_pairs": [{"question": "What?", "answer": "A tree.", "language": "en"}],
-        }
-    ]
-    put(data / "mfaq/en/train.jsonl", pages)
-    assert pairs(load("mfaq")) == {("Was ist das?", "Ein Baum.", 1), ("What?", "A tree.", 1)}
-
-
-def test_belebele(data):
-    for code, text in (("eng_Latn", "The river"), ("swh_Latn", "Mto")):
-        rows = [
-            {
-                "link": "https://example.org/river",
-                "question_number": n,
-                "flores_passage": f"{text} {p}",
-                "question": f"{text} {p}?",
-                "mc_answer1": "a",
-                "correct_answer_num": "1",
-                "dialect": code,
-                "ds": "2023-05-03",
-            }
-            for p, n in ((0, 1), (0, 2), (1, 1))
-        ]
-        put(data / f"belebele/data/{code}.jsonl", rows)
-    corpus = load("belebele")
-    assert (corpus.queries.num_rows, corpus.passages.num_rows) == (6, 4)
-    assert ("Mto 1?", "The river 1", 1) in pairs(corpus) and (
-        "Mto 1?",
-        "The river 0",
-        1,
-    ) not in pairs(corpus)
-
-
 def test_the_benchmarks_of_mimo(data):
     root = data / "mlir-benchmarks/XQuAD_test"
     put(

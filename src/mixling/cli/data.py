@@ -218,7 +218,8 @@ def check(
         status, findings = report.status, list(report.findings)
         if full and source.folder_name is not None and status == "ok":
             try:
-                split = default_split(source)
+                splits = (default_split(source), *source.splits)
+                split = next(s for s in splits if s in source.fetched_splits)
                 folder, _ = fetch_source(source, split, None)
                 corpus = source.read(folder, split, None, False)
             except MixlingError as error:

@@ -13,21 +13,37 @@ if TYPE_CHECKING:
 
 
 def run(
-    config: Annotated[Path, typer.Argument(help="The training configuration (TOML).")],
+    config: Annotated[
+        Path, typer.Argument(help="The training configuration, or with --variant a study (TOML).")
+    ],
     steps: Annotated[
         int, typer.Option("--steps", "-n", min=1, help="The number of steps to show.")
     ] = 100,
     json_: Annotated[
         bool, typer.Option("--json", help="Print one JSON object for each step, and nothing else.")
     ] = False,
+    variant: Annotated[
+        str | None, typer.Option(help="Show this variant of a study; CONFIG is the study's file.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="With --variant: its seed; default: the first.")
+    ] = None,
 ) -> None:
     """Show the batches of a training before it: languages, shares, padding, a hash of the plan."""
     import json
 
+    from mixling.errors import MixlingError
     from mixling.training.load_config import load_config, soup_runs
     from mixling.training.training_data import load_training_data
 
-    training = load_config(config)
+    if variant is not None:
+        from mixling.studies.plan import variant_run
+
+        training, _ = variant_run(config, variant, seed)
+    elif seed is not None:
+        raise MixlingError("--seed belongs to a study: mixling schedule STUDY.toml --variant NAME")
+    else:
+        training = load_config(config)
     runs = soup_runs(training) or [training]
     for n, run in enumerate(runs, 1):
         data = load_training_data(run)

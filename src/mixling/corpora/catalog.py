@@ -21,6 +21,7 @@ from mixling.corpora.sources.afriqa import AFRIQA, AFRIQA_HUMAN
 from mixling.corpora.sources.belebele import BELEBELE
 from mixling.corpora.sources.bitext import SIB, TICO
 from mixling.corpora.sources.ciral import CIRAL
+from mixling.corpora.sources.entity_questions import ENTITY_QUESTIONS
 from mixling.corpora.sources.lareqa import MLQA_R, XQUAD_R
 from mixling.corpora.sources.mfaq import MFAQ
 from mixling.corpora.sources.miracl import MIRACL
@@ -29,7 +30,7 @@ from mixling.corpora.sources.mlqa import MLQA
 from mixling.corpora.sources.mmarco import MMARCO
 from mixling.corpora.sources.mrtydi import MR_TYDI
 from mixling.corpora.sources.neuclir import NEUCLIR
-from mixling.corpora.sources.pairs import ENTITY_QUESTIONS, PAIRS
+from mixling.corpora.sources.pairs import PAIRS
 from mixling.corpora.sources.single import ARCD, JAQUAD
 from mixling.corpora.sources.tydi import TYDI
 from mixling.errors import MixlingError, choose

@@ -114,6 +114,12 @@ class Source:
         """Whether the source is fetched when it is used and not on this machine."""
         return bool(self.repositories or self.downloads)
 
+    @property
+    def fetched_splits(self) -> tuple[str, ...]:
+        """The splits that can be fetched; the others need files of the user's own."""
+        parts: tuple[Repository | Download, ...] = (*self.repositories, *self.downloads)
+        return tuple(s for s in self.splits if any(not p.splits or s in p.splits for p in parts))
+
 
 def parse_languages(text: str) -> tuple[str, ...]:
     """Split language tags with spaces between them, for sources of many languages."""

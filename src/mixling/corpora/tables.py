@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,25 +54,26 @@ def find_rows(folder: Path, name: str) -> Path | None:
     return paths[0] if paths else None
 
 
-def read_rows(path: Path, skipped: Skipped) -> Iterator[Row]:
+def read_rows(path: Path, skipped: Skipped, columns: Sequence[str] = ()) -> Iterator[Row]:
     """Yield the rows of a file.
 
     Args:
         path: The file; its suffix tells its form.
         skipped: Receives an error for each row that cannot be read.
+        columns: Columns that a Parquet file must have; then no others are read. (): all.
 
     Yields:
         The number of the row, from 1 (its line, or its place in a list or table), and its fields.
 
     Raises:
-        MixlingError: The file cannot be read or has another suffix.
+        MixlingError: The file cannot be read, has another suffix, or lacks a column.
         BadRowError: A row cannot be read, and `skipped` does not skip bad rows.
     """
     suffix = data_suffix(path)
     if suffix in LINES:
         yield from read_json_lines(path, skipped)
     elif suffix == ".parquet":
-        yield from _read_parquet(path)
+        yield from _read_parquet(path, columns)
     elif suffix == ".json":
         yield from _read_json(path, skipped)
     elif suffix in (".csv", ".tsv"):
@@ -81,9 +82,17 @@ def read_rows(path: Path, skipped: Skipped) -> Iterator[Row]:
         raise MixlingError(f"{path}: not a file of rows; those end in {', '.join(ROWS)}")
 
 
-def _read_parquet(path: Path) -> Iterator[Row]:
+def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     """Yield the rows of a Parquet file, a batch in memory at a time."""
-    number, batches = 0, open_parquet(path).iter_batches(1024)
+    file = open_parquet(path)
+    names = file.schema_arrow.names
+    for column in columns:
+        if column not in names:
+            raise MixlingError(
+                f"{path}: no column '{column}'; there are: {', '.join(names)}; expected "
+                f"{', '.join(columns)}"
+            )
+    number, batches = 0, file.iter_batches(1024, columns=list(columns) or None)
     while True:
         with explain_read_errors(path):
             batch = next(batches, None)

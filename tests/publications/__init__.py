@@ -1,0 +1,1 @@
+"""Published sets in their exact form, with texts of our own: path below the root -> content."""
