@@ -265,8 +265,8 @@ def test_prompts_of_unknown_names_are_logged(encoders, tmp_path, caplog):
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
     modules = [Transformer(str(encoders["bert"])), Pooling(32)]
-    compare(write_chain(tmp_path / "m", modules, prompts={"s2p_query": "x: ", "query": "q: "}))
-    warnings = [x for x in caplog.messages if "s2p_query" in x]
+    compare(write_chain(tmp_path / "m", modules, prompts={"s2s_query": "x: ", "query": "q: "}))
+    warnings = [x for x in caplog.messages if "s2s_query" in x]
     assert len(warnings) == 1
     assert "passage" in warnings[0]
     assert "query and" not in warnings[0]

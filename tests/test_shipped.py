@@ -43,7 +43,7 @@ def wide(tmp_path):
 def test_balanced_is_the_default_encoder_with_the_transform(wide, tmp_path, monkeypatch):
     from sentence_transformers import SentenceTransformer
 
-    monkeypatch.setattr("mixling.models.retriever.DEFAULT", wide)
+    monkeypatch.setattr("mixling.models.load_model.DEFAULT", wide)
     balanced = Retriever("balanced")
     assert balanced.name == "balanced" and balanced.prompt("query") == "query: "
     texts = ["a bridge", "daraja", "мост"]

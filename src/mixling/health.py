@@ -9,7 +9,8 @@ from packaging.requirements import Requirement
 
 from mixling.corpora.catalog import SOURCES, data_folders, find_source
 from mixling.machine import cache_folder, has_fast_bf16, library_versions, machine_info, matrix_rate
-from mixling.models.weights import DEFAULT, in_hub_cache, wheel_model_folder
+from mixling.models.hub_cache import in_hub_cache
+from mixling.models.weights import DEFAULT, wheel_model_folder
 
 # the purpose of each optional part of the installation
 PURPOSE = {

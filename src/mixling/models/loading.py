@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,10 @@ import torch
 
 from mixling.errors import MixlingError, choose
 from mixling.models import chain, stored, trust
-from mixling.models.weights import Conventions
+from mixling.models.conventions import KnownUse
+from mixling.models.hub_cache import MODULES, PROMPTS, TRANSFORMER_CONFIGS
+from mixling.models.prompts import ROLES, Role, prompt_name, unknown_names
+from mixling.models.settings import DEFAULT_SOURCE, FILES, OPTION, Setting
 
 if TYPE_CHECKING:
     from mixling.models.retriever import Retriever
@@ -18,52 +22,77 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POOLINGS = ("mean", "cls", "max", "lasttoken")
-# names of the prompt of a passage; the first that the model has is used
-PASSAGE_PROMPTS = ("document", "passage", "corpus")
-ROLES = ("query", *PASSAGE_PROMPTS)
+
+
+@dataclass(frozen=True)
+class LoadedChain:
+    """A model as it was loaded.
+
+    Args:
+        model: The sentence-transformers model in fp32.
+        pooling: Its pooling.
+        similarity: The similarity that it was made for.
+        prompts: The prompts of its files by name.
+    """
+
+    model: Any
+    pooling: Setting
+    similarity: Setting
+    prompts: dict[str, str]
 
 
 def load_chain(
     folder: str,
     name: str,
-    conventions: Conventions,
+    known: KnownUse,
     *,
     device: str | None,
     pooling: str | None,
     similarity: str | None,
     trust_remote_code: bool,
-) -> tuple[Any, str]:
+) -> LoadedChain:
     """Load a model and refuse one that Mixling cannot call as sentence-transformers does.
 
     Args:
         folder: A folder or hub name that sentence-transformers can load.
         name: The model's name in messages.
-        conventions: How a plain encoder of this name is meant to be used.
+        known: How a plain encoder of this name is meant to be used.
         device: Where to compute. Default: a GPU if there is one.
         pooling: Pooling of the encoder, in place of the model's chain. Default: the model's.
         similarity: The similarity that the user asks for.
         trust_remote_code: Run Python code that the model's files bring.
 
     Returns:
-        The sentence-transformers model in fp32, and its similarity.
+        The model, its pooling, its similarity and the prompts of its files.
 
     Raises:
         MixlingError: The model cannot be loaded or used.
     """
     report: list[tuple[str, str]] = []
+    source = known.source or f"{DEFAULT_SOURCE}; the files name none"
+    pooling_setting = Setting(known.conventions.pooling, source)
+    similarity_setting = Setting(known.conventions.similarity, source)
     try:
         trust.check_model_files(folder, name, trust_remote_code)
         with stored.capture_load_report(report):
-            if pooling is None and _is_chain(folder):
+            is_chain = _is_chain(folder)
+            if pooling is None and is_chain:
                 chain.check_model_type(folder, name)
                 model = trust.load_with_modules(folder, device, trust_remote_code)
-                default_similarity = str(model.similarity_fn_name)
+                pooling_setting = Setting(_pooling(model), FILES)
             else:
-                pooling = choose(pooling or conventions.pooling, POOLINGS, "pooling")
-                model = _load_plain(folder, pooling, device, trust_remote_code)
-                default_similarity = conventions.similarity
+                if pooling is not None:
+                    pooling_setting = Setting(choose(pooling, POOLINGS, "pooling"), OPTION)
+                model = _load_plain(folder, pooling_setting.value, device, trust_remote_code)
+                if is_chain:
+                    _take_settings(folder, model)
+        if is_chain:
+            stated = _sentence_transformers_config(folder).get("similarity_fn_name")
+            similarity_setting = Setting(
+                str(model.similarity_fn_name), FILES if stated else DEFAULT_SOURCE
+            )
         chain.check_modules(model, name, similarity)
-        stored.check_load_report(report, name, model[0].module_output_name == "sentence_embedding")
+        _check_weights(report, folder, name, model, trust_remote_code)
         stored.merge_adapters(model[0].auto_model, name)
         chain.append_truncation(model)
         model.float()
@@ -80,7 +109,28 @@ def load_chain(
             "a folder needs config.json, weights and a tokenizer, as save_pretrained or "
             "sentence-transformers write them",
         ) from None
-    return model, default_similarity
+    prompts = {k: v for k, v in (model.prompts or {}).items() if v}
+    return LoadedChain(model, pooling_setting, similarity_setting, prompts)
+
+
+def append_truncation(model: Any, size: int, name: str) -> None:
+    """Cut a model's vectors to their first numbers, in place (Matryoshka, arXiv:2205.13147).
+
+    Args:
+        model: A SentenceTransformer.
+        size: How many numbers are left.
+        name: The model's name in messages.
+
+    Raises:
+        MixlingError: The vectors do not have so many numbers.
+    """
+    full_size = int(model.get_embedding_dimension() or 0)
+    if not 1 <= size <= full_size:
+        raise MixlingError(
+            f"{name}: truncate_dim is {size}; expected 1 to {full_size}, the size of its vectors"
+        )
+    model.truncate_dim = size
+    chain.append_truncation(model)
 
 
 def log_surprises(retriever: Retriever) -> None:
@@ -91,8 +141,8 @@ def log_surprises(retriever: Retriever) -> None:
     """
     if retriever.stored not in ("", "fp32"):
         logger.info("%s: stored in %s, computed in fp32", retriever.name, retriever.stored)
-    unused = sorted(k for k, v in retriever.prompts.items() if v and k not in ROLES)
-    without = [role for role in ("query", "passage") if not retriever.prompt(role)]
+    unused = unknown_names(retriever.prompts)
+    without = [role for role in ROLES if not retriever.prompt(role)]
     if unused and without:
         logger.warning(
             "%s: texts as %s get no prompt; the model has prompts of other names, which are "
@@ -101,23 +151,82 @@ def log_surprises(retriever: Retriever) -> None:
             " and ".join(without),
             ", ".join(unused),
         )
-    model_prompts = {k: v for k, v in (retriever.model.prompts or {}).items() if v}
-    named = next((n for n in PASSAGE_PROMPTS if model_prompts.get(n)), None)
-    if named not in (None, "document") and retriever.prompts == model_prompts:
-        logger.warning(
-            "%s: its prompt '%s' stands before passages; encode_document of "
-            "sentence-transformers uses 'document', which it lacks, and so no prompt",
-            retriever.name,
-            named,
-        )
+    file_prompts = {k: v for k, v in (retriever.model.prompts or {}).items() if v}
+    wanted_names: dict[Role, str] = {"query": "query", "passage": "document"}
+    for role, wanted in wanted_names.items():
+        named = prompt_name(file_prompts, role)
+        if named not in (None, wanted) and retriever.prompt(role) == file_prompts.get(named):
+            logger.warning(
+                "%s: its prompt '%s' stands before texts as %s; encode_%s of "
+                "sentence-transformers uses '%s', which it lacks, and so no prompt",
+                retriever.name,
+                named,
+                role,
+                wanted,
+                wanted,
+            )
+
+
+def _check_weights(
+    report: list[tuple[str, str]], folder: str, name: str, model: Any, trusted: bool
+) -> None:
+    """Refuse a model whose files lack weights, and name its code where that is the reason.
+
+    transformers chooses a class of its own for an architecture that it knows, also where the files
+    bring another class for it.
+    """
+    pooled = model[0].module_output_name == "sentence_embedding"
+    try:
+        stored.check_load_report(report, name, pooled)
+    except MixlingError as error:
+        code = [] if trusted else trust.find_code(folder)
+        if not code:
+            raise
+        taken = type(model[0].auto_model).__name__
+        raise MixlingError(
+            f"{error}: {'; '.join(code)}. Without it, transformers takes its own {taken}"
+        ) from None
 
 
 def _is_chain(folder: str) -> bool:
     if Path(folder).is_dir():
-        return (Path(folder) / "modules.json").exists()
+        return (Path(folder) / MODULES).exists()
     from huggingface_hub import file_exists
 
-    return file_exists(folder, "modules.json")
+    return file_exists(folder, MODULES)
+
+
+def _pooling(model: Any) -> str:
+    """Return the pooling of a chain, several joined by "+"; "none" if no module pools."""
+    modes = [getattr(module, "pooling_mode", None) for module in model]
+    names = [[x] if isinstance(x, str) else list(x) for x in modes if x]
+    return "+".join(x for mode in names for x in mode) or "none"
+
+
+def _sentence_transformers_config(folder: str) -> dict[str, Any]:
+    """Return the content of config_sentence_transformers.json, or an empty dictionary."""
+    config = trust.read_json(folder, PROMPTS)
+    return config if isinstance(config, dict) else {}
+
+
+def _take_settings(folder: str, model: Any) -> None:
+    """Give an encoder the prompts, similarity and length of its files, where they name a chain.
+
+    Args:
+        folder: A folder or hub name.
+        model: The encoder with a pooling that the user has named.
+    """
+    config = _sentence_transformers_config(folder)
+    if isinstance(config.get("prompts"), dict):
+        model.prompts = {**model.prompts, **config["prompts"]}
+    if config.get("similarity_fn_name"):
+        model.similarity_fn_name = config["similarity_fn_name"]
+    for file in TRANSFORMER_CONFIGS:
+        first = trust.read_json(folder, file)
+        if isinstance(first, dict):
+            if isinstance(first.get("max_seq_length"), int):
+                model.max_seq_length = first["max_seq_length"]
+            return
 
 
 def _load_plain(folder: str, pooling: str, device: str | None, trusted: bool) -> Any:

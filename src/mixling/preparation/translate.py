@@ -27,8 +27,8 @@ from mixling.corpora.inputs import hash_model_files
 from mixling.corpora.languages import language_tag
 from mixling.corpora.sentences import sentence_spans
 from mixling.errors import MixlingError, check_finite_numbers
+from mixling.models.hub_cache import in_hub_cache
 from mixling.models.retriever import Retriever
-from mixling.models.weights import in_hub_cache
 from mixling.preparation.check_translations import CheckedTranslation, check_translations
 from mixling.preparation.job import JobReport, unfinished_folder
 from mixling.preparation.missing_texts import MissingText, missing_texts

@@ -15,7 +15,8 @@ from typing import Any
 from mixling.corpora.inputs import hash_model_files
 from mixling.debiasing.debias import read_source
 from mixling.evaluation.tasks import Task
-from mixling.models.weights import DEFAULT, in_hub_cache
+from mixling.models.hub_cache import in_hub_cache
+from mixling.models.weights import DEFAULT
 from mixling.training.config import Config
 from mixling.training.inputs import input_hashes
 
