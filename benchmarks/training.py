@@ -73,6 +73,7 @@ def theirs(bf16: bool, dropout: bool, memory: bool, turns: Turns) -> None:
     from torch.utils.data import BatchSampler, SequentialSampler
     from transformers import TrainerCallback
 
+    from mixling.corpora.values import with_titles
     from mixling.machine import keep_freed_memory
     from mixling.models.retriever import Retriever
     from mixling.training.load_config import load_config
@@ -92,7 +93,8 @@ def theirs(bf16: bool, dropout: bool, memory: bool, turns: Turns) -> None:
     for step in range(STEPS * (ROUNDS + 1)):
         batch = pairs.batch(schedule.plan(step))
         rows["anchor"] += [retriever.prompt("query") + t for t in batch.queries]
-        rows["positive"] += [retriever.prompt("passage") + t for t in batch.passages]
+        read = with_titles(batch.passage_titles, batch.passages)
+        rows["positive"] += [retriever.prompt("passage") + t for t in read]
 
     class InOrder(SentenceTransformerTrainer):
         """A trainer that takes the batches in order."""

@@ -63,8 +63,10 @@ class VectorCache:
         if key not in self.corpora:
             corpus, bitext = read_source(name, languages)
 
-            def encode(batch: list[str], role: str) -> np.ndarray:
-                return encode_cached(self.retriever, batch, role, folder=CACHE, raw=raw)[0]
+            def encode(batch: list[str], role: str, titles: list[str | None] | None) -> np.ndarray:
+                return encode_cached(
+                    self.retriever, batch, role, titles=titles, folder=CACHE, raw=raw
+                )[0]
 
             self.corpora[key] = embed_corpus(
                 corpus, encode, bitext, texts=texts if bitext else None

@@ -321,7 +321,7 @@ def test_a_title_alone_is_the_text_everywhere(tmp_path, chain):
     one = load_task(str(where))
     assert one.titled_passages()[3] == "Herons" == load(str(where)).passages["text"][3].as_py()
     assert [d.text for d in open_documents(where, Skipped())[1]][3] == "Herons"
-    assert open_text_file(where, 10).read_shard(0)[1] == one.titled_passages()
+    assert open_text_file(where, 10).read_shard(0)[1] == one.passages
     (where / "topics.tsv").write_text("q\tWhere?\n")
     (where / "qrels.txt").write_text("q 0 d 1\n")
     assert trec.read_trec(where, "en").passages["text"].to_pylist()[-1] == "Herons"

@@ -175,6 +175,6 @@ def test_a_term_from_outside_joins_the_objective_by_its_name(chain, monkeypatch)
     data = load_training_data(settings)
     schedule, pairs = data.schedule, data.texts
     objective, batch = Objective(settings, Retriever(str(chain))), pairs.batch(schedule.plan(0))
-    assert [role for role, _ in objective.columns(batch)] == ["query"]
+    assert [role for role, *_ in objective.columns(batch)] == ["query"]
     vectors = 3 * torch.nn.functional.normalize(torch.randn(len(batch.queries), 32), dim=1)
     assert objective.loss_of(batch)(vectors).item() == pytest.approx(2 * 4, rel=1e-5)

@@ -3,8 +3,8 @@
 A shard is read in constant memory and without reading those before it. The file is *.jsonl or
 *.parquet with the fields `text` and, if there are any, `_id` or `id`, `title`, `language` and
 `group`; or *.txt (or no suffix) with one text a line; or a BEIR folder, whose corpus file is read.
-Other files are refused, because their lines are no texts. A title stands before its text. Blank
-lines are no texts. A row without an id gets its number, from 0.
+Other files are refused, because their lines are no texts. Blank lines are no texts. A row without
+an id gets its number, from 0.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mixling.corpora.files import decode_text, explain_read_errors, open_parquet
 from mixling.corpora.json_files import has_lone_surrogate
 from mixling.corpora.languages import first_known_language, language_field
 from mixling.corpora.tables import LINES, Row, find_rows
-from mixling.corpora.values import first_text, passage_text, value_text, with_title
+from mixling.corpora.values import first_text, passage_text, value_text
 from mixling.errors import BadRowError, MixlingError
 
 _PLAIN_TEXT = (".txt", "")
@@ -57,15 +57,15 @@ class TextFile:
             number: The shard, from 0.
 
         Returns:
-            Ids; texts, with titles before them; and further columns that hold any value: language
-            (BCP-47), group, and titled (whether a text has a title).
+            Ids; texts; and further columns that hold any value: language (BCP-47), group, and
+            title.
 
         Raises:
             BadRowError: A row has no text, or some rows have ids and others have none.
             MixlingError: The file cannot be read.
         """
         ids, texts = list[str](), list[str]()
-        columns: dict[str, list[Any]] = {"language": [], "group": [], "titled": []}
+        columns: dict[str, list[Any]] = {"language": [], "group": [], "title": []}
         has_ids = None
         for line, row in self._numbered_rows(number):
             text, title = passage_text(row, self.path, line)
@@ -76,16 +76,16 @@ class TextFile:
             has_ids = key is not None
             language = first_known_language(row.get("language"), row.get("lang"))
             ids.append(str(line - 1) if key is None else key)
-            texts.append(with_title(title, text))
+            texts.append(text)
             columns["language"].append(
                 None if language is None else language_field(language, "language", self.path, line)
             )
             columns["group"].append(value_text(row.get("group"), "group", self.path, line))
-            columns["titled"].append(bool(title))
+            columns["title"].append(title)
         columns = {
             name: values
             for name, values in columns.items()
-            if any(value not in (None, False) for value in values)
+            if any(value is not None for value in values)
         }
         return ids, texts, columns
 

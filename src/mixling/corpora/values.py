@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -178,11 +178,26 @@ def passage_text(
 
 
 def with_title(title: str | None, text: str) -> str:
-    """Return the text that a model reads of a passage: the title, a space and the text.
+    """Return a passage as BM25 and most models read it: the title, a space and the text.
 
-    BEIR and mteb join them in the same way. Without a title the model reads the text alone.
+    BEIR and mteb join them in the same way. Without a title the text stands alone.
     """
     return f"{title} {text}" if title else text
+
+
+def with_titles(titles: Sequence[str | None] | None, texts: Sequence[str]) -> list[str]:
+    """Return passages with their titles before them (see `with_title`).
+
+    Args:
+        titles: The title of each text; None: there are none.
+        texts: The texts.
+
+    Returns:
+        One text a passage.
+    """
+    if titles is None:
+        return list(texts)
+    return [with_title(title, text) for title, text in zip(titles, texts, strict=True)]
 
 
 def grade_value(value: Any, field: str, path: Path | str, line: int | str) -> int:

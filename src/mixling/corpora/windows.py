@@ -5,33 +5,35 @@ from __future__ import annotations
 import numpy as np
 
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.values import with_title
 
 _LONGEST_WORD = 40  # characters in which a space is looked for at a window's edge
 
 
-def link_windows(corpus: Corpus, width: int, titles: bool = False) -> list[str]:
+def link_windows(corpus: Corpus, width: int) -> list[str]:
     """Return for each link the window of its passage around the answer.
 
     Args:
         corpus: The corpus.
         width: Greatest length of a window in characters.
-        titles: Whether a passage's title stands before its window.
 
     Returns:
         One text a link.
     """
     passages, links = corpus.passages["text"].to_pylist(), corpus.links.to_pydict()
-    headings = corpus.passages["title"].to_pylist() if titles else [None] * len(passages)
     return [
-        with_title(
-            headings[p],
-            cut_window(
-                passages[p], -1 if start is None else start, -1 if end is None else end, width
-            ),
-        )
+        cut_window(passages[p], -1 if start is None else start, -1 if end is None else end, width)
         for p, start, end in zip(links["passage"], links["start"], links["end"], strict=True)
     ]
+
+
+def link_titles(corpus: Corpus) -> list[str | None]:
+    """Return the title of each link's passage, None where it has none.
+
+    Args:
+        corpus: The corpus.
+    """
+    titles = corpus.passages["title"].to_pylist()
+    return [titles[p] for p in corpus.links["passage"].to_pylist()]
 
 
 def first_links(corpus: Corpus) -> np.ndarray:
@@ -51,7 +53,7 @@ def first_links(corpus: Corpus) -> np.ndarray:
 
 
 def passage_windows(corpus: Corpus, width: int | None) -> list[str]:
-    """Return for each passage its title and a window of its text.
+    """Return a window of each passage's text.
 
     The window lies around the answer of the first link to the passage. It begins with the passage
     if that answer's place is not known.
@@ -63,16 +65,13 @@ def passage_windows(corpus: Corpus, width: int | None) -> list[str]:
     Returns:
         One text a passage.
     """
-    texts, titles = (corpus.passages[c].to_pylist() for c in ("text", "title"))
+    texts: list[str] = corpus.passages["text"].to_pylist()
     if width is None:
-        return [with_title(title, text) for title, text in zip(titles, texts, strict=True)]
+        return texts
     start, end = (corpus.links[c].fill_null(-1).to_numpy() for c in ("start", "end"))
     links = first_links(corpus)
     spans = [(int(start[i]), int(end[i])) if i >= 0 else (-1, -1) for i in links]
-    return [
-        with_title(title, cut_window(text, *span, width))
-        for title, text, span in zip(titles, texts, spans, strict=True)
-    ]
+    return [cut_window(text, *span, width) for text, span in zip(texts, spans, strict=True)]
 
 
 def cut_window(text: str, start: int, end: int, width: int) -> str:

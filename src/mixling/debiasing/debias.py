@@ -173,10 +173,17 @@ def _embed(
     if texts is None and len(corpus.languages()) > MANY_LANGUAGES:
         texts = MAX_SENTENCES
 
-    def encode(batch: list[str], role: str) -> np.ndarray:
+    def encode(batch: list[str], role: str, titles: list[str | None] | None) -> np.ndarray:
         with Progress(f"{name}: {'queries' if role == 'query' else 'passages'}") as bar:
             return encode_cached(
-                retriever, batch, role, precision=precision, folder=cache, raw=raw, progress=bar
+                retriever,
+                batch,
+                role,
+                titles=titles,
+                precision=precision,
+                folder=cache,
+                raw=raw,
+                progress=bar,
             )[0]
 
     return embed_corpus(corpus, encode, bitext, texts=texts if bitext else None)

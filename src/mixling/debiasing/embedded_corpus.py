@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import read_parquet
 from mixling.corpora.languages import language_field
-from mixling.corpora.windows import link_windows
+from mixling.corpora.windows import link_titles, link_windows
 from mixling.errors import MixlingError, check_finite_vectors
 
-Encode = Callable[[list[str], str], np.ndarray]
+Encode = Callable[[list[str], str, list[str | None] | None], np.ndarray]
 COLUMNS = ("vector", "language", "group", "role")
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def embed_corpus(
 
     Args:
         corpus: The corpus.
-        encode: Called as `encode(texts, role)`; returns float32 `[n, dim]`.
+        encode: Called as `encode(texts, role, titles)`; returns float32 `[n, dim]`.
         bitext: Whether the corpus is sentences and their translations.
         width: Characters of the window of a passage round its answer.
         texts: Take so many query groups only, those in most languages before others.
@@ -91,8 +91,8 @@ def embed_corpus(
         corpus = first_groups(corpus, texts)
     return EmbeddedCorpus(
         corpus,
-        encode(corpus.queries["text"].to_pylist(), "query"),
-        encode(link_windows(corpus, width, titles=True), "passage"),
+        encode(corpus.queries["text"].to_pylist(), "query", None),
+        encode(link_windows(corpus, width), "passage", link_titles(corpus)),
         bitext,
     )
 

@@ -21,6 +21,7 @@ from mixling.disk import new_file
 from mixling.errors import MixlingError, check_finite_vectors
 from mixling.models.forward import batches_by_tokens, token_budgets
 from mixling.models.precision import Precision, choose_precision
+from mixling.models.prompts import input_parts
 from mixling.models.retriever import Retriever
 
 SCORES = 1 << 25  # token scores in memory at a time, float32: 128 MB
@@ -31,6 +32,7 @@ def token_vectors(
     texts: Sequence[str],
     role: str | None,
     *,
+    titles: Sequence[str | None] | None = None,
     precision: Precision = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -40,6 +42,7 @@ def token_vectors(
         retriever: The model.
         texts: The texts. A text without tokens of its own keeps its first special token.
         role: "query", "passage" or None; its prompt comes before a text.
+        titles: Titles of the texts, which the model reads in its own way.
         precision: Number format to compute in.
         progress: Called as `progress(tokens_done, tokens_in_all)`.
 
@@ -47,12 +50,8 @@ def token_vectors(
         Vectors, float32 `[n_tokens, dim]`, and the row at which each text begins, int64
         `[n_texts + 1]`; the last entry is `n_tokens`.
     """
-    tokens = retriever.tokenize(texts, role)
-    prompt = (
-        len(retriever.tokenize([retriever.prompt(role).rstrip()])[0]) - 2
-        if retriever.prompt(role)
-        else 0
-    )
+    tokens = retriever.tokenize(texts, role, titles=titles)
+    prompt_lengths = _prompt_lengths(retriever, role, titles, len(texts))
     lengths = [len(t) for t in tokens]
     parts: list[np.ndarray] = [np.zeros((0, 0), np.float32)] * len(tokens)
     bf16 = choose_precision(retriever.device, precision) == "bf16"
@@ -67,6 +66,7 @@ def token_vectors(
             states: list[torch.Tensor] = []
             retriever.embed([tokens[i] for i in indices], None, states)
             for i, x in zip(indices, states, strict=True):
+                prompt = prompt_lengths[i]
                 inner = x[1 + prompt : -1] if len(x) > 2 + prompt else x[:1]
                 start = repr(texts[i][:60])
                 check_finite_vectors(
@@ -80,6 +80,23 @@ def token_vectors(
     return (
         np.concatenate(parts) if parts else np.zeros((0, retriever.dimensions), np.float32)
     ), begins
+
+
+def _prompt_lengths(
+    retriever: Retriever, role: str | None, titles: Sequence[str | None] | None, n_texts: int
+) -> list[int]:
+    """Return the tokens of the prompt before each text; a title in the prompt counts as text."""
+    usual = retriever.prompt(role)
+    form = retriever.settings.titles.value
+    prompts = [
+        usual if input_parts(usual, form, "", title)[0] == usual else form.partition("{title}")[0]
+        for title in (titles if titles is not None else [None] * n_texts)
+    ]
+    lengths = {
+        prompt: len(retriever.tokenize([prompt.rstrip()])[0]) - 2 if prompt else 0
+        for prompt in set(prompts)
+    }
+    return [lengths[prompt] for prompt in prompts]
 
 
 def _same_name(name: str, _: int) -> str:

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from mixling.corpora.files import write_text
 from mixling.corpora.inputs import hash_file
 from mixling.corpora.text_file import TextFile, open_text_file
-from mixling.corpora.values import TITLES
+from mixling.corpora.values import TITLES, with_titles
 from mixling.disk import new_file
 from mixling.encoding.vectors import config_fingerprint, model_fingerprint
 from mixling.errors import MixlingError, choose
@@ -59,8 +59,8 @@ def encode(
 
     Args:
         model: A model folder, a hub name, or a loaded retriever.
-        texts: .jsonl, .parquet, .txt (a text a line), or a BEIR folder. A title is read before its
-            text.
+        texts: .jsonl, .parquet, .txt (a text a line), or a BEIR folder. A title is read as the
+            model was trained with it.
         out: The folder of vectors.
         role: "query" or "passage" puts the model's prompt first; None puts nothing.
         precision: Number format to compute in.
@@ -164,7 +164,10 @@ def prepare_encoding(
         "shard": shard,
         "content": hash_file(source.path),
         "reading": config_fingerprint(retriever),
+        "titles": retriever.settings.titles.value,
     }
+    if job:
+        job.setdefault("titles", TITLES)  # of an earlier version
     wrong = [k for k, v in expected.items() if k in job and job[k] != v]
     if job and "content" not in job:
         logger.warning(
@@ -233,7 +236,11 @@ def read_tokens(
         MixlingError: A row cannot be read.
     """
     ids, texts, columns = source.read_shard(number)
-    return ids, texts, columns, retriever.tokenize(texts, role)
+    titles = columns.pop("title", None)
+    if titles is not None:
+        columns["titled"] = [title is not None for title in titles]
+    tokens = retriever.tokenize(texts, role, titles=titles)
+    return ids, with_titles(titles, texts), columns, tokens
 
 
 def encode_shard(
@@ -321,7 +328,7 @@ def write_manifest(out: Path) -> Path:
     manifest = {
         **job,
         "tokens": tokens,
-        "titles": {"form": TITLES, "texts": with_title},
+        "titles": {"form": job.get("titles", TITLES), "texts": with_title},
         "ids_twice": len(ids) - len(set(ids)),
         "shards": [{"file": p.name, "rows": n} for p, n in zip(paths, rows, strict=True)],
         "versions": library_versions(),

@@ -21,9 +21,11 @@ import numpy as np
 import torch
 
 from mixling.corpora.files import read_array, write_array
+from mixling.corpora.values import TITLES, with_titles
 from mixling.disk import new_file
 from mixling.errors import MixlingError
 from mixling.models.precision import Precision, choose_precision
+from mixling.models.prompts import input_parts
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
 
@@ -58,6 +60,7 @@ def encode_cached(
     texts: Sequence[str],
     role: str | None,
     *,
+    titles: Sequence[str | None] | None = None,
     languages: Sequence[str] | None = None,
     precision: Precision = "auto",
     folder: Path | None = None,
@@ -70,6 +73,7 @@ def encode_cached(
         retriever: The model.
         texts: The texts.
         role: "query", "passage" or None.
+        titles: Titles of the texts, which the model reads in its own way.
         languages: Languages of the texts, for a model that needs them.
         precision: Number format to compute in.
         folder: Folder of the cache; a killed call resumes at its last shard of 2,048 texts.
@@ -80,16 +84,18 @@ def encode_cached(
     Returns:
         float32 `[n, dim]`, and the number of tokens that were encoded.
     """
-    hashes = [hashlib.blake2b(t.encode(), digest_size=16).digest() for t in texts]
+    headings = [None] * len(texts) if titles is None else list(titles)
+    hashes = [_text_hash(retriever, role, *x) for x in zip(texts, headings, strict=True)]
     precision = choose_precision(retriever.device, precision)
     subfolder = None if folder is None else folder / _cache_key(retriever, role, precision)
     cached = {} if subfolder is None else _read_cached(subfolder)
-    missing: dict[bytes, str] = {}
-    for key, text in zip(hashes, texts, strict=True):
+    missing: dict[bytes, tuple[str, str | None]] = {}
+    for key, text, title in zip(hashes, texts, headings, strict=True):
         if key not in cached:
-            missing.setdefault(key, text)
-    keys = list(missing)
-    tokens = retriever.tokenize(list(missing.values()), role) if missing else []
+            missing.setdefault(key, (text, title))
+    keys, pairs = list(missing), list(missing.values())
+    new_texts, new_titles = [text for text, _ in pairs], [title for _, title in pairs]
+    tokens = retriever.tokenize(new_texts, role, titles=new_titles) if missing else []
     total, done = sum(map(len, tokens)), 0
     for begin in range(0, len(keys), SHARD):
         shard_keys = keys[begin : begin + SHARD]
@@ -97,7 +103,7 @@ def encode_cached(
         encoded = retriever.encode_head(
             shard_tokens,
             precision=precision,
-            names=[missing[k] for k in shard_keys],
+            names=with_titles(new_titles, new_texts)[begin : begin + SHARD],
             progress=None if progress is None else partial(_add_progress, progress, done, total),
         )
         done += sum(map(len, shard_tokens))
@@ -105,7 +111,21 @@ def encode_cached(
             _write_cached(subfolder, shard_keys, encoded)
         cached.update(zip(shard_keys, encoded, strict=True))
     vectors = np.stack([cached[key] for key in hashes])
-    return (vectors if raw else retriever.encode_tail(vectors, texts, role, languages)), total
+    if not raw:
+        vectors = retriever.encode_tail(vectors, with_titles(titles, texts), role, languages)
+    return vectors, total
+
+
+def _text_hash(retriever: Retriever, role: str | None, text: str, title: str | None) -> bytes:
+    """Return the hash of a text as a model reads it, 16 bytes.
+
+    It covers the prompt where that holds the title; the cache has a subfolder for each prompt.
+    """
+    usual = retriever.prompt(role)
+    prompt, content = input_parts(usual, retriever.settings.titles.value, text, title)
+    if prompt == usual:
+        return hashlib.blake2b(content.encode(), digest_size=16).digest()
+    return hashlib.blake2b((prompt + content).encode(), digest_size=16, person=b"title").digest()
 
 
 def _add_progress(
@@ -122,6 +142,7 @@ def similarity_vectors(
     languages: Sequence[str],
     *,
     label: str,
+    titles: Sequence[str | None] | None = None,
     precision: Precision = "auto",
     folder: Path | None = None,
 ) -> tuple[np.ndarray, int]:
@@ -133,6 +154,7 @@ def similarity_vectors(
         role: "query" or "passage".
         languages: Languages of the texts, for a model that needs them.
         label: Name of the work on the progress bar.
+        titles: Titles of the texts, which the model reads in its own way.
         precision: Number format to compute in.
         folder: Folder of the cache, as for `encode_cached`.
 
@@ -144,6 +166,7 @@ def similarity_vectors(
             retriever,
             texts,
             role,
+            titles=titles,
             languages=languages,
             precision=precision,
             folder=folder,
@@ -224,8 +247,8 @@ def config_fingerprint(retriever: Retriever) -> str:
 def full_fingerprint(retriever: Retriever) -> str:
     """Compute the SHA-256 of everything that a model's vectors and scores depend on.
 
-    It covers `model_fingerprint`, `config_fingerprint`, the prompts, the maximum length and the
-    similarity.
+    It covers `model_fingerprint`, `config_fingerprint`, the prompts, the maximum length, the
+    similarity and the form of titles.
 
     Args:
         retriever: The model.
@@ -241,6 +264,8 @@ def full_fingerprint(retriever: Retriever) -> str:
         retriever.max_length,
         retriever.similarity,
     ]
+    if retriever.settings.titles.value != TITLES:  # so that earlier hashes stay
+        parts.append(retriever.settings.titles.value)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

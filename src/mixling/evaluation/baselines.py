@@ -118,7 +118,8 @@ class DenseRanker:
             task: The task.
 
         Returns:
-            The scorer, and the number of texts and tokens with the tokenizer's coverage.
+            The scorer, and the number of texts and tokens with the form of titles and the
+            tokenizer's coverage.
         """
         queries, passages, counts = task_vectors(
             self.retriever, task, self.precision, self.vector_cache, self.passage_model
@@ -154,25 +155,41 @@ def task_vectors(
         Vectors of queries and passages, float32 `[n, dim]`, of length one if the model compares by
         cosine; and the number of texts and tokens encoded.
     """
-    texts = task.titled_passages()
     vectors, n_tokens = [], 0
-    for encoder, role, batch, codes in (
-        (retriever, "query", task.queries, task.query_language),
-        (passage_model or retriever, "passage", texts, task.passage_language),
+    for encoder, role, batch, titles, codes in (
+        (retriever, "query", task.queries, None, task.query_language),
+        (
+            passage_model or retriever,
+            "passage",
+            task.passages,
+            task.titles,
+            task.passage_language,
+        ),
     ):
         role_vectors, role_tokens = similarity_vectors(
             encoder,
             batch,
             role,
             [task.languages[i] for i in codes],
+            titles=titles,
             label=_progress_label(task, role),
             precision=precision,
             folder=vector_cache,
         )
         n_tokens += role_tokens
         vectors.append(role_vectors)
-    counts = {"texts": len(task.queries) + len(texts), "tokens_encoded": n_tokens}
+    n_texts = len(task.queries) + len(task.passages)
+    counts = {
+        "texts": n_texts,
+        "tokens_encoded": n_tokens,
+        "titles": title_counts(task, passage_model or retriever),
+    }
     return vectors[0], vectors[1], counts
+
+
+def title_counts(task: Task, retriever: Retriever) -> dict[str, Any]:
+    """Return how a task's titles are read, and how many passages have one."""
+    return {"form": retriever.settings.titles.value, "passages": sum(map(bool, task.titles))}
 
 
 def _progress_label(task: Task, role: str) -> str:
@@ -203,17 +220,27 @@ class LateInteractionRanker:
         Returns:
             The scorer, and the number of texts.
         """
-        texts = task.titled_passages()
         vectors = []
-        for encoder, role, batch in (
-            (self.retriever, "query", task.queries),
-            (self.passage_model, "passage", texts),
+        for encoder, role, batch, titles in (
+            (self.retriever, "query", task.queries, None),
+            (self.passage_model, "passage", task.passages, task.titles),
         ):
             with Progress(_progress_label(task, role)) as bar:
                 vectors.append(
-                    token_vectors(encoder, batch, role, precision=self.precision, progress=bar)
+                    token_vectors(
+                        encoder,
+                        batch,
+                        role,
+                        titles=titles,
+                        precision=self.precision,
+                        progress=bar,
+                    )
                 )
-        return MaxSimScorer(*vectors[0], *vectors[1]), {"texts": len(task.queries) + len(texts)}
+        counts = {
+            "texts": len(task.queries) + len(task.passages),
+            "titles": title_counts(task, self.passage_model),
+        }
+        return MaxSimScorer(*vectors[0], *vectors[1]), counts
 
 
 class MaxSimScorer(ScoreRows):

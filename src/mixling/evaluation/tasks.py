@@ -2,8 +2,8 @@
 
 Passages are sentences where the corpus knows its sentences and the places of the answers, otherwise
 whole passages. Identical texts of one language with the same title are one passage, because they
-would tie with themselves. Translations of a query share its answers. A model reads a passage as its
-title, a space and its text, or as its text alone where it has no title.
+would tie with themselves. Translations of a query share its answers. BM25 reads a passage as its
+title, a space and its text; an encoder reads its title as it was trained with it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from mixling.corpora.corpus import Corpus, unique_ids
 from mixling.corpora.sentences import sentence_spans
-from mixling.corpora.values import with_title
+from mixling.corpora.values import with_titles
 from mixling.errors import MixlingError
 
 Scenario = Literal["monolingual", "cross-lingual", "multilingual"]
@@ -85,10 +85,8 @@ class Task:
         )
 
     def titled_passages(self) -> list[str]:
-        """Return the passages as a model reads them, each with its title before it."""
-        return [
-            with_title(title, text) for title, text in zip(self.titles, self.passages, strict=True)
-        ]
+        """Return the passages as BM25 reads them, each with its title before it."""
+        return with_titles(self.titles, self.passages)
 
     def scenarios(self) -> list[Scenario]:
         """List the scenarios that the task's languages make possible."""

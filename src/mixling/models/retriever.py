@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from mixling.corpora.values import with_titles
 from mixling.errors import MixlingError, check_finite_vectors, choose
 from mixling.models import chain, trust
 from mixling.models.forward import batches_by_tokens, forward_tokens, token_budgets
@@ -242,10 +243,11 @@ class Retriever:
         if not texts:
             return np.zeros((0, self.dimensions), np.float32)
         tokens = self.tokenize(texts, role, titles=titles)
+        names = with_titles(titles, texts)
         vectors = self.encode_head(
-            tokens, precision=precision, max_tokens=max_tokens, progress=progress, names=texts
+            tokens, precision=precision, max_tokens=max_tokens, progress=progress, names=names
         )
-        return self.encode_tail(vectors, texts, role, languages)
+        return self.encode_tail(vectors, names, role, languages)
 
     def language_transform(self) -> LanguageTransformModule | None:
         """Return the module that needs a text's language, or None."""

@@ -26,6 +26,7 @@ from mixling.corpora import folder
 from mixling.corpora.catalog import load
 from mixling.corpora.corpus import NEGATIVES, Corpus
 from mixling.corpora.files import finished_report, read_array, write_array
+from mixling.corpora.values import with_titles
 from mixling.corpora.windows import passage_windows
 from mixling.encoding.vectors import full_fingerprint, model_fingerprint, similarity_vectors
 from mixling.errors import check_finite_numbers
@@ -167,11 +168,14 @@ def _scorer(
         "query": corpus.queries["language"].to_pylist(),
         "passage": corpus.passages["language"].to_pylist(),
     }
+    titles = {"query": None, "passage": corpus.passages["title"].to_pylist()}
     if retriever is None:
         words = {
             role: [
                 tokenize_words(text, language)
-                for text, language in zip(texts[role], languages[role], strict=True)
+                for text, language in zip(
+                    with_titles(titles[role], texts[role]), languages[role], strict=True
+                )
             ]
             for role in texts
         }
@@ -183,6 +187,7 @@ def _scorer(
             role,
             languages[role],
             label=label,
+            titles=titles[role],
             precision=choose_precision(retriever.device, precision),
             folder=cache,
         )[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mixling.corpora.json_files import parse_record
+from mixling.corpora.values import TITLES
 from mixling.encoding.read_vectors import list_shards, table_matrix
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
@@ -49,6 +50,14 @@ class EncodedDocuments:
                 f"{folder}: was made with {job['model']} for the role "
                 f"'{job.get('role')}', not with {retriever.name} for "
                 "passages; encode the documents with the model that searches"
+            )
+        titles = job.get("titles") or {}
+        form = titles.get("form", TITLES) if isinstance(titles, dict) else TITLES
+        if form != retriever.settings.titles.value:
+            raise MixlingError(
+                f"{folder}: was made with titles as '{form}', not as "
+                f"'{retriever.settings.titles.value}', as the model reads them here; encode the "
+                "documents again, or give the same --titles"
             )
         self.remaining = remaining
         self._rows = self._read_rows()

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 
 from mixling.corpora.languages import first_known_language, language_tag
-from mixling.corpora.values import TITLES
 from mixling.disk import disk_message
 from mixling.encoding.vectors import config_fingerprint, model_fingerprint, normalize_for_similarity
 from mixling.errors import MixlingError, Skipped
@@ -156,7 +155,7 @@ def _new_info(retriever: Retriever, size: int, overlap: int) -> dict[str, Any]:
         "dimensions": retriever.dimensions,
         "size": size,
         "overlap": overlap,
-        "titles": TITLES,
+        "titles": retriever.settings.titles.value,
         "versions": library_versions(),
     }
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mixling.corpora.values import with_title
 from mixling.encoding.vectors import normalize_for_similarity
 from mixling.errors import MixlingError
 from mixling.models.precision import Precision
@@ -149,9 +148,12 @@ class PassageWriter:
             vectors = self._known_vectors.find(self._documents)
             modules = self._known_vectors.remaining
             return self._retriever.encode_tail(vectors, None, "passage", languages, modules)
-        texts = [with_title(row["embedded_title"], row["text"]) for row in self._rows]
         return self._retriever.encode(
-            texts, "passage", languages=languages, precision=self._precision
+            [row["text"] for row in self._rows],
+            "passage",
+            titles=[row["embedded_title"] for row in self._rows],
+            languages=languages,
+            precision=self._precision,
         )
 
 

@@ -8,7 +8,7 @@ is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -120,16 +120,21 @@ class Objective(nn.Module):
                 f"{known}. Add a parallel source"
             )
 
-    def columns(self, batch: Batch) -> list[tuple[str, list[str]]]:
-        """Return the texts that the model encodes, in order, as (role, texts).
+    def columns(self, batch: Batch) -> list[tuple[str, list[str], Sequence[str | None] | None]]:
+        """Return the texts that the model encodes, in order, as (role, texts, titles).
 
         Passages are left out if nothing reads them.
         """
-        columns = [("query", batch.queries)]
+        columns: list[tuple[str, list[str], Sequence[str | None] | None]] = [
+            ("query", batch.queries, None)
+        ]
         if self.needs_passages:
-            columns += [("passage", batch.passages), ("passage", list(batch.negatives))]
+            columns += [
+                ("passage", batch.passages, batch.passage_titles),
+                ("passage", list(batch.negatives), batch.negative_titles),
+            ]
         if self.needs_translations:
-            columns.append(("query", list(batch.translations)))
+            columns.append(("query", list(batch.translations), None))
         return columns
 
     def _first_translation(self, batch: Batch) -> int:

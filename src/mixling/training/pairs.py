@@ -16,7 +16,6 @@ from mixling.batches.permutation import mix, pick_column
 from mixling.batches.schedule import BatchPlan, Schedule
 from mixling.batches.translation_groups import PairRows
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.values import with_title
 from mixling.corpora.windows import cut_window, first_links
 
 
@@ -31,33 +30,41 @@ class Batch:
     Attributes:
         queries: `[n]` texts.
         passages: `[n]` texts. Passage i answers query i.
+        passage_titles: `[n]`, the title of each passage, if there is one.
         group: int64 `[n]`, the translation group of each pair. Pairs of one group are no negatives.
         conflict_group: int64 `[n]`. Pairs of one conflict group are no negatives either.
         translations: `[k]` texts, the queries `translated` in another language.
         translated: int64 `[k]`, the pairs whose query has a translation.
         pivots: `[l]`, query and passage of the pairs `pivoted` in the language that a teacher
             reads.
+        pivot_titles: `[l]`, the title of each passage of `pivots`.
         pivoted: int64 `[l]`, the pairs that have both texts in that language.
         negatives: `[m]` texts of hard negatives.
+        negative_titles: `[m]`, the title of each hard negative.
         negative_of: int64 `[m]`, the pair that each hard negative was mined for.
         negative_conflict_group: int64 `[m]`, the conflict group of the queries that each hard
             negative would answer, -1 for none.
         lists: `[n]`, what a teacher of lists reads for each pair: the query, then the passage and
             the hard negatives, in the teacher's language where they exist in it.
+        list_titles: `[n]`, the title of each passage of `lists`.
     """
 
     queries: list[str]
     passages: list[str]
     group: np.ndarray
     conflict_group: np.ndarray
+    passage_titles: Sequence[str | None] = ()
     translations: Sequence[str] = ()
     translated: np.ndarray = field(default_factory=_no_rows)
     pivots: Sequence[tuple[str, str]] = ()
+    pivot_titles: Sequence[str | None] = ()
     pivoted: np.ndarray = field(default_factory=_no_rows)
     negatives: Sequence[str] = ()
+    negative_titles: Sequence[str | None] = ()
     negative_of: np.ndarray = field(default_factory=_no_rows)
     negative_conflict_group: np.ndarray = field(default_factory=_no_rows)
     lists: Sequence[tuple[str, list[str]]] = ()
+    list_titles: Sequence[list[str | None]] = ()
 
 
 class PairTexts:
@@ -71,7 +78,7 @@ class PairTexts:
         negatives_in: Which language hard negatives are in, see `mixling.batches.negatives`.
         every_language: Let a pair stand for all languages of its passages (round-robin entries of
             arXiv:2404.08118).
-        titles: Put a passage's title before its text.
+        titles: Let a model read a passage's title.
     """
 
     def __init__(
@@ -126,6 +133,7 @@ class PairTexts:
             self._linked_passages(plan.source, link),
             plan.groups,
             source.conflict_group[plan.groups],
+            self._titles(plan.source, self.link_passage[plan.source][link]),
         )
         if self.n_negatives:
             batch = self._with_negatives(batch, plan, query, link, list_language)
@@ -164,7 +172,8 @@ class PairTexts:
         texts = zip(
             self._queries(plan.source, query), self._linked_passages(plan.source, link), strict=True
         )
-        return replace(batch, pivots=list(texts), pivoted=pivoted)
+        titles = self._titles(plan.source, self.link_passage[plan.source][link])
+        return replace(batch, pivots=list(texts), pivot_titles=titles, pivoted=pivoted)
 
     def _with_negatives(
         self,
@@ -189,6 +198,7 @@ class PairTexts:
         batch = replace(
             batch,
             negatives=self._passages(s, passage),
+            negative_titles=self._titles(s, passage),
             negative_of=pair,
             negative_conflict_group=negatives.conflict_group[passage],
         )
@@ -203,9 +213,14 @@ class PairTexts:
             positive = negatives.in_language(positive, code)
             passage = negatives.in_language(passage, code)
         passages = [[text] for text in self._passages(s, positive)]
-        for i, text in zip(pair, self._passages(s, passage), strict=True):
+        titles = [[title] for title in self._titles(s, positive)]
+        for i, text, title in zip(
+            pair, self._passages(s, passage), self._titles(s, passage), strict=True
+        ):
             passages[i].append(text)
-        return replace(batch, lists=list(zip(self._queries(s, query), passages, strict=True)))
+            titles[i].append(title)
+        lists = list(zip(self._queries(s, query), passages, strict=True))
+        return replace(batch, lists=lists, list_titles=titles)
 
     def _translated(self, plan: BatchPlan) -> tuple[np.ndarray, np.ndarray]:
         """Choose another language for each query, by a hash of group, language and visit.
@@ -238,10 +253,15 @@ class PairTexts:
         spans = [self.link_span[s][i] if i >= 0 else unknown for i in links]
         return [self._cut(s, int(row), span) for row, span in zip(rows, spans, strict=True)]
 
+    def _titles(self, s: int, rows: np.ndarray) -> list[str | None]:
+        """Return the titles of passages, None where there is none or titles are not read."""
+        if not self.title:
+            return [None] * len(rows)
+        return [self.title[s][int(row)].as_py() for row in rows]
+
     def _cut(self, s: int, row: int, span: np.ndarray) -> str:
         """Cut a passage to the window around a span of characters (-1: its start)."""
-        text = self.passage_text[s][row].as_py()
-        if self.window is not None:
-            text = cut_window(text, int(span[0]), int(span[1]), self.window)
-        title = self.title[s][row].as_py() if self.title else None
-        return with_title(title, text)
+        text: str = self.passage_text[s][row].as_py()
+        if self.window is None:
+            return text
+        return cut_window(text, int(span[0]), int(span[1]), self.window)

@@ -51,9 +51,9 @@ def tokenize_batch(
     max_length = {"query": model.max_query_length, "passage": model.max_passage_length}
     tokens = [
         ids
-        for role, column in objective.columns(batch)
+        for role, column, titles in objective.columns(batch)
         if column
-        for ids in retriever.tokenize(column, role, max_length[role])
+        for ids in retriever.tokenize(column, role, max_length[role], titles)
     ]
     return TokenizedBatch(batch, tokens, plan.batch_type)
 

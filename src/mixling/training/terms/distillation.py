@@ -5,15 +5,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from mixling.corpora.values import with_titles
 from mixling.losses import distillation
 from mixling.losses.info_nce import similarity
 from mixling.models.reranker import Reranker
+from mixling.models.retriever import Retriever
 from mixling.training.config import TermConfig
 from mixling.training.pairs import Batch
 from mixling.training.terms.term import BatchVectors, Teacher, Term
+
+
+def _teacher_vectors(
+    teacher: Retriever, texts: list[str], role: str, titles: Sequence[str | None] | None
+) -> Tensor:
+    """Return a teacher's vectors of texts, float32 `[n, dim]`."""
+    return torch.from_numpy(teacher.encode(texts, role, titles=titles, precision="fp32"))
 
 
 class DistilVectors(Term):
@@ -29,9 +40,7 @@ class DistilVectors(Term):
 
     def teacher_targets(self, batch: Batch, device: str) -> Tensor:
         """Return the teacher's vectors of the queries, float `[n, dim]`."""
-        return torch.from_numpy(self.retriever.encode(batch.queries, "query", precision="fp32")).to(
-            device
-        )
+        return _teacher_vectors(self.retriever, batch.queries, "query", None).to(device)
 
     def loss(self, vectors: BatchVectors, targets: Tensor) -> Tensor:
         """Return the mean squared error over queries and translations."""
@@ -62,10 +71,15 @@ class DistilCosine(Term):
         Returns:
             Two tensors, float `[l, dim]`. The list is empty if no pair has both texts.
         """
-        texts = [list(x) for x in zip(*batch.pivots, strict=True)]
+        if not batch.pivots:
+            return []
+        queries, passages = (list(x) for x in zip(*batch.pivots, strict=True))
         return [
-            torch.from_numpy(self.retriever.encode(x, role, precision="fp32")).to(device)
-            for role, x in zip(("query", "passage"), texts, strict=False)
+            _teacher_vectors(self.retriever, x, role, titles).to(device)
+            for role, x, titles in (
+                ("query", queries, None),
+                ("passage", passages, batch.pivot_titles),
+            )
         ]
 
     def loss(self, vectors: BatchVectors, targets: list[Tensor]) -> Tensor:
@@ -103,23 +117,27 @@ class ScoreTerm(Term):
         """Return the teacher's scores, float `[n, m]`, 0 outside the lists if it scores lists."""
         if self.scores_lists:
             return self._list_scores(batch).to(device)
-        texts = (("query", batch.queries), ("passage", [*batch.passages, *batch.negatives]))
+        titles = [*batch.passage_titles, *batch.negative_titles]
         queries, passages = (
-            torch.from_numpy(self.retriever.encode(x, role, precision="fp32")).to(device)
-            for role, x in texts
+            _teacher_vectors(self.retriever, x, role, headings).to(device)
+            for role, x, headings in (
+                ("query", batch.queries, None),
+                ("passage", [*batch.passages, *batch.negatives], titles),
+            )
         )
         return similarity(queries, passages, self.retriever.similarity)
 
     def _list_scores(self, batch: Batch) -> Tensor:
         """Return the teacher's scores of the lists, float `[n, n + negatives]`."""
-        pairs = [(query, text) for query, texts in batch.lists for text in texts]
+        questions = [query for query, texts in batch.lists for _ in texts]
+        texts = [text for _, texts in batch.lists for text in texts]
+        titles = [title for titles in batch.list_titles for title in titles]
         if isinstance(self.teacher, Reranker):
+            pairs = list(zip(questions, with_titles(titles, texts), strict=True))
             flat = torch.from_numpy(self.teacher.scores(pairs))
         else:
-            queries, passages = (
-                torch.from_numpy(self.retriever.encode(list(x), role, precision="fp32"))
-                for role, x in zip(("query", "passage"), zip(*pairs, strict=True), strict=True)
-            )
+            queries = _teacher_vectors(self.retriever, questions, "query", None)
+            passages = _teacher_vectors(self.retriever, texts, "passage", titles)
             if self.retriever.similarity == "cosine":
                 queries, passages = (
                     torch.nn.functional.normalize(x, dim=1) for x in (queries, passages)
