@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mixling.cli.options import PrecisionOption, Trust
+from mixling.cli.options import PrecisionOption, Trust, model_with_options, with_model_options
 
 
+@with_model_options
 def run(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
     model: Annotated[str | None, typer.Argument(help="A model folder or hub name.")] = None,
@@ -82,6 +83,8 @@ def run(
     ] = None,
     precision: PrecisionOption = "auto",
     trust_remote_code: Trust = False,
+    *,
+    model_options: dict[str, Any],
 ) -> None:
     """Remove the language from a retriever's vectors: fit a transform, write the model with it.
 
@@ -106,6 +109,10 @@ def run(
     if (model is None) == (vectors is None):
         raise MixlingError("give a model, or stored vectors with --vectors FOLDER (one of the two)")
     if vectors is not None:
+        if model_options:
+            raise MixlingError(
+                "--vectors is fitted without a model: leave out the options of the model's use"
+            )
         if fit or languages or texts:
             raise MixlingError(
                 "--vectors is fitted on its own texts: leave out --fit, --languages and --texts"
@@ -125,7 +132,7 @@ def run(
             f"mixling index {transform} …"
         )
     debias(
-        model,
+        model_with_options(model, model_options, trust_remote_code),
         create_method(method, options),
         fit,
         out,

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 import typer
 
+from mixling.cli.options import Trust, with_model_options
 
-def run() -> None:
-    """Describe this machine, and list missing packages with the command that installs them."""
+
+@with_model_options
+def run(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="A model folder or hub name: say how it is used, instead."),
+    ] = None,
+    trust_remote_code: Trust = False,
+    *,
+    model_options: dict[str, Any],
+) -> None:
+    """Describe this machine and list missing packages, or say how a model is used and why so."""
+    from mixling.errors import MixlingError
     from mixling.health import doctor
 
+    if model is not None:
+        from mixling.models.retriever import Retriever
+
+        retriever = Retriever(model, trust_remote_code=trust_remote_code, **model_options)
+        typer.echo(f"{retriever.name}: {retriever.settings.line()}")
+        return
+    if model_options:
+        raise MixlingError("options of a model's use need a model: mixling doctor MODEL …")
     for line in doctor():
         typer.echo(line)

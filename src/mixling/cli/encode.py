@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mixling.cli.options import PrecisionOption, Trust
+from mixling.cli.options import PrecisionOption, Trust, model_with_options, with_model_options
 
 
+@with_model_options
 def run(
     model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
     texts: Annotated[
@@ -42,6 +43,8 @@ def run(
     ] = 0,
     gpus: Annotated[float, typer.Option(min=0, help="GPUs of each Ray worker.")] = 0,
     trust_remote_code: Trust = False,
+    *,
+    model_options: dict[str, Any],
 ) -> None:
     """Encode a file of texts, however large, into a folder of vectors."""
     import json
@@ -67,13 +70,14 @@ def run(
             dtype=dtype,
             shard=shard,
             gpus=gpus,
+            model_options=model_options,
             trust_remote_code=trust_remote_code,
         )
     else:
         from mixling.encoding.shards import encode
 
         manifest = encode(
-            model,
+            model_with_options(model, model_options, trust_remote_code),
             texts,
             out,
             role=role_or_none,

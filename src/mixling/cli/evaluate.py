@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mixling.cli.options import PrecisionOption, Trust
+from mixling.cli.options import PrecisionOption, Trust, with_model_options
 
 
+@with_model_options
 def run(
     models: Annotated[
         list[str],
@@ -72,6 +73,8 @@ def run(
         bool,
         typer.Option("--skip-bad", help="Skip bad rows; the result counts and names them."),
     ] = False,
+    *,
+    model_options: dict[str, Any],
 ) -> None:
     """Measure retrievers: monolingual, cross-lingual, multilingual, and their language bias."""
     from mixling.errors import MixlingError
@@ -91,6 +94,7 @@ def run(
         language=language,
         noise=noise or (),
         passage_model=passage_model,
+        model_options=model_options,
         trust_remote_code=trust_remote_code,
         skip_bad=skip_bad,
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mixling.cli.options import PrecisionOption, Trust
+from mixling.cli.options import PrecisionOption, Trust, model_with_options, with_model_options
 
 
+@with_model_options
 def run(
     model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
     documents: Annotated[
@@ -63,14 +64,15 @@ def run(
         bool, typer.Option("--keep-gone", help="Keep documents that the source no longer has.")
     ] = False,
     trust_remote_code: Trust = False,
+    *,
+    model_options: dict[str, Any],
 ) -> None:
     """Put documents into a store; what is there and unchanged is not encoded again."""
-    from mixling.corpora.values import TITLES
     from mixling.searching.documents import SUFFIXES, describe_left_out
     from mixling.searching.index import index
 
     report = index(
-        model,
+        model_with_options(model, model_options, trust_remote_code),
         documents,
         store,
         language=language,
@@ -93,6 +95,4 @@ def run(
         f"out), {report.passages:,} passages in {len(report.languages)} languages: {store}"
     )
     if report.passages_titled:
-        typer.echo(
-            f"read with their titles ({TITLES}): {report.passages_titled:,} of the new passages"
-        )
+        typer.echo(f"read with their titles: {report.passages_titled:,} of the new passages")

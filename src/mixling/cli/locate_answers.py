@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mixling.cli.options import PrecisionOption, Trust
+from mixling.cli.options import PrecisionOption, Trust, model_with_options, with_model_options
 
 
+@with_model_options
 def run(
     model: Annotated[str, typer.Argument(help="The model: a folder or a hub name.")],
     source: Annotated[str, typer.Argument(help="A named source, or a folder of your own.")],
@@ -46,12 +47,14 @@ def run(
     ] = 0.15,
     precision: PrecisionOption = "auto",
     trust_remote_code: Trust = False,
+    *,
+    model_options: dict[str, Any],
 ) -> None:
     """Cut passages into sentences, locate the one that answers, and write a folder for training."""
     from mixling.preparation.locate_answers import locate_answers
 
     report = locate_answers(
-        model,
+        model_with_options(model, model_options, trust_remote_code),
         source,
         out,
         split=split,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mixling.cli.options import PrecisionOption, Trust
+from mixling.cli.options import PrecisionOption, Trust, model_with_options, with_model_options
 
 
+@with_model_options
 def run(
     model: Annotated[str, typer.Argument(help="The model: a folder or a hub name, or bm25.")],
     source: Annotated[str, typer.Argument(help="A named source, or a folder of your own.")],
@@ -48,12 +49,17 @@ def run(
     ] = True,
     precision: PrecisionOption = "auto",
     trust_remote_code: Trust = False,
+    *,
+    model_options: dict[str, Any],
 ) -> None:
     """Find hard negatives in all languages, and write a folder for training."""
+    from mixling.errors import MixlingError
     from mixling.preparation.mine_negatives import mine_negatives
 
+    if model == "bm25" and model_options:
+        raise MixlingError("bm25 is no encoder: leave out the options of the model's use")
     report = mine_negatives(
-        model,
+        model_with_options(model, model_options, trust_remote_code),
         source,
         out,
         split=split,

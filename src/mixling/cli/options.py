@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
 from mixling.models.precision import Precision
+
+if TYPE_CHECKING:
+    from mixling.models.retriever import Retriever
 
 Trust = Annotated[
     bool,
@@ -19,6 +25,116 @@ Trust = Annotated[
 PrecisionOption = Annotated[
     Precision, typer.Option(help="fp32, bf16, or auto: bf16 where it is faster.")
 ]
+_PANEL = "How the model is used (default: as it was trained)"
+
+
+def _model_options(
+    pooling: Annotated[
+        str | None,
+        typer.Option(help="mean, cls, max or lasttoken.", rich_help_panel=_PANEL),
+    ] = None,
+    query_prompt: Annotated[
+        str | None,
+        typer.Option(help='What stands before a query; "" for nothing.', rich_help_panel=_PANEL),
+    ] = None,
+    passage_prompt: Annotated[
+        str | None,
+        typer.Option(help='What stands before a passage; "" for nothing.', rich_help_panel=_PANEL),
+    ] = None,
+    task_description: Annotated[
+        str | None,
+        typer.Option(
+            help="What a query is for, for a model whose prompt is an instruction.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    titles: Annotated[
+        # TitleOption of models.prompts, which would import numpy for --help
+        Literal["model", "joined", "none"],
+        typer.Option(
+            help="How titles are read: model (as it was trained), joined (title text), or none.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = "model",
+    max_length: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of a text at most.", rich_help_panel=_PANEL)
+    ] = None,
+    similarity: Annotated[
+        str | None, typer.Option(help="cosine or dot.", rich_help_panel=_PANEL)
+    ] = None,
+    truncate_dim: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Cut vectors to their first numbers, for a model that was trained so.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+) -> dict[str, Any]:
+    """Return the given options as arguments of `Retriever`."""
+    prompts = {"query": query_prompt, "passage": passage_prompt}
+    options = {
+        "pooling": pooling,
+        "prompts": {role: x for role, x in prompts.items() if x is not None} or None,
+        "task_description": task_description,
+        "titles": None if titles == "model" else titles,
+        "max_length": max_length,
+        "similarity": similarity,
+        "truncate_dim": truncate_dim,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def with_model_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a model's use to a command.
+
+    Args:
+        command: A command with a parameter `model_options`, which gets the arguments of
+            `Retriever` that were given on the command line.
+
+    Returns:
+        The command with one option for each.
+    """
+    shared = inspect.signature(_model_options).parameters
+    own = inspect.signature(command).parameters
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> None:
+        given = {name: arguments.pop(name) for name in shared}
+        command(**arguments, model_options=_model_options(**given))
+
+    # typer reads the signature and the annotations
+    hints = {
+        **get_type_hints(command, include_extras=True),
+        **get_type_hints(_model_options, include_extras=True),
+    }
+    parameters = [p for p in (*own.values(), *shared.values()) if p.name != "model_options"]
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY)
+            for p in parameters
+        ]
+    )
+    run.__annotations__ = {p.name: hints[p.name] for p in parameters} | {"return": None}
+    del run.__wrapped__
+    return run
+
+
+def model_with_options(
+    model: str, model_options: dict[str, Any], trust_remote_code: bool
+) -> str | Retriever:
+    """Load a model if options are given for it; else leave its name to the command.
+
+    Args:
+        model: A folder or hub name.
+        model_options: Arguments of `Retriever`.
+        trust_remote_code: Run Python code that the model's files bring.
+    """
+    if not model_options:
+        return model
+    from mixling.models.retriever import Retriever
+
+    return Retriever(model, trust_remote_code=trust_remote_code, **model_options)
 
 
 def printable(text: str) -> str:

@@ -52,6 +52,13 @@ def run(
         bool, typer.Option("--json", help="Print a line of JSON for each passage.")
     ] = False,
     model: Annotated[str | None, typer.Option(help="Where the store's model is now.")] = None,
+    task_description: Annotated[
+        str | None,
+        typer.Option(
+            help="What a query is for, for a model whose prompt is an instruction; default: as "
+            "the store was made."
+        ),
+    ] = None,
     trust_remote_code: Trust = False,
 ) -> None:
     """Search a store: the best passages for a query, in any language."""
@@ -59,7 +66,7 @@ def run(
     from mixling.searching.query import Searcher
 
     quotas = _parse_quotas(quota or [])
-    searcher = Searcher(store, model, trust_remote_code)
+    searcher = Searcher(store, model, trust_remote_code, task_description)
 
     def answer(queries: list[str]) -> None:
         hits = searcher.search(

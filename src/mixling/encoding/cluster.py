@@ -8,6 +8,7 @@ to another worker.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from mixling.corpora.text_file import open_text_file
 from mixling.encoding import shards
 from mixling.errors import MixlingError
+from mixling.models.loading import log_settings
 from mixling.models.precision import Precision
 from mixling.models.retriever import Retriever
 
@@ -30,12 +32,20 @@ class Worker:
         job: Content of the folder's job.json.
         device: Device of the encoder. Default: as for `Retriever`.
         trust: Run Python code that the model's files bring.
+        model_options: Arguments of `Retriever`.
     """
 
     def __init__(
-        self, model: str, texts: str, out: str, job: dict[str, Any], device: str | None, trust: bool
+        self,
+        model: str,
+        texts: str,
+        out: str,
+        job: dict[str, Any],
+        device: str | None,
+        trust: bool,
+        model_options: Mapping[str, Any],
     ):
-        self.retriever = Retriever(model, device=device, trust_remote_code=trust)
+        self.retriever = Retriever(model, device=device, trust_remote_code=trust, **model_options)
         self.out, self.job = Path(out), job
         self.source = open_text_file(texts, job["shard"])
 
@@ -70,6 +80,7 @@ def encode_on_ray(
     shard: int = 16384,
     gpus: float = 0,
     cpus: float = 1,
+    model_options: Mapping[str, Any] | None = None,
     trust_remote_code: bool = False,
 ) -> Path:
     """Encode a file of texts by workers of a Ray cluster, as `encode` does.
@@ -88,6 +99,7 @@ def encode_on_ray(
         shard: Texts of a file.
         gpus: GPUs of each worker.
         cpus: CPU cores of each worker.
+        model_options: Arguments of `Retriever`, such as `{"titles": "none"}`.
         trust_remote_code: Run Python code that the model's files bring (see `Retriever`).
 
     Returns:
@@ -104,7 +116,9 @@ def encode_on_ray(
         ) from None
     out = Path(out).absolute()
     texts = Path(texts).absolute()
-    retriever = Retriever(model, trust_remote_code=trust_remote_code)
+    options = dict(model_options or {})
+    retriever = Retriever(model, trust_remote_code=trust_remote_code, **options)
+    log_settings(retriever)
     source, job = shards.prepare_encoding(retriever, texts, out, role, precision, dtype, shard)
     if not ray.is_initialized():
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
@@ -126,6 +140,7 @@ def encode_on_ray(
                 job,
                 "cuda" if gpus else None,
                 trust_remote_code,
+                options,
             ),
         ).materialize()
     return shards.write_manifest(out)

@@ -33,6 +33,7 @@ from mixling.disk import new_file
 from mixling.encoding.vectors import config_fingerprint, model_fingerprint
 from mixling.errors import MixlingError, choose
 from mixling.machine import keep_freed_memory, library_versions, machine_info
+from mixling.models.loading import log_settings
 from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
@@ -86,6 +87,7 @@ def encode(
         if isinstance(model, Retriever)
         else Retriever(model, trust_remote_code=trust_remote_code)
     )
+    log_settings(retriever)
     out = Path(out)
     source, job = prepare_encoding(retriever, texts, out, role, precision, dtype, shard)
     missing = [
@@ -165,10 +167,11 @@ def prepare_encoding(
         "content": hash_file(source.path),
         "reading": config_fingerprint(retriever),
         "titles": retriever.settings.titles.value,
+        "settings": retriever.settings.to_dict(),
     }
     if job:
         job.setdefault("titles", TITLES)  # of an earlier version
-    wrong = [k for k, v in expected.items() if k in job and job[k] != v]
+    wrong = [k for k, v in expected.items() if k in job and job[k] != v and k != "settings"]
     if job and "content" not in job:
         logger.warning(
             "%s: begun by an earlier version, which did not record whether the file's content "

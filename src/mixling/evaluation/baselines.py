@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from mixling.encoding.vectors import similarity_vectors
 from mixling.errors import MixlingError
 from mixling.evaluation.ranks import DotScorer, Ranker, Scorer, ScoreRows, by_ids
 from mixling.evaluation.tasks import Task
+from mixling.models.loading import log_settings
 from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
@@ -34,6 +36,7 @@ def make_ranker(
     vector_cache: Path | None = None,
     passage_model: str | Retriever | None = None,
     trust_remote_code: bool = False,
+    model_options: Mapping[str, Any] | None = None,
 ) -> Ranker:
     """Make a ranker.
 
@@ -44,6 +47,7 @@ def make_ranker(
         vector_cache: Folder where vectors stay.
         passage_model: Another model that encodes the passages, as an existing index may have done.
         trust_remote_code: Run the code that a model brings along.
+        model_options: Arguments of `Retriever` for every model that is given by its name.
 
     Returns:
         The ranker.
@@ -53,10 +57,18 @@ def make_ranker(
     """
 
     def load(name: str) -> Retriever:
-        return Retriever(name, trust_remote_code=trust_remote_code)
+        retriever = Retriever(name, trust_remote_code=trust_remote_code, **model_options or {})
+        log_settings(retriever)
+        return retriever
 
     if passage_model is not None:
-        ranker = make_ranker(model, precision, vector_cache, trust_remote_code=trust_remote_code)
+        ranker = make_ranker(
+            model,
+            precision,
+            vector_cache,
+            trust_remote_code=trust_remote_code,
+            model_options=model_options,
+        )
         other = passage_model if isinstance(passage_model, Retriever) else load(passage_model)
         return _with_passage_model(ranker, other)
     if isinstance(model, Retriever):
@@ -73,7 +85,13 @@ def make_ranker(
 
         if model == "bm25":
             return lexical.Bm25Ranker()
-        inner = make_ranker(name, precision, vector_cache, trust_remote_code=trust_remote_code)
+        inner = make_ranker(
+            name,
+            precision,
+            vector_cache,
+            trust_remote_code=trust_remote_code,
+            model_options=model_options,
+        )
         return lexical.FusedRanker(inner, "rrf" if form else "mean")
     return DenseRanker(load(model), precision, vector_cache)
 
@@ -110,6 +128,11 @@ class DenseRanker:
         self.precision = choose_precision(retriever.device, precision)
         self.name, self.origin, self.passage_model = retriever.name, retriever.origin, retriever
         self.stored = retriever.stored
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How the encoder is used, for a result (see `models.settings`)."""
+        return settings_of(self.retriever, self.passage_model)
 
     def scorer(self, task: Task) -> tuple[Scorer, dict[str, Any]]:
         """Encode a task.
@@ -187,6 +210,14 @@ def task_vectors(
     return vectors[0], vectors[1], counts
 
 
+def settings_of(retriever: Retriever, passage_model: Retriever) -> dict[str, Any]:
+    """Return how an encoder is used, and another one that encodes the passages, for a result."""
+    settings: dict[str, Any] = {"settings": retriever.settings.to_dict()}
+    if passage_model is not retriever:
+        settings["passage_settings"] = passage_model.settings.to_dict()
+    return settings
+
+
 def title_counts(task: Task, retriever: Retriever) -> dict[str, Any]:
     """Return how a task's titles are read, and how many passages have one."""
     return {"form": retriever.settings.titles.value, "passages": sum(map(bool, task.titles))}
@@ -210,6 +241,11 @@ class LateInteractionRanker:
         self.precision = choose_precision(retriever.device, precision)
         self.name, self.origin = f"late:{retriever.name}", retriever.origin
         self.stored = retriever.stored
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How the encoder is used, for a result (see `models.settings`)."""
+        return settings_of(self.retriever, self.passage_model)
 
     def scorer(self, task: Task) -> tuple[Scorer, dict[str, Any]]:
         """Encode a task.

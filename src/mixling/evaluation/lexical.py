@@ -135,6 +135,7 @@ class FusedRanker:
         self.name = f"{dense.name}+bm25{':rrf' if form == 'rrf' else ''}"
         self.origin = dict(dense.origin)
         self.precision = getattr(dense, "precision", "fp32")
+        self.settings: dict[str, Any] = getattr(dense, "settings", {})
 
     def scorer(self, task: Task) -> tuple[Scorer, dict[str, Any]]:
         """Prepare both scorers.

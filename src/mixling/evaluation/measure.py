@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,7 @@ def measure(
     vector_cache: Path | None = None,
     language: str | None = None,
     passage_model: str | Retriever | None = None,
+    model_options: Mapping[str, Any] | None = None,
     trust_remote_code: bool = False,
     skip_bad: bool = False,
 ) -> EvaluationResult:
@@ -87,6 +88,7 @@ def measure(
         vector_cache: Folder where vectors stay for the next call.
         language: Language of a folder's rows without a `language` field.
         passage_model: Another model that encodes the passages, as an existing index may have done.
+        model_options: Arguments of `Retriever` for every model that is given by its name.
         trust_remote_code: Run the code that a model brings along.
         skip_bad: Skip rows that cannot be used; the summary counts and names them.
 
@@ -100,13 +102,17 @@ def measure(
     if not tasks:
         raise MixlingError("nothing to measure: name a task, for instance --task sample")
     loaded = load_tasks(tasks, context, language, skip_bad)
-    ranker = make_ranker(model, precision, vector_cache, passage_model, trust_remote_code)
+    ranker = make_ranker(
+        model, precision, vector_cache, passage_model, trust_remote_code, model_options
+    )
     results = {task.name: _measure_task(ranker, task, trec_dir) for task in loaded}
     summary: dict[str, Any] = {
         "model": ranker.name,
         "origin": ranker.origin,
         # number format of the stored weights; they are computed in `precision`
         "stored": getattr(ranker, "stored", ""),
+        # how the encoder is used and why, and the same of another encoder of the passages
+        **getattr(ranker, "settings", {}),
         "precision": getattr(ranker, "precision", "fp32"),
         "context": context,
         "tasks": {name: scores.entry for name, scores in results.items()},

@@ -95,16 +95,13 @@ def find_conventions(folder: str, name: str) -> KnownUse:
     known = None if Path(name).is_dir() else conventions(name)
     if known is not None:
         return KnownUse(known, "known conventions")
-    unknown_base = ""
-    bases = list(_base_models(folder))
-    if not bases and Path(folder).is_dir():
-        bases = [(Path(folder).resolve().name, "the folder's name")]
-    for base, place in bases:
+    named = list(_base_models(folder))
+    by_folder = [(Path(folder).resolve().name, "the folder's name")] if not named else []
+    for base, place in named or by_folder:
         known = conventions(base) or _conventions_of_copy(base)
         if known is not None and not known.pretrained_only:
             return KnownUse(known, f"inferred from base model {base} ({place})")
-        unknown_base = unknown_base or base
-    return KnownUse(Conventions(), base=unknown_base)
+    return KnownUse(Conventions(), base=named[0][0] if named else "")
 
 
 def _conventions_of_copy(name: str) -> Conventions | None:

@@ -133,6 +133,11 @@ def append_truncation(model: Any, size: int, name: str) -> None:
     chain.append_truncation(model)
 
 
+def log_settings(retriever: Retriever) -> None:
+    """Log how a model is used: the line that `mixling doctor MODEL` prints."""
+    logger.info("%s: %s", retriever.name, retriever.settings.line())
+
+
 def log_surprises(retriever: Retriever) -> None:
     """Log what a user would not expect: half precision, and prompts that no role uses.
 
@@ -184,7 +189,8 @@ def _check_weights(
             raise
         taken = type(model[0].auto_model).__name__
         raise MixlingError(
-            f"{error}: {'; '.join(code)}. Without it, transformers takes its own {taken}"
+            f"{error}. It does come with code: {'; '.join(code)}; without it, transformers takes "
+            f"its own {taken}"
         ) from None
 
 

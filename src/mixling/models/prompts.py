@@ -148,9 +148,7 @@ def model_inputs(
     if titles is None:
         return [prompt + text for text in texts]
     if len(titles) != len(texts):
-        raise MixlingError(
-            f"titles: found {len(titles)}, expected one for each of {len(texts)} texts"
-        )
+        raise MixlingError(f"titles: found {len(titles)}, expected {len(texts)}, one for each text")
     return [
         "".join(input_parts(prompt, form, text, title))
         for text, title in zip(texts, titles, strict=True)

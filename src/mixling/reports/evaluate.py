@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ def evaluate(
     language: str | None = None,
     noise: Sequence[str] = (),
     passage_model: str | Retriever | None = None,
+    model_options: Mapping[str, Any] | None = None,
     trust_remote_code: bool = False,
     skip_bad: bool = False,
 ) -> EvaluationResult:
@@ -58,6 +59,8 @@ def evaluate(
         noise: Types of noise to add to the queries (`mixling.evaluation.noise`), each at its usual
             rates or as `TYPE:RATE`. The clean task is measured first.
         passage_model: Another model that encodes the passages, as an existing index may have done.
+        model_options: Arguments of `Retriever`, such as `{"titles": "none"}`, for every model that
+            is given by its name.
         trust_remote_code: Run the code that a model brings along.
         skip_bad: Skip rows that cannot be used; the summary counts and names them.
 
@@ -84,6 +87,7 @@ def evaluate(
         trec_dir=folder / "trec" if trec and folder is not None else None,
         vector_cache=None if vector_cache is None else Path(vector_cache),
         passage_model=passage_model,
+        model_options=model_options,
         trust_remote_code=trust_remote_code,
     )
     if noise:
@@ -118,6 +122,7 @@ def evaluate_all(
     language: str | None = None,
     noise: Sequence[str] = (),
     passage_model: str | Retriever | None = None,
+    model_options: Mapping[str, Any] | None = None,
     trust_remote_code: bool = False,
     skip_bad: bool = False,
 ) -> list[EvaluationResult]:
@@ -135,6 +140,7 @@ def evaluate_all(
         language: As in `evaluate`.
         noise: As in `evaluate`.
         passage_model: As in `evaluate`.
+        model_options: As in `evaluate`.
         trust_remote_code: As in `evaluate`.
         skip_bad: As in `evaluate`.
 
@@ -160,6 +166,7 @@ def evaluate_all(
             vector_cache=vector_cache,
             noise=noise,
             passage_model=passage_model,
+            model_options=model_options,
             trust_remote_code=trust_remote_code,
         )
         for model, folder in zip(models, folders, strict=True)

@@ -23,6 +23,7 @@ from mixling.disk import disk_message
 from mixling.encoding.vectors import config_fingerprint, model_fingerprint, normalize_for_similarity
 from mixling.errors import MixlingError, Skipped
 from mixling.machine import keep_freed_memory, library_versions
+from mixling.models.loading import log_settings
 from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
 from mixling.progress import Progress
@@ -108,6 +109,7 @@ def index(
         if isinstance(model, Retriever)
         else Retriever(model, trust_remote_code=trust_remote_code)
     )
+    log_settings(retriever)
     size, overlap = _passage_size(retriever, size, overlap)
     encoded = None if vectors is None else EncodedDocuments(vectors, retriever)
     info = _new_info(retriever, 0 if encoded else size, 0 if encoded else overlap)
@@ -156,6 +158,9 @@ def _new_info(retriever: Retriever, size: int, overlap: int) -> dict[str, Any]:
         "size": size,
         "overlap": overlap,
         "titles": retriever.settings.titles.value,
+        "settings": retriever.settings.to_dict(),
+        # what a search gives to the model too
+        "model_options": retriever.options,
         "versions": library_versions(),
     }
 
@@ -197,10 +202,10 @@ def _apply_modules(
 
 def _check_same_settings(store: Store, info: dict[str, Any]) -> None:
     """Raise `MixlingError` where a store was made with another model or other sizes."""
-    for key in ("encoder", "reading", "prompts", "size", "overlap", "titles"):
+    for key in ("encoder", "reading", "prompts", "size", "overlap", "titles", "model_options"):
         if key == "reading" and key not in store.info:  # of an earlier version
             continue
-        if store.info.get(key) != info.get(key):
+        if (store.info.get(key) or None) != (info.get(key) or None):
             stored, new = (str(x.get(key))[:60] for x in (store.info, info))
             name = "way of reading titles" if key == "titles" else key
             raise MixlingError(

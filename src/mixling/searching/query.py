@@ -12,7 +12,7 @@ from mixling.corpora.files import replace_surrogates
 from mixling.corpora.languages import base_language, language_tag, nearest_language
 from mixling.encoding.vectors import normalize_for_similarity
 from mixling.errors import MixlingError, choose
-from mixling.models.retriever import Retriever
+from mixling.models.retriever import OPTION_TYPES, Retriever
 from mixling.searching.fairness import Order, shrunk
 from mixling.searching.hits import SearchHit, highlight_hits, hit_sentences, span_texts
 from mixling.searching.languages import LanguageIdentifier
@@ -40,6 +40,8 @@ class Searcher:
         store: A folder, or milvus://host:port/name.
         model: The model, or where its folder is now; by default the model that the store names.
         trust_remote_code: Run code that comes with the model; see `Retriever`.
+        task_description: What queries are for, for a model whose prompt is an instruction. By
+            default as when the store was made.
 
     Raises:
         MixlingError: There is no store, its indexing did not finish, the model cannot be loaded, or
@@ -47,14 +49,24 @@ class Searcher:
     """
 
     def __init__(
-        self, store: str, model: str | Retriever | None = None, trust_remote_code: bool = False
+        self,
+        store: str,
+        model: str | Retriever | None = None,
+        trust_remote_code: bool = False,
+        task_description: str | None = None,
     ):
         self.store = open_searchable_store(store)
+        info: Mapping[str, Any] = self.store.info
+        options = _model_options(store, info)
+        if task_description is not None:
+            options["task_description"] = task_description
+            # the store holds passages, which do not depend on the prompt of queries
+            info = {**info, "prompts": {"passage": info["prompts"].get("passage", "")}}
         if isinstance(model, Retriever):
             self.retriever = model
         else:
-            self.retriever = _load_model(store, self.store.info, model, trust_remote_code)
-        if not made_by(self.retriever, self.store.info):
+            self.retriever = _load_model(store, info, model, trust_remote_code, options)
+        if not made_by(self.retriever, dict(info)):
             raise MixlingError(
                 f"{store}: was made with {self.store.info['model']}. "
                 f"{self.retriever.name} has other weights or prompts; "
@@ -319,15 +331,32 @@ def search(
     )
 
 
+def _model_options(address: str, info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that a store was made with: arguments of `Retriever`."""
+    options = info.get("model_options") or {}
+    if not isinstance(options, dict) or not all(
+        isinstance(value, OPTION_TYPES.get(name, ())) for name, value in options.items()
+    ):
+        raise MixlingError(
+            f"{address}: its model_options are not what Mixling writes ({str(options)[:60]}); "
+            "index the documents again"
+        )
+    return dict(options)
+
+
 def _load_model(
-    address: str, info: Mapping[str, Any], model: str | None, trust_remote_code: bool
+    address: str,
+    info: Mapping[str, Any],
+    model: str | None,
+    trust_remote_code: bool,
+    options: Mapping[str, Any],
 ) -> Retriever:
     """Load the model that the caller or else the store names."""
     if model is not None:
-        return Retriever(model, trust_remote_code=trust_remote_code)
+        return Retriever(model, trust_remote_code=trust_remote_code, **options)
     name = str(info["model"])
     try:
-        return Retriever(name, trust_remote_code=trust_remote_code)
+        return Retriever(name, trust_remote_code=trust_remote_code, **options)
     except MixlingError as error:
         raise MixlingError(
             f"{address}: the store was made with the model {name}, which "
