@@ -1,7 +1,9 @@
 """WikiQA, DuoRC, NewsQA, Natural Questions, Yahoo Answers, EntityQuestions, MFAQ and Belebele in
 their published forms: from a hub, and from folders that the hub's own client wrote."""
 
+import io
 import json
+import zipfile
 from dataclasses import replace
 
 import pyarrow as pa
@@ -11,6 +13,7 @@ from tests.test_sources import pairs
 
 from mixling.corpora import catalog, fetch, hub
 from mixling.corpora.catalog import SOURCES, load
+from mixling.corpora.sources.belebele import VARIANTS
 from mixling.errors import BadRowError, MixlingError
 
 hub_reader = hub
@@ -99,6 +102,19 @@ def test_a_folder_without_its_files_says_which(name, tmp_path):
     write(tmp_path, {"train.jsonl": b'{"question": "Who?"}\n', "data/train.csv": b"a\n"})
     with pytest.raises(MixlingError, match=r"no file .*(parquet|jsonl); fetch the set again"):
         load(name, path=tmp_path)
+
+
+def test_the_check_of_publications_finds_the_columns(hub, run):
+    for name in FILES:
+        put(hub, name, published.belebele(VARIANTS) if name == "belebele" else None)
+    status, out, _ = run("data", "check", *FILES)
+    assert status == 0 and all(f"{name}: ok" in out for name in FILES), out
+    renamed = published.parquet([{"question": "Who?", "answer": "He."}])
+    put(hub, "natural-questions", {"pair/train-00000-of-00001.parquet": renamed})
+    status, out, _ = run("data", "check", "natural-questions")
+    assert status == 1 and "rows without query; they have question, answer" in out
+    with pytest.raises(MixlingError, match="no column 'query'; there are: question, answer"):
+        load("natural-questions", skip_bad=True)
 
 
 @pytest.mark.parametrize("label", [pa.int64(), pa.string(), pa.float64()])
@@ -227,7 +243,9 @@ def zipped(hub, monkeypatch):
 
 def test_entity_questions_come_packed_and_without_passages(zipped, tmp_path):
     for split in ("train", "dev", "test"):
-        with pytest.raises(MixlingError, match=r"without passages. Take the split 'train-answers'"):
+        with pytest.raises(
+            MixlingError, match=rf"no file {split}/.*without passages. Take the split '{split}-ans"
+        ):
             load("entity-questions", split)
     assert not zipped.fetched(), "what is published would not do"
     corpus = load("entity-questions", "test-answers")
@@ -244,6 +262,15 @@ def test_entity_questions_come_packed_and_without_passages(zipped, tmp_path):
     assert list(record["downloads"]) == list(corpus.origin) == [f"{zipped.address}/dataset.zip"]
 
 
+def test_entity_questions_unpacked_by_hand(tmp_path):
+    with zipfile.ZipFile(io.BytesIO(published.entity_questions())) as archive:
+        archive.extractall(tmp_path / "data/entity-questions")
+    assert list((tmp_path / "data").rglob("__MACOSX/**/._P19.dev.json"))
+    corpus = load("entity-questions", "dev-answers", path=tmp_path / "data/entity-questions")
+    assert counts(corpus) == (12, 6, 12, 0)
+    assert not any("seen" in text for text in corpus.queries["text"].to_pylist())
+
+
 def test_entity_questions_with_passages(tmp_path):
     def row(i, **more):
         return {
@@ -257,6 +284,7 @@ def test_entity_questions_with_passages(tmp_path):
     second = [{"title": "R", "text": "Another one, of town 1."}]
     rows = [
         row(0),
+        7,
         row(1, positive_ctxs=[5, *second]),
         row(2, positive_ctxs=[{"title": "", "text": None}, *second]),
         row(3, hard_negative_ctxs=[{"title": "", "text": ""}]),
@@ -265,17 +293,17 @@ def test_entity_questions_with_passages(tmp_path):
         row(6, answers="town 6"),
     ]
     write(tmp_path, {"train/P19.train.json": json.dumps(rows).encode()})
-    with pytest.raises(BadRowError, match=r"P19.train.json:2: field 'positive_ctxs\[0\]': found 5"):
+    with pytest.raises(BadRowError, match=r"P19.train.json:1: field 'data\[1\]': found 7"):
         load("entity-questions", "train", path=tmp_path)
     corpus = load("entity-questions", "train", path=tmp_path, skip_bad=True)
     assert pairs(corpus) == {
         (f"Where was person {i} born?", f"Person {i} was born in town {i}.", 1) for i in (0, 5)
     }
-    assert corpus.queries["id"].to_pylist() == [f"train/P19.train-{n}" for n in (1, 6)]
+    assert corpus.queries["id"].to_pylist() == [f"train/P19.train-{n}" for n in (1, 7)]
     assert corpus.negatives.num_rows == 2 and corpus.passages.num_rows == 4
     link = corpus.links.to_pylist()[0]
     assert "Person 0 was born in town 0."[link["start"] : link["end"]] == "town 0"
-    assert len(corpus.skipped) == 5 and "no passage holds the answer" in corpus.skipped[-1]
+    assert len(corpus.skipped) == 6 and "no passage holds the answer" in corpus.skipped[-1]
 
 
 def test_mfaq_keeps_the_language_of_each_pair(hub):
@@ -353,6 +381,16 @@ def test_belebele_leaves_out_what_it_cannot_place(tmp_path):
     write(tmp_path, {"data/swh_Latn.jsonl": published.json_lines(rows["swh_Latn"])})
     with pytest.raises(BadRowError, match=r"swh_Latn.jsonl:1: field 'link'"):
         load("belebele", path=tmp_path, skip_bad=True)
+
+
+def test_belebele_links_no_passages_in_another_order(tmp_path):
+    first, _, third, last = published.belebele_rows("swh_Latn")  # two passages in another order
+    english = published.belebele_rows("eng_Latn")
+    two = {"eng_Latn": [english[0], *english[2:]], "swh_Latn": [third, first, last]}
+    write(tmp_path, {f"data/{code}.jsonl": published.json_lines(r) for code, r in two.items()})
+    swapped = load("belebele", path=tmp_path)
+    assert not any("swh_Latn river" in q and "eng_Latn" in p for q, p, _ in pairs(swapped))
+    assert counts(swapped)[3] == 1
 
 
 def test_a_bad_row_of_a_table_of_ones_own_moves_nothing(tmp_path):

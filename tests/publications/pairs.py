@@ -214,11 +214,11 @@ def belebele_rows(code):
             "flores_passage": f"{code} {name} {passage}.",
             "question": f"{code} {name} {passage} {number}?",
             **{f"mc_answer{n}": f"{n}" for n in range(1, 5)},
-            "correct_answer_num": "1",
+            "correct_answer_num": f"{i}",
             "dialect": code,
             "ds": "2023-05-03",
         }
-        for name, passage, number in places
+        for i, (name, passage, number) in enumerate(places, 1)
     ]
 
 

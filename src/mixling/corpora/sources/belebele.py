@@ -15,7 +15,7 @@ from mixling.corpora.json_files import read_json_lines
 from mixling.corpora.languages import language_tag
 from mixling.corpora.published_files import find_published
 from mixling.corpora.source import Files, Languages, Repository, Source, is_wanted, parse_languages
-from mixling.corpora.values import id_text, text_field
+from mixling.corpora.values import first_text, id_text, text_field
 from mixling.errors import BadRowError, MixlingError, Skipped
 
 VARIANTS = parse_languages(
@@ -34,17 +34,19 @@ VARIANTS = parse_languages(
     "zsm_Latn zul_Latn"
 )
 _FIELDS = ("link", "question_number", "flores_passage", "question")
-# Number of the passage among those of its link, number of the query, passage, query.
-_Row = tuple[int, str, str, str]
-_Form = tuple[tuple[int, str], ...]
+# Number of the passage among those of its link, number of the query, number of the right one of its
+# printed answers, passage, query.
+_Row = tuple[int, str, str | None, str, str]
+_Form = tuple[tuple[int, str, str | None], ...]
 
 
 def read_belebele(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
     """Read Belebele; the fields are link, question_number, flores_passage and question.
 
-    Several passages share a link, and no field tells them apart: their order does, which is the
-    same in every language. A link is therefore left out of a language, and listed, where one of its
-    rows is bad or where its rows are not those of the other languages.
+    Several passages may share a link, and no field tells them apart: their order in the file does,
+    which is the same in every language. So a link is left out of a language, and listed, where one
+    of its rows is bad, or where its rows are not those of the other languages: other numbers of
+    queries or, of a link with several passages, of right answers.
 
     Args:
         folder: The folder.
@@ -79,7 +81,7 @@ def read_belebele(folder: Path, split: str, languages: Languages, skip_bad: bool
                     )
                 )
                 continue
-            for number, query_number, passage, query in entries:
+            for number, query_number, _, passage, query in entries:
                 group = f"{link}#{number}"
                 key = f"{group}#{query_number}"
                 builder.add_query(key, query, tag, key)
@@ -98,12 +100,14 @@ def _read_variant(path: Path, skipped: Skipped, left_out: list[Exception]) -> di
             passage = text_field(row, "flores_passage", path, line)
             query = text_field(row, "question", path, line)
             query_number = id_text(row, ("question_number",), path, line)
+            answer = first_text(row, ("correct_answer_num",), path, line)
         except BadRowError as bad:
             skipped(bad)
             uncertain.add(link)
             continue
-        numbers = {text: number for number, _, text, _ in links[link]}
-        links[link].append((numbers.get(passage, len(numbers)), query_number, passage, query))
+        numbers = {text: number for number, _, _, text, _ in links[link]}
+        number = numbers.get(passage, len(numbers))
+        links[link].append((number, query_number, answer, passage, query))
     for link in sorted(uncertain):
         links.pop(link, None)
         left_out.append(
@@ -116,8 +120,11 @@ def _read_variant(path: Path, skipped: Skipped, left_out: list[Exception]) -> di
 
 
 def _form(entries: list[_Row]) -> _Form:
-    """Return the numbers of passage and query of a link's rows."""
-    return tuple((number, query_number) for number, query_number, _, _ in entries)
+    """Return the numbers of a link's rows that all languages share."""
+    several = any(number for number, *_ in entries)
+    return tuple(
+        (number, query, answer if several else None) for number, query, answer, *_ in entries
+    )
 
 
 def _usual_forms(variants: Iterable[dict[str, list[_Row]]]) -> dict[str, _Form]:

@@ -89,7 +89,7 @@ ENTITY_QUESTIONS = Source(
     pairs_reader(
         "entity-questions",
         {split: _table(split) for split in (*SPLITS, *_ANSWER_SPLITS)},
-        _NO_PASSAGES.format(split="train"),
+        _NO_PASSAGES,
     ),
     "entity-questions",
     # what is published lacks the passages that the other splits need

@@ -51,13 +51,13 @@ def pairs_reader(
     Args:
         name: The name of the source.
         tables: The table of each split.
-        hint: What the user should do if a split has no files.
+        hint: What the user should do if a split has no files; {split} stands for the split.
     """
 
     def read(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
         table = tables[split]
         builder, skipped, left_out = CorpusBuilder(name), Skipped(skip_bad), list[Exception]()
-        for path in _find_shards(folder, table.pattern, hint):
+        for path in _find_shards(folder, table.pattern, hint.format(split=split)):
             for line, row in read_rows(path, skipped, table.columns):
                 try:
                     reason = table.add_row(builder, row, path, line)
