@@ -198,19 +198,3 @@ def test_icu_and_the_regular_expression_agree_on_the_sample(monkeypatch, caplog)
         assert sentence_spans(abbreviated, "en") == sentence_spans(abbreviated)
     assert len(caplog.messages) == 1 and "icu4py" in caplog.text
     sentences.has_icu.cache_clear()
-
-
-@pytest.mark.skipif(find_source("xquad-r") is None, reason="XQuAD-R is not on this machine")
-def test_the_counts_of_the_published_sets():
-    corpus = load("xquad-r")
-    assert (
-        corpus.queries.num_rows,
-        corpus.passages.num_rows,
-        len(corpus.passages["group"].unique()),
-    ) == (
-        13090,
-        2640,
-        240,
-    )
-    corpus = load("mlqa-r")
-    assert len(corpus.queries["group"].unique()) == 1148

@@ -215,8 +215,7 @@ def packed_set(kind="zip", inside="sib-200-1/data/annotated"):
     content = {f"{inside}/.hidden": b"x", "__MACOSX/._a": b"x", "sib-200-1/README.md": b"# SIB"}
     for code, texts in rows.items():
         for split, (key, text) in zip(("train", "test"), texts, strict=True):
-            quoted = text.replace('"', '""')
-            table = f'index_id\tcategory\ttext\n{key}\ttravel\t"{quoted}"\n'
+            table = f"index_id\tcategory\ttext\n{key}\ttravel\t{text}\n"
             content[f"{inside}/{code}/{split}.tsv"] = table.encode()
     out = io.BytesIO()
     if kind == "zip":

@@ -59,15 +59,6 @@ def test_counts_of_the_published_sets(name, split):
     assert set(corpus.languages()) <= set(SOURCES[name].languages)
 
 
-@pytest.mark.skipif(find_source("afriqa") is None, reason="AfriQA is not on this machine")
-def test_afriqa_counts_the_rows_that_it_leaves_out():
-    corpus = load("afriqa", "test")
-    assert len(corpus.skipped) == 4 and all("fill" in line for line in corpus.skipped)
-    human = load("afriqa-human", "test")
-    assert set(human.queries["language"].to_pylist()) == {"en", "fr"}
-    assert human.queries["group"].to_pylist() == corpus.queries["group"].to_pylist()
-
-
 def test_miracl(data):
     root = data / "miracl"
     put(
@@ -195,26 +186,6 @@ def test_mmarco(data):
         1,
     ) in pairs(dev)
     assert default_split(SOURCES["mmarco"]) == "dev"
-
-
-def test_the_benchmarks_of_mimo(data):
-    root = data / "mlir-benchmarks/XQuAD_test"
-    put(
-        root / "queries.jsonl",
-        [{"_id": "q1", "text": "Who?"}, {"_id": "q2", "text": "Wer?", "lang": "de"}],
-    )
-    put(
-        root / "corpus.jsonl",
-        [{"d1": {"text": "He.", "lang": "en"}}, {"d2": {"text": "Hij.", "lang": "dt"}}],
-    )
-    put(root / "qrels.jsonl", [{"q1": {"d1": 1, "d2": 1}}, {"q2": {"d2": 1}}])
-    corpus = load("xquad-mlir")
-    assert corpus.languages() == ["de", "en", "nl"]
-    assert pairs(corpus) == {("Who?", "He.", 1), ("Who?", "Hij.", 1), ("Wer?", "Hij.", 1)}
-    assert load_task(str(root)).name == "XQuAD_test"
-    (root / "qrels.jsonl").unlink()
-    with pytest.raises(MixlingError, match=r"no qrels\.jsonl"):
-        load("xquad-mlir")
 
 
 def test_beir_with_grades_and_one_language(tmp_path):

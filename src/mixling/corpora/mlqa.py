@@ -12,18 +12,22 @@ from pathlib import Path
 
 from mixling.corpora import squad
 from mixling.corpora.corpus import Corpus
+from mixling.corpora.published_files import find_published
 from mixling.errors import MixlingError
 
 _NAME = re.compile(r"context-([a-z]+)-question-([a-z]+)\.json")
 
 
-def read_mlqa(folder: Path, name: str = "mlqa", skip_bad: bool = False) -> Corpus:
+def read_mlqa(
+    folder: Path, name: str = "mlqa", skip_bad: bool = False, prefix: str = "*"
+) -> Corpus:
     """Read all MLQA files of a folder.
 
     Args:
         folder: The folder.
         name: The name of the corpus.
         skip_bad: Skip rows that cannot be used.
+        prefix: What stands before `context-`, for instance `dev/dev-`.
 
     Returns:
         The corpus.
@@ -32,12 +36,13 @@ def read_mlqa(folder: Path, name: str = "mlqa", skip_bad: bool = False) -> Corpu
         MixlingError: The folder has no such file, or a file cannot be read.
     """
     files = []
-    for path in sorted(folder.glob("*context-*-question-*.json*")):
+    for path in find_published(folder, f"{prefix}context-*-question-*.json"):
         match = _NAME.search(path.name)
         if match:
             files.append((path, match[2], match[1]))
     if not files:
         raise MixlingError(
-            f"{folder}: no file named …-context-X-question-Y.json; unpack MLQA there"
+            f"{folder}: no file named {prefix.replace('*', '…-')}context-X-question-Y.json; unpack "
+            "MLQA_V1.zip there"
         )
     return squad.read_squad(files, name, skip_bad)

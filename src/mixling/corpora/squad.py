@@ -9,10 +9,12 @@ article is not read: these sets, as published, give an encoder the paragraph or 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from mixling.corpora.corpus import Corpus, CorpusBuilder
+from mixling.corpora.files import read_parquet
 from mixling.corpora.json_files import read_json
 from mixling.corpora.languages import language_tag
 from mixling.corpora.values import id_text, iter_objects
@@ -23,7 +25,8 @@ def read_squad(files: Iterable[tuple[Path, str, str]], name: str, skip_bad: bool
     """Read a corpus from SQuAD files.
 
     Args:
-        files: Path, language of the queries and language of the passages of each file.
+        files: Path, language of the queries and language of the passages of each file: JSON, or
+            the hub's Parquet form with the columns id, context, question and answers.
         name: The name of the corpus.
         skip_bad: Skip rows that cannot be used.
 
@@ -38,13 +41,28 @@ def read_squad(files: Iterable[tuple[Path, str, str]], name: str, skip_bad: bool
     for path, query_language, passage_language in files:
         add_squad(
             builder,
-            read_json(path),
+            _read_table(path) if path.suffix == ".parquet" else read_json(path),
             path,
             language_tag(query_language),
             language_tag(passage_language),
             skipped,
         )
     return builder.build(skipped.rows)
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    """Read the hub's Parquet form as a SQuAD document with a paragraph for each row."""
+    columns = ["id", "context", "question", "answers"]
+    paragraphs = []
+    for row in read_parquet(path, columns).select(columns).to_pylist():
+        context, answers = row.pop("context"), row["answers"]
+        if isinstance(answers, dict):  # lists of texts and of places, side by side
+            texts, starts = (answers.get(k) or [] for k in ("text", "answer_start"))
+            row["answers"] = [
+                {"text": text, "answer_start": start} for text, start in zip_longest(texts, starts)
+            ]
+        paragraphs.append({"context": context, "qas": [row]})
+    return {"data": [{"paragraphs": paragraphs}]}
 
 
 def add_squad(
@@ -108,7 +126,6 @@ def add_squad(
                         query_language,
                         path,
                         f"{place}.qas[{q}]",
-                        skipped,
                     )
                 except BadRowError as bad:
                     skipped(bad)
@@ -147,7 +164,6 @@ def _add_query(
     language: str,
     path: Path | str,
     place: str,
-    skipped: Skipped,
 ) -> None:
     """Add a query and its link to a passage, with the place of its first answer.
 
@@ -159,10 +175,9 @@ def _add_query(
         language: BCP-47 tag of the query.
         path: The file, for errors.
         place: The place in the file, for errors.
-        skipped: Receives an error for each answer that is no object.
 
     Raises:
-        BadRowError: The query cannot be used.
+        BadRowError: The query cannot be used, or its first answer does not stand at its place.
     """
     key = id_text(entry, ("id",), path, place)
     text = entry.get("question")
@@ -170,13 +185,26 @@ def _add_query(
         expected, fix = "the question's text", "fill it or leave it out"
         raise BadRowError(path, place, "question", text, expected, fix)
     start = end = None
-    answers = iter_objects(entry.get("answers") or [], "answers", path, place, skipped)
+    # a first answer that cannot be used makes the query a bad one: the second may stand in another
+    # sentence
+    answers = iter_objects(entry.get("answers") or [], "answers", path, place, Skipped())
     _, answer = next(answers, (0, {}))
     if answer.get("text"):
-        start = answer.get("answer_start")
+        start, words = answer.get("answer_start"), str(answer["text"])
         if type(start) is not int or not 0 <= start < len(context):
             expected, fix = "an offset inside the context", "mend the offset"
             raise BadRowError(path, place, "answer_start", start, expected, fix)
-        end = min(start + len(str(answer["text"])), len(context))
+        if not _stands_at(words, context, start):
+            expected, fix = f"the place of the answer '{words[:40]}'", "mend the offset"
+            raise BadRowError(path, place, "answer_start", start, expected, fix)
+        end = min(start + len(words), len(context))
     builder.add_query(key, text, language, key)
     builder.add_link(key, row, start, end)
+
+
+def _stands_at(words: str, context: str, start: int) -> bool:
+    """Return whether words stand at a place of a text; between them may be other blanks there."""
+    if context.startswith(words, start):
+        return True
+    rest = context[start:]
+    return rest[:1].strip() != "" and "".join(rest.split()).startswith("".join(words.split()))

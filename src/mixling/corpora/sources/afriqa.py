@@ -17,7 +17,8 @@ from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import read_text
 from mixling.corpora.json_files import read_json, read_json_lines
 from mixling.corpora.languages import language_tag
-from mixling.corpora.source import Download, Languages, Reader, Source
+from mixling.corpora.published_files import find_published
+from mixling.corpora.source import Download, Languages, Reader, Source, is_wanted
 from mixling.corpora.values import iter_objects, text_field
 from mixling.errors import BadRowError, MixlingError, Skipped
 
@@ -32,7 +33,7 @@ def afriqa_reader(human: bool) -> Reader:
     """
 
     def read(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
-        paths = sorted(folder.glob(f"gold_passages/*/gold_span_passages.afriqa.*.{split}.json*"))
+        paths = find_published(folder, f"gold_span_passages.afriqa.*.*.{split}.json*")
         if not paths:
             raise MixlingError(
                 f"{folder}: no file gold_passages/<language>/gold_span_passages.afriqa.<language>."
@@ -41,6 +42,8 @@ def afriqa_reader(human: bool) -> Reader:
         builder, incomplete = CorpusBuilder("afriqa-human" if human else "afriqa"), Skipped(True)
         for path in paths:
             query_language, pivot = path.name.split(".")[2:4]
+            if not is_wanted(language_tag(pivot), languages):
+                continue  # without its passages, a query has no answer
             for line, row in _iter_rows(path, Skipped(skip_bad)):
                 key = f"{query_language}-{line}"
                 try:
@@ -87,7 +90,8 @@ def _afriqa(name: str, description: str, human: bool) -> Source:
         downloads=(
             Download(
                 f"https://github.com/masakhane-io/afriqa/archive/{COMMIT}.zip",
-                f"afriqa-{COMMIT}/data",
+                f"afriqa-{COMMIT}/data/gold_passages",
+                content="d8cb11a670584bc87f1ee2e9c4222e2983fbe8c7539913e0069b6e77f1cddf33",
             ),
         ),
         counts={"test": (3107, 2926), "dev": (1855, 1767), "train": (2092, 1993)},

@@ -27,7 +27,8 @@ def read_mlqa_split(folder: Path, split: str, languages: Languages, skip_bad: bo
     Args:
         folder: The folder.
         split: The split.
-        languages: The languages; None: all.
+        languages: Not used: every file tells which passages of the others are one group, and a
+            split goes by the groups.
         skip_bad: Skip rows that cannot be used.
 
     Returns:
@@ -37,15 +38,14 @@ def read_mlqa_split(folder: Path, split: str, languages: Languages, skip_bad: bo
         MixlingError: A file is missing or cannot be read, or the files have nothing of the split.
         BadRowError: A row cannot be used, and `skip_bad` is False.
     """
-    if split == "dev":
-        return mlqa.read_mlqa(folder / "dev", "mlqa", skip_bad)
-    corpus = mlqa.read_mlqa(folder / "test", "mlqa", skip_bad)
-    if split == "test":
+    part = "dev" if split == "dev" else "test"
+    corpus = mlqa.read_mlqa(folder, "mlqa", skip_bad, f"{part}/{part}-")
+    if split in ("dev", "test"):
         return corpus
     groups = passage_groups(corpus, split == "held-out")
     if not groups:
         raise MixlingError(
-            f"{folder / 'test'}: no passage belongs to split '{split}'; the split goes by the ids "
+            f"{folder}: no passage belongs to split '{split}'; the split goes by the ids "
             "of MLQA's queries; unpack all files of MLQA_V1.zip, as published, there"
         )
     return corpus.select(passage_groups=groups)
@@ -90,5 +90,11 @@ MLQA = Source(
     "github.com/facebookresearch/MLQA",
     read_mlqa_split,
     "mlqa",
-    downloads=(Download("https://dl.fbaipublicfiles.com/MLQA/MLQA_V1.zip", "MLQA_V1"),),
+    downloads=(
+        Download(
+            "https://dl.fbaipublicfiles.com/MLQA/MLQA_V1.zip",
+            "MLQA_V1",
+            sha256="246e8089933d13007fe80684d5c5c0713d6834cf8b3b4a0ec7c66f0a0d2baac8",
+        ),
+    ),
 )

@@ -1,23 +1,43 @@
 """TyDi QA GoldP 1.1 (Clark et al. 2020, arXiv:2003.05002): native speakers' queries, untranslated.
 
-A query's id does not tell it from others of its file, so each query is a group of its own. Several
-queries share a paragraph, which is one passage. The passages of other languages are distractors.
+Three forms give the same corpus: the published train file with all languages, the published dev
+archive with a file a language, and the files that XTREME's script makes of both. XTREME cuts the
+ids of train to their last number and the answers of dev to nothing. So a query is named here by its
+language and its place among the queries of that language (`sw-17`), which XTREME keeps, and places
+of answers are read in train alone.
+
+Each query is a group of its own. Several queries share a paragraph, which is one passage. The
+passages of other languages are distractors.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mixling.corpora import squad
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.json_files import read_json
-from mixling.corpora.languages import language_tag
-from mixling.corpora.source import Languages, Source
-from mixling.errors import MixlingError, Skipped
+from mixling.corpora.published_files import find_published
+from mixling.corpora.source import Download, Languages, Source, is_wanted
+from mixling.errors import BadRowError, MixlingError, Skipped
+
+_ADDRESS = "https://storage.googleapis.com/tydiqa/v1.1"
+NAMES = {
+    "arabic": "ar",
+    "bengali": "bn",
+    "english": "en",
+    "finnish": "fi",
+    "indonesian": "id",
+    "korean": "ko",
+    "russian": "ru",
+    "swahili": "sw",
+    "telugu": "te",
+}
 
 
 def read_tydi(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
-    """Read `<split>/tydiqa.goldp.<language>.<split>.json`: SQuAD's form, one query a paragraph.
+    """Read TyDi QA GoldP in any of its forms: SQuAD's form, one query a paragraph.
 
     Args:
         folder: The folder.
@@ -32,31 +52,77 @@ def read_tydi(folder: Path, split: str, languages: Languages, skip_bad: bool) ->
         MixlingError: A file is missing or cannot be read.
         BadRowError: A row cannot be used, and `skip_bad` is False.
     """
-    paths = sorted((folder / split).glob(f"tydiqa.goldp.*.{split}.json*"))
-    if not paths:
+    whole = find_published(folder, f"tydiqa-goldp-v1.1-{split}.json")
+    files = {
+        code: path
+        for name, code in NAMES.items()
+        for path in find_published(folder, f"tydiqa-goldp-{split}-{name}.json")
+        or find_published(folder, f"tydiqa.goldp.{code}.{split}.json")
+    }
+    if not whole and not files:
         raise MixlingError(
-            f"{folder / split}: no file tydiqa.goldp.<language>.{split}.json; fetch the set again"
+            f"{folder}: no file tydiqa-goldp-v1.1-{split}.json, tydiqa-goldp-{split}-<language>."
+            f"json or tydiqa.goldp.<language>.{split}.json; get it at {_ADDRESS}/"
         )
     builder, skipped = CorpusBuilder("tydi"), Skipped(skip_bad)
-    for path in paths:
-        language = path.name.split(".")[2]
-        content = read_json(path)
+    parts = _divide_by_language(read_json(whole[0]), whole[0], skipped) if whole else {}
+    for code in NAMES.values():
+        if not is_wanted(code, languages) or not (parts or code in files):
+            continue
+        path = whole[0] if parts else files[code]
+        content = parts[code] if parts else read_json(path)
         for number, entry in enumerate(squad.iter_questions(content), 1):
-            entry["id"] = f"{language}-{number}"
-        code = language_tag(language)
+            entry["id"] = f"{code}-{number}"
+            if split == "dev":
+                entry["answers"] = []
         squad.add_squad(builder, content, path, code, code, skipped)
     return builder.build(skipped.rows)
+
+
+def _divide_by_language(content: Any, path: Path, skipped: Skipped) -> dict[str, Any]:
+    """Return, for each language, the document with the articles of other languages left empty.
+
+    An id is `<language>-<number>-<number>`; the first number may be negative.
+    """
+    parts: dict[str, Any] = dict.fromkeys(NAMES.values(), content)
+    if not isinstance(content, dict) or not isinstance(content.get("data"), list):
+        return parts  # `add_squad` says what is wrong
+    parts = {code: {"data": [{} for _ in content["data"]]} for code in NAMES.values()}
+    for number, article in enumerate(content["data"]):
+        ids = [entry.get("id") for entry in squad.iter_questions({"data": [article]})]
+        codes = {NAMES.get(str(key).partition("-")[0]) for key in ids}
+        code = codes.pop() if len(codes) == 1 else None
+        if code is None:
+            expected = "ids of one language, such as finnish-8742325368463988542-0"
+            skipped(BadRowError(path, f"data[{number}]", "id", ids, expected, "fetch it again"))
+        else:
+            parts[code]["data"][number] = article
+    return parts
 
 
 TYDI = Source(
     "tydi",
     "questions of native speakers and their paragraphs, each in its own language",
-    ("ar", "bn", "en", "fi", "id", "ko", "ru", "sw", "te"),
+    tuple(NAMES.values()),
     ("dev", "train"),
     "Apache-2.0",
     "Clark et al. 2020, arXiv:2003.05002",
-    "TyDi QA GoldP 1.1 of github.com/google-research-datasets/tydiqa, one file a language",
+    f"tydiqa-goldp-v1.1-train.json and tydiqa-goldp-v1.1-dev.tgz of {_ADDRESS}/, or the files that "
+    "XTREME makes of them",
     read_tydi,
     "tydiqa-goldp",
     counts={"dev": (5077, 4488)},
+    downloads=(
+        Download(
+            f"{_ADDRESS}/tydiqa-goldp-v1.1-train.json",
+            sha256="cefc8e09ff2548d9b10a678d3a6bbbe5bc036be543f92418819ea676c97be23b",
+            splits=("train",),
+        ),
+        Download(
+            f"{_ADDRESS}/tydiqa-goldp-v1.1-dev.tgz",
+            "tydiqa-goldp-v1.1-dev",
+            sha256="5a415d019a345794c8a83191ecfe4a761eaab69dab79c3c9813d4379e1cc5519",
+            splits=("dev",),
+        ),
+    ),
 )
