@@ -319,6 +319,23 @@ def test_ids_that_do_not_mean_translations_link_nothing():
     assert german and all(x.startswith("de:de:") for x in german)
 
 
+def test_two_subsets_of_one_language_are_linked_each():
+    """As MKQA's Chinese of Hong Kong and of Taiwan."""
+    data = {
+        tag: split({"q": question}, {"d": answer, "e": other}, {"q": "d"})
+        for tag, question, answer, other in (
+            ("zh_hk", "邊個夜晚打獵？", "貓頭鷹打獵。", "鶴往南飛。"),
+            ("zh_tw", "誰在夜裡打獵？", "貓頭鷹會打獵。", "鶴會往南飛。"),
+            ("en", "Who hunts?", "The owl hunts.", "The crane flies."),
+        )
+    }
+    languages = {"zh_hk": ["zho-Hant"], "zh_tw": ["zho-Hant"], "en": ["eng-Latn"]}
+    one = read_mteb(loaded("MKQARetrieval", languages, data))
+    assert one.languages == ("en", "zh-Hant") and len(one.queries) == 3 and len(one.passages) == 6
+    right = {"貓頭鷹打獵。", "貓頭鷹會打獵。", "The owl hunts."}
+    assert list(answers(one).values()) == [right] * 3 and len(set(one.query_group)) == 1
+
+
 def test_lengths_tell_translations_from_other_texts():
     from mixling.evaluation.mteb_links import _same_texts
 

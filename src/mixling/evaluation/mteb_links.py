@@ -9,7 +9,7 @@ before they link anything.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -70,16 +70,18 @@ class Keys:
     """Keys of queries and passages in a pool of subsets.
 
     Args:
-        queries: Key of a query by subset and id; without one the query is its subset's own.
-        passages: Key of a passage by subset and id; translations have one key where their ids say
-            so.
-        groups: Translation group of a query's key, where it is not the key.
+        queries: Key of a query by subset and id, where it is not the subset's own. A query that
+            several subsets ask in one language has one key.
+        passages: Key of a passage, likewise.
+        query_groups: Group of a query's key, which its translations share; by default the key.
+        passage_groups: Group of a passage's key, likewise.
         notes: What is linked and what is not.
     """
 
     queries: dict[tuple[str, str], str] = field(default_factory=dict)
     passages: dict[tuple[str, str], str] = field(default_factory=dict)
-    groups: dict[str, str] = field(default_factory=dict)
+    query_groups: dict[str, str] = field(default_factory=dict)
+    passage_groups: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def query(self, subset: str, key: str) -> str:
@@ -105,11 +107,19 @@ def link_subsets(task: str, subsets: Sequence[Subset]) -> Keys:
         return Keys()
     if task in SHARED_IDS:
         keys = link_by_id(subsets)
-        all_linked = all(key == name for (_, key), name in keys.queries.items())
+        all_linked = all(
+            groups.get(name, name) == key
+            for names, groups in (
+                (keys.queries, keys.query_groups),
+                (keys.passages, keys.passage_groups),
+            )
+            for (_, key), name in names.items()
+        )
         if all_linked or task not in PARALLEL_PASSAGES:
             return keys
         keys = link_by_text(subsets)
-        keys.passages = _by_common_queries(subsets, keys)
+        keys.passage_groups = _by_common_queries(subsets, keys)
+        keys.notes.append("passages are linked by the queries that they answer")
         return keys
     if task in SHARED_TEXTS:
         return link_by_text(subsets)
@@ -143,34 +153,44 @@ def link_by_id(subsets: Sequence[Subset]) -> Keys:
     Returns:
         The keys.
     """
-    queries, unclear_queries = _texts_by_language((s.query_language, s.queries) for s in subsets)
-    passages, unclear_passages = _texts_by_language(
-        (s.passage_language, {k: with_title(t, x) for k, (x, t) in s.passages.items()})
-        for s in subsets
+    queries, query_labels = _labeled([(s.query_language, s.queries) for s in subsets], subsets)
+    passages, passage_labels = _labeled(
+        [
+            (s.passage_language, {k: with_title(t, x) for k, (x, t) in s.passages.items()})
+            for s in subsets
+        ],
+        subsets,
     )
-    linked_queries, reference = _agreeing(queries, unclear_queries)
-    linked_passages, _ = _agreeing(passages, unclear_passages)
+    linked_queries, reference = _agreeing(queries)
+    linked_passages, _ = _agreeing(passages)
     if len(linked_passages) > 1 or len(passages) == 1:
         answers: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         for s in subsets:
             for key, grades in s.relevant.items():
-                answers[s.query_language][key] |= set(grades)
+                answers[query_labels[s.name]][key] |= set(grades)
         astray = {x for x in linked_queries if not _same_answers(answers[reference], answers[x])}
         linked_queries, linked_passages = linked_queries - astray, linked_passages - astray
     keys = Keys()
     for s in subsets:
-        for language, ids, linked, unclear, found in (
-            (s.query_language, s.queries, linked_queries, unclear_queries, keys.queries),
-            (s.passage_language, s.passages, linked_passages, unclear_passages, keys.passages),
-        ):
-            if language in linked:
-                found.update({(s.name, key): key for key in ids})
-            elif language not in unclear:
-                found.update({(s.name, key): f"{language}:{key}" for key in ids})
-    keys.notes = [
-        *_linked_note("queries", queries, linked_queries),
-        *_linked_note("passages", passages, linked_passages),
-    ]
+        for language, label, ids, linked, names, groups in (
+            (
+                s.query_language, query_labels[s.name], s.queries, linked_queries,
+                keys.queries, keys.query_groups,
+            ),
+            (
+                s.passage_language, passage_labels[s.name], s.passages, linked_passages,
+                keys.passages, keys.passage_groups,
+            ),
+        ):  # fmt: skip
+            if label in linked and label == language:
+                names.update({(s.name, key): key for key in ids})
+            else:
+                names.update({(s.name, key): f"{label}:{key}" for key in ids})
+                groups.update({f"{label}:{key}": key for key in ids if label in linked})
+    keys.notes = _linked_note("queries", queries, linked_queries)
+    # where passages have ids of their own, the queries' answers in each language are enough
+    if len(linked_passages) > 1 or len(linked_queries) < 2:
+        keys.notes += _linked_note("passages", passages, linked_passages)
     return keys
 
 
@@ -185,23 +205,40 @@ def _linked_note(what: str, texts: Texts, linked: set[str]) -> list[str]:
     return [f"{what} of {len(linked)} languages are linked by id{rest}"]
 
 
-def _texts_by_language(parts: Iterator[tuple[str, dict[str, str]]]) -> tuple[Texts, set[str]]:
-    """Collect texts by language and id; also return languages where one id has two texts."""
+def _labeled(
+    sides: Sequence[tuple[str, dict[str, str]]], subsets: Sequence[Subset]
+) -> tuple[Texts, dict[str, str]]:
+    """Collect texts by language and id, and by subset where one id has two texts of a language.
+
+    Args:
+        sides: Language and texts of one side of each subset.
+        subsets: The subsets.
+
+    Returns:
+        The texts by label, and the label of each subset: a language, or language and subset.
+    """
     texts: Texts = defaultdict(dict)
     unclear = set()
-    for language, found in parts:
+    for language, found in sides:
         known = texts[language]
         if any(known.setdefault(key, text) != text for key, text in found.items()):
             unclear.add(language)
-    return texts, unclear
+    labels = {
+        s.name: f"{language} ({s.name})" if language in unclear else language
+        for s, (language, _) in zip(subsets, sides, strict=True)
+    }
+    for s, (language, found) in zip(subsets, sides, strict=True):
+        if language in unclear:
+            texts.pop(language, None)
+            texts[labels[s.name]] = found
+    return texts, labels
 
 
-def _agreeing(texts: Texts, unclear: set[str]) -> tuple[set[str], str]:
+def _agreeing(texts: Texts) -> tuple[set[str], str]:
     """Return the languages whose ids mean the same as in the largest, and the largest."""
-    order = sorted(texts, key=lambda x: (x in unclear, -len(texts[x]), x != "en", x))
-    largest = order[0]
-    same = {x for x in order[1:] if x not in unclear and _same_texts(texts[largest], texts[x])}
-    return (set() if largest in unclear else {largest} | same), largest
+    largest = min(texts, key=lambda x: (-len(texts[x]), x != "en", x))
+    others = set(texts) - {largest}
+    return {largest} | {x for x in others if _same_texts(texts[largest], texts[x])}, largest
 
 
 def _same_texts(first: dict[str, str], second: dict[str, str]) -> bool:
@@ -245,18 +282,18 @@ def link_by_text(subsets: Sequence[Subset]) -> Keys:
         for key, (text, title) in s.passages.items():
             place = (s.passage_language, with_title(title, text))
             keys.passages[s.name, key] = seen_passages.setdefault(place, f"{s.name}:{key}")
-    keys.groups = _translation_groups(subsets, keys)
+    keys.query_groups = _translation_groups(subsets, keys)
     keys.notes = [
-        f"subsets are linked by equal texts, and {len(keys.groups):,} of "
+        f"subsets are linked by equal texts, and {len(keys.query_groups):,} of "
         f"{len(seen_queries):,} queries to their translations by equal answers"
     ]
     return keys
 
 
-def _by_common_queries(subsets: Sequence[Subset], keys: Keys) -> dict[tuple[str, str], str]:
-    """Give the passages that answer one query in several languages one key.
+def _by_common_queries(subsets: Sequence[Subset], keys: Keys) -> dict[str, str]:
+    """Group the passages that answer one query in several languages.
 
-    Where that would make two passages of one language one, each keeps its own.
+    A group with two passages of one language would not be one of translations, and is none.
     """
     queries, passages = dict[str, int](), dict[str, int]()
     languages = dict[str, str]()
@@ -273,13 +310,12 @@ def _by_common_queries(subsets: Sequence[Subset], keys: Keys) -> dict[tuple[str,
     members: dict[int, list[str]] = defaultdict(list)
     for passage, row in passages.items():
         members[int(labels[row])].append(passage)
-    shared = {
+    return {
         passage: same[0]
         for same in members.values()
         if len({languages[x] for x in same}) == len(same)
         for passage in same
     }
-    return {place: shared.get(passage, passage) for place, passage in keys.passages.items()}
 
 
 def _translation_groups(subsets: Sequence[Subset], keys: Keys) -> dict[str, str]:

@@ -205,17 +205,18 @@ def _pool(name: str, subsets: Sequence[Subset], keys: Keys) -> Task:
     for s in subsets:
         for key, (text, title) in s.passages.items():
             passage = keys.passage(s.name, key)
-            row = builder.add_passage(passage, text, s.passage_language, passage, title)
-            rows.setdefault(passage, {})[row] = None
+            group = keys.passage_groups.get(passage, passage)
+            row = builder.add_passage(passage, text, s.passage_language, group, title)
+            rows.setdefault(group, {})[row] = None
     for s in subsets:
         for key, text in s.queries.items():
             query = keys.query(s.name, key)
-            builder.add_query(query, text, s.query_language, keys.groups.get(query, query))
-        for key, grades in s.relevant.items():
-            query = keys.query(s.name, key)
-            for document, grade in grades.items():
-                for row in rows[keys.passage(s.name, document)]:
-                    builder.add_link(keys.groups.get(query, query), row, grade=grade)
+            group = keys.query_groups.get(query, query)
+            builder.add_query(query, text, s.query_language, group)
+            for document, grade in s.relevant.get(key, {}).items():
+                passage = keys.passage(s.name, document)
+                for row in rows[keys.passage_groups.get(passage, passage)]:
+                    builder.add_link(group, row, grade=grade)
     corpus = builder.build(bad for s in subsets for bad in s.bad_rows)
     task = task_from_corpus(corpus, name=name)
     return _without_own_passages(task, _own_passages(subsets, keys))
