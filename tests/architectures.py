@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-TEXTS = (
+WORDS = (
     "a",
     "?",
     "How do cranes find their way when they fly south?",
@@ -33,6 +33,8 @@ TEXTS = (
     "журавли",
     "متى تعود الطيور " * 5,
 )
+SPECIAL_TEXTS = ("", "a text with <pad>, [PAD], <s>, </s>, [SEP] and <|endoftext|> in it")
+TEXTS = (*WORDS, *SPECIAL_TEXTS)
 LIMIT = 100  # tokens; the longest of the texts has more in every tokenizer
 DENSE = "sentence_transformers.models.Dense"
 
@@ -49,9 +51,10 @@ class Architecture:
         prompts: Its prompts.
         dtype: Number format of the weights' file.
         prefix: What stands before the names of the encoder's weights.
-        heads: Weights in the file that the encoder does not use.
+        heads: Weights in the file, or files of weights, that the encoder does not use.
         sides: Sides of padding and truncation, as tokenizer_config.json names them.
         options: Further fields of config_sentence_transformers.json.
+        pickled: Whether its weights are a pytorch_model.bin.
         packable: Whether its texts can go packed.
     """
 
@@ -65,6 +68,7 @@ class Architecture:
     heads: tuple[str, ...] = ()
     sides: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    pickled: bool = False
     packable: bool = False
 
 
@@ -109,7 +113,8 @@ BF16, FP16 = torch.bfloat16, torch.float16
 
 ARCHITECTURES = {
     "bge-m3": Architecture(
-        XLM_R, "xlm-r", "cls_token", ("normalize",), heads=("pooler",), packable=True
+        XLM_R, "xlm-r", "cls_token", ("normalize",),
+        heads=("pooler", "sparse_linear.pt", "colbert_linear.pt"), pickled=True, packable=True,
     ),
     "multilingual-e5-base": Architecture(
         XLM_R, "xlm-r", "mean_tokens", ("normalize",), heads=("pooler",), packable=True
@@ -135,7 +140,7 @@ ARCHITECTURES = {
         packable=True,
     ),
     "mcontriever-msmarco": Architecture(
-        BERT, "bert", "mean_tokens", heads=("pooler",), packable=True
+        BERT, "bert", "mean_tokens", heads=("pooler",), pickled=True, packable=True
     ),
     "all-mpnet-base-v2": Architecture(
         {"model_type": "mpnet", **SIZES, "max_position_embeddings": 130,
@@ -236,7 +241,7 @@ ARCHITECTURES = {
          "share_att_key": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False,
          "type_vocab_size": 0, "max_relative_positions": -1},
         "deberta", "mean_tokens", prefix="deberta.",
-        heads=("lm_predictions.lm_head", "mask_predictions.classifier"),
+        heads=("lm_predictions.lm_head", "mask_predictions.classifier"), pickled=True,
     ),
 }  # fmt: skip
 ACTIVATIONS = {
@@ -262,7 +267,7 @@ TOKENIZERS = {
 def subwords() -> dict[str, float]:
     """The most frequent strings of words, with a space as ▁ before a word, and their logarithm."""
     counts: Counter[str] = Counter()
-    for word in " ".join(TEXTS).split():
+    for word in " ".join(WORDS).split():
         word = f"▁{word}"
         counts.update(word[i:j] for i in range(len(word)) for j in range(i + 1, i + 6))
     total = sum(counts.values())
@@ -367,9 +372,15 @@ def write_model(folder: Path, architecture: Architecture) -> Path:
     for head in architecture.heads:
         if head == "pooler" and (pooler := getattr(model, "pooler", None)) is not None:
             weights |= {f"pooler.{k}": v for k, v in pooler.state_dict().items()}
+        elif head.endswith(".pt"):
+            torch.save({"weight": torch.ones(1, 32), "bias": torch.ones(1)}, folder / head)
         else:
             weights[f"{head}.weight"] = torch.ones(2, 2, dtype=architecture.dtype)
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    if architecture.pickled:
+        (folder / "model.safetensors").unlink()
+        torch.save(weights, folder / "pytorch_model.bin")
+    else:
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     _write_chain(folder, architecture, int(config.hidden_size))
     return folder
 

@@ -25,7 +25,11 @@ def write(tmp_path):
 
 def change_weights(folder, change) -> None:
     path = folder / "model.safetensors"
-    save_file(change(load_file(path)), path, metadata={"format": "pt"})
+    if path.exists():
+        save_file(change(load_file(path)), path, metadata={"format": "pt"})
+    else:
+        path = folder / "pytorch_model.bin"
+        torch.save(change(torch.load(path)), path)
 
 
 def change_config(folder, **values) -> None:

@@ -344,7 +344,14 @@ def packed_row(tokens: Sequence[Sequence[int]], first: int, device: torch.device
     ends = lengths.cumsum(0)
     total = int(ends[-1])
     ids = torch.tensor([i for t in tokens for i in t])
-    position = torch.arange(total) - torch.repeat_interleave(ends - lengths, lengths) + first
+    starts = torch.repeat_interleave(ends - lengths, lengths)
+    position = torch.arange(total) - starts + first
+    # RoBERTa and its relatives, whose first position follows the padding token's, do not count
+    # padding tokens, also where a text names one ("<pad>").
+    counted = ids != first - 1
+    if first and not counted.all():
+        before = torch.cat([torch.zeros(1, dtype=torch.long), counted.cumsum(0)])
+        position = torch.where(counted, before[:-1] - before[starts] + first, first - 1)
     edges = torch.cat([torch.zeros(1, dtype=torch.long), ends]).to(device, torch.int32)
     return {
         "input_ids": ids[None].to(device),

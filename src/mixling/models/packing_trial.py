@@ -102,20 +102,26 @@ def _try_packing(model: Any, pad: int, head: torch.nn.Module) -> int:
 
 
 def _trial_texts(model: Any, pad: int) -> list[list[int]]:
-    """Return texts of 1 to 300 random tokens, as far as the model's limits permit."""
+    """Return texts of 1 to 300 random tokens, as far as the model's limits permit.
+
+    Long ones have a padding token in their midst, as a text that names it ("<pad>") has.
+    """
     random = torch.Generator().manual_seed(0)
     vocabulary_size = model[0].model.get_input_embeddings().num_embeddings
     n_positions = learned_positions(model[0].model)
     # The later of the two first positions, pad + 1, must leave room for the text.
     room = 300 if n_positions is None else max(n_positions - pad - 1, 1)
     limit = min(model.max_seq_length or 300, 300, room)
-    return [
+    texts = [
         [
             token if token != pad else token + 1
             for token in torch.randint(vocabulary_size - 1, (n,), generator=random).tolist()
         ]
         for n in (1, min(2, limit), min(9, limit), min(40, limit), limit)
     ]
+    for text in texts[2:]:  # RoBERTa gives this token no position of its own, other models do
+        text[len(text) // 2] = pad
+    return texts
 
 
 def _relative_difference(x: Tensor, reference: Tensor) -> float:
