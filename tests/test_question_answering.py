@@ -10,6 +10,7 @@ from tests.publications import question_answering as published
 
 from mixling.corpora import catalog, squad
 from mixling.corpora.catalog import SOURCES, find_source, load
+from mixling.corpora.check import check_source
 from mixling.corpora.sources import afriqa, bitext, lareqa
 from mixling.errors import BadRowError, MixlingError
 from mixling.evaluation.benchmarks import load_task
@@ -212,6 +213,30 @@ def test_a_selection_of_languages_reads_their_files_alone(name, split, languages
         load(name, split, path=tmp_path / "part")
 
 
+@pytest.mark.parametrize(
+    "name, known",
+    [
+        ("xquad-r", "de, en, es, zh"),
+        ("tydi", "en, fi, sw"),
+        ("sib-200", "en, fa-AF, sw"),
+        ("tico-19", "en, es-419, fa-AF, fil, fr, kr, ti-ER"),
+        ("afriqa", "en, fon, fr, sw, yo"),
+        ("afriqa-human", "en, fr"),
+    ],
+)
+def test_a_language_that_a_folder_lacks_is_named(name, known, tmp_path):
+    folder = put(tmp_path, UNPACKED[name])
+    for languages in (["kl"], ["en", "kl"]):
+        with pytest.raises(MixlingError, match=f"'{name}' has no language 'kl'; it has {known}$"):
+            load(name, path=folder, languages=languages)
+
+
+def test_queries_of_afriqa_need_the_language_of_their_passages(tmp_path):
+    folder = put(tmp_path, UNPACKED["afriqa"])
+    with pytest.raises(MixlingError, match=r"has passages in en and fr alone; ask .* beside sw$"):
+        load("afriqa", path=folder, languages=["sw"])
+
+
 def test_passages_of_mlqa_r_are_grouped_by_all_files(tmp_path):
     """A German and an English passage can be one group through a third that is not selected."""
     both = [published.paragraph("de", 1, "a"), published.paragraph("de", 2, "b")]
@@ -255,6 +280,17 @@ def test_only_the_files_of_the_languages_and_the_split_are_fetched(hub, monkeypa
         load(name, split)
         assert hub.fetched().pop() == f"/{name}/{file}"
     assert len(hub.fetched()) == 2
+
+
+def test_the_check_finds_the_files_and_their_fields(hub, monkeypatch):
+    for name in SERVED:
+        serve(hub, monkeypatch, name)
+        checked = check_source(catalog.SOURCES[name])
+        assert checked.status == "ok", checked.findings
+    monkeypatch.setitem(SERVED, "jaquad", dict.fromkeys(published.jaquad(), b"{}"))
+    serve(hub, monkeypatch, "jaquad")
+    checked = check_source(catalog.SOURCES["jaquad"])
+    assert checked.status == "failed" and "rows without data" in checked.findings[0]
 
 
 def test_default_splits_work(hub, monkeypatch):

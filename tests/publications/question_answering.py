@@ -283,7 +283,7 @@ def mlir() -> dict[str, bytes]:
             [{f"{x}_{base[n]}": relevant(n)} for x, n in every],
         )
     }
-    for x in ("en", "zh"):
+    for x in ("en", "hi", "vi", "zh"):
         variants[f"MLIR-{x}"] = (
             [{"_id": base[0], "text": f"{x} 0?"}, {base[1]: f"{x} 1?"}],  # both forms of a row
             [{base[n]: relevant(n)} for n in (0, 1)],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from mixling.corpora.corpus import Corpus
+from mixling.errors import MixlingError
 
 Languages = tuple[str, ...] | None  # BCP-47 tags; None: all
 # Reads a split of a source from its folder. Files of languages that are not asked for need not be
@@ -134,3 +135,17 @@ def is_wanted(language: str, languages: Languages) -> bool:
         languages: The tags that are asked for; None: all.
     """
     return languages is None or language in languages
+
+
+def require_languages(name: str, languages: Languages, known: Iterable[str]) -> None:
+    """Raise MixlingError if a source lacks a language that is asked for.
+
+    Args:
+        name: The source.
+        languages: The tags that are asked for; None: all.
+        known: The tags that it has.
+    """
+    tags = list(dict.fromkeys(known))
+    for tag in languages or ():
+        if tag not in tags:
+            raise MixlingError(f"source '{name}' has no language '{tag}'; it has {', '.join(tags)}")

@@ -18,7 +18,7 @@ from mixling.corpora.files import read_text
 from mixling.corpora.json_files import read_json, read_json_lines
 from mixling.corpora.languages import language_tag
 from mixling.corpora.published_files import find_published
-from mixling.corpora.source import Download, Languages, Reader, Source, is_wanted
+from mixling.corpora.source import Download, Languages, Reader, Source, is_wanted, require_languages
 from mixling.corpora.values import iter_objects, text_field
 from mixling.errors import BadRowError, MixlingError, Skipped
 
@@ -39,7 +39,17 @@ def afriqa_reader(human: bool) -> Reader:
                 f"{folder}: no file gold_passages/<language>/gold_span_passages.afriqa.<language>."
                 f"<pivot>.{split}.json; fetch the set again"
             )
-        builder, incomplete = CorpusBuilder("afriqa-human" if human else "afriqa"), Skipped(True)
+        name = "afriqa-human" if human else "afriqa"
+        tags = [[language_tag(x) for x in path.name.split(".")[2:4]] for path in paths]
+        passage_tags = sorted({pivot for _, pivot in tags})
+        query_tags = [] if human else [tag for tag, _ in tags]
+        require_languages(name, languages, sorted({*passage_tags, *query_tags}))
+        if not any(is_wanted(tag, languages) for tag in passage_tags):
+            raise MixlingError(
+                f"source '{name}' has passages in {' and '.join(passage_tags)} alone; ask for one "
+                f"of these languages beside {', '.join(languages or ())}"
+            )
+        builder, incomplete = CorpusBuilder(name), Skipped(True)
         for path in paths:
             query_language, pivot = path.name.split(".")[2:4]
             if not is_wanted(language_tag(pivot), languages):

@@ -25,6 +25,7 @@ from mixling.corpora.source import (
     Source,
     is_wanted,
     parse_languages,
+    require_languages,
 )
 from mixling.corpora.values import text_field
 from mixling.errors import BadRowError, MixlingError, Skipped
@@ -157,6 +158,7 @@ def _read_published_tico(
             f"{folder}: expected both dev/dev.en-{code}.tsv and test/test.en-{code}.tsv (the "
             f"splits here are made of both); get {_TICO_HOW_TO_GET}"
         )
+    require_languages("tico-19", languages, sorted({"en", *map(language_tag, dev)}))
     wanted = [code for code in sorted(dev) if is_wanted(language_tag(code), languages)]
     english: dict[str, str] = {}
     translations = {
@@ -267,6 +269,7 @@ def _read_published_sib(folder: Path, split: str, languages: Languages, skipped:
             f"{folder}: no sib-200.parquet and no file like eng_Latn/{split}.tsv; get "
             f"{_SIB_HOW_TO_GET}"
         )
+    require_languages("sib-200", languages, [language_tag(path.parent.name) for path in paths])
     groups, tags, texts = list[str](), list[str](), list[str]()
     for path in paths:
         tag = language_tag(path.parent.name)

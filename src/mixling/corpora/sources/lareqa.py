@@ -10,7 +10,7 @@ from pathlib import Path
 from mixling.corpora import squad
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.published_files import find_published
-from mixling.corpora.source import Download, Languages, Reader, Source, is_wanted
+from mixling.corpora.source import Download, Languages, Reader, Source, is_wanted, require_languages
 from mixling.errors import MixlingError
 
 COMMIT = "5405d2a77e83d5ccb47623a3f9e5604c3f103193"
@@ -44,6 +44,7 @@ def lareqa_reader(name: str, published: str, known: tuple[str, ...], is_parallel
                 f"{folder}: no file like {published}/{known[0]}.json; expected the files of folder "
                 f"{published} of github.com/google-research-datasets/lareqa at commit {COMMIT[:8]}"
             )
+        require_languages(name, languages, [code for code in known if code in files])
         wanted = [
             (files[code], code, code)
             for code in known

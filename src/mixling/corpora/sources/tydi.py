@@ -19,7 +19,7 @@ from mixling.corpora import squad
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.json_files import read_json
 from mixling.corpora.published_files import find_published
-from mixling.corpora.source import Download, Languages, Source, is_wanted
+from mixling.corpora.source import Download, Languages, Source, is_wanted, require_languages
 from mixling.errors import BadRowError, MixlingError, Skipped
 
 _ADDRESS = "https://storage.googleapis.com/tydiqa/v1.1"
@@ -66,8 +66,10 @@ def read_tydi(folder: Path, split: str, languages: Languages, skip_bad: bool) ->
         )
     builder, skipped = CorpusBuilder("tydi"), Skipped(skip_bad)
     parts = _divide_by_language(read_json(whole[0]), whole[0], skipped) if whole else {}
-    for code in NAMES.values():
-        if not is_wanted(code, languages) or not (parts or code in files):
+    present = [code for code in NAMES.values() if parts or code in files]
+    require_languages("tydi", languages, present)
+    for code in present:
+        if not is_wanted(code, languages):
             continue
         path = whole[0] if parts else files[code]
         content = parts[code] if parts else read_json(path)
