@@ -56,6 +56,27 @@ def rows_of(rows: list[dict]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(str(v) for v in r.values())} |" for r in rows)])
 
 
+def titles() -> list[dict]:
+    """Return nDCG@10 of the passages' texts and of titles and texts, by set and model."""
+    rows = []
+    for row in measured("studies/titles.json")["rows"]:
+        for scenario in ("monolingual", "cross-lingual", "multilingual"):
+            if f"{scenario}, text" in row:
+                without, with_title = (
+                    row[f"{scenario}, {label}"] for label in ("text", "title and text")
+                )
+                rows.append(
+                    {
+                        "task": f"`{row['task']}`, {scenario}",
+                        "model": {"bm25": "BM25"}.get(row["model"], "e5-small"),
+                        "text": f"{without:.4f}",
+                        "title and text": f"{with_title:.4f}",
+                        "difference": f"{with_title - without:+.4f}",
+                    }
+                )
+    return rows
+
+
 def between(row: dict, setting: str) -> str:
     """Return mAP with its interval, or nothing."""
     if setting not in row:
@@ -325,7 +346,8 @@ def tables() -> dict[str, dict[str, str]]:
             ),
         },
         "docs/decisions.md": {
-            "hyperparameters": (ROOT / "studies" / "hyperparameters.md").read_text().strip()
+            "hyperparameters": (ROOT / "studies" / "hyperparameters.md").read_text().strip(),
+            "titles": rows_of(titles()),
         },
         "docs/evaluation.md": {
             "sources": rows_of(
