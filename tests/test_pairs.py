@@ -286,7 +286,7 @@ def test_entity_questions_with_passages(tmp_path):
         row(0),
         7,
         row(1, positive_ctxs=[5, *second]),
-        row(2, positive_ctxs=[{"title": "", "text": None}, *second]),
+        row(2, positive_ctxs=[{"title": "P 2", "text": None}, *second]),
         row(3, hard_negative_ctxs=[{"title": "", "text": ""}]),
         row(4, positive_ctxs=[]),
         row(5, positive_ctxs=[*row(5)["positive_ctxs"], *second]),

@@ -21,7 +21,7 @@ from mixling.corpora.sources.pairs import (
     pairs_reader,
     place_id,
 )
-from mixling.corpora.values import iter_objects, passage_text, text_field
+from mixling.corpora.values import iter_objects, text_field, value_text
 from mixling.errors import BadRowError, MixlingError, Skipped
 
 SPLITS = ("train", "dev", "test")
@@ -42,7 +42,10 @@ def _add_row_with_passages(builder: CorpusBuilder, row: Row, path: Path, line: i
     query, answers = text_field(row, "question", path, line), answer_texts(row, path, line)
     positives, negatives = (
         [
-            passage_text(context, path, line)
+            (
+                text_field(context, "text", path, line),
+                value_text(context.get("title"), "title", path, line),
+            )
             for _, context in iter_objects(row.get(name, []), name, path, line, Skipped())
         ]
         for name in ("positive_ctxs", "hard_negative_ctxs")
