@@ -14,6 +14,7 @@ from mixling.debiasing.debias import debias
 from mixling.errors import MixlingError
 from mixling.models import onnx
 from mixling.models.onnx import export_onnx
+from mixling.models.reranker import Reranker
 from mixling.models.retriever import Retriever
 
 
@@ -133,6 +134,24 @@ def test_experts_without_a_place_and_layers_without_weights_are_named_together(w
     assert "--trust-remote-code" in message
 
 
+def test_a_bert_of_another_kind_is_refused_and_its_class_named(write):
+    """jina-embeddings-v2, which calls itself bert and has a gated MLP and no positions."""
+    folder = write("LaBSE")
+    replaced = ("position_embeddings", "intermediate.dense")
+
+    def to_jina(weights):
+        kept = {k: v for k, v in weights.items() if not any(r in k for r in replaced)}
+        return {**kept, "encoder.layer.0.mlp.gated_layers.weight": torch.ones(96, 32)}
+
+    change_weights(folder, to_jina)
+    own = "jinaai/jina-bert-implementation--modeling_bert.JinaBertModel"
+    change_config(folder, auto_map={"AutoModel": own}, position_embedding_type="alibi")
+    with pytest.raises(MixlingError) as refused:
+        Retriever(str(folder), device="cpu")
+    for part in ("position_embeddings.weight", "mlp.gated_layers.weight", "JinaBertModel"):
+        assert part in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("name", "weight"),
     [
@@ -165,7 +184,13 @@ def test_a_weight_of_the_encoder_without_a_place_is_refused(name, weight, write)
         ("bert-base-multilingual-cased", ["bert.embeddings.position_ids"]),
         ("llama, last token", ["model.layers.0.self_attn.rotary_emb.inv_freq", "score.weight"]),
         ("sentence-t5-base", ["decoder.block.0.layer.0.SelfAttention.q.weight", "lm_head.weight"]),
-        ("embeddinggemma-300m", ["vision_tower.encoder.layers.0.mlp.fc1.weight"]),
+        (
+            "embeddinggemma-300m",
+            [
+                "vision_tower.encoder.layers.0.mlp.fc1.weight",
+                "multi_modal_projector.mm_soft_emb_norm.weight",
+            ],
+        ),
     ],
 )
 def test_heads_and_buffers_are_allowed_in_silence(name, weights, write, caplog):
@@ -254,6 +279,18 @@ def test_a_folder_without_a_vocabulary_is_refused(name, write):
     (folder / "tokenizer.json").unlink()
     with pytest.raises(MixlingError, match=r"knows no letter .* lacks tokenizer\.json"):
         Retriever(str(folder), device="cpu")
+
+
+def test_a_cross_encoder_without_a_vocabulary_is_refused(write, tmp_path):
+    from sentence_transformers import CrossEncoder
+
+    base = write("bert-base-multilingual-cased")
+    folder = tmp_path / "cross"
+    CrossEncoder(str(base), num_labels=1, device="cpu").save(str(folder))
+    assert len(Reranker(str(folder), device="cpu").scores([("a", "b")])) == 1
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(MixlingError, match="knows no letter"):
+        Reranker(str(folder), device="cpu")
 
 
 def test_a_larger_vocabulary_than_the_encoder_embeds_is_refused(write):

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 # Weights that no vector of a text depends on: heads for other tasks, and buffers that transformers
 # computes anew.
 _UNUSED_HEADS = re.compile(
-    r"^(\w+\.){0,2}(lm_head|head|cls|pooler|vocab_\w+|score|qa_outputs|\w*predictions?"
+    r"^(\w+\.){0,2}(\w*head|cls|pooler|vocab_\w+|score|qa_outputs|\w*predictions?"
     r"|\w*classifier|sparse_linear|colbert_linear)(\.|$)|^decoder\.(weight|bias)$"
 )
 _BUFFERS = re.compile(
@@ -40,7 +40,7 @@ _ENCODER_WEIGHTS = re.compile(
     re.IGNORECASE,
 )
 # parts of a larger model that have layers of their own, which no text goes through
-_OTHER_PARTS = re.compile(r"(^|\.)(decoder|mtp|visual|(vision|image|audio)\w*)\.")
+_OTHER_PARTS = re.compile(r"(^|\.)(decoder|mtp|visual|(vision|image|audio|multi_modal)\w*)\.")
 # Letters of many scripts, digits and marks: a tokenizer with a vocabulary knows some of them.
 _MANY_LETTERS = "a e o . 1 2 а и о α ا ل א ש अ क த న ก ა հ ሀ の ン 的 一 한 이"
 _FORMATS = {"F32": "fp32", "F16": "fp16", "BF16": "bf16", "F64": "fp64"}
