@@ -92,14 +92,14 @@ FILES: dict[str, dict[str, Any]] = {
         ]
     },
     "neuclir": {
-        "topics.jsonl": [
+        "topics.0720.utf8.jsonl": [
             {
                 "topic_id": "7",
                 "topics": [{"lang": "eng", "topic_title": "D", "topic_description": "F"}],
             }
         ],
-        "qrels.neuclir": "7 0 a 3\n",
-        "rus.jsonl": [{"id": "a", "title": "T", "text": "T"}],
+        "2022-qrels.all": "7 rus a 3\n",
+        "rus-00000-of-00001.jsonl": [{"id": "a", "title": "T", "text": "T"}],
     },
     "wikiqa": {
         "data/train-00000-of-00001.parquet": [

@@ -30,6 +30,9 @@ def lines(*rows):
     return gzip.compress("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows).encode())
 
 
+PINNED, PINNED_CORPUS = (r.revision for r in SOURCES["miracl"].repositories)
+
+
 def miracl(hub, languages=("sw", "yo"), split="dev", **options):
     """Both data sets of MIRACL as published, with two queries a language."""
     judged, corpus = {"README.md": b"# MIRACL"}, {"README.md": b"# corpus"}
@@ -49,8 +52,8 @@ def miracl(hub, languages=("sw", "yo"), split="dev", **options):
                 )
             )
     return (
-        hub.put("miracl/miracl", judged, **options),
-        hub.put("miracl/miracl-corpus", corpus, commit="f" * 40),
+        hub.put("miracl/miracl", judged, commit=PINNED, **options),
+        hub.put("miracl/miracl-corpus", corpus, commit=PINNED_CORPUS),
     )
 
 
@@ -77,11 +80,13 @@ def test_only_the_files_of_a_split_and_its_languages_are_fetched_once(hub, tmp_p
     assert load("miracl", "dev", languages=["sw", "yo"]).languages() == ["sw", "yo"]
 
 
-def test_commits_are_kept_and_recorded_in_results(hub, tmp_path):
+def test_commits_are_kept_and_recorded_in_results(hub, tmp_path, monkeypatch):
     judged, _ = miracl(hub)
+    loose = tuple(replace(r, revision=None) for r in SOURCES["miracl"].repositories)
+    monkeypatch.setitem(catalog.SOURCES, "miracl", replace(SOURCES["miracl"], repositories=loose))
     first = judged.commit
     task = load_task("miracl:dev@sw")
-    origin = {"hub:miracl/miracl": first, "hub:miracl/miracl-corpus": "f" * 40}
+    origin = {"hub:miracl/miracl": first, "hub:miracl/miracl-corpus": PINNED_CORPUS}
     assert dict(task.origin) == origin
     judged.commit = "a" * 40  # `main` moves on; what was fetched stays what it was
     assert dict(load_task("miracl:dev@sw").origin) == origin
@@ -114,7 +119,8 @@ def test_a_data_set_that_is_not_there_and_a_file_that_is_not_there(hub):
         load("miracl", "dev", languages=["sw"])
     miracl(hub)
     with pytest.raises(
-        MixlingError, match=r"hub miracl/miracl at 01234567 has no file miracl-v1.0-de/topics.*sw"
+        MixlingError,
+        match=rf"hub miracl/miracl at {PINNED[:8]} has no file miracl-v1.0-de/topics.*sw",
     ):
         load("miracl", "dev", languages=["de"])
 
@@ -151,8 +157,8 @@ def test_without_a_network_the_message_has_the_command(hub, monkeypatch):
     with pytest.raises(
         MixlingError,
         match=r"miracl: cannot fetch 'miracl/miracl'.*`hf download --repo-type dataset "
-        r"miracl/miracl --include .*topics.miracl-v1.0-sw-dev.tsv.* --local-dir "
-        r"miracl/miracl--miracl`, and set MIXLING_DATA",
+        rf"miracl/miracl --revision {PINNED} --include .*topics.miracl-v1.0-sw-dev.tsv.* "
+        r"--local-dir miracl/miracl--miracl`, and set MIXLING_DATA",
     ):
         load("miracl", "dev", languages=["sw"])
     miracl(hub)
@@ -173,9 +179,7 @@ def test_a_folder_of_hf_download_is_read_with_its_commit(hub, tmp_path):
     assert list((tmp_path / "data").rglob("*.jsonl.gz.metadata"))
     corpus = load("miracl", "dev")
     assert corpus.passages.num_rows == 6 and corpus.languages() == ["sw", "yo"]
-    assert dict(corpus.origin) == {
-        "hub files in miracl": f"{'0123456789abcdef' * 2}01234567 {'f' * 40}"
-    }
+    assert dict(corpus.origin) == {"hub files in miracl": f"{PINNED} {PINNED_CORPUS}"}
     assert len(hub_revisions(tmp_path / "data/miracl")) == 2
 
 
@@ -369,7 +373,7 @@ def test_a_check_reads_the_first_rows_of_each_form_and_no_more(hub, run, monkeyp
     status, out, _ = run("data", "check", "miracl", "sample")
     assert status == 0, out
     assert "miracl: ok" in out and "sample: ok" in out
-    assert "rows have docid, title, text" in out and "not pinned" in out
+    assert "rows have docid, title, text" in out and "(pinned)" in out
     assert not any(p.endswith("docs-1.jsonl.gz") for p in hub.fetched())
 
 

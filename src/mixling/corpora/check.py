@@ -187,6 +187,7 @@ def _check_download(download: Download) -> str:
             size = size or response.headers.get("Content-Length")
     except urllib.error.HTTPError as error:
         raise OSError(f"status {error.code}") from None
-    known = "checksum known" if download.sha256 or download.content else "no checksum known"
+    checksum = download.sha256 or download.content or download.md5
+    known = "checksum known" if checksum else "no checksum known"
     length = file_size(int(size)) if size and size.isdigit() else "size unknown"
     return f"{download.address}: {length}, {known}"

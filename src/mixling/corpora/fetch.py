@@ -185,6 +185,14 @@ def _fetch_download(download: Download, source: Source, folder: Path) -> str:
             f"{source.name}: {download.address} has SHA-256 {digest}, expected {download.sha256}: "
             f"it was changed or damaged on the way. Try again, or {hint}"
         )
+    with packed.open("rb") as file:
+        md5 = hashlib.file_digest(file, "md5").hexdigest() if download.md5 else None
+    if md5 != download.md5:
+        packed.unlink()
+        raise MixlingError(
+            f"{source.name}: {download.address} has MD5 {md5}, expected {download.md5}: it was "
+            f"changed or damaged on the way. Try again, or {hint}"
+        )
     if download.inside is None:
         with new_file(target) as temporary:
             shutil.copyfile(packed, temporary)

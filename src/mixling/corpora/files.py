@@ -93,18 +93,21 @@ def decode_text(raw: bytes, path: Path, line: int = 1) -> str:
 
 
 def table_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a table that are not blank.
+    """Yield the lines of a table that are not blank, with one line in memory at a time.
 
     Args:
         path: The file, plain or packed by gzip.
 
     Yields:
-        The number of the line, from 1, and its text without the line break (LF or CRLF).
+        The number of the line, from 1, and its text without the line break (LF or CRLF). Other
+        breaks, such as U+2028 or a lone CR, stay in the text.
 
     Raises:
-        MixlingError: The file cannot be read; see `read_text`.
+        MixlingError: The file cannot be read; see `read_lines`.
+        BadRowError: A line is not UTF-8.
     """
-    for number, text in enumerate(io.StringIO(read_text(path)), 1):
+    for number, raw in enumerate(read_lines(path), 1):
+        text = decode_text(raw, path, number)
         if text.strip():
             yield number, text.rstrip("\r\n")
 
@@ -141,17 +144,19 @@ def read_lines(path: Path) -> Iterator[bytes]:
         packed = file.read(2) == _GZIP
         file.seek(0)
         source = gzip.GzipFile(fileobj=file) if packed else file
-        number = 0
+        number = unpacked = checked = 0
         try:
             while line := source.readline(LONGEST + 1):
                 number += 1
+                unpacked += len(line)
                 if len(line) > LONGEST:
                     raise BadRowError(
                         path, number, "line", line[:20], f"{LONGEST:,} bytes at most", "cut it up"
                     )
-                if packed and number % 8192 == 0:
+                if packed and unpacked > checked + _UNPACKED_BASE:
+                    checked = unpacked
                     limit = _UNPACKED_BASE + _UNPACKED_RATIO * file.tell()
-                    _check_unpacked_size(path, source.tell(), limit)
+                    _check_unpacked_size(path, unpacked, limit)
                 yield line
         except (OSError, EOFError) as error:
             raise MixlingError(f"{path}: cannot be read ({error}); fetch it again") from None

@@ -59,6 +59,7 @@ class Download:
         inside: The folder in a packed file (zip, tar) whose files are unpacked, "" for all of them;
             None: the file is kept as it is.
         sha256: SHA-256 of the file. None: it is not known; what is fetched is recorded.
+        md5: MD5 of the file, where no SHA-256 is known.
         content: SHA-256 of the unpacked files, as `fetch.content_hash` computes it. It holds where
             the bytes of the packed file may change, as GitHub's archives of a commit may.
         splits: Splits that need it; (): all.
@@ -69,6 +70,7 @@ class Download:
     sha256: str | None = None
     content: str | None = None
     splits: tuple[str, ...] = ()
+    md5: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ corpus    one JSON object a line: docid (or id, _id), text (or contents), title 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ def read_topics(path: Path, skipped: Skipped) -> dict[str, str]:
     duplicates: set[str] = set()
     for line, text in table_lines(path):
         key, _, query = text.partition("\t")
-        if not query.strip():
+        if not key.strip() or not query.strip():
             expected = "an id, a tab and the question"
             skipped(BadRowError(path, line, "topic", text.strip(), expected, "mend the line"))
         elif key in topics:
@@ -123,12 +123,14 @@ def read_documents(
 
 def add_judged(
     builder: CorpusBuilder,
-    topics: dict[str, str],
-    judgments: dict[tuple[str, str], int],
+    topics: Mapping[str, str],
+    judgments: Mapping[tuple[str, str], int],
     documents: Iterable[Document],
     language: str,
-    group: Callable[[str], str] = str,
-) -> None:
+    qrels: Path,
+    pool: str | None = None,
+    distinct_ids: bool = False,
+) -> list[MixlingError]:
     """Add the queries, documents and judgments of a collection to a builder.
 
     Args:
@@ -138,15 +140,24 @@ def add_judged(
             are linked.
         documents: The documents; all of them become passages.
         language: The language of the queries.
-        group: Returns the group of a query id.
+        qrels: The file of the judgments, for errors.
+        pool: Stands before the ids of queries in their groups: queries of other pools with the
+            same id are others. None: the groups are the ids.
+        distinct_ids: Whether the pool stands before the ids of the queries too, because several
+            pools have queries in one language.
+
+    Returns:
+        One error for each judged query without a topic, and for each relevant document that is
+        not among the documents. They are left out.
     """
+    code = language_tag(language)
+    groups = {query: query if pool is None else f"{pool}:{query}" for query in topics}
+    for query, text in topics.items():
+        builder.add_query(groups[query] if distinct_ids else query, text, code, groups[query])
     relevant: dict[str, list[tuple[str, int]]] = {}
     for (query, document_id), grade in judgments.items():
         if grade > 0 and query in topics:
             relevant.setdefault(document_id, []).append((query, grade))
-    code = language_tag(language)
-    for query, text in topics.items():
-        builder.add_query(query, text, code, group(query))
     for document in documents:
         row = builder.add_passage(
             document.key,
@@ -155,8 +166,19 @@ def add_judged(
             group=f"{document.language}:{document.key}",
             title=document.title,
         )
-        for query, grade in relevant.get(document.key, []):
-            builder.add_link(group(query), row, grade=grade)
+        for query, grade in relevant.pop(document.key, []):
+            builder.add_link(groups[query], row, grade=grade)
+    without_topic = sorted({query for query, _ in judgments if query not in topics})
+    return [
+        *(MixlingError(f"{qrels}: left out: query '{q}' has no topic") for q in without_topic),
+        *(
+            MixlingError(
+                f"{qrels}: left out: document '{d}', relevant to query '{pairs[0][0]}', is not in "
+                "the collection"
+            )
+            for d, pairs in relevant.items()
+        ),
+    ]
 
 
 def read_trec(
@@ -188,14 +210,15 @@ def read_trec(
     )
     if language is None:
         raise MixlingError(f"{folder}: say in which language its questions are (--language en)")
-    add_judged(
+    left_out = add_judged(
         builder,
         read_topics(topics, skipped),
         read_qrels(qrels, skipped),
         read_documents([corpus], skipped, language, use_row_language=True),
         language,
+        qrels,
     )
-    return builder.build(skipped.rows)
+    return builder.build([*skipped.rows, *left_out])
 
 
 def _find_part(folder: Path, *names: str) -> Path:

@@ -1,9 +1,33 @@
-"""MIRACL (Zhang et al. 2023, TACL): native speakers' queries on the Wikipedia of their language."""
+"""MIRACL (Zhang et al. 2023, TACL): native speakers' queries on the Wikipedia of their language.
 
-from mixling.corpora.source import Repository, Source, parse_languages
+No judgments of its test parts are published.
+"""
+
+from mixling.corpora.source import Repository, Source
 from mixling.corpora.sources.collections import Collection
 
-LANGUAGES = parse_languages("ar bn de en es fa fi fr hi id ja ko ru sw te th yo zh")
+# the files docs-<n>.jsonl.gz of each language, as ir_datasets lists them
+_N_FILES = {
+    "ar": 5,
+    "bn": 1,
+    "de": 32,
+    "en": 66,
+    "es": 21,
+    "fa": 5,
+    "fi": 4,
+    "fr": 30,
+    "hi": 2,
+    "id": 3,
+    "ja": 14,
+    "ko": 3,
+    "ru": 20,
+    "sw": 1,
+    "te": 2,
+    "th": 2,
+    "yo": 1,
+    "zh": 10,
+}
+LANGUAGES = tuple(_N_FILES)
 _COLLECTION = Collection(
     "miracl",
     {code: (code, code) for code in LANGUAGES},
@@ -11,6 +35,7 @@ _COLLECTION = Collection(
     "miracl-v1.0-{language}/qrels/qrels.miracl-v1.0-{language}-{split}.tsv",
     "miracl-corpus-v1.0-{language}/docs-*.jsonl.gz",
     {"train": ("de", "yo")},
+    n_files=_N_FILES,
 )
 MIRACL = Source(
     "miracl",
@@ -22,8 +47,19 @@ MIRACL = Source(
     "hub miracl/miracl and miracl/miracl-corpus, both as they are",
     _COLLECTION.read,
     "miracl",
+    # commits that a dozen public projects name, e.g. attevon-llc/OpenTranscribe; the judged files
+    # there have the checksums of castorini/anserini-tools and of ir_datasets
     repositories=(
-        Repository("miracl/miracl", _COLLECTION.judged_files, gated=True),
-        Repository("miracl/miracl-corpus", _COLLECTION.corpus_files),
+        Repository(
+            "miracl/miracl",
+            _COLLECTION.judged_files,
+            "5be20db9509754dadad47689368639fcec739c00",
+            gated=True,
+        ),
+        Repository(
+            "miracl/miracl-corpus",
+            _COLLECTION.corpus_files,
+            "d921ec7e349ce0d28daf30b2da9da5ee698bef0d",
+        ),
     ),
 )
