@@ -513,8 +513,27 @@ def test_an_answer_that_is_not_at_its_place_is_refused(tmp_path):
             read_one(tmp_path, [wrong])
         # the query is left out; the next answer, which may be in another sentence, is not taken
         corpus = read_one(tmp_path, [wrong, right], skip_bad=True)
-        assert counts(corpus) == (1, 2, 1, 1)
-    assert counts(read_one(tmp_path, ["x", right], skip_bad=True)) == (1, 2, 1, 1)
+        assert counts(corpus) == (1, 2, 2, 1) and corpus.queries["id"].to_pylist() == ["q2"]
+        assert corpus.links["start"].to_pylist() == [None, 18]
+    assert counts(read_one(tmp_path, ["x", right], skip_bad=True)) == (1, 2, 2, 1)
+
+
+def test_a_passage_of_a_bad_query_still_answers_its_translations(tmp_path):
+    """Otherwise it would count as a wrong one, or be trained against."""
+    bad = published.paragraph("de", 1)
+    bad["qas"][0]["question"] = " "
+    files = {
+        "de.json": published.squad([bad]),
+        "en.json": published.squad([published.paragraph("en", 1), published.paragraph("en", 2)]),
+    }
+    corpus = load("xquad-r", path=put(tmp_path, files), skip_bad=True)
+    assert corpus.queries["language"].to_pylist() == ["en", "en"] and len(corpus.skipped) == 1
+    links = list(zip(*corpus.links.select(["group", "passage"]).to_pydict().values(), strict=True))
+    assert links == [("q1", 0), ("q1", 1), ("q2", 2)]
+    assert corpus.passages["group"].to_pylist() == ["q1", "q1", "q2"]
+    with pytest.raises(MixlingError, match="no query is linked"):
+        alone = put(tmp_path / "alone", {"de.json": files["de.json"]})
+        load("xquad-r", path=alone, skip_bad=True)
 
 
 def test_an_answer_may_have_other_blanks_than_its_context(tmp_path):

@@ -328,7 +328,7 @@ class CorpusBuilder:
         Raises:
             MixlingError: No query is linked to a passage.
         """
-        if not self.links:
+        if not self.links or not self.queries:
             raise MixlingError(
                 f"{self.name}: no query is linked to a passage; nothing to train or measure"
             )

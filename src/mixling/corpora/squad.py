@@ -180,26 +180,38 @@ def _add_query(
         BadRowError: The query cannot be used, or its first answer does not stand at its place.
     """
     key = id_text(entry, ("id",), path, place)
+    try:
+        text, start, end = _read_question(entry, context, path, place)
+    except BadRowError:
+        # the passage still answers the translations of the query, in a place that is not known
+        builder.add_link(key, row)
+        raise
+    builder.add_query(key, text, language, key)
+    builder.add_link(key, row, start, end)
+
+
+def _read_question(
+    entry: dict[str, Any], context: str, path: Path | str, place: str
+) -> tuple[str, int | None, int | None]:
+    """Return a question's text, and the place of its first answer; else raise BadRowError."""
     text = entry.get("question")
     if not isinstance(text, str) or not text.strip():
         expected, fix = "the question's text", "fill it or leave it out"
         raise BadRowError(path, place, "question", text, expected, fix)
-    start = end = None
     # a first answer that cannot be used makes the query a bad one: the second may stand in another
     # sentence
     answers = iter_objects(entry.get("answers") or [], "answers", path, place, Skipped())
     _, answer = next(answers, (0, {}))
-    if answer.get("text"):
-        start, words = answer.get("answer_start"), str(answer["text"])
-        if type(start) is not int or not 0 <= start < len(context):
-            expected, fix = "an offset inside the context", "mend the offset"
-            raise BadRowError(path, place, "answer_start", start, expected, fix)
-        if not _stands_at(words, context, start):
-            expected, fix = f"the place of the answer '{words[:40]}'", "mend the offset"
-            raise BadRowError(path, place, "answer_start", start, expected, fix)
-        end = min(start + len(words), len(context))
-    builder.add_query(key, text, language, key)
-    builder.add_link(key, row, start, end)
+    if not answer.get("text"):
+        return text, None, None
+    start, words = answer.get("answer_start"), str(answer["text"])
+    if type(start) is not int or not 0 <= start < len(context):
+        expected, fix = "an offset inside the context", "mend the offset"
+        raise BadRowError(path, place, "answer_start", start, expected, fix)
+    if not _stands_at(words, context, start):
+        expected, fix = f"the place of the answer '{words[:40]}'", "mend the offset"
+        raise BadRowError(path, place, "answer_start", start, expected, fix)
+    return text, start, min(start + len(words), len(context))
 
 
 def _stands_at(words: str, context: str, start: int) -> bool:
