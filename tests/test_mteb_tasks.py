@@ -80,6 +80,17 @@ def test_every_text_retrieval_task_of_mteb_is_read_or_refused_with_a_reason(hub)
     assert outcome["read"] > 0.8 * sum(outcome.values()) and outcome["splits"] < 5
 
 
+@pytest.mark.slow
+def test_every_other_task_of_mteb_is_refused_with_a_reason(monkeypatch):
+    monkeypatch.setattr(mteb_stub.AbsTaskRetrieval, "load_data", None)
+    read = {task.metadata.name for task in mteb_stub.text_retrieval_tasks()}
+    reasons = ("is a group of", "not of retrieval", "Mixling reads texts alone")
+    for task in mteb_stub.TASK_LIST:
+        if task.metadata.name not in read:
+            with pytest.raises(MixlingError, match="|".join(reasons)):
+                load_task(f"mteb:{task.metadata.name}")
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -221,6 +232,7 @@ JAPANESE, GREEK = "夜に狩りをするのは誰ですか", "Ποιος κυν�
         ("Mine", ["jpn-Hira", "eng-Latn"], JAPANESE, ENGLISH, ("ja", "en"), ""),
         ("Mine", ["ell-Latn"], GREEK, GREEK, ("el", "el"), ""),
         ("Mine", ["urd-Latn"], "Raat ko kaun?", "Ullu.", ("ur-Latn", "ur-Latn"), ""),
+        ("Mine", ["zho-Hant"], "人生", "山水", ("zh-Hant", "zh-Hant"), ""),
         ("Mine", ["nor-Latn", "nno-Latn", "nob-Latn"], "Hvem?", "Ugler.", ("nb", "nb"), ""),
         ("Mine", ["fas-Arab"], ENGLISH, ARABIC, ("fa", "fa"), "queries are hardly written"),
         ("Mine", ["eng-Latn", "python-Code"], ENGLISH, "def f(): 0", ("en", "en"), ""),

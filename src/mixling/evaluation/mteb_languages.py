@@ -111,7 +111,7 @@ def _written_tag(tag: str, texts: Sequence[str]) -> str:
     language = base_language(tag) if tag != PROGRAMS else tag
     if language == tag or language_script(language) == language_script(tag):
         return tag
-    return tag if _share(texts, tag) > _share(texts, language) else language
+    return language if _share(texts, language) > _share(texts, tag) else tag
 
 
 def _share(texts: Sequence[str], tag: str) -> float:

@@ -202,6 +202,7 @@ def _pool(name: str, subsets: Sequence[Subset], keys: Keys) -> Task:
     """Make a task of all subsets, with the links that the keys give."""
     builder = CorpusBuilder(name)
     rows: dict[str, dict[int, None]] = {}
+    grades: dict[tuple[str, str], int] = {}
     for s in subsets:
         for key, (text, title) in s.passages.items():
             passage = keys.passage(s.name, key)
@@ -215,8 +216,11 @@ def _pool(name: str, subsets: Sequence[Subset], keys: Keys) -> Task:
             builder.add_query(query, text, s.query_language, group)
             for document, grade in s.relevant.get(key, {}).items():
                 passage = keys.passage(s.name, document)
-                for row in rows[keys.passage_groups.get(passage, passage)]:
-                    builder.add_link(group, row, grade=grade)
+                link = (group, keys.passage_groups.get(passage, passage))
+                grades[link] = max(grade, grades.get(link, 0))
+    for (group, passage_group), grade in grades.items():
+        for row in rows[passage_group]:
+            builder.add_link(group, row, grade=grade)
     corpus = builder.build(bad for s in subsets for bad in s.bad_rows)
     task = task_from_corpus(corpus, name=name)
     return _without_own_passages(task, _own_passages(subsets, keys))
