@@ -9,6 +9,7 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -385,16 +386,25 @@ def test_every_command_reads_titles_in_the_same_way(option, data, tmp_path):
 
 
 def test_training_reads_titles_as_the_model_does(data, tmp_path):
+    from mixling.corpora.folder import write_folder
+    from mixling.corpora.sample import read_sample
     from mixling.training.load_config import load_config
     from mixling.training.objective import Objective
     from mixling.training.tokenized import tokenize_batch
     from mixling.training.training_data import load_training_data
 
     model = Retriever(str(replica(tmp_path / "m", "embeddinggemma-300m", GEMMA)), device="cpu")
+    pairs = read_sample("all")
+    names = pa.array([f"Bird {i}" for i in range(len(pairs.passages))])
+    titled = pairs.passages.set_column(pairs.passages.column_names.index("title"), "title", names)
+    write_folder(dataclasses.replace(pairs, passages=titled), tmp_path / "titled")
     for titles in (True, False):
         config = load_config(
             {
-                "data": {"sources": ["sample"], "titles": titles},
+                "data": {
+                    "sources": [{"name": "titled", "path": str(tmp_path / "titled")}],
+                    "titles": titles,
+                },
                 "model": {"name": model.name},
                 "batches": {"size": 2},
                 "training": {"steps": 1, "device": "cpu"},
@@ -408,7 +418,9 @@ def test_training_reads_titles_as_the_model_does(data, tmp_path):
             for title, text in zip(batch.passage_titles, batch.passages, strict=True)
         ]
         assert read[2:4] == model.tokenize(expected, None, config.model.max_passage_length)
-        assert any(batch.passage_titles) <= titles
+        assert all(bool(title) == titles for title in batch.passage_titles)
+    model = mixling.train(config.model_dump(mode="json"), tmp_path / "run")
+    assert Retriever(str(model), device="cpu").settings.titles.value == "none"
 
 
 def test_late_interaction_leaves_out_the_prompt_before_a_title(tmp_path):
@@ -481,6 +493,21 @@ def test_a_file_that_the_repository_has_is_not_missing_in_silence(lost, tmp_path
     monkeypatch.setattr(hub_cache, "_hub_listing", lambda *_: set(files))
     model = Retriever(name, device="cpu")
     assert prompts_of(model) == (WEB_SEARCH, "") and model.settings.pooling.value == "lasttoken"
+
+
+@pytest.mark.parametrize("lost", ["1_Pooling/config.json", "2_Dense/config.json"])
+def test_a_folder_that_lacks_a_modules_settings_is_refused(lost, tmp_path):
+    folder = write_model(tmp_path / "m", ARCHITECTURES["LaBSE"])
+    (folder / lost).unlink()
+    with pytest.raises(MixlingError, match=f"settings are missing: .*{lost}") as error:
+        Retriever(str(folder), device="cpu")
+    print(error.value)
+
+
+def test_another_owners_model_has_no_conventions_by_its_name(e5, tmp_path, monkeypatch):
+    name = "someone/multilingual-e5-base"
+    into_cache(monkeypatch, tmp_path, e5, name, absent=["config_sentence_transformers.json"])
+    assert prompts_of(Retriever(name, device="cpu")) == ("", "")
 
 
 def test_a_pooling_that_may_be_missing_is_asked_for(tmp_path, monkeypatch):

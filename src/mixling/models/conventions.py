@@ -96,7 +96,9 @@ def find_conventions(folder: str, name: str) -> KnownUse:
     if known is not None:
         return KnownUse(known, "known conventions")
     named = list(_base_models(folder))
-    by_folder = [(Path(folder).resolve().name, "the folder's name")] if not named else []
+    by_folder = []
+    if not named and Path(name).is_dir():
+        by_folder = [(Path(folder).resolve().name, "the folder's name")]
     for base, place in named or by_folder:
         known = conventions(base) or _conventions_of_copy(base)
         if known is not None and not known.pretrained_only:
@@ -105,7 +107,12 @@ def find_conventions(folder: str, name: str) -> KnownUse:
 
 
 def _conventions_of_copy(name: str) -> Conventions | None:
-    """Return the conventions of an encoder by the last part of its name, as a folder has it."""
+    """Return the conventions of an encoder in a folder, by the last part of its path.
+
+    A name of the form "owner/name" is another model of the hub, whoever its owner is.
+    """
+    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name):
+        return None
     last = name.rstrip("/").rpartition("/")[2]
     return next(
         (

@@ -77,6 +77,7 @@ def load_chain(
         with stored.capture_load_report(report):
             is_chain = _is_chain(folder)
             if pooling is None and is_chain:
+                _check_module_files(folder, name)
                 chain.check_model_type(folder, name)
                 model = trust.load_with_modules(folder, device, trust_remote_code)
                 pooling_setting = Setting(_pooling(model), FILES)
@@ -200,6 +201,21 @@ def _is_chain(folder: str) -> bool:
     from huggingface_hub import file_exists
 
     return file_exists(folder, MODULES)
+
+
+def _check_module_files(folder: str, name: str) -> None:
+    """Refuse a folder that lacks the settings of a module which its modules.json names."""
+    if not Path(folder).is_dir():
+        return
+    for module in trust.module_entries(folder):
+        kind = str(module.get("type")).rpartition(".")[2]
+        config = Path(folder) / str(module.get("path") or "") / "config.json"
+        if kind in ("Pooling", "Dense") and not config.is_file():
+            raise MixlingError(
+                f"{name}: its modules.json names a {kind}, but its settings are missing: {config}. "
+                "A program that reads the encoder alone may have fetched the folder: fetch all "
+                "files (hf download)"
+            )
 
 
 def _pooling(model: Any) -> str:

@@ -5,6 +5,7 @@ On disk a retriever is an ordinary sentence-transformers folder.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from mixling.models.packing_trial import first_position
 from mixling.models.precision import Precision, choose_precision
 from mixling.models.prompts import ROLES, TitleOption, model_inputs
 from mixling.models.saving import save_model
+from mixling.models.settings import resolve_titles
 from mixling.models.weights import DEFAULT
 
 # arguments of a retriever that change vectors or scores, and their types in JSON
@@ -141,6 +143,18 @@ class Retriever:
     def dimensions(self) -> int:
         """Size of a vector."""
         return int(self.model.get_embedding_dimension() or 0)
+
+    def read_titles(self, option: TitleOption) -> None:
+        """Change how titles are read from now on, also by the model as it is saved.
+
+        Args:
+            option: "model", "joined" or "none", as for the class.
+
+        Raises:
+            MixlingError: The option is unknown.
+        """
+        titles = resolve_titles(option, self.prompt("passage"), {})
+        self.settings = dataclasses.replace(self.settings, titles=titles)
 
     def prompt(self, role: str | None) -> str:
         """Return the prompt of a role.

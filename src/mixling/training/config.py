@@ -70,7 +70,8 @@ class DataConfig(_Table):
     window: _Positive = Field(600, description="characters of a window")
     titles: bool = Field(
         True,
-        description="put a passage's title before its text, as evaluate, encode and index do",
+        description="let the model read a passage's title in its own way, as evaluate, encode and "
+        "index do; a model that is trained without titles is used without them",
     )
     skip_bad: bool = Field(False, description="skip bad rows; they are counted and listed")
 

@@ -124,6 +124,8 @@ def _train_run(config: Config, run: RunFolder, folder: Path, on_step: OnStep | N
         prepared = fit_before_training(locate_sentences(config, folder), folder)
         data = load_training_data(prepared)
         retriever = load_base_model(prepared.model, str(accelerator.device))
+        if not config.data.titles:  # what is trained without titles is used without them
+            retriever.read_titles("none")
     if accelerator.is_main_process:
         _warn_of_bad_rows(data.corpora)
     precision = choose_precision(accelerator.device, config.training.precision)
