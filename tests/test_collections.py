@@ -388,3 +388,32 @@ def test_the_files_of_mmarco_are_read_in_constant_memory(tmp_path, monkeypatch):
         path.write_bytes(b"".join(b"%d\t%d\t%d\n" % (i % 10, i % 10, i % 9999) for i in range(n)))
         peaks.append(peak_memory(lambda: mmarco._read_triples(tmp_path, Skipped())))
     assert peaks[1] < 1.1 * peaks[0] < 4 << 20
+
+
+@pytest.mark.parametrize("name", ["ciral", "mr-tydi", "mmarco"])
+def test_data_check_finds_these_sets_as_they_are(name, hub, run):
+    builders = {"ciral": published.ciral, "mr-tydi": published.mr_tydi, "mmarco": published.mmarco}
+    publication = builders[name]()
+    publish(hub, name, publication)
+    status, out, _ = run("data", "check", name)
+    assert status == 0, out
+    assert f"{name}: ok" in out and "(pinned)" in out
+    repository = SOURCES[name].repositories[-1].name
+    for path, content in publication[repository].items():
+        if path.endswith(("_passages.jsonl", "corpus.jsonl.gz")):
+            raw = gzip.decompress(content) if path.endswith(".gz") else content
+            raw = raw.replace(b'"docid"', b'"key"')
+            publication[repository][path] = gzip.compress(raw) if path.endswith(".gz") else raw
+        elif path.startswith("data/google") and path.endswith(".tsv"):
+            publication[repository][path] = content.replace(b"\t", b" ")
+    status, out, _ = run("data", "check", name)
+    assert status == 1 and f"{name}: failed" in out and "has rows without" in out
+
+
+def test_data_check_asks_nist_too(hub, nist, run):
+    status, out, _ = run("data", "check", "neuclir")
+    assert status == 0, out
+    assert out.count("checksum known") == 4 and "rows have id, cc_file, time, title, text" in out
+    del hub.plain["/data/neuclir/2022/2022-qrels.all"]
+    status, out, _ = run("data", "check", "neuclir")
+    assert status == 1 and "2022-qrels.all: status 404" in out
