@@ -1,6 +1,5 @@
 """The studies of papers, run end to end on fixtures of all their sets in the published formats."""
 
-import gzip
 import json
 import math
 import tomllib
@@ -8,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.publications import pairs
+from tests.publications import collections, pairs
 
 from mixling.corpora import folder, sample
 from mixling.corpora.catalog import SOURCES, load
@@ -37,59 +36,52 @@ CODES = {
 }
 
 
-BY_HAND = ("mr-tydi", "mmarco")
 N = 240  # rows of each set: batches of 100, as in the file, hold no two queries of one passage
 
 
-def gzipped(rows):
-    return gzip.compress(pairs.json_lines(rows), mtime=0)
-
-
 def mr_tydi(n):
-    """The two data sets of Mr. TyDi, English: train has its passages' texts, dev and test none."""
-
-    def query(i, **more):
-        return {"query_id": str(i), "query": f"how deep is lake {i}", **more}
-
-    def passage(i, text):
-        return {"docid": f"{i}#0", "title": "Lake" if text else "", "text": text}
-
+    """The two data sets of Mr. TyDi in English, with `n` queries in train."""
     name = "mrtydi-v1.1-english"
-    texts = [f"lake {i} is {i} metres deep" for i in range(n)]
-    train = [
-        query(i, positive_passages=[passage(i, texts[i])], negative_passages=[]) for i in range(n)
+    passages = [
+        {"docid": f"{i}#0", "title": "Lake", "text": f"lake {i} is {i} metres deep"}
+        for i in range(n)
     ]
-    bare = [query(i, positive_passages=[passage(i, "")], negative_passages=[]) for i in range(n)]
-    queries = {f"{name}/train.jsonl.gz": gzipped(train)}
-    for split in ("dev", "test"):
-        queries[f"{name}/{split}.jsonl.gz"] = gzipped(bare)
-    corpus = gzipped(passage(i, text) for i, text in enumerate(texts))
-    return pairs.README | queries, pairs.README | {f"{name}/corpus.jsonl.gz": corpus}
+    train = [
+        {
+            "query_id": str(i),
+            "query": f"how deep is lake {i}",
+            "positive_passages": [passage],
+            "negative_passages": [],
+        }
+        for i, passage in enumerate(passages)
+    ]
+    judged, corpus = collections.mr_tydi(["english"]).values()
+    return [
+        judged | {f"{name}/train.jsonl.gz": collections.packed(train)},
+        corpus | {f"{name}/corpus.jsonl.gz": collections.packed(passages)},
+    ]
 
 
 def mmarco(n):
-    """unicamp-dl/mmarco: two translations under the same file names."""
+    """unicamp-dl/mmarco in all its languages, with `n` queries in the train part of seven."""
+    (files,) = collections.mmarco().values()
+    files["data/triples.train.ids.small.tsv"] = table((i, i, i + n) for i in range(n))
+    for language, code in CODES.items():
+        files[f"data/google/collections/{language}_collection.tsv"] = table(
+            (i, f"{code} passage {i}") for i in range(2 * n)
+        )
+        files[f"data/google/queries/train/{language}_queries.train.tsv"] = table(
+            (i, f"{code} query {i}") for i in range(n)
+        )
+    return [files]
 
-    def table(*rows):
-        return "".join("\t".join(map(str, row)) + "\n" for row in rows).encode()
 
-    files = pairs.README | {
-        "data/triples.train.ids.small.tsv": table(*((1000 + i, i, i + n) for i in range(n)))
-    }
-    for maker, word in (("google", ""), ("helsinki", "older ")):
-        for language, code in CODES.items():
-            place = f"data/{maker}"
-            files[f"{place}/collections/{language}_collection.tsv"] = table(
-                *((i, f"{word}{code} passage {i}") for i in range(2 * n))
-            )
-            files[f"{place}/queries/train/{language}_queries.train.tsv"] = table(
-                *((1000 + i, f"{word}{code} query {i}") for i in range(n))
-            )
-    return files
+def table(rows):
+    return "".join("\t".join(map(str, row)) + "\n" for row in rows).encode()
 
 
 @pytest.fixture
-def nine(hub, monkeypatch, tmp_path):
+def nine(hub, monkeypatch):
     """All nine sets of arXiv:2408.10536 as published, on a server in the hub's place."""
     publications = {
         "wikiqa": [pairs.wikiqa(N)],
@@ -99,13 +91,8 @@ def nine(hub, monkeypatch, tmp_path):
         "natural-questions": [pairs.natural_questions(N)],
         "yahoo-answers": [pairs.yahoo_answers(N)],
         "mfaq": [pairs.mfaq(N, ("de", "en"))],
-        "mmarco": [mmarco(N)],
+        "mmarco": mmarco(N),
     }
-    for name in BY_HAND:
-        for path, content in publications.pop(name)[0].items():
-            target = tmp_path / "data" / name / path.removeprefix("data/").removeprefix("google/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
     for name, contents in publications.items():
         for repository, files in zip(SOURCES[name].repositories, contents, strict=True):
             options = {"commit": repository.revision} if repository.revision else {}
@@ -140,10 +127,10 @@ def test_the_nine_sets_are_fetched_and_read(nine):
     }
     assert corpora["wikiqa"].negatives.num_rows == N - 1
     assert corpora["mmarco"].negatives.num_rows == N * len(CODES)
-    assert all(c.origin for name, c in corpora.items() if name not in BY_HAND)
+    assert all(c.origin for c in corpora.values())
     fetched = nine.fetched()
     assert len(fetched) == len(set(fetched)), "each file once"
-    assert sum(not path.startswith("mrtydi") for path in fetched) == 8, fetched
+    assert sum(not path.startswith("mrtydi") for path in fetched) == 23, fetched
     assert not any("helsinki" in path or "title-question" in path for path in fetched)
 
 
