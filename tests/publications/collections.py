@@ -59,7 +59,10 @@ def miracl(languages: Iterable[str] = ("sw", "hi", "yo")) -> Publication:
 
 
 def ciral() -> Publication:
-    """The same ids stand for other queries in each language; test-b of Swahili lacks a topic."""
+    """The same ids stand for other queries in each language; test-b of Swahili lacks a topic.
+
+    Some lines of the judgments of test-a end in tabs.
+    """
     judged, corpus = {"README.md": b"# judged", "ciral.py": b""}, {"ciral-corpus.py": b""}
     for code, name in CIRAL.items():
         for split in ("dev", "test-a", "test-b"):
@@ -69,6 +72,8 @@ def ciral() -> Publication:
             ).encode()
         for split in ("dev", "test-a", "test-a-pools", "test-b"):
             lines = ["4\tQ0\tNEWS#1#0\t1", "4\tQ0\tNEWS#1#1\t0", "5\tQ0\tNEWS#2#0\t1"]
+            if (code, split) in (("ha", "test-a"), ("so", "test-a")):
+                lines[1] += "\t\t"
             if split == "test-a-pools":
                 lines += ["4\tQ0\tNEWS#3#0\t1", "5\tQ0\tNEWS#3#1\t0"]
             if (code, split) == ("sw", "test-b"):

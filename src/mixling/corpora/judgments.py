@@ -120,6 +120,7 @@ def iter_judgments(
             yield path, line, query, document, grade
         return
     for line, text in table_lines(path):
+        text = text.rstrip()  # some lines of CIRAL end in tabs
         cells = text.split("\t") if "\t" in text else text.split()
         if line == 1 and _is_header(cells):
             continue
