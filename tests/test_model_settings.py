@@ -481,7 +481,9 @@ def test_a_file_that_the_repository_has_is_not_missing_in_silence(lost, tmp_path
     name = "Qwen/Qwen3-Embedding-0.6B"
     snapshot = into_cache(monkeypatch, tmp_path, folder, name, without=[lost])
     tree(snapshot, files)
-    with pytest.raises(MixlingError, match=f"without {lost}.*hf download Qwen/Qwen3") as error:
+    with pytest.raises(
+        MixlingError, match=f"used: {lost}. Fetch .*: hf download {name}"
+    ) as error:
         Retriever(name, device="cpu")
     print(error.value)
 
@@ -508,6 +510,15 @@ def test_another_owners_model_has_no_conventions_by_its_name(e5, tmp_path, monke
     name = "someone/multilingual-e5-base"
     into_cache(monkeypatch, tmp_path, e5, name, absent=["config_sentence_transformers.json"])
     assert prompts_of(Retriever(name, device="cpu")) == ("", "")
+
+
+def test_a_part_of_a_fine_tuned_model_is_refused_though_its_base_is_known(
+    e5, tmp_path, monkeypatch
+):
+    EVIDENCE["config.json"](e5)
+    into_cache(monkeypatch, tmp_path, e5, "someone/tuned", without=["modules.json", "1_Pooling"])
+    with pytest.raises(MixlingError, match="hf download someone/tuned"):
+        Retriever("someone/tuned", device="cpu")
 
 
 def test_a_pooling_that_may_be_missing_is_asked_for(tmp_path, monkeypatch):

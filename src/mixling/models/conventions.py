@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mixling.models.prompts import DEFAULT_TASK
-from mixling.models.trust import read_json
+from mixling.models.trust import model_file, read_json
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,9 @@ KNOWN_CONVENTIONS = {
     "BAAI/bge-m3*": Conventions("cls", "cosine"),
     "FacebookAI/xlm-roberta-*": Conventions("mean", "cosine", pretrained_only=True),
 }
+
+
+BY_NAME = "known conventions"
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def find_conventions(folder: str, name: str) -> KnownUse:
     """
     known = None if Path(name).is_dir() else conventions(name)
     if known is not None:
-        return KnownUse(known, "known conventions")
+        return KnownUse(known, BY_NAME)
     named = list(_base_models(folder))
     by_folder = []
     if not named and Path(name).is_dir():
@@ -102,8 +105,13 @@ def find_conventions(folder: str, name: str) -> KnownUse:
     for base, place in named or by_folder:
         known = conventions(base) or _conventions_of_copy(base)
         if known is not None and not known.pretrained_only:
-            return KnownUse(known, f"inferred from base model {base} ({place})")
-    return KnownUse(Conventions(), base=named[0][0] if named else "")
+            return KnownUse(known, f"inferred from base model {_shown(base)} ({place})")
+    return KnownUse(Conventions(), base=_shown(named[0][0]) if named else "")
+
+
+def _shown(name: str) -> str:
+    """Return a model's name for people: of a path its last part."""
+    return Path(name).name if Path(name).is_absolute() else name
 
 
 def _conventions_of_copy(name: str) -> Conventions | None:
@@ -143,8 +151,8 @@ def _base_models(folder: str) -> Iterator[tuple[str, str]]:
 
 def _card_names(folder: str) -> list[str]:
     """Return the base models of a card, then the names under which it lists its results."""
-    path = Path(folder) / "README.md"
-    if not path.is_file():
+    path = model_file(folder, "README.md")
+    if path is None:
         return []
     import yaml
 

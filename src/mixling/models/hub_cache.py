@@ -25,6 +25,8 @@ TRANSFORMER_CONFIGS = tuple(
     f"sentence_{x}_config.json"
     for x in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
+# modules that cannot be used without their config.json
+CONFIGURED_MODULES = ("Pooling", "Dense", "LayerNorm", "WeightedLayerPooling")
 # files beside the encoder, as sentence-transformers reads them
 _SMALL_FILES = re.compile(
     rf"README\.md|{re.escape(MODULES)}|{re.escape(PROMPTS)}|sentence_[\w-]+_config\.json|"
@@ -75,16 +77,16 @@ def complete_snapshot(name: str, folder: str, use_is_known: bool) -> None:
         missing, undecided = _gaps(name, snapshot, listing)
     if missing:
         raise MixlingError(
-            f"{name}: the hub's cache holds a part of its repository, without "
-            f"{', '.join(missing)}, which say how the model is used. Fetch the rest: "
-            f"hf download {name}"
+            f"{name}: the hub's cache holds a part of its repository and lacks files that say how "
+            f"the model is used: {', '.join(missing)}. Fetch the rest: hf download {name}"
         )
     if undecided and not use_is_known:
         raise MixlingError(
             f"{name}: the hub's cache holds a part of its repository, as transformers and vLLM "
-            f"fetch it; whether the repository has {', '.join(undecided)}, which say how the model "
-            f"is used, cannot be known without a network. Fetch the rest: hf download {name}; or, "
-            "if it is a plain encoder, name its pooling (--pooling; in Python pooling=…)"
+            "fetch it. Without a network it cannot be known whether the repository has files that "
+            f"say how the model is used: {', '.join(undecided)}. Fetch the rest: hf download "
+            f"{name}; or, if it is a plain encoder, name its pooling (--pooling; in Python "
+            "pooling=…)"
         )
 
 
@@ -113,7 +115,7 @@ def _gaps(name: str, snapshot: Path, listing: set[str] | None) -> tuple[list[str
         wanted += [
             f"{module['path']}/config.json"
             for module in module_entries(str(snapshot))
-            if module.get("path") and not str(module.get("type")).endswith(".Normalize")
+            if str(module.get("type")).rpartition(".")[2] in CONFIGURED_MODULES
         ]
     gaps = [f for f in wanted if not (snapshot / f).is_file() and not is_absent(f)]
     return ([], gaps) if listing is None else (gaps, [])

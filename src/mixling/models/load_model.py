@@ -9,7 +9,7 @@ from typing import Any
 
 from mixling.errors import MixlingError, choose
 from mixling.models import shipped, stored, trust
-from mixling.models.conventions import find_conventions
+from mixling.models.conventions import BY_NAME, find_conventions
 from mixling.models.hub_cache import complete_snapshot, in_hub_cache
 from mixling.models.loading import append_truncation, load_chain
 from mixling.models.prompts import unknown_names
@@ -69,7 +69,7 @@ def load_model(
     known = find_conventions(folder, known_name)
     pooling, similarity = options.get("pooling"), options.get("similarity")
     if not Path(known_name).is_dir() and folder == in_hub_cache(known_name):
-        complete_snapshot(known_name, folder, pooling is not None or bool(known.source))
+        complete_snapshot(known_name, folder, pooling is not None or known.source == BY_NAME)
     loaded = load_chain(
         folder,
         name,

@@ -12,7 +12,7 @@ import torch
 from mixling.errors import MixlingError, choose
 from mixling.models import chain, stored, trust
 from mixling.models.conventions import KnownUse
-from mixling.models.hub_cache import MODULES, PROMPTS, TRANSFORMER_CONFIGS
+from mixling.models.hub_cache import CONFIGURED_MODULES, MODULES, PROMPTS, TRANSFORMER_CONFIGS
 from mixling.models.prompts import ROLES, Role, prompt_name, unknown_names
 from mixling.models.settings import DEFAULT_SOURCE, FILES, OPTION, Setting
 
@@ -210,7 +210,7 @@ def _check_module_files(folder: str, name: str) -> None:
     for module in trust.module_entries(folder):
         kind = str(module.get("type")).rpartition(".")[2]
         config = Path(folder) / str(module.get("path") or "") / "config.json"
-        if kind in ("Pooling", "Dense") and not config.is_file():
+        if kind in CONFIGURED_MODULES and not config.is_file():
             raise MixlingError(
                 f"{name}: its modules.json names a {kind}, but its settings are missing: {config}. "
                 "A program that reads the encoder alone may have fetched the folder: fetch all "

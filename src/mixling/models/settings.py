@@ -26,7 +26,7 @@ from mixling.models.prompts import (
     with_task_description,
 )
 
-COMPANION = "settings.json"  # what Mixling writes beside a model
+COMPANION = "model_settings.json"  # what Mixling writes beside a model
 FILES = "model's files"
 OPTION = "option"
 DEFAULT_SOURCE = "default"

@@ -197,8 +197,8 @@ def read_companion(folder: str, file: str) -> dict[str, Any]:
     Raises:
         MixlingError: The file holds no JSON object.
     """
-    path = Path(folder) / file
-    if not path.exists():
+    path = model_file(folder, file)
+    if path is None:
         return {}
     content = read_json(folder, file)
     if not isinstance(content, dict):
@@ -275,15 +275,30 @@ def read_json(folder: str, file: str) -> Any:
     Returns:
         The content, or None if it cannot be read.
     """
+    path = model_file(folder, file)
+    try:
+        return None if path is None else json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None  # the library that loads the file reports the error
+
+
+def model_file(folder: str, file: str) -> Path | None:
+    """Return the path of a model's file, which is fetched if the model is on the hub alone.
+
+    Args:
+        folder: A folder or hub name.
+        file: The file's path in the folder.
+
+    Returns:
+        The path, or None if there is no such file.
+    """
     from sentence_transformers.util.file_io import load_file_path
 
     try:
-        path = Path(folder) / file if Path(folder).is_dir() else load_file_path(folder, file)
-        if path is None or not Path(path).is_file():
-            return None
-        return json.loads(Path(path).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None  # the library that loads the file reports the error
+        found = Path(folder) / file if Path(folder).is_dir() else load_file_path(folder, file)
+        return Path(found) if found is not None and Path(found).is_file() else None
+    except (OSError, ValueError):
+        return None
 
 
 def _check_size(folder: Path, name: str) -> None:
