@@ -19,6 +19,7 @@ from tests.hub_server import TOKEN
 
 from mixling.corpora import catalog, fetch
 from mixling.corpora.catalog import SOURCES, load
+from mixling.corpora.check import iter_first_rows
 from mixling.corpora.downloads import content_hash
 from mixling.corpora.published_files import find_published, hub_revisions, matches
 from mixling.corpora.source import Download, Files, Repository
@@ -408,3 +409,19 @@ def test_a_check_asks_publishers_and_reads_everything_if_told_to(hub, run, monke
     hub.plain.clear()
     status, out, _ = run("data", "check", "sib-200")
     assert status == 1 and "sib-200: failed" in out and "status 404" in out
+
+
+def test_first_rows_of_tables_with_odd_line_ends_and_of_other_forms():
+    def rows(name, raw):
+        return list(iter_first_rows(io.BytesIO(raw), name, len(raw)))
+
+    table = "7\tone\rtwo\u2028three\n8\tfour\r\n".encode()
+    assert rows("a.tsv", table) == [
+        {"0": "7", "1": "one\rtwo\u2028three"},
+        {"0": "8", "1": "four"},
+    ]
+    assert rows("a.tsv", b"index_id\ttext\n1\tx\n") == [{"index_id": "1", "text": "x"}]
+    assert rows("a.json", b'{"data": []}') == [{"data": []}]
+    assert rows("a.jsonl.gz", gzip.compress(b'{"a": 1}\n\n{"a": 2}\n')) == [{"a": 1}, {"a": 2}]
+    with pytest.raises(MixlingError, match="rows of this form cannot be read"):
+        rows("a.xml", b"<a/>")

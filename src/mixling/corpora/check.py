@@ -6,7 +6,6 @@ A gated data set that this user may not read is listed and not read.
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import json
@@ -161,7 +160,7 @@ def iter_first_rows(file: IO[bytes], path: str, size: int) -> Iterator[dict[str,
         yield from content if isinstance(content, list) else [content]
     elif name.endswith((".tsv", ".txt")):
         text = io.TextIOWrapper(raw, encoding="utf-8", newline="\n")
-        cells = csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE)
+        cells = (line.rstrip("\r\n").split("\t") for line in text)
         first = next(cells, [])
         header = [c.strip() for c in first]
         if not all(c.replace("_", "").replace("-", "").isalpha() for c in header):
