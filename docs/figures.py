@@ -56,6 +56,33 @@ def rows_of(rows: list[dict]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(str(v) for v in r.values())} |" for r in rows)])
 
 
+def publications() -> list[dict]:
+    """Return where each named set is fetched from, and what its data are compared with."""
+    rows = []
+    for source in SOURCES.values():
+        for repository in source.repositories:
+            gate = ", gated" if repository.gated else ""
+            commit = f"commit `{repository.revision[:12]}`" if repository.revision else "none known"
+            rows.append((source.name, f"hub {repository.name}{gate}", commit))
+        for download in source.downloads:
+            host, *parts = download.address.partition("://")[2].split("/")
+            if host == "github.com":
+                place = f"github.com/{parts[0]}/{parts[1]}, {parts[-1][:12]}"
+            else:
+                place = f"{host}, {parts[-1]}"
+            known = {
+                "SHA-256": download.sha256,
+                "SHA-256 of the files": download.content,
+                "MD5": download.md5,
+            }
+            sums = [f"{kind} `{value[:12]}`" for kind, value in known.items() if value]
+            rows.append((source.name, place, ", ".join(sums) or "none known"))
+    return [
+        {"set": f"`{name}`", "fetched from": place, "commit or checksum": pinned}
+        for name, place, pinned in rows
+    ]
+
+
 def titles() -> list[dict]:
     """Return nDCG@10 of the passages' texts and of titles and texts, by set and model."""
     rows = []
@@ -345,6 +372,7 @@ def tables() -> dict[str, dict[str, str]]:
                 ]
             ),
         },
+        "docs/data.md": {"publications": rows_of(publications())},
         "docs/decisions.md": {
             "hyperparameters": (ROOT / "studies" / "hyperparameters.md").read_text().strip(),
             "titles": rows_of(titles()),

@@ -481,9 +481,7 @@ def test_a_file_that_the_repository_has_is_not_missing_in_silence(lost, tmp_path
     name = "Qwen/Qwen3-Embedding-0.6B"
     snapshot = into_cache(monkeypatch, tmp_path, folder, name, without=[lost])
     tree(snapshot, files)
-    with pytest.raises(
-        MixlingError, match=f"used: {lost}. Fetch .*: hf download {name}"
-    ) as error:
+    with pytest.raises(MixlingError, match=f"used: {lost}. Fetch .*: hf download {name}") as error:
         Retriever(name, device="cpu")
     print(error.value)
 
