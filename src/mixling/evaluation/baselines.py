@@ -22,6 +22,7 @@ import numpy as np
 from mixling.encoding.late import maxsim, token_vectors
 from mixling.encoding.vectors import similarity_vectors
 from mixling.errors import MixlingError
+from mixling.evaluation.calibrated import CalibratedScorer
 from mixling.evaluation.ranks import DotScorer, Ranker, Scorer, ScoreRows, by_ids
 from mixling.evaluation.tasks import Task
 from mixling.models.loading import log_settings
@@ -304,41 +305,6 @@ class MaxSimScorer(ScoreRows):
         rows = slice(self.query_begins[begin], self.query_begins[end])
         begins = self.query_begins[begin : end + 1] - self.query_begins[begin]
         return maxsim(self.queries[rows], begins, self.passages, self.passage_begins)
-
-
-class CalibratedScorer:
-    """Scores of another scorer, brought to one scale for every pair of languages.
-
-    A score becomes (score - mean) / deviation of its pair of languages.
-
-    Args:
-        scorer: The other scorer.
-        task: The task that it scores.
-        calibration: Content of a model's scores.json: `{"pairs": {"ar-en": [mean, deviation], …},
-            "all": [mean, deviation]}`.
-    """
-
-    def __init__(self, scorer: Scorer, task: Task, calibration: dict[str, Any]):
-        self.inner, self.task = scorer, task
-        n = len(task.languages)
-        self.mean, self.deviation = (np.full((n, n), x, np.float32) for x in calibration["all"])
-        for i, a in enumerate(task.languages):
-            for j, b in enumerate(task.languages):
-                if f"{a}-{b}" in calibration["pairs"]:
-                    self.mean[i, j], self.deviation[i, j] = calibration["pairs"][f"{a}-{b}"]
-
-    def _adjust(self, scores: np.ndarray, queries: Any, passages: Any) -> np.ndarray:
-        """Bring scores of some queries (rows) and passages (columns) to one scale."""
-        cell = np.ix_(self.task.query_language[queries], self.task.passage_language[passages])
-        return np.asarray((scores - self.mean[cell]) / self.deviation[cell])
-
-    def __call__(self, begin: int, end: int) -> np.ndarray:
-        """Score consecutive queries against all passages: float32 `[end - begin, n_passages]`."""
-        return self._adjust(self.inner(begin, end), slice(begin, end), slice(None))
-
-    def at(self, queries: np.ndarray, passages: np.ndarray) -> np.ndarray:
-        """Score some queries against some passages: float32 `[len(queries), len(passages)]`."""
-        return self._adjust(self.inner.at(queries, passages), queries, passages)
 
 
 class SanityRanker:

@@ -29,17 +29,6 @@ from mixling.models.saving import save_model
 from mixling.models.settings import resolve_titles
 from mixling.models.weights import DEFAULT
 
-# arguments of a retriever that change vectors or scores, and their types in JSON
-OPTION_TYPES: dict[str, type] = {
-    "pooling": str,
-    "prompts": dict,
-    "max_length": int,
-    "similarity": str,
-    "titles": str,
-    "truncate_dim": int,
-    "task_description": str,
-}
-
 
 class Retriever:
     """An encoder with its pooling and prompts, which turns texts into vectors.

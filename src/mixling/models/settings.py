@@ -30,6 +30,16 @@ COMPANION = "model_settings.json"  # what Mixling writes beside a model
 FILES = "model's files"
 OPTION = "option"
 DEFAULT_SOURCE = "default"
+# arguments of a retriever that change vectors or scores, and their types in JSON
+OPTION_TYPES: dict[str, type] = {
+    "pooling": str,
+    "prompts": dict,
+    "max_length": int,
+    "similarity": str,
+    "titles": str,
+    "truncate_dim": int,
+    "task_description": str,
+}
 
 
 @dataclass(frozen=True)

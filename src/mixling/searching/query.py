@@ -12,7 +12,8 @@ from mixling.corpora.files import replace_surrogates
 from mixling.corpora.languages import base_language, language_tag, nearest_language
 from mixling.encoding.vectors import normalize_for_similarity
 from mixling.errors import MixlingError, choose
-from mixling.models.retriever import OPTION_TYPES, Retriever
+from mixling.models.retriever import Retriever
+from mixling.models.settings import OPTION_TYPES
 from mixling.searching.fairness import Order, shrunk
 from mixling.searching.hits import SearchHit, highlight_hits, hit_sentences, span_texts
 from mixling.searching.languages import LanguageIdentifier

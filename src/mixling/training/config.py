@@ -136,7 +136,9 @@ class ModelConfig(_Table):
         None, description="default: the model's own"
     )
     prompts: dict[str, str] | None = Field(
-        None, description="prompts of query and passage; default: the model's own"
+        None,
+        description='prompts of query and passage, "" for none; a role that is missing keeps the '
+        "model's own",
     )
     trust_remote_code: bool = Field(
         False,
