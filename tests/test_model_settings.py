@@ -504,6 +504,18 @@ def test_a_folder_that_lacks_a_modules_settings_is_refused(lost, tmp_path):
     print(error.value)
 
 
+def test_a_plain_decoder_is_not_pooled_by_a_guess(tmp_path):
+    folder = write_model(tmp_path / "m", ARCHITECTURES["Qwen3-Embedding-0.6B"])
+    (folder / "modules.json").unlink()
+    with pytest.raises(MixlingError, match="--pooling lasttoken") as error:
+        Retriever(str(folder), device="cpu")
+    print(error.value)
+    assert Retriever(str(folder), pooling="lasttoken", device="cpu").dimensions == 32
+    encoder = write_model(tmp_path / "e", ARCHITECTURES["bge-m3"])
+    (encoder / "modules.json").unlink()
+    assert Retriever(str(encoder), device="cpu").settings.pooling.value == "mean"
+
+
 def test_another_owners_model_has_no_conventions_by_its_name(e5, tmp_path, monkeypatch):
     name = "someone/multilingual-e5-base"
     into_cache(monkeypatch, tmp_path, e5, name, absent=["config_sentence_transformers.json"])

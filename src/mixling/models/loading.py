@@ -94,6 +94,8 @@ def load_chain(
             )
         chain.check_modules(model, name, similarity)
         _check_weights(report, folder, name, model, trust_remote_code)
+        if not is_chain and pooling is None and not known.source:
+            _check_not_causal(model, name)
         stored.merge_adapters(model[0].auto_model, name)
         chain.append_truncation(model)
         model.float()
@@ -201,6 +203,34 @@ def _is_chain(folder: str) -> bool:
     from huggingface_hub import file_exists
 
     return file_exists(folder, MODULES)
+
+
+def _check_not_causal(model: Any, name: str) -> None:
+    """Refuse a plain encoder of which each token sees the tokens before it alone.
+
+    The mean of such tokens is no vector that anybody has trained: embedding models of this kind
+    take the last token, and most put an instruction before queries.
+    """
+    ids = torch.tensor([model.tokenizer("a b c d")["input_ids"]], device=model.device)
+    if ids.shape[1] < 2:
+        return
+    changed = ids.clone()
+    changed[0, -1] = ids[0, 0]
+    model.eval()
+    try:
+        with torch.inference_mode():
+            first, other = (
+                model[0].auto_model(input_ids=x).last_hidden_state[0, 0] for x in (ids, changed)
+            )
+    except Exception:  # a model that cannot encode a text is reported when its vectors are checked
+        return
+    if not torch.equal(ids, changed) and torch.equal(first, other):
+        raise MixlingError(
+            f"{name}: its files do not say how it is pooled, and its tokens see the tokens before "
+            "them alone, so that their mean is not what it was trained with. Fetch all files of "
+            "the model (modules.json, 1_Pooling), or name the pooling: --pooling lasttoken (in "
+            'Python pooling="lasttoken")'
+        )
 
 
 def _check_module_files(folder: str, name: str) -> None:
