@@ -68,10 +68,14 @@ def test_auto_map_is_refused_by_class_and_file_and_runs_when_allowed(form, stran
     assert (allowed.language_transform() is not None) == (form == "with our module")
 
 
-def test_a_known_architecture_loads_without_the_code_that_it_mentions(stranger, chain, tmp_path):
+def test_a_known_architecture_loads_without_the_code_that_it_mentions_and_says_so(
+    stranger, chain, tmp_path, caplog
+):
     change(stranger / "config.json", auto_map=AUTO)
     change(stranger / "tokenizer_config.json", auto_map={"AutoTokenizer": ["stranger.T", None]})
     vectors = Retriever(str(stranger), device="cpu").encode(["words"], "query")
+    assert "which is not run: class M in stranger.py (config.json); class T in" in caplog.text
+    assert "BertModel of transformers stands in its place" in caplog.text
     assert (vectors == Retriever(str(chain), device="cpu").encode(["words"], "query")).all()
     assert not (tmp_path / "RAN").exists()
 

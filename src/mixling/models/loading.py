@@ -102,7 +102,7 @@ def load_chain(
     except MixlingError:
         raise
     except Exception as error:
-        stored.check_load_report(report, name, pooled=True)
+        stored.check_load_report(report, name, pooled=False)
         raise trust.load_error(
             error,
             folder,
@@ -112,6 +112,14 @@ def load_chain(
             "a folder needs config.json, weights and a tokenizer, as save_pretrained or "
             "sentence-transformers write them",
         ) from None
+    if not trust_remote_code and (code := trust.find_code(folder)):
+        logger.warning(
+            "%s: names code of its own, which is not run: %s; %s of transformers stands in its "
+            "place, and has all of its weights",
+            name,
+            "; ".join(code),
+            type(model[0].auto_model).__name__,
+        )
     prompts = {k: v for k, v in (model.prompts or {}).items() if v}
     return LoadedChain(model, pooling_setting, similarity_setting, prompts)
 
