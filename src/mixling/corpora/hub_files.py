@@ -36,8 +36,9 @@ def list_repository(
 
     api = HfApi()
     try:
-        if revision is None:
-            revision = api.dataset_info(repository.name, timeout=TIMEOUT).sha or "main"
+        # asked first, because this call fails at once without a network: the next retries for long
+        info = api.dataset_info(repository.name, revision=revision, timeout=TIMEOUT)
+        revision = revision or info.sha or "main"
         tree = api.list_repo_tree(
             repository.name, recursive=True, revision=revision, repo_type="dataset"
         )
