@@ -18,9 +18,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/mixling demo
 
-# Two processes of one thread each: much of the suite waits for servers and for processes that it kills.
+# Three processes of one thread each on two cores: much of the suite waits for servers and for
+# processes that it kills.
 test: setup lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

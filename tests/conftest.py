@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import socket
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -178,3 +179,40 @@ def run(monkeypatch, capsys):
         return status, out, err
 
     return call
+
+
+def _server(kind: str, tmp_path_factory):
+    """Run a database server of this test process's own."""
+    from tests.servers import serve
+
+    with serve(kind, tmp_path_factory.mktemp(kind)) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """The address of a PostgreSQL server with pgvector.
+
+    Its data are not below pytest's folder: the server has a user of its own, and another run of
+    pytest takes that folder's permission away from other users.
+    """
+    from tests.servers import serve
+
+    with (
+        tempfile.TemporaryDirectory(prefix="mixling-", ignore_cleanup_errors=True) as folder,
+        serve("postgresql", Path(folder)) as address,
+    ):
+        yield address
+
+
+@pytest.fixture(scope="session")
+def chroma_server(tmp_path_factory):
+    """The address of a server of Chroma."""
+    yield from _server("chroma", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory):
+    """The address of a server of Milvus."""
+    pytest.importorskip("milvus", reason="the package milvus, which brings a server, is missing")
+    yield from _server("milvus", tmp_path_factory)

@@ -4,14 +4,16 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent / "src" / "mixling"
-BASE = {"disk", "errors", "machine", "progress"}
+BASE = {"disk", "errors", "machine", "progress", "threads"}
 MAY = {
     "corpora": set(),
     "batches": {"corpora"},
-    "models": {"corpora"},
+    "models": {"transforms", "corpora"},
     "losses": set(),
+    "transforms": {"corpora"},
     "encoding": {"models", "corpora"},
     "training": {
+        "transforms",
         "batches",
         "losses",
         "models",
@@ -22,13 +24,36 @@ MAY = {
         "preparation",
     },
     "preparation": {"batches", "corpora", "models", "encoding", "evaluation"},
-    "debiasing": {"batches", "losses", "corpora", "models", "encoding"},
+    "debiasing": {"transforms", "batches", "losses", "corpora", "models", "encoding"},
     "evaluation": {"corpora", "models", "encoding"},
     "searching": {"corpora", "models", "encoding"},
-    "adapters": {"searching"},
-    "serving": {"corpora", "models", "encoding", "searching"},
+    "auditing": {
+        "transforms",
+        "corpora",
+        "models",
+        "encoding",
+        "evaluation",
+        "debiasing",
+        "searching",
+        "connectors",
+        "preparation",
+        "reports",
+    },
+    "connectors": {"corpora"},
+    "repairing": {"transforms", "connectors", "corpora", "debiasing", "searching"},
+    "adapters": {"transforms", "debiasing", "searching"},
+    "serving": {"transforms", "corpora", "models", "encoding", "searching", "debiasing"},
     "reports": {"evaluation", "corpora", "models"},
-    "studies": {"corpora", "batches", "models", "training", "debiasing", "evaluation", "reports"},
+    "studies": {
+        "transforms",
+        "corpora",
+        "batches",
+        "models",
+        "training",
+        "debiasing",
+        "evaluation",
+        "reports",
+    },
 }
 
 

@@ -247,7 +247,7 @@ def _encode(model, texts, folder):
 def test_another_model_does_not_take_these_vectors(chain, tmp_path):
     import torch
 
-    from mixling.encoding.vectors import model_fingerprint
+    from mixling.models.fingerprints import model_fingerprint
 
     one, two = Retriever(str(chain)), Retriever(str(chain))
     assert model_fingerprint(one) == model_fingerprint(two)

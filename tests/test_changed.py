@@ -14,8 +14,9 @@ import pytest
 import mixling
 from mixling.corpora.inputs import INPUTS_FILE, check_unchanged
 from mixling.encoding.shards import encode
-from mixling.encoding.vectors import encode_cached, full_fingerprint
+from mixling.encoding.vectors import encode_cached
 from mixling.errors import MixlingError
+from mixling.models.fingerprints import full_fingerprint
 from mixling.models.retriever import Retriever
 from mixling.preparation.locate_answers import locate_answers
 from mixling.preparation.mine_negatives import mine_negatives

@@ -30,9 +30,9 @@ from mixling.debiasing.files import debias_vectors, load_transform
 from mixling.debiasing.leace import erase_concept
 from mixling.debiasing.lsar import Lsar, default_rank, language_variation
 from mixling.debiasing.registry import METHODS, create_method
-from mixling.debiasing.transforms import normalize
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
+from mixling.transforms.transforms import normalize
 
 LANGUAGES, GROUPS, SIZE = ("ar", "de", "en", "sw"), 60, 24
 

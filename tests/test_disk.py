@@ -191,7 +191,7 @@ def test_what_a_full_disk_cut_off_is_done_again(chain, tmp_path, monkeypatch):
         "corpus": ("mixling.corpora.folder._write_table", lambda out: write_folder(corpus, out)),
         "model": ("torch.onnx.export", lambda out: export_onnx(str(chain), out)),
         "scores": (
-            "mixling.debiasing.debias.write_text",
+            "mixling.debiasing.write_model.write_text",
             lambda out: debias(str(chain), "scores", ["sample"], out),
         ),
     }

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mixling.debiasing.transforms import normalize
 from mixling.models import shipped
+from mixling.transforms.transforms import normalize
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 pytestmark = pytest.mark.slow

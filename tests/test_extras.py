@@ -76,7 +76,30 @@ WORK = {
     ),
     "scale": lambda m, p: "import ray; import mixling.encoding.cluster",
     "milvus": lambda m, p: "from mixling.searching.milvus import *; import pymilvus",
-    "serve": lambda m, p: "import uvicorn; import mixling.serving.app, mixling.serving.serve",
+    "serve": lambda m, p: (
+        "import uvicorn; import mixling.serving.app, mixling.serving.serve, "
+        "mixling.serving.proxy_app"
+    ),
+    "api": lambda m, p: "import openai, tiktoken; import mixling.models.api",
+    "chroma": lambda m, p: (
+        # Chroma keeps one client of a folder in a process, with one set of settings
+        "import chromadb\nsettings = chromadb.config.Settings(anonymized_telemetry=False)\n"
+        f"c = chromadb.PersistentClient({str(p / 'chroma')!r}, settings)"
+        ".get_or_create_collection('articles')\n"
+        "c.add(ids=['1'], embeddings=[[1.0, 0.0]], documents=['words'])\n"
+        "from mixling.connectors.registry import open_connector\n"
+        f"assert open_connector({f'chroma:{p}/chroma#articles'!r}).describe().count == 1"
+    ),
+    "pgvector": lambda m, p: "import psycopg, pgvector; import mixling.connectors.pgvector",
+    "qdrant": lambda m, p: (
+        "from qdrant_client import QdrantClient, models\n"
+        f"c = QdrantClient(path={str(p / 'qdrant')!r})\n"
+        "c.create_collection('a', vectors_config=models.VectorParams(size=2, "
+        "distance=models.Distance.COSINE))\n"
+        "c.upsert('a', [models.PointStruct(id=1, vector=[1.0, 0.0], payload={})])\nc.close()\n"
+        "from mixling.connectors.registry import open_connector\n"
+        f"assert open_connector({f'qdrant:{p}/qdrant#a'!r}).describe().count == 1"
+    ),
     "langchain": lambda m, p: "from mixling.adapters.langchain import *",
     "llama-index": lambda m, p: "from mixling.adapters.llama_index import *",
 }
@@ -107,6 +130,10 @@ def test_without_extras_it_measures_and_trains_and_says_what_a_call_needs(chain,
         "'documents/a.txt', 'v', workers=1)",
         "milvus": f"mixling.index('{chain}', 'documents', 'milvus://127.0.0.1:1/x')",
         "serve": "mixling.serve('store')",
+        "api": "mixling.evaluate('http://127.0.0.1:1/v1#m', ['sample'])",
+        "chroma": "mixling.audit('chroma://127.0.0.1:1/articles')",
+        "pgvector": "mixling.audit('postgresql://127.0.0.1:1/db?table=t&column=c')",
+        "qdrant": "mixling.audit('qdrant://127.0.0.1:1/articles')",
     }
     code = f"""
 import mixling

@@ -13,9 +13,9 @@ from lancedb.index import FTS
 
 from mixling.errors import MixlingError
 from mixling.searching.folding import TERMS_VERSION, fold_text, passage_terms, query_terms
+from mixling.searching.fusion import fuse_scores
 from mixling.searching.index import index
 from mixling.searching.query import Searcher
-from mixling.searching.ranking import fuse_rankings
 from mixling.searching.store import passage_schema
 from mixling.searching.stores import open_or_create_store, open_store
 
@@ -141,12 +141,13 @@ def test_equal_scores_stand_by_id_also_at_the_cut(tmp_path):
         assert documents == expected
 
 
-def test_fusion_ranks_only_what_was_found_and_breaks_ties_by_id():
-    rows = {x: {"id": x} for x in "abcd"}
-    alone = fuse_rankings([[rows["b"], rows["a"]], []], (1, 1))
-    assert [(r["id"], r["score"]) for r in alone] == [("b", 1 / 61), ("a", 1 / 62)]
-    crossed = fuse_rankings([[rows["d"], rows["c"]], [rows["c"], rows["d"]]], (1, 1))
-    assert [r["id"] for r in crossed] == ["c", "d"]
+def test_fusion_adds_scores_and_what_a_cut_list_lacks_counts_as_its_last():
+    near = [{"id": "a", "score": 0.9}, {"id": "b", "score": 0.8}]
+    found = [{"id": "c", "score": 4.0}, {"id": "b", "score": 2.0}]
+    for is_cut, a in ((False, 0.9), (True, 1.1)):
+        rows = fuse_scores(near, found, (1, 0.1), is_cut)
+        assert {r["id"]: r["score"] for r in rows} == pytest.approx({"a": a, "b": 1, "c": 1.2})
+    assert fuse_scores(near, [], (1, 0), False) == near
 
 
 def test_both_is_the_encoders_order_where_full_text_finds_nothing(chain, tmp_path):

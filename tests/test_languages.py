@@ -17,7 +17,6 @@ from mixling.corpora.languages import (
     language_tag,
     nearest_language,
 )
-from mixling.debiasing.transforms import LanguageTransform
 from mixling.errors import MixlingError
 from mixling.models.identify import (
     identify_language,
@@ -28,6 +27,7 @@ from mixling.models.language_transform import LanguageTransformModule
 from mixling.searching.index import index
 from mixling.searching.languages import check_languages
 from mixling.searching.query import Searcher
+from mixling.transforms.transforms import LanguageTransform
 
 
 @pytest.mark.parametrize(

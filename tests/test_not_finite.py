@@ -18,7 +18,6 @@ from mixling.debiasing.debias import debias
 from mixling.debiasing.files import debias_vectors
 from mixling.debiasing.lsar import Lsar
 from mixling.debiasing.shift import Shift
-from mixling.debiasing.transforms import AffineTransform
 from mixling.encoding.late import TokenIndex, token_vectors
 from mixling.encoding.read_vectors import load_vectors
 from mixling.encoding.shards import encode
@@ -29,6 +28,7 @@ from mixling.models.retriever import Retriever
 from mixling.preparation.mine_negatives import mine_negatives
 from mixling.training.load_config import load_config
 from mixling.training.train import train
+from mixling.transforms.transforms import AffineTransform
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from mixling.searching.hits import SearchHit
 from mixling.searching.index import index
 from mixling.searching.passages import split_passages
 from mixling.searching.query import Searcher, search
-from mixling.searching.ranking import DenseSearch
+from mixling.searching.ranking import PassageSearch, rank_by_vector
 from mixling.searching.store import RESULT_COLUMNS
 from mixling.searching.stores import open_or_create_store, open_store
 
@@ -109,7 +109,7 @@ def test_a_hit_is_json_and_back(store):
         assert f"language={hit.language!r}" in repr(hit) and len(repr(hit)) < 250
     (hit,) = searcher.search("bridge", 1, order="score", highlight=False)
     assert hit.sentence is None and hit.language_offset is None
-    assert set(hit.to_dict()) == {"rank", "score", *RESULT_COLUMNS}
+    assert set(hit.to_dict()) == {"rank", "score", "standard_score", *RESULT_COLUMNS}
 
 
 def test_modes_orders_and_quotas(store):
@@ -119,7 +119,7 @@ def test_modes_orders_and_quotas(store):
     hits = searcher.search(word, 3, mode="text")
     assert any(word in hit.text for hit in hits) and hits[0].score >= hits[-1].score
     both = searcher.search(word, 3, mode="both")
-    assert len(both) == 3 and both[0].score <= 2 / 61 + 1e-9
+    assert len(both) == 3 and any(word in hit.text for hit in both)
     hits = searcher.search(word, 10, order="centered", quotas={"en": 1, "de": 0})
     languages = [hit.language for hit in hits]
     assert languages.count("en") <= 1 and "de" not in languages
@@ -152,10 +152,10 @@ def test_one_list_of_all_languages_finds_what_a_list_each_does(store, order, mon
             expected = best[places[:3]]
             calls = []
             monkeypatch.setattr(searcher.store, "nearest", _counted(searcher.store, calls))
-            search = DenseSearch(
+            search = PassageSearch(
                 searcher.store, searcher.means, list(searcher.means), 3, order, "sw", {}
             )
-            rows = search.rank(v)[:3]
+            rows = rank_by_vector(search, v)[:3]
             monkeypatch.undo()
             assert [row["id"] for row in rows] == [ids[i] for i in expected]
             repeated_searches += len(calls) > 1
@@ -600,7 +600,7 @@ def test_missing_documents_are_reported_before_a_model_is_loaded(tmp_path, run, 
     def loaded(*_):
         raise AssertionError("the model was loaded before the documents were looked for")
 
-    monkeypatch.setattr("mixling.searching.index.Retriever", loaded)
+    monkeypatch.setattr("mixling.searching.index.load_encoder", loaded)
     where = tmp_path / "store"
     status, _, error = run("index", "a-model", tmp_path / "nowhere", "--store", where)
     assert status == 2 and "nowhere: no such file or folder" in error

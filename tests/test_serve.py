@@ -211,6 +211,7 @@ def test_a_server_that_cannot_begin_says_why(store, monkeypatch):
         with pytest.raises(MixlingError, match=f"--port {used.getsockname()[1]}: .* in use"):
             serve(store, port=used.getsockname()[1])
         port = used.getsockname()[1]
+    monkeypatch.setattr("mixling.searching.store_model.remembered_model", lambda *_: None)
     encode = Retriever.encode
     monkeypatch.setattr(
         Retriever,

@@ -5,13 +5,11 @@ The tests start and stop the server.
 
 import contextlib
 import datetime
-import importlib.util
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -33,64 +31,13 @@ from mixling.models.retriever import Retriever
 from mixling.searching import stores
 from mixling.searching.fairness import EQUAL, ORDERS
 from mixling.searching.folding import TERMS_VERSION
+from mixling.searching.hits import ROW
 from mixling.searching.index import index
 from mixling.searching.lance import LanceStore
 from mixling.searching.parquet import export_store
 from mixling.searching.query import Searcher
 from mixling.searching.store import RESULT_COLUMNS, passage_schema
 from mixling.searching.stores import STORES, open_or_create_store, open_store
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def children(pid):
-    """Return the ids of the processes below a process, from /proc."""
-    pids = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
-                pids += [int(stat.parent.name), *children(int(stat.parent.name))]
-    return pids
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """The address of a Milvus server of this test run's own."""
-    if importlib.util.find_spec("milvus") is None:
-        pytest.skip("the package milvus, which brings a server, is not installed")
-    port, data = free_port(), tmp_path_factory.mktemp("milvus")
-    program = str(Path(sys.executable).parent / "milvus-server")
-    log = data / "log"
-    with log.open("w") as output:
-        running = subprocess.Popen(
-            [program, "--data", str(data / "data"), "--proxy-port", str(port)],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        for _ in range(120):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(1)
-        else:
-            pytest.skip(f"the Milvus server did not come up: {log.read_text()[-300:]}")
-        time.sleep(3)
-        yield f"milvus://127.0.0.1:{port}"
-    finally:
-        pids = [*children(running.pid), running.pid]
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        time.sleep(2)
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        running.wait(30)
 
 
 @pytest.fixture(params=["lance", "milvus", "memory"])
@@ -102,7 +49,7 @@ def address(request, tmp_path, monkeypatch):
         monkeypatch.setitem(STORES, "memory", MemoryStore)
         return f"memory://{tmp_path}"
     name = "t" + "".join(c for c in request.node.name if c.isalnum())[:40]
-    return f"{request.getfixturevalue('server')}/{name}{os.getpid()}"
+    return f"{request.getfixturevalue('milvus_server')}/{name}{os.getpid()}"
 
 
 def wait_until_sealed(client, name):
@@ -192,7 +139,8 @@ def test_a_store_holds_replaces_filters_and_deletes(address):
             nearest = store.nearest(q, 5, languages)
             assert nearest["id"].to_pylist() == [rows["id"][int(i)].as_py() for i in best]
             assert nearest["score"].to_pylist() == pytest.approx(scores[best].tolist(), abs=1e-5)
-            assert nearest.column_names == [*RESULT_COLUMNS, "score"]
+            shown = [x for x in nearest.column_names if x != ROW]
+            assert shown == [*RESULT_COLUMNS, "score"]
     # fewer passages than before: the others are deleted
     new, _ = table(["d3", "d4"], parts=1, seed=1, digest="b")
     store.replace(["d3", "d4"], new)
@@ -270,8 +218,9 @@ import os, sys
 import mixling.searching.index as i
 import mixling.searching.milvus, mixling.searching.lance
 import mixling.searching.writer as w
+from mixling.models.retriever import Retriever
 w.PASSAGE_BATCH, i.DOCUMENT_BATCH = 12, 16
-model = i.Retriever(sys.argv[1])
+model = Retriever(sys.argv[1])
 for _ in sys.stdin:
     child = os.fork()
     if not child:
@@ -370,6 +319,8 @@ def test_a_store_goes_to_parquet_and_back(chain, address, tmp_path, run, monkeyp
     The vectors are known angles, so that no tokenizer or model decides how near two scores are.
     """
     monkeypatch.setattr(Retriever, "encode", encode_angles)
+    monkeypatch.setattr("mixling.searching.store_model.remembered_model", lambda *_: None)
+    monkeypatch.setattr("mixling.searching.sentences.has_span_vectors", lambda _: False)
     angles = [0.3 + 0.096 * i + 0.003 * (i % 5) for i in range(20)]
     rows = [
         {"_id": f"d{i}", "text": f"{angle:.3f} text", "language": "en" if i % 3 else "sw"}
@@ -577,7 +528,7 @@ def _written_again(chain, source, store, monkeypatch, text, language="en"):
     )
     with monkeypatch.context() as patched, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        patched.setattr("mixling.searching.lance.timedelta", lambda **_: datetime.timedelta(0))
+        patched.setattr("mixling.searching.maintenance.KEPT_FOR", datetime.timedelta(0))
         return index(chain, source, store, precision="fp32")
 
 

@@ -36,6 +36,7 @@ located: int = mixling.locate_answers("model", "sample", "sentences").queries
 mined: int = mixling.mine_negatives("model", "sample", "mined", max_relative_score=0.9).queries
 translated = mixling.translate("sample", "out", ["sw"], model="model")
 compared = mixling.compare(["result", "result-2"])
+written: dict[str, int] = mixling.texts("sample", "texts.jsonl")
 board = mixling.leaderboard("results", "board")
 transform = mixling.debias("model", "lsar", ["sib-200"], precision="auto")
 encoded: Path = mixling.encode("model", "texts.jsonl", "vectors", dtype="float16")
@@ -52,6 +53,9 @@ task: mixling.Task | None = None
 config = mixling.Config(data=DataConfig(sources=[SourceConfig(name="sample")]))
 schedule: mixling.Schedule | None = None
 mixling.serve("store", port=8080)
+mixling.proxy("http://localhost:9000/v1", "balanced")
+audited: float | None = mixling.audit("documents.jsonl", "model").measures["loss"]
+repaired: int = mixling.repair("qdrant:folder#articles", "balanced").rows
 """
 
 

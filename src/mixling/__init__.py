@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # so that editors and type checkers know what is loaded later
+    from mixling.auditing.audit import audit
     from mixling.batches.schedule import Schedule
     from mixling.corpora.catalog import load
     from mixling.corpora.corpus import Corpus
@@ -23,15 +24,18 @@ if TYPE_CHECKING:  # so that editors and type checkers know what is loaded later
     from mixling.preparation.locate_answers import locate_answers
     from mixling.preparation.mine_negatives import mine_negatives
     from mixling.preparation.translate import translate
+    from mixling.repairing.repair import repair
     from mixling.reports.compare import compare
     from mixling.reports.evaluate import evaluate
     from mixling.reports.leaderboard import leaderboard
     from mixling.searching.export import export
     from mixling.searching.index import index
     from mixling.searching.query import Searcher, search
+    from mixling.serving.proxy import proxy
     from mixling.serving.serve import serve
     from mixling.studies.demo import demo
     from mixling.studies.study import study
+    from mixling.text_export import texts
     from mixling.training.adapt_language import adapt_language
     from mixling.training.config import Config
     from mixling.training.sampler import HybridBatchSampler, training_pairs
@@ -48,15 +52,19 @@ _MODULES = {
     "EvaluationResult": "mixling.evaluation.result",
     "encode": "mixling.encoding.shards",
     "evaluate": "mixling.reports.evaluate",
+    "audit": "mixling.auditing.audit",
     "Config": "mixling.training.config",
     "train": "mixling.training.train",
     "adapt_language": "mixling.training.adapt_language",
     "locate_answers": "mixling.preparation.locate_answers",
     "mine_negatives": "mixling.preparation.mine_negatives",
     "translate": "mixling.preparation.translate",
+    "repair": "mixling.repairing.repair",
     "compare": "mixling.reports.compare",
     "leaderboard": "mixling.reports.leaderboard",
+    "texts": "mixling.text_export",
     "index": "mixling.searching.index",
+    "proxy": "mixling.serving.proxy",
     "serve": "mixling.serving.serve",
     "Searcher": "mixling.searching.query",
     "search": "mixling.searching.query",
@@ -82,6 +90,7 @@ __all__ = [
     "Task",
     "__version__",
     "adapt_language",
+    "audit",
     "compare",
     "debias",
     "demo",
@@ -94,9 +103,12 @@ __all__ = [
     "load",
     "locate_answers",
     "mine_negatives",
+    "proxy",
+    "repair",
     "search",
     "serve",
     "study",
+    "texts",
     "train",
     "training_pairs",
     "translate",

@@ -12,7 +12,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mixling.errors import MixlingError
@@ -66,10 +66,25 @@ def new_file(path: str | Path) -> Iterator[Path]:
         _flush(path.parent)
     except BaseException as error:
         failure = _write_error(error, path, temporary)
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only disk refuses this too
+            temporary.unlink(missing_ok=True)
         if failure is not None:
             raise failure from error
         raise
+
+
+def check_new_folder(path: str | Path) -> None:
+    """Refuse a folder that cannot be a new one, before anything is computed for it.
+
+    Args:
+        path: The folder; it may exist if it is empty.
+
+    Raises:
+        MixlingError: Something is there.
+    """
+    folder = Path(path)
+    if folder.exists() and (folder.is_file() or any(folder.iterdir())):
+        raise MixlingError(f"{folder}: exists already; choose another folder or remove it")
 
 
 @contextmanager

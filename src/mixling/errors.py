@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 class MixlingError(Exception):
     """A mistake in what the user gave; the message is complete as it stands.
 
+    Attributes:
+        exit_status: Exit status of the command line; 0 where the message is what was asked for.
+
     Example:
         >>> try:
         ...     mixling.load("no-such-source")
         ... except mixling.MixlingError as error:
         ...     print(error)
     """
+
+    exit_status = 2
 
 
 class BadRowError(MixlingError):
@@ -51,6 +56,10 @@ class BadRowError(MixlingError):
 
 class NotFiniteError(MixlingError):
     """A vector holds NaN or infinity."""
+
+
+class BadVectorError(MixlingError):
+    """A vector has another size than the others of its collection."""
 
 
 class Skipped:

@@ -11,10 +11,13 @@ from mixling.corpora.catalog import SOURCES, data_folders, find_source
 from mixling.machine import cache_folder, has_fast_bf16, library_versions, machine_info, matrix_rate
 from mixling.models.hub_cache import in_hub_cache
 from mixling.models.weights import DEFAULT, wheel_model_folder
+from mixling.threads import describe_threads
 
 # the purpose of each optional part of the installation
 PURPOSE = {
+    "api": "embedding APIs",
     "benchmarks": "BM25, noise, mteb, ir_datasets",
+    "chroma": "Chroma",
     "docs": "the docs site",
     "export": "ONNX",
     "langchain": "LangChain",
@@ -23,6 +26,8 @@ PURPOSE = {
     "lora": "adapters in training",
     "milvus": "a Milvus server as store",
     "openvino": "OpenVINO",
+    "pgvector": "PostgreSQL with pgvector",
+    "qdrant": "Qdrant",
     "scale": "encoding on a Ray cluster",
     "search": "index and search",
     "serve": "the server",
@@ -47,8 +52,8 @@ def doctor() -> list[str]:
     hub_cache = "has" if in_hub_cache(DEFAULT) else "lacks"
     bf16 = "yes: precision auto uses it" if has_fast_bf16() else "no: auto takes fp32"
     lines = [
-        f"processor      {info['processor']}, {info['cores']} cores, {info['threads']} threads, "
-        f"{info['memory_gib']} GiB",
+        f"processor      {info['processor']}, {info['cores']} processors, {info['memory_gib']} GiB",
+        f"threads        {describe_threads()}",
         f"instructions   {' '.join(info['instructions']) or 'none that matter here'}",
         f"bf16           {bf16}",
         f"matrix rate    fp32 {rate['fp32']:.0f} GFLOP/s, bf16 {rate['bf16']:.0f} GFLOP/s",

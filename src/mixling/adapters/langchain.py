@@ -19,8 +19,10 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
 
 from mixling.adapters.sources import Encoder, SearchSource
+from mixling.adapters.transformed import read_transform, transform_lists
 from mixling.searching.fairness import Order
 from mixling.searching.options import Mode
+from mixling.transforms.files import VectorTransform
 
 
 class MixlingRetriever(BaseRetriever):
@@ -87,3 +89,43 @@ class MixlingEmbeddings(Embeddings):
         """Return the vector of a query."""
         vector: list[float] = self.encoder.encode([text], "query")[0].tolist()
         return vector
+
+
+class TransformedEmbeddings(Embeddings):
+    """Embeddings of any LangChain model, behind a transform.
+
+    Example:
+        ```python
+        TransformedEmbeddings(OpenAIEmbeddings(model="text-embedding-3-small"), "fair")
+        ```
+
+    Args:
+        inner: The embeddings that the transform was fitted for.
+        transform: "balanced", a folder that `mixling debias` wrote, or the transform itself.
+
+    Raises:
+        MixlingError: The transform cannot be read or, when texts are embedded, does not fit.
+    """
+
+    def __init__(self, inner: Embeddings, transform: str | VectorTransform):
+        self.inner, self.transform = inner, read_transform(transform)
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return the vectors of passages."""
+        vectors = self.inner.embed_documents(texts)
+        return transform_lists(self.transform, vectors, texts, "passage")
+
+    def embed_query(self, text: str) -> list[float]:
+        """Return the vector of a query."""
+        vectors = [self.inner.embed_query(text)]
+        return transform_lists(self.transform, vectors, [text], "query")[0]
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return the vectors of passages."""
+        vectors = await self.inner.aembed_documents(texts)
+        return transform_lists(self.transform, vectors, texts, "passage")
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """Return the vector of a query."""
+        vectors = [await self.inner.aembed_query(text)]
+        return transform_lists(self.transform, vectors, [text], "query")[0]

@@ -19,8 +19,10 @@ from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from mixling.adapters.sources import Encoder, SearchSource
+from mixling.adapters.transformed import read_transform, transform_lists
 from mixling.searching.fairness import Order
 from mixling.searching.options import Mode
+from mixling.transforms.files import VectorTransform
 
 
 class MixlingRetriever(BaseRetriever):
@@ -112,3 +114,57 @@ class MixlingEmbedding(BaseEmbedding):
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
         vectors: list[list[float]] = self._encoder.encode(texts, "passage").tolist()
         return vectors
+
+
+class TransformedEmbedding(BaseEmbedding):
+    """An embedding of any LlamaIndex model, behind a transform.
+
+    Example:
+        ```python
+        TransformedEmbedding(OpenAIEmbedding(model="text-embedding-3-small"), "fair")
+        ```
+
+    Args:
+        inner: The embedding that the transform was fitted for.
+        transform: "balanced", a folder that `mixling debias` wrote, or the transform itself.
+        **kwargs: The fields of LlamaIndex's `BaseEmbedding`; name and batch size are those of
+            `inner` unless they are given.
+
+    Raises:
+        MixlingError: The transform cannot be read or, when texts are embedded, does not fit.
+    """
+
+    _inner: BaseEmbedding = PrivateAttr()
+    _transform: VectorTransform = PrivateAttr()
+
+    def __init__(
+        self,
+        inner: BaseEmbedding,
+        transform: str | VectorTransform,
+        **kwargs: Any,
+    ):
+        fields = {"model_name": inner.model_name, "embed_batch_size": inner.embed_batch_size}
+        super().__init__(**{**fields, **kwargs})
+        self._inner, self._transform = inner, read_transform(transform)
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        vectors = [self._inner.get_query_embedding(query)]
+        return transform_lists(self._transform, vectors, [query], "query")[0]
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        vectors = [await self._inner.aget_query_embedding(query)]
+        return transform_lists(self._transform, vectors, [query], "query")[0]
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        return self._get_text_embeddings([text])[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        vectors = self._inner.get_text_embedding_batch(texts)
+        return transform_lists(self._transform, vectors, texts, "passage")
+
+    async def _aget_text_embedding(self, text: str) -> list[float]:
+        return (await self._aget_text_embeddings([text]))[0]
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        vectors = await self._inner.aget_text_embedding_batch(texts)
+        return transform_lists(self._transform, vectors, texts, "passage")

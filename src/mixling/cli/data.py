@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mixling.cli.options import printable
+from mixling.cli.options import printable, split_languages
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -112,7 +112,7 @@ def show(
         name,
         split,
         path=path,
-        languages=languages.replace(",", " ").split() if languages else None,
+        languages=split_languages(languages),
         skip_bad=skip_bad,
     )
     console = Console(emoji=False)
@@ -175,7 +175,7 @@ def convert(
         name,
         split,
         path=path,
-        languages=languages.replace(",", " ").split() if languages else None,
+        languages=split_languages(languages),
         skip_bad=skip_bad,
     )
     several = write_folder(corpus, out, split or "train", parquet)

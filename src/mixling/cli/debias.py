@@ -7,7 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from mixling.cli.options import PrecisionOption, Trust, model_with_options, with_model_options
+from mixling.cli.options import (
+    PrecisionOption,
+    Trust,
+    model_with_options,
+    split_languages,
+    with_model_options,
+)
 
 
 @with_model_options
@@ -15,11 +21,31 @@ def run(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
     model: Annotated[str | None, typer.Argument(help="A model folder or hub name.")] = None,
     method: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--method", "-m", help="centering, lir, lsar, leace, shift, trained, or scores."
+            "--method",
+            "-m",
+            help="centering, lir, lsar, leace, shift, trained, or scores; default lsar. With "
+            "--collection: auto (the default), or steps of balanced, language, lsar, roles, "
+            'centering, trained and hubs, such as "centering+hubs".',
         ),
-    ] = "lsar",
+    ] = None,
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            "--collection",
+            help="Fit on this collection itself, without translations or judgments: documents, a "
+            "store, a vector database, or vectors, as for audit.",
+        ),
+    ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            "--queries",
+            help="With --collection: real queries, a line each or as JSON lines. Steps roles, "
+            "centering and hubs need them.",
+        ),
+    ] = None,
     fit: Annotated[
         list[str] | None,
         typer.Option("--fit", help="Source to fit on (name[:split] or a folder); may be repeated."),
@@ -106,6 +132,28 @@ def run(
         "bitext": bitext,
         "seed": seed,
     }
+    if collection is not None:
+        given = {"--fit": fit, "--vectors": vectors, "--transform": transform, "--texts": texts}
+        wrong = [k for k, v in given.items() if v is not None]
+        wrong += [f"--{k}" for k, v in options.items() if v is not None]
+        if wrong:
+            raise MixlingError(
+                f"--collection is fitted on itself and takes no {', '.join(wrong)}: leave it out"
+            )
+        _debias_collection(
+            None if model is None else model_with_options(model, model_options, trust_remote_code),
+            collection,
+            method or "auto",
+            out,
+            queries,
+            split_languages(languages),
+            precision,
+            trust_remote_code,
+        )
+        return
+    if queries is not None:
+        raise MixlingError("--queries needs --collection: the queries are asked of a collection")
+    method = method or "lsar"
     if (model is None) == (vectors is None):
         raise MixlingError("give a model, or stored vectors with --vectors FOLDER (one of the two)")
     if vectors is not None:
@@ -136,10 +184,53 @@ def run(
         create_method(method, options),
         fit,
         out,
-        languages=languages.replace(",", " ").split() if languages else None,
+        languages=split_languages(languages),
         texts=texts,
         vector_cache=vector_cache,
         precision=precision,
         trust_remote_code=trust_remote_code,
     )
     typer.echo(f"{out}: the model with its transform")
+
+
+def _debias_collection(
+    model: Any,
+    collection: str,
+    steps: str,
+    out: Path,
+    queries: Path | None,
+    languages: list[str] | None,
+    precision: Any,
+    trust_remote_code: bool,
+) -> None:
+    """Fit on a collection, and say how the transform was chosen."""
+    from mixling.auditing.fit_collection import debias_collection
+
+    fit = debias_collection(
+        model,
+        collection,
+        steps,
+        out,
+        queries=queries,
+        languages=languages,
+        precision=precision,
+        trust_remote_code=trust_remote_code,
+    )
+    for note in fit.notes:
+        typer.echo(note)
+    if fit.trials is not None:
+        typer.echo(f"{'transform':<26}{'pool':>7}{'gain':>8}{'interval':>18}{'one language':>14}")
+        for t in fit.trials.trials:
+            interval = f"{t.gain_low:+.3f} to {t.gain_high:+.3f}"
+            typer.echo(
+                f"{t.candidate:<26}{t.pooled:>7.3f}{t.gain:>+8.3f}{interval:>18}"
+                f"{t.change_alone:>+14.3f}"
+            )
+        typer.echo(fit.reason)
+    if fit.transform is None:
+        typer.echo("Nothing was written: nothing should be done.")
+    else:
+        typer.echo(
+            f"{out}: {fit.steps}, fitted on {fit.n_passages:,} passages and {fit.n_queries:,} "
+            "queries"
+        )

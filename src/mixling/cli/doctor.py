@@ -24,9 +24,9 @@ def run(
     from mixling.health import doctor
 
     if model is not None:
-        from mixling.models.retriever import Retriever
+        from mixling.models.encoders import load_encoder
 
-        retriever = Retriever(model, trust_remote_code=trust_remote_code, **model_options)
+        retriever = load_encoder(model, trust_remote_code=trust_remote_code, **model_options)
         typer.echo(f"{retriever.name}: {retriever.settings.line()}")
         return
     if model_options:

@@ -9,25 +9,28 @@ import typer
 
 from mixling.cli.options import PrecisionOption, Trust, with_model_options
 
+_GIVEN = "In place of a model"
+
 
 @with_model_options
 def run(
     models: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Model folders or hub names; also bm25, random, oracle, NAME+bm25 (sum of "
             "scores), "
-            "NAME+bm25:rrf (reciprocal ranks), late:NAME (MaxSim)."
+            "NAME+bm25:rrf (reciprocal ranks), late:NAME (MaxSim), 'NAME>RERANKER' (the first "
+            "passages of NAME reranked). None with --vectors or --run."
         ),
-    ],
+    ] = None,
     task: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--task",
             "-t",
             help="The name of a task, a folder of your own, or FOLDER:SPLIT; may be repeated.",
         ),
-    ],
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -73,6 +76,60 @@ def run(
         bool,
         typer.Option("--skip-bad", help="Skip bad rows; the result counts and names them."),
     ] = False,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(
+            "--vectors",
+            help="Measure vectors made elsewhere: a folder of Parquet, JSON lines, or .npy with "
+            "ids, as `mixling texts` names them.",
+            rich_help_panel=_GIVEN,
+        ),
+    ] = None,
+    run_file: Annotated[
+        Path | None,
+        typer.Option("--run", help="Measure a TREC run.", rich_help_panel=_GIVEN),
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--endpoint",
+            help="Measure a running search system: its address, or python:module:function.",
+            rich_help_panel=_GIVEN,
+        ),
+    ] = None,
+    endpoint_form: Annotated[
+        str | None,
+        typer.Option(
+            "--endpoint-form",
+            help="mixling (the default), opensearch, qdrant, or a TOML file.",
+            rich_help_panel=_GIVEN,
+        ),
+    ] = None,
+    endpoint_body: Annotated[
+        Path | None,
+        typer.Option(
+            "--endpoint-body",
+            help="A JSON file with the body of the request: {query}, {k}, {vector}, {language}.",
+            rich_help_panel=_GIVEN,
+        ),
+    ] = None,
+    id_field: Annotated[
+        str | None,
+        typer.Option(
+            "--id-field",
+            help="The field of OpenSearch's source or Qdrant's payload that holds the ids.",
+            rich_help_panel=_GIVEN,
+        ),
+    ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            "--depth", help="Passages to ask a system for (default: 100).", rich_help_panel=_GIVEN
+        ),
+    ] = None,
+    rerank_depth: Annotated[
+        int, typer.Option(min=1, help="First passages that the reranker of NAME>RERANKER reads.")
+    ] = 100,
     *,
     model_options: dict[str, Any],
 ) -> None:
@@ -83,9 +140,19 @@ def run(
 
     if trec and out is None:
         raise MixlingError("--trec writes files: give their folder with --out DIR")
+    endpoint_options = {
+        "form": endpoint_form,
+        "body": endpoint_body,
+        "id_field": id_field,
+        "depth": depth,
+        # that of a service, which a search system is too
+        "concurrency": model_options.get("concurrency") if endpoint or endpoint_form else None,
+    }
+    if not models and endpoint_options["concurrency"] is not None:
+        model_options = {k: v for k, v in model_options.items() if k != "concurrency"}
     results = evaluate_all(
-        models,
-        task,
+        models or [],
+        task or [],
         out,
         context=context,
         precision=precision,
@@ -97,6 +164,11 @@ def run(
         model_options=model_options,
         trust_remote_code=trust_remote_code,
         skip_bad=skip_bad,
+        vectors=vectors,
+        run=run_file,
+        endpoint=endpoint,
+        endpoint_options={k: v for k, v in endpoint_options.items() if v is not None},
+        rerank_depth=rerank_depth,
     )
     print_results(results)
     if out is not None:

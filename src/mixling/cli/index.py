@@ -14,10 +14,11 @@ from mixling.cli.options import PrecisionOption, Trust, model_with_options, with
 def run(
     model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
     documents: Annotated[
-        Path,
+        str,
         typer.Argument(
             help=".jsonl or .parquet with a column `text`, a BEIR folder, or a folder of text, "
-            "Markdown, HTML, PDF."
+            "Markdown, HTML, PDF. Or another store: its vectors pass through the transform of the "
+            "model, and nothing is encoded."
         ),
     ],
     store: Annotated[
@@ -69,6 +70,7 @@ def run(
 ) -> None:
     """Put documents into a store; what is there and unchanged is not encoded again."""
     from mixling.searching.documents import SUFFIXES, describe_left_out
+    from mixling.searching.drift import REFIT
     from mixling.searching.index import index
 
     report = index(
@@ -96,3 +98,12 @@ def run(
     )
     if report.passages_titled:
         typer.echo(f"read with their titles: {report.passages_titled:,} of the new passages")
+    if report.new_languages:
+        new = ", ".join(f"{code} ({n:,})" for code, n in report.new_languages.items())
+        typer.echo(f"passages in languages that the model's transform does not know: {new}")
+    if (report.language_variance or 0) > REFIT:
+        typer.echo(
+            f"language explains {report.language_variance:.1%} of the vectors' variance again, so "
+            f"the model's transform does not fit these passages well; fit it again: mixling repair "
+            f"{store} --transform auto"
+        )

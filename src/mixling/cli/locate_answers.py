@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mixling.cli.options import PrecisionOption, Trust, model_with_options, with_model_options
+from mixling.cli.options import PrecisionOption, Trust, retriever_with_options, with_model_options
 
 
 @with_model_options
@@ -54,7 +54,7 @@ def run(
     from mixling.preparation.locate_answers import locate_answers
 
     report = locate_answers(
-        model_with_options(model, model_options, trust_remote_code),
+        retriever_with_options(model, model_options, trust_remote_code),
         source,
         out,
         split=split,

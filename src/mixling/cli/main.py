@@ -11,6 +11,7 @@ import typer
 
 from mixling.cli import (
     adapt_language,
+    audit,
     compare,
     data,
     debias,
@@ -23,10 +24,13 @@ from mixling.cli import (
     leaderboard,
     locate_answers,
     mine_negatives,
+    proxy,
+    repair,
     schedule,
     search,
     serve,
     study,
+    texts,
     train,
     translate,
 )
@@ -44,11 +48,11 @@ app = typer.Typer(
 # the groups of commands in --help
 PANELS = {
     "First steps": (doctor, demo),
-    "Measure": (evaluate, compare, leaderboard),
-    "Debias without training": (debias,),
+    "Measure": (evaluate, audit, texts, compare, leaderboard),
+    "Debias without training": (debias, repair),
     "Data": (locate_answers, mine_negatives, translate),
     "Train": (schedule, train, adapt_language, study),
-    "Search": (encode, index, search, serve, export),
+    "Search": (encode, index, search, serve, proxy, export),
 }
 for panel, commands in PANELS.items():
     for command in commands:
@@ -81,8 +85,11 @@ def main() -> None:
         with messages_on_stderr():
             app()
     except MixlingError as error:
-        print(f"mixling: {error}", file=sys.stderr)
-        sys.exit(2)
+        if error.exit_status == 0:
+            print(error)
+        else:
+            print(f"mixling: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
     except KeyboardInterrupt:
         print("mixling: stopped; run the same command again and it goes on", file=sys.stderr)
         sys.exit(130)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mixling.cli.options import PrecisionOption, Trust, model_with_options, with_model_options
+from mixling.cli.options import PrecisionOption, Trust, retriever_with_options, with_model_options
 
 
 @with_model_options
@@ -59,7 +59,7 @@ def run(
     if model == "bm25" and model_options:
         raise MixlingError("bm25 is no encoder: leave out the options of the model's use")
     report = mine_negatives(
-        model_with_options(model, model_options, trust_remote_code),
+        retriever_with_options(model, model_options, trust_remote_code),
         source,
         out,
         split=split,

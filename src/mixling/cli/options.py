@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import typer
 
 from mixling.models.precision import Precision
+from mixling.threads import VARIABLE
 
 if TYPE_CHECKING:
+    from mixling.models.encoders import AnyEncoder
     from mixling.models.retriever import Retriever
 
 Trust = Annotated[
@@ -25,6 +28,7 @@ Trust = Annotated[
 PrecisionOption = Annotated[
     Precision, typer.Option(help="fp32, bf16, or auto: bf16 where it is faster.")
 ]
+_SERVICE = "Services (openai:MODEL, https://host/v1#MODEL, cohere: voyage: jina: gemini: mistral:)"
 _PANEL = "How the model is used (default: as it was trained)"
 
 
@@ -70,8 +74,49 @@ def _model_options(
             rich_help_panel=_PANEL,
         ),
     ] = None,
+    query_options: Annotated[
+        str | None,
+        typer.Option(
+            help='JSON that goes into requests for queries: {"task": "search"}.',
+            rich_help_panel=_SERVICE,
+        ),
+    ] = None,
+    passage_options: Annotated[
+        str | None,
+        typer.Option(help="JSON that goes into requests for passages.", rich_help_panel=_SERVICE),
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(min=1, help="Requests at once; default: 8.", rich_help_panel=_SERVICE),
+    ] = None,
+    price: Annotated[
+        float | None,
+        typer.Option(min=0, help="Price of a million tokens.", rich_help_panel=_SERVICE),
+    ] = None,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(min=0, help="Refuse to send what would cost more.", rich_help_panel=_SERVICE),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Threads to compute with; default: as many as the machine has to spare.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Send nothing: print the number of texts and tokens, and the cost at --price.",
+            rich_help_panel=_SERVICE,
+        ),
+    ] = False,
 ) -> dict[str, Any]:
-    """Return the given options as arguments of `Retriever`."""
+    """Return the given options as arguments of `load_encoder`; set the number of threads."""
+    if threads is not None:
+        os.environ[VARIABLE] = str(threads)
     prompts = {"query": query_prompt, "passage": passage_prompt}
     options = {
         "pooling": pooling,
@@ -81,8 +126,33 @@ def _model_options(
         "max_length": max_length,
         "similarity": similarity,
         "truncate_dim": truncate_dim,
+        "query_options": _json_object(query_options, "--query-options"),
+        "passage_options": _json_object(passage_options, "--passage-options"),
+        "concurrency": concurrency,
+        "price": price,
+        "max_cost": max_cost,
+        "dry_run": dry_run or None,
     }
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _json_object(text: str | None, option: str) -> dict[str, Any] | None:
+    """Parse an option that is a JSON object."""
+    import json
+
+    from mixling.errors import MixlingError
+
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise MixlingError(f"{option} {text[:60]!r}: is no JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise MixlingError(
+            f'{option} {text[:60]!r}: expected a JSON object, such as {{"task": "search"}}'
+        )
+    return value
 
 
 def with_model_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -90,7 +160,7 @@ def with_model_options(command: Callable[..., None]) -> Callable[..., None]:
 
     Args:
         command: A command with a parameter `model_options`, which gets the arguments of
-            `Retriever` that were given on the command line.
+            `load_encoder` that were given on the command line.
 
     Returns:
         The command with one option for each.
@@ -122,19 +192,40 @@ def with_model_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def model_with_options(
     model: str, model_options: dict[str, Any], trust_remote_code: bool
-) -> str | Retriever:
+) -> str | AnyEncoder:
     """Load a model if options are given for it; else leave its name to the command.
 
     Args:
-        model: A folder or hub name.
-        model_options: Arguments of `Retriever`.
+        model: A model folder, a hub name, or another spelling of `load_encoder`.
+        model_options: Arguments of `load_encoder`.
         trust_remote_code: Run Python code that the model's files bring.
     """
     if not model_options:
         return model
-    from mixling.models.retriever import Retriever
+    from mixling.models.encoders import load_encoder
 
-    return Retriever(model, trust_remote_code=trust_remote_code, **model_options)
+    return load_encoder(model, trust_remote_code=trust_remote_code, **model_options)
+
+
+def retriever_with_options(
+    model: str, model_options: dict[str, Any], trust_remote_code: bool
+) -> str | Retriever:
+    """Load a model as `model_with_options` does, for a command that needs its weights.
+
+    Raises:
+        MixlingError: The encoder has no weights here.
+    """
+    loaded = model_with_options(model, model_options, trust_remote_code)
+    if isinstance(loaded, str):
+        return loaded
+    from mixling.models.encoders import require_weights
+
+    return require_weights(loaded, "this command")
+
+
+def split_languages(text: str | None) -> list[str] | None:
+    """Return the languages of an option such as "en,sw" or "en sw"; None if it is not given."""
+    return text.replace(",", " ").split() if text else None
 
 
 def printable(text: str) -> str:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from mixling.searching.hits import SearchHit
     from mixling.searching.options import Mode
 
+NO_GOOD_ANSWER = (
+    "no good answer: probably none of these passages answers, since none stands out from the "
+    "others of the store"
+)
+
 
 def run(
     store: Annotated[str, typer.Argument(help="The store: a folder, or milvus://host:port/name.")],
@@ -59,14 +64,25 @@ def run(
             "the store was made."
         ),
     ] = None,
+    rerank: Annotated[
+        str | None,
+        typer.Option(
+            help="Rerank by a cross-encoder (folder or hub name), cohere:MODEL, jina:MODEL, "
+            "voyage:MODEL, or an address: https://host/rerank#MODEL, without #MODEL for TEI."
+        ),
+    ] = None,
+    rerank_depth: Annotated[
+        int, typer.Option(min=1, help="How many candidates the reranker reads, at least -k.")
+    ] = 100,
     trust_remote_code: Trust = False,
 ) -> None:
     """Search a store: the best passages for a query, in any language."""
     from mixling.errors import MixlingError
+    from mixling.searching.answerable import has_good_answer
     from mixling.searching.query import Searcher
 
     quotas = _parse_quotas(quota or [])
-    searcher = Searcher(store, model, trust_remote_code, task_description)
+    searcher = Searcher(store, model, trust_remote_code, task_description, rerank)
 
     def answer(queries: list[str]) -> None:
         hits = searcher.search(
@@ -77,11 +93,14 @@ def run(
             order=cast("Order", order),
             query_language=query_language,
             quotas=quotas or None,
+            rerank_depth=rerank_depth,
         )
         if as_json:
             _print_json(hits)
         else:
-            _print_hits(hits, with_centered_score=mode == "dense")
+            _print_hits(hits, rerank is not None or mode == "dense", rerank is not None)
+        if hits and has_good_answer(hits) is False:
+            typer.echo(NO_GOOD_ANSWER, err=True)
 
     if query:
         answer(query)
@@ -118,12 +137,13 @@ def _print_json(hits: Sequence[SearchHit]) -> None:
         typer.echo(json.dumps(hit.to_dict(), ensure_ascii=False))
 
 
-def _print_hits(hits: Sequence[SearchHit], with_centered_score: bool) -> None:
+def _print_hits(hits: Sequence[SearchHit], with_centered_score: bool, reranked: bool) -> None:
     """Print hits, two lines each, the nearest sentence in bold.
 
     Args:
         hits: The hits.
         with_centered_score: Print the score minus the language offset too, where the order uses it.
+        reranked: Whether the scores are a reranker's.
     """
     if not hits:
         typer.echo("nothing found")
@@ -140,8 +160,9 @@ def _print_hits(hits: Sequence[SearchHit], with_centered_score: bool) -> None:
         sentence = typer.style(text[begin:end], bold=True)
         typer.echo("    " + " ".join(f"{text[:begin]}{sentence}{text[end:]}".split()))
     if with_centered_score and any(hit.language_offset is not None for hit in hits):
+        offset = "its language's lower candidates" if reranked else "its language's mean passage"
         typer.echo(
-            "+: score minus the score of its language's mean passage, "
+            f"+: score minus the score of {offset}, "
             "by which --order sorts (--order score: by score alone)",
             err=True,
         )

@@ -30,6 +30,12 @@ def run(
     ] = 0,
     model: Annotated[str | None, typer.Option(help="Where the store's model is now.")] = None,
     precision: PrecisionOption = "auto",
+    rerank: Annotated[
+        str | None,
+        typer.Option(
+            help="Rerank what a search finds, as mixling search --rerank; a request may decline."
+        ),
+    ] = None,
     log_queries: Annotated[
         bool,
         typer.Option("--log-queries", help="Write queries into the log; by default none are."),
@@ -61,6 +67,7 @@ def run(
         rate=rate,
         model=model,
         precision=precision,
+        rerank=rerank,
         log_queries=log_queries,
         trust_remote_code=trust_remote_code,
     )

@@ -20,7 +20,7 @@ from mixling.corpora import hub_files
 from mixling.corpora.downloads import check_address, file_size
 from mixling.corpora.fetch import select_files
 from mixling.corpora.published_files import matches
-from mixling.corpora.source import Download, Files, Repository, Source
+from mixling.corpora.source import Download, Files, Repository, Source, is_needed
 from mixling.errors import MixlingError
 
 N_ROWS = 3
@@ -80,7 +80,7 @@ def _check_repository(repository: Repository, source: Source, gates: list[str]) 
     forms: dict[tuple[str, tuple[str, ...]], Files] = {}
     selected: dict[str, int] = {}
     for split in source.splits:
-        if repository.splits and split not in repository.splits:
+        if not is_needed(repository, split):
             continue
         needed = repository.files(split, None)
         selected.update(select_files(files, needed, f"{source.name}:{split}", where))
@@ -98,7 +98,7 @@ def _check_repository(repository: Repository, source: Source, gates: list[str]) 
             raise
         except Exception as error:
             failure = hub_files.hub_error(error, repository, source, [form], commit)
-            if "is gated" not in str(failure):
+            if not isinstance(failure, hub_files.GatedError):
                 raise failure from None
             gates.append(str(failure))
             break

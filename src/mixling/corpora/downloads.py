@@ -174,6 +174,17 @@ def stem(name: str) -> str:
     return name.removesuffix(suffix)
 
 
+def file_hash(path: Path, algorithm: str) -> str:
+    """Return the hash of a file's bytes as hexadecimal digits.
+
+    Args:
+        path: The file.
+        algorithm: Its name in `hashlib`, such as "sha256" or "md5".
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
 def content_hash(folder: Path) -> str:
     """Return the SHA-256 of the paths and contents of a folder's files.
 
@@ -185,9 +196,7 @@ def content_hash(folder: Path) -> str:
     """
     lines = []
     for path in iter_visible(folder):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        lines.append((path.relative_to(folder).as_posix(), digest))
+        lines.append((path.relative_to(folder).as_posix(), file_hash(path, "sha256")))
     text = "".join(f"{digest}  {path}\n" for path, digest in sorted(lines))
     return hashlib.sha256(text.encode()).hexdigest()
 

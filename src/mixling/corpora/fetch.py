@@ -7,7 +7,6 @@ source in the cache (`RECORD`) and goes into results.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
@@ -17,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora import hub_files
-from mixling.corpora.downloads import download_file, file_size, stem, unpack
+from mixling.corpora.downloads import download_file, file_hash, file_size, stem, unpack
 from mixling.corpora.published_files import matches
-from mixling.corpora.source import Download, Files, Languages, Repository, Source
+from mixling.corpora.source import Download, Files, Languages, Repository, Source, is_needed
 from mixling.disk import new_file, one_writer
 from mixling.errors import MixlingError
 from mixling.machine import cache_folder
@@ -51,12 +50,12 @@ def fetch_source(source: Source, split: str, languages: Languages) -> tuple[Path
     origin = {}
     with one_writer(folder, wait=True, name=source.name):
         for repository in source.repositories:
-            if not repository.splits or split in repository.splits:
+            if is_needed(repository, split):
                 origin[f"hub:{repository.name}"] = _fetch_repository(
                     repository, source, folder, split, languages
                 )
         for download in source.downloads:
-            if not download.splits or split in download.splits:
+            if is_needed(download, split):
                 origin[download.address] = _fetch_download(download, source, folder)
     return folder, origin
 
@@ -100,11 +99,6 @@ def by_hand(source: Source) -> str:
     )
 
 
-def repository_folder(folder: Path, repository: Repository) -> Path:
-    """Return the folder of a data set of the hub in the folder of a source."""
-    return folder / repository.name.replace("/", "--")
-
-
 def _fetch_repository(
     repository: Repository, source: Source, folder: Path, split: str, languages: Languages
 ) -> str:
@@ -113,15 +107,17 @@ def _fetch_repository(
     record = _read_record(folder)
     known = record["repositories"].get(repository.name, {})
     revision = repository.revision or known.get("revision")
-    place = repository_folder(folder, repository)
-    if known and known["revision"] == revision:
+    place = folder / repository.folder_name
+    is_listed = bool(known) and known["revision"] == revision
+    if is_listed:
         files = known["files"]
     else:
         revision, files = hub_files.list_repository(repository, source, revision, needed)
     where = f"hub {repository.name} at {revision[:8]}"
     selected = select_files(files, needed, source.name, where)
-    record["repositories"][repository.name] = {"revision": revision, "files": files}
-    _write_record(folder, record)
+    if not is_listed:
+        record["repositories"][repository.name] = {"revision": revision, "files": files}
+        _write_record(folder, record)
     metadata = place / ".cache/huggingface/download"
     missing = {
         path: size
@@ -177,22 +173,20 @@ def _fetch_download(download: Download, source: Source, folder: Path) -> str:
         raise MixlingError(
             f"{source.name}: cannot fetch {download.address} ({reason}); {hint}"
         ) from None
-    with packed.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if download.sha256 not in (None, digest):
-        packed.unlink()
-        raise MixlingError(
-            f"{source.name}: {download.address} has SHA-256 {digest}, expected {download.sha256}: "
-            f"it was changed or damaged on the way. Try again, or {hint}"
-        )
-    with packed.open("rb") as file:
-        md5 = hashlib.file_digest(file, "md5").hexdigest() if download.md5 else None
-    if md5 != download.md5:
-        packed.unlink()
-        raise MixlingError(
-            f"{source.name}: {download.address} has MD5 {md5}, expected {download.md5}: it was "
-            f"changed or damaged on the way. Try again, or {hint}"
-        )
+    digest = file_hash(packed, "sha256")
+    for kind, algorithm, expected in (
+        ("SHA-256", "sha256", download.sha256),
+        ("MD5", "md5", download.md5),
+    ):
+        if expected is None:
+            continue
+        found = digest if algorithm == "sha256" else file_hash(packed, algorithm)
+        if found != expected:
+            packed.unlink()
+            raise MixlingError(
+                f"{source.name}: {download.address} has {kind} {found}, expected {expected}: it "
+                f"was changed or damaged on the way. Try again, or {hint}"
+            )
     if download.inside is None:
         with new_file(target) as temporary:
             shutil.copyfile(packed, temporary)

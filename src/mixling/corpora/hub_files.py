@@ -14,6 +14,10 @@ from mixling.progress import Progress
 TIMEOUT = 30  # seconds without an answer
 
 
+class GatedError(MixlingError):
+    """A data set of the hub whose publisher has not given this user access."""
+
+
 def list_repository(
     repository: Repository, source: Source, revision: str | None, needed: Sequence[Files] = ()
 ) -> tuple[str, dict[str, int]]:
@@ -77,7 +81,7 @@ def hub_error(
 
     if is_a(errors.GatedRepoError):
         token = "the token that is set has no access" if get_token() else "no token is set"
-        return MixlingError(
+        return GatedError(
             f"{source.name}: hub data set {repository.name} is gated and {token}; accept its "
             f"terms at {page}, then run `hf auth login` or set HF_TOKEN"
         )
@@ -167,7 +171,7 @@ def _hub_by_hand(
     commit = f" --revision {revision}" if revision else ""
     return (
         f"with a network, `hf download --repo-type dataset {repository.name}{commit}{include} "
-        f"--local-dir {source.folder_name}/{repository.name.replace('/', '--')}`, and set "
+        f"--local-dir {source.folder_name}/{repository.folder_name}`, and set "
         f"MIXLING_DATA to the folder that holds '{source.folder_name}'"
     )
 

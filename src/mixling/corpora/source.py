@@ -49,6 +49,11 @@ class Repository:
     gated: bool = False
     splits: tuple[str, ...] = ()
 
+    @property
+    def folder_name(self) -> str:
+        """The folder that its files are put into, below that of the source."""
+        return self.name.replace("/", "--")
+
 
 @dataclass(frozen=True)
 class Download:
@@ -121,7 +126,12 @@ class Source:
     def fetched_splits(self) -> tuple[str, ...]:
         """The splits that can be fetched; the others need files of the user's own."""
         parts: tuple[Repository | Download, ...] = (*self.repositories, *self.downloads)
-        return tuple(s for s in self.splits if any(not p.splits or s in p.splits for p in parts))
+        return tuple(s for s in self.splits if any(is_needed(p, s) for p in parts))
+
+
+def is_needed(part: Repository | Download, split: str) -> bool:
+    """Return whether a split needs a data set of the hub, or a file of an address."""
+    return not part.splits or split in part.splits
 
 
 def parse_languages(text: str) -> tuple[str, ...]:

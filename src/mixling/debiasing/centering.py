@@ -18,7 +18,7 @@ from mixling.debiasing.embedded_corpus import (
     texts_in_all_languages,
 )
 from mixling.debiasing.method import DebiasingMethod
-from mixling.debiasing.transforms import LanguageTransform
+from mixling.transforms.transforms import LanguageTransform
 
 
 @dataclass(frozen=True)

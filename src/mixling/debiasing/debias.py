@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +10,15 @@ import numpy as np
 
 from mixling.corpora.catalog import SOURCES, load
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.files import write_text
 from mixling.corpora.languages import language_tag
 from mixling.corpora.resources import resource_level
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus, embed_corpus
 from mixling.debiasing.method import DebiasingMethod, Transform
 from mixling.debiasing.registry import create_method
-from mixling.debiasing.transforms import AffineTransform, LanguageTransform, ScoreCalibration
-from mixling.disk import new_folder
+from mixling.debiasing.write_model import write_debiased
+from mixling.disk import check_new_folder
 from mixling.errors import MixlingError
-from mixling.machine import library_versions
+from mixling.models.encoder import ExternalEncoder
 from mixling.models.precision import Precision
 from mixling.progress import Progress
 
@@ -33,7 +31,7 @@ MAX_SENTENCES = 100  # sentences used of bitext in many languages
 
 
 def debias(
-    model: str | Retriever,
+    model: Any,
     method: str | DebiasingMethod = "lsar",
     fit: Sequence[str] | None = None,
     out: str | Path | None = None,
@@ -49,7 +47,8 @@ def debias(
     The encoder is not trained.
 
     Args:
-        model: A model folder, a hub name, or a loaded retriever.
+        model: What `load_encoder` takes: a model folder, a hub name, a service, a function. Of an
+            encoder without weights the folder holds the transform, and is a model all the same.
         method: A name ("centering", "lir", "lsar", "leace", "shift", "trained", "scores") for the
             method with its defaults, or a method with options, such as `Lsar(rank=3)`.
         fit: Sources to fit on: names such as "sib-200" or "mlqa:train", or folders. Default:
@@ -74,22 +73,21 @@ def debias(
         >>> mixling.debias("intfloat/multilingual-e5-small", Lsar(rank=10), out="fair")
         AffineTransform(dim=384, metadata={'method': 'lsar', 'rank': 10, 'languages': 92})
     """
-    from mixling.models.retriever import Retriever
+    from mixling.models.encoders import load_encoder
 
     method = create_method(method)
     if texts is not None and texts < 1:
         raise MixlingError(f"texts {texts}: expected 1 query group or more")
-    if out is not None and Path(out).exists() and (Path(out).is_file() or any(Path(out).iterdir())):
-        raise MixlingError(f"{out}: exists already; choose another folder or remove it")
+    if out is not None:
+        check_new_folder(out)
     if not fit:
         fit = [BITEXT_SOURCE, RETRIEVAL_SOURCE] if method.needs_queries else [BITEXT_SOURCE]
     # before the model is loaded, so that a source that is missing is reported at once
     sources = [read_source(name, languages) for name in fit]
-    retriever = (
-        model
-        if isinstance(model, Retriever)
-        else Retriever(model, trust_remote_code=trust_remote_code)
-    )
+    retriever = load_encoder(model, trust_remote_code=trust_remote_code)
+    _check_encoder(retriever, method)
+    if hasattr(retriever, "check_cost"):
+        retriever.check_cost([x for source in sources for x in _texts_by_role(*source, texts)])
     cache = None if vector_cache is None else Path(vector_cache)
     corpora = [
         _embed(retriever, name, corpus, bitext, texts, precision, cache, method.raw)
@@ -103,8 +101,38 @@ def debias(
             "languages": sorted({x for c in corpora for x in c.languages()}),
             "texts": int(sum(len(c.queries) + len(c.passages) for c in corpora)),
         }
-        _write_model(retriever, transform, method.name, Path(out), origin)
+        write_debiased(retriever, transform, method.name, Path(out), origin)
     return transform
+
+
+def _check_encoder(encoder: Retriever | ExternalEncoder, method: DebiasingMethod) -> None:
+    """Refuse a method that needs more of an encoder than its vectors."""
+    if isinstance(encoder, ExternalEncoder) and (method.raw or not method.transforms_vectors):
+        raise MixlingError(
+            f"{encoder.name}: '{method.name}' needs a model whose weights are here, and this "
+            "encoder gives its vectors alone; choose a method that transforms vectors, such as lsar"
+        )
+
+
+def _texts_by_role(
+    corpus: Corpus, bitext: bool, texts: int | None
+) -> list[tuple[list[str], str, list[str | None] | None]]:
+    """Return the texts of a source that would be encoded, with role and titles."""
+    parts: list[tuple[list[str], str, list[str | None] | None]] = []
+
+    def collect(batch: list[str], role: str, titles: list[str | None] | None) -> np.ndarray:
+        parts.append((batch, role, titles))
+        return np.zeros((len(batch), 1), np.float32)
+
+    embed_corpus(corpus, collect, bitext, texts=_number_of_texts(corpus, bitext, texts))
+    return parts
+
+
+def _number_of_texts(corpus: Corpus, bitext: bool, texts: int | None) -> int | None:
+    """Return how many query groups of a source are used, None for all."""
+    if texts is None and len(corpus.languages()) > MANY_LANGUAGES:
+        texts = MAX_SENTENCES
+    return texts if bitext else None
 
 
 def fit_transform(method: str | DebiasingMethod, corpora: Sequence[EmbeddedCorpus]) -> Transform:
@@ -158,7 +186,7 @@ def read_source(name: str, languages: Sequence[str] | None) -> tuple[Corpus, boo
 
 
 def _embed(
-    retriever: Retriever,
+    retriever: Retriever | ExternalEncoder,
     name: str,
     corpus: Corpus,
     bitext: bool,
@@ -169,9 +197,6 @@ def _embed(
 ) -> EmbeddedCorpus:
     """Encode a source, with progress."""
     from mixling.encoding.vectors import encode_cached
-
-    if texts is None and len(corpus.languages()) > MANY_LANGUAGES:
-        texts = MAX_SENTENCES
 
     def encode(batch: list[str], role: str, titles: list[str | None] | None) -> np.ndarray:
         with Progress(f"{name}: {'queries' if role == 'query' else 'passages'}") as bar:
@@ -186,58 +211,4 @@ def _embed(
                 progress=bar,
             )[0]
 
-    return embed_corpus(corpus, encode, bitext, texts=texts if bitext else None)
-
-
-def _write_model(
-    retriever: Retriever, transform: Transform, method: str, out: Path, origin: dict[str, Any]
-) -> None:
-    """Write the model with the transform behind it, its card and its origin."""
-    from mixling.models.card import debiased_card
-
-    metadata = {"method": method} if isinstance(transform, ScoreCalibration) else transform.metadata
-    origins = {**retriever.origin, "debiased": {**metadata, **origin}}
-    original = list(retriever.model)
-    _set_modules(retriever, _modules_with(retriever, transform))
-    try:
-        card = debiased_card(
-            origins["debiased"],
-            library_versions()["mixling"],
-            origins.get("license"),
-            isinstance(transform, LanguageTransform),
-        )
-        with new_folder(out) as folder:
-            retriever.save(folder, card, origins)
-            if isinstance(transform, ScoreCalibration):
-                write_text(folder / "scores.json", json.dumps(transform.to_dict(), indent=1))
-    finally:
-        _set_modules(retriever, original)
-
-
-def _modules_with(retriever: Retriever, transform: Transform) -> list[Any]:
-    """The modules of a retriever with those of a transform."""
-    from sentence_transformers.sentence_transformer.modules import Normalize
-
-    from mixling.models.affine import affine_modules
-    from mixling.models.language_transform import LanguageTransformModule
-
-    modules = list(retriever.model)
-    if isinstance(transform, AffineTransform):
-        return [*modules, *affine_modules(transform.matrix, transform.bias)]
-    if isinstance(transform, LanguageTransform):
-        module = LanguageTransformModule(
-            transform.languages, transform.basis.shape[1], transform.dimensions
-        ).set_tensors(transform.offset, transform.basis)
-        if transform.raw:  # in the place of the modules that follow pooling
-            modules = modules[: len(retriever.head_modules())]
-        return [*modules, module, Normalize()]
-    return modules
-
-
-def _set_modules(retriever: Retriever, modules: list[Any]) -> None:
-    """Replace the modules of a retriever's model, in place."""
-    model = retriever.model
-    for name in list(model._modules):
-        del model._modules[name]
-    for number, module in enumerate(modules):
-        model.add_module(str(number), module)
+    return embed_corpus(corpus, encode, bitext, texts=_number_of_texts(corpus, bitext, texts))

@@ -11,13 +11,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from types import NoneType
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError
-from safetensors.numpy import save_file
 
 from mixling.corpora.json_files import parse_record
 from mixling.corpora.languages import language_field
@@ -25,26 +23,12 @@ from mixling.debiasing.debias import fit_transform
 from mixling.debiasing.embedded_corpus import parquet_files, read_embedded, read_vectors
 from mixling.debiasing.method import DebiasingMethod
 from mixling.debiasing.registry import METHODS, create_method
-from mixling.debiasing.transforms import AffineTransform, LanguageTransform
 from mixling.disk import new_folder
 from mixling.errors import MixlingError, choose
 from mixling.models import shipped
-
-SNIPPET = '''"""Apply the transform beside this file: python apply.py vectors.npy out.npy"""
-import sys
-from pathlib import Path
-
-import numpy as np
-
-here = Path(__file__).parent
-matrix, bias = np.load(here / "matrix.npy"), np.load(here / "bias.npy")
-x = np.load(sys.argv[1]).astype(np.float32) @ matrix.T + bias
-length = np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-np.save(sys.argv[2], (x / length).astype(np.float32))
-'''
-
-VectorTransform = AffineTransform | LanguageTransform
-"""A transform of vectors: one for all texts, or one for each language."""
+from mixling.transforms.files import TENSORS, read_transform, write_transform
+from mixling.transforms.files import VectorTransform as VectorTransform
+from mixling.transforms.transforms import AffineTransform, LanguageTransform
 
 
 def debias_vectors(
@@ -142,28 +126,13 @@ def _read_folder(folder: Path, name: str) -> VectorTransform:
     from mixling.models import trust
 
     trust.check_regular_files(folder, name)
-    if (folder / "transform.safetensors").exists():
-        return _read_vectors_folder(folder)
-    return _read_model_folder(folder, name)
+    if (folder / TENSORS).exists():
+        return read_transform(folder)
+    return _read_modules(folder, name)
 
 
-def _read_vectors_folder(folder: Path) -> VectorTransform:
-    """Read the transform of a folder that `debias_vectors` wrote."""
-    path = folder / "transform.json"
-    metadata = parse_record(path.read_bytes(), path, {"languages_of_offset": (list, NoneType)})
-    tensors = _read_tensors(folder / "transform.safetensors")
-    languages = metadata.pop("languages_of_offset")
-    if languages is None:
-        return AffineTransform(tensors["matrix"], tensors["bias"], metadata)
-    return LanguageTransform(
-        tuple(languages), tensors["offset"], tensors["basis"], metadata=metadata
-    )
-
-
-def _read_model_folder(folder: Path, name: str) -> VectorTransform:
-    """Read the transform of a model that `debias` wrote."""
-    from mixling.models.language_transform import LanguageTransformModule
-
+def _read_modules(folder: Path, name: str) -> VectorTransform:
+    """Read the transform of a model that was saved again, without the transform's own files."""
     path = folder / "origin.json"
     origin = (parse_record(path.read_bytes(), path, {}) if path.exists() else {}).get("debiased")
     metadata = origin if isinstance(origin, dict) else {}
@@ -172,30 +141,17 @@ def _read_model_folder(folder: Path, name: str) -> VectorTransform:
             f"{name}: '{metadata['method']}' cannot be put on vectors that are stored already"
         )
     modules = json.loads((folder / "modules.json").read_text()) if metadata else []
-    for module in reversed(modules):
-        type_name = str(module["type"])
-        if type_name.endswith(".Dense"):
-            tensors = _read_tensors(folder / module["path"] / "model.safetensors")
-            return AffineTransform(tensors["linear.weight"], tensors["linear.bias"], metadata)
-        if type_name.endswith(f".{LanguageTransformModule.__name__}"):
-            loaded = LanguageTransformModule.load(str(folder), module["path"])
-            return LanguageTransform(
-                tuple(loaded.languages),
-                loaded.offset.numpy(),
-                loaded.basis.numpy(),
-                metadata=metadata,
-            )
+    added = [x for x in modules if not str(x["type"]).endswith(".Normalize")][-1:]
+    if added and str(added[0]["type"]).endswith(".Dense"):
+        from safetensors.torch import load_file
+
+        tensors = load_file(folder / added[0]["path"] / "model.safetensors")
+        matrix, bias = (tensors[f"linear.{x}"].float().numpy() for x in ("weight", "bias"))
+        return AffineTransform(matrix, bias, metadata)
     raise MixlingError(
         f"{name}: no transform; give {shipped.NAME}, or a folder that `mixling debias` wrote for a "
         "model or for vectors"
     )
-
-
-def _read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Read tensors as float32, whatever their number format (NumPy knows no bf16)."""
-    from safetensors.torch import load_file
-
-    return {k: v.float().numpy() for k, v in load_file(path).items()}
 
 
 def _check_absent(out: str | Path) -> None:
@@ -212,7 +168,7 @@ def _write_folder(transform: VectorTransform, files: Sequence[Path], out: Path) 
             table, vectors = _transform_file(transform, path)
             column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
             pq.write_table(table.append_column("vector", column), temporary / "vectors" / path.name)
-        _write_transform(transform, temporary)
+        write_transform(transform, temporary)
 
 
 def _transform_file(transform: VectorTransform, path: Path) -> tuple[pa.Table, np.ndarray]:
@@ -245,21 +201,3 @@ def _transform_file(transform: VectorTransform, path: Path) -> tuple[pa.Table, n
         rows = roles == role
         transformed[rows] = transform.transform(vectors[rows], languages[rows].tolist(), role)
     return table, transformed
-
-
-def _write_transform(transform: VectorTransform, folder: Path) -> None:
-    """Write the tensors and the metadata of a transform, and the script for an affine one."""
-    if isinstance(transform, AffineTransform):
-        np.save(folder / "matrix.npy", transform.matrix)
-        np.save(folder / "bias.npy", transform.bias)
-        (folder / "apply.py").write_text(SNIPPET)
-        tensors = {"matrix": transform.matrix, "bias": transform.bias}
-    else:
-        tensors = {"offset": transform.offset, "basis": transform.basis}
-    save_file(
-        {k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / "transform.safetensors"
-    )
-    languages = list(transform.languages) if isinstance(transform, LanguageTransform) else None
-    (folder / "transform.json").write_text(
-        json.dumps({**transform.metadata, "languages_of_offset": languages}, indent=1)
-    )

@@ -17,7 +17,7 @@ import numpy as np
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus, all_vectors, texts_in_all_languages
 from mixling.debiasing.method import DebiasingMethod
 from mixling.debiasing.sharpen import sharpen_spectrum
-from mixling.debiasing.transforms import AffineTransform
+from mixling.transforms.transforms import AffineTransform
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus, all_vectors, texts_in_all_languages
 from mixling.debiasing.method import DebiasingMethod
-from mixling.debiasing.transforms import LanguageTransform
+from mixling.transforms.transforms import LanguageTransform
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from mixling.debiasing.embedded_corpus import (
 )
 from mixling.debiasing.method import DebiasingMethod
 from mixling.debiasing.sharpen import sharpen_spectrum
-from mixling.debiasing.transforms import AffineTransform
 from mixling.errors import MixlingError
+from mixling.transforms.transforms import AffineTransform
 
 
 def language_variation(corpus: EmbeddedCorpus) -> tuple[np.ndarray, np.ndarray, int]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus
-from mixling.debiasing.transforms import AffineTransform, LanguageTransform, ScoreCalibration
 from mixling.errors import MixlingError, check_finite_numbers
+from mixling.transforms.files import VectorTransform
+from mixling.transforms.transforms import ScoreCalibration
 
-Transform = AffineTransform | LanguageTransform | ScoreCalibration
+Transform = VectorTransform | ScoreCalibration
 """What a method fits: a transform of vectors, or a calibration of scores."""
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus, texts_in_all_languages
 from mixling.debiasing.method import DebiasingMethod
-from mixling.debiasing.transforms import ScoreCalibration, normalize
+from mixling.transforms.transforms import ScoreCalibration, normalize
 
 MAX_TEXTS = 500  # of a language and role
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus, all_vectors
-from mixling.debiasing.transforms import AffineTransform
+from mixling.transforms.transforms import AffineTransform
 
 POWER = 0.05  # chosen on development data: docs/decisions.md
 

@@ -17,8 +17,8 @@ import numpy as np
 from mixling.corpora.languages import language_tag
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus, texts_in_all_languages
 from mixling.debiasing.method import DebiasingMethod
-from mixling.debiasing.transforms import LanguageTransform
 from mixling.errors import MixlingError
+from mixling.transforms.transforms import LanguageTransform
 
 
 @dataclass(frozen=True)

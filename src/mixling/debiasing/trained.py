@@ -21,10 +21,10 @@ from mixling.batches.translation_groups import PairRows, TranslationGroups, tran
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus
 from mixling.debiasing.lsar import Lsar
 from mixling.debiasing.method import DebiasingMethod
-from mixling.debiasing.transforms import AffineTransform
 from mixling.errors import MixlingError
 from mixling.losses.info_nce import allowed_negatives, info_nce
 from mixling.progress import Progress
+from mixling.transforms.transforms import AffineTransform
 
 START_POWER = 0.1  # of the sharpened spectrum of W_0; chosen on development data
 

@@ -30,12 +30,15 @@ from mixling.corpora.inputs import hash_file
 from mixling.corpora.text_file import TextFile, open_text_file
 from mixling.corpora.values import TITLES, with_titles
 from mixling.disk import new_file
-from mixling.encoding.vectors import config_fingerprint, model_fingerprint
 from mixling.errors import MixlingError, choose
 from mixling.machine import keep_freed_memory, library_versions, machine_info
+from mixling.models.encoder import ExternalEncoder
+from mixling.models.encoders import AnyEncoder, load_encoder
+from mixling.models.fingerprints import config_fingerprint, model_fingerprint
+from mixling.models.kernel_caches import limit_kernel_caches
 from mixling.models.loading import log_settings
 from mixling.models.precision import Precision, choose_precision
-from mixling.models.retriever import Retriever
+from mixling.models.prompts import model_inputs
 from mixling.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -44,7 +47,7 @@ DTYPES = {"float32": pa.float32(), "float16": pa.float16()}
 
 
 def encode(
-    model: str | Retriever,
+    model: Any,
     texts: str | Path,
     out: str | Path,
     *,
@@ -59,7 +62,7 @@ def encode(
     """Encode a file of texts into a folder of vectors. A call that was killed is resumed.
 
     Args:
-        model: A model folder, a hub name, or a loaded retriever.
+        model: What `load_encoder` takes: a model folder, a hub name, a service, a function.
         texts: .jsonl, .parquet, .txt (a text a line), or a BEIR folder. A title is read as the
             model was trained with it.
         out: The folder of vectors.
@@ -82,11 +85,8 @@ def encode(
         PosixPath('vectors/manifest.json')
     """
     keep_freed_memory()
-    retriever = (
-        model
-        if isinstance(model, Retriever)
-        else Retriever(model, trust_remote_code=trust_remote_code)
-    )
+    limit_kernel_caches()
+    retriever = load_encoder(model, trust_remote_code=trust_remote_code)
     log_settings(retriever)
     out = Path(out)
     source, job = prepare_encoding(retriever, texts, out, role, precision, dtype, shard)
@@ -95,6 +95,8 @@ def encode(
         for i in range(source.n_shards)
         if i % part[1] == part[0] and not shard_path(out, i).exists()
     ]
+    if hasattr(retriever, "check_cost"):
+        retriever.check_cost(_shard_texts(source, role, number) for number in missing)
     with Progress("encoding") as bar, ThreadPoolExecutor(1) as thread:
         future = None
         for done, number in enumerate(missing):
@@ -117,7 +119,7 @@ def encode(
 
 
 def prepare_encoding(
-    retriever: Retriever,
+    retriever: AnyEncoder,
     texts: str | Path,
     out: Path,
     role: str | None,
@@ -218,11 +220,19 @@ def shard_path(out: Path, number: int) -> Path:
 
 
 TokenizedShard = tuple[list[str], list[str], dict[str, list[Any]], list[list[int]]]
-"""Ids, texts, further columns by name, and token ids of each text."""
+"""Ids, texts, further columns by name, and token ids of each text (none of an external encoder)."""
+
+
+def _shard_texts(
+    source: TextFile, role: str | None, number: int
+) -> tuple[list[str], str | None, list[str | None] | None]:
+    """Return the texts of a shard with their role and titles."""
+    _, texts, columns = source.read_shard(number)
+    return texts, role, columns.get("title")
 
 
 def read_tokens(
-    source: TextFile, retriever: Retriever, role: str | None, number: int
+    source: TextFile, retriever: AnyEncoder, role: str | None, number: int
 ) -> TokenizedShard:
     """Read and tokenize a shard.
 
@@ -242,12 +252,14 @@ def read_tokens(
     titles = columns.pop("title", None)
     if titles is not None:
         columns["titled"] = [title is not None for title in titles]
+    if isinstance(retriever, ExternalEncoder):
+        return ids, model_inputs("", retriever.settings.titles.value, texts, titles), columns, []
     tokens = retriever.tokenize(texts, role, titles=titles)
     return ids, with_titles(titles, texts), columns, tokens
 
 
 def encode_shard(
-    retriever: Retriever,
+    retriever: AnyEncoder,
     job: dict[str, Any],
     out: Path,
     number: int,
@@ -268,10 +280,16 @@ def encode_shard(
         MixlingError: The stored number format cannot hold a vector, or a vector is not finite.
     """
     ids, texts, columns, tokens = tokenized
-    encoded = retriever.encode_head(
-        tokens, precision=job["precision"], progress=progress, names=ids
-    )
-    vectors = retriever.encode_tail(encoded, texts, job["role"], columns.get("language"))
+    languages = columns.get("language")
+    if isinstance(retriever, ExternalEncoder):
+        n_tokens = sum(retriever.count_tokens(texts))
+        vectors = retriever.encode(texts, job["role"], languages=languages, progress=progress)
+    else:
+        n_tokens = sum(map(len, tokens))
+        encoded = retriever.encode_head(
+            tokens, precision=job["precision"], progress=progress, names=ids
+        )
+        vectors = retriever.encode_tail(encoded, texts, job["role"], languages)
     maximum = np.finfo(job["dtype"]).max
     too_large = np.flatnonzero((np.abs(vectors) > maximum).any(1))
     if len(too_large):
@@ -286,7 +304,7 @@ def encode_shard(
         **{k: pa.array(v) for k, v in columns.items()},
         "role": pa.array([job["role"] or ""] * len(ids)),
     }
-    table = pa.table(arrays).replace_schema_metadata({"tokens": str(sum(map(len, tokens)))})
+    table = pa.table(arrays).replace_schema_metadata({"tokens": str(n_tokens)})
     path = shard_path(out, number)
     with new_file(path) as temporary:
         pq.write_table(table, temporary, compression={"id": "zstd", "vector.list.element": "none"})

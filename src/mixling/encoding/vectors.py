@@ -10,53 +10,36 @@ vectors, NAME.ids with 16-byte hashes of the texts.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from mixling.corpora.files import read_array, write_array
-from mixling.corpora.values import TITLES, with_titles
+from mixling.corpora.values import with_titles
 from mixling.disk import new_file
 from mixling.errors import MixlingError
+from mixling.models.encoder import ExternalEncoder
+from mixling.models.encoders import AnyEncoder
+from mixling.models.fingerprints import chain_fingerprints, config_fingerprint
 from mixling.models.precision import Precision, choose_precision
 from mixling.models.prompts import input_parts
-from mixling.models.retriever import Retriever
+from mixling.models.transformed import TransformedEncoder
 from mixling.progress import Progress
+
+if TYPE_CHECKING:
+    from mixling.models.retriever import Retriever
 
 logger = logging.getLogger(__name__)
 
 SHARD = 2048  # texts of a shard
-# settings of a tokenizer that its last call changes, so they do not belong to the model
-CALL_SETTINGS = ("truncation", "padding")
-# settings of an encoder that change its vectors and do not show in its weights
-ENCODER_SETTINGS = (
-    "hidden_act",
-    "hidden_activation",
-    "activation",
-    "activation_function",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "layer_norm_eps",
-    "norm_eps",
-    "rms_norm_eps",
-    "position_embedding_type",
-    "rope_theta",
-    "sliding_window",
-    "local_attention",
-    "global_attn_every_n_layers",
-    "pad_token_id",
-    "is_decoder",
-)
 
 
 def encode_cached(
-    retriever: Retriever,
+    encoder: AnyEncoder,
     texts: Sequence[str],
     role: str | None,
     *,
@@ -70,7 +53,7 @@ def encode_cached(
     """Encode texts, each distinct text once, and cache the vectors in a folder.
 
     Args:
-        retriever: The model.
+        encoder: The model.
         texts: The texts.
         role: "query", "passage" or None.
         titles: Titles of the texts, which the model reads in its own way.
@@ -83,11 +66,20 @@ def encode_cached(
 
     Returns:
         float32 `[n, dim]`, and the number of tokens that were encoded.
+
+    Raises:
+        MixlingError: A text cannot be encoded, or `raw` is asked of an encoder without modules.
     """
+    if isinstance(encoder, TransformedEncoder) and not raw:
+        # as the head of a chain: the encoder inside and its debiased variants share one encoding
+        vectors, total = encode_cached(
+            encoder.inner, texts, role, titles=titles, folder=folder, progress=progress
+        )
+        return encoder.transform(vectors, with_titles(titles, texts), role, languages), total
     headings = [None] * len(texts) if titles is None else list(titles)
-    hashes = [_text_hash(retriever, role, *x) for x in zip(texts, headings, strict=True)]
-    precision = choose_precision(retriever.device, precision)
-    subfolder = None if folder is None else folder / _cache_key(retriever, role, precision)
+    hashes = [_text_hash(encoder, role, *x) for x in zip(texts, headings, strict=True)]
+    precision = choose_precision(encoder.device, precision)
+    subfolder = None if folder is None else folder / _cache_key(encoder, role, precision)
     cached = {} if subfolder is None else _read_cached(subfolder)
     missing: dict[bytes, tuple[str, str | None]] = {}
     for key, text, title in zip(hashes, texts, headings, strict=True):
@@ -95,34 +87,76 @@ def encode_cached(
             missing.setdefault(key, (text, title))
     keys, pairs = list(missing), list(missing.values())
     new_texts, new_titles = [text for text, _ in pairs], [title for _, title in pairs]
-    tokens = retriever.tokenize(new_texts, role, titles=new_titles) if missing else []
-    total, done = sum(map(len, tokens)), 0
-    for begin in range(0, len(keys), SHARD):
+    if isinstance(encoder, ExternalEncoder):
+        if raw:
+            raise MixlingError(
+                f"{encoder.name}: gives its vectors alone, and this method is fitted on what a "
+                "model has before its last modules; choose another method, such as lsar"
+            )
+        encode = _external_shards(encoder, new_texts, role, new_titles, progress)
+        total = sum(encoder.count_tokens(with_titles(new_titles, new_texts)))
+    else:
+        tokens = encoder.tokenize(new_texts, role, titles=new_titles) if missing else []
+        names = with_titles(new_titles, new_texts)
+        encode = _head_shards(encoder, tokens, precision, names, progress)
+        total = sum(map(len, tokens))
+    for begin, encoded in zip(range(0, len(keys), SHARD), encode, strict=True):
         shard_keys = keys[begin : begin + SHARD]
-        shard_tokens = tokens[begin : begin + SHARD]
-        encoded = retriever.encode_head(
-            shard_tokens,
-            precision=precision,
-            names=with_titles(new_titles, new_texts)[begin : begin + SHARD],
-            progress=None if progress is None else partial(_add_progress, progress, done, total),
-        )
-        done += sum(map(len, shard_tokens))
         if subfolder is not None:
             _write_cached(subfolder, shard_keys, encoded)
         cached.update(zip(shard_keys, encoded, strict=True))
     vectors = np.stack([cached[key] for key in hashes])
-    if not raw:
-        vectors = retriever.encode_tail(vectors, with_titles(titles, texts), role, languages)
+    if not raw and not isinstance(encoder, ExternalEncoder):
+        vectors = encoder.encode_tail(vectors, with_titles(titles, texts), role, languages)
     return vectors, total
 
 
-def _text_hash(retriever: Retriever, role: str | None, text: str, title: str | None) -> bytes:
+def _head_shards(
+    retriever: Retriever,
+    tokens: list[list[int]],
+    precision: Precision,
+    names: list[str],
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[np.ndarray]:
+    """Yield what the head of a model's chain makes of texts, 2,048 texts at a time."""
+    total, done = sum(map(len, tokens)), 0
+    for begin in range(0, len(tokens), SHARD):
+        shard = tokens[begin : begin + SHARD]
+        yield retriever.encode_head(
+            shard,
+            precision=precision,
+            names=names[begin : begin + SHARD],
+            progress=None if progress is None else partial(_add_progress, progress, done, total),
+        )
+        done += sum(map(len, shard))
+
+
+def _external_shards(
+    encoder: ExternalEncoder,
+    texts: list[str],
+    role: str | None,
+    titles: list[str | None],
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[np.ndarray]:
+    """Yield the vectors of an encoder without modules, 2,048 texts at a time."""
+    for begin in range(0, len(texts), SHARD):
+        yield encoder.encode(
+            texts[begin : begin + SHARD],
+            role,
+            titles=titles[begin : begin + SHARD],
+            progress=None
+            if progress is None
+            else partial(_add_progress, progress, begin, len(texts)),
+        )
+
+
+def _text_hash(encoder: AnyEncoder, role: str | None, text: str, title: str | None) -> bytes:
     """Return the hash of a text as a model reads it, 16 bytes.
 
     It covers the prompt where that holds the title; the cache has a subfolder for each prompt.
     """
-    usual = retriever.prompt(role)
-    prompt, content = input_parts(usual, retriever.settings.titles.value, text, title)
+    usual = encoder.prompt(role)
+    prompt, content = input_parts(usual, encoder.settings.titles.value, text, title)
     if prompt == usual:
         return hashlib.blake2b(content.encode(), digest_size=16).digest()
     return hashlib.blake2b((prompt + content).encode(), digest_size=16, person=b"title").digest()
@@ -136,7 +170,7 @@ def _add_progress(
 
 
 def similarity_vectors(
-    retriever: Retriever,
+    encoder: AnyEncoder,
     texts: Sequence[str],
     role: str,
     languages: Sequence[str],
@@ -149,7 +183,7 @@ def similarity_vectors(
     """Encode texts as vectors whose dot products are the model's scores, and show the progress.
 
     Args:
-        retriever: The model.
+        encoder: The model.
         texts: The texts.
         role: "query" or "passage".
         languages: Languages of the texts, for a model that needs them.
@@ -163,7 +197,7 @@ def similarity_vectors(
     """
     with Progress(label) as bar:
         vectors, tokens = encode_cached(
-            retriever,
+            encoder,
             texts,
             role,
             titles=titles,
@@ -172,24 +206,24 @@ def similarity_vectors(
             folder=folder,
             progress=bar,
         )
-    return normalize_for_similarity(retriever, vectors), tokens
+    return normalize_for_similarity(encoder, vectors), tokens
 
 
-def normalize_for_similarity(retriever: Retriever, vectors: np.ndarray) -> np.ndarray:
+def normalize_for_similarity(encoder: AnyEncoder, vectors: np.ndarray) -> np.ndarray:
     """Scale vectors so that their dot products are the model's scores.
 
     Args:
-        retriever: The model.
+        encoder: The model.
         vectors: float `[n, dim]`, what the model returns.
 
     Returns:
         float `[n, dim]`: rows of length one if the model compares by cosine, else `vectors`.
     """
-    if retriever.similarity != "cosine":
+    if encoder.similarity != "cosine":
         return vectors
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not length.all():
-        _warn_zero_vectors(retriever.name)
+        _warn_zero_vectors(encoder.name)
     return np.asarray(vectors / np.maximum(length, 1e-12))
 
 
@@ -201,100 +235,14 @@ def _warn_zero_vectors(model: str) -> None:
     )
 
 
-def _cache_key(retriever: Retriever, role: str | None, precision: str) -> str:
+def _cache_key(encoder: AnyEncoder, role: str | None, precision: str) -> str:
     """Return the name of the cache's subfolder for a model, prompt and precision."""
-    digest = hashlib.sha256(chain_fingerprints(retriever)[len(retriever.head_modules())].encode())
-    digest.update(config_fingerprint(retriever).encode())
-    digest.update(repr((retriever.prompt(role), retriever.max_length, precision)).encode())
+    if isinstance(encoder, ExternalEncoder):
+        return hashlib.sha256(f"{encoder.fingerprint()} {role}".encode()).hexdigest()[:24]
+    digest = hashlib.sha256(chain_fingerprints(encoder)[len(encoder.head_modules())].encode())
+    digest.update(config_fingerprint(encoder).encode())
+    digest.update(repr((encoder.prompt(role), encoder.max_length, precision)).encode())
     return digest.hexdigest()[:24]
-
-
-def model_fingerprint(retriever: Retriever) -> str:
-    """Compute the SHA-256 of a model's weights, its modules' settings and its vocabulary.
-
-    Args:
-        retriever: The model.
-
-    Returns:
-        The hash, hexadecimal.
-    """
-    return chain_fingerprints(retriever)[len(list(retriever.model))]
-
-
-def config_fingerprint(retriever: Retriever) -> str:
-    """Compute the SHA-256 of what changes vectors and shows in neither weights nor vocabulary.
-
-    It covers how the tokenizer normalizes, splits and joins text, and the encoder's configuration
-    (activation, heads, positions).
-
-    Args:
-        retriever: The model.
-
-    Returns:
-        The hash, hexadecimal.
-    """
-    backend = getattr(retriever.tokenizer, "backend_tokenizer", None)
-    tokenizer = {} if backend is None else json.loads(backend.to_str())
-    for name in CALL_SETTINGS:
-        tokenizer.pop(name, None)
-    config = getattr(getattr(retriever.model[0], "auto_model", None), "config", None)
-    encoder = {name: getattr(config, name, None) for name in ENCODER_SETTINGS}
-    return hashlib.sha256(
-        json.dumps([tokenizer, encoder], sort_keys=True, default=str).encode()
-    ).hexdigest()
-
-
-def full_fingerprint(retriever: Retriever) -> str:
-    """Compute the SHA-256 of everything that a model's vectors and scores depend on.
-
-    It covers `model_fingerprint`, `config_fingerprint`, the prompts, the maximum length, the
-    similarity and the form of titles.
-
-    Args:
-        retriever: The model.
-
-    Returns:
-        The hash, hexadecimal.
-    """
-    prompts = {role: retriever.prompt(role) for role in ("query", "passage")}
-    parts = [
-        model_fingerprint(retriever),
-        config_fingerprint(retriever),
-        prompts,
-        retriever.max_length,
-        retriever.similarity,
-    ]
-    if retriever.settings.titles.value != TITLES:  # so that earlier hashes stay
-        parts.append(retriever.settings.titles.value)
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def chain_fingerprints(retriever: Retriever) -> dict[int, str]:
-    """Compute the fingerprint of each initial part of a model's chain that makes vectors.
-
-    One pass over the weights serves all parts.
-
-    Args:
-        retriever: The model.
-
-    Returns:
-        SHA-256 by the number of modules, from the head, whose vectors are cached, to the whole
-        chain.
-    """
-    digest, fingerprints = hashlib.sha256(), {}
-    vocabulary = repr(sorted(retriever.tokenizer.get_vocab().items())).encode()
-    minimum = len(retriever.head_modules())
-    for number, module in enumerate(retriever.model, 1):
-        config: dict[str, Any] = getattr(module, "get_config_dict", dict)()
-        digest.update(repr((type(module).__name__, sorted(config.items()))).encode())
-        for name, value in module.state_dict().items():
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-        if number >= minimum:
-            part = digest.copy()
-            part.update(vocabulary)
-            fingerprints[number] = part.hexdigest()
-    return fingerprints
 
 
 def _read_cached(subfolder: Path) -> dict[bytes, np.ndarray]:

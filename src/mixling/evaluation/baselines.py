@@ -13,9 +13,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from mixling.errors import MixlingError
 from mixling.evaluation.calibrated import CalibratedScorer
 from mixling.evaluation.ranks import DotScorer, Ranker, Scorer, ScoreRows, by_ids
 from mixling.evaluation.tasks import Task
+from mixling.models.encoder import ExternalEncoder
+from mixling.models.encoders import AnyEncoder, load_encoder, require_weights
 from mixling.models.loading import log_settings
 from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
@@ -32,18 +34,18 @@ from mixling.progress import Progress
 
 
 def make_ranker(
-    model: str | Retriever | Ranker,
+    model: Any,
     precision: Precision = "auto",
     vector_cache: Path | None = None,
-    passage_model: str | Retriever | None = None,
+    passage_model: Any = None,
     trust_remote_code: bool = False,
     model_options: Mapping[str, Any] | None = None,
 ) -> Ranker:
     """Make a ranker.
 
     Args:
-        model: A model folder, a hub name, the name of a baseline, a Retriever, or a ranker, which
-            is returned as it is.
+        model: What `load_encoder` takes (a model folder, a hub name, a service, a function), the
+            name of a baseline, or a ranker, which is returned as it is.
         precision: Number format of the encoder; "auto" takes bf16 where it is faster.
         vector_cache: Folder where vectors stay.
         passage_model: Another model that encodes the passages, as an existing index may have done.
@@ -57,10 +59,10 @@ def make_ranker(
         MixlingError: The model cannot be loaded, or the vectors of both models cannot be compared.
     """
 
-    def load(name: str) -> Retriever:
-        retriever = Retriever(name, trust_remote_code=trust_remote_code, **model_options or {})
-        log_settings(retriever)
-        return retriever
+    def load(name: Any) -> AnyEncoder:
+        encoder = load_encoder(name, trust_remote_code=trust_remote_code, **model_options or {})
+        log_settings(encoder)
+        return encoder
 
     if passage_model is not None:
         ranker = make_ranker(
@@ -70,16 +72,19 @@ def make_ranker(
             trust_remote_code=trust_remote_code,
             model_options=model_options,
         )
-        other = passage_model if isinstance(passage_model, Retriever) else load(passage_model)
-        return _with_passage_model(ranker, other)
-    if isinstance(model, Retriever):
+        loaded = isinstance(passage_model, (Retriever, ExternalEncoder))
+        return _with_passage_model(ranker, passage_model if loaded else load(passage_model))
+    if isinstance(model, (Retriever, ExternalEncoder)):
         return DenseRanker(model, precision, vector_cache)
+    if hasattr(model, "scorer"):
+        return cast(Ranker, model)
     if not isinstance(model, str):
-        return model
+        return DenseRanker(load(model), precision, vector_cache)
     if model in ("random", "oracle"):
         return SanityRanker(model)
     if model.startswith("late:"):
-        return LateInteractionRanker(load(model.removeprefix("late:")), precision)
+        encoder = require_weights(load(model.removeprefix("late:")), "late interaction")
+        return LateInteractionRanker(encoder, precision)
     name, plus, form = model.rpartition("+bm25")
     if model == "bm25" or (plus and form in ("", ":rrf")):
         from mixling.evaluation import lexical
@@ -97,12 +102,14 @@ def make_ranker(
     return DenseRanker(load(model), precision, vector_cache)
 
 
-def _with_passage_model(ranker: Ranker, passage_model: Retriever) -> Ranker:
+def _with_passage_model(ranker: Ranker, passage_model: AnyEncoder) -> Ranker:
     """Let another model encode a ranker's passages."""
     if not isinstance(ranker, (DenseRanker, LateInteractionRanker)):
         raise MixlingError(
             f"{ranker.name} encodes nothing, so no other model can encode its passages"
         )
+    if isinstance(ranker, LateInteractionRanker):
+        require_weights(passage_model, "late interaction")
     if ranker.retriever.dimensions != passage_model.dimensions:
         raise MixlingError(
             f"{ranker.name} has vectors of {ranker.retriever.dimensions} numbers and "
@@ -123,17 +130,35 @@ class DenseRanker:
     """
 
     def __init__(
-        self, retriever: Retriever, precision: Precision = "auto", vector_cache: Path | None = None
+        self, retriever: AnyEncoder, precision: Precision = "auto", vector_cache: Path | None = None
     ):
         self.retriever, self.vector_cache = retriever, vector_cache
         self.precision = choose_precision(retriever.device, precision)
-        self.name, self.origin, self.passage_model = retriever.name, retriever.origin, retriever
+        self.name, self.origin = retriever.name, retriever.origin
+        self.passage_model: AnyEncoder = retriever
         self.stored = retriever.stored
 
     @property
     def settings(self) -> dict[str, Any]:
         """How the encoder is used, for a result (see `models.settings`)."""
         return settings_of(self.retriever, self.passage_model)
+
+    def check_cost(self, tasks: Sequence[Task]) -> None:
+        """Check what all tasks cost before anything is sent, for encoders that are paid.
+
+        Args:
+            tasks: The tasks.
+
+        Raises:
+            MixlingError: The cost is above the limit, or is all that was asked for (`DryRun`).
+        """
+        for encoder, roles in (
+            (self.retriever, ("query", "passage")[: 1 + (self.passage_model is self.retriever)]),
+            (self.passage_model, ("passage",)[: self.passage_model is not self.retriever]),
+        ):
+            check = getattr(encoder, "check_cost", None)
+            if check is not None and roles:
+                check([part for task in tasks for part in _texts_by_role(task) if part[1] in roles])
 
     def scorer(self, task: Task) -> tuple[Scorer, dict[str, Any]]:
         """Encode a task.
@@ -151,6 +176,8 @@ class DenseRanker:
         scorer: Scorer = DotScorer(queries, passages)
         if self.retriever.calibration:
             scorer = CalibratedScorer(scorer, task, self.retriever.calibration)
+        if isinstance(self.retriever, ExternalEncoder):
+            return scorer, counts  # there is no vocabulary whose coverage could be measured
         # without ICU there is no coverage, and nothing else is missing
         with contextlib.suppress(MixlingError):
             from mixling.evaluation.coverage import coverage
@@ -159,12 +186,17 @@ class DenseRanker:
         return scorer, counts
 
 
+def _texts_by_role(task: Task) -> list[tuple[Sequence[str], str, Sequence[str | None] | None]]:
+    """Return a task's texts with their role and titles."""
+    return [(task.queries, "query", None), (task.passages, "passage", task.titles)]
+
+
 def task_vectors(
-    retriever: Retriever,
+    retriever: AnyEncoder,
     task: Task,
     precision: Precision = "auto",
     vector_cache: Path | None = None,
-    passage_model: Retriever | None = None,
+    passage_model: AnyEncoder | None = None,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Encode the queries and passages of a task.
 
@@ -211,7 +243,7 @@ def task_vectors(
     return vectors[0], vectors[1], counts
 
 
-def settings_of(retriever: Retriever, passage_model: Retriever) -> dict[str, Any]:
+def settings_of(retriever: AnyEncoder, passage_model: AnyEncoder) -> dict[str, Any]:
     """Return how an encoder is used, and another one that encodes the passages, for a result."""
     settings: dict[str, Any] = {"settings": retriever.settings.to_dict()}
     if passage_model is not retriever:
@@ -219,7 +251,7 @@ def settings_of(retriever: Retriever, passage_model: Retriever) -> dict[str, Any
     return settings
 
 
-def title_counts(task: Task, retriever: Retriever) -> dict[str, Any]:
+def title_counts(task: Task, retriever: AnyEncoder) -> dict[str, Any]:
     """Return how a task's titles are read, and how many passages have one."""
     return {"form": retriever.settings.titles.value, "passages": sum(map(bool, task.titles))}
 

@@ -58,11 +58,13 @@ def example_queries(
                 "first": [
                     [task.passages[p][:SHOWN_CHARACTERS], language(p), int(p) in relevant]
                     for p in ranks.top[query, :depth]
+                    if p >= 0
                 ],
                 "right": [task.passages[answers[0]][:SHOWN_CHARACTERS], language(answers[0])],
                 "right_ranks": [
                     [language(p), int(rank)]
                     for p, rank in list(zip(answers, places, strict=True))[:SHOWN_RANKS]
+                    if np.isfinite(rank)
                 ],
             }
         )

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from mixling.corpora.values import TITLES
 from mixling.errors import MixlingError
-from mixling.evaluation.baselines import make_ranker, task_vectors
+from mixling.evaluation.baselines import DenseRanker, make_ranker, task_vectors
 from mixling.evaluation.benchmarks import load_tasks
 from mixling.evaluation.bias.consistency import mean_rank_correlation
 from mixling.evaluation.bias.gap import gaps
@@ -33,6 +33,14 @@ from mixling.evaluation.scenario_scores import (
 )
 from mixling.evaluation.soundness import check_task
 from mixling.evaluation.tasks import Task
+from mixling.evaluation.top_lists import (
+    Limits,
+    ListScorer,
+    SearchSystem,
+    TopLists,
+    find_limits,
+    list_ranks,
+)
 from mixling.evaluation.trec import write_trec
 from mixling.machine import library_versions, machine_info
 from mixling.models.precision import Precision
@@ -61,7 +69,7 @@ class TaskScores:
 
 
 def measure(
-    model: str | Retriever | Ranker,
+    model: Any,
     tasks: Sequence[str | Task],
     *,
     context: bool = False,
@@ -69,7 +77,7 @@ def measure(
     trec_dir: Path | None = None,
     vector_cache: Path | None = None,
     language: str | None = None,
-    passage_model: str | Retriever | None = None,
+    passage_model: Any = None,
     model_options: Mapping[str, Any] | None = None,
     trust_remote_code: bool = False,
     skip_bad: bool = False,
@@ -80,7 +88,8 @@ def measure(
     (cross-lingual), over query languages (multilingual).
 
     Args:
-        model: A name, a Retriever, or a baseline (see `mixling.evaluation.baselines`).
+        model: A name, a Retriever, a baseline (see `mixling.evaluation.baselines`), or a search
+            system (see `mixling.evaluation.top_lists`).
         tasks: Names, folders or Tasks.
         context: Passages are sentences followed by their paragraph.
         precision: Number format of the encoder; "auto" takes bf16 where it is faster.
@@ -102,10 +111,17 @@ def measure(
     if not tasks:
         raise MixlingError("nothing to measure: name a task, for instance --task sample")
     loaded = load_tasks(tasks, context, language, skip_bad)
-    ranker = make_ranker(
-        model, precision, vector_cache, passage_model, trust_remote_code, model_options
-    )
-    results = {task.name: _measure_task(ranker, task, trec_dir) for task in loaded}
+    ranker: Ranker | SearchSystem
+    if isinstance(model, SearchSystem):
+        ranker = model
+        results = {task.name: _measure_system(model, task, trec_dir) for task in loaded}
+    else:
+        ranker = make_ranker(
+            model, precision, vector_cache, passage_model, trust_remote_code, model_options
+        )
+        if isinstance(ranker, DenseRanker):
+            ranker.check_cost(loaded)
+        results = {task.name: _measure_task(ranker, task, trec_dir) for task in loaded}
     summary: dict[str, Any] = {
         "model": ranker.name,
         "origin": ranker.origin,
@@ -140,6 +156,49 @@ def _measure_task(ranker: Ranker, task: Task, trec_dir: Path | None) -> TaskScor
     if trec_dir is not None:
         write_trec(task, ranks, trec_dir)
     return scores
+
+
+def _measure_system(system: SearchSystem, task: Task, trec_dir: Path | None) -> TaskScores:
+    """Ask a search system for a task's lists, and score them."""
+    start_time = time.perf_counter()
+    check_task(task)  # before anything is asked
+    lists, counts = system.top_lists(task)
+    asked_time = time.perf_counter()
+    scores, ranks = score_lists(task, lists)
+    scores.entry.update(
+        counts,
+        data=task.fingerprint(),
+        seconds_encoding=round(asked_time - start_time, 2),
+        seconds_ranking=round(time.perf_counter() - asked_time, 2),
+    )
+    if trec_dir is not None:
+        write_trec(task, ranks, trec_dir)
+    return scores
+
+
+def score_lists(task: Task, lists: TopLists) -> tuple[TaskScores, Ranks]:
+    """Compute what the lists of a search system tell of a task.
+
+    Args:
+        task: The task.
+        lists: The lists.
+
+    Returns:
+        The scores, whose `left_out` and `notes` say what the lists cannot tell, and the ranks.
+    """
+    ranks = list_ranks(task, lists)
+    limits = find_limits(task, lists, ranks)
+    scorer = None if "MRC@20" in limits.measures else ListScorer(lists, len(task.passages))
+    scores = score_task(task, ranks, scorer, limits)
+    scores.entry["skipped"].update(lists.counts)
+    scores.entry["lists"] = {
+        "depth": lists.depth,
+        "queries_without_passages": int((lists.length == 0).sum()),
+        "relevant": len(task.relevant),
+        "relevant_without_rank": int(np.isinf(ranks.multilingual).sum()),
+        "left_out_measures": limits.measures,
+    }
+    return scores, ranks
 
 
 def rank_task(task: Task, scorer: Scorer, depth: int = DEPTH, model: str = "the model") -> Ranks:
@@ -185,7 +244,12 @@ def rank_task(task: Task, scorer: Scorer, depth: int = DEPTH, model: str = "the 
         )
 
 
-def score_task(task: Task, ranks: Ranks, scorer: Scorer | None = None) -> TaskScores:
+def score_task(
+    task: Task,
+    ranks: Ranks,
+    scorer: Scorer | ListScorer | None = None,
+    limits: Limits | None = None,
+) -> TaskScores:
     """Compute a task's metrics, measures of bias and intervals.
 
     Args:
@@ -193,10 +257,13 @@ def score_task(task: Task, ranks: Ranks, scorer: Scorer | None = None) -> TaskSc
         ranks: Its ranks.
         scorer: Its scores, which MRC needs in the multilingual scenario; without them there is no
             MRC.
+        limits: What the ranks cannot tell, where they are those of lists that end early.
 
     Returns:
         The scores.
     """
+    limits = limits or Limits({}, {}, [])
+    notes = [*task.notes, *limits.notes]
     entry: dict[str, Any] = {
         "languages": list(task.languages),
         "queries": len(task.queries),
@@ -204,17 +271,17 @@ def score_task(task: Task, ranks: Ranks, scorer: Scorer | None = None) -> TaskSc
         "titles": {"form": TITLES, "passages": sum(map(bool, task.titles))},
         "skipped": dict(task.skipped),
         "bad_rows": list(task.bad_rows[:MAX_BAD_ROWS]),
-        "left_out": task.left_out(),
+        "left_out": {**task.left_out(), **limits.scenarios},
         "origin": dict(task.origin),
-        **({"notes": list(task.notes)} if task.notes else {}),
+        **({"notes": notes} if notes else {}),
     }
-    single = single_language_scores(task, ranks)
+    single = single_language_scores(task, ranks, leave_out=list(limits.scenarios))
     entry.update(single.entry)
     if single.missing:
         entry["skipped"]["pairs of query and passage language without an answer"] = single.missing
     tables, examples = list(single.tables), list[dict[str, Any]]()
     if "multilingual" in task.scenarios():
-        multilingual, table, examples = _score_multilingual(task, ranks, scorer)
+        multilingual, table, examples = _score_multilingual(task, ranks, scorer, limits)
         entry.update(multilingual)
         tables.append(table)
     entry["gaps"] = gaps(entry)
@@ -224,7 +291,7 @@ def score_task(task: Task, ranks: Ranks, scorer: Scorer | None = None) -> TaskSc
 
 
 def _score_multilingual(
-    task: Task, ranks: Ranks, scorer: Scorer | None
+    task: Task, ranks: Ranks, scorer: Scorer | ListScorer | None, limits: Limits
 ) -> tuple[dict[str, Any], pa.Table, list[dict[str, Any]]]:
     """Score the multilingual scenario: summary entries, scores per query, example queries."""
     pool = MultilingualPool(
@@ -237,9 +304,13 @@ def _score_multilingual(
         top=ranks.top,
         n_languages=len(task.languages),
     )
-    metrics, measures = multilingual_metrics(task, ranks), bias_measures(pool)
+    with np.errstate(invalid="ignore"):  # relevant passages that a list lacks have no rank
+        metrics, measures = multilingual_metrics(task, ranks), bias_measures(pool)
     if scorer is not None and hasattr(scorer, "at"):
         measures["MRC@20"] = mean_rank_correlation(ranks.top, task.query_group, scorer.at)
+    for values in (metrics, measures):
+        for name in set(limits.measures).intersection(values):
+            values[name] = np.full(len(task.queries), np.nan)
     means = macro_means(task, {**metrics, "rank_distance": measures["rank_distance"]})
     entry = {
         "multilingual": {**means, **language_shares(task, pool)},

@@ -41,8 +41,9 @@ def to_mteb(result: EvaluationResult, task: str) -> dict[str, Any]:
         {
             "hf_subset": f"{scenario}-{subset}",
             "languages": _mteb_languages(subset, entry["languages"]),
-            "main_score": values["nDCG@10"],
-            **{MTEB_NAMES[k]: v for k, v in values.items() if k in MTEB_NAMES},
+            # a list of a search system may be too short for it
+            "main_score": values["nDCG@10"] if values["nDCG@10"] == values["nDCG@10"] else None,
+            **{MTEB_NAMES[k]: v for k, v in values.items() if k in MTEB_NAMES and v == v},
         }
         for scenario in SCENARIOS
         for subset, values in entry.get(scenario, {}).get("by_language", {}).items()

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mixling.evaluation.bias.pool import MultilingualPool
 from mixling.evaluation.metrics import METRICS, MULTILINGUAL_METRICS
 from mixling.evaluation.ranks import Ranks
-from mixling.evaluation.tasks import Task
+from mixling.evaluation.tasks import Scenario, Task
 
 # depth at which the languages of the first answers are counted
 SHARE_DEPTH = 10
@@ -33,20 +34,30 @@ class SingleLanguageScores:
     missing: int
 
 
-def single_language_scores(task: Task, ranks: Ranks) -> SingleLanguageScores:
+def single_language_scores(
+    task: Task, ranks: Ranks, leave_out: Sequence[Scenario] = ()
+) -> SingleLanguageScores:
     """Score the monolingual and the cross-lingual scenario.
 
     Args:
         task: The task.
         ranks: Its ranks.
+        leave_out: Scenarios that are not scored.
 
     Returns:
         Means over languages (monolingual) and over ordered pairs of languages (cross-lingual), and
         the scores per query.
     """
     tables, cells, missing = _language_pairs(task, ranks)
+    if leave_out:
+        tables = [
+            t.filter(
+                pc.invert(pc.is_in(t["scenario"].cast(pa.string()), value_set=pa.array(leave_out)))
+            )
+            for t in tables
+        ]
     entry: dict[str, dict[str, Any]] = {}
-    possible = task.scenarios()
+    possible = [s for s in task.scenarios() if s not in leave_out]
     for scenario in ("monolingual", "cross-lingual"):
         same = scenario == "monolingual"
         chosen = {pair: v for pair, v in cells.items() if (pair[0] == pair[1]) == same}
@@ -162,7 +173,8 @@ def language_shares(task: Task, pool: MultilingualPool) -> dict[str, dict[str, d
 
 def _shares(codes: np.ndarray, languages: Sequence[str]) -> dict[str, float]:
     """Compute the share of each language that occurs."""
-    count = np.bincount(codes.ravel(), minlength=len(languages))
+    # -1 stands after the last passage of a list that is shorter
+    count = np.bincount(codes[codes >= 0].ravel(), minlength=len(languages))
     return {languages[int(i)]: float(count[i] / max(count.sum(), 1)) for i in np.flatnonzero(count)}
 
 
@@ -219,7 +231,7 @@ def with_first_answers(
     Args:
         table: Scores of all queries.
         task: The task.
-        first: int64 `[n_queries]`, passage of the first answer.
+        first: int64 `[n_queries]`, passage of the first answer, -1 where there is none.
         right: bool `[n_queries]`, whether it is relevant.
 
     Returns:
@@ -227,8 +239,11 @@ def with_first_answers(
     """
     languages = np.array(task.languages)
     for name, column in (
-        ("first", pa.array([task.passage_ids[i] for i in first])),
-        ("first_language", pa.array(languages[task.passage_language[first]])),
+        ("first", pa.array([task.passage_ids[i] if i >= 0 else "" for i in first])),
+        (
+            "first_language",
+            pa.array(np.where(first >= 0, languages[task.passage_language[first]], "")),
+        ),
         ("first_is_relevant", pa.array(right)),
     ):
         table = table.append_column(name, column)

@@ -12,16 +12,17 @@ from mixling.evaluation.result import file_name
 from mixling.evaluation.tasks import Task
 
 
-def write_trec(task: Task, ranks: Ranks, folder: Path) -> None:
-    """Write run and qrels of the multilingual pool.
+def trec_ids(task: Task) -> tuple[list[str], list[str]]:
+    """Return the ids of a task as TREC files and `mixling texts` have them.
 
     Ids are those of the source. The id of a query that stands in several languages keeps its
     language before it (`sw:12`). White space in ids, which would part columns, becomes `_`.
 
     Args:
         task: The task.
-        ranks: Its ranks; the run has as many passages a query as `ranks.top` is deep.
-        folder: Where to write.
+
+    Returns:
+        The id of each query and of each passage.
 
     Raises:
         MixlingError: Two ids are the same once they are written so.
@@ -36,6 +37,21 @@ def write_trec(task: Task, ranks: Ranks, folder: Path) -> None:
             raise MixlingError(
                 f"{task.name}: two ids are '{twice}' in a TREC file; rename one of them"
             )
+    return qids, docids
+
+
+def write_trec(task: Task, ranks: Ranks, folder: Path) -> None:
+    """Write run and qrels of the multilingual pool.
+
+    Args:
+        task: The task.
+        ranks: Its ranks; the run has as many passages a query as `ranks.top` is deep.
+        folder: Where to write.
+
+    Raises:
+        MixlingError: Two ids are the same once they are written so (see `trec_ids`).
+    """
+    qids, docids = trec_ids(task)
     name = file_name(task.name)
     with new_file(folder / f"{name}.qrels") as qrels, qrels.open("w", encoding="utf-8") as out:
         out.writelines(
@@ -47,4 +63,5 @@ def write_trec(task: Task, ranks: Ranks, folder: Path) -> None:
             out.writelines(
                 f"{qids[q]} Q0 {docids[c]} {rank} {score:.9g} mixling\n"
                 for rank, (c, score) in enumerate(zip(best, scores, strict=True), 1)
+                if c >= 0  # a list of a search system may be shorter
             )

@@ -119,8 +119,8 @@ def debiased_card(
         by_language: Whether the transform needs the language of each text.
     """
     use = (
-        "It needs each text's language: load it with `mixling.Retriever`, which identifies or "
-        "takes it."
+        "It needs each text's role, and its language too if the transform is by language: load it "
+        "with `mixling.Retriever`, which takes the role and identifies or takes the language."
         if by_language
         else "It loads in sentence-transformers as it is:\n\n" + _USAGE
     )
@@ -130,7 +130,7 @@ def debiased_card(
         if k != "model"
     ]
     base = origin["model"]
-    return card_header(base, origin["languages"], license) + _DEBIASED.format(
+    return card_header(base, origin.get("languages", []), license) + _DEBIASED.format(
         base=display_name(base), version=version, use=use, rows="\n".join(rows)
     )
 

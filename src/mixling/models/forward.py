@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mixling.models.bert_layers import layer_states, takes
+from mixling.models.bert_structure import Layer, bert_layers
 from mixling.models.packed import packed_row
 
 
@@ -114,7 +116,7 @@ def forward_tokens(
     for indices in batches_by_tokens([len(t) for t in tokens], max_tokens, first is not None):
         call = [tokens[i] for i in indices]
         features = _padded(call, pad, device) if first is None else packed_row(call, first, device)
-        features = model(features)
+        features = run_chain(model, features)
         outputs.append(_at_least_float32(features["sentence_embedding"]))
         if states is not None:
             sorted_states += _split_states(
@@ -126,6 +128,42 @@ def forward_tokens(
     if states is not None:
         states.extend(sorted_states[i] for i in inverse.tolist())
     return torch.cat(outputs)[inverse.to(device)]
+
+
+def run_chain(model: Any, features: dict[str, Any]) -> dict[str, Any]:
+    """Run texts through a chain, its encoder's layers by `bert_layers` where they are such.
+
+    Args:
+        model: A chain of sentence-transformers modules.
+        features: The input of the chain, as `packed_row` returns it for packed texts.
+
+    Returns:
+        What the chain returns: "token_embeddings" and "sentence_embedding" are among it.
+    """
+    first = model[0]
+    layers = _own_layers(first, features) if "cu_seq_lens_q" in features else None
+    if layers is None:
+        out: dict[str, Any] = model(features)
+        return out
+    embeddings = first.model.embeddings(
+        input_ids=features["input_ids"], position_ids=features["position_ids"]
+    )
+    lengths = tuple(features["cu_seq_lens_q"].diff().tolist())
+    states = layer_states(layers, embeddings[0], lengths)
+    features = {**features, "token_embeddings": states[None]}
+    for module in list(model)[1:]:
+        features = module(features)
+    return features
+
+
+def _own_layers(first: Any, features: dict[str, Any]) -> list[Layer] | None:
+    """Return the layers of a chain's first module, if packed texts can go through them here."""
+    lengths = features["cu_seq_lens_q"].diff().tolist()
+    if features["input_ids"].device.type != "cpu" or not takes(lengths):
+        return None
+    if getattr(first, "module_output_name", None) != "token_embeddings":
+        return None
+    return bert_layers(getattr(first, "model", None))
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

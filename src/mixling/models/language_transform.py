@@ -11,38 +11,47 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from sentence_transformers.base.modules.module import Module
 
 from mixling.corpora.languages import language_tag
+from mixling.models.transform_module import TransformModule
 
 if TYPE_CHECKING:
     from typing import Self
 
 
-class LanguageTransformModule(Module):
+class LanguageTransformModule(TransformModule):
     """Subtract an offset of the text's language, then remove directions of that language.
 
     A vector x of language l becomes z - (z B^T) B with z = x - offset, where the rows of B are the
-    directions of l. A text in another language keeps its vector.
+    directions of l. From a text in another language the offset of its role is subtracted, if there
+    is one.
 
     Args:
         languages: Codes of the languages.
         directions: Directions that are removed for each language.
         size: Size of a vector.
+        has_role_offset: Whether there is an offset for texts in other languages.
 
     Attributes:
+        role_offset: float32 `[2 (query, passage), size]`.
         offset: float32 `[2 (query, passage), n_languages, size]`.
         basis: float32 `[n_languages, directions, size]`, orthonormal rows for each language.
     """
 
-    config_keys = ["languages", "directions", "size"]  # noqa: RUF012
+    config_keys = ["languages", "directions", "size", "has_role_offset"]  # noqa: RUF012
 
     offset: torch.Tensor
     basis: torch.Tensor
+    role_offset: torch.Tensor
 
-    def __init__(self, languages: Sequence[str], directions: int, size: int):
+    def __init__(
+        self, languages: Sequence[str], directions: int, size: int, has_role_offset: bool = False
+    ):
         super().__init__()  # type: ignore[no-untyped-call]
         self.languages, self.directions, self.size = list(languages), directions, size
+        self.has_role_offset = has_role_offset
+        if has_role_offset:
+            self.register_buffer("role_offset", torch.zeros(2, size))
         self.register_buffer("offset", torch.zeros(2, len(self.languages), size))
         self.register_buffer("basis", torch.zeros(len(self.languages), directions, size))
 
@@ -74,6 +83,9 @@ class LanguageTransformModule(Module):
         ]
         role = 0 if features.get("text_role") == "query" else 1
         out = x.clone()
+        if self.has_role_offset:
+            others = torch.tensor([i < 0 for i in language_ids], device=x.device)
+            out[others] -= self.role_offset.to(x)[role]
         for i in sorted({i for i in language_ids if i >= 0}):
             rows = torch.tensor([r for r, j in enumerate(language_ids) if j == i], device=x.device)
             z = x[rows] - offset[role, i]
@@ -84,66 +96,18 @@ class LanguageTransformModule(Module):
         """Return the size of a vector."""
         return self.size
 
-    def save(
-        self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any
-    ) -> None:
-        """Write configuration and weights into a folder.
-
-        Args:
-            output_path: The folder.
-            *args: Unused; sentence-transformers may pass them.
-            safe_serialization: Write safetensors instead of a pickle.
-            **kwargs: Unused; sentence-transformers may pass them.
-        """
-        self.save_config(output_path)
-        self.save_torch_weights(output_path, safe_serialization=safe_serialization)
-
-    @classmethod
-    def load(
-        cls,
-        model_name_or_path: str,
-        subfolder: str = "",
-        token: bool | str | None = None,
-        cache_folder: str | None = None,
-        revision: str | None = None,
-        local_files_only: bool = False,
-        init_defaults: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> Self:
-        """Read what `save` wrote. The parameters are those of sentence-transformers' `Module.load`.
-
-        Args:
-            model_name_or_path: The model's folder or hub name.
-            subfolder: The module's folder inside the model's.
-            token: A token of the hub.
-            cache_folder: The hub's cache.
-            revision: Revision of the model on the hub.
-            local_files_only: Do not ask the hub.
-            init_defaults: Unused, since `save` writes every parameter.
-            **kwargs: Unused; sentence-transformers may pass them.
-
-        Returns:
-            The module.
-        """
-        hub: dict[str, Any] = {
-            "token": token,
-            "cache_folder": cache_folder,
-            "revision": revision,
-            "local_files_only": local_files_only,
-        }
-        module = cls(**cls.load_config(model_name_or_path, subfolder, **hub))
-        cls.load_torch_weights(model_name_or_path, subfolder, model=module, **hub)
-        return module
-
-    def set_tensors(self, offset: Any, basis: Any) -> Self:
+    def set_tensors(self, offset: Any, basis: Any, role_offset: Any = None) -> Self:
         """Set the numbers of the transform.
 
         Args:
             offset: An array or tensor, `[2, n_languages, size]`.
             basis: An array or tensor, `[n_languages, directions, size]`.
+            role_offset: An array or tensor, `[2, size]`, where the module has it.
 
         Returns:
             The module itself.
         """
         self.offset, self.basis = (torch.as_tensor(x, dtype=torch.float32) for x in (offset, basis))
+        if role_offset is not None:
+            self.role_offset = torch.as_tensor(role_offset, dtype=torch.float32)
         return self

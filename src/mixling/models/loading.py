@@ -12,11 +12,18 @@ import torch
 from mixling.errors import MixlingError, choose
 from mixling.models import chain, stored, trust
 from mixling.models.conventions import KnownUse
-from mixling.models.hub_cache import CONFIGURED_MODULES, MODULES, PROMPTS, TRANSFORMER_CONFIGS
+from mixling.models.hub_cache import (
+    CONFIGURED_MODULES,
+    MODULES,
+    PROMPTS,
+    TRANSFORMER_CONFIGS,
+    in_hub_cache,
+)
 from mixling.models.prompts import ROLES, Role, prompt_name, unknown_names
 from mixling.models.settings import DEFAULT_SOURCE, FILES, OPTION, Setting
 
 if TYPE_CHECKING:
+    from mixling.models.encoder import ExternalEncoder
     from mixling.models.retriever import Retriever
 
 logger = logging.getLogger(__name__)
@@ -112,7 +119,9 @@ def load_chain(
             "a folder needs config.json, weights and a tokenizer, as save_pretrained or "
             "sentence-transformers write them",
         ) from None
-    if not trust_remote_code and (code := trust.find_code(folder)):
+    # what was fetched just now lies in the cache: asked by name, the hub answers for each file
+    local = folder if Path(folder).is_dir() else in_hub_cache(folder) or folder
+    if not trust_remote_code and (code := trust.find_code(local)):
         logger.warning(
             "%s: names code of its own, which is not run: %s; %s of transformers stands in its "
             "place, and has all of its weights",
@@ -144,9 +153,9 @@ def append_truncation(model: Any, size: int, name: str) -> None:
     chain.append_truncation(model)
 
 
-def log_settings(retriever: Retriever) -> None:
+def log_settings(encoder: Retriever | ExternalEncoder) -> None:
     """Log how a model is used: the line that `mixling doctor MODEL` prints."""
-    logger.info("%s: %s", retriever.name, retriever.settings.line())
+    logger.info("%s: %s", encoder.name, encoder.settings.line())
 
 
 def log_surprises(retriever: Retriever) -> None:

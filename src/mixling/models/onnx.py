@@ -25,6 +25,7 @@ import torch
 from mixling.disk import new_folder
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
+from mixling.models.transform_module import TransformModule
 
 OUTPUTS = ("last_hidden_state", "sentence_embedding")
 # texts that the exported model must encode as the retriever does: several scripts, short and long
@@ -108,10 +109,10 @@ def export_onnx(
         if isinstance(model, Retriever)
         else Retriever(model, device="cpu", trust_remote_code=trust_remote_code)
     )
-    if retriever.language_transform() is not None:
+    if any(isinstance(module, TransformModule) for module in retriever.model):
         raise MixlingError(
-            f"{retriever.name}: its transform needs each text's language, which an ONNX server "
-            "does not know; export a model with one transform for all languages "
+            f"{retriever.name}: its transform needs each text's language or role, which an ONNX "
+            "server does not know; export a model with one transform for all texts "
             "(`mixling debias -m lsar` or `-m trained`)"
         )
     card = Path(retriever.name) / "README.md"

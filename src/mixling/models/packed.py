@@ -11,127 +11,28 @@ pass is slow (docs/performance.md).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import scaled_dot_product_attention
 
+from mixling.models.batched_attention import (
+    attend,
+    attend_backward,
+    group_rows,
+    length_groups,
+    saved_states,
+)
+
 NAME = "mixling_packed"
 # tokens: longer texts take the fused kernel, since their attention weights would not fit
 MAX_BATCHED_LENGTH = 1024
-# attention weights of a group at most: more no longer fit the caches
-MAX_GROUP_WEIGHTS = 500_000
 
 
 class UnpackableError(Exception):
     """The encoder cannot take packed texts, so texts are padded."""
-
-
-class LengthGroup(NamedTuple):
-    """Neighboring texts whose attention is one batched product.
-
-    Texts of different lengths are padded to the longest of the group: a position past the end of
-    a text repeats its last row.
-
-    Args:
-        start: First row of the group.
-        rows: Number of rows.
-        shape: Number of texts, and tokens of the longest.
-        padded_rows: int64 `[texts * tokens]`, the row of the group at each position, or None if
-            all texts have the same length.
-        mask: bool `[texts, 1, 1, tokens]`, True inside a text, or None.
-        real_positions: int64, the positions in `padded_rows` that are inside a text, or None.
-    """
-
-    start: int
-    rows: int
-    shape: tuple[int, int]
-    padded_rows: Tensor | None
-    mask: Tensor | None
-    real_positions: Tensor | None
-
-
-@lru_cache(maxsize=256)
-def length_groups(lengths: tuple[int, ...], heads: int) -> tuple[LengthGroup, ...]:
-    """Group neighboring texts while their lengths differ by at most 15 % or 4 tokens.
-
-    Args:
-        lengths: Tokens of each text.
-        heads: Attention heads.
-
-    Returns:
-        Groups of at most `MAX_GROUP_WEIGHTS` attention weights, in the order of the texts. A text
-        with more weights is a group of its own.
-    """
-    groups, i, start = [], 0, 0
-    while i < len(lengths):
-        shortest = longest = lengths[i]
-        j = i + 1
-        while j < len(lengths):
-            low, high = min(shortest, lengths[j]), max(longest, lengths[j])
-            n_weights = (j + 1 - i) * high * high * heads
-            if (high > 1.15 * low and high - low > 4) or n_weights > MAX_GROUP_WEIGHTS:
-                break
-            shortest, longest, j = low, high, j + 1
-        groups.append(_length_group(start, torch.tensor(lengths[i:j])))
-        i, start = j, start + groups[-1].rows
-    return tuple(groups)
-
-
-def _length_group(start: int, lengths: Tensor) -> LengthGroup:
-    """Return the group of texts of some lengths, int64 `[n]`, that begins at row `start`."""
-    rows, longest = int(lengths.sum()), int(lengths.max())
-    shape = (len(lengths), longest)
-    if int(lengths.min()) == longest:
-        return LengthGroup(start, rows, shape, None, None, None)
-    position = torch.arange(longest)
-    first_rows = (lengths.cumsum(0) - lengths)[:, None]
-    padded_rows = first_rows + torch.minimum(position, lengths[:, None] - 1)
-    mask = position < lengths[:, None]
-    real_positions = mask.reshape(-1).nonzero()[:, 0]
-    return LengthGroup(
-        start, rows, shape, padded_rows.reshape(-1), mask[:, None, None], real_positions
-    )
-
-
-def _group_rows(x: Tensor, group: LengthGroup) -> Tensor:
-    """Return the rows of a group: `[T, heads, d]` -> `[texts, heads, tokens, d]`."""
-    rows = x[group.start : group.start + group.rows]
-    if group.padded_rows is not None:
-        rows = rows.index_select(0, group.padded_rows)
-    return rows.view(*group.shape, *x.shape[1:]).transpose(1, 2)
-
-
-def _put_group_rows(y: Tensor, group: LengthGroup, out: Tensor) -> None:
-    """Write `[texts, heads, tokens, d]` to the rows of a group in `out`, without its padding."""
-    y = y.transpose(1, 2).reshape(-1, *out.shape[1:])
-    if group.real_positions is not None:
-        y = y.index_select(0, group.real_positions)
-    out[group.start : group.start + group.rows] = y
-
-
-def _softmax(p: Tensor) -> None:
-    """Replace rows by their softmax, in place.
-
-    Half precision goes through fp32: torch's softmax of bf16 takes two to three times as long.
-    """
-    if p.dtype.itemsize < 4:
-        p.copy_(torch.softmax(p, -1, dtype=torch.float32))
-    else:
-        torch.softmax(p, -1, out=p)
-
-
-def _softmax_backward(dp: Tensor, p: Tensor) -> Tensor:
-    """Return the gradient of the input of a softmax, from its output p and the gradient of p.
-
-    Torch's function is slow in bf16 on rows of fewer than 32 numbers, and not in fp32.
-    """
-    if p.dtype.itemsize < 4 and p.shape[-1] < 32:
-        return torch._softmax_backward_data(dp.float(), p.float(), -1, torch.float32).to(p.dtype)
-    return torch._softmax_backward_data(dp, p, -1, p.dtype)
 
 
 class _Attention(torch.autograd.Function):
@@ -148,29 +49,9 @@ class _Attention(torch.autograd.Function):
         dropout: float,
     ) -> Tensor:
         """Compute the attention and keep its weights."""
-        out = q.new_empty(q.shape)
-        weights, dropout_masks = [], []
         with torch.autocast(q.device.type, enabled=False):
-            for group in length_groups(lengths, q.shape[1]):
-                qs, ks, vs = (_group_rows(x, group) for x in (q, k, v))
-                texts, heads, n, d = qs.shape
-                flat = (
-                    qs.reshape(texts * heads, n, d),
-                    ks.reshape(texts * heads, n, d).transpose(1, 2),
-                )
-                p = torch.baddbmm(q.new_empty(()), *flat, beta=0, alpha=scale).view(
-                    texts, heads, n, n
-                )
-                if group.mask is not None:
-                    p.masked_fill_(~group.mask, -torch.inf)
-                _softmax(p)
-                weights.append(p)
-                if dropout:
-                    mask = torch.nn.functional.dropout(torch.ones_like(p), dropout)
-                    dropout_masks.append(mask)
-                    p = p * mask
-                _put_group_rows(p @ vs, group, out)
-        ctx.save_for_backward(q, k, v, *weights, *dropout_masks)
+            out, states = attend(torch.stack((q, k, v), 1), lengths, scale, dropout)
+        ctx.save_for_backward(*states.qkv, *states.weights, *states.dropped)
         ctx.lengths, ctx.scale = lengths, scale
         return out
 
@@ -178,26 +59,11 @@ class _Attention(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of q, k and v, and None for the other arguments."""
-        q, k, v, *saved = ctx.saved_tensors
-        dq, dk, dv = q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape)
-        groups = length_groups(ctx.lengths, q.shape[1])
-        weights, dropout_masks = saved[: len(groups)], saved[len(groups) :]
-        with torch.autocast(q.device.type, enabled=False):
-            for i, group in enumerate(groups):
-                p, dropout_mask = weights[i], dropout_masks[i] if dropout_masks else None
-                qs, ks, vs, dy = (_group_rows(x, group) for x in (q, k, v, gradient.to(q.dtype)))
-                if group.mask is not None:
-                    # No gradient of a padding position may reach keys and values.
-                    dy = dy * group.mask.transpose(2, 3)
-                dropped = p if dropout_mask is None else p * dropout_mask
-                _put_group_rows(dropped.transpose(2, 3) @ dy, group, dv)
-                dp = dy @ vs.transpose(2, 3)
-                if dropout_mask is not None:
-                    dp *= dropout_mask
-                ds = _softmax_backward(dp, p).mul_(ctx.scale)
-                _put_group_rows(ds @ ks, group, dq)
-                _put_group_rows(ds.transpose(2, 3) @ qs, group, dk)
-        return dq, dk, dv, None, None, None
+        saved = saved_states(ctx.saved_tensors, ctx.lengths, gradient.shape[1])
+        with torch.autocast(gradient.device.type, enabled=False):
+            gradient = gradient.to(saved.qkv[0].dtype)
+            parts = attend_backward(gradient, saved, ctx.lengths, ctx.scale)
+        return *parts.unbind(1), None, None, None
 
 
 def packed_attention(
@@ -230,7 +96,7 @@ def packed_attention(
         n_fused = len(lengths)
     outputs, n_rows = [], sum(lengths[:n_fused])
     for group in length_groups(lengths[:n_fused], q.shape[1]):
-        qs, ks, vs = (_group_rows(x, group) for x in (q, k, v))
+        qs, ks, vs = (group_rows(x, group).transpose(1, 2) for x in (q, k, v))
         y = scaled_dot_product_attention(qs, ks, vs, group.mask, dropout, scale=scale)
         y = y.transpose(1, 2).reshape(-1, *q.shape[1:])
         if group.real_positions is not None:

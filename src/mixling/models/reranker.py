@@ -1,17 +1,52 @@
-"""A cross-encoder, which reads a query and a passage together and returns one score.
+"""Rerankers, which read a query and a passage together and return one score.
 
-It serves as a teacher of training and never as a retriever.
+| spelling | reranker |
+|---|---|
+| a folder, a hub name | a cross-encoder, as sentence-transformers loads it |
+| `cohere:MODEL`, `jina:`, `voyage:`, `https://host/rerank` | a service (see `rerank_service`) |
+| `python:package.module:name` | a function of a query and passages that returns their scores |
+
+They rerank what a search finds, and serve as teachers of training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from mixling.errors import MixlingError
 from mixling.models import stored, trust
+from mixling.models.precision import Precision, choose_precision
 from mixling.models.weights import locate_model
+
+
+class RerankerError(MixlingError):
+    """A reranker that was loaded fails, or gives what is no score."""
+
+
+@runtime_checkable
+class PairScorer(Protocol):
+    """What reranks: a cross-encoder, a service or a function.
+
+    Attributes:
+        name: Its name in messages and results.
+    """
+
+    name: str
+
+    def scores(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Score pairs of a query and a passage.
+
+        Args:
+            pairs: `(query, passage)`, their texts.
+
+        Returns:
+            float32 `[n]`; the higher, the better the passage answers.
+        """
+        ...
 
 
 class Reranker:
@@ -21,6 +56,8 @@ class Reranker:
         name: A model folder or hub name.
         device: Device of the model, for instance "cpu" or "cuda". Default: the fastest.
         trust_remote_code: Run Python code that the model's files bring (see `Retriever`).
+        precision: Number format of the products; "auto" takes bf16 where it is faster. The weights
+            are fp32.
 
     Raises:
         MixlingError: The model cannot be loaded or has more than one output.
@@ -31,7 +68,13 @@ class Reranker:
         array([5.3], dtype=float32)
     """
 
-    def __init__(self, name: str, device: str | None = None, trust_remote_code: bool = False):
+    def __init__(
+        self,
+        name: str,
+        device: str | None = None,
+        trust_remote_code: bool = False,
+        precision: Precision = "fp32",
+    ):
         import torch
         from sentence_transformers import CrossEncoder
 
@@ -62,8 +105,9 @@ class Reranker:
         if self.model.num_labels != 1:
             raise MixlingError(
                 f"{name}: gives {self.model.num_labels} numbers a pair; "
-                "a teacher of scores gives one"
+                "a reranker or teacher of scores gives one"
             )
+        self.precision = choose_precision(self.model.device, precision)
 
     def scores(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Score pairs of a query and a passage.
@@ -76,7 +120,11 @@ class Reranker:
         """
         if not pairs:
             return np.zeros(0, np.float32)
-        scores = self.model.predict(list(pairs), show_progress_bar=False)
+        import torch
+
+        device, is_bf16 = self.model.device.type, self.precision == "bf16"
+        with torch.autocast(device, torch.bfloat16, enabled=is_bf16):
+            scores = self.model.predict(list(pairs), show_progress_bar=False)
         return np.asarray(scores, np.float32)
 
 
@@ -99,3 +147,123 @@ def is_reranker(name: str, trust_remote_code: bool = False) -> bool:
     except (OSError, ValueError, TypeError, AttributeError):
         return False
     return any(x.endswith("ForSequenceClassification") for x in architectures)
+
+
+class FunctionReranker:
+    """A function as a reranker.
+
+    Args:
+        function: Takes a query and a list of passages, and returns a score for each.
+        name: Its name in messages and results.
+    """
+
+    def __init__(self, function: Callable[[str, list[str]], Any], name: str):
+        self.function, self.name = function, name
+
+    def scores(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Score pairs of a query and a passage: float32 `[n]`."""
+        parts = [np.zeros(0, np.float32)]
+        for query, group in groupby(pairs, key=lambda pair: pair[0]):
+            passages = [passage for _, passage in group]
+            try:
+                scores = np.asarray(self.function(query, passages), np.float32)
+            except (TypeError, ValueError) as error:
+                raise MixlingError(
+                    f"{self.name}: {type(error).__name__}: {error}; expected a function "
+                    "(query, passages) that returns a number for each passage"
+                ) from error
+            if scores.shape != (len(passages),):
+                raise MixlingError(
+                    f"{self.name}: returned scores of shape {list(scores.shape)} for "
+                    f"{len(passages)} passages; return one number for each"
+                )
+            parts.append(scores)
+        return np.concatenate(parts)
+
+
+def load_reranker(
+    reranker: Any, trust_remote_code: bool = False, *, keep_scores: bool = False
+) -> PairScorer:
+    """Load a reranker.
+
+    Args:
+        reranker: A spelling of the table above; a reranker, which is returned as it is; a
+            CrossEncoder of sentence-transformers; or a function `(query, passages) -> scores`.
+        trust_remote_code: Run Python code that a model's files bring.
+        keep_scores: Keep the scores of a service on disk, so that none is paid for twice.
+
+    Returns:
+        The reranker.
+
+    Raises:
+        MixlingError: It cannot be loaded.
+
+    Example:
+        >>> shorter = load_reranker(lambda query, passages: [-len(x) for x in passages])
+        >>> shorter.scores([("bridge", "a long text"), ("bridge", "short")])
+        array([-11.,  -5.], dtype=float32)
+    """
+    if isinstance(reranker, str):
+        from mixling.models.rerank_service import RerankService, is_rerank_service
+
+        if is_rerank_service(reranker):
+            return RerankService(reranker, keep_scores=keep_scores)
+        if not reranker.startswith("python:"):
+            return Reranker(reranker, trust_remote_code=trust_remote_code, precision="auto")
+        from mixling.models.functions import import_object
+
+        return load_reranker(import_object(reranker))
+    if isinstance(reranker, PairScorer):
+        return reranker
+    name = getattr(reranker, "__name__", type(reranker).__name__)
+    if hasattr(reranker, "predict"):
+        return FunctionReranker(lambda query, texts: _predict(reranker, query, texts), name)
+    if callable(reranker):
+        return FunctionReranker(reranker, name)
+    raise MixlingError(
+        f"{name}: expected the name of a reranker, a CrossEncoder, or a function "
+        "(query, passages) that returns a number for each passage"
+    )
+
+
+def _predict(model: Any, query: str, texts: list[str]) -> np.ndarray:
+    """Return the scores of a CrossEncoder before its activation."""
+    import torch
+
+    pairs = [(query, text) for text in texts]
+    return np.asarray(
+        model.predict(pairs, show_progress_bar=False, activation_fn=torch.nn.Identity())
+    )
+
+
+def pair_scores(reranker: PairScorer, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+    """Score pairs, and refuse scores that cannot be ordered.
+
+    Args:
+        reranker: The reranker.
+        pairs: `(query, passage)`, their texts.
+
+    Returns:
+        float32 `[n]`.
+
+    Raises:
+        RerankerError: The reranker fails, or a score is NaN or infinite.
+    """
+    try:
+        scores = np.asarray(reranker.scores(pairs), np.float32)
+    except MixlingError as error:
+        raise RerankerError(str(error)) from None
+    wrong = np.flatnonzero(~np.isfinite(scores))
+    if len(wrong):
+        query, passage = pairs[int(wrong[0])]
+        raise RerankerError(
+            f"{reranker.name}: the score of the query '{query[:60]}' and the passage "
+            f"'{passage[:60]}' is {scores[wrong[0]]} ({len(wrong):,} of {len(scores):,} scores "
+            "here are no numbers); take a reranker whose weights are whole"
+        )
+    return scores
+
+
+def reranker_input(title: str | None, text: str) -> str:
+    """Return a passage as a reranker reads it: after its title, unless it begins with that."""
+    return f"{title} {text}" if title and not text.startswith(title) else text

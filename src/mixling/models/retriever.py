@@ -17,6 +17,8 @@ import torch
 from mixling.corpora.values import with_titles
 from mixling.errors import MixlingError, check_finite_vectors, choose
 from mixling.models import chain, trust
+from mixling.models.encoder import is_external, no_weights
+from mixling.models.fingerprints import full_fingerprint
 from mixling.models.forward import batches_by_tokens, forward_tokens, token_budgets
 from mixling.models.identify import identify_languages
 from mixling.models.language_transform import LanguageTransformModule
@@ -28,6 +30,9 @@ from mixling.models.prompts import ROLES, TitleOption, model_inputs
 from mixling.models.saving import save_model
 from mixling.models.settings import resolve_titles
 from mixling.models.weights import DEFAULT
+from mixling.threads import fitting_threads
+
+TAIL = ("Normalize", "Dense", "LanguageTransformModule", "HubCorrectionModule")
 
 
 class Retriever:
@@ -62,6 +67,8 @@ class Retriever:
         (1, 384)
     """
 
+    paid = False  # whether each text costs money, as services do
+
     def __init__(
         self,
         name: str = DEFAULT,
@@ -83,6 +90,8 @@ class Retriever:
             "truncate_dim": truncate_dim, "task_description": task_description,
         }  # fmt: skip
         self.options: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+        if is_external(name):
+            raise no_weights(name, "this")
         loaded = load_model(
             name, device=device, trust_remote_code=trust_remote_code, options=self.options
         )
@@ -263,18 +272,18 @@ class Retriever:
         )
         return self.encode_tail(vectors, names, role, languages)
 
-    def language_transform(self) -> LanguageTransformModule | None:
-        """Return the module that needs a text's language, or None."""
-        return next((m for m in self.model if isinstance(m, LanguageTransformModule)), None)
+    def fingerprint(self) -> str:
+        """Return a hash of all that the vectors depend on (see `full_fingerprint`)."""
+        return full_fingerprint(self)
+
+    def language_transforms(self) -> list[LanguageTransformModule]:
+        """Return the modules that need a text's language."""
+        return [m for m in self.model if isinstance(m, LanguageTransformModule)]
 
     def head_modules(self) -> list[torch.nn.Module]:
         """Return the chain without the normalizations and linear layers at its end."""
         modules = list(self.model)
-        while len(modules) > 1 and type(modules[-1]).__name__ in (
-            "Normalize",
-            "Dense",
-            "LanguageTransformModule",
-        ):
+        while len(modules) > 1 and type(modules[-1]).__name__ in TAIL:
             modules.pop()
         return modules
 
@@ -313,11 +322,10 @@ class Retriever:
         ):
             first, max_tokens = self.first_position, max_tokens or token_budgets(self.device).encode
             for indices in batches_by_tokens(lengths, max_tokens, first is not None):
-                part = (
-                    forward_tokens(head, [tokens[i] for i in indices], self.pad, max_tokens, first)
-                    .cpu()
-                    .numpy()
-                )
+                call = [tokens[i] for i in indices]
+                with fitting_threads(sum(map(len, call))):
+                    vectors = forward_tokens(head, call, self.pad, max_tokens, first)
+                part = vectors.cpu().numpy()
                 if not out.shape[1]:
                     out = np.empty((len(tokens), part.shape[1]), np.float32)
                 name_of_row = partial(_text_name_in_call, names, indices)
@@ -353,13 +361,16 @@ class Retriever:
         modules = list(self.model)[len(self.head_modules()) :] if modules is None else modules
         with torch.inference_mode():
             features: dict[str, Any] = {
-                "sentence_embedding": torch.from_numpy(vectors).to(self.device, torch.float32)
+                "sentence_embedding": torch.from_numpy(vectors).to(self.device, torch.float32),
+                "text_role": role,
             }
-            transform = self.language_transform()
-            if transform is not None and (languages is not None or texts is not None):
+            modules_by_language = self.language_transforms()
+            if modules_by_language and (languages is not None or texts is not None):
                 if languages is None:
-                    languages = identify_languages(texts or [], transform.languages)
-                features.update(text_language=list(languages), text_role=role)
+                    among = list(dict.fromkeys(x for m in modules_by_language for x in m.languages))
+                    unknown = [""] * len(vectors)
+                    languages = identify_languages(texts or [], among) if among else unknown
+                features["text_language"] = list(languages)
             for module in modules:
                 features = module(features)
         output = features["sentence_embedding"].float().cpu().numpy()

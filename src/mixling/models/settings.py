@@ -39,6 +39,8 @@ OPTION_TYPES: dict[str, type] = {
     "titles": str,
     "truncate_dim": int,
     "task_description": str,
+    "query_options": dict,
+    "passage_options": dict,
 }
 
 

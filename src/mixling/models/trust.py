@@ -20,12 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixling.errors import MixlingError
-from mixling.models.language_transform import LanguageTransformModule
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-MIXLING_MODULES = {f"{c.__module__}.{c.__name__}": c for c in (LanguageTransformModule,)}
+# Modules of Mixling that may stand in a chain, by the name of their class.
+MIXLING_MODULES = (
+    "mixling.models.hub_correction.HubCorrectionModule",
+    "mixling.models.language_transform.LanguageTransformModule",
+)
 # transformers reads these files for a model, its tokenizer and its processor
 CONFIG_FILES = (
     "config.json",
@@ -175,9 +178,13 @@ def load_with_modules(folder: str, device: str | None, trusted: bool) -> Sentenc
     import torch
     from sentence_transformers import SentenceTransformer
 
+    from mixling.models.hub_correction import HubCorrectionModule
+    from mixling.models.language_transform import LanguageTransformModule
+
+    own = (HubCorrectionModule, LanguageTransformModule)
     return SentenceTransformer._load_with_module_classes(
         folder,
-        MIXLING_MODULES,
+        dict(zip(MIXLING_MODULES, own, strict=True)),
         device=device,
         trust_remote_code=trusted,
         model_kwargs={"dtype": torch.float32},
@@ -333,7 +340,7 @@ def _check_size(folder: Path, name: str) -> None:
     claimed += size("in_features") * size("out_features")  # Dense
     languages = config.get("languages")  # LanguageTransformModule
     n_languages = len(languages if isinstance(languages, list) else ())
-    claimed += size("size") * (2 + size("directions")) * n_languages
+    claimed += size("size") * ((2 + size("directions")) * n_languages + size("references"))
     n_bytes = sum(p.stat().st_size for p in files)
     if claimed > MIN_CHECKED_SIZE and claimed > MAX_NUMBERS_PER_BYTE * n_bytes:
         raise MixlingError(

@@ -20,8 +20,8 @@ from mixling.corpora import folder
 from mixling.corpora.catalog import load
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import finished_report
-from mixling.encoding.vectors import full_fingerprint, model_fingerprint
 from mixling.errors import MixlingError, check_finite_numbers
+from mixling.models.fingerprints import full_fingerprint, model_fingerprint
 from mixling.models.precision import Precision
 from mixling.models.retriever import Retriever
 from mixling.preparation.answer_sentences import (

@@ -28,10 +28,11 @@ from mixling.corpora.corpus import NEGATIVES, Corpus
 from mixling.corpora.files import finished_report, read_array, write_array
 from mixling.corpora.values import with_titles
 from mixling.corpora.windows import passage_windows
-from mixling.encoding.vectors import full_fingerprint, model_fingerprint, similarity_vectors
+from mixling.encoding.vectors import similarity_vectors
 from mixling.errors import check_finite_numbers
 from mixling.evaluation.lexical import Bm25Scorer, tokenize_words
 from mixling.evaluation.ranks import DotScorer, Scorer, best_first, by_ids
+from mixling.models.fingerprints import full_fingerprint, model_fingerprint
 from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
 from mixling.preparation.job import JobReport, unfinished_folder

@@ -6,13 +6,16 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mixling.errors import MixlingError
 from mixling.evaluation import mteb_result
+from mixling.evaluation.baselines import make_ranker
 from mixling.evaluation.benchmarks import load_tasks
+from mixling.evaluation.given import Search, given_ranker
 from mixling.evaluation.measure import measure
 from mixling.evaluation.noise import RATES, add_noise
+from mixling.evaluation.reranked import DEPTH, is_reranked, reranked_ranker
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.tasks import SCENARIOS, Task
 from mixling.models.precision import Precision
@@ -20,16 +23,13 @@ from mixling.reports.compare import compare
 from mixling.reports.html import write_report
 from mixling.reports.narrative import distinct
 
-if TYPE_CHECKING:
-    from mixling.models.retriever import Retriever
-
 # types of noise that are measured at one rate: all words change
 FULL_NOISE = ("diacritics", "romanize")
 
 
 def evaluate(
-    model: str | Retriever,
-    tasks: Sequence[str | Task],
+    model: Any = None,
+    tasks: Sequence[str | Task] = (),
     out: str | Path | None = None,
     *,
     context: bool = False,
@@ -38,16 +38,28 @@ def evaluate(
     vector_cache: str | Path | None = None,
     language: str | None = None,
     noise: Sequence[str] = (),
-    passage_model: str | Retriever | None = None,
+    passage_model: Any = None,
     model_options: Mapping[str, Any] | None = None,
     trust_remote_code: bool = False,
     skip_bad: bool = False,
+    vectors: str | Path | None = None,
+    run: str | Path | None = None,
+    endpoint: str | Search | None = None,
+    endpoint_options: Mapping[str, Any] | None = None,
+    rerank_depth: int = DEPTH,
 ) -> EvaluationResult:
     """Measure a model on tasks: monolingual, cross-lingual, multilingual, and its language bias.
 
+    In place of a model there may be vectors, a TREC run or a search system. Figures that a run or
+    the first answers of a system cannot tell are left out, and the result says which and why
+    (`mixling.evaluation.top_lists`).
+
     Args:
-        model: A model folder, a hub name, a Retriever, or the name of a baseline: `bm25`, `random`,
-            `oracle`, `NAME+bm25`, `NAME+bm25:rrf`, `late:NAME`.
+        model: What `load_encoder` takes (a model folder, a hub name, a Retriever, a function), or
+            the name of a baseline: `bm25`, `random`, `oracle`, `NAME+bm25`, `NAME+bm25:rrf`,
+            `late:NAME`. `NAME>RERANKER` measures a model whose first passages a reranker reads (see
+            `mixling.models.reranker`). With `endpoint` it encodes the queries, where the system is
+            asked with vectors.
         tasks: Names of tasks, folders, or Tasks.
         out: Folder for summary.json, scores.parquet, report.html and mteb/*.json (the form that
             mteb writes); None writes nothing.
@@ -63,6 +75,14 @@ def evaluate(
             is given by its name.
         trust_remote_code: Run the code that a model brings along.
         skip_bad: Skip rows that cannot be used; the summary counts and names them.
+        vectors: Folder of vectors made elsewhere, with the ids of `mixling texts`;
+            `model_options={"similarity": "dot"}` compares them by dot product.
+        run: A TREC run, or a folder with one for each task.
+        endpoint: Address of a search system, `python:module:function`, or a function that takes a
+            query and a number of passages and returns pairs of id and score.
+        endpoint_options: How the system is asked: `form` ("mixling", "opensearch", "qdrant" or a
+            TOML file), `body`, `id_field`, `depth` (100), `concurrency` (8), `timeout` (30).
+        rerank_depth: First passages that the reranker of `NAME>RERANKER` reads.
 
     Returns:
         The result.
@@ -78,14 +98,56 @@ def evaluate(
         0.958
     """
     folder = None if out is None else Path(out)
+    cache = None if vector_cache is None else Path(vector_cache)
+    options = dict(model_options or {})
+    given = None
+    is_given = any(x is not None for x in (vectors, run, endpoint)) or bool(endpoint_options)
+    if is_given:
+        _check_given_options(model, vectors, run, noise, passage_model, trec, options)
+        given = given_ranker(
+            vectors,
+            run,
+            endpoint,
+            similarity=options.get("similarity") if vectors is not None else None,
+            endpoint_options=endpoint_options,
+            query_encoder=None
+            if model is None
+            else make_ranker(
+                model,
+                precision,
+                cache,
+                trust_remote_code=trust_remote_code,
+                model_options=options,
+            ),
+            answers=None if folder is None else folder / "answers",
+        )
+        # the answers of a system stay as a run
+        trec = trec or (endpoint is not None and folder is not None)
+    measured = model if given is None else given
+    if measured is None:
+        raise MixlingError(
+            "nothing to measure: name a model, or give vectors, a run or the address of a search "
+            "system (--vectors, --run, --endpoint)"
+        )
+    if is_reranked(measured):
+        measured = reranked_ranker(
+            str(measured),
+            rerank_depth,
+            precision=precision,
+            vector_cache=cache,
+            passage_model=passage_model,
+            trust_remote_code=trust_remote_code,
+            model_options=options,
+        )
+        passage_model = None
     clean_tasks = load_tasks(tasks, context, language, skip_bad)
     result = measure(
-        model,
+        measured,
         [t for task in clean_tasks for t in (task, *_noisy_tasks(task, noise))],
         context=context,
         precision=precision,
         trec_dir=folder / "trec" if trec and folder is not None else None,
-        vector_cache=None if vector_cache is None else Path(vector_cache),
+        vector_cache=cache,
         passage_model=passage_model,
         model_options=model_options,
         trust_remote_code=trust_remote_code,
@@ -96,6 +158,33 @@ def evaluate(
     if folder is not None:
         write_result(result, folder)
     return result
+
+
+def _check_given_options(
+    model: Any,
+    vectors: str | Path | None,
+    run: str | Path | None,
+    noise: Sequence[str],
+    passage_model: Any,
+    trec: bool,
+    model_options: Mapping[str, Any],
+) -> None:
+    """Refuse options that have no meaning for vectors, a run or a search system."""
+    label = "vectors" if vectors is not None else "a run" if run is not None else "a search system"
+    is_endpoint = vectors is None and run is None
+    refused = {
+        f"the model '{model}'": model is not None and not is_endpoint,
+        "noise": bool(noise) and not is_endpoint,
+        "a model of the passages": passage_model is not None,
+        "TREC files": trec and run is not None,
+        "options of a model": bool(
+            set(model_options) - ({"similarity"} if vectors is not None else set())
+        )
+        and not (is_endpoint and model is not None),
+    }
+    wrong = next((name for name, is_wrong in refused.items() if is_wrong), None)
+    if wrong is not None:
+        raise MixlingError(f"{wrong}: has no meaning with {label}; leave it out")
 
 
 def write_result(result: EvaluationResult, folder: Path) -> None:
@@ -121,15 +210,20 @@ def evaluate_all(
     vector_cache: str | Path | None = None,
     language: str | None = None,
     noise: Sequence[str] = (),
-    passage_model: str | Retriever | None = None,
+    passage_model: Any = None,
     model_options: Mapping[str, Any] | None = None,
     trust_remote_code: bool = False,
     skip_bad: bool = False,
+    vectors: str | Path | None = None,
+    run: str | Path | None = None,
+    endpoint: str | Search | None = None,
+    endpoint_options: Mapping[str, Any] | None = None,
+    rerank_depth: int = DEPTH,
 ) -> list[EvaluationResult]:
     """Measure several models on the same tasks.
 
     Args:
-        models: The models; see `evaluate`.
+        models: The models; see `evaluate`. None or one with vectors, a run or a search system.
         tasks: As in `evaluate`.
         out: Folder of the result. With more than one model it has a folder for each and a
             comparison.
@@ -143,6 +237,11 @@ def evaluate_all(
         model_options: As in `evaluate`.
         trust_remote_code: As in `evaluate`.
         skip_bad: As in `evaluate`.
+        vectors: As in `evaluate`.
+        run: As in `evaluate`.
+        endpoint: As in `evaluate`.
+        endpoint_options: As in `evaluate`.
+        rerank_depth: As in `evaluate`.
 
     Returns:
         One result a model.
@@ -150,6 +249,32 @@ def evaluate_all(
     Raises:
         MixlingError: As in `evaluate`.
     """
+    if any(x is not None for x in (vectors, run, endpoint)) or endpoint_options or not models:
+        if len(models) > 1:
+            raise MixlingError(
+                f"{len(models)} models and vectors, a run or a search system: measure one at a "
+                "time, and compare the results with `mixling compare`"
+            )
+        one = evaluate(
+            models[0] if models else None,
+            tasks,
+            out,
+            context=context,
+            precision=precision,
+            trec=trec,
+            vector_cache=vector_cache,
+            language=language,
+            noise=noise,
+            passage_model=passage_model,
+            model_options=model_options,
+            trust_remote_code=trust_remote_code,
+            skip_bad=skip_bad,
+            vectors=vectors,
+            run=run,
+            endpoint=endpoint,
+            endpoint_options=endpoint_options,
+        )
+        return [one]
     loaded = load_tasks(tasks, context, language, skip_bad)
     folders: list[Path | None] = [None for _ in models]
     if out is not None:
@@ -168,6 +293,7 @@ def evaluate_all(
             passage_model=passage_model,
             model_options=model_options,
             trust_remote_code=trust_remote_code,
+            rerank_depth=rerank_depth,
         )
         for model, folder in zip(models, folders, strict=True)
     ]
@@ -178,9 +304,9 @@ def evaluate_all(
 
 def _folder_names(models: Sequence[str]) -> list[str]:
     """Name a folder for each model: its last part, with a number where two are the same."""
-    names = [
-        re.sub(r"[^\w.+-]+", "-", str(m).rstrip("/").rpartition("/")[2]) or "model" for m in models
-    ]
+    # of a retriever and its reranker, the last parts of both
+    parts = [[x.rstrip("/").rpartition("/")[2] for x in str(m).split(">")] for m in models]
+    names = [re.sub(r"[^\w.+-]+", "-", "-".join(x)) or "model" for x in parts]
     return distinct(names, "{}-{}")
 
 

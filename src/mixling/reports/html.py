@@ -129,6 +129,8 @@ def _task_section(
         "last_name": names[-1],
         "skipped": entries[-1]["skipped"],
         "left_out": entries[-1].get("left_out", {}),
+        # what lists of a search system cannot tell
+        "notes": entries[-1].get("notes", []) if "lists" in entries[-1] else [],
         "queries": entries[0]["queries"],
         "passages": entries[0]["passages"],
         "data": entries[0].get("data", ""),

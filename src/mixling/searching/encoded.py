@@ -11,7 +11,7 @@ from mixling.corpora.json_files import parse_record
 from mixling.corpora.values import TITLES
 from mixling.encoding.read_vectors import list_shards, table_matrix
 from mixling.errors import MixlingError
-from mixling.models.retriever import Retriever
+from mixling.models.encoders import AnyEncoder
 from mixling.searching.stores import remaining_modules
 
 
@@ -31,7 +31,7 @@ class EncodedDocuments:
         MixlingError: The folder is not finished, or another model made it.
     """
 
-    def __init__(self, folder: str | Path, retriever: Retriever):
+    def __init__(self, folder: str | Path, retriever: AnyEncoder):
         self.folder = Path(folder)
         manifest = self.folder / "manifest.json"
         if not manifest.exists():

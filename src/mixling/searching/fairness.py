@@ -33,7 +33,9 @@ EQUAL = 0.1  # share of the best centered score within which passages are equall
 
 
 def shrunk(
-    means: Mapping[str, Sequence[float]], counts: Mapping[str, int], c: float = SHRINKAGE
+    means: Mapping[str, Sequence[float] | np.ndarray],
+    counts: Mapping[str, int],
+    c: float = SHRINKAGE,
 ) -> dict[str, np.ndarray]:
     """Shrink the mean vector of each language towards the mean of all passages.
 

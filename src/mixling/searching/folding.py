@@ -14,10 +14,18 @@ from __future__ import annotations
 
 import unicodedata
 
+import pyarrow as pa
 import regex
+
+from mixling.corpora.values import with_title
 
 # A store names the version of its terms; raised whenever `passage_terms` returns other terms.
 TERMS_VERSION = 1
+OLD_FULL_TEXT = (  # a warning about a store that names no version
+    "full text was indexed by an earlier version, which finds no "
+    "single characters and no other spellings of a word; run the same "
+    "`mixling index` again, which renews it and encodes nothing again"
+)
 
 # accents, points of Hebrew and Arabic, tatweel, variation selectors, characters of no width
 _MARKS = regex.compile(
@@ -92,3 +100,15 @@ def _runs(text: str) -> list[tuple[str, str]]:
 
 def _ngrams(run: str, size: int) -> list[str]:
     return [run[i : i + size] for i in range(len(run) - size + 1)]
+
+
+def terms_column(rows: pa.Table | pa.RecordBatch) -> pa.Array:
+    """Return the terms of passages and their titles, separated by spaces.
+
+    Args:
+        rows: `title` and `text`.
+    """
+    texts = [
+        with_title(row["title"], row["text"]) for row in rows.select(["title", "text"]).to_pylist()
+    ]
+    return pa.array([" ".join(passage_terms(text)) for text in texts], pa.string())

@@ -1,19 +1,17 @@
-"""Holds the passages that a search returns, and highlights the best sentence of each."""
+"""Holds the passages that a search returns."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
-import numpy as np
-
-from mixling.corpora.sentences import sentence_spans
 from mixling.searching.store import RESULT_COLUMNS
 
 # The columns of a store that are fields of a hit.
 _FIELDS = ("id", "document", "title", "address", "language", "text")
+ROW = "_rowid"  # the store's number of a row
 _SHOWN_CHARACTERS = 60
 
 
@@ -35,13 +33,17 @@ class SearchHit:
         address: Path or URL of its document, "" where it has none.
         text: The passage.
         sentence: Characters `[begin, end)` in `text` of the sentence nearest to the query; None
-            where the search does not highlight.
+            where the search does not highlight, or cannot tell which sentence is nearest.
         language_offset: Score of the mean passage of its language; None where the order does not
             use it.
+        standard_score: Similarity of the vectors less the language offset, in standard deviations
+            over the store's passages (`mixling.searching.answerable`); None in the modes "text" and
+            "both", and in a store of fewer than 100 passages.
         id: Id of the passage.
         document: Id of its document.
         columns: The other columns of the store: `group`, `metadata`, `part`, `begin`, `end`,
             `confidence`.
+        row: The store's number of the passage's row, for the store alone; None where it has none.
     """
 
     rank: int
@@ -52,9 +54,11 @@ class SearchHit:
     text: str
     sentence: tuple[int, int] | None = None
     language_offset: float | None = None
+    standard_score: float | None = None
     id: str = ""
     document: str = ""
     columns: Mapping[str, Any] = field(default_factory=dict)
+    row: int | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         text = self.text
@@ -74,12 +78,15 @@ class SearchHit:
     def from_dict(cls, row: Mapping[str, Any]) -> Self:
         """Make a hit of what `to_dict` returns."""
         sentence = row.get("sentence")
-        other = ("rank", "score", "sentence", "language_offset", *_FIELDS)
+        optional = ("language_offset", "standard_score")
+        other = ("rank", "score", "sentence", *optional, ROW, *_FIELDS)
         return cls(
             rank=row["rank"],
             score=row["score"],
             sentence=None if sentence is None else (sentence[0], sentence[1]),
             language_offset=row.get("language_offset"),
+            standard_score=row.get("standard_score"),
+            row=row.get(ROW),
             columns={name: value for name, value in row.items() if name not in other},
             **{name: row[name] for name in _FIELDS},
         )
@@ -87,7 +94,7 @@ class SearchHit:
     def to_dict(self) -> dict[str, Any]:
         """Return the hit as JSON values: the columns of the store beside rank and score.
 
-        `language_offset` and `sentence` are left out where they are None.
+        `language_offset`, `standard_score` and `sentence` are left out where they are None.
         """
         columns = {**self.columns, **{name: getattr(self, name) for name in _FIELDS}}
         row: dict[str, Any] = {"rank": self.rank}
@@ -95,46 +102,8 @@ class SearchHit:
         row |= {**columns, "score": self.score}
         if self.language_offset is not None:
             row["language_offset"] = self.language_offset
+        if self.standard_score is not None:
+            row["standard_score"] = self.standard_score
         if self.sentence is not None:
             row["sentence"] = list(self.sentence)
         return row
-
-
-def hit_sentences(hits: Sequence[SearchHit]) -> list[list[tuple[int, int]]]:
-    """Return the sentences of each hit as characters `[begin, end)` in its text."""
-    return [sentence_spans(hit.text, hit.language) for hit in hits]
-
-
-def span_texts(hits: Sequence[SearchHit], spans: Sequence[Sequence[tuple[int, int]]]) -> list[str]:
-    """Return the texts of all spans, hit after hit."""
-    return [
-        hit.text[begin:end]
-        for hit, sentences in zip(hits, spans, strict=True)
-        for begin, end in sentences
-    ]
-
-
-def highlight_hits(
-    hits: Sequence[SearchHit],
-    spans: Sequence[Sequence[tuple[int, int]]],
-    similarities: np.ndarray,
-) -> list[SearchHit]:
-    """Set the sentence of each hit to the one that is most similar to the query.
-
-    Args:
-        hits: The hits.
-        spans: The sentences of each hit; see `hit_sentences`.
-        similarities: Similarity of each sentence to the query, hit after hit, `[n_sentences]`.
-
-    Returns:
-        The hits with `sentence`; the whole text where a hit has no sentences.
-    """
-    highlighted, offset = [], 0
-    for hit, sentences in zip(hits, spans, strict=True):
-        sentence = (0, len(hit.text))
-        if sentences:
-            best = similarities[offset : offset + len(sentences)].argmax()
-            sentence = sentences[int(best)]
-        highlighted.append(replace(hit, sentence=sentence))
-        offset += len(sentences)
-    return highlighted

@@ -16,24 +16,37 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from mixling.corpora.languages import first_known_language, language_tag
 from mixling.disk import disk_message
-from mixling.encoding.vectors import config_fingerprint, model_fingerprint, normalize_for_similarity
+from mixling.encoding.vectors import normalize_for_similarity
 from mixling.errors import MixlingError, Skipped
 from mixling.machine import keep_freed_memory, library_versions
+from mixling.models.encoder import ExternalEncoder
+from mixling.models.encoders import AnyEncoder, load_encoder
+from mixling.models.fingerprints import config_fingerprint, model_fingerprint
+from mixling.models.kernel_caches import limit_kernel_caches
 from mixling.models.loading import log_settings
 from mixling.models.precision import Precision, choose_precision
-from mixling.models.retriever import Retriever
+from mixling.models.query_encoder import remember_model
+from mixling.models.transforms_behind import transform_languages
 from mixling.progress import Progress
+from mixling.searching.cost import check_index_cost
 from mixling.searching.documents import Document, open_documents
+from mixling.searching.drift import language_variance
 from mixling.searching.encoded import EncodedDocuments
 from mixling.searching.languages import LanguageIdentifier, check_languages
-from mixling.searching.parquet import VectorTransform, import_store, stored_info
+from mixling.searching.parquet import exported_rows, stored_info
 from mixling.searching.reports import IndexReport
 from mixling.searching.store import Store
-from mixling.searching.stores import lock_store, open_or_create_store, remaining_modules
+from mixling.searching.stores import (
+    is_store,
+    lock_store,
+    open_or_create_store,
+    open_searchable_store,
+    remaining_modules,
+)
+from mixling.searching.transfer import VectorTransform, import_rows, stored_rows
 from mixling.searching.writer import RESERVED_TOKENS, PassageWriter, document_key
 
 DOCUMENT_BATCH = 256  # documents that are looked up, or deleted, together
@@ -43,7 +56,7 @@ STATISTICS = ("passages", "languages", "means")
 
 
 def index(
-    model: str | Retriever,
+    model: Any,
     source: str | Path,
     store: str,
     *,
@@ -61,11 +74,12 @@ def index(
     """Put documents into a store; documents that are there and unchanged are not encoded again.
 
     Args:
-        model: The model, its folder or its hub name.
+        model: What `load_encoder` takes: a model folder, a hub name, a service, a function.
         source: A .jsonl or .parquet file, a BEIR folder, a folder of text, Markdown, HTML and PDF,
-            or a Parquet file that `export` wrote of a store. Nothing of such a file is encoded:
-            the same model made its vectors, or a model without the transform of this one, and
-            then they pass through the transform.
+            another store, or a Parquet file that `export` wrote of one. Nothing of these two is
+            encoded: the same model made their vectors, or a model without the transform of this
+            one, and then they pass through the transform. The documents of a file come beside those
+            that are there; a store takes on all that another one holds, and no more.
         store: A folder, or milvus://host:port/name.
         language: Language of documents that do not state theirs; by default it is identified.
         languages: The languages among which it is identified; by default all.
@@ -95,45 +109,66 @@ def index(
         ```
     """
     keep_freed_memory()
-    source, skipped = Path(source), Skipped(skip_bad)
+    limit_kernel_caches()
+    skipped = Skipped(skip_bad)
     # The source is opened first, so that a missing one is reported before a model is loaded or a
     # store is created.
-    exported = stored_info(source)
+    origin = open_searchable_store(str(source)) if is_store(str(source)) else None
+    if origin is not None and str(source) == store:
+        raise MixlingError(f"{store}: is the source too; name another --store")
+    exported = origin.info if origin is not None else stored_info(Path(source))
     default_language = (
         None if first_known_language(language) is None else language_tag(str(language))
     )
     possible_languages = check_languages(languages)
-    opened = None if exported is not None else open_documents(source, skipped, default_language)
-    retriever = (
-        model
-        if isinstance(model, Retriever)
-        else Retriever(model, trust_remote_code=trust_remote_code)
-    )
+    path = Path(source)
+    opened = None if exported is not None else open_documents(path, skipped, default_language)
+    retriever = load_encoder(model, trust_remote_code=trust_remote_code)
     log_settings(retriever)
     size, overlap = _passage_size(retriever, size, overlap)
+    encodes = opened is not None and vectors is None
+    # a pass of its own, so that the cost of all documents is known before the first is sent
+    _, documents = (
+        open_documents(path, Skipped(skip_bad), default_language) if encodes else (0, iter(()))
+    )
+    check_index_cost(retriever, documents, store, possible_languages, size, overlap)
     encoded = None if vectors is None else EncodedDocuments(vectors, retriever)
     info = _new_info(retriever, 0 if encoded else size, 0 if encoded else overlap)
     transform = None
     if exported is not None:
-        info, transform = _exported_info(source, exported, retriever, info)
+        info, transform = _exported_info(str(source), exported, retriever, info)
     with lock_store(store), _disk_errors(store):
         target = open_or_create_store(store, retriever.dimensions, info)
         _check_same_settings(target, info)
         if opened is None:
-            report = import_store(source, target, transform)
+            rows = exported_rows(path) if origin is None else stored_rows(origin, str(source))
+            passages = int((exported or {}).get("passages", 0))
+            report, keys = import_rows(rows, passages, target, transform)
+            if origin is not None and not keep_gone:  # a file comes beside what is there
+                report = replace(report, gone=_delete_gone(target, keys))
         else:
             identifier = LanguageIdentifier(possible_languages)
             precision = choose_precision(retriever.device, precision)
             writer = PassageWriter(
                 target, retriever, precision, identifier, size, overlap, encoded, on_write
             )
-            report = _index_documents(source, opened, writer, keep_gone, skipped)
+            report = _index_documents(path, opened, writer, keep_gone, skipped)
         target.finish()
         target.write_info({**target.info, **_statistics(target)})
-    return replace(report, passages=target.info["passages"], languages=target.info["languages"])
+    if exported is None and not isinstance(retriever, ExternalEncoder):
+        remember_model(retriever, info["encoder"], info["reading"])  # for the first search
+    counts = target.info["languages"]
+    known = {language_tag(x) for x in transform_languages(retriever)}
+    return replace(
+        report,
+        passages=target.info["passages"],
+        languages=counts,
+        language_variance=language_variance(target.info["means"], counts) if known else None,
+        new_languages={x: n for x, n in counts.items() if known and language_tag(x) not in known},
+    )
 
 
-def _passage_size(retriever: Retriever, size: int | None, overlap: int | None) -> tuple[int, int]:
+def _passage_size(retriever: AnyEncoder, size: int | None, overlap: int | None) -> tuple[int, int]:
     """Return the size and the overlap of passages in tokens, as given or by default."""
     maximum = retriever.max_length - RESERVED_TOKENS
     size = min(PASSAGE_SIZE, maximum) if size is None else size
@@ -146,7 +181,7 @@ def _passage_size(retriever: Retriever, size: int | None, overlap: int | None) -
     return size, overlap
 
 
-def _new_info(retriever: Retriever, size: int, overlap: int) -> dict[str, Any]:
+def _new_info(retriever: AnyEncoder, size: int, overlap: int) -> dict[str, Any]:
     """Return the info of a store that a model makes."""
     folder = Path(retriever.name)
     return {
@@ -166,13 +201,13 @@ def _new_info(retriever: Retriever, size: int, overlap: int) -> dict[str, Any]:
 
 
 def _exported_info(
-    source: Path, exported: dict[str, Any], retriever: Retriever, info: dict[str, Any]
+    source: str, exported: dict[str, Any], retriever: AnyEncoder, info: dict[str, Any]
 ) -> tuple[dict[str, Any], VectorTransform | None]:
-    """Return the info for the store of an exported file, and the transform of its vectors.
+    """Return the info for a copy of a store, and the transform of its vectors.
 
     Args:
-        source: The exported file.
-        exported: The info of the store that was exported.
+        source: The store, or the file that was exported of it.
+        exported: The info of that store.
         retriever: The model.
         info: The info of a store that the model makes.
     """
@@ -189,12 +224,12 @@ def _exported_info(
 
 
 def _apply_modules(
-    retriever: Retriever,
-    modules: Sequence[torch.nn.Module],
+    retriever: AnyEncoder,
+    modules: Sequence[Any],
     vectors: np.ndarray,
     languages: list[str],
 ) -> np.ndarray:
-    """Pass the vectors of passages, float32 `[n, dim]`, through the last modules of a model."""
+    """Pass the vectors of passages, float32 `[n, dim]`, through the last parts of a model."""
     return normalize_for_similarity(
         retriever, retriever.encode_tail(vectors, None, "passage", languages, modules)
     )

@@ -13,10 +13,12 @@ terms is searched by its text, until `finish` makes them.
 
 from __future__ import annotations
 
+import glob
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from contextlib import contextmanager
 from functools import wraps
 from inspect import isgeneratorfunction
 from pathlib import Path
@@ -26,12 +28,15 @@ import numpy as np
 import pyarrow as pa
 
 from mixling.corpora.files import write_text
-from mixling.corpora.values import with_title
 from mixling.disk import LOCK, disk_message
 from mixling.errors import MixlingError
-from mixling.searching.folding import TERMS_VERSION, passage_terms, query_terms
+from mixling.searching.answerable import sample_table
+from mixling.searching.folding import OLD_FULL_TEXT, TERMS_VERSION, query_terms, terms_column
+from mixling.searching.maintenance import TERMS, first_line, index_names, is_conflict, maintain
+from mixling.searching.sentences import stored_sentences
 from mixling.searching.store import (
     RESULT_COLUMNS,
+    SENTENCES,
     Store,
     parse_store_info,
     passage_schema,
@@ -42,14 +47,9 @@ from mixling.searching.store import (
 logger = logging.getLogger(__name__)
 
 EXACT = 50_000
-TABLE, INFO_FILE, TERMS = "passages", "mixling.json", "terms"
+TABLE, INFO_FILE = "passages", "mixling.json"
 BATCH = 8192  # rows that are read at a time
-
-OLD_FULL_TEXT = (
-    "full text was indexed by an earlier version, which finds no "
-    "single characters and no other spellings of a word; run the same "
-    "`mixling index` again, which renews it and encodes nothing again"
-)
+FOLLOWED = 5  # times that a reader moves on to a newer version for one answer
 
 _FILE_ERRORS = (OSError, RuntimeError, ValueError)
 _Parameters = ParamSpec("_Parameters")
@@ -60,7 +60,7 @@ def _intact(method: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Re
     """Wrap a method of `LanceStore`, so that errors about the store's files become one message.
 
     A reader sees the version that it opened. Once a writer has removed the files of that version
-    (`finish`), the reader opens the newest version and reads again.
+    (`finish`), the reader opens the newest version and reads again, a few times if need be.
     """
 
     def iterate(store: LanceStore, *args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -71,13 +71,15 @@ def _intact(method: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Re
 
     def call(store: LanceStore, *args: Any, **kwargs: Any) -> Any:
         try:
-            try:
-                return cast(Any, method)(store, *args, **kwargs)
-            except _FILE_ERRORS as error:
-                if not _is_missing(error) or not hasattr(store, "table"):
-                    raise
-                store.follow()
-                return cast(Any, method)(store, *args, **kwargs)
+            for _ in range(FOLLOWED):
+                try:
+                    return cast(Any, method)(store, *args, **kwargs)
+                except _FILE_ERRORS as error:
+                    if not _is_missing(error):
+                        raise
+                    if hasattr(store, "table"):
+                        store.follow()
+            return cast(Any, method)(store, *args, **kwargs)
         except (*_FILE_ERRORS, MixlingError) as error:
             raise _file_error(store, error) from None
 
@@ -92,15 +94,14 @@ def _file_error(store: LanceStore, error: Exception) -> Exception:
     message = disk_message(error)
     if message is not None:
         return MixlingError(f"{store.folder}: {message}")
-    if "conflict" in str(error).lower():
+    if is_conflict(error):
         return error  # the writer reports it
     if _is_missing(error) and store.has_newer_version():
         return MixlingError(
             f"{store.folder}: was written while it was read. Run the same command again"
         )
-    first_line = (str(error).strip().splitlines() or [""])[0]
     return MixlingError(
-        f"{store.folder}: the store's files are damaged ({first_line[:300]}); "
+        f"{store.folder}: the store's files are damaged ({first_line(error)}); "
         "remove the folder and index the documents again"
     )
 
@@ -121,6 +122,7 @@ class LanceStore(Store):
         self.folder, self.info = folder, info
         self._warned = False  # of an old full text
         self.table = self._open_table()
+        self.keeps_sentences = SENTENCES in self.table.schema.names
 
     @_intact
     def _open_table(self) -> Any:
@@ -169,21 +171,45 @@ class LanceStore(Store):
         folder = Path(address)
         if (folder / INFO_FILE).exists():
             return cls.open(address)
-        if folder.exists() and any(
-            path.name not in (f"{TABLE}.lance", LOCK) for path in folder.iterdir()
-        ):
+        # what a call leaves that is killed before it has written the info
+        left = (f"{TABLE}.lance", LOCK, f".{INFO_FILE}.*.tmp")
+        if folder.exists() and any(not any(map(x.match, left)) for x in folder.iterdir()):
             raise MixlingError(f"{folder}: is not empty and is no store; choose another --store")
         folder.mkdir(parents=True, exist_ok=True)
         # A call that was killed before it wrote the info leaves a table, which is overwritten.
         unfinished = (folder / f"{TABLE}.lance").exists()
         _connect(folder).create_table(
             TABLE,
-            schema=passage_schema(dimensions).append(pa.field(TERMS, pa.string())),
+            schema=passage_schema(dimensions, True).append(pa.field(TERMS, pa.string())),
             mode="overwrite" if unfinished else "create",
         )
         store = cls(folder, info)
         store.write_info({**info, "full_text": TERMS_VERSION})
         return store
+
+    @classmethod
+    def exists(cls, address: str) -> bool:
+        """See `Store.exists`."""
+        return (Path(address) / INFO_FILE).exists()
+
+    @classmethod
+    def rename(cls, old: str, new: str) -> None:
+        """See `Store.rename`."""
+        if Path(old).exists() and not Path(new).exists():
+            Path(old).rename(new)
+
+    @classmethod
+    def remove(cls, address: str) -> None:
+        """See `Store.remove`."""
+        (Path(address) / INFO_FILE).unlink()  # killed after this, it is no store any more
+        shutil.rmtree(address)
+
+    @classmethod
+    def beside(cls, address: str) -> list[str]:
+        """See `Store.beside`."""
+        folder = Path(address)
+        found = folder.absolute().parent.glob(f"{glob.escape(folder.name)}*")
+        return sorted(str(folder.parent / x.name) for x in found if cls.exists(str(x)))
 
     def write_info(self, info: dict[str, Any]) -> None:
         """See `Store.write_info`.
@@ -210,18 +236,20 @@ class LanceStore(Store):
         """See `Store.replace`."""
         if TERMS in self.table.schema.names:
             other = [name for name in rows.column_names if name != TERMS]
-            rows = rows.select(other).append_column(TERMS, _terms_column(rows))
-        (
-            self.table.merge_insert("id")
-            .when_matched_update_all()
-            .when_not_matched_insert_all()
-            .when_not_matched_by_source_delete(_is_in("document", documents))
-            .execute(rows)
-        )
+            rows = rows.select(other).append_column(TERMS, terms_column(rows))
+        with _conflicts(self.folder):
+            (
+                self.table.merge_insert("id")
+                .when_matched_update_all()
+                .when_not_matched_insert_all()
+                .when_not_matched_by_source_delete(_is_in("document", documents))
+                .execute(rows)
+            )
 
     def delete(self, documents: Sequence[str]) -> None:
         """See `Store.delete`."""
-        self.table.delete(_is_in("document", documents))
+        with _conflicts(self.folder):
+            self.table.delete(_is_in("document", documents))
 
     @_intact
     def document_ids(self) -> Iterator[list[str]]:
@@ -247,7 +275,7 @@ class LanceStore(Store):
     ) -> pa.Table:
         """See `Store.nearest`."""
         query = self.table.search(np.asarray(vector, np.float32), vector_column_name="vector")
-        query = query.distance_type("dot")
+        query = query.distance_type("dot").with_row_id(True)
         where = _language_filter(languages)
         if where is not None:
             query = query.where(where, prefilter=True)
@@ -259,10 +287,8 @@ class LanceStore(Store):
             query = query.ef(search_ef(k)).refine_factor(3)
         rows = query.select([*RESULT_COLUMNS, "_distance"]).limit(k).to_arrow()
         # LanceDB's "dot" distance is 1 - dot product.
-        score = 1 - rows["_distance"].to_numpy(zero_copy_only=False)
-        return rows.drop_columns(["_distance"]).append_column(
-            "score", pa.array(score, pa.float32())
-        )
+        scores = pa.array(1 - rows["_distance"].to_numpy(zero_copy_only=False), pa.float32())
+        return rows.drop_columns(["_distance"]).append_column("score", scores)
 
     @_intact
     def lexical(self, text: str, k: int, languages: Sequence[str] | None = None) -> pa.Table:
@@ -270,15 +296,21 @@ class LanceStore(Store):
         if self.info.get("full_text") != TERMS_VERSION and not self._warned:
             self._warned = True
             logger.warning("%s: %s", self.folder, OLD_FULL_TEXT)
-        has_terms = any(TERMS in index.columns for index in self.table.list_indices())
+        indexes = index_names(self.table)
         column, query_text = "text", text
-        if has_terms:
+        if TERMS in indexes:
             column, query_text = TERMS, " ".join(query_terms(text))
+        elif column not in indexes:
+            raise MixlingError(
+                f"{self.folder}: full text is not indexed, because indexing was not finished; "
+                "run the same `mixling index` again and it goes on"
+            )
         if not query_text:
             return result_schema().append(pa.field("score", pa.float32())).empty_table()
         where, limit = _language_filter(languages), k
         while True:
             query = self.table.search(query_text, query_type="fts", fts_columns=column)
+            query = query.with_row_id(True)
             if where is not None:
                 query = query.where(where, prefilter=True)
             rows = query.select([*RESULT_COLUMNS, "_score"]).limit(limit + 1).to_arrow()
@@ -288,8 +320,11 @@ class LanceStore(Store):
             # The k-th and the last passage tie. LanceDB picks among ties as it likes, so all of
             # them are fetched and sorted by id.
             limit *= 4
-        rows = rows.rename_columns([*RESULT_COLUMNS, "score"])
+        rows = rows.rename_columns({"_score": "score"})
         return rows.sort_by([("score", "descending"), ("id", "ascending")]).slice(0, k)
+
+    sentences = _intact(cast(Any, stored_sentences))
+    sample = _intact(cast(Any, sample_table))
 
     @_intact
     def document(self, document: str) -> pa.Table:
@@ -314,50 +349,20 @@ class LanceStore(Store):
     @_intact
     def finish(self) -> None:
         """See `Store.finish`."""
-        from lancedb.index import FTS, Bitmap, BTree, HnswSq
-
-        if self.info.get("full_text") != TERMS_VERSION:
-            self._renew_terms()
-        indexes = {
-            column: index.name for index in self.table.list_indices() for column in index.columns
-        }
-        full_text = FTS(
-            base_tokenizer="whitespace",
-            lower_case=False,
-            stem=False,
-            remove_stop_words=False,
-            ascii_folding=True,
-        )
-        for column, config in (
-            ("language", Bitmap()),
-            ("document", BTree()),
-            (TERMS, full_text),
-        ):
-            if column not in indexes:
-                self.table.create_index(column, config=config)
-        if "text" in indexes:  # the full text of a store without terms
-            self.table.drop_index(indexes["text"])
-        if self.table.count_rows() > EXACT and "vector" not in indexes:
-            self.table.create_index("vector", config=HnswSq(distance_type="dot"))
-        # Versions older than an hour are removed; a reader that has one open follows (`_intact`).
-        self.table.optimize(cleanup_older_than=timedelta(hours=1))
+        with _conflicts(self.folder):
+            if self.info.get("full_text") != TERMS_VERSION:
+                self._renew_terms()
+            graph = self.table.count_rows() > EXACT or "vector" in index_names(self.table)
+            maintain(self.table, self.folder, graph)
 
     def _renew_terms(self) -> None:
         """Make the terms of all passages, in a store that has none or those of another version."""
         if TERMS not in self.table.schema.names:
             self.table.add_columns({TERMS: "CAST(NULL AS string)"})
         for batch in self.table.search().select(["id", "title", "text"]).to_batches(BATCH):
-            rows = pa.table({"id": batch["id"], TERMS: _terms_column(batch)})
+            rows = pa.table({"id": batch["id"], TERMS: terms_column(batch)})
             self.table.merge_insert("id").when_matched_update_all().execute(rows)
         self.write_info({**self.info, "full_text": TERMS_VERSION})
-
-
-def _terms_column(rows: Any) -> pa.Array:
-    """Return the terms of passages and their titles, separated by spaces."""
-    texts = [
-        with_title(row["title"], row["text"]) for row in rows.select(["title", "text"]).to_pylist()
-    ]
-    return pa.array([" ".join(passage_terms(text)) for text in texts], pa.string())
 
 
 def _connect(folder: Path) -> Any:
@@ -368,10 +373,24 @@ def _connect(folder: Path) -> Any:
     return lancedb.connect(str(folder))
 
 
+@contextmanager
+def _conflicts(folder: Path) -> Iterator[None]:
+    """Turn LanceDB's error about another program that writes to the store into a `MixlingError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_conflict(error):
+            raise
+        raise MixlingError(
+            f"{folder}: another program wrote to the store at the same time, without Mixling's "
+            "lock. Let it end, then run the same command again"
+        ) from None
+
+
 def _is_in(column: str, values: Sequence[str]) -> str:
-    """Return an SQL condition; a quote in a value is doubled."""
+    """Return an SQL condition; a quote in a value is doubled. No value is in no values."""
     quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
-    return f"{column} IN ({quoted})"
+    return f"{column} IN ({quoted})" if values else "false"
 
 
 def _language_filter(languages: Sequence[str] | None) -> str | None:

@@ -36,6 +36,7 @@ _MAX_RESULTS = 16384  # of a search, the server's limit
 _MAX_EF = 32768  # the server's limit of a search's `ef`
 _BATCH = 1000  # rows of a query or an insertion
 _INDEXED_ROWS = 1024  # the server indexes no segment of fewer rows
+_CHECK_EVERY = 1.0  # seconds after which a search looks whether its collection is still there
 _PATIENCE = 60.0  # seconds in which the server may index nothing
 
 _Item = TypeVar("_Item")
@@ -48,10 +49,12 @@ class MilvusStore(Store):
         client: A `pymilvus.MilvusClient`.
         name: Name of the collection of passages; the info is in the collection `NAME_info`.
         info: The info of the store.
+        collection: The server's number of the collection; None: it is not looked after.
     """
 
-    def __init__(self, client: Any, name: str, info: dict[str, Any]):
+    def __init__(self, client: Any, name: str, info: dict[str, Any], collection: int | None = None):
         self.client, self.name, self.info = client, name, info
+        self._collection, self._checked = collection, time.monotonic()
 
     @classmethod
     def open(cls, address: str) -> MilvusStore:
@@ -71,7 +74,7 @@ class MilvusStore(Store):
                 info.setdefault(key, {})[language] = json.loads(row["value"])
             else:
                 info[key] = json.loads(row["value"])
-        return cls(client, name, info)
+        return cls(client, name, info, client.describe_collection(name)["collection_id"])
 
     @classmethod
     def open_or_create(cls, address: str, dimensions: int, info: dict[str, Any]) -> MilvusStore:
@@ -83,10 +86,42 @@ class MilvusStore(Store):
             client.drop_collection(name)  # it has no info, so it was never finished
         _create_passages(client, name, dimensions)
         _create_info(client, f"{name}_info")
-        store = cls(client, name, info)
+        number = client.describe_collection(name)["collection_id"]
+        store = cls(client, name, info, number)
         # Only a folder has full text.
         store.write_info({key: value for key, value in info.items() if key != "full_text"})
         return store
+
+    @classmethod
+    def exists(cls, address: str) -> bool:
+        """See `Store.exists`."""
+        client, name = _connect(address)
+        return bool(client.has_collection(name) and client.has_collection(f"{name}_info"))
+
+    @classmethod
+    def rename(cls, old: str, new: str) -> None:
+        """See `Store.rename`: two collections, so an interrupted call leaves one renamed."""
+        (client, old_name), (_, new_name) = _connect(old), _connect(new)
+        for end in ("", "_info"):
+            found = client.has_collection(old_name + end)
+            if found and not client.has_collection(new_name + end):
+                client.rename_collection(old_name + end, new_name + end)
+
+    @classmethod
+    def remove(cls, address: str) -> None:
+        """See `Store.remove`."""
+        client, name = _connect(address)
+        for end in ("_info", ""):
+            client.drop_collection(name + end)
+
+    @classmethod
+    def beside(cls, address: str) -> list[str]:
+        """See `Store.beside`."""
+        client, name = _connect(address)
+        server = address.rpartition("/")[0]
+        names = set(client.list_collections())
+        found = sorted(x for x in names if x.startswith(name) and f"{x}_info" in names)
+        return [f"{server}/{x}" for x in found]
 
     def write_info(self, info: dict[str, Any]) -> None:
         """See `Store.write_info`: each key is a row, and the mean of each language is a row."""
@@ -155,6 +190,7 @@ class MilvusStore(Store):
         self, vector: np.ndarray, k: int, languages: Sequence[str] | None = None
     ) -> pa.Table:
         """See `Store.nearest`."""
+        self._check_same_collection()
         k = min(k, _MAX_RESULTS)
         hits = self.client.search(
             self.name,
@@ -170,6 +206,20 @@ class MilvusStore(Store):
         rows = pa.Table.from_pylist([_result_row(hit["entity"]) for hit in hits], result_schema())
         scores = pa.array([float(hit["distance"]) for hit in hits], pa.float32())
         return rows.append_column("score", scores)
+
+    def _check_same_collection(self) -> None:
+        """Refuse, within a second, to search a collection that has taken the place of this one."""
+        if self._collection is None or time.monotonic() - self._checked < _CHECK_EVERY:
+            return
+        found = None
+        if self.client.has_collection(self.name):
+            found = self.client.describe_collection(self.name)["collection_id"]
+        if found != self._collection:
+            raise MixlingError(
+                f"{self.name}: another collection has taken its place, or it is gone. Open the "
+                "store again (restart the server)"
+            )
+        self._checked = time.monotonic()
 
     def lexical(self, text: str, k: int, languages: Sequence[str] | None = None) -> pa.Table:
         """Raise `MixlingError`: full text is not available on Milvus."""

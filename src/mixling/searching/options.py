@@ -10,6 +10,7 @@ from mixling.searching.fairness import Order
 
 Mode = Literal["dense", "text", "both"]
 MODES: tuple[Mode, ...] = get_args(Mode)
+RERANK_DEPTH = 100  # candidates that a reranker reads
 
 
 @dataclass(frozen=True)
@@ -23,3 +24,4 @@ class SearchOptions:
     quotas: Mapping[str, int] | None = None
     weights: tuple[float, float] = (1.0, 1.0)
     highlight: bool = True
+    rerank_depth: int = RERANK_DEPTH

@@ -1,4 +1,4 @@
-"""Moves a store to one Parquet file and back; nothing is encoded again.
+"""Writes a store to one Parquet file, and reads such a file.
 
 The file has the columns of `mixling.searching.store.passage_schema`; its metadata holds the store's
 info under `mixling`. A row group holds whole documents.
@@ -7,29 +7,22 @@ info under `mixling`. A row group holds whole documents.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mixling.corpora.files import explain_read_errors, open_parquet
 from mixling.disk import new_file
-from mixling.encoding.read_vectors import table_matrix
 from mixling.errors import MixlingError
 from mixling.progress import Progress
-from mixling.searching.reports import IndexReport
-from mixling.searching.store import REQUIRED_INFO, Store, parse_store_info, passage_schema
+from mixling.searching.store import REQUIRED_INFO, SENTENCES, parse_store_info, passage_schema
 from mixling.searching.stores import open_searchable_store
+from mixling.searching.transfer import stored_rows
 
-GROUP_DOCUMENTS = 500  # documents of a row group
 KEY = b"mixling"
-
-# Transforms the vectors of passages, float32 `[n, dim]`, whose languages are given.
-VectorTransform = Callable[[np.ndarray, list[str]], np.ndarray]
 
 
 def export_store(store: str, out: str | Path) -> int:
@@ -48,13 +41,9 @@ def export_store(store: str, out: str | Path) -> int:
     """
     origin, out = open_searchable_store(store), Path(out)
     info = origin.info
-    if "means" not in info:
-        raise MixlingError(
-            f"{store}: indexing was not finished; run the same `mixling index` again first"
-        )
     if out.exists():
         raise MixlingError(f"{out}: exists already; choose another name or remove it")
-    schema = passage_schema(info["dimensions"]).with_metadata(
+    schema = passage_schema(info["dimensions"], origin.keeps_sentences).with_metadata(
         {KEY: json.dumps(info, ensure_ascii=False).encode()}
     )
     written = 0
@@ -63,16 +52,10 @@ def export_store(store: str, out: str | Path) -> int:
         Progress("exporting") as bar,
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
-        for ids in origin.document_ids():
-            for begin in range(0, len(ids), GROUP_DOCUMENTS):
-                rows = origin.passages(ids[begin : begin + GROUP_DOCUMENTS]).cast(schema)
-                writer.write_table(rows, row_group_size=max(len(rows), 1))
-                written += len(rows)
-                bar(written, max(info["passages"], written))
-        if origin.info is not info:  # the store moved on to a newer version
-            raise MixlingError(
-                f"{store}: was written while it was read. Run the same command again"
-            )
+        for rows in stored_rows(origin, store):
+            writer.write_table(rows.cast(schema), row_group_size=max(len(rows), 1))
+            written += len(rows)
+            bar(written, max(info["passages"], written))
     return written
 
 
@@ -96,47 +79,16 @@ def stored_info(path: Path) -> dict[str, Any] | None:
     return info
 
 
-def import_store(
-    source: Path, store: Store, transform: VectorTransform | None = None
-) -> IndexReport:
-    """Put the documents of an exported file into a store, without those that it holds unchanged.
+def exported_rows(path: Path) -> Iterator[pa.Table]:
+    """Yield the passages of an exported file, whole documents together.
 
     Args:
-        source: The file.
-        store: The store.
-        transform: Transforms the vectors on the way; None: they stay as they are.
-
-    Returns:
-        The counts of documents; the caller adds those of the store.
+        path: The file.
     """
-    file = open_parquet(source)
-    documents = unchanged = 0
-    with Progress("importing") as bar:
-        for number in range(file.num_row_groups):
-            # Parquet names the items of a list differently than a store does, hence the cast.
-            with explain_read_errors(source):
-                schema = passage_schema(file.schema_arrow.field("vector").type.list_size)
-                rows = file.read_row_group(number).cast(schema)
-            digests = dict(
-                zip(rows["document"].to_pylist(), rows["digest"].to_pylist(), strict=True)
-            )
-            stored_digests = store.digests(list(digests))
-            changed = [x for x, digest in digests.items() if stored_digests.get(x) != digest]
-            documents += len(digests)
-            unchanged += len(digests) - len(changed)
-            if changed:
-                selected = rows.filter(pc.is_in(rows["document"], value_set=pa.array(changed)))
-                if transform is not None:
-                    selected = _transform_vectors(selected, transform)
-                store.replace(changed, selected)
-            bar(number + 1, file.num_row_groups)
-    return IndexReport(documents=documents, unchanged=unchanged, written=documents - unchanged)
-
-
-def _transform_vectors(rows: pa.Table, transform: VectorTransform) -> pa.Table:
-    vectors = transform(np.concatenate(table_matrix(rows)), rows["language"].to_pylist())
-    column = pa.FixedSizeListArray.from_arrays(
-        pa.array(vectors.ravel(), pa.float32()), vectors.shape[1]
-    )
-    place = rows.column_names.index("vector")
-    return rows.set_column(place, pa.field("vector", column.type), column)
+    file = open_parquet(path)
+    for number in range(file.num_row_groups):
+        # Parquet names the items of a list differently than a store does, hence the cast.
+        with explain_read_errors(path):
+            dimensions = file.schema_arrow.field("vector").type.list_size
+            schema = passage_schema(dimensions, SENTENCES in file.schema_arrow.names)
+            yield file.read_row_group(number).cast(schema)

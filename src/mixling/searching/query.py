@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,20 @@ from mixling.corpora.files import replace_surrogates
 from mixling.corpora.languages import base_language, language_tag, nearest_language
 from mixling.encoding.vectors import normalize_for_similarity
 from mixling.errors import MixlingError, choose
-from mixling.models.retriever import Retriever
-from mixling.models.settings import OPTION_TYPES
+from mixling.models.encoders import AnyEncoder, is_encoder, load_encoder
+from mixling.models.kernel_caches import limit_kernel_caches
+from mixling.models.reranker import load_reranker
+from mixling.searching.answerable import centered_sample, standard_scores
 from mixling.searching.fairness import Order, shrunk
-from mixling.searching.hits import SearchHit, highlight_hits, hit_sentences, span_texts
+from mixling.searching.fusion import rank_by_both, rank_by_text
+from mixling.searching.hits import SearchHit
 from mixling.searching.languages import LanguageIdentifier
-from mixling.searching.options import MODES, Mode, SearchOptions
-from mixling.searching.ranking import FUSION_DEPTH, DenseSearch, Row, fuse_rankings
-from mixling.searching.stores import made_by, open_searchable_store
+from mixling.searching.options import MODES, RERANK_DEPTH, Mode, SearchOptions
+from mixling.searching.ranking import FUSION_DEPTH, PassageSearch, rank_by_vector
+from mixling.searching.rerank import rerank_search
+from mixling.searching.sentences import highlight
+from mixling.searching.store_model import check_made_by, load_store_model, model_options
+from mixling.searching.stores import open_searchable_store
 
 # The query's language is one that the store lacks where the identifier is at least this sure.
 MIN_PROBABILITY_OUTSIDE = 0.5
@@ -43,6 +50,8 @@ class Searcher:
         trust_remote_code: Run code that comes with the model; see `Retriever`.
         task_description: What queries are for, for a model whose prompt is an instruction. By
             default as when the store was made.
+        reranker: What reranks the candidates of each search, as `load_reranker` takes it: a
+            cross-encoder, a service, or a function of a query and passages.
 
     Raises:
         MixlingError: There is no store, its indexing did not finish, the model cannot be loaded, or
@@ -52,28 +61,29 @@ class Searcher:
     def __init__(
         self,
         store: str,
-        model: str | Retriever | None = None,
+        model: str | AnyEncoder | None = None,
         trust_remote_code: bool = False,
         task_description: str | None = None,
+        reranker: Any = None,
     ):
+        limit_kernel_caches()
         self.store = open_searchable_store(store)
         info: Mapping[str, Any] = self.store.info
-        options = _model_options(store, info)
+        options = model_options(store, info)
         if task_description is not None:
             options["task_description"] = task_description
             # the store holds passages, which do not depend on the prompt of queries
             info = {**info, "prompts": {"passage": info["prompts"].get("passage", "")}}
-        if isinstance(model, Retriever):
-            self.retriever = model
-        else:
-            self.retriever = _load_model(store, info, model, trust_remote_code, options)
-        if not made_by(self.retriever, dict(info)):
-            raise MixlingError(
-                f"{store}: was made with {self.store.info['model']}. "
-                f"{self.retriever.name} has other weights or prompts; "
-                "search with that model, or index again into another store"
+        if isinstance(model, str) or model is None:
+            self.retriever: AnyEncoder = load_store_model(
+                store, info, model, trust_remote_code, options
             )
+        else:  # an encoder, or what one is made of
+            known = {} if is_encoder(model) else options
+            self.retriever = load_encoder(model, trust_remote_code=trust_remote_code, **known)
+            check_made_by(store, self.retriever, info)
         self.address = store
+        self.reranker = None if reranker is None else load_reranker(reranker, trust_remote_code)
         self._read_info()
 
     def _read_info(self) -> None:
@@ -86,12 +96,18 @@ class Searcher:
             )
         counts = self._info.get("languages")
         self.means = shrunk(self._info["means"], counts if isinstance(counts, dict) else {})
-        self.__dict__.pop("identifiers", None)
+        for name in ("identifiers", "sample"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def identifiers(self) -> tuple[LanguageIdentifier, LanguageIdentifier]:
         """Identifiers of a query's language: among all languages, and among the store's."""
         return LanguageIdentifier(), LanguageIdentifier(list(self.means))
+
+    @cached_property
+    def sample(self) -> np.ndarray | None:
+        """Vectors of passages less the means of their languages; see `centered_sample`."""
+        return centered_sample(self.store, self.means)
 
     def search(
         self,
@@ -105,6 +121,7 @@ class Searcher:
         quotas: Mapping[str, int] | None = None,
         weights: tuple[float, float] = (1.0, 1.0),
         highlight: bool = True,
+        rerank_depth: int = RERANK_DEPTH,
     ) -> list[SearchHit]:
         """Find the best k passages for a query.
 
@@ -112,16 +129,18 @@ class Searcher:
             query: The query, or the query and its translations, whose vectors are averaged.
             k: How many passages.
             languages: Search passages in these languages only.
-            mode: "dense" (vectors), "text" (full text) or "both" (reciprocal rank fusion of the
-                two).
+            mode: "dense" (vectors), "text" (full text) or "both" (the sum of the two scores; see
+                `mixling.searching.fusion`).
             order: How passages of several languages are ordered: "query-language-first" (among
                 equally good passages), "centered", "round-robin" or "score"; see
                 `mixling.searching.fairness`.
             query_language: Language of the query; identified if not given.
             quotas: At most this many passages of each of these languages.
-            weights: Weights of the dense and of the full-text list in mode "both".
-            highlight: Name the sentence of each passage that is nearest to the query. This costs as
-                much as encoding the passages.
+            weights: Weights of vectors and full text in mode "both".
+            highlight: Name the sentence of each passage that is nearest to the query; see
+                `mixling.searching.sentences`. Nothing is encoded for it.
+            rerank_depth: Candidates that the reranker reads, if the searcher has one; 0: it reads
+                none. At least k are read.
 
         Returns:
             The passages, best first.
@@ -141,8 +160,13 @@ class Searcher:
             raise MixlingError("the query is empty; write one")
         if any(replace_surrogates(text) != text for text in queries):
             raise MixlingError("the query is not UTF-8; write it as text")
-        vectors = self.retriever.encode(queries, "query", precision="fp32")
-        options = SearchOptions(languages, mode, order, query_language, quotas, weights, highlight)
+        query_language = self.query_language(queries, query_language)
+        # a transform by language takes what the caller states, not what it would identify itself
+        tags = [query_language] if len(queries) == 1 else None  # others are translations
+        vectors = self.retriever.encode(queries, "query", precision="fp32", languages=tags)
+        options = SearchOptions(
+            languages, mode, order, query_language, quotas, weights, highlight, rerank_depth
+        )
         return self._search(queries, vectors, k, options)
 
     def search_vectors(
@@ -158,6 +182,7 @@ class Searcher:
         quotas: Mapping[str, int] | None = None,
         weights: tuple[float, float] = (1.0, 1.0),
         highlight: bool = True,
+        rerank_depth: int = RERANK_DEPTH,
     ) -> list[SearchHit]:
         """Find the best k passages for a query whose vectors are known.
 
@@ -172,6 +197,7 @@ class Searcher:
             quotas: As in `search`.
             weights: As in `search`.
             highlight: As in `search`.
+            rerank_depth: As in `search`.
 
         Returns:
             The passages, best first.
@@ -180,7 +206,9 @@ class Searcher:
             MixlingError: The mode, the order or a language is unknown, or the store has no passages
                 in a language.
         """
-        options = SearchOptions(languages, mode, order, query_language, quotas, weights, highlight)
+        options = SearchOptions(
+            languages, mode, order, query_language, quotas, weights, highlight, rerank_depth
+        )
         return self._search(queries, vectors, k, options)
 
     def query_language(self, queries: Sequence[str], stated: str | None = None) -> str:
@@ -229,22 +257,27 @@ class Searcher:
         quotas = self._quotas(options.quotas or {})
         query_language = self.query_language(queries, options.query_language)
         vector = self.query_vector(vectors)
-        rankings: list[list[Row]] = []
+        if self.reranker is not None and options.rerank_depth:
+            stated = replace(options, query_language=query_language)
+            candidates = partial(self._search, queries, vectors)
+            hits = rerank_search(self.reranker, queries, k, stated, quotas, candidates)
+            return highlight(self.store, hits, vector, queries) if options.highlight else hits
         depth = k if mode == "dense" else max(k, FUSION_DEPTH)
-        if mode in ("dense", "both"):
-            dense = DenseSearch(
-                self.store, self.means, languages, depth, options.order, query_language, quotas
-            )
-            rankings.append(dense.rank(vector))
-        if mode in ("text", "both"):
-            language_filter = None if options.languages is None else languages
-            rows = self.store.lexical(" ".join(queries), depth, language_filter)
-            rankings.append(rows.to_pylist())
+        search = PassageSearch(
+            self.store, self.means, languages, depth, options.order, query_language, quotas
+        )
+        if mode == "dense":
+            best = rank_by_vector(search, vector)
+        elif mode == "text":
+            best = rank_by_text(search, " ".join(queries))
+        else:
+            best = rank_by_both(search, vector, " ".join(queries), options.weights)
         if self.store.info is not info:  # it moved on during the search: search the newer version
             return self._search(queries, vectors, k, options)
-        best = rankings[0] if len(rankings) == 1 else fuse_rankings(rankings, options.weights)
         hits = [SearchHit.from_row(rank, row) for rank, row in enumerate(best[:k], 1)]
-        return self._highlight(hits, vector) if options.highlight else hits
+        if mode == "dense":
+            hits = standard_scores(hits, vector, self.means, self.sample)
+        return highlight(self.store, hits, vector, queries) if options.highlight else hits
 
     def _languages(self, requested: Sequence[str] | None) -> list[str]:
         """Return the languages to search, as the store writes them."""
@@ -264,22 +297,13 @@ class Searcher:
         limits = {language_tag(x): n for x, n in requested.items()}
         return {x: limits[language_tag(x)] for x in self.means if language_tag(x) in limits}
 
-    def _highlight(self, hits: Sequence[SearchHit], vector: np.ndarray) -> list[SearchHit]:
-        spans = hit_sentences(hits)
-        texts = span_texts(hits, spans)
-        if not texts:
-            return highlight_hits(hits, spans, np.zeros(0))
-        return highlight_hits(
-            hits, spans, self.retriever.encode(texts, "passage", precision="fp32") @ vector
-        )
-
 
 def search(
     store: str,
     query: str | Sequence[str],
     k: int = 10,
     *,
-    model: str | Retriever | None = None,
+    model: str | AnyEncoder | None = None,
     languages: Sequence[str] | None = None,
     mode: Mode = "dense",
     order: Order = "query-language-first",
@@ -287,6 +311,8 @@ def search(
     quotas: Mapping[str, int] | None = None,
     weights: tuple[float, float] = (1.0, 1.0),
     highlight: bool = True,
+    reranker: Any = None,
+    rerank_depth: int = RERANK_DEPTH,
     trust_remote_code: bool = False,
 ) -> list[SearchHit]:
     """Find the best k passages of a store for one query; for many queries, keep a `Searcher`.
@@ -297,13 +323,15 @@ def search(
         k: How many passages.
         model: The model, or where its folder is now; by default the model that the store names.
         languages: Search passages in these languages only.
-        mode: "dense" (vectors), "text" (full text) or "both" (reciprocal rank fusion of the two).
+        mode: "dense" (vectors), "text" (full text) or "both" (the sum of the two scores).
         order: "query-language-first" (among equally good passages), "centered", "round-robin" or
             "score".
         query_language: Language of the query; identified if not given.
         quotas: At most this many passages of each of these languages.
-        weights: Weights of the dense and of the full-text list in mode "both".
+        weights: Weights of vectors and full text in mode "both".
         highlight: Name the sentence of each passage that is nearest to the query.
+        reranker: What reranks the candidates; see `Searcher`.
+        rerank_depth: Candidates that the reranker reads.
         trust_remote_code: Run code that comes with the model; see `Retriever`.
 
     Returns:
@@ -319,7 +347,7 @@ def search(
             print(hit.rank, hit.language, hit.text)
         ```
     """
-    return Searcher(store, model, trust_remote_code).search(
+    return Searcher(store, model, trust_remote_code, reranker=reranker).search(
         query,
         k,
         languages=languages,
@@ -329,38 +357,5 @@ def search(
         quotas=quotas,
         weights=weights,
         highlight=highlight,
+        rerank_depth=rerank_depth,
     )
-
-
-def _model_options(address: str, info: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that a store was made with: arguments of `Retriever`."""
-    options = info.get("model_options") or {}
-    if not isinstance(options, dict) or not all(
-        isinstance(value, OPTION_TYPES.get(name, ())) for name, value in options.items()
-    ):
-        raise MixlingError(
-            f"{address}: its model_options are not what Mixling writes ({str(options)[:60]}); "
-            "index the documents again"
-        )
-    return dict(options)
-
-
-def _load_model(
-    address: str,
-    info: Mapping[str, Any],
-    model: str | None,
-    trust_remote_code: bool,
-    options: Mapping[str, Any],
-) -> Retriever:
-    """Load the model that the caller or else the store names."""
-    if model is not None:
-        return Retriever(model, trust_remote_code=trust_remote_code, **options)
-    name = str(info["model"])
-    try:
-        return Retriever(name, trust_remote_code=trust_remote_code, **options)
-    except MixlingError as error:
-        raise MixlingError(
-            f"{address}: the store was made with the model {name}, which "
-            f"cannot be loaded ({error}). If the model has moved, name its "
-            "new place: --model PATH (in Python: Searcher(store, model))."
-        ) from None

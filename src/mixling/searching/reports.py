@@ -24,6 +24,9 @@ class IndexReport:
             suffix.
         passages: Passages of the store.
         languages: Passages of the store by language.
+        language_variance: Share of the vectors' variance that language explains, from 0 to 1, for a
+            model with a transform by language; None for another (`mixling.searching.drift`).
+        new_languages: Passages of languages that this transform does not know.
     """
 
     documents: int
@@ -36,6 +39,8 @@ class IndexReport:
     left_out: Mapping[str, int] = field(default_factory=dict)
     passages: int = 0
     languages: Mapping[str, int] = field(default_factory=dict)
+    language_variance: float | None = None
+    new_languages: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON values."""

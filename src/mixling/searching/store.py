@@ -32,11 +32,13 @@ RESULT_COLUMNS = (
     "end",
     "confidence",
 )
+# The column of a passage's sentences, which a store may lack (`mixling.searching.sentences`).
+SENTENCES = "sentences"
 # The keys of a store's info without which it cannot be searched, with their types.
 REQUIRED_INFO = {"model": str, "encoder": str, "prompts": dict, "dimensions": int}
 
 
-def passage_schema(dimensions: int) -> pa.Schema:
+def passage_schema(dimensions: int, sentences: bool = False) -> pa.Schema:
     """Return the columns of a stored passage.
 
     `digest` is the hash of the passage's document. `begin` and `end` are character positions in the
@@ -45,6 +47,8 @@ def passage_schema(dimensions: int) -> pa.Schema:
 
     Args:
         dimensions: Size of the vectors.
+        sentences: Whether there is a column of the passage's sentences; it is null where their
+            vectors are not known.
     """
     text = ("id", "document", "digest", "title", "address", "language", "group", "text", "metadata")
     return pa.schema(
@@ -55,6 +59,7 @@ def passage_schema(dimensions: int) -> pa.Schema:
             ("end", pa.int32()),
             ("confidence", pa.float32()),
             ("vector", pa.list_(pa.float32(), dimensions)),
+            *([(SENTENCES, pa.binary())] if sentences else []),
         ]
     )
 
@@ -119,9 +124,11 @@ class Store(ABC):
             and prompts, and after indexing the passages and the mean vector of each language. A
             reader that moves on to a newer version of the store binds a new dictionary; `Searcher`
             notices by that.
+        keeps_sentences: Whether its rows have the column `sentences`.
     """
 
     info: dict[str, Any]
+    keeps_sentences: bool = False
 
     @classmethod
     @abstractmethod
@@ -145,6 +152,26 @@ class Store(ABC):
         Raises:
             MixlingError: The store cannot be reached, or something else is at the address.
         """
+
+    @classmethod
+    def exists(cls, address: str) -> bool:
+        """Return whether there is a store at an address."""
+        raise _not_moved(address)
+
+    @classmethod
+    def rename(cls, old: str, new: str) -> None:
+        """Give a store another address, where there is one at the old and none at the new."""
+        raise _not_moved(old)
+
+    @classmethod
+    def remove(cls, address: str) -> None:
+        """Remove a store."""
+        raise _not_moved(address)
+
+    @classmethod
+    def beside(cls, address: str) -> list[str]:
+        """Return the addresses of stores whose names begin with that of a store, sorted."""
+        raise _not_moved(address)
 
     @abstractmethod
     def write_info(self, info: dict[str, Any]) -> None:
@@ -178,6 +205,14 @@ class Store(ABC):
     @abstractmethod
     def vectors(self) -> Iterator[tuple[list[str], np.ndarray]]:
         """Yield the languages `[n]` and the vectors `[n, dim]` of all passages, in batches."""
+
+    def sample(self, n: int) -> tuple[list[str], np.ndarray]:
+        """Return the languages and the vectors, `[m, dim]`, of about n passages, m <= n.
+
+        They stand for all passages as far as that costs little. By default they are the first.
+        """
+        languages, vectors = next(self.vectors())
+        return languages[:n], vectors[:n]
 
     @abstractmethod
     def count(self, languages: Sequence[str] | None = None) -> int:
@@ -214,6 +249,14 @@ class Store(ABC):
             MixlingError: This kind of store has no full text.
         """
 
+    def sentences(self, hits: Sequence[Any]) -> list[bytes | None]:
+        """Return the column `sentences` of passages that a search found; None where it is unknown.
+
+        Args:
+            hits: The passages, `SearchHit`.
+        """
+        return [None] * len(hits)
+
     @abstractmethod
     def document(self, document: str) -> pa.Table:
         """Return the passages of a document in their order: `RESULT_COLUMNS`."""
@@ -228,3 +271,7 @@ class Store(ABC):
     @abstractmethod
     def finish(self) -> None:
         """Build the search indexes; called when writing ends."""
+
+
+def _not_moved(address: str) -> MixlingError:
+    return MixlingError(f"{address}: a store of this kind is not renamed or removed here")

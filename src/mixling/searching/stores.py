@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
-import torch
-
 from mixling.disk import one_writer
-from mixling.encoding.vectors import chain_fingerprints, config_fingerprint
 from mixling.errors import MixlingError
 from mixling.machine import cache_folder
-from mixling.models.retriever import Retriever
-from mixling.searching.lance import INFO_FILE, LanceStore
+from mixling.models.encoder import ExternalEncoder
+from mixling.models.encoders import AnyEncoder
+from mixling.models.fingerprints import chain_fingerprints, config_fingerprint
+from mixling.searching.lance import LanceStore
 from mixling.searching.milvus import MilvusStore
 from mixling.searching.store import REQUIRED_INFO, Store
 
@@ -42,7 +40,7 @@ def store_class(address: str) -> type[Store]:
 def is_store(address: str) -> bool:
     """Return whether an address names a store: by its scheme, or because the folder holds one."""
     scheme = _scheme(address)
-    return scheme in STORES if scheme else (Path(address) / INFO_FILE).exists()
+    return scheme in STORES if scheme else LanceStore.exists(address)
 
 
 def open_store(address: str) -> Store:
@@ -96,7 +94,7 @@ def lock_store(address: str) -> AbstractContextManager[None]:
     return one_writer(address, wait=True)
 
 
-def made_by(retriever: Retriever, info: dict[str, Any]) -> bool:
+def made_by(retriever: AnyEncoder, info: dict[str, Any]) -> bool:
     """Return whether a model makes the vectors of a store.
 
     Its weights, transform and prompts must be the same.
@@ -104,7 +102,7 @@ def made_by(retriever: Retriever, info: dict[str, Any]) -> bool:
     return remaining_modules(retriever, info) == []
 
 
-def remaining_modules(retriever: Retriever, info: dict[str, Any]) -> list[torch.nn.Module] | None:
+def remaining_modules(retriever: AnyEncoder, info: dict[str, Any]) -> list[Any] | None:
     """Return the modules that a model has beyond the model that made the vectors of a store.
 
     A debiased model is an encoder followed by a transform. The vectors of a store that the encoder
@@ -115,8 +113,8 @@ def remaining_modules(retriever: Retriever, info: dict[str, Any]) -> list[torch.
         info: The info of the store.
 
     Returns:
-        The remaining modules, none where the model made the vectors itself; None where another
-        model made them.
+        The remaining modules, or transforms of an encoder without weights; none where the model
+        made the vectors itself; None where another model made them.
     """
     if info.get("reading", config_fingerprint(retriever)) != config_fingerprint(retriever):
         return None
@@ -125,7 +123,11 @@ def remaining_modules(retriever: Retriever, info: dict[str, Any]) -> list[torch.
     end = next(
         (n for n, name in chain_fingerprints(retriever).items() if name == info["encoder"]), None
     )
-    return None if end is None else list(retriever.model)[end:]
+    if end is None:
+        return None
+    if isinstance(retriever, ExternalEncoder):
+        return retriever.remaining(end)
+    return list(retriever.model)[end:]
 
 
 def _scheme(address: str) -> str:

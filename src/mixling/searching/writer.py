@@ -13,13 +13,15 @@ import pyarrow as pa
 
 from mixling.encoding.vectors import normalize_for_similarity
 from mixling.errors import MixlingError
+from mixling.models.encoder import ExternalEncoder
+from mixling.models.encoders import AnyEncoder
 from mixling.models.precision import Precision
-from mixling.models.retriever import Retriever
 from mixling.searching.documents import Document
 from mixling.searching.encoded import EncodedDocuments
 from mixling.searching.languages import LanguageIdentifier
 from mixling.searching.passages import split_passages
-from mixling.searching.store import Store, passage_schema
+from mixling.searching.sentences import encode_passages, fit_sentences
+from mixling.searching.store import SENTENCES, Store, passage_schema
 
 PASSAGE_BATCH = 512  # passages that are encoded and written together
 ENCODED_BATCH = 16384  # passages that are written together where their vectors are known
@@ -54,7 +56,7 @@ class PassageWriter:
     def __init__(
         self,
         store: Store,
-        retriever: Retriever,
+        retriever: AnyEncoder,
         precision: Precision,
         identifier: LanguageIdentifier,
         size: int,
@@ -97,16 +99,23 @@ class PassageWriter:
         """Encode the passages that wait and put them into the store, in one commit."""
         if not self._documents:
             return
-        vectors = normalize_for_similarity(self._retriever, self._vectors())
+        vectors, sentences = self._vectors()
         dimensions = vectors.shape[1]
-        schema = passage_schema(dimensions)
+        known: dict[str, pa.Array] = {
+            "vector": pa.FixedSizeListArray.from_arrays(
+                pa.array(vectors.ravel(), pa.float32()), dimensions
+            ),
+            SENTENCES: sentences,
+        }
+        schema = passage_schema(dimensions, sentences is not None)
         columns = [
-            pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel(), pa.float32()), dimensions)
-            if field.name == "vector"
+            known[field.name]
+            if field.name in known
             else pa.array([row[field.name] for row in self._rows], field.type)
             for field in schema
         ]
-        self.store.replace(self._documents, pa.table(columns, schema=schema))
+        rows = fit_sentences(pa.table(columns, schema=schema), self.store)
+        self.store.replace(self._documents, rows)
         self.encoded += len(self._rows)
         self.titled += sum(bool(row["embedded_title"]) for row in self._rows)
         self._writes += 1
@@ -122,13 +131,7 @@ class PassageWriter:
             language, confidence = self._identifier(document.text)
         spans = [(0, len(document.text))]
         if self._known_vectors is None:
-            count_tokens = partial(_count_tokens, self._retriever)
-            title = [document.embedded_title] if document.embedded_title else []
-            # The model reads a passage and its title together.
-            room = self._retriever.max_length - RESERVED_TOKENS - sum(count_tokens(title))
-            size = min(self._size, max(room, MIN_SIZE))
-            overlap = min(self._overlap, size - 1)
-            spans = split_passages(document.text, language, count_tokens, size, overlap) or spans
+            spans = passage_spans(document, language, self._retriever, self._size, self._overlap)
         metadata = json.dumps(document.metadata, ensure_ascii=False, default=str)
         return [
             {
@@ -141,26 +144,57 @@ class PassageWriter:
             for part, (begin, end) in enumerate(spans)
         ]  # fmt: skip
 
-    def _vectors(self) -> np.ndarray:
-        """Return the vectors of the passages that wait, float32 `[n, dim]`: encoded, or known."""
+    def _vectors(self) -> tuple[np.ndarray, pa.Array | None]:
+        """Return what a store keeps of the passages that wait.
+
+        Returns:
+            Their vectors, encoded or known, float32 `[n, dim]`; and their column `sentences`, None
+            where the vectors of sentences are not known.
+        """
         languages = [row["language"] for row in self._rows]
         if self._known_vectors is not None:
             vectors = self._known_vectors.find(self._documents)
             modules = self._known_vectors.remaining
-            return self._retriever.encode_tail(vectors, None, "passage", languages, modules)
-        return self._retriever.encode(
+            vectors = self._retriever.encode_tail(vectors, None, "passage", languages, modules)
+            return normalize_for_similarity(self._retriever, vectors), None
+        return encode_passages(
+            self._retriever,
             [row["text"] for row in self._rows],
-            "passage",
-            titles=[row["embedded_title"] for row in self._rows],
-            languages=languages,
-            precision=self._precision,
+            [row["embedded_title"] for row in self._rows],
+            languages,
+            self._precision,
+            self.store.keeps_sentences,
         )
 
 
-def _count_tokens(retriever: Retriever, texts: Sequence[str]) -> list[int]:
+def passage_spans(
+    document: Document, language: str, retriever: AnyEncoder, size: int, overlap: int
+) -> list[tuple[int, int]]:
+    """Return where the passages of a document begin and end, at least one.
+
+    Args:
+        document: The document.
+        language: Its language.
+        retriever: The model that reads the passages.
+        size: Tokens of a passage at most.
+        overlap: Tokens that a passage repeats of the one before it.
+    """
+    count_tokens = partial(_count_tokens, retriever)
+    title = [document.embedded_title] if document.embedded_title else []
+    # The model reads a passage and its title together.
+    room = retriever.max_length - RESERVED_TOKENS - sum(count_tokens(title))
+    size = min(size, max(room, MIN_SIZE))
+    overlap = min(overlap, size - 1)
+    spans = split_passages(document.text, language, count_tokens, size, overlap)
+    return spans or [(0, len(document.text))]
+
+
+def _count_tokens(retriever: AnyEncoder, texts: Sequence[str]) -> list[int]:
     """Return the tokens of each text, without special tokens."""
     if not texts:
         return []
+    if isinstance(retriever, ExternalEncoder):
+        return retriever.count_tokens(texts)
     encoding = retriever.tokenizer(
         list(texts),
         add_special_tokens=False,

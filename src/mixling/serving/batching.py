@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from mixling.errors import MixlingError
+from mixling.models.encoders import AnyEncoder
 from mixling.models.forward import token_budgets
 from mixling.models.precision import Precision
-from mixling.models.retriever import Retriever
 
 SEARCH, BULK = 0, 1  # the lanes
 CALLS_PER_BATCH = 2  # calls of the encoder that a batch fills
@@ -41,6 +41,7 @@ class _Job:
     Attributes:
         texts: The texts.
         role: Their role.
+        languages: Their languages, for a transform by language; None where they are not known.
         answer: Receives their vectors.
         taken: How many of the texts are in a batch or encoded.
         rows: The vectors of the texts that are encoded.
@@ -48,6 +49,7 @@ class _Job:
 
     texts: list[str]
     role: str | None
+    languages: list[str] | None
     answer: asyncio.Future[np.ndarray]
     taken: int = 0
     rows: list[np.ndarray] = field(default_factory=list)
@@ -74,7 +76,7 @@ class Batcher:
 
     def __init__(
         self,
-        retriever: Retriever,
+        retriever: AnyEncoder,
         batch_size: int = 64,
         max_waiting: int = 256,
         precision: Precision = "fp32",
@@ -112,7 +114,11 @@ class Batcher:
         self._thread.shutdown()
 
     async def __call__(
-        self, texts: Sequence[str], role: str | None, lane: int = SEARCH
+        self,
+        texts: Sequence[str],
+        role: str | None,
+        lane: int = SEARCH,
+        languages: Sequence[str] | None = None,
     ) -> np.ndarray:
         """Encode texts.
 
@@ -123,6 +129,7 @@ class Batcher:
             texts: The texts.
             role: "query", "passage", or None for no prompt.
             lane: `SEARCH` or `BULK`.
+            languages: Languages of the texts. Default: the model identifies them if it needs them.
 
         Returns:
             float32 `[n_texts, dim]`.
@@ -133,7 +140,8 @@ class Batcher:
         """
         if self._waiting[lane] + len(texts) > self._max_waiting[lane]:
             raise OverloadedError
-        job = _Job(list(texts), role, asyncio.get_running_loop().create_future())
+        known = None if languages is None else list(languages)
+        job = _Job(list(texts), role, known, asyncio.get_running_loop().create_future())
         self._waiting[lane] += len(texts)
         try:
             self._lanes[lane].append(job)
@@ -161,7 +169,7 @@ class Batcher:
         return []
 
     def _take_batch(self, lane: deque[_Job]) -> list[_Slice]:
-        """Take texts of one role from the front of a lane.
+        """Take texts of one role, whose languages are all known or all unknown, from the front.
 
         A request whose texts do not all fit goes to the end of the lane.
         """
@@ -172,7 +180,10 @@ class Batcher:
             if job.answer.done():  # the client has gone, or another of its texts has failed
                 lane.popleft()
                 continue
-            if batch and job.role != batch[0][0].role:
+            if batch and (
+                job.role != batch[0][0].role
+                or (job.languages is None) != (batch[0][0].languages is None)
+            ):
                 break
             begin = end = job.taken
             while end < len(job.texts):
@@ -206,10 +217,14 @@ class Batcher:
         fault fails.
         """
         texts = [text for job, begin, end in batch for text in job.texts[begin:end]]
-        role = batch[0][0].role
+        role, languages = batch[0][0].role, None
+        if batch[0][0].languages is not None:
+            languages = [x for job, begin, end in batch for x in (job.languages or [])[begin:end]]
         loop = asyncio.get_running_loop()
         try:
-            vectors = await loop.run_in_executor(self._thread, self._vectors, texts, role)
+            vectors = await loop.run_in_executor(
+                self._thread, self._vectors, texts, role, languages
+            )
         except Exception as error:
             if len(batch) > 1:
                 for job_slice in batch:
@@ -236,5 +251,7 @@ class Batcher:
         name = self.retriever.name
         return EncoderError(str(error).replace(name, Path(name).name))
 
-    def _vectors(self, texts: list[str], role: str | None) -> np.ndarray:
-        return self.retriever.encode(texts, role, precision=self.precision)
+    def _vectors(
+        self, texts: list[str], role: str | None, languages: list[str] | None
+    ) -> np.ndarray:
+        return self.retriever.encode(texts, role, languages=languages, precision=self.precision)

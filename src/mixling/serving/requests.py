@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from mixling.searching.fairness import Order
-from mixling.searching.options import Mode
+from mixling.searching.options import RERANK_DEPTH, Mode
 
 _MAX_CHARACTERS = 8000  # of a query
 _MAX_QUERIES = 16
@@ -48,8 +48,14 @@ class SearchRequest(BaseModel):
     query_language: str | None = None
     quotas: dict[str, Annotated[int, Field(ge=0)]] | None = None
     highlight: bool = Field(
-        False, description="name the sentence that answers: costs as much as encoding the passages"
+        False, description="name the sentence of each passage that is nearest to the query"
     )
+    rerank: bool | None = Field(
+        None, description="rerank the candidates; by default if the server has a reranker"
+    )
+    rerank_depth: Annotated[
+        int, Field(ge=1, le=1000, description="how many candidates the reranker reads, at least k")
+    ] = RERANK_DEPTH
 
 
 def describe_error(details: Mapping[str, Any], request: Request) -> str:

@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import socket
 from pathlib import Path
+from typing import Any
 
 from mixling.errors import MixlingError
 from mixling.models.precision import Precision, choose_precision
@@ -20,6 +21,7 @@ def serve(
     rate: float = 0.0,
     model: str | None = None,
     precision: Precision = "auto",
+    rerank: Any = None,
     log_queries: bool = False,
     trust_remote_code: bool = False,
 ) -> None:
@@ -35,6 +37,8 @@ def serve(
         rate: Requests a second of each key or address; 0: no limit.
         model: Where the store's model is now; by default where the store says.
         precision: "fp32", "bf16", or "auto" for bf16 where it is faster.
+        rerank: What reranks the candidates of a search, as `load_reranker` takes it; a request may
+            decline.
         log_queries: Write queries into the log; by default it holds none.
         trust_remote_code: Run code that comes with the model; see `Retriever`.
 
@@ -64,12 +68,12 @@ def serve(
             "ask: give --keys FILE (`mixling serve --new-key NAME` "
             "prints a key and its line), or leave the host at 127.0.0.1"
         )
-    _check_port(host, port)
-    searcher = Searcher(store, model, trust_remote_code)
+    check_port(host, port)
+    searcher = Searcher(store, model, trust_remote_code, reranker=rerank)
     precision = choose_precision(searcher.retriever.device, precision)
     # A broken model is reported before the server starts.
     searcher.retriever.encode(["warm up"], "query", precision=precision)
-    _log_to_stderr()
+    log_to_stderr()
     config = ServerConfig(keys=hashes, rate=rate, precision=precision, log_queries=log_queries)
     uvicorn.run(
         application(searcher, config),
@@ -84,7 +88,7 @@ def serve(
     )
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
     """Write the log, a line of JSON for each request, and uvicorn's messages to standard error."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     requests = logging.getLogger("mixling.serving")
@@ -93,8 +97,16 @@ def _log_to_stderr() -> None:
     requests.propagate = False
 
 
-def _check_port(host: str, port: int) -> None:
-    """Raise `MixlingError` where the server cannot listen, before the model is loaded."""
+def check_port(host: str, port: int) -> None:
+    """Check that a server can listen, before anything is loaded.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on.
+
+    Raises:
+        MixlingError: It cannot.
+    """
     try:
         family, socket_type, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM

@@ -6,14 +6,17 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from fastapi import FastAPI
 
-from mixling.searching.hits import SearchHit, highlight_hits, hit_sentences, span_texts
+from mixling.errors import MixlingError
+from mixling.models.encoder import ExternalEncoder
+from mixling.models.reranker import RerankerError
+from mixling.searching.answerable import has_good_answer
+from mixling.searching.hits import SearchHit
 from mixling.searching.query import Searcher
 from mixling.serving.batching import BULK, Batcher
 from mixling.serving.config import ServerConfig
@@ -23,9 +26,8 @@ from mixling.serving.embeddings import (
     embeddings_json,
     input_texts,
 )
+from mixling.serving.errors import RequestError
 from mixling.serving.requests import SearchRequest
-
-SENTENCE_BATCH = 1024  # sentences that are encoded together to highlight those that answer
 
 
 class SearchService:
@@ -53,6 +55,8 @@ class SearchService:
         self.model = Path(searcher.store.info["model"]).name
         self.start_time = int(time.time())
         self.ready = False
+        # a service reranks several searches at once, and a model here takes all cores for one
+        self._reranks = asyncio.Semaphore(getattr(searcher.reranker, "at_once", 1))
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -67,16 +71,23 @@ class SearchService:
 
     def info(self) -> dict[str, Any]:
         """Return what the store holds, and the name of the model that made it."""
-        info = self.searcher.store.info
-        return {k: info[k] for k in ("passages", "languages", "dimensions")} | {"model": self.model}
+        info, reranker = self.searcher.store.info, self.searcher.reranker
+        return {
+            **{k: info[k] for k in ("passages", "languages", "dimensions")},
+            "model": self.model,
+            "reranker": None if reranker is None else Path(reranker.name).name,
+        }
 
     async def search(self, request: SearchRequest) -> dict[str, Any]:
         """Find the best passages for a query."""
         start = time.perf_counter()
         queries = request.query
         query_language = self.searcher.query_language(queries, request.query_language)
-        vectors = await self.batcher(queries, "query")
-        hits = await asyncio.to_thread(
+        tags = [query_language] if len(queries) == 1 else None  # others are translations
+        depth = self._rerank_depth(request)
+        vectors = await self.batcher(queries, "query", languages=tags)
+        find = self._rerank if depth else asyncio.to_thread
+        hits = await find(
             self.searcher.search_vectors,
             queries,
             vectors,
@@ -86,15 +97,48 @@ class SearchService:
             order=request.order,
             query_language=query_language,
             quotas=request.quotas,
-            highlight=False,
+            highlight=request.highlight,
+            rerank_depth=depth,
         )
-        if request.highlight:
-            hits = await self._highlight(hits, vectors)
         return {
             "results": [hit.to_dict() for hit in hits],
             "query_language": query_language,
+            "reranked": bool(depth),
+            "good_answer": has_good_answer(hits),
             "ms": round(1000 * (time.perf_counter() - start), 1),
         }
+
+    def _rerank_depth(self, request: SearchRequest) -> int:
+        """Return how many candidates a request has reranked, 0 for none."""
+        if self.searcher.reranker is None:
+            if request.rerank:
+                raise MixlingError(
+                    "rerank: this server has no reranker; start it with mixling serve --rerank "
+                    "MODEL, or leave rerank out"
+                )
+            return 0
+        return 0 if request.rerank is False else request.rerank_depth
+
+    async def _rerank(
+        self, search: Callable[..., list[SearchHit]], *arguments: Any, **options: Any
+    ) -> list[SearchHit]:
+        """Run searches that rerank one at a time, since each takes all cores.
+
+        A client that has gone gives up its place; what is being computed for it ends first.
+        """
+        await self._reranks.acquire()
+        job = asyncio.ensure_future(asyncio.to_thread(search, *arguments, **options))
+        job.add_done_callback(self._end_rerank)
+        try:
+            return await asyncio.shield(job)
+        except RerankerError as error:  # no mistake of the client's
+            raise RequestError(str(error), status=502) from None
+
+    def _end_rerank(self, job: asyncio.Future[Any]) -> None:
+        """Let the next search rerank; an error that nobody waits for any more is dropped."""
+        self._reranks.release()
+        if not job.cancelled():
+            job.exception()
 
     async def document(self, document: str) -> dict[str, Any] | None:
         """Return a document's passages in their order; None where the store lacks the document."""
@@ -119,30 +163,13 @@ class SearchService:
         vectors = await self.batcher(texts, role, BULK)
 
         def write() -> bytes:
-            token_counts = [len(tokens) for tokens in retriever.tokenize(texts, role)]
+            token_counts = (
+                retriever.count_tokens([retriever.prompt(role) + x for x in texts])
+                if isinstance(retriever, ExternalEncoder)
+                else [len(tokens) for tokens in retriever.tokenize(texts, role)]
+            )
             return embeddings_json(
                 vectors, request.encoding_format, self.model, token_counts, retriever.max_length
             )
 
         return await asyncio.to_thread(write)
-
-    async def _highlight(self, hits: Sequence[SearchHit], vectors: np.ndarray) -> list[SearchHit]:
-        """Set the nearest sentence of each hit.
-
-        The sentences are encoded as other requests' texts are, so that a client who has gone keeps
-        nobody waiting.
-
-        Args:
-            hits: The hits.
-            vectors: The vectors of the query and its translations, `[n_queries, dim]`.
-        """
-        spans = await asyncio.to_thread(hit_sentences, hits)
-        texts = span_texts(hits, spans)
-        batches = [
-            await self.batcher(texts[i : i + SENTENCE_BATCH], "passage", BULK)
-            for i in range(0, len(texts), SENTENCE_BATCH)
-        ]
-        similarities = np.zeros(0)
-        if batches:
-            similarities = np.concatenate(batches) @ self.searcher.query_vector(vectors)
-        return highlight_hits(hits, spans, similarities)

@@ -31,11 +31,11 @@ from torch import Tensor, nn
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.files import write_text
 from mixling.corpora.languages import language_tag
-from mixling.encoding.vectors import full_fingerprint
 from mixling.errors import MixlingError, check_finite_numbers, choose
 from mixling.evaluation.coverage import count_subwords
 from mixling.machine import keep_freed_memory, library_versions, machine_info
 from mixling.models.card import adapted_card
+from mixling.models.fingerprints import full_fingerprint
 from mixling.models.precision import Precision, choose_precision
 from mixling.models.retriever import Retriever
 from mixling.models.vocabulary import extend_vocabulary, learn_subwords

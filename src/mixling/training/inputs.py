@@ -11,9 +11,9 @@ from functools import partial
 
 from mixling.corpora.inputs import INPUTS_FILE, check_unchanged, hash_model_files
 from mixling.debiasing.debias import read_source
-from mixling.encoding.vectors import full_fingerprint
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import load_task
+from mixling.models.fingerprints import full_fingerprint
 from mixling.models.weights import locate_model
 from mixling.training.base_model import load_base_model
 from mixling.training.config import Config

@@ -8,13 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.debiasing.debias import debias
-from mixling.debiasing.transforms import AffineTransform
 from mixling.models.affine import affine_modules
 from mixling.models.precision import Precision
 from mixling.models.retriever import Retriever
 from mixling.training.base_model import load_base_model
 from mixling.training.config import Config
 from mixling.training.sentence_sources import SENTENCES
+from mixling.transforms.transforms import AffineTransform
 
 BITEXT = ["sib-200"]
 

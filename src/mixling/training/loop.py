@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from mixling.progress import Progress
+from mixling.threads import fitting_threads
 from mixling.training.run_folder import RunFolder
 
 Row = dict[str, Any]
@@ -75,7 +76,8 @@ def training_loop(
         log = stack.enter_context(run.open_log(first)) if writes else None
         progress = stack.enter_context(Progress(title)) if writes else None
         for step in range(first, steps):
-            row, done = take_step(step), step + 1
+            with fitting_threads():  # what else the machine does may change from step to step
+                row, done = take_step(step), step + 1
             if log is not None and progress is not None:
                 log.write(json.dumps(row) + "\n")
                 log.flush()

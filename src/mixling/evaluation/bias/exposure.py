@@ -29,16 +29,16 @@ def exposure(pool: MultilingualPool, k: int = 10) -> np.ndarray:
     # one bin for each query and language
     cell = np.arange(pool.n_queries)[:, None] * pool.n_languages + pool.top_language[:, :k]
     shape = (pool.n_queries, pool.n_languages)
+    there = pool.top[:, :k] >= 0
+    total = np.maximum((there * weight).sum(1), 1e-12)[:, None]
     exposed = np.bincount(
-        cell.ravel(),
-        np.broadcast_to(weight / weight.sum(), cell.shape).ravel(),
-        shape[0] * shape[1],
+        cell[there], (there * weight / total)[there], shape[0] * shape[1]
     ).reshape(shape)
     relevant = np.bincount(
         pool.query * pool.n_languages + pool.language, minlength=shape[0] * shape[1]
     )
     target = relevant.reshape(shape) / np.maximum(pool.count(), 1)[:, None]
-    return nan_where_not(pool.count() > 0, 1 - np.abs(exposed - target).sum(1) / 2)
+    return nan_where_not((pool.count() > 0) & there.any(1), 1 - np.abs(exposed - target).sum(1) / 2)
 
 
 MEASURES = [

@@ -43,7 +43,7 @@ def peer(
 
 def _irrelevant(pool: MultilingualPool, k: int) -> np.ndarray:
     """Compute the p-values of the irrelevant passages."""
-    row, column = np.nonzero(pool.top_grade[:, :k] == 0)
+    row, column = np.nonzero((pool.top_grade[:, :k] == 0) & (pool.top[:, :k] >= 0))
     return _p_value(
         pool, row, pool.top_language[row, column], column + 1.0, np.ones(pool.n_queries, bool)
     )

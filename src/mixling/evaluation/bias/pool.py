@@ -16,12 +16,14 @@ class MultilingualPool:
 
     Args:
         query: int64 `[n]`, query of each relevant passage, ascending.
-        rank: int64 `[n]`, 1-based rank of each relevant passage.
+        rank: int64 `[n]`, 1-based rank of each relevant passage; float64 with infinity for a
+            passage that the list of a search system lacks.
         passage: int64 `[n]`, row of each relevant passage.
         grade: int64 `[n]`, grade of each relevant passage.
         query_language: int64 `[n_queries]`, language code of each query.
         passage_language: int64 `[n_passages]`, language code of each passage.
-        top: int64 `[n_queries, k]`, first k passages of each query.
+        top: int64 `[n_queries, k]`, first k passages of each query, -1 after the last of a list
+            that is shorter.
         n_languages: Number of languages.
     """
 
@@ -56,8 +58,8 @@ class MultilingualPool:
 
     @cached_property
     def top_language(self) -> np.ndarray:
-        """Languages of the first k, int64 `[n_queries, k]`."""
-        return np.asarray(self.passage_language[self.top])
+        """Languages of the first k, int64 `[n_queries, k]`, -1 after the last passage."""
+        return np.where(self.top >= 0, self.passage_language[self.top], -1)
 
     @cached_property
     def top_same_language(self) -> np.ndarray:
@@ -69,7 +71,7 @@ class MultilingualPool:
         """Grades of the first k, 0 where irrelevant, int64 `[n_queries, k]`."""
         grades = np.zeros(self.top.shape, np.int64)
         in_top = self.rank <= self.top.shape[1]
-        grades[self.query[in_top], self.rank[in_top] - 1] = self.grade[in_top]
+        grades[self.query[in_top], self.rank[in_top].astype(np.int64) - 1] = self.grade[in_top]
         return grades
 
     def count(self, mask: np.ndarray | None = None) -> np.ndarray:

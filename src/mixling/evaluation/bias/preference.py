@@ -33,10 +33,12 @@ def preference_rate(pool: MultilingualPool) -> np.ndarray:
         pool: Ranks in the multilingual pool.
 
     Returns:
-        float64 `[n_queries]`, 0 or 1; NaN for queries that are not eligible.
+        float64 `[n_queries]`, 0 or 1; NaN for queries that are not eligible, or whose list holds no
+        relevant passage.
     """
-    same_first = pool.best(pool.same_language) < pool.best(~pool.same_language)
-    return nan_where_not(eligible(pool), same_first.astype(float))
+    same, other = pool.best(pool.same_language), pool.best(~pool.same_language)
+    ranked = np.isfinite(np.minimum(same, other))
+    return nan_where_not(eligible(pool) & ranked, (same < other).astype(float))
 
 
 def same_language_preference(pool: MultilingualPool) -> np.ndarray:

@@ -18,9 +18,11 @@ def same_language_share(pool: MultilingualPool, k: int = 10) -> np.ndarray:
         k: Depth.
 
     Returns:
-        float64 `[n_queries]`, 0 to 1.
+        float64 `[n_queries]`, 0 to 1; NaN for queries without any passage.
     """
-    return np.asarray(pool.top_same_language[:, :k].mean(1))
+    passages = (pool.top[:, :k] >= 0).sum(1)
+    share = pool.top_same_language[:, :k].sum(1) / np.maximum(passages, 1)
+    return nan_where_not(passages > 0, share)
 
 
 def share_over_relevant(pool: MultilingualPool, k: int = 10) -> np.ndarray:

@@ -97,26 +97,28 @@ async function search(event) {
   try {
     if (!info.languages) await readInfo();
     const body = { query, k: 10, order: $("order").value, highlight: true };
+    if (info.reranker) body.rerank = $("rerank").checked;
     const where = document.querySelector("input[name=where]:checked").value;
     const all = Object.keys(info.languages);
     let queryLanguage;
     if ($("only").value) body.languages = [$("only").value];
     else if (where !== "all") {
-      queryLanguage = (await request("v1/search", { query, k: 1 })).query_language;
+      queryLanguage = (await request("v1/search", { query, k: 1, rerank: false })).query_language;
       body.languages = where === "query-language" ? [queryLanguage] : all.filter((x) => x !== queryLanguage);
     }
     const answer = await request("v1/search", body);
     let ranksByScore = null;
     if ($("show-moves").checked) {
-      const plain = await request("v1/search", { ...body, order: "score", k: 100, highlight: false });
+      const plain = await request("v1/search", { ...body, order: "score", k: 100, highlight: false, rerank: false });
       ranksByScore = new Map(plain.results.map((hit) => [hit.id, hit.rank]));
     }
     if (number !== searches) return; // a later search has begun
     queryLanguage = answer.query_language;
     $("results").replaceChildren(...answer.results.map((hit) => resultItem(hit, queryLanguage, ranksByScore)));
     showLanguageShares(answer.results);
+    const doubt = answer.good_answer === false ? `${word("no_good_answer")} · ` : "";
     $("status").textContent = answer.results.length
-      ? `${answer.results.length} ${word("answers")} · ${word("query_in")} ${languageName(queryLanguage)} · ${Math.round(answer.ms)} ms`
+      ? `${doubt}${answer.results.length} ${word("answers")} · ${word("query_in")} ${languageName(queryLanguage)} · ${Math.round(answer.ms)} ms`
       : word("nothing");
     history.replaceState(null, "", `?q=${encodeURIComponent(query)}`);
   } catch (error) {
@@ -147,6 +149,7 @@ async function showDocument(hit) {
 async function readInfo() {
   info = await request("v1/info");
   for (const code of Object.keys(info.languages)) $("only").append(createElement("option", languageName(code), { value: code }));
+  $("rerankfield").hidden = !info.reranker;
   setPageLanguage(document.documentElement.lang);
 }
 
@@ -168,7 +171,7 @@ async function start() {
   setPageLanguage(code);
   $("page-language").addEventListener("change", () => { setPageLanguage($("page-language").value); if (searches) search(); });
   $("search-form").addEventListener("submit", search);
-  for (const input of document.querySelectorAll("input[name=where], #order, #only, #show-moves")) input.addEventListener("change", () => search());
+  for (const input of document.querySelectorAll("input[name=where], #order, #only, #rerank, #show-moves")) input.addEventListener("change", () => search());
   await readInfo().catch(showError);
   const query = new URLSearchParams(location.search).get("q");
   if (query) { $("query").value = query; await search(); }

@@ -3,7 +3,8 @@
     AffineTransform      y = x W^T + b                                  needs no language
     LanguageTransform    y = z - C_l^T C_l z,  z = x - m_{role, l}      needs the text's language
 
-Vectors have length one before and after. A ScoreCalibration leaves them as they are.
+Vectors have length one before and after. A ScoreCalibration leaves them as they are. Hub correction
+and chains of transforms are in `hub_correction.py` and `chain.py`.
 """
 
 from __future__ import annotations
@@ -31,8 +32,16 @@ def normalize(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(vectors / np.maximum(length, 1e-12))
 
 
-def _check_finite(metadata: dict[str, Any], *arrays: np.ndarray) -> None:
-    """Raise MixlingError where a transform, fitted or read, holds NaN or infinity."""
+def check_finite(metadata: dict[str, Any], *arrays: np.ndarray) -> None:
+    """Refuse a transform, fitted or read, whose arrays hold NaN or infinity.
+
+    Args:
+        metadata: How it was fitted.
+        *arrays: Its arrays.
+
+    Raises:
+        MixlingError: One does.
+    """
     if not all(np.isfinite(x).all() for x in arrays):
         method = metadata.get("method", "of no known method")
         raise MixlingError(
@@ -64,7 +73,7 @@ class AffineTransform:
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_finite(self.metadata, self.matrix, self.bias)
+        check_finite(self.metadata, self.matrix, self.bias)
 
     def __repr__(self) -> str:
         return f"AffineTransform(dim={len(self.bias)}, metadata={self.metadata})"
@@ -73,6 +82,25 @@ class AffineTransform:
     def dimensions(self) -> int:
         """Size of the vectors."""
         return len(self.bias)
+
+    @property
+    def output_dimensions(self) -> int:
+        """Size of the transformed vectors."""
+        return len(self.bias)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that it tells apart: none."""
+        return ()
+
+    @property
+    def by_role(self) -> bool:
+        """Whether queries and passages are treated differently."""
+        return False
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return its arrays by name."""
+        return {"matrix": self.matrix, "bias": self.bias}
 
     def transform(
         self, vectors: np.ndarray, languages: Sequence[str] | None = None, role: str = "passage"
@@ -94,13 +122,15 @@ class AffineTransform:
 class LanguageTransform:
     """A transform for each language: subtract an offset, then remove some directions.
 
-    A text in a language that the transform does not know stays as it is.
+    From a text in a language that the transform does not know the offset of its role is subtracted;
+    without such offsets it stays as it is.
 
     Args:
-        languages: Language tags, `l` of them.
+        languages: Language tags, `l` of them; none for a transform by role alone.
         offset: float32 `[2, l, dim]`, subtracted from queries (0) and passages (1).
         basis: float32 `[l, r, dim]`, orthonormal directions to remove; `r` may be 0.
         raw: Whether it applies to vectors as the encoder pools them, before normalization.
+        role_offset: float32 `[2, dim]`, for languages that it does not know; None for no offset.
         metadata: How the transform was fitted: the method, its options and what it found.
 
     Raises:
@@ -112,9 +142,10 @@ class LanguageTransform:
     basis: np.ndarray
     raw: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)
+    role_offset: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        _check_finite(self.metadata, self.offset, self.basis)
+        check_finite(self.metadata, *self.tensors().values())
 
     def __repr__(self) -> str:
         return (
@@ -127,6 +158,22 @@ class LanguageTransform:
         """Size of the vectors."""
         return int(self.offset.shape[2])
 
+    @property
+    def output_dimensions(self) -> int:
+        """Size of the transformed vectors."""
+        return self.dimensions
+
+    @property
+    def by_role(self) -> bool:
+        """Whether queries and passages are treated differently."""
+        pairs = [self.offset] if self.role_offset is None else [self.offset, self.role_offset]
+        return not all(np.array_equal(queries, passages) for queries, passages in pairs)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return its arrays by name."""
+        arrays = {"offset": self.offset, "basis": self.basis}
+        return arrays if self.role_offset is None else {**arrays, "role_offset": self.role_offset}
+
     def transform(
         self, vectors: np.ndarray, languages: Sequence[str] | None, role: str = "passage"
     ) -> np.ndarray:
@@ -134,17 +181,20 @@ class LanguageTransform:
 
         Args:
             vectors: float `[n, dim]`.
-            languages: The language of each vector's text.
+            languages: The language of each vector's text; "" where it is not known. Not needed by
+                a transform by role alone.
             role: "query" or "passage".
 
         Returns:
             float32 `[n, dim]`, rows of length one.
 
         Raises:
-            ValueError: `languages` is None.
+            ValueError: `languages` is None and needed.
         """
         if languages is None:
-            raise ValueError("languages are needed")
+            if self.languages:
+                raise ValueError("languages are needed")
+            languages = [""] * len(vectors)
         return normalize(self.transform_raw(vectors, languages, role)).astype(np.float32)
 
     def transform_raw(self, vectors: np.ndarray, languages: Sequence[str], role: str) -> np.ndarray:
@@ -160,10 +210,13 @@ class LanguageTransform:
         """
         vectors = np.array(vectors, np.float32)
         number = {language_tag(x): i for i, x in enumerate(self.languages)}
-        code = np.array([number.get(language_tag(x), -1) for x in languages])
+        code = np.array([number.get(language_tag(x), -1) if x else -1 for x in languages], int)
+        side = 0 if role == "query" else 1
+        if self.role_offset is not None:
+            vectors[code < 0] -= self.role_offset[side]
         for i in np.unique(code[code >= 0]):
             rows = np.flatnonzero(code == i)
-            z = vectors[rows] - self.offset[0 if role == "query" else 1, i]
+            z = vectors[rows] - self.offset[side, i]
             vectors[rows] = z - (z @ self.basis[i].T) @ self.basis[i]
         return vectors
 

@@ -1,0 +1,1 @@
+"""Applies a transform to vectors where they are, with a way back."""
