@@ -1,6 +1,6 @@
 """Claims: queries that arrive together are encoded together, and overload does no harm.
 
-    python -m benchmarks.serve STORE [--seconds 15] [--soak 600]
+    python -m benchmarks.serve STORE [--seconds 15] [--soak 1800]
 
 Throughput is at least three times that of one query at a time; overload is answered with 429 and
 passes; in a long run no request fails and memory stays. STORE is of `mixling index` (here XQuAD-R's
@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import socket
 import time
 from itertools import count
@@ -28,6 +29,7 @@ from benchmarks.sides import result_path
 from mixling.corpora.catalog import load
 from mixling.corpora.files import write_text
 from mixling.machine import library_versions, machine_info
+from mixling.models.kernel_caches import CAPACITY, VARIABLES
 
 CLIENTS = (1, 8, 64)
 
@@ -188,14 +190,17 @@ def main() -> None:
             statuses[status] = statuses.get(status, 0) + n
             answers += n
         memory.append(round(server.memory()))
-        save(
-            soak={
-                "seconds": arguments.soak,
-                "answers": answers,
-                "statuses": statuses,
-                "memory, MB": memory,
-            }
-        )
+        content["soak"] = {
+            "seconds": arguments.soak,
+            "answers": answers,
+            "statuses": statuses,
+            "memory, MB": memory,
+            "kernels": {name: os.environ.get(name, CAPACITY) for name in VARIABLES},
+            "machine": machine_info(),
+            "versions": library_versions(),
+        }
+        write_text(result, json.dumps(content, indent=1) + "\n")
+        print(json.dumps(content["soak"]), flush=True)
     server.stop()
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from mixling.corpora.files import write_text
 from mixling.debiasing.debias import debias
-from mixling.debiasing.transforms import AffineTransform
 from mixling.evaluation.baselines import task_vectors
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import rank_task, score_task
@@ -28,6 +27,7 @@ from mixling.models.weights import DEFAULT
 from mixling.studies.plan import override
 from mixling.training.average import average_with
 from mixling.training.train import train
+from mixling.transforms.transforms import AffineTransform
 
 RESULT = Path(__file__).with_suffix(".json")
 ELEVEN = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]

@@ -27,7 +27,6 @@ from mixling.debiasing.embedded_corpus import EmbeddedCorpus, embed_corpus
 from mixling.debiasing.files import debias_vectors
 from mixling.debiasing.method import DebiasingMethod
 from mixling.debiasing.registry import create_method
-from mixling.debiasing.transforms import AffineTransform
 from mixling.encoding.vectors import encode_cached
 from mixling.evaluation.baselines import task_vectors
 from mixling.evaluation.benchmarks import load_task
@@ -36,6 +35,7 @@ from mixling.evaluation.ranks import DotScorer
 from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
+from mixling.transforms.transforms import AffineTransform
 
 RESULT = Path(__file__).with_suffix(".json")
 CACHE = Path("vectors")

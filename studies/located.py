@@ -23,7 +23,6 @@ from studies.balanced import ELEVEN, figures
 from mixling.corpora.catalog import load
 from mixling.corpora.files import write_text
 from mixling.debiasing.debias import debias
-from mixling.debiasing.transforms import AffineTransform
 from mixling.encoding.vectors import encode_cached, normalize_for_similarity
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.tasks import Task
@@ -35,6 +34,7 @@ from mixling.preparation.locate_answers import MARGIN, MAX_RELATIVE_SCORE, locat
 from mixling.studies.plan import override
 from mixling.training.average import average, average_with
 from mixling.training.train import train
+from mixling.transforms.transforms import AffineTransform
 
 RESULT = Path(__file__).with_suffix(".json")
 SENTENCES = "located-sentences"

@@ -12,9 +12,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixling.debiasing.debias import debias
-from mixling.debiasing.transforms import AffineTransform
 from mixling.models.shipped import write_shipped
 from mixling.models.weights import DEFAULT
+from mixling.transforms.transforms import AffineTransform
 
 FIT = ("sib-200", "mlqa:train")
 
