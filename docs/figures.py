@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
-from docs import pictures, reference, scale, speed, trials
+from docs import answers, collections, pictures, reference, repairs, scale, speed, trials
 from docs import results as shown
 from mixling.corpora.catalog import SOURCES
 from mixling.corpora.resources import LEVEL_ORDER, is_script_seen, resource_level
@@ -22,6 +22,7 @@ from mixling.reports.figures import bars
 from mixling.studies.table import markdown
 
 ROOT = Path(__file__).parent.parent
+FOUR = ("monolingual", "cross-lingual", "multilingual", "rank distance")
 
 
 def table() -> str:
@@ -102,6 +103,53 @@ def titles() -> list[dict]:
                     }
                 )
     return rows
+
+
+def second_encoder() -> list[dict[str, str]]:
+    """Return the four figures of the second encoder and of e5-small, before and after."""
+    return [
+        {
+            "encoder": row["encoder"].rpartition("/")[2],
+            "transform": row["transform"],
+            "sentences a language": str(row["sentences"] or ""),
+            **{name: f"{row[name]:.4f}" for name in FOUR[:3]},
+            "distance": f"{row['rank distance']:.0f}",
+        }
+        for row in measured("studies/second-encoder.json")["rows"]
+    ]
+
+
+def doors() -> list[dict[str, str]]:
+    """Return the second encoder's figures through each door."""
+    result = measured("studies/second-encoder.json")
+    return [
+        {
+            "door": name,
+            **{name: f"{row[name]:.6f}" for name in FOUR[:3]},
+            "distance": f"{row['rank distance']:.3f}",
+            "figures compared": str(row["figures"]),
+            "largest difference": f"{row['largest difference']:.1g}",
+        }
+        for name, row in result["doors"].items()
+    ]
+
+
+def runs() -> list[dict[str, str]]:
+    """Return what TREC runs of the second encoder tell, against its vectors."""
+    return [
+        {
+            "run": name,
+            "queries in": row["task"].partition("@")[2].replace(",", " "),
+            "figures": str(row["figures"]),
+            "equal to the last digit": str(row["equal"]),
+            "others": ", ".join(
+                f"{k.partition(' ')[2]} {a:.6g} / {b:.6g}" for k, (a, b) in row["unequal"].items()
+            )
+            or "–",
+            "left out": ", ".join(row["left out"]) or "–",
+        }
+        for name, row in measured("studies/second-encoder.json")["runs"].items()
+    ]
 
 
 def between(row: dict, setting: str) -> str:
@@ -319,18 +367,25 @@ def filters() -> list[dict[str, str]]:
 
 
 def soak() -> list[dict[str, str]]:
-    """Return one row on ten minutes without a pause, with the memory at some minutes."""
-    result = measured("benchmarks/serve.json")["soak"]
-    memory = result["memory, MB"]
-    return [
-        {
-            "minutes": f"{result['seconds'] / 60:.0f}",
-            "answers": f"{result['answers']:,}",
-            "statuses": ", ".join(f"{status}: {n:,}" for status, n in result["statuses"].items()),
-            **{f"MB after {m:g} min": f"{memory[int(2 * m)]:,}" for m in (0.5, 2, 4, 6, 8)},
-            "at the end": f"{memory[-1]:,}",
-        }
-    ]
+    """Return a row on each long run without a pause, with the memory at some minutes."""
+    results = measured("benchmarks/serve.json")
+    rows = []
+    for key in ("soak before", "soak"):
+        result = results[key]
+        memory = result["memory, MB"]  # every half minute
+        rows.append(
+            {
+                "kernels of a cache": f"{int(result['kernels']['LRU_CACHE_CAPACITY']):,}",
+                "answers": f"{result['answers']:,}",
+                "statuses": ", ".join(f"{x}: {n:,}" for x, n in result["statuses"].items()),
+                **{
+                    f"MB after {m:g} min": f"{memory[int(2 * m)]:,}" if 2 * m < len(memory) else ""
+                    for m in (0.5, 2, 5, 10, 15, 20, 25)
+                },
+                "at the end": f"{memory[-1]:,}",
+            }
+        )
+    return rows
 
 
 def fairness() -> list[dict[str, str]]:
@@ -349,6 +404,75 @@ def fairness() -> list[dict[str, str]]:
         for model, result in measured("studies/search.json").items()
         for order, row in result["index"].items()
     ]
+
+
+def searched(part: str, names: dict[str, str], orders: tuple[str, ...]) -> list[dict[str, str]]:
+    """Return figures of ways of searching, a column a collection.
+
+    Args:
+        part: "measured on" or "chosen on".
+        names: What each collection is called.
+        orders: The orders.
+    """
+    measures = ("monolingual", "multilingual", "rank distance", "first answer right")
+    results = measured("studies/search_ways.json")[part]
+    rows = []
+    for way in next(iter(results.values()))["ways"]:
+        for order in orders:
+            row = {"`--mode`" if part == "measured on" else "way": way, "`--order`": order}
+            for name, title in names.items():
+                values = results[name]["ways"][way][order]
+                row[title] = " / ".join(
+                    f"{values[x]:.0f}" if x == "rank distance" else f"{values[x]:.3f}"
+                    for x in measures
+                )
+            rows.append(row)
+    return rows
+
+
+def proxied() -> list[dict]:
+    """Return the latency of an upstream, direct and through the proxy."""
+    return [
+        {
+            "form": r["form"],
+            "upstream, ms": r["upstream ms"],
+            "clients": r["clients"],
+            "p50 direct, ms": r["p50 ms, direct"],
+            "p50 added, ms": r["p50 ms, added"],
+            "p99 direct, ms": r["p99 ms, direct"],
+            "p99 added, ms": r["p99 ms, added"],
+            "answers a second through the proxy": r["answers a second, proxy"],
+        }
+        for r in measured("benchmarks/proxy.json")["rows"]
+    ]
+
+
+def predicted_gains() -> list[dict[str, str]]:
+    """Return the verdicts of audits, with predicted gains and those measured with judgments."""
+    rows = []
+    for r in measured("studies/audit.json")["rows"]:
+        v, gains = r["verdict"], {k: x["gain"] for k, x in r["measured"].items()}
+        best = max((k for k in gains if k != "zero-shot"), key=lambda k: gains[k][0])
+        key = v["candidate"] or best
+        predicted = r["predicted"].get(key)
+        rows.append(
+            {
+                "collection": r["collection"],
+                "encoder": r["model"].split("/")[-1],
+                "languages": len(r["languages"]),
+                "passages": f"{r['audited']:,}",
+                "log": r["log"],
+                "verdict": v["decision"],
+                "candidate": v["candidate"] or f"(best: {best})",
+                "predicted": f"{predicted[0]:+.3f}" if predicted else "",
+                "interval": f"{predicted[1]:+.3f} to {predicted[2]:+.3f}" if predicted else "",
+                "measured": f"{gains[key][0]:+.3f}",
+                "mAP before": f"{r['measured']['zero-shot']['multilingual_mAP']:.3f}",
+                "mAP after": f"{r['measured'][key]['multilingual_mAP']:.3f}",
+                "s": f"{r['seconds_with_vectors']:.0f}",
+            }
+        )
+    return rows
 
 
 def tables() -> dict[str, dict[str, str]]:
@@ -372,6 +496,11 @@ def tables() -> dict[str, dict[str, str]]:
                 ]
             ),
         },
+        "docs/collection.md": {
+            **{name: rows_of(rows) for name, rows in collections.tables().items() if rows},
+            "repair-auto": rows_of(repairs.of_stores()),
+        },
+        "docs/repair.md": {"repair": rows_of(repairs.rows())},
         "docs/data.md": {"publications": rows_of(publications())},
         "docs/decisions.md": {
             "hyperparameters": (ROOT / "studies" / "hyperparameters.md").read_text().strip(),
@@ -404,6 +533,8 @@ def tables() -> dict[str, dict[str, str]]:
                 ]
             ),
             "bias": rows_of(bias()),
+            "doors": rows_of(doors()),
+            "runs": rows_of(runs()),
             "levels": rows_of(resource_levels()),
             "noise": rows_of(noise()),
         },
@@ -421,13 +552,41 @@ def tables() -> dict[str, dict[str, str]]:
             "vectors": rows_of(transforms("vectors", "xquad-r")),
             "languages": rows_of(unseen()),
             "texts": rows_of(transforms("texts", "xquad-r")),
+            "second encoder": rows_of(second_encoder()),
         },
+        "docs/audit.md": {
+            "audit": rows_of(predicted_gains()),
+            "size": rows_of(measured("benchmarks/audit.json")["rows"]),
+        },
+        "docs/proxy.md": {"proxy": rows_of(proxied())},
         "docs/search.md": {
             "stores": rows_of(stores()),
             "filters": rows_of(filters()),
             "soak": rows_of(soak()),
+            "kills": rows_of([measured("benchmarks/kills.json")["summary"]]),
             "fairness": rows_of(fairness()),
+            "modes": rows_of(
+                searched(
+                    "measured on",
+                    {
+                        "xquad-r": "XQuAD-R",
+                        "tydi": "TyDi QA",
+                        "help-test": "LibreOffice's help",
+                    },
+                    ("query-language-first", "centered", "round-robin", "score"),
+                )
+            ),
+            "ways": rows_of(
+                searched(
+                    "chosen on",
+                    {"mlqa-held-out": "MLQA, held out", "help-dev": "LibreOffice's help"},
+                    ("query-language-first", "round-robin"),
+                )
+            ),
             "partitions": rows_of(measured("benchmarks/partitions.json")["rows"]),
+            "highlighting": rows_of(answers.highlighting()),
+            "highlighting by language": rows_of(answers.highlighting_by_language()),
+            "nothing found": rows_of(answers.nothing_found()),
             "load": rows_of(
                 [
                     {k: v for k, v in r.items() if k != "statuses"}
@@ -441,6 +600,8 @@ def tables() -> dict[str, dict[str, str]]:
             "memory": rows_of(speed.memory()),
             "parts": rows_of(speed.parts()),
             "terms": rows_of(measured("benchmarks/terms.json")["rows"]),
+            "contention": rows_of(speed.contention()),
+            "start": rows_of(speed.start()),
             "balance": rows_of(
                 measured("benchmarks/balance.json")["fullest process over the mean"]
             ),

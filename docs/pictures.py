@@ -10,9 +10,12 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+
 HERE = Path(__file__).parent
 QUERY = "bridges.2.2"
 QUERY_LANGUAGE = "sw"
+ROLES = {"query": "asked", "passage": "right"}
 # classes and their colors, light and dark; a picture has a background card, so that it can be
 # read on any page
 COLORS = {
@@ -24,6 +27,7 @@ COLORS = {
     "on": ("#ffffff", "#10161d"),
     "run0": ("#9fb3c8", "#5d7288"),
     "run1": ("#0d4779", "#6cb2ef"),
+    "asked": ("#c2410c", "#fb923c"),
 }
 STROKES = {
     "line": ("#d6dde4", "#33424f"),
@@ -163,6 +167,47 @@ def scenarios() -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
+def geometry(entry: dict) -> str:
+    """Draw passages and queries of each language as they are, and under two centerings."""
+    panels = (
+        ("as they are", "as they are"),
+        ("less the mean of passages", "all less means of passages"),
+        ("less the mean of the role", "each role less its own means"),
+    )
+    points = np.array([xy for key, _ in panels for r in ROLES for xy in entry[key][r]])
+    low, high = points.min(0), points.max(0)
+    scale = 190 / (high - low).max()
+    parts = [_head(660, 258, "Vectors of a real collection in the plane of their means")]
+    for n, (key, name) in enumerate(panels):
+        left = 20 + 215 * n
+        parts.append(f'<text x="{left}" y="20" class="axis">{name}</text>')
+        parts.append(
+            f'<rect x="{left}" y="32" width="195" height="195" rx="6" fill="none" class="line"/>'
+        )
+        languages = np.array(entry[key]["languages"])
+        for role, color in ROLES.items():
+            places = (np.array(entry[key][role]) - low) * scale
+            x, y = left + 2.5 + places[:, 0], 34.5 + places[:, 1]
+            parts += [
+                f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2" class="{color}" opacity=".45"/>'
+                for a, b in zip(x, y, strict=True)
+            ]
+            labels: list[tuple[float, float]] = []
+            for code in np.unique(languages) if n == 0 else ():
+                at = (x[languages == code].mean(), y[languages == code].mean() + 4)
+                if all(np.hypot(at[0] - u, 1.6 * (at[1] - v)) > 20 for u, v in labels):
+                    labels.append(at)
+                    parts.append(
+                        f'<text x="{at[0]:.1f}" y="{at[1]:.1f}" class="{color}" font-size="12" '
+                        f'font-weight="700" text-anchor="middle">{code}</text>'
+                    )
+    for i, (role, color) in enumerate(ROLES.items()):
+        parts.append(f'<circle cx="{26 + 90 * i}" cy="246" r="4" class="{color}"/>')
+        word = {"query": "queries", "passage": "passages"}[role]
+        parts.append(f'<text x="{36 + 90 * i}" y="250" class="axis">{word}</text>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
 def _box(x: int, y: int, text: str, color: str) -> str:
     return (
         f'<rect x="{x}" y="{y}" width="42" height="28" rx="4" class="{color}"/>'
@@ -179,7 +224,9 @@ def _head(width: int, height: int, title: str) -> str:
 def pictures() -> dict[str, str]:
     """Return the SVG of each file."""
     scores = json.loads((HERE / "language-offsets.json").read_text())
+    fits = json.loads((HERE.parent / "studies" / "collection-fit.json").read_text())
     return {
+        "geometry.svg": carded(geometry(fits["multilingual-e5-small--help-test"]["geometry"])),
         "scenarios.svg": carded(scenarios()),
         "language-offsets.svg": carded(language_offsets(scores)),
     }

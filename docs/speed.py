@@ -214,3 +214,38 @@ def picture() -> str:
         f'aria-label="How many times as fast as its peers Mixling is, and what was aimed '
         f'at">{"".join(lines)}</svg>\n'
     )
+
+
+def contention() -> list[dict]:
+    """Return milliseconds beside busy processes, a row for each kind of work and setting."""
+    rows = json.loads((ROOT / "benchmarks" / "contention.json").read_text())["rows"]
+    settings = list(dict.fromkeys(row["setting"] for row in rows))
+    for row in rows:
+        row.setdefault("beside", f"{row.get('busy processes')} busy processes")
+    conditions = list(dict.fromkeys(row["beside"] for row in rows))
+    found = {(row["setting"], row["beside"]): row for row in rows}
+    return [
+        {
+            "work": work,
+            "threads": setting,
+            **{
+                x: f"{found[setting, x][work]:,.0f} ms"
+                for x in conditions
+                if work in found[setting, x]
+            },
+        }
+        for work in ("query", "32 passages", "training step")
+        for setting in settings
+        if work in found[setting, conditions[0]]
+    ]
+
+
+def start() -> list[dict]:
+    """Return seconds of commands from their start, a row for each, before and now."""
+    rows = json.loads((ROOT / "benchmarks" / "start.json").read_text())["rows"]
+    names = {"before": "before: s", "ours": "now: s", "": "now: s"}
+    found: dict[str, dict] = {}
+    for row in rows:
+        found.setdefault(row["what"], {"what": row["what"], "before: s": ""})
+        found[row["what"]][names[row["side"]]] = row["seconds"]
+    return list(found.values())
