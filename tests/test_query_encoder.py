@@ -110,6 +110,14 @@ def test_what_it_cannot_do_is_not_remembered(tmp_path, monkeypatch):
     assert not remember(folder)[1] and remembered_model(str(folder), {}) is None
 
 
+def test_a_long_text_that_is_cut_otherwise_is_found(tmp_path):
+    folder = model_folder(tmp_path / "m", "bert")
+    whole = Retriever(str(folder))
+    whole.tokenizer.truncation_side = "left"
+    assert not remember_model(whole, model_fingerprint(whole), config_fingerprint(whole))
+    assert remembered_model(str(folder), {}) is None
+
+
 def store_of(tmp_path, folder):
     lines = [json.dumps({"text": f"The bridge {i} is old.", "language": "en"}) for i in range(5)]
     (tmp_path / "d.jsonl").write_text("\n".join(lines))

@@ -63,8 +63,8 @@ _TRIALS = (
     "桥是谁建的？ 誰が橋を架けましたか。",
     "من بنى الجسر؟ पुल किसने बनाया? สะพาน 🌉 <pad> </s> [CLS]",
     "x",
-    "Sarafu za kwanza zilitengenezwa wapi? " * 120,
 )
+_LONG = "Sarafu za kwanza zilitengenezwa wapi? " * 120  # beyond what models read
 
 
 class QueryEncoder(ExternalEncoder):
@@ -103,7 +103,7 @@ class QueryEncoder(ExternalEncoder):
         self, inputs: list[str], role: str | None, progress: Progress | None
     ) -> np.ndarray:
         """Return the vectors of texts; see `ExternalEncoder`."""
-        tokens = [x.ids for x in self._tokenizer.encode_batch(inputs)]
+        tokens = self.tokens(inputs)
         empty = next((i for i, ids in enumerate(tokens) if not ids), None)
         if empty is not None:
             raise MixlingError(
@@ -157,9 +157,13 @@ class QueryEncoder(ExternalEncoder):
         weight, bias = (part.float() for part in self._norm)
         return layer_norm(x, (x.shape[-1],), weight, bias, self._record["epsilon"])
 
+    def tokens(self, inputs: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each text with its prompt, special ones included."""
+        return [x.ids for x in self._tokenizer.encode_batch(list(inputs))]
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Return the tokens of each text, special ones included."""
-        return [len(x.ids) for x in self._tokenizer.encode_batch(list(texts))]
+        """Return the number of each text's tokens, special ones included."""
+        return list(map(len, self.tokens(texts)))
 
     def made(self, info: Mapping[str, Any]) -> bool:
         """Return whether the model made the vectors of a store, as the store's info says it."""
@@ -223,12 +227,7 @@ def remember_model(retriever: Retriever, encoder: str, reading: str) -> bool:
         with new_folder(folder) as new:
             retriever.tokenizer.backend_tokenizer.save(str(new / "tokenizer.json"))
             (new / "record.json").write_text(json.dumps(record))
-        own = QueryEncoder(folder, record)
-        difference = max(
-            float(np.abs(own.encode(_TRIALS, r, precision="fp32") - expected).max())
-            for r in ("query", None)
-            for expected in [retriever.encode(_TRIALS, r, precision="fp32")]
-        )
+        difference = _difference(QueryEncoder(folder, record), retriever)
     except Exception:  # a cache or a form that is not to be used: the whole model is always right
         difference = np.inf
     if not difference <= TOLERANCE:  # also where it is no number
@@ -239,6 +238,26 @@ def remember_model(retriever: Retriever, encoder: str, reading: str) -> bool:
         for old in by_age[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
     return True
+
+
+def _difference(own: QueryEncoder, retriever: Retriever) -> float:
+    """Return the largest difference of two encoders' vectors, infinite where tokens differ.
+
+    A text of the full length costs ten times as much as all others: of that one, the tokens and
+    their embeddings are compared, which are all that its length can change.
+    """
+    differences = []
+    for role in ("query", None):
+        texts = [*_TRIALS, _LONG]
+        tokens = own.tokens([retriever.prompt(role) + text for text in texts])
+        if tokens != retriever.tokenize(texts, role):
+            return np.inf
+        expected = retriever.encode(_TRIALS, role, precision="fp32")
+        differences.append(own.encode(_TRIALS, role, precision="fp32") - expected)
+        with torch.inference_mode():
+            embedded = retriever.encoder.embeddings(input_ids=torch.tensor(tokens[-1:]))[0]
+            differences.append((own._embed(tokens[-1]) - embedded.float()).numpy())
+    return max(float(np.abs(x).max()) for x in differences)
 
 
 def remembered_model(name: str, options: Mapping[str, Any]) -> QueryEncoder | None:
