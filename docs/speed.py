@@ -220,8 +220,6 @@ def contention() -> list[dict]:
     """Return milliseconds beside busy processes, a row for each kind of work and setting."""
     rows = json.loads((ROOT / "benchmarks" / "contention.json").read_text())["rows"]
     settings = list(dict.fromkeys(row["setting"] for row in rows))
-    for row in rows:
-        row.setdefault("beside", f"{row.get('busy processes')} busy processes")
     conditions = list(dict.fromkeys(row["beside"] for row in rows))
     found = {(row["setting"], row["beside"]): row for row in rows}
     return [
