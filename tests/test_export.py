@@ -7,7 +7,7 @@ import pytest
 
 from mixling.debiasing.debias import debias
 from mixling.errors import MixlingError
-from mixling.models.onnx import OUTPUTS, export_onnx
+from mixling.models.onnx import OUTPUTS, TEST_TEXTS, TOLERANCE, _difference, export_onnx
 from mixling.models.retriever import Retriever
 
 TEXTS = ["daraja", "a bridge over the river, built long ago. " * 3, "мост", "جسر", "桥"]
@@ -55,6 +55,14 @@ def test_onnxruntime_alone_gives_the_same_vectors(fair, tmp_path, run):
     assert np.allclose(again, Retriever(str(fair)).encode(TEXTS, "passage"), atol=1e-6)
     single = by_hand(tmp_path / "out", TEXTS[:1], "passage: ")[1]
     assert np.abs(single - again[:1]).max() < 1e-4
+
+
+def test_it_is_compared_in_fp32_where_bf16_is_faster(fair, monkeypatch):
+    monkeypatch.setattr("mixling.models.precision.has_fast_bf16", lambda: True)
+    retriever = Retriever(str(fair))
+    exact = retriever.encode(TEST_TEXTS, "query", precision="fp32")
+    assert np.abs(retriever.encode(TEST_TEXTS, "query") - exact).max() > TOLERANCE
+    assert _difference(retriever, lambda _: exact) == 0
 
 
 def test_what_cannot_be_exported_is_refused(chain, tmp_path):
