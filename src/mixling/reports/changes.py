@@ -52,13 +52,12 @@ def judge(comparison: Comparison, measure: str, tests: int = 1) -> Change:
     if is_too_small(c.difference, measure):
         return Change(SAME, f"the difference is {TOO_SMALL}" if c.difference else "", True)
     without_zero = c.low > 0 or c.high < 0
-    if c.p_holm is None or c.p_holm >= LEVEL:
+    p_holm = c.p if c.p_holm is None else c.p_holm
+    if p_holm >= LEVEL:
         if not without_zero:
             return Change(SAME)
         if c.p < LEVEL:
-            why = (
-                f"the correction for {tests} tests (Holm) raises p from {c.p:.3f} to {c.p_holm:.3f}"
-            )
+            why = f"the correction for {tests} tests (Holm) raises p from {c.p:.3f} to {p_holm:.3f}"
         else:
             why = f"the permutation test gives p = {c.p:.3f}"
         return Change(SAME, f"the interval excludes zero, but {why}")
@@ -71,7 +70,7 @@ def judge(comparison: Comparison, measure: str, tests: int = 1) -> Change:
         if rises == (better == "high")
         else "worse"
     )
-    reason = "" if without_zero else f"the interval includes zero, but p = {c.p_holm:.3f} (Holm)"
+    reason = "" if without_zero else f"the interval includes zero, but p = {p_holm:.3f} (Holm)"
     return Change(outcome, reason)
 
 
