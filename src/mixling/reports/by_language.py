@@ -230,6 +230,5 @@ def compared_languages(
 
 def _count_outcomes(outcomes: list[str]) -> str:
     """Say in how many languages a run is better, worse, or not detectably different."""
-    words = {"better": "better in {}", "worse": "worse in {}", SAME: f"{SAME} in {{}}"}
-    parts = [words[x].format(outcomes.count(x)) for x in words if x in outcomes]
+    parts = [f"{x} in {outcomes.count(x)}" for x in ("better", "worse", SAME) if x in outcomes]
     return f"{', '.join(parts)} of {len(outcomes)} languages" if parts else ""

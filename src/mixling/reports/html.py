@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
 
 from mixling.corpora.files import write_text
 from mixling.evaluation.bias.severity import SCALE
@@ -106,7 +109,13 @@ def template_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["heat_css"] = heat_css()
+    environment.filters["code"] = _code
     return environment
+
+
+def _code(text: str) -> Markup:
+    """Return a sentence as HTML, with what stands in backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _task_section(
@@ -133,7 +142,7 @@ def _task_section(
         "verdict": _comparison_title(verdicts, names) if several else verdicts[-1].title,
         "sentences": sentences,
         "next_step": verdicts[-1].next_step,
-        "numbers": _changed_numbers(verdicts) if several else verdicts[-1].numbers,
+        "numbers": _changed_numbers(verdicts, names[0]) if several else verdicts[-1].numbers,
         "verdicts": list(zip(names, verdicts, strict=True)),
         "headline": headline_rows(entries, tested),
         "scores": score_rows(entries, names, tested),
@@ -160,15 +169,17 @@ def _task_section(
 def _comparison_title(verdicts: list[BiasVerdict], names: list[str]) -> str:
     """Say how strong the bias of the last run is, and that of the first."""
     first, last = verdicts[0].title, verdicts[-1].title
-    return f"{last} ({names[-1]}), {first[0].lower()}{first[1:]} before ({names[0]})"
+    return f"{last} with {names[-1]}; {first[0].lower()}{first[1:]} with {names[0]}"
 
 
-def _changed_numbers(verdicts: list[BiasVerdict]) -> list[HeadlineNumber]:
+def _changed_numbers(verdicts: list[BiasVerdict], first_name: str) -> list[HeadlineNumber]:
     """Return the last run's three figures, with the first run's beside them."""
-    before = {n.meaning: n.value for n in verdicts[0].numbers}
+    first = {n.meaning: n.value for n in verdicts[0].numbers}
     return [
         HeadlineNumber(
-            n.value, n.meaning, f"before {before[n.meaning]}" if n.meaning in before else n.between
+            n.value,
+            n.meaning,
+            f"{first[n.meaning]} with {first_name}" if n.meaning in first else n.between,
         )
         for n in verdicts[-1].numbers
     ]
