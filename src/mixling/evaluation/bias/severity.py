@@ -54,7 +54,8 @@ def severity_phrase(bias: float) -> str:
 
 
 SCALE = (
-    f"Strong means that {STRONG:.0%} or more of the first ten are there because of their language, "
-    f"moderate {MODERATE:.0%} or more, little less. Counted are the wrong passages in the query's "
-    "language, and no more than the excess of that language over its fair share."
+    f"Strong means that {100 * STRONG:.0f} % or more of the first ten are there because of their "
+    f"language, moderate {100 * MODERATE:.0f} % or more, little less. Counted are the wrong "
+    "passages in the query's language, and no more than the excess of that language over its fair "
+    "share; or the excess of another language that queries find, if that is larger."
 )
