@@ -122,7 +122,11 @@ def test_what_was_not_measured_is_not_called_unbiased():
 
 @pytest.mark.parametrize(
     ("after", "share", "amount"),
-    [(0.05, 0.5, "most of it"), (0.30, 0.8, "part of it"), (0.42, 0.8, "hardly any of it")],
+    [
+        (0.05, 0.5, "most of the bias"),
+        (0.30, 0.8, "part of the bias"),
+        (0.42, 0.8, "hardly any of the bias"),
+    ],
 )
 def test_the_repair_is_that_of_the_result(after, share, amount):
     found = entry(0.44, same_language(0.9), centered(0.44, after, share, 0.26, 0.23))
@@ -130,7 +134,7 @@ def test_the_repair_is_that_of_the_result(after, share, amount):
     text = next(s for s in verdict.sentences if "--order centered" in s)
     assert f"repairs {amount}: {100 * after:.0f} % wrong" in text
     assert "instead of 44 %" in text and "rises by 0.260 (+0.230 to +0.280)" in text
-    assert ("--order centered" in verdict.next_step) == (amount != "hardly any of it")
+    assert ("--order centered" in verdict.next_step) == (amount != "hardly any of the bias")
 
 
 def test_no_repair_is_invented():
@@ -144,10 +148,10 @@ def test_no_repair_is_invented():
     little = bias_verdict(entry(0.01, same_language(0.34)))
     assert "nothing to repair" in little.next_step and len(little.sentences) == 2
     assert [repaired_amount(x) for x in (0.5, 0.49, 0.2, 0.19)] == [
-        "most of it",
-        "part of it",
-        "part of it",
-        "hardly any of it",
+        "most of the bias",
+        "part of the bias",
+        "part of the bias",
+        "hardly any of the bias",
     ]
 
 

@@ -33,7 +33,9 @@ def example(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def wrong_answers(examples: list[dict[str, Any]], limit: int = MAX_WRONG_ANSWERS) -> Any:
+def wrong_answers(
+    examples: list[dict[str, Any]], limit: int = MAX_WRONG_ANSWERS
+) -> list[dict[str, Any]]:
     """Select wrong passages in the query's language that stand before right ones in others.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -62,23 +61,23 @@ def describe_comparison(
     tests = number_of_tests(tested)
     sentences = _bias_change(tested, name, first_name, entries, tests)
     groups = next((c.groups for measures in tested.values() for c in measures.values()), 0)
-    parts, reasons = [], []
+    verbs = {SAME: f"shows {SAME}"}
     for scenario in SCENARIOS:
         comparison = tested.get(scenario, {}).get("mAP")
         if comparison is None or comparison.p_holm is None:
             continue
         c, change = comparison, judge(comparison, "mAP", tests)
-        parts.append(
-            f"{scenario} {change.outcome} ({c.difference:+.3f}, {c.low:+.3f} to {c.high:+.3f})"
-        )
-        if change.reason:
-            reasons.append(f"{scenario.capitalize()} mAP: {change.reason}.")
-    if parts:
+        verb = verbs.get(change.outcome, f"is {change.outcome}")
+        why = f": {change.reason}" if change.reason else ""
         sentences.append(
-            f"mAP of {name} against {first_name}, over {groups} translation groups: "
-            f"{'; '.join(parts)}."
+            f"{scenario.capitalize()} mAP {verb} "
+            f"({c.difference:+.3f}, {c.low:+.3f} to {c.high:+.3f}){why}."
         )
-    sentences += reasons
+    if groups:
+        sentences.append(
+            f"{name} is compared with {first_name} over {groups} translation groups in {tests} "
+            "tests."
+        )
     main_scenario = "multilingual" if "multilingual" in tested else "monolingual"
     main = tested.get(main_scenario, {}).get("mAP")
     if main is not None and main.p_seeds is not None:
@@ -114,11 +113,11 @@ def _bias_change(
         f"{name} has {less} language bias than {first_name}: {percent(wrong.second)} wrong "
         f"same-language passages in the first ten instead of {percent(wrong.first)} ({ends})."
     )
-    before, after = (math.nan, math.nan) if entries is None else map(bias_of, entries)
-    if less == "less" and before >= MODERATE:
+    if less == "less" and entries is not None and (before := bias_of(entries[0])) >= MODERATE:
+        after = bias_of(entries[1])
         sentence += (
-            f" It repairs {repaired_amount((before - after) / before)} "
-            f"({severity(before)} bias before, {severity(after)} after)."
+            f" {name} repairs {repaired_amount((before - after) / before)} "
+            f"({severity(before)} before, {severity(after)} after)."
         )
     return [sentence]
 

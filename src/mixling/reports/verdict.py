@@ -241,9 +241,15 @@ def repaired_amount(share: float) -> str:
         share: The bias less the bias that is left, as a share of the bias.
 
     Returns:
-        "most of it", "part of it" or "hardly any of it".
+        "most of the bias", "part of the bias" or "hardly any of the bias".
     """
-    return "most of it" if share >= MOST else "part of it" if share >= PART else "hardly any of it"
+    return (
+        "most of the bias"
+        if share >= MOST
+        else "part of the bias"
+        if share >= PART
+        else "hardly any of the bias"
+    )
 
 
 def _next_step(bias: float, repairs: bool) -> str:
