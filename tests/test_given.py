@@ -30,8 +30,8 @@ from mixling.reports.evaluate import evaluate
 
 TASK = "sample"
 IGNORED = {
-    "seconds_encoding", "seconds_ranking", "texts", "tokens_encoded", "titles", "orders", "coverage",
-    "lists", "notes", "run", "vectors", "asked", "data", "skipped",
+    "seconds_encoding", "seconds_ranking", "texts", "tokens_encoded", "titles", "coverage",
+    "lists", "orders", "notes", "run", "vectors", "asked", "data", "skipped",
 }  # fmt: skip
 
 
