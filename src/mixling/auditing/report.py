@@ -100,14 +100,15 @@ def _number(value: float | None) -> str:
 
 
 def describe_bias(result: AuditResult) -> str:
-    """Return how strong the language bias is, in a sentence; "" where it was not measured.
+    """Return how strong the language bias is, in a sentence; "" where it was not measured, or the
+    verdict is that the audit cannot tell.
 
     The words and their thresholds are those of the reports of results
     (`mixling.evaluation.bias.severity`).
     """
     intrusion = result.measures["intrusion@10"]
     excess = result.measures["same_language_excess@10"]
-    if intrusion is None or excess is None:
+    if intrusion is None or excess is None or result.verdict.decision == verdict.UNKNOWN:
         return ""
     return (
         f"{severity_phrase(same_language_bias(intrusion, excess))}: {100 * intrusion:.0f} % of the "
@@ -205,10 +206,10 @@ def print_audit(result: AuditResult, console: Console | None = None) -> None:
         console.print(text, soft_wrap=True, markup=False, highlight=False)
 
     v, m = result.verdict, result.measures
+    say(f"{v.decision[0].upper()}{v.decision[1:]}. {v.reason}")
     bias = describe_bias(result)
     if bias:
         say(bias)
-    say(f"{v.decision[0].upper()}{v.decision[1:]}. {v.reason}")
     say()
     shares = ", ".join(
         f"{code} {100 * n / result.passages:.1f} %"
