@@ -100,8 +100,9 @@ def _number(value: float | None) -> str:
 
 
 def describe_bias(result: AuditResult) -> str:
-    """Return how strong the language bias is, in a sentence; "" where it was not measured, or the
-    verdict is that the audit cannot tell.
+    """Return how strong the language bias is, in a sentence.
+
+    It is "" where the bias was not measured, or the verdict is that the audit cannot tell.
 
     The words and their thresholds are those of the reports of results
     (`mixling.evaluation.bias.severity`).
