@@ -165,7 +165,7 @@ def test_robustness_is_reported(chain):
     from mixling.reports.html import render_report
 
     text = render_report([result])
-    assert "Queries with noise" in text and text.count("<h2>") == 1
+    assert "Queries with noise" in text and text.count("<section") == 1
 
 
 def test_noise_that_cannot_be_is_refused(chain):

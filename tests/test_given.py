@@ -31,7 +31,7 @@ from mixling.reports.evaluate import evaluate
 TASK = "sample"
 IGNORED = {
     "seconds_encoding", "seconds_ranking", "texts", "tokens_encoded", "titles", "coverage",
-    "lists", "notes", "run", "vectors", "asked", "data", "skipped",
+    "lists", "orders", "notes", "run", "vectors", "asked", "data", "skipped",
 }  # fmt: skip
 
 

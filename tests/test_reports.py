@@ -35,10 +35,41 @@ def test_the_report_is_one_small_file_without_network(folders):
     page.feed(text)
     assert len(text) < 1_000_000 and not page.links
     assert not any(tag in ("script", "link") for tag, _ in page.tags)
-    assert sum(tag == "svg" for tag, _ in page.tags) == 4
+    # one picture; matrices of languages are tables, which screen readers read
+    assert sum(tag == "svg" for tag, _ in page.tags) == 1
+    assert sum(tag == "table" and a.get("class") == "heat" for tag, a in page.tags) == 1
     assert any(a.get("dir") == "rtl" and a.get("lang") == "ar" for _, a in page.tags)
     words = " ".join(page.text)
-    assert "monolingual 0." in words and "Languages of the first ten answers" in words
+    assert "mAP by query and passage language" in words and "Which languages answer whom" in words
+    # the verdict stands before any table
+    assert words.index("language bias") < words.index("How well each language finds each other")
+    assert text.index('class="verdict"') < text.index("<table")
+
+
+def test_the_report_shows_the_figures_of_the_result(folders):
+    from mixling.reports.verdict import bias_verdict
+
+    entry = EvaluationResult.load(folders / "a").summary["tasks"]["sample"]
+    page = Collect()
+    page.feed((folders / "a" / "report.html").read_text())
+    words = " ".join(" ".join(page.text).split())
+    verdict = bias_verdict(entry)
+    assert verdict.title in words and all(n.value in words for n in verdict.numbers)
+    assert all(s.replace("`", "") in words.replace(" .", ".") for s in verdict.sentences[:2])
+    # five measures stand outside what is folded, each with its definition
+    outside = words[words.index("Five measures") : words.index("Scores of each scenario")]
+    for name in ("monolingual mAP", "cross-lingual mAP", "multilingual mAP", "intrusion@10"):
+        assert name in outside
+    assert f"{entry['multilingual']['mAP']:.3f}" in outside
+    assert f"{entry['bias']['intrusion@10']:.3f}" in outside
+
+
+def test_the_result_holds_what_the_centered_order_would_repair(folders):
+    entry = EvaluationResult.load(folders / "a").summary["tasks"]["sample"]
+    order = entry["orders"]
+    assert order["score"]["mAP"] == pytest.approx(entry["multilingual"]["mAP"])
+    assert order["queries"] == entry["queries"]
+    assert "--order centered" in (folders / "a" / "report.html").read_text()
 
 
 def test_a_comparison_shows_both_and_their_difference(folders, run):
@@ -47,9 +78,68 @@ def test_a_comparison_shows_both_and_their_difference(folders, run):
     assert (
         status == 0
         and "+0.000" in text
-        and text.count("Query language against passage language") == 1
+        and text.count("How well each language finds each other") == 1
     )
-    assert "no difference shown" in out
+    assert "no detectable difference" in out
+    assert ">better<" not in text and ">worse<" not in text
+
+
+def test_a_tiny_difference_is_in_no_form_better_or_worse(folders, tmp_path):
+    """Every query a little better: certain by the test, and below the number format's effect."""
+    import pyarrow as pa
+
+    result = EvaluationResult.load(folders / "a")
+    old = result.scores["mAP"].to_numpy()
+    scores = result.scores.set_column(
+        result.scores.column_names.index("mAP"), "mAP", pa.array(old + 0.0004)
+    )
+    entry = result.summary["tasks"]["sample"]
+    for scenario in ("monolingual", "cross-lingual", "multilingual"):
+        entry[scenario]["mAP"] += 0.0004
+    result.summary["precision"] = "bf16"
+    EvaluationResult(result.summary, scores, result.examples).save(tmp_path / "other")
+    forms = {}
+    for suffix in (".html", ".md", ".tex", ".csv"):
+        report = compare(
+            [f"base={folders / 'a'}", f"other={tmp_path / 'other'}"], tmp_path / f"c{suffix}"
+        )
+        forms[suffix] = (tmp_path / f"c{suffix}").read_text()
+    comparison = report.runs[1].comparison("sample", "multilingual", "mAP")
+    assert comparison.p_holm < 0.05 and comparison.low > 0
+    table = report.to_pandas()
+    assert set(table[table.measure == "mAP"].outcome) == {"no detectable difference"}
+    assert "multilingual +0.000" in repr(report) and "*" not in repr(report)
+    assert "≈" in forms[".md"] and "approx" in forms[".tex"]
+    row = next(x for x in forms[".md"].splitlines() if x.startswith("| other"))
+    assert "*" not in row
+    assert ">better<" not in forms[".html"] and ">worse<" not in forms[".html"]
+    assert "number format alone" in forms[".html"]
+    for text in (forms[".html"], forms[".md"], forms[".tex"]):
+        assert "base in fp32" in text and "other in bf16" in text
+    assert ",better" not in forms[".csv"] and ",worse" not in forms[".csv"]
+
+
+def test_the_terminal_begins_with_the_verdict_and_ends_with_the_next_step(moved, run):
+    from io import StringIO
+
+    from rich.console import Console
+
+    from mixling.reports.terminal import print_comparison, print_results
+
+    results = [EvaluationResult.load(moved / n) for n in ("a", "moved")]
+    for printed, first in (
+        (lambda c: print_results(results[:1], c), "language bias ("),
+        (
+            lambda c: print_comparison(compare([moved / "a", moved / "moved"]), c),
+            "language bias",
+        ),
+    ):
+        out = StringIO()
+        printed(Console(file=out, width=80, emoji=False))
+        lines = out.getvalue().rstrip().splitlines()
+        assert first in lines[0] and lines[-1].startswith("Next: ")
+        assert all(len(x) <= 80 for x in lines if "│" in x or "━" in x)
+        assert "By query language" in out.getvalue() or first != "language bias"
 
 
 def test_results_of_different_data_are_not_compared(folders, tmp_path):
@@ -101,6 +191,13 @@ def test_a_comparison_in_every_form(suffix, moved, run):
     assert "base" in text and "weak" in text
     if suffix == ".html":
         assert "Multilingual mAP by query language" in text and "Monolingual mAP by query" in text
+        assert "no detectable difference" in text or ">better<" in text
+        report = compare([f"base={moved / 'a'}", f"weak={moved / 'moved'}"])
+        for name, measures in report.runs[1].by_language["sample"].items():
+            c = measures["mAP"]
+            assert f"{c.low:+.3f} to {c.high:+.3f}" in text, name
+            if (c.low > 0 or c.high < 0) and c.p_holm >= 0.05:
+                assert "the interval excludes zero, but" in text, name
     if suffix == ".csv":
         import csv
 
@@ -158,7 +255,11 @@ def test_a_leaderboard(moved, run):
     status, _, err = run("leaderboard", moved, "--out", moved / "board.html")
     assert status == 0, err
     text = (moved / "board.html").read_text()
-    assert text.count('<td class="name">') >= 3 and "Leaderboard" in text and "http" not in text
+    assert text.count('<th scope="row" class="name">') >= 3
+    assert "Leaderboard" in text and "http" not in text
+    assert "has the best multilingual mAP" in text or "have the best multilingual mAP" in text
+    # a and b are the same model, so neither is called the better one
+    assert "none of them is called better" in text and "the least language bias" in text
     status, _, err = run("leaderboard", moved / "a" / "mteb", "--out", moved / "board.html")
     assert status == 2 and "no summary.json" in err
 
@@ -179,7 +280,7 @@ def test_many_languages_are_a_map(folders):
         and "unseen: " in text
         and "not seen" in text
     )
-    assert "Query language against passage language" not in text
+    assert "How well each language finds each other" not in text
 
 
 def test_the_terminal_shows_names_as_they_are(folders, tmp_path, capsys):

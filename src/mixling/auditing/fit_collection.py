@@ -23,7 +23,7 @@ from mixling.auditing.known_items import KnownItems, known_pairs, make_items
 from mixling.auditing.pool import PoolSampler
 from mixling.auditing.queries import balanced_sample
 from mixling.auditing.sources import open_source
-from mixling.auditing.verdict import MIN_GAIN, MIN_GROUPS, MIN_PASSAGES, best_transform
+from mixling.auditing.verdict import MIN_GROUPS, MIN_PASSAGES, best_transform
 from mixling.debiasing.collection import (
     CollectionVectors,
     fit_on_collection,
@@ -34,6 +34,7 @@ from mixling.debiasing.collection import (
 from mixling.debiasing.write_model import write_debiased
 from mixling.disk import check_new_folder
 from mixling.errors import MixlingError, Skipped
+from mixling.evaluation.bias.severity import MIN_GAIN
 from mixling.machine import cache_folder
 from mixling.models.precision import Precision
 from mixling.models.transforms_behind import is_hub_corrected

@@ -16,6 +16,12 @@ from mixling.auditing.result import MEASURES, AuditResult
 from mixling.corpora.files import write_text
 from mixling.corpora.languages import language_name
 from mixling.disk import new_folder
+from mixling.evaluation.bias.severity import (
+    MIN_GAIN,
+    MIN_LOSS,
+    same_language_bias,
+    severity_phrase,
+)
 from mixling.reports.figures import MAX_MATRIX_LANGUAGES, heat_grid
 from mixling.reports.html import template_environment
 from mixling.transforms.files import write_transform
@@ -30,15 +36,15 @@ QUERY_TYPES = {
 RULES = (
     f"Cannot tell: fewer than two languages have {verdict.MIN_PASSAGES} passages in the sample, or "
     f"fewer than {verdict.MIN_GROUPS} texts are known items.",
-    f"Nothing to do: the known-item loss is below {verdict.MIN_LOSS} with its whole 95 % interval.",
-    f"A candidate repairs if it gains {verdict.MIN_GAIN} or more of mean reciprocal rank in the "
+    f"Nothing to do: the known-item loss is below {MIN_LOSS} with its whole 95 % interval.",
+    f"A candidate repairs if it gains {MIN_GAIN} or more of mean reciprocal rank in the "
     "pool, the interval of its gain is above zero, and the ranks within a language do not fall by "
     f"more than {verdict.MAX_HARM} (lower end of the interval).",
     "A transform would repair: a transform repairs, and the search order does not, or the "
     "transform gains more than it by an interval above zero. Of the transforms that are not behind "
     "the best by an interval above zero, one with the fewest steps is advised.",
     "Order at query time: otherwise, if the search order repairs. It changes no vector.",
-    f"If none repairs: nothing to do if every gain is below {verdict.MIN_GAIN} with its whole "
+    f"If none repairs: nothing to do if every gain is below {MIN_GAIN} with its whole "
     "interval, or none is above zero; otherwise cannot tell.",
 )
 
@@ -76,6 +82,7 @@ def render_audit(result: AuditResult) -> str:
             r=result,
             query_type=QUERY_TYPES[result.query_type],
             numbers=_three_numbers(result),
+            bias=describe_bias(result),
             shares=_share_map(result, rows, shown) if rows else "",
             offsets=_offset_map(result, rows, shown) if rows else "",
             hidden=len(result.compared) - len(shown),
@@ -90,6 +97,25 @@ def render_audit(result: AuditResult) -> str:
 
 def _number(value: float | None) -> str:
     return "not measured" if value is None or value != value else f"{value:.3f}"
+
+
+def describe_bias(result: AuditResult) -> str:
+    """Return how strong the language bias is, in a sentence.
+
+    It is "" where the bias was not measured, or the verdict is that the audit cannot tell.
+
+    The words and their thresholds are those of the reports of results
+    (`mixling.evaluation.bias.severity`).
+    """
+    intrusion = result.measures["intrusion@10"]
+    excess = result.measures["same_language_excess@10"]
+    if intrusion is None or excess is None or result.verdict.decision == verdict.UNKNOWN:
+        return ""
+    return (
+        f"{severity_phrase(same_language_bias(intrusion, excess))}: {100 * intrusion:.0f} % of the "
+        "first ten are wrong passages in the query's language, before an answer in another "
+        "language."
+    )
 
 
 def _three_numbers(result: AuditResult) -> list[dict[str, str]]:
@@ -182,6 +208,9 @@ def print_audit(result: AuditResult, console: Console | None = None) -> None:
 
     v, m = result.verdict, result.measures
     say(f"{v.decision[0].upper()}{v.decision[1:]}. {v.reason}")
+    bias = describe_bias(result)
+    if bias:
+        say(bias)
     say()
     shares = ", ".join(
         f"{code} {100 * n / result.passages:.1f} %"

@@ -21,11 +21,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mixling.auditing.candidates import ORDER, Trial, Trials
+from mixling.evaluation.bias.severity import MIN_GAIN, MIN_LOSS
 
 MIN_PASSAGES = 30  # of a language in the sample, for it to be compared
 MIN_GROUPS = 100  # texts that are known items
-MIN_LOSS = 0.02
-MIN_GAIN = 0.02
 MAX_HARM = 0.03
 MIN_LEAD = 0.005  # of a transform with more steps, lower end of its interval
 TRANSFORM, AT_QUERY_TIME = "a transform would repair", "order at query time"

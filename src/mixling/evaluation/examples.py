@@ -26,8 +26,8 @@ def example_queries(
         task: The task.
         ranks: Its ranks.
         right: bool `[n_queries]`, whether the first answer is relevant.
-        limit: Maximum number of queries with a wrong first answer; a quarter as many have a right
-            one.
+        limit: Maximum number of queries with a wrong first answer. Queries with a right one are a
+            quarter as many, and stand in where fewer first answers are wrong.
         depth: Number of answers shown.
 
     Returns:
@@ -36,10 +36,9 @@ def example_queries(
         and the ranks of the relevant passages as `[language, rank]` (`right_ranks`).
     """
     first = np.searchsorted(task.relevant[:, 0], np.arange(len(task.queries) + 1))
-    queries = [
-        *_spread_over_languages(task, np.flatnonzero(~right), limit),
-        *_spread_over_languages(task, np.flatnonzero(right), limit // 4),
-    ]
+    wrong = _spread_over_languages(task, np.flatnonzero(~right), limit)
+    n_right = limit // 4 + limit - len(wrong)
+    queries = [*wrong, *_spread_over_languages(task, np.flatnonzero(right), n_right)]
 
     def language(passage: int) -> str:
         return task.languages[int(task.passage_language[passage])]

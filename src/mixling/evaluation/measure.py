@@ -20,6 +20,7 @@ from mixling.evaluation.bias.gap import gaps
 from mixling.evaluation.bias.pool import MultilingualPool
 from mixling.evaluation.bias.table import bias_measures
 from mixling.evaluation.examples import example_queries
+from mixling.evaluation.orders import centered_order
 from mixling.evaluation.ranks import DotScorer, Ranker, Ranks, Scorer, compute_ranks
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.rows import task_intervals
@@ -147,8 +148,10 @@ def _measure_task(ranker: Ranker, task: Task, trec_dir: Path | None) -> TaskScor
     encoded_time = time.perf_counter()
     ranks = rank_task(task, scorer, DEPTH if trec_dir is None else TREC_DEPTH, ranker.name)
     scores = score_task(task, ranks, scorer)
+    order = centered_order(task, ranks, scorer) if isinstance(scorer, DotScorer) else None
     scores.entry.update(
         counts,
+        **({} if order is None else {"orders": order}),
         data=task.fingerprint(),
         seconds_encoding=round(encoded_time - start_time, 2),
         seconds_ranking=round(time.perf_counter() - encoded_time, 2),

@@ -29,8 +29,8 @@ class EvaluationResult:
 
     Args:
         summary: Content of summary.json. `summary["tasks"][task]` has an entry for each scenario
-            (`monolingual`, `cross-lingual`, `multilingual`) with its metrics, and `bias`, `gaps`
-            and `intervals`.
+            (`monolingual`, `cross-lingual`, `multilingual`) with its metrics, and `bias`, `gaps`,
+            `intervals`, and `orders` (what the search order `centered` would change).
         scores: One row for each query and scenario (and passage language, where the passages of one
             language stand alone).
         examples: Example queries of each task with their first answers.

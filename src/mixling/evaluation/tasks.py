@@ -142,7 +142,18 @@ class Task:
             The new task.
         """
         codes = [self.languages.index(x) for x in languages]
-        rows = np.flatnonzero(np.isin(self.query_language, codes))
+        return self.with_queries(np.flatnonzero(np.isin(self.query_language, codes)), name)
+
+    def with_queries(self, rows: np.ndarray, name: str) -> Task:
+        """Return a task with the same passages and some of the queries.
+
+        Args:
+            rows: int64 `[n]`, the queries, ascending.
+            name: Name of the new task.
+
+        Returns:
+            The new task.
+        """
         new_row = np.full(len(self.queries), -1)
         new_row[rows] = np.arange(len(rows))
         mask = new_row[self.relevant[:, 0]] >= 0

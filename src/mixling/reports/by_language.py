@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from mixling.corpora.languages import language_name
 from mixling.corpora.resources import LEVEL_ORDER, is_script_seen, resource_level
+from mixling.reports.answers import example
+from mixling.reports.changes import SAME, number_of_tests
+from mixling.reports.measures import cell
+from mixling.reports.verdict import percent
+
+if TYPE_CHECKING:
+    from mixling.reports.runs import ReportRun
 
 # heading and path in a task's entry, where LANGUAGE stands for the query language
 COLUMNS = (
@@ -121,3 +129,106 @@ def resource_level_rows(entry: dict[str, Any]) -> list[dict[str, Any]]:
                     }
                 )
     return rows
+
+
+def language_details(
+    entry: dict[str, Any], examples: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Prepare what a report shows of each query language when it is opened.
+
+    Args:
+        entry: A task's entry of a summary.
+        examples: The task's example queries.
+
+    Returns:
+        One row a query language: `code`, `name`, `summary` (a line), `values` (heading and figure),
+        `answers` (language and share of the first ten) and `examples`.
+    """
+    table = language_rows(entry)
+    by_language: dict[str, list[dict[str, Any]]] = {}
+    for x in examples:
+        by_language.setdefault(x["query_language"], []).append(example(x))
+    shares = entry.get("multilingual", {}).get("top10_share", {})
+    return [
+        {
+            "code": row["code"],
+            "name": row["name"],
+            "summary": _summary(entry, row["code"]),
+            "values": [
+                (heading, value)
+                for heading, value in zip(table["columns"], row["values"], strict=True)
+                if value != "–"
+            ],
+            "answers": [
+                {"name": language_name(code), "share": percent(share)}
+                for code, share in sorted(
+                    shares.get(row["code"], {}).items(), key=lambda x: (-x[1], x[0])
+                )
+            ],
+            "examples": by_language.get(row["code"], []),
+        }
+        for row in table["rows"]
+    ]
+
+
+def _summary(entry: dict[str, Any], code: str) -> str:
+    """Say in a line how queries in a language fare."""
+    parts = []
+    for scenario in ("monolingual", "multilingual"):
+        value = _look_up(entry, (scenario, "by_language", "LANGUAGE", "mAP"), code)
+        if value is not None and not math.isnan(value):
+            parts.append(f"{scenario} mAP {value:.3f}")
+    wrong = _look_up(entry, ("bias", "by_language", "LANGUAGE", "intrusion@10"), code)
+    if wrong is not None and not math.isnan(wrong):
+        parts.append(f"{percent(wrong)} wrong same-language passages in the first ten")
+    return ", ".join(parts)
+
+
+def compared_languages(
+    entries: list[dict[str, Any]], runs: Sequence[ReportRun] | None, task: str
+) -> list[dict[str, Any]]:
+    """Prepare the tables of each query language's mAP, with what the comparison says of it.
+
+    Args:
+        entries: A task's entry of each run's summary.
+        runs: The runs.
+        task: Name of the task.
+
+    Returns:
+        For each scenario and run but the first: `scenario`, `name`, `rows` (language and two
+        cells), `counts` (languages of each outcome, in words) and `tests`. None for one run.
+    """
+    if runs is None or len(runs) < 2:
+        return []
+    tables = []
+    for scenario in ("multilingual", "monolingual"):
+        if any(scenario not in e for e in entries):
+            continue
+        first_scores = entries[0][scenario]["by_language"]
+        for run, entry in zip(runs[1:], entries[1:], strict=True):
+            tested = run.by_language.get(task, {})
+            tests = number_of_tests(tested)
+            rows = []
+            for code, score in first_scores.items():
+                comparison = tested.get(f"{scenario} {code}", {}).get("mAP")
+                value = entry[scenario]["by_language"][code]["mAP"]
+                first = cell(score["mAP"], math.nan, "mAP", None, None)
+                other = cell(value, score["mAP"], "mAP", None, comparison, tests)
+                row = {"code": code, "name": language_name(code), "first": first, "other": other}
+                rows.append(row)
+            tables.append(
+                {
+                    "scenario": scenario,
+                    "name": run.name,
+                    "rows": rows,
+                    "counts": _count_outcomes([r["other"]["outcome"] for r in rows]),
+                    "tests": tests,
+                }
+            )
+    return tables
+
+
+def _count_outcomes(outcomes: list[str]) -> str:
+    """Say in how many languages a run is better, worse, or not detectably different."""
+    parts = [f"{x} in {outcomes.count(x)}" for x in ("better", "worse", SAME) if x in outcomes]
+    return f"{', '.join(parts)} of {len(outcomes)} languages" if parts else ""

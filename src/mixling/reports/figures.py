@@ -9,7 +9,6 @@ from typing import Any
 
 from mixling.corpora.languages import language_name, language_script
 from mixling.corpora.resources import LEVEL_ORDER, resource_level
-from mixling.evaluation.result import split_pair
 
 # more languages than this are drawn as a map of tiles, not as a matrix or as bars
 MAX_MATRIX_LANGUAGES = 24
@@ -101,50 +100,6 @@ def _grid_cell(
         f'height="{size - 2}" rx="3" fill="{background}"{attribute}/>'
         f'<text x="{x + size / 2 - 1}" y="{y + size / 2 + 4}" text-anchor="middle" '
         f'fill="{foreground}" font-size="12">{text}</text></g>'
-    )
-
-
-def heat_map(entry: dict[str, Any]) -> str:
-    """Draw the mAP of each query language against the passages of each language alone.
-
-    Args:
-        entry: A task's entry of a summary.
-
-    Returns:
-        The SVG.
-    """
-    values = {}
-    for code, v in entry.get("monolingual", {}).get("by_language", {}).items():
-        values[code, code] = v["mAP"]
-    for pair, v in entry["cross-lingual"]["by_language"].items():
-        query_language, passage_language = split_pair(pair, entry["languages"])
-        values[query_language, passage_language] = v["mAP"]
-    rows = [x for x in entry["languages"] if any(a == x for a, _ in values)]
-    columns = [x for x in entry["languages"] if any(b == x for _, b in values)]
-    label = "mAP by query and passage language"
-    return heat_grid(rows, columns, values, _short_decimal, 1.0, label)
-
-
-def share_map(entry: dict[str, Any]) -> str:
-    """Draw the share of each language among the first ten answers, by query language.
-
-    Args:
-        entry: A task's entry of a summary.
-
-    Returns:
-        The SVG.
-    """
-    shares = entry["multilingual"]["top10_share"]
-    rows = list(shares)
-    columns = [x for x in entry["languages"] if any(x in s for s in shares.values())]
-    values = {(a, b): shares[a].get(b, 0.0) for a in rows for b in columns}
-    return heat_grid(
-        rows,
-        columns,
-        values,
-        lambda v: f"{100 * v:.0f}",
-        max(values.values(), default=1.0),
-        "share of languages in the first ten, per cent",
     )
 
 

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from mixling.corpora.files import write_text
 from mixling.errors import MixlingError
+from mixling.evaluation.bias.severity import SCALE, severity
 from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.tasks import SCENARIOS
+from mixling.reports.changes import PRECISION_EFFECT, is_too_small, precision_warning
 from mixling.reports.html import template_environment
 from mixling.reports.tables import format_cell
+from mixling.reports.verdict import bias_of, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +43,8 @@ class LeaderboardRow:
         name: Name of the model.
         folder: Folder of the result, relative to the leaderboard's.
         note: How the model was debiased, if it was.
+        precision: Number format in which it was computed.
+        bias: Share of the first ten that language has put there; NaN where it was not measured.
         values: Figure of each column, NaN where there is none.
         intervals: 95 % interval of each column, if there is one.
     """
@@ -47,6 +52,8 @@ class LeaderboardRow:
     name: str
     folder: str
     note: str
+    precision: str
+    bias: float
     values: dict[tuple[str, str], float]
     intervals: dict[tuple[str, str], list[float] | None]
 
@@ -97,7 +104,13 @@ class Leaderboard:
         import pandas as pd
 
         return pd.DataFrame(
-            {"task": table.task, "data": table.data, "model": row.name, "folder": row.folder}
+            {
+                "task": table.task,
+                "data": table.data,
+                "model": row.name,
+                "folder": row.folder,
+                "language bias": "" if math.isnan(row.bias) else severity(row.bias),
+            }
             | {f"{scenario} {measure}": v for (scenario, measure), v in row.values.items()}
             for table in self.tables
             for row in table.rows
@@ -146,7 +159,15 @@ def leaderboard(folder: str | Path, out: str | Path) -> Leaderboard:
     page = template_environment().get_template("leaderboard.html.j2")
     sections = [_section(table) for table in board.tables]
     write_text(
-        out, page.render(sections=sections, columns=COLUMNS, measures=ALL, folder=folder.name)
+        out,
+        page.render(
+            sections=sections,
+            columns=COLUMNS,
+            measures=ALL,
+            folder=folder.name,
+            scale=SCALE,
+            precision_effect=PRECISION_EFFECT,
+        ),
     )
     return board
 
@@ -162,6 +183,8 @@ def _row(
         name=result.summary.get("label") or model or result_folder.name,
         folder="" if relative == "." else relative,
         note=f"{debiased['method']}, fitted on {', '.join(debiased['fit'])}" if debiased else "",
+        precision=str(result.summary.get("precision", "unknown")),
+        bias=bias_of(entry),
         values={(s, m): entry.get(s, {}).get(m, math.nan) for s, m in COLUMNS},
         intervals={(s, m): entry.get("intervals", {}).get(s, {}).get(m) for s, m in COLUMNS},
     )
@@ -190,6 +213,7 @@ def _section(table: LeaderboardTable) -> dict[str, Any]:
             "name": row.name,
             "folder": row.folder,
             "note": row.note,
+            "severity": "" if math.isnan(row.bias) else severity(row.bias),
             "cells": [_cell(row, column, best[column]) for column in columns],
         }
         for row in table.rows
@@ -202,7 +226,48 @@ def _section(table: LeaderboardTable) -> dict[str, Any]:
         "languages": table.languages,
         "head": columns,
         "rows": rows,
+        "sentences": _describe(table),
+        "warning": precision_warning(
+            [{"precision": row.precision} for row in table.rows], [row.name for row in table.rows]
+        ),
     }
+
+
+def _describe(table: LeaderboardTable) -> list[str]:
+    """Say which model is best, and which has the least language bias."""
+    scores = {c: [row.values[c] for row in table.rows] for c in SORT_COLUMNS}
+    column = next((c for c, v in scores.items() if not all(map(math.isnan, v))), None)
+    if column is None:
+        return ["No model has a score."]
+    scenario, measure = column
+    best = max(v for v in scores[column] if not math.isnan(v))
+    first = [
+        row.name
+        for row in table.rows
+        if row.values[column] == best or is_too_small(best - row.values[column], measure)
+    ]
+    sentences = [f"{' and '.join(first)} {_have(first)} the best {scenario} mAP: {best:.3f}."]
+    if len(first) > 1:
+        sentences.append(
+            f"These models differ by less than {PRECISION_EFFECT}, which the number format alone "
+            "can change, so none of them is called better."
+        )
+    measured = [row for row in table.rows if not math.isnan(row.bias)]
+    if measured:
+        least = min(measured, key=lambda row: row.bias)
+        sentences.append(
+            f"{least.name} has the least language bias ({severity(least.bias)}): "
+            f"{percent(least.values['bias', 'intrusion@10'])} of the first ten are wrong passages "
+            "in the query's language."
+        )
+    if len(table.rows) > 1:
+        sentences.append("Next: test the difference of two models with `mixling compare`.")
+    return sentences
+
+
+def _have(names: list[str]) -> str:
+    """Return the verb of one or several names."""
+    return "has" if len(names) == 1 else "have"
 
 
 def _best(rows: list[LeaderboardRow], column: tuple[str, str]) -> float:
@@ -222,4 +287,5 @@ def _cell(row: LeaderboardRow, column: tuple[str, str], best: float) -> dict[str
     ends = ""
     if interval is not None and not math.isnan(interval[0]):
         ends = f"{format_cell(interval[0], measure)} to {format_cell(interval[1], measure)}"
-    return {"text": text, "best": value == best, "interval": ends}
+    is_best = value == best or is_too_small(value - best, measure)
+    return {"text": text, "best": is_best, "interval": ends}

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mixling.evaluation.bias.severity import MODERATE, severity
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.tasks import SCENARIOS
+from mixling.reports.changes import SAME, judge, number_of_tests
+from mixling.reports.verdict import (
+    bias_of,
+    bias_verdict,
+    percent,
+    repaired_amount,
+)
+from mixling.reports.verdict import same_language_share as same_language_share
 
 if TYPE_CHECKING:
     from mixling.reports.runs import TaskComparison
@@ -15,24 +24,8 @@ if TYPE_CHECKING:
 NAME_LENGTH = 60
 
 
-def same_language_share(entry: dict[str, Any]) -> tuple[float, float]:
-    """Compute the share of the query's language among the first ten answers.
-
-    Args:
-        entry: A task's entry of a summary, with the multilingual scenario.
-
-    Returns:
-        The share, and the fair share: that of the language among the relevant passages. Both are
-        means over query languages.
-    """
-    multilingual = entry["multilingual"]
-    share = [s.get(x, 0.0) for x, s in multilingual["top10_share"].items()]
-    fair = [s.get(x, 0.0) for x, s in multilingual["fair_share"].items()]
-    return sum(share) / len(share), sum(fair) / len(fair)
-
-
 def describe_result(result: EvaluationResult, name: str, task: str) -> list[str]:
-    """Describe one run on one task in a few sentences.
+    """Describe one run on one task: the verdict, and the scores behind it.
 
     Args:
         result: The run's result.
@@ -40,61 +33,51 @@ def describe_result(result: EvaluationResult, name: str, task: str) -> list[str]
         task: Name of the task.
 
     Returns:
-        The sentences.
+        The sentences, the verdict first.
     """
     entry = result.summary["tasks"][task]
+    verdict = bias_verdict(entry)
     scores = [f"{s} {entry[s]['mAP']:.3f}" for s in SCENARIOS if s in entry]
-    sentences = [f"{name}: mAP {', '.join(scores)}."]
-    if "multilingual" not in entry:
-        return sentences
-    share, fair = same_language_share(entry)
-    sentences.append(
-        f"With passages in {len(entry['languages'])} languages, {share:.0%} of the first ten "
-        f"answers are in the query's language. A fair share is {fair:.0%}: its share of the "
-        "relevant passages."
-    )
-    wrong = entry.get("bias", {}).get("intrusion@10")
-    if wrong is not None and wrong == wrong and "monolingual" in entry:
-        sentences.append(
-            f"{wrong:.0%} of the first ten are wrong, in the query's language, and before a "
-            "relevant passage in another language."
-        )
-    return sentences
+    return [f"{verdict.title}.", *verdict.sentences, f"{name}: mAP {', '.join(scores)}."]
 
 
-def describe_comparison(tested: TaskComparison, name: str, first_name: str) -> list[str]:
-    """Describe a comparison: what rose, what fell, and what cannot be told apart.
+def describe_comparison(
+    tested: TaskComparison,
+    name: str,
+    first_name: str,
+    entries: tuple[dict[str, Any], dict[str, Any]] | None = None,
+) -> list[str]:
+    """Describe a comparison: what is better, what is worse, and what cannot be told apart.
 
     Args:
         tested: Comparisons of a task.
         name: Name of the run.
         first_name: Name of the run that it is compared with.
+        entries: The task's entry of the first run's summary and of this run's, for the bias.
 
     Returns:
         The sentences.
     """
-    rose: list[str] = []
-    fell: list[str] = []
-    same: list[str] = []
+    tests = number_of_tests(tested)
+    sentences = _bias_change(tested, name, first_name, entries, tests)
+    groups = next((c.groups for measures in tested.values() for c in measures.values()), 0)
+    verbs = {SAME: f"shows {SAME}"}
     for scenario in SCENARIOS:
         comparison = tested.get(scenario, {}).get("mAP")
         if comparison is None or comparison.p_holm is None:
             continue
-        c = comparison
-        text = f"{scenario} {c.difference:+.3f} [{c.low:+.3f}, {c.high:+.3f}]"
-        (same if comparison.p_holm >= 0.05 else rose if c.difference > 0 else fell).append(text)
-    parts = [
-        f"{verb} {', '.join(texts)}"
-        for verb, texts in (("rose:", rose), ("fell:", fell), ("no difference shown:", same))
-        if texts
-    ]
-    groups = next((c.groups for measures in tested.values() for c in measures.values()), 0)
-    sentences = [
-        f"{name} against {first_name}, mAP {'; '.join(parts)} ({groups} translation groups)."
-    ]
-    distance = tested.get("multilingual", {}).get("rank_distance")
-    if distance is not None:
-        sentences.append(f"Rank distance {distance.first:.0f} → {distance.second:.0f}.")
+        c, change = comparison, judge(comparison, "mAP", tests)
+        verb = verbs.get(change.outcome, f"is {change.outcome}")
+        why = f": {change.reason}" if change.reason else ""
+        sentences.append(
+            f"{scenario.capitalize()} mAP {verb} "
+            f"({c.difference:+.3f}, {c.low:+.3f} to {c.high:+.3f}){why}."
+        )
+    if groups:
+        sentences.append(
+            f"{name} is compared with {first_name} over {groups} translation groups in {tests} "
+            "tests."
+        )
     main_scenario = "multilingual" if "multilingual" in tested else "monolingual"
     main = tested.get(main_scenario, {}).get("mAP")
     if main is not None and main.p_seeds is not None:
@@ -103,6 +86,40 @@ def describe_comparison(tested: TaskComparison, name: str, first_name: str) -> l
             f"{main_scenario} mAP."
         )
     return sentences
+
+
+def _bias_change(
+    tested: TaskComparison,
+    name: str,
+    first_name: str,
+    entries: tuple[dict[str, Any], dict[str, Any]] | None,
+    tests: int,
+) -> list[str]:
+    """Say whether a run has less or more language bias than the first, and how much it repairs."""
+    wrong = tested.get("multilingual", {}).get("intrusion@10")
+    if wrong is None or wrong.p_holm is None:
+        return []
+    change = judge(wrong, "intrusion@10", tests)
+    ends = f"{100 * wrong.low:+.1f} to {100 * wrong.high:+.1f} points"
+    if change.outcome == SAME:
+        why = f": {change.reason}" if change.reason else ""
+        return [
+            f"No detectable difference in language bias between {name} and {first_name}: "
+            f"{percent(wrong.second)} and {percent(wrong.first)} wrong same-language passages in "
+            f"the first ten ({ends}){why}."
+        ]
+    less = "less" if change.outcome == "better" else "more"
+    sentence = (
+        f"{name} has {less} language bias than {first_name}: {percent(wrong.second)} wrong "
+        f"same-language passages in the first ten instead of {percent(wrong.first)} ({ends})."
+    )
+    if less == "less" and entries is not None and (before := bias_of(entries[0])) >= MODERATE:
+        after = bias_of(entries[1])
+        sentence += (
+            f" {name} repairs {repaired_amount((before - after) / before)} "
+            f"({severity(before)} before, {severity(after)} after)."
+        )
+    return [sentence]
 
 
 def display_names(results: list[EvaluationResult]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.significance import Comparison
+from mixling.reports.changes import judge, mark
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +62,7 @@ class ComparisonReport:
         for run in self.runs[1:]:
             for task in self.tasks:
                 parts = [
-                    f"{scenario} {measures['mAP'].difference:+.3f}{measures['mAP'].mark}"
+                    f"{scenario} {measures['mAP'].difference:+.3f}{mark(measures['mAP'], 'mAP')}"
                     for scenario, measures in run.tested[task].items()
                     if "mAP" in measures
                 ]
@@ -72,14 +73,16 @@ class ComparisonReport:
         """Return the comparisons as a table.
 
         Returns:
-            A data frame with one row a run, task, scenario and measure, and the fields of
-            `Comparison`.
+            A data frame with one row a run, task, scenario and measure, the fields of
+            `Comparison`, and its `outcome`: "better", "worse" or "no detectable difference"
+            ("higher" or "lower" for a measure that only describes).
         """
         import pandas as pd
 
         return pd.DataFrame(
             {"run": run.name, "task": task, "scenario": scenario, "measure": measure}
             | vars(comparison)
+            | {"outcome": judge(comparison, measure).outcome}
             for run in self.runs[1:]
             for task in self.tasks
             for scenario, measures in run.tested[task].items()

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from mixling.evaluation.rows import TESTED, TESTED_MULTILINGUAL
 from mixling.evaluation.significance import Comparison
 from mixling.evaluation.tasks import SCENARIOS
+from mixling.reports.changes import PRECISION_EFFECT, judge, mark, precision_warning
 
 if TYPE_CHECKING:
     from mixling.reports.runs import ReportRun
 
 LEGEND = (
     "* p < .05, ** p < .01, *** p < .001 against the first run: permutation of translation groups, "
-    "Holm."
+    f"Holm. ≈: smaller than {PRECISION_EFFECT}, which the number format alone can change."
 )
 # columns of Markdown and LaTeX tables; CSV has all
 MAIN_COLUMNS = {
@@ -45,6 +46,7 @@ CSV_COLUMNS = (
     "p_seeds",
     "effect",
     "groups",
+    "outcome",
 )
 
 
@@ -68,8 +70,8 @@ class TableCell:
 
     @property
     def mark(self) -> str:
-        """Stars of the comparison."""
-        return "" if self.comparison is None else self.comparison.mark
+        """Stars of the comparison, or "≈" where the difference is too small to mark."""
+        return mark(self.comparison, self.measure)
 
 
 def run_value(run: ReportRun, task: str, scenario: str, measure: str) -> float:
@@ -163,7 +165,19 @@ def markdown(runs: list[ReportRun], tasks: list[str]) -> str:
             for n, r in rows.items()
         ]
         lines.append("")
-    return "\n".join([*lines, LEGEND, ""])
+    return "\n".join([*lines, LEGEND, *(f"\n{x}" for x in _notes(runs)), ""])
+
+
+def _notes(runs: list[ReportRun]) -> list[str]:
+    """Return the warning of different number formats, if there is one."""
+    warning = runs_warning(runs)
+    return [warning] if warning else []
+
+
+def runs_warning(runs: list[ReportRun]) -> str:
+    """Warn where the runs were computed in different number formats; "" where not."""
+    results = [(r.summary, run.name) for run in runs for r in run.results]
+    return precision_warning([s for s, _ in results], [n for _, n in results])
 
 
 def latex(runs: list[ReportRun], tasks: list[str]) -> str:
@@ -177,9 +191,10 @@ def latex(runs: list[ReportRun], tasks: list[str]) -> str:
         The text.
     """
     lines = []
+    notes = _notes(runs)
     for task in tasks:
         columns, rows = _main_table(runs, task)
-        lines.append(f"% {task}. {LEGEND}")
+        lines += [f"% {note}" for note in (*notes, f"{task}. {LEGEND}")]
         lines.append(r"\begin{tabular}{l" + "r" * len(columns) + "}")
         lines.append(r"\toprule")
         lines.append(" & ".join(["run", *(_tex(f"{s} {m}") for s, m in columns)]) + r" \\")
@@ -187,7 +202,10 @@ def latex(runs: list[ReportRun], tasks: list[str]) -> str:
         for name, row in rows.items():
             texts = (row.get(c, "") for c in columns)
             cells = (
-                t.rstrip("*") + (rf"$^{{{'*' * t.count('*')}}}$" if "*" in t else "") for t in texts
+                t.rstrip("*≈")
+                + (rf"$^{{{'*' * t.count('*')}}}$" if "*" in t else "")
+                + (r"$^{\approx}$" if "≈" in t else "")
+                for t in texts
             )
             lines.append(" & ".join([_tex(name), *cells]) + r" \\")
         lines += [r"\bottomrule", r"\end{tabular}", ""]
@@ -220,9 +238,9 @@ def csv(runs: list[ReportRun], tasks: list[str]) -> str:
         for cell in table_cells(runs, task):
             row = [task, cell.run.name, cell.scenario, cell.measure, f"{cell.value:.6f}"]
             if cell.comparison is None:
-                row += [""] * 8
+                row += [""] * 9
             else:
-                row += _csv_comparison(cell.comparison)
+                row += _csv_comparison(cell.comparison, cell.measure)
             writer.writerow(row)
         for run in runs[1:]:
             for scenario, measures in run.by_language.get(task, {}).items():
@@ -230,11 +248,11 @@ def csv(runs: list[ReportRun], tasks: list[str]) -> str:
                     row = [task, run.name, scenario, measure, f"{comparison.second:.6f}"]
                     # seeds are tested over all languages only
                     one_language = replace(comparison, p_seeds=None)
-                    writer.writerow(row + _csv_comparison(one_language))
+                    writer.writerow(row + _csv_comparison(one_language, measure))
     return out.getvalue()
 
 
-def _csv_comparison(comparison: Comparison) -> list[str]:
+def _csv_comparison(comparison: Comparison, measure: str) -> list[str]:
     """Format the fields of a comparison."""
     c = comparison
     return [
@@ -244,4 +262,5 @@ def _csv_comparison(comparison: Comparison) -> list[str]:
         "" if c.p_seeds is None else f"{c.p_seeds:.5f}",
         f"{c.effect:.4f}",
         str(c.groups),
+        judge(c, measure).outcome,
     ]

@@ -13,8 +13,10 @@ from mixling.evaluation.bias.table import ALL
 from mixling.evaluation.metrics import METRICS
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.tasks import SCENARIOS
-from mixling.reports.narrative import describe_comparison, describe_result, display_names
-from mixling.reports.tables import LEGEND, format_cell, run_value
+from mixling.reports.changes import judge, mark, number_of_tests
+from mixling.reports.narrative import describe_comparison, display_names
+from mixling.reports.tables import LEGEND, format_cell, run_value, runs_warning
+from mixling.reports.verdict import bias_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,16 +24,7 @@ if TYPE_CHECKING:
     from mixling.reports.runs import ComparisonReport, ReportRun
 
 # measures of bias that are shown; the report has all
-SHOWN_BIAS = (
-    "rank_distance",
-    "TLR@20",
-    "intrusion@10",
-    "LPR",
-    "Lang-nDCG@10",
-    "MRC@20",
-    "PEER@100",
-    "Complete@20",
-)
+SHOWN_BIAS = ("intrusion@10", "TLR@20", "rank_distance", "LPR", "MRC@20")
 # columns of a comparison that fit in eighty characters; the files have more
 COMPARISON_COLUMNS = (
     *((scenario, "mAP") for scenario in SCENARIOS),
@@ -45,6 +38,8 @@ SCENARIO_HEADINGS = {
 }
 MEASURE_HEADINGS = {"rank_distance": "distance", "intrusion@10": "intr@10"}
 MAX_BAD_ROWS = 20
+# languages that a sentence names; more are counted
+MAX_NAMED = 12
 
 
 def print_results(
@@ -58,19 +53,30 @@ def print_results(
         bias: Print the measures of bias.
     """
     console = console or Console(emoji=False)
+    next_step = ""
     for result, name in zip(results, display_names(list(results)), strict=True):
         noise = result.summary.get("noise", {})
         for task, entry in result.summary["tasks"].items():
             if task.partition("~")[0] in noise and "~" in task:
                 continue  # a task with noise is shown with its clean task
+            verdict = bias_verdict(entry)
+            next_step = verdict.next_step
+            _say(console, f"{verdict.title} ({name}, {task}). {' '.join(verdict.sentences)}")
             console.print(_score_table(entry, f"{task}: {name}"))
             if bias and "bias" in entry:
                 console.print(_bias_table(entry))
             _print_noise(console, noise.get(task, {}))
-            for sentence in describe_result(result, name, task):
-                console.print(sentence, soft_wrap=True, markup=False, highlight=False)
             _print_notes(console, entry)
             console.print()
+    if len(results) > 1:
+        next_step = "test the difference of two results with `mixling compare`."
+    if next_step:
+        _say(console, f"Next: {next_step}")
+
+
+def _say(console: Console, text: str) -> None:
+    """Print a paragraph as it is, without markup."""
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def _score_table(entry: dict[str, Any], title: str) -> Table:
@@ -154,16 +160,51 @@ def print_comparison(report: ComparisonReport, console: Console | None = None) -
     """
     console = console or Console(emoji=False)
     runs = report.runs
+    warning = runs_warning(runs)
+    if warning:
+        _say(console, f"Warning: {warning}")
     for task in report.tasks:
-        console.print(_comparison_table(runs, task))
         for run in runs[1:]:
-            for sentence in describe_comparison(run.tested[task], run.name, runs[0].name):
-                console.print(sentence, soft_wrap=True, markup=False, highlight=False)
+            entries = (runs[0].result.summary["tasks"][task], run.result.summary["tasks"][task])
+            sentences = describe_comparison(run.tested[task], run.name, runs[0].name, entries)
+            for sentence in sentences:
+                _say(console, sentence)
+            for sentence in _language_sentences(run, task):
+                _say(console, sentence)
+        console.print(_comparison_table(runs, task))
         console.print()
     if any(len(run.results) > 1 for run in runs):
         console.print("[dim]x2, x3 …: mean over this number of seeds[/dim]", highlight=False)
     if len(runs) > 1:
         console.print(f"[dim]{LEGEND}[/dim]", highlight=False)
+        _say(console, "Next: `--out comparison.html` shows every language with its interval.")
+
+
+def _language_sentences(run: ReportRun, task: str) -> list[str]:
+    """Name the query languages whose mAP is better or worse, and count the others."""
+    tested = run.by_language.get(task, {})
+    tests = number_of_tests(tested)
+    sentences = []
+    for scenario in ("monolingual", "multilingual"):
+        outcomes: dict[str, list[str]] = {}
+        corrected = 0
+        for name, measures in tested.items():
+            if name.startswith(f"{scenario} "):
+                change = judge(measures["mAP"], "mAP", tests)
+                outcomes.setdefault(change.outcome, []).append(name.partition(" ")[2])
+                corrected += "Holm" in change.reason
+        parts = [
+            f"{outcome} in {', '.join(codes) if len(codes) <= MAX_NAMED else len(codes)}"
+            for outcome, codes in sorted(outcomes.items())
+        ]
+        if parts:
+            why = (
+                f" ({corrected} of them only after the correction for {tests} tests)"
+                if corrected
+                else ""
+            )
+            sentences.append(f"By query language, {scenario} mAP: {'; '.join(parts)}{why}.")
+    return sentences
 
 
 def _comparison_table(runs: list[ReportRun], task: str) -> Table:
@@ -180,7 +221,7 @@ def _comparison_table(runs: list[ReportRun], task: str) -> Table:
             value = run_value(run, task, scenario, measure)
             text = f"{value:.0f}" if measure == "rank_distance" else format_cell(value, measure)
             comparison = run.comparison(task, scenario, measure)
-            row.append(text if comparison is None else f"{text}{comparison.mark:3}")
+            row.append(text if comparison is None else f"{text}{mark(comparison, measure):3}")
         seeds = f" x{len(run.results)}" if len(run.results) > 1 else ""
         table.add_row(Text(run.name + seeds), *row)
     return table
