@@ -1,4 +1,4 @@
-"""Make the tables of docs/search.md about highlighting and about searches that find no answer."""
+"""Make the tables of docs/search.md about highlighting, reranking and searches that find no answer."""
 
 from __future__ import annotations
 
@@ -39,6 +39,19 @@ def highlighting_by_language() -> list[dict[str, str]]:
         }
         for row in rows
         if "shared terms (" in row["way"] or row["way"] == "each sentence encoded"
+    ]
+
+
+def reranking(part: str) -> list[dict[str, str]]:
+    """Return the rows of a part of the study of rerankers, "development" or "test"."""
+    names = {"pairs a second": "pairs a second", "mAP, monolingual": "monolingual mAP"}
+    names |= {"mAP": "multilingual mAP"}
+    return [
+        {
+            names.get(name, name): f"{value:.3g}" if isinstance(value, float) else str(value)
+            for name, value in row.items()
+        }
+        for row in _result("rerank")[part]["rows"]
     ]
 
 

@@ -601,6 +601,7 @@ def tables() -> dict[str, dict[str, str]]:
             "parts": rows_of(speed.parts()),
             "terms": rows_of(measured("benchmarks/terms.json")["rows"]),
             "contention": rows_of(speed.contention()),
+            "served": rows_of(speed.served()),
             "start": rows_of(speed.start()),
             "balance": rows_of(
                 measured("benchmarks/balance.json")["fullest process over the mean"]

@@ -238,6 +238,13 @@ def contention() -> list[dict]:
     ]
 
 
+def served() -> list[dict]:
+    """Return a row for each server and number of clients."""
+    rows = json.loads((ROOT / "benchmarks" / "serve_peers.json").read_text())["rows"]
+    columns = ("server", "clients", "answers a second", "p50 ms", "p99 ms")
+    return [{name: row[name] for name in columns} for row in rows]
+
+
 def start() -> list[dict]:
     """Return seconds of commands from their start, a row for each, before and now."""
     rows = json.loads((ROOT / "benchmarks" / "start.json").read_text())["rows"]
