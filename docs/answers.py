@@ -1,4 +1,4 @@
-"""Make the tables of docs/search.md about highlighting and about searches that find no answer."""
+"""Make the tables of docs/guides/search.md on highlighting and on searches that find no answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Build the tables of the guides to training and of docs/trials.md from the results of studies/."""
+"""Build the tables of the guides to training and of docs/results/appendix.md from studies/."""
 
 from __future__ import annotations
 
@@ -358,20 +358,20 @@ def first_ten() -> Table:
 def tables() -> dict[str, dict[str, Table]]:
     """Return every table of each page."""
     return {
-        "training": {"terms": against("terms", "xquad-r")},
-        "preparing": {
+        "guides/training": {"terms": against("terms", "xquad-r")},
+        "guides/preparing": {
             "agreement": agreement(),
             "mined": mined(),
             "negatives": against("negatives", "mlqa-held-out"),
         },
-        "adapting": {
+        "guides/adapting": {
             "optical": optical(),
             "forms": forms(),
             "languages": by_language(),
             "adapt": adapted(),
             "first ten": first_ten(),
         },
-        "trials": {
+        "results/appendix": {
             "located": located(),
             "rivals": rivals(),
             "rivals, MLQA-R": rivals("mlqa-r"),
