@@ -148,7 +148,7 @@ def located() -> Table:
         paragraphs, sentences = row["mlqa-held-out"], row["located-sentences"]
         rows.append(
             {
-                "trained on": row["trial"]
+                "trained on": row["trial"].replace("untrained", "nothing: zero-shot")
                 + (f", then {FITTED[row['after']]}" if row.get("after") else ""),
                 "share of the base": f"{row['share']:g}",
                 "seconds": "" if row["seconds"] is None else f"{row['seconds']:.0f}",
