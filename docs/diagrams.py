@@ -14,7 +14,7 @@ def batch_plan() -> str:
     """Draw the first batches of a hybrid plan on the sample set."""
     schedule = mixling.Schedule([translation_groups(mixling.load("sample"))], size=PAIRS)
     height = 44 + 44 * BATCHES
-    parts = [head(720, height, "The first batches of a hybrid plan, with the languages of each pair")]
+    parts = [head(720, height, "The first batches of a hybrid plan, with each pair's languages")]
     parts.append('<text x="0" y="18" class="pale" style="font-size:13px">query → passage</text>')
     for step in range(BATCHES):
         batch = schedule.describe(step)
@@ -61,7 +61,7 @@ def strip() -> str:
 def groups() -> str:
     """Draw translation groups that are resampled as one."""
     codes = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
-    parts = [head(720, 214, "Three questions in eleven languages; each question is one observation")]
+    parts = [head(720, 214, "Three questions in eleven languages: each is one observation")]
     for n, (name, color, note) in enumerate(
         (
             ("question 1", "right", "drawn twice"),
