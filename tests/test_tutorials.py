@@ -212,11 +212,19 @@ def test_repair_your_index(reader, postgres, tmp_path):
     assert_no_key(tmp_path)
 
 
-def test_train_with_your_data(reader, tmp_path):
-    reader.follow("train-with-your-data.md")
+@pytest.fixture
+def unpacked(reader, monkeypatch, tmp_path_factory):
+    """A reader whose cache the tutorials on e5-small share: its weights are unpacked once."""
+    cache = tmp_path_factory.getbasetemp() / "tutorials"
+    monkeypatch.setenv("MIXLING_CACHE", str(cache))
+    return reader
+
+
+def test_train_with_your_data(unpacked, tmp_path):
+    unpacked.follow("train-with-your-data.md")
     assert (tmp_path / "compared.html").is_file()
 
 
-def test_build_a_multilingual_search(reader):
-    reader.follow("build-a-multilingual-search.md")
-    assert reader.running[0].poll() is None  # the server of the page
+def test_build_a_multilingual_search(unpacked):
+    unpacked.follow("build-a-multilingual-search.md")
+    assert unpacked.running[0].poll() is None  # the server of the page
