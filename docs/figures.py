@@ -602,10 +602,7 @@ def tables() -> dict[str, dict[str, str]]:
             "instrument": rows_of(instrument()),
             "levels": rows_of(resource_levels()),
             "noise of XQuAD-R": rows_of(noise()),
-            **{
-                name: rows_of(rows)
-                for name, rows in trials.tables()["results/appendix"].items()
-            },
+            **{name: rows_of(rows) for name, rows in trials.tables()["results/appendix"].items()},
         },
         "docs/guides/scale.md": {
             "measured": rows_of(scale.measured()),

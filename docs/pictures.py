@@ -228,7 +228,9 @@ def pictures() -> dict[str, str]:
     scores = json.loads((IMAGES / "language-offsets.json").read_text())
     fits = json.loads((STUDIES / "collection-fit.json").read_text())
     return {
-        "images/geometry.svg": carded(geometry(fits["multilingual-e5-small--help-test"]["geometry"])),
+        "images/geometry.svg": carded(
+            geometry(fits["multilingual-e5-small--help-test"]["geometry"])
+        ),
         "images/scenarios.svg": carded(scenarios()),
         "images/language-offsets.svg": carded(language_offsets(scores)),
     }

@@ -270,16 +270,18 @@ def dots(rows: Sequence[Row], columns: Sequence[str], title: str, label: str = "
         title: Text for screen readers.
         label: Name of the axis.
     """
-    left, right, step, top = 250, 690, 26, 62
+    left = 24 + 7 * max(len(r["model"]) for r in rows)
+    right, step, top = left + 290, 26, 62
     values = [r[c] for r in rows for c in columns if r.get(c) is not None]
     low, high = int(min(values) * 10) / 10, min(int(max(values) * 10 + 1) / 10, 1.0)
     bottom = top + step * len(rows)
-    parts = [head(720, bottom + 34, title)]
-    at = left
+    width = right + 16
+    parts = [head(width, bottom + 34, title)]
+    at = width - sum(32 + 7 * len(column) for column in columns)
     for i, column in enumerate(columns):
         parts.append(_mark(i, at + 6, 16))
         parts.append(f'<text x="{at + 18}" y="20" class="axis">{html.escape(column)}</text>')
-        at += 36 + 8 * len(column)
+        at += 32 + 7 * len(column)
 
     def place(value: float) -> float:
         return left + (value - low) / (high - low) * (right - left)
@@ -305,7 +307,9 @@ def dots(rows: Sequence[Row], columns: Sequence[str], title: str, label: str = "
         for k, value in drawn:
             text = f"{name}, {html.escape(columns[k])}: {value:.3f}"
             parts.append(f"<g><title>{text}</title>{_mark(k, place(value), y)}</g>")
-    parts.append(f'<text x="{right}" y="{bottom + 28}" class="pale" text-anchor="end">{label}</text>')
+    parts.append(
+        f'<text x="{right}" y="{bottom + 30}" class="pale" style="font-size:12px" text-anchor="end">{label}</text>'
+    )
     return carded("\n".join([*parts, "</svg>"])) + "\n"
 
 
@@ -322,39 +326,41 @@ def _mark(column: int, x: float, y: float) -> str:
 def one_query() -> str:
     """Draw the first passages of one query before and after the shipped transform."""
     result = json.loads((STUDIES / "one-query.json").read_text())
-    language, per_row = language_name(result["query language"]), 15
-    block = 116
-    height = 60 + 2 * block + 8
+    language, per_row = language_name(result["query language"]), 10
+    block, width = 158, 480
+    height = 72 + 2 * block + 8
     counts = {key: result[key]["right in the first thirty"] for key in ("before", "after")}
     title = (
         f"The first thirty passages of a {language} query: {counts['before']} of "
         f"{result['relevant']} right ones before, {counts['after']} after"
     )
     parts = [
-        head(720, height, title),
-        f'<text x="0" y="16" class="axis" style="font-size:16px" font-weight="700">One {language} '
-        f"query, {result['passages']:,} passages in eleven languages, a right one in each</text>",
+        head(width, height, title),
+        f'<text x="0" y="14" class="axis" style="font-size:16px" font-weight="700">One {language} '
+        f"query, {result['passages']:,} passages</text>",
+        '<text x="0" y="33" class="pale" style="font-size:14px">eleven languages, a right passage '
+        "in each</text>",
     ]
     legend = (
         ("right", "right"),
         ("asked", f"wrong, in {language}"),
-        ("wrong", "wrong, in another language"),
+        ("wrong", "wrong, another language"),
     )
     x = 0
     for color, text in legend:
-        parts.append(f'<rect x="{x}" y="30" width="13" height="13" rx="3" class="{color}"/>')
-        parts.append(f'<text x="{x + 19}" y="41" class="axis">{text}</text>')
-        x += 44 + 7 * len(text)
+        parts.append(f'<rect x="{x}" y="45" width="13" height="13" rx="3" class="{color}"/>')
+        parts.append(f'<text x="{x + 19}" y="56" class="axis">{text}</text>')
+        x += 46 + 7 * len(text)
     for n, (key, name) in enumerate(
         (("before", "multilingual-e5-small"), ("after", "with the transform that ships"))
     ):
-        y, entry = 62 + block * n, result[key]
+        y, entry = 74 + block * n, result[key]
         parts.append(
-            f'<text x="0" y="{y + 14}" class="axis" font-weight="700">{name}: {counts[key]} of '
-            f"{result['relevant']} right passages in the first thirty</text>"
+            f'<text x="0" y="{y + 14}" class="axis" style="font-size:14px" font-weight="700">{name}: '
+            f"{counts[key]} of {result['relevant']}</text>"
         )
         parts.append(
-            f'<text x="716" y="{y + 14}" class="pale" style="font-size:13px" text-anchor="end">the '
+            f'<text x="476" y="{y + 14}" class="pale" style="font-size:13px" text-anchor="end">the '
             f"last one: rank {entry['rank of the last right']:,}</text>"
         )
         for i, (code, is_right) in enumerate(entry["first"]):
@@ -366,7 +372,7 @@ def one_query() -> str:
             parts.append(
                 f"<g><title>rank {i + 1}: {language_name(code)}, {verdict}</title>"
                 f'<rect x="{left}" y="{top}" width="44" height="30" rx="5" class="{color}"/>'
-                f'<text x="{left + 22}" y="{top + 20}" class="on" style="font-size:14px" '
+                f'<text x="{left + 22}" y="{top + 20}" class="on" style="font-size:15px" '
                 f'text-anchor="middle">{"✓ " if is_right else ""}{code}</text></g>'
             )
     means = [result[key]["right in the first thirty, mean"] for key in ("before", "after")]
@@ -393,9 +399,7 @@ def tables() -> dict[str, dict[str, list[Row]]]:
         "docs/results/recipe.md": {"recipe, short": recipe_tasks()},
         "docs/results/recipe-search.md": {"trials, short": figures(trained_on())},
         "docs/results/low-resource.md": {
-            "low-resource, short": figures(
-                low_resource(), ("AfriQA", "SIB-200", "TyDi", "XQuAD-R")
-            )
+            "low-resource, short": figures(low_resource(), ("AfriQA", "SIB-200", "TyDi", "XQuAD-R"))
         },
         "docs/results/rivals.md": {"rivals, short": figures(rivals())},
     }

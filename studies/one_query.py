@@ -45,7 +45,10 @@ def main() -> None:
         )
         scores = q @ p.T
         first[name] = np.argsort(-scores, axis=1, kind="stable")[:, :DEPTH]
-        right = [[x in relevant[i] for x in row] for i, row in zip(queries, first[name].tolist())]
+        right = [
+            [x in relevant[i] for x in row]
+            for i, row in zip(queries, first[name].tolist(), strict=True)
+        ]
         counts[name] = np.array(right).sum(1)
         ranks = [
             np.sort([1 + (row > row[p]).sum() for p in relevant[i]])

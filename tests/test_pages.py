@@ -262,9 +262,9 @@ def test_no_measure_is_missing_from_the_reference():
         assert range_ and better and source.strip(" |")
     assert all(f"| `{name}` |" in text for name in (*MEASURES, *GAPS))
     scores = {"mAP": 0.5, "by_language": {"de": {"mAP": 0.4}, "sw": {"mAP": 0.6}}}
-    assert set(gaps(dict.fromkeys(("monolingual", "cross-lingual", "multilingual"), scores))) == set(
-        GAPS
-    )
+    assert set(
+        gaps(dict.fromkeys(("monolingual", "cross-lingual", "multilingual"), scores))
+    ) == set(GAPS)
 
 
 def test_the_reference_says_what_help_says(run):
@@ -303,7 +303,12 @@ def test_the_first_pages_are_easy_to_read():
     sys.path.insert(0, str(ROOT))
     from docs.readability import measure
 
-    for page in ("README.md", "docs/start.md", "docs/index.md", "docs/explanation/language-bias.md"):
+    for page in (
+        "README.md",
+        "docs/start.md",
+        "docs/index.md",
+        "docs/explanation/language-bias.md",
+    ):
         result = measure((ROOT / page).read_text())
         assert result.words <= 14, (page, str(result))
         assert result.long <= 0.05 and result.figures <= 0.25, (page, str(result), result.worst)

@@ -8,7 +8,6 @@ import numpy as np
 
 from mixling.evaluation.tasks import SCENARIOS
 
-
 GAPS = {
     "monolingual_less_cross_lingual": (
         "monolingual mAP - cross-lingual mAP",
