@@ -356,8 +356,8 @@ def one_query() -> str:
     ):
         y, entry = 74 + block * n, result[key]
         parts.append(
-            f'<text x="0" y="{y + 14}" class="axis" style="font-size:14px" font-weight="700">{name}: '
-            f"{counts[key]} of {result['relevant']}</text>"
+            f'<text x="0" y="{y + 14}" class="axis" style="font-size:14px" '
+            f'font-weight="700">{name}: {counts[key]} of {result["relevant"]}</text>'
         )
         parts.append(
             f'<text x="476" y="{y + 14}" class="pale" style="font-size:13px" text-anchor="end">the '
@@ -377,9 +377,9 @@ def one_query() -> str:
             )
     means = [result[key]["right in the first thirty, mean"] for key in ("before", "after")]
     parts.append(
-        f'<text x="0" y="{height - 2}" class="pale" style="font-size:13px">Ranks 1 to 30, left to '
-        f"right. Mean over all {result['queries']:,} {language} queries: {means[0]:.1f} before, "
-        f"{means[1]:.1f} after.</text>"
+        f'<text x="0" y="{height - 2}" class="pale" style="font-size:13px">Ranks 1 to 30. Mean of '
+        f"{result['queries']:,} {language} queries: {means[0]:.1f} before, {means[1]:.1f} after."
+        "</text>"
     )
     return carded("\n".join([*parts, "</svg>"])) + "\n"
 

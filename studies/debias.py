@@ -2,8 +2,8 @@
 
 Transforms are fitted on SIB-200 train (the trained transform on MLQA too), never on a test's text;
 docs/development/decisions.md explains their options. The study has parts: methods side by side,
-languages left out of the fit, fits from Parquet files, and the number of sentences. Rows are added to debias.json
-as they are measured; vectors are cached in vectors/.
+languages left out of the fit, fits from Parquet files, and the number of sentences. Rows are added
+to debias.json as they are measured; vectors are cached in vectors/.
 """
 
 from __future__ import annotations

@@ -306,7 +306,6 @@ def test_the_first_pages_are_easy_to_read():
     for page in (
         "README.md",
         "docs/start.md",
-        "docs/index.md",
         "docs/explanation/language-bias.md",
     ):
         result = measure((ROOT / page).read_text())
