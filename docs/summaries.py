@@ -308,7 +308,8 @@ def dots(rows: Sequence[Row], columns: Sequence[str], title: str, label: str = "
             text = f"{name}, {html.escape(columns[k])}: {value:.3f}"
             parts.append(f"<g><title>{text}</title>{_mark(k, place(value), y)}</g>")
     parts.append(
-        f'<text x="{right}" y="{bottom + 30}" class="pale" style="font-size:12px" text-anchor="end">{label}</text>'
+        f'<text x="{right}" y="{bottom + 30}" class="pale" style="font-size:12px" '
+        f'text-anchor="end">{label}</text>'
     )
     return carded("\n".join([*parts, "</svg>"])) + "\n"
 
