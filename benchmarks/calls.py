@@ -4,7 +4,7 @@
 
 Encodes 600 random XQuAD-R sentences and takes training steps (32 MLQA pairs, bf16, median of three
 after one) with several token budgets, packed, with a trained and a frozen embedding table. Prints
-the tables of docs/performance.md.
+the tables of docs/development/performance.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Make the tables of docs/search.md about highlighting, reranking and searches that find no answer."""
+"""Make the tables of docs/guides/search.md: highlighting, reranking, searches without an answer."""
 
 from __future__ import annotations
 

@@ -13,8 +13,19 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
-from docs import answers, collections, pictures, reference, repairs, scale, speed, trials
-from docs import results as shown
+from docs import (
+    answers,
+    charts,
+    collections,
+    diagrams,
+    pictures,
+    reference,
+    repairs,
+    scale,
+    speed,
+    summaries,
+    trials,
+)
 from mixling.corpora.catalog import SOURCES
 from mixling.corpora.resources import LEVEL_ORDER, is_script_seen, resource_level
 from mixling.evaluation.bias.table import ALL
@@ -479,34 +490,17 @@ def tables() -> dict[str, dict[str, str]]:
     """Return the tables of each page by name."""
     calls = measured("benchmarks/calls.json")
     return {
-        "README.md": {
-            "recipe": rows_of(
-                [
-                    {k: v for k, v in r.items() if k != "task"}
-                    for r in trials.recipe()
-                    if r["task"] == "xquad-r"
-                ]
-            ),
-            "study": table(),
-            "map": rows_of(
-                [
-                    r
-                    for r in transforms("methods", "xquad-r")
-                    if r["transform"] in ("none", "LSAR, rank 10", "trained transform")
-                ]
-            ),
-        },
-        "docs/collection.md": {
+        "docs/guides/collection.md": {
             **{name: rows_of(rows) for name, rows in collections.tables().items() if rows},
             "repair-auto": rows_of(repairs.of_stores()),
         },
-        "docs/repair.md": {"repair": rows_of(repairs.rows())},
-        "docs/data.md": {"publications": rows_of(publications())},
-        "docs/decisions.md": {
+        "docs/guides/repair.md": {"repair": rows_of(repairs.rows())},
+        "docs/guides/data.md": {"publications": rows_of(publications())},
+        "docs/development/decisions.md": {
             "hyperparameters": (ROOT / "studies" / "hyperparameters.md").read_text().strip(),
             "titles": rows_of(titles()),
         },
-        "docs/evaluation.md": {
+        "docs/guides/evaluation.md": {
             "sources": rows_of(
                 [
                     {
@@ -519,26 +513,10 @@ def tables() -> dict[str, dict[str, str]]:
                     for s in SOURCES.values()
                 ]
             ),
-            "instrument": rows_of(instrument()),
-            "measures": rows_of(
-                [
-                    {
-                        "measure": m.name,
-                        "range": m.range,
-                        "says": m.meaning,
-                        "misleads": m.caveat,
-                        "source": m.source,
-                    }
-                    for m in ALL.values()
-                ]
-            ),
-            "bias": rows_of(bias()),
             "doors": rows_of(doors()),
             "runs": rows_of(runs()),
-            "levels": rows_of(resource_levels()),
-            "noise": rows_of(noise()),
         },
-        "docs/debiasing.md": {
+        "docs/guides/debiasing.md": {
             "methods": rows_of(
                 transforms("methods", "xquad-r", "xquad-paragraphs", "xquad-paragraphs-en")
             ),
@@ -554,12 +532,12 @@ def tables() -> dict[str, dict[str, str]]:
             "texts": rows_of(transforms("texts", "xquad-r")),
             "second encoder": rows_of(second_encoder()),
         },
-        "docs/audit.md": {
+        "docs/guides/audit.md": {
             "audit": rows_of(predicted_gains()),
             "size": rows_of(measured("benchmarks/audit.json")["rows"]),
         },
-        "docs/proxy.md": {"proxy": rows_of(proxied())},
-        "docs/search.md": {
+        "docs/guides/proxy.md": {"proxy": rows_of(proxied())},
+        "docs/guides/search.md": {
             "stores": rows_of(stores()),
             "filters": rows_of(filters()),
             "soak": rows_of(soak()),
@@ -594,7 +572,7 @@ def tables() -> dict[str, dict[str, str]]:
                 ]
             ),
         },
-        "docs/performance.md": {
+        "docs/development/performance.md": {
             "compared": rows_of(speed.compared()),
             "shares": rows_of(speed.shares()),
             "memory": rows_of(speed.memory()),
@@ -610,12 +588,24 @@ def tables() -> dict[str, dict[str, str]]:
             "training": rows_of(calls["training"]),
             "report": rows_of(audit()),
         },
-        "docs/findings.md": {"recipe": rows_of(trials.recipe())},
+        **{
+            page: {name: rows_of(rows) for name, rows in page_tables.items()}
+            for page, page_tables in summaries.tables().items()
+        },
         **{
             f"docs/{page}.md": {name: rows_of(rows) for name, rows in page_tables.items()}
             for page, page_tables in trials.tables().items()
         },
-        "docs/scale.md": {
+        "docs/results/appendix.md": {
+            "study": table(),
+            "recipe": rows_of(trials.recipe()),
+            "bias": rows_of(bias()),
+            "instrument": rows_of(instrument()),
+            "levels": rows_of(resource_levels()),
+            "noise of XQuAD-R": rows_of(noise()),
+            **{name: rows_of(rows) for name, rows in trials.tables()["results/appendix"].items()},
+        },
+        "docs/guides/scale.md": {
             "measured": rows_of(scale.measured()),
             "encoding": rows_of(scale.encoding()),
             "training": rows_of(scale.training()),
@@ -636,13 +626,22 @@ def renewed(page: str, text: str) -> str:
     return text
 
 
+def drawings() -> dict[str, str]:
+    """Return every picture and the page of charts, by their path below docs/."""
+    return {
+        "images/multilingual.svg": picture(),
+        "images/speed.svg": speed.picture(),
+        "results/charts.html": charts.page(),
+        **pictures.pictures(),
+        **diagrams.pictures(),
+        **summaries.pictures(),
+    }
+
+
 if __name__ == "__main__":
     for page in tables():
         (ROOT / page).write_text(renewed(page, (ROOT / page).read_text()))
-    (ROOT / "docs" / "multilingual.svg").write_text(picture())
-    (ROOT / "docs" / "speed.svg").write_text(speed.picture())
-    (ROOT / "docs" / "results.html").write_text(shown.page())
-    for name, svg in pictures.pictures().items():
-        (ROOT / "docs" / name).write_text(svg)
+    for name, content in drawings().items():
+        (ROOT / "docs" / name).write_text(content)
     for page, write in reference.PAGES.items():
         (ROOT / page).write_text(write())

@@ -1,4 +1,4 @@
-"""Pictures of docs/concepts.md.
+"""Pictures of docs/explanation/language-bias.md.
 
 `python -m docs.pictures` ranks the sample's passages for one query by e5-small, keeps the scores in
 language-offsets.json and draws both; `python -m docs.figures` draws them again from that file.
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-HERE = Path(__file__).parent
+IMAGES = Path(__file__).parent / "images"
+STUDIES = Path(__file__).parent.parent / "studies"
 QUERY = "bridges.2.2"
 QUERY_LANGUAGE = "sw"
 ROLES = {"query": "asked", "passage": "right"}
@@ -104,7 +105,7 @@ def language_offsets(result: dict) -> str:
         f"({result['model'].rpartition('/')[2]})"
     )
     parts = [
-        _head(660, height, title),
+        head(660, height, title),
         '<text x="70" y="20" class="pale" font-size="12">score →, a row for each language; '
         "blue: relevant, with its multilingual rank</text>",
     ]
@@ -130,7 +131,7 @@ def language_offsets(result: dict) -> str:
 def scenarios() -> str:
     """Draw the passages that a query is ranked against in each of the three scenarios."""
     parts = [
-        _head(
+        head(
             660,
             190,
             "Monolingual, cross-lingual, multilingual: a query, and the passages that it is ranked "
@@ -177,7 +178,7 @@ def geometry(entry: dict) -> str:
     points = np.array([xy for key, _ in panels for r in ROLES for xy in entry[key][r]])
     low, high = points.min(0), points.max(0)
     scale = 190 / (high - low).max()
-    parts = [_head(660, 258, "Vectors of a real collection in the plane of their means")]
+    parts = [head(660, 258, "Vectors of a real collection in the plane of their means")]
     for n, (key, name) in enumerate(panels):
         left = 20 + 215 * n
         parts.append(f'<text x="{left}" y="20" class="axis">{name}</text>')
@@ -216,25 +217,28 @@ def _box(x: int, y: int, text: str, color: str) -> str:
     )
 
 
-def _head(width: int, height: int, title: str) -> str:
+def head(width: int, height: int, title: str) -> str:
+    """Return the beginning of a drawing, with its text for screen readers."""
     box = f'viewBox="0 0 {width} {height}" width="{width}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {box} role="img"><title>{title}</title>'
 
 
 def pictures() -> dict[str, str]:
-    """Return the SVG of each file."""
-    scores = json.loads((HERE / "language-offsets.json").read_text())
-    fits = json.loads((HERE.parent / "studies" / "collection-fit.json").read_text())
+    """Return the SVG of each file, by its path below docs/."""
+    scores = json.loads((IMAGES / "language-offsets.json").read_text())
+    fits = json.loads((STUDIES / "collection-fit.json").read_text())
     return {
-        "geometry.svg": carded(geometry(fits["multilingual-e5-small--help-test"]["geometry"])),
-        "scenarios.svg": carded(scenarios()),
-        "language-offsets.svg": carded(language_offsets(scores)),
+        "images/geometry.svg": carded(
+            geometry(fits["multilingual-e5-small--help-test"]["geometry"])
+        ),
+        "images/scenarios.svg": carded(scenarios()),
+        "images/language-offsets.svg": carded(language_offsets(scores)),
     }
 
 
 if __name__ == "__main__":
-    (HERE / "language-offsets.json").write_text(
+    (IMAGES / "language-offsets.json").write_text(
         json.dumps(score_passages(), indent=1, ensure_ascii=False) + "\n"
     )
     for name, svg in pictures().items():
-        (HERE / name).write_text(svg)
+        (IMAGES.parent / name).write_text(svg)

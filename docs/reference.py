@@ -12,12 +12,16 @@ import click
 import typer
 
 import mixling
+from mixling.auditing.result import MEASURES as AUDIT_MEASURES
 from mixling.cli.main import app
+from mixling.evaluation.bias.gap import GAPS
+from mixling.evaluation.bias.table import ALL
+from mixling.evaluation.metrics import METRICS, MULTILINGUAL_METRICS, description
 from mixling.training.explain import tables
 
 
 def commands() -> str:
-    """Return docs/cli.md: the help of each command."""
+    """Return docs/reference/cli.md: the help of each command."""
     root: Any = typer.main.get_command(app)
     parts = [
         "# Command line",
@@ -61,7 +65,7 @@ def _row(parameter: click.Parameter) -> str:
 
 
 def configuration() -> str:
-    """Return docs/configuration.md: every key, with a table for each part."""
+    """Return docs/reference/configuration.md: every key, with a table for each part."""
     parts = [
         "# Configuration of a training",
         "",
@@ -78,15 +82,16 @@ def configuration() -> str:
 
 
 def api() -> str:
-    """Return docs/api.md: every public name.
+    """Return docs/reference/api.md: every public name.
 
     Mkdocstrings shows its parameters from the docstring.
     """
     parts = [
         "# Python",
         "",
-        "Every command is a function of the same name. All names are imported from `mixling` "
-        "itself.",
+        "Every command is a function of the same name: `mixling.train(...)`, "
+        "`mixling.evaluate(...)`. Instead of `data` and `schedule` use `mixling.load` and "
+        "`mixling.Schedule`. All names are imported from `mixling` itself.",
     ]
     for name in mixling.__all__:
         if name == "__version__":
@@ -98,4 +103,107 @@ def api() -> str:
     return "\n".join(parts) + "\n"
 
 
-PAGES = {"docs/cli.md": commands, "docs/configuration.md": configuration, "docs/api.md": api}
+def metrics() -> str:
+    """Return docs/reference/metrics.md: every measure, from the registries of the code."""
+    parts = [
+        "# Metrics",
+        "",
+        "This page defines every figure of a result. It is for readers of a report who want to "
+        "know what a figure means, and when it misleads.",
+        "",
+        "R(q) are the relevant passages of a query q. R_other(q) are those in other languages "
+        "than the query's. The top k are the first k passages of the ranking. A mean over queries "
+        "is taken within each query language first, then over query languages.",
+        "",
+        "## The three scenarios",
+        "",
+        "| scenario | what a query is ranked against | the mean is over |",
+        "|---|---|---|",
+        "| monolingual | the passages of the query's language | languages |",
+        "| cross-lingual | the passages of one other language | ordered pairs of languages |",
+        "| multilingual | the passages of all languages in one list, the *multilingual pool* | "
+        "query languages |",
+        "",
+        "The differences between scenarios and between languages are reported too:",
+        "",
+        "| name | formula | when it misleads | source |",
+        "|---|---|---|---|",
+        *(f"| `{name}` | {_cells(*texts)} |" for name, texts in GAPS.items()),
+        "",
+        "## Ranking quality",
+        "",
+        "The values are equal to those of trec_eval, computed from exact ranks. Those in the "
+        f"multilingual scenario alone are {_names(MULTILINGUAL_METRICS)}.",
+    ]
+    for name in (*METRICS, *MULTILINGUAL_METRICS):
+        metric = description(name)
+        parts += _measure(name, metric.meaning, metric, "high")
+    parts += [
+        "",
+        "## Language bias",
+        "",
+        "These are measured in the multilingual pool. Preference and error are two axes. A reader "
+        "may want an answer in the query's language first *among right answers* (LPR, "
+        "Lang-nDCG). A wrong passage in the query's language before a right one in another "
+        "language is an error (intrusion).",
+    ]
+    for name, measure in ALL.items():
+        parts += _measure(name, measure.meaning, measure, measure.better)
+    parts += [
+        "",
+        "## Audits without judgments",
+        "",
+        "`mixling audit` measures these on known items, and `--fail-if` compares them with a "
+        "limit. [The guide to audits](../guides/audit.md#measures) explains known items.",
+        "",
+        "| name | meaning |",
+        "|---|---|",
+        *(f"| `{name}` | {_cells(meaning)} |" for name, meaning in AUDIT_MEASURES.items()),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _measure(name: str, meaning: str, measure: Any, better: str) -> list[str]:
+    """Return the part of a measure."""
+    direction = {"high": "higher", "low": "lower", "": "neither; it describes"}[better]
+    return [
+        "",
+        f"### {name}",
+        "",
+        meaning,
+        "",
+        "```text",
+        measure.formula,
+        "```",
+        "",
+        "| range | better | source |",
+        "|---|---|---|",
+        f"| {_cells(measure.range, direction, measure.source)} |",
+        "",
+        f"When it misleads: it {measure.caveat[0].lower()}{measure.caveat[1:]}"
+        if _begins_with_verb(measure.caveat)
+        else f"When it misleads: {measure.caveat}",
+    ]
+
+
+def _begins_with_verb(sentence: str) -> bool:
+    """Return whether a sentence has the measure as its subject, left out."""
+    return sentence.partition(" ")[0] in {
+        "Cannot", "Depends", "Falls", "Grows", "Hides", "Ignores", "Is", "Needs", "Weighs",
+    }  # fmt: skip
+
+
+def _names(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _cells(*texts: str) -> str:
+    return " | ".join(text.replace("|", "\\|") for text in texts)
+
+
+PAGES = {
+    "docs/reference/cli.md": commands,
+    "docs/reference/configuration.md": configuration,
+    "docs/reference/api.md": api,
+    "docs/reference/metrics.md": metrics,
+}

@@ -1,7 +1,7 @@
 """Compute the costs of many passages: `python docs/scale.py` prints them.
 
-docs/figures.py writes these tables into docs/scale.md. They come from committed measurements and
-stated assumptions, and the page keeps the two apart.
+docs/figures.py writes these tables into docs/guides/scale.md. They come from committed measurements
+and stated assumptions, and the page keeps the two apart.
 """
 
 from __future__ import annotations

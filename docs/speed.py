@@ -1,4 +1,4 @@
-"""Draw the tables and the chart of docs/performance.md from the results of benchmarks/."""
+"""Draw the tables and the chart of docs/development/performance.md from benchmarks/."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Build the tables of the guides to training and of docs/trials.md from the results of studies/."""
+"""Build the tables of the guides to training and of docs/results/appendix.md from studies/."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def located() -> Table:
         paragraphs, sentences = row["mlqa-held-out"], row["located-sentences"]
         rows.append(
             {
-                "trained on": row["trial"]
+                "trained on": row["trial"].replace("untrained", "nothing: zero-shot")
                 + (f", then {FITTED[row['after']]}" if row.get("after") else ""),
                 "share of the base": f"{row['share']:g}",
                 "seconds": "" if row["seconds"] is None else f"{row['seconds']:.0f}",
@@ -358,20 +358,20 @@ def first_ten() -> Table:
 def tables() -> dict[str, dict[str, Table]]:
     """Return every table of each page."""
     return {
-        "training": {"terms": against("terms", "xquad-r")},
-        "preparing": {
+        "guides/training": {"terms": against("terms", "xquad-r")},
+        "guides/preparing": {
             "agreement": agreement(),
             "mined": mined(),
             "negatives": against("negatives", "mlqa-held-out"),
         },
-        "adapting": {
+        "guides/adapting": {
             "optical": optical(),
             "forms": forms(),
             "languages": by_language(),
             "adapt": adapted(),
             "first ten": first_ten(),
         },
-        "trials": {
+        "results/appendix": {
             "located": located(),
             "rivals": rivals(),
             "rivals, MLQA-R": rivals("mlqa-r"),

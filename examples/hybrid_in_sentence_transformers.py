@@ -22,7 +22,7 @@ import mixling
 name = sys.argv[1] if len(sys.argv) > 1 else "intfloat/multilingual-e5-small"
 steps = int(sys.argv[2]) if len(sys.argv) > 2 else 20
 
-corpus = mixling.load("sample")  # or your folder, see docs/recipes.md
+corpus = mixling.load("sample")  # or your folder, see docs/guides/recipes.md
 model = mixling.Retriever(name).model  # or SentenceTransformer(name)
 assert isinstance(model, SentenceTransformer)
 arguments = SentenceTransformerTrainingArguments(

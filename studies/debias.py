@@ -1,9 +1,9 @@
 """Measure methods that debias e5-small without training its encoder: `python studies/debias.py`.
 
 Transforms are fitted on SIB-200 train (the trained transform on MLQA too), never on a test's text;
-docs/decisions.md explains their options. The study has parts: methods side by side, languages left
-out of the fit, fits from Parquet files, and the number of sentences. Rows are added to debias.json
-as they are measured; vectors are cached in vectors/.
+docs/development/decisions.md explains their options. The study has parts: methods side by side,
+languages left out of the fit, fits from Parquet files, and the number of sentences. Rows are added
+to debias.json as they are measured; vectors are cached in vectors/.
 """
 
 from __future__ import annotations

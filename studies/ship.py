@@ -2,9 +2,9 @@
 
     python -m studies.ship
 
-It is the trained transform (docs/debiasing.md) with its defaults, fitted on SIB-200's training
-sentences in the languages of which CC-100 holds most, and on the queries and paragraphs of MLQA's
-train part (the published test part without the tenth held out).
+It is the trained transform (docs/guides/debiasing.md) with its defaults, fitted on SIB-200's
+training sentences in the languages of which CC-100 holds most, and on the queries and paragraphs of
+MLQA's train part (the published test part without the tenth held out).
 """
 
 from __future__ import annotations

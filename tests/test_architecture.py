@@ -1,4 +1,4 @@
-"""The rooms of docs/design.md: imports go down the table, never up."""
+"""The rooms of docs/development/architecture.md: imports go down the table, never up."""
 
 import ast
 from pathlib import Path

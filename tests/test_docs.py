@@ -19,12 +19,20 @@ def figures():
     return module
 
 
-def test_readme_has_the_studys_table_and_picture(figures):
+def test_every_picture_is_drawn_from_the_committed_results(figures):
+    for name, content in figures.drawings().items():
+        assert (ROOT / "docs" / name).read_text() == content, f"{name}: python -m docs.figures"
+
+
+def test_readme_is_short_and_shows_the_ways_in():
     text = (ROOT / "README.md").read_text()
-    assert figures.renewed("README.md", text) == text and figures.table() in text
-    assert (ROOT / "docs" / "multilingual.svg").read_text() == figures.picture()
-    assert (ROOT / "docs" / "speed.svg").read_text() == figures.speed.picture()
-    assert (ROOT / "docs" / "results.html").read_text() == figures.shown.page()
+    assert len(text.splitlines()) < 120
+    assert "`make demo`" in text and "`make test`" in text
+
+
+def test_a_cited_figure_says_that_it_is_cited(figures):
+    rows = [r for r in figures.summaries.headline() if "arXiv:" in r["model"]]
+    assert len(rows) == 1 and rows[0]["model"].startswith("*cited*")
 
 
 def test_every_page_has_the_tables_of_the_committed_results(figures):
@@ -54,15 +62,15 @@ def test_readmes_commands_exist(run):
         assert run(command, "--help")[0] == 0, command
 
 
-def test_every_command_is_a_function_or_readme_says_what_stands_for_it():
+def test_every_command_is_a_function_or_the_reference_says_what_to_use_instead():
     import mixling
     from mixling.cli.main import PANELS
 
     commands = {c.__name__.rpartition(".")[2] for group in PANELS.values() for c in group}
     assert commands - {"schedule"} <= set(mixling.__all__)
     assert all(callable(getattr(mixling, name)) for name in commands - {"schedule"})
-    text = " ".join((ROOT / "README.md").read_text().split())
-    assert "for `data` and `schedule` stand `mixling.load` and `mixling.Schedule`" in text
+    text = " ".join((ROOT / "docs" / "reference" / "api.md").read_text().split())
+    assert "Instead of `data` and `schedule` use `mixling.load` and `mixling.Schedule`" in text
 
 
 def test_local_links_lead_somewhere():

@@ -779,7 +779,7 @@ def transform_folder(root):
 
 
 def snippet(language):
-    page = (Path(__file__).parent.parent / "docs" / "proxy.md").read_text()
+    page = (Path(__file__).parent.parent / "docs" / "guides" / "proxy.md").read_text()
     return re.search(rf"```{language}\n(.*?)```", page, re.DOTALL)[1]
 
 

@@ -73,3 +73,11 @@ def test_the_transform_is_small_and_names_its_data():
     # it removes directions: about as many singular values vanish as LSAR took out
     values = np.linalg.svd(matrix, compute_uv=False)
     assert 5 <= (values < 0.1 * values[0]).sum() <= 40
+
+
+def test_a_model_without_a_folder_has_no_record_of_its_queries(wide, monkeypatch, tmp_path):
+    from mixling.models.query_encoder import remember_model
+
+    monkeypatch.setenv("MIXLING_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("mixling.models.load_model.DEFAULT", wide)
+    assert not remember_model(Retriever("balanced"), "weights", "settings")

@@ -1,4 +1,6 @@
-"""The tutorials run as they stand, on an API, PostgreSQL and Chroma, and print what they show.
+"""The tutorials run as they stand, on an API, PostgreSQL, Chroma and a server.
+
+They print what they show.
 
 `MIXLING_RENEW=1 python -m pytest tests/test_tutorials.py` writes what is printed now into
 the pages. Look at the difference: the first line after each "…" is found by its words.
@@ -61,6 +63,10 @@ class Reader:
                 with contextlib.redirect_stdout(io.StringIO()) as out:
                     exec(compile(text, page, "exec"), self.names)
                 printed = out.getvalue()
+            elif kind == "toml":
+                name = text.partition("\n")[0].removeprefix("# ")
+                assert name.endswith(".toml"), name
+                Path(name).write_text(text)
             elif kind == "sh" and not skipped:
                 printed = "".join(self.line(line) for line in text.splitlines())
             else:
@@ -204,3 +210,21 @@ def test_repair_your_index(reader, postgres, tmp_path):
                 reader.names["database"].close()
             connection.execute("DROP TABLE IF EXISTS pages")
     assert_no_key(tmp_path)
+
+
+@pytest.fixture
+def unpacked(reader, monkeypatch, tmp_path_factory):
+    """A reader whose cache the tutorials on e5-small share: its weights are unpacked once."""
+    cache = tmp_path_factory.getbasetemp() / "tutorials"
+    monkeypatch.setenv("MIXLING_CACHE", str(cache))
+    return reader
+
+
+def test_train_with_your_data(unpacked, tmp_path):
+    unpacked.follow("train-with-your-data.md")
+    assert (tmp_path / "compared.html").is_file()
+
+
+def test_build_a_multilingual_search(unpacked):
+    unpacked.follow("build-a-multilingual-search.md")
+    assert unpacked.running[0].poll() is None  # the server of the page

@@ -122,7 +122,7 @@ def keep_freed_memory() -> bool:
     """Let this process reuse the memory that it frees instead of returning it to the system.
 
     torch returns large tensors one by one, and the system clears each new one page by page: this
-    takes a sixth of a training step (docs/performance.md). Only glibc can be told so.
+    takes a sixth of a training step (docs/development/performance.md). Only glibc can be told so.
 
     Returns:
         Whether it was done.

@@ -3,8 +3,8 @@
 The threads of a product wait for each other, some thousand times a second. If another process holds
 the processor of one of them, all wait until the system gives it back, some milliseconds each time:
 two threads on two processors beside one busy process take ten times as long as one thread alone
-(docs/performance.md). So the number follows what the machine does, and a short text, whose products
-gain little from a second thread, has one.
+(docs/development/performance.md). So the number follows what the machine does, and a short text,
+whose products gain little from a second thread, has one.
 
     MIXLING_THREADS=4       always four
     OMP_NUM_THREADS=4, torch.set_num_threads(4)     at most four

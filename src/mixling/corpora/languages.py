@@ -3,7 +3,7 @@
 People write zh, zho, zho_Hans, zh_CN or chinese. A stored tag is the language, with its script
 where that is not the language's usual one: `eng_Latn`, `en-US` and `english` are all `en`;
 `zho_Hant`, `zh-TW` and `zh_HK` are `zh-Hant`. Territories, variants and extensions fold into the
-language, except the written standards in `SEPARATE_STANDARDS`. docs/data.md has the table.
+language, except the written standards in `SEPARATE_STANDARDS`. docs/guides/data.md has the table.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from mixling.transforms.transforms import AffineTransform, normalize
 
 MIN_KNOWN = 100  # known items without which nothing is learned that holds for others
 MIN_GROUPS = 32  # of a language, for batches of so many; the transform serves other languages too
-# chosen on a sixteenth of LibreOffice's help with multilingual-e5-small (docs/collection.md)
+# chosen on a sixteenth of LibreOffice's help with multilingual-e5-small (docs/guides/collection.md)
 METHOD = TrainedTransform(
     rank=1, sharpen=False, steps=1200, pull=0.05, temperature=0.08, alpha=0.5, bitext=0.0
 )

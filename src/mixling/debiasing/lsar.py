@@ -50,7 +50,9 @@ def language_variation(corpus: EmbeddedCorpus) -> tuple[np.ndarray, np.ndarray, 
 
 
 def default_rank(size: int, languages: int) -> int:
-    """Return how many directions to remove; chosen on development data (docs/decisions.md).
+    """Return how many directions to remove.
+
+    It was chosen on development data (docs/development/decisions.md).
 
     Args:
         size: Size of a vector.

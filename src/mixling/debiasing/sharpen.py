@@ -14,7 +14,7 @@ import numpy as np
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus, all_vectors
 from mixling.transforms.transforms import AffineTransform
 
-POWER = 0.05  # chosen on development data: docs/decisions.md
+POWER = 0.05  # chosen on development data: docs/development/decisions.md
 
 
 def sharpen_spectrum(

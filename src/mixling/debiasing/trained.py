@@ -31,7 +31,9 @@ START_POWER = 0.1  # of the sharpened spectrum of W_0; chosen on development dat
 
 @dataclass(frozen=True)
 class TrainedTransform(DebiasingMethod):
-    """Train one linear transform, with defaults chosen on development data (docs/decisions.md).
+    """Train one linear transform.
+
+    Its defaults were chosen on development data (docs/development/decisions.md).
 
     Args:
         rank: Directions that LSAR removes at the start. Default: `lsar.default_rank`.

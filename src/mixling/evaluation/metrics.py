@@ -12,6 +12,7 @@ Their values are equal to those of trec_eval. All have the signature of `Metric`
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -126,3 +127,63 @@ MULTILINGUAL_METRICS: dict[str, Metric] = {
     "R@20": recall(20),
     "R@100": recall(100),
 }
+
+
+@dataclass(frozen=True)
+class MetricDescription:
+    """What a reader needs to know about a metric.
+
+    Args:
+        range: Range of its values, in words.
+        meaning: One sentence for a search engineer.
+        caveat: When the metric misleads, in one sentence.
+        source: Name of the same figure in trec_eval.
+        formula: Formula for one query q with relevant passages R(q).
+    """
+
+    range: str
+    meaning: str
+    caveat: str
+    source: str
+    formula: str
+
+
+DESCRIPTIONS = {
+    "mAP": MetricDescription(
+        "0 to 1",
+        "Mean precision at the ranks of the relevant passages.",
+        "Weighs every relevant passage, also where a user reads the first alone.",
+        "trec_eval `map`",
+        "1 / |R(q)| * sum over p in R(q) of |{r in R(q): rank(r) <= rank(p)}| / rank(p)",
+    ),
+    "R": MetricDescription(
+        "0 to 1",
+        "Share of the relevant passages among the first k.",
+        "Cannot reach 1 with more than k relevant passages, and ignores their order.",
+        "trec_eval `recall_k`",
+        "|{p in R(q): rank(p) <= k}| / |R(q)|",
+    ),
+    "nDCG": MetricDescription(
+        "0 to 1",
+        "Discounted gain of the first k passages, relative to the best order.",
+        "Small differences near rank k hardly show; without grades every gain is 1.",
+        "trec_eval `ndcg_cut_k`",
+        "sum over p in R(q), rank(p) <= k, of gain(p) / log2(rank(p) + 1), over the best such sum",
+    ),
+    "MRR": MetricDescription(
+        "0 to 1",
+        "Reciprocal rank of the first relevant passage, 0 beyond rank k.",
+        "Ignores all relevant passages after the first, so it hides language bias in a pool.",
+        "trec_eval `recip_rank` of the first k",
+        "1 / min rank(R(q)) if min rank(R(q)) <= k, else 0",
+    ),
+}
+
+
+def description(metric: str) -> MetricDescription:
+    """Return the description of a metric.
+
+    Args:
+        metric: Name in `METRICS` or `MULTILINGUAL_METRICS`.
+    """
+    return DESCRIPTIONS[metric.partition("@")[0]]

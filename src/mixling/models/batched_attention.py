@@ -2,7 +2,7 @@
 
 Neighboring texts of nearly equal length share a product, and the attention weights are kept for the
 backward pass: in bf16 that takes half the time of torch's fused kernel, whose backward pass is slow
-(docs/performance.md).
+(docs/development/performance.md).
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class TokenBudgets:
     """How many tokens go through an encoder at once, by purpose.
 
     On a CPU a call is small, so that its states fit the caches. On a GPU a call is large, since
-    small calls leave the GPU idle. docs/performance.md shows the measurements.
+    small calls leave the GPU idle. docs/development/performance.md shows the measurements.
 
     Args:
         encode: Tokens of one call without gradients that returns vectors of texts.

@@ -5,7 +5,7 @@ position_ids that restart with each text, and cu_seq_lens_q, int32 `[n_texts + 1
 depends on where a text ends. On a GPU it is torch's variable-length attention. On a CPU,
 neighboring texts of nearly equal length share a batched matrix product, and the attention weights
 are kept for the backward pass: in bf16 that takes half the time of the fused kernel, whose backward
-pass is slow (docs/performance.md).
+pass is slow (docs/development/performance.md).
 """
 
 from __future__ import annotations

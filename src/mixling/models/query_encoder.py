@@ -309,8 +309,6 @@ def _read_record(retriever: Retriever) -> dict[str, Any] | None:
     normalized = modules[2:] == ["Normalize"]
     layers, config = bert_layers(retriever.encoder), retriever.encoder.config
     pooling, first = retriever.settings.pooling.value, retriever.first_position
-    located, _ = locate_model(retriever.name)
-    weights = Path(located) / "model.safetensors"
     if (
         layers is None
         or first is None
@@ -318,12 +316,14 @@ def _read_record(retriever: Retriever) -> dict[str, Any] | None:
         or modules[:2] != ["Transformer", "Pooling"]
         or not (normalized or modules[2:] == [])
         or pooling not in POOLINGS
-        or not weights.is_file()
         or retriever.tokenizer.backend_tokenizer is None
         or "truncate_dim" in retriever.options
     ):
         return None
-    prefix = _prefix(weights)
+    # only now: `balanced` has another last module, and is no folder or hub name
+    located, _ = locate_model(retriever.name)
+    weights = Path(located) / "model.safetensors"
+    prefix = _prefix(weights) if weights.is_file() else None
     if prefix is None:
         return None
     return {

@@ -3,7 +3,8 @@
 Such a transform takes the mean of each language out. As documents come and go, the means move, and
 language explains a share of the vectors' variance again. That share follows from the means and
 counts that a store keeps. It goes along with what the transform no longer brings: .01 of
-multilingual mAP on LibreOffice's help at `REFIT`, with multilingual-e5-small (docs/collection.md).
+multilingual mAP on LibreOffice's help at `REFIT`, with multilingual-e5-small
+(docs/guides/collection.md).
 """
 
 from __future__ import annotations

@@ -215,7 +215,7 @@ class Searcher:
         """Return the language of a query, as stated or as identified from its text.
 
         The language is one of the store's, unless the identifier is sure of one that the store
-        lacks (docs/decisions.md, 18).
+        lacks (docs/development/decisions.md, 18).
 
         Args:
             queries: The query, or the query and its translations; the first text is identified.

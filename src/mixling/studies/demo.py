@@ -132,7 +132,7 @@ def _audit(
 
 
 def _config(source: str, model: str, steps: int) -> dict[str, Any]:
-    """Return the first study's recipe (docs/decisions.md, 3)."""
+    """Return the first study's recipe (docs/development/decisions.md, 3)."""
     return {
         "data": {"sources": [source]},
         "model": {"name": model},

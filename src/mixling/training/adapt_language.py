@@ -9,9 +9,9 @@ First the tokenizer gets new subwords where it cuts a language too small
   pivot sentence (Reimers and Gurevych 2020), which keeps the model a retriever.
 
 arXiv:2408.11942 uses the first two (amBERT, kmBERT). After them a model retrieves little until it
-is trained for retrieval again (docs/adapting.md has the figures), so the default is `distil` alone.
-A sentence is paired with the pivot language or with a related language that the model knows
-(Amharic with Arabic, Khmer with Thai).
+is trained for retrieval again (docs/guides/adapting.md has the figures), so the default is
+`distil` alone. A sentence is paired with the pivot language or with a related language that the
+model knows (Amharic with Arabic, Khmer with Thai).
 """
 
 from __future__ import annotations

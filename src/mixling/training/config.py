@@ -228,7 +228,7 @@ class TermConfig(_Table):
     epsilon: Annotated[float, Field(gt=0)] = Field(
         0.01,
         description="entropy regularization of optical's transport; at 0.05 every token is pulled "
-        "to the middle of the other sentence (docs/findings.md, 6)",
+        "to the middle of the other sentence (docs/results/terms.md)",
     )
     over: Literal["batch", "list"] = Field(
         "batch",
@@ -255,10 +255,10 @@ class ObjectiveConfig(_Table):
     """What a step minimizes."""
 
     name: Literal["info-nce", "eq1", "eq1-all-positives"] = Field(
-        "info-nce", description="the contrastive loss, see docs/design.md"
+        "info-nce", description="the contrastive loss, see docs/development/architecture.md"
     )
     temperature: Annotated[float, Field(gt=0)] = Field(
-        0.02, description="measured: docs/decisions.md"
+        0.02, description="measured: docs/development/decisions.md"
     )
     symmetric: bool = Field(False, description="also contrast from passage to query")
     weight: Annotated[float, Field(ge=0)] = Field(
@@ -288,7 +288,7 @@ class TrainingConfig(_Table):
 
     steps: _Positive = Field(150, description="optimizer steps")
     lr: Annotated[float, Field(gt=0)] = Field(
-        3e-5, description="peak learning rate; measured: docs/decisions.md"
+        3e-5, description="peak learning rate; measured: docs/development/decisions.md"
     )
     weight_decay: Annotated[float, Field(ge=0)] = Field(
         0.01, description="AdamW's weight decay (arXiv:2408.10536)"

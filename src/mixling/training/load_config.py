@@ -18,7 +18,7 @@ RECIPES = Path(__file__).parent / "recipes"
 def recipes() -> list[str]:
     """Return the names of the recipes.
 
-    Configurations chosen on development data (docs/decisions.md).
+    Configurations chosen on development data (docs/development/decisions.md).
     """
     return sorted(p.stem for p in RECIPES.glob("*.toml"))
 

@@ -104,7 +104,7 @@ def _divide_by_language(content: Any, path: Path, skipped: Skipped) -> dict[str,
 
 TYDI = Source(
     "tydi",
-    "questions of native speakers and their paragraphs, each in its own language",
+    "questions of native speakers and paragraphs in the same language",
     tuple(NAMES.values()),
     ("dev", "train"),
     "Apache-2.0",

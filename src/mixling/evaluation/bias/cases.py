@@ -42,6 +42,7 @@ MEASURES = [
         f"Share of queries whose first answer is {case}.",
         "Ignores every answer after the first.",
         "arXiv:2605.07249",
+        f"1 if the first answer is {case}, else 0",
     )
     for (right, same), case in _CASES.items()
 ]

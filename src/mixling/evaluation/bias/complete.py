@@ -35,6 +35,7 @@ MEASURES = [
         "Rank of the last relevant passage.",
         "One missing translation decides it.",
         "arXiv:2604.05684",
+        "max rank(R(q))",
     ),
     *(
         BiasMeasure(
@@ -45,6 +46,7 @@ MEASURES = [
             f"Share of queries whose relevant passages all stand among the first {k}.",
             f"Is always 0 with more than {k} relevant passages.",
             "arXiv:2604.05684",
+            "1 if Max@R <= k, else 0",
         )
         for k in (20, 100)
     ),

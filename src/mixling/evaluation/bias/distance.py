@@ -46,6 +46,7 @@ MEASURES = [
         "Number of ranks between the first and the last relevant passage.",
         "Grows with the pool and with weak retrieval in general: compare on one pool, beside mAP.",
         "arXiv:2408.10536",
+        "max rank(R(q)) - min rank(R(q))",
     ),
     BiasMeasure(
         "relative_rank_distance",
@@ -55,5 +56,6 @@ MEASURES = [
         "Rank distance as a share of the pool.",
         "Grows with weak retrieval in general.",
         "Mixling",
+        "rank distance / pool size",
     ),
 ]

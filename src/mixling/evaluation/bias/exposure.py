@@ -51,5 +51,6 @@ MEASURES = [
         "ranks count more.",
         "Needs a target: here each language's share of the relevant passages.",
         "after AWRF",
+        "1 - 1/2 sum over languages L of |exposure_L - target_L|, with weights 1 / log2(rank + 1)",
     )
 ]

@@ -8,6 +8,30 @@ import numpy as np
 
 from mixling.evaluation.tasks import SCENARIOS
 
+GAPS = {
+    "monolingual_less_cross_lingual": (
+        "monolingual mAP - cross-lingual mAP",
+        "Falls when monolingual search gets worse.",
+        "arXiv:2408.10536, table 3",
+    ),
+    "monolingual_less_multilingual": (
+        "monolingual mAP - multilingual mAP",
+        "Compares ranks among few passages with ranks among many: it is never 0.",
+        "arXiv:2408.10536, table 3",
+    ),
+    "best_less_worst_language": (
+        "largest - smallest multilingual mAP of a query language",
+        "Depends on two languages alone.",
+        "Mixling",
+    ),
+    "spread_of_languages": (
+        "standard deviation of multilingual mAP over query languages",
+        "Is small for a retriever that is equally weak in all languages.",
+        "Mixling",
+    ),
+}
+"""Formula of each gap, when it misleads, and its source."""
+
 
 def gaps(entry: dict[str, Any], metric: str = "mAP") -> dict[str, float]:
     """Compute the gaps between a task's scenarios and between its query languages.

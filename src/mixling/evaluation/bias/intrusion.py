@@ -39,5 +39,6 @@ MEASURES = [
         "passage in another language.",
         "Falls when the retriever is weak in the query's language too.",
         "Mixling",
+        "|{p in top k: p wrong, in the query's language, rank(p) < max rank(R_other(q))}| / k",
     )
 ]

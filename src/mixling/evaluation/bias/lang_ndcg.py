@@ -35,5 +35,6 @@ MEASURES = [
         "Is high for a retriever that finds the query's language alone, where few other passages "
         "are relevant.",
         "arXiv:2605.07249, our formula",
+        "nDCG@k with gain 2 for a relevant passage in the query's language, 1 in another one",
     )
 ]

@@ -37,6 +37,7 @@ MEASURES = [
         f"Share of the relevant passages in other languages that stand among the first {k}.",
         f"Cannot reach 1 with more than {k} of them.",
         "arXiv:2606.18801",
+        "|{p in R_other(q): rank(p) <= k}| / |R_other(q)|",
     )
     for k in (10, 20)
 ]

@@ -103,6 +103,7 @@ MEASURES = [
         "Is a p-value: no power with one relevant passage a language, more power with more "
         "passages. Read it beside nDCG.",
         "arXiv:2405.00978",
+        "mean over grades of the p-value of a Kruskal-Wallis test of ranks by language",
     )
     for k in (20, 100)
 ]

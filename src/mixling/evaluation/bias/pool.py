@@ -126,6 +126,8 @@ class BiasMeasure:
         meaning: One sentence for a search engineer.
         caveat: When the measure misleads, in one sentence.
         source: Where the measure comes from.
+        formula: Formula for one query q. R(q) are its relevant passages, R_other(q) those in
+            other languages than its own, the top k its first k passages.
     """
 
     name: str
@@ -135,6 +137,7 @@ class BiasMeasure:
     meaning: str
     caveat: str
     source: str
+    formula: str
 
 
 def nan_where_not(condition: np.ndarray, values: np.ndarray | float) -> np.ndarray:

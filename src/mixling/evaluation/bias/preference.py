@@ -64,6 +64,7 @@ MEASURES = [
         "Share of queries whose first relevant passage is in the query's language.",
         "Is a preference among right answers: it is bias only where intrusion is high too.",
         "arXiv:2605.07249, our formula",
+        "1 if the first relevant passage is in the query's language, else 0",
     ),
     BiasMeasure(
         "same_language_preference",
@@ -73,5 +74,6 @@ MEASURES = [
         "LPR minus the rate that chance would give.",
         "Is a preference, not an error.",
         "Mixling",
+        "LPR - 1 / number of languages with a relevant passage",
     ),
 ]

@@ -63,6 +63,7 @@ MEASURES = [
         "passages.",
         "Is fair, too, if all ten answers are wrong.",
         "Mixling",
+        "share of the query's language in the top k - its share of R(q)",
     ),
     BiasMeasure(
         "same_language_share@10_over_pool",
@@ -72,5 +73,6 @@ MEASURES = [
         "Share of the query's language among the first ten, minus its share of the pool.",
         "Relevant passages need not be spread as the pool is.",
         "Mixling",
+        "share of the query's language in the top k - its share of the pool",
     ),
 ]

@@ -26,6 +26,7 @@ MRC = BiasMeasure(
     "Rank correlation between the results of a query and of its translations.",
     "Is high for a retriever that is equally weak in all languages.",
     "LaKDA (MRL 2024), arXiv:2605.31171",
+    "mean over translations t of Spearman(scores of q, scores of t) on the union of both top k",
 )
 MEASURES: dict[str, BiasMeasure] = {
     measure.name: measure
