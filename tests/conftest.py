@@ -181,6 +181,31 @@ def run(monkeypatch, capsys):
     return call
 
 
+@pytest.fixture
+def one_thread():
+    """Let torch compute in one thread, so that sums have the same bits in every process."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def forks():
+    """A process that has imported Mixling and forks others: `tests.forking.Forks`.
+
+    Its children order sets in one way, and this process in another: where the order must not
+    matter, one of the runs that are compared is one of this process.
+    """
+    from tests.forking import Forks
+
+    forks = Forks()
+    yield forks
+    forks.close()
+
+
 def _server(kind: str, tmp_path_factory):
     """Run a database server of this test process's own."""
     from tests.servers import serve
