@@ -1,6 +1,6 @@
 """Processes that need not import anything: children of one that has imported it all.
 
-`python forking.py DESCRIPTOR` imports what Mixling's commands use, and no more: it computes
+`python forking.py DESCRIPTOR MODULES` imports what Mixling's commands use, and no more: it computes
 nothing, so no thread of torch's is there to be lost. Then it forks a child for each request. A
 child gets arguments, environment, folder and standard streams of its own, leads its process group,
 ends as any Python program does, and dies of a real SIGKILL. What it does not show is that a program
@@ -125,13 +125,17 @@ class Forked:
 
 
 class Forks:
-    """The process that forks, from the side of a test."""
+    """The process that forks, from the side of a test.
 
-    def __init__(self):
+    Args:
+        modules: What it imports.
+    """
+
+    def __init__(self, modules=MODULES):
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno())],
+                [sys.executable, __file__, str(theirs.fileno()), *modules],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -279,7 +283,7 @@ def _become(request: dict) -> None:
 
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as connection:
-        for module in MODULES:
+        for module in sys.argv[2:]:
             importlib.import_module(module)
         # LanceDB makes its thread anew in a child, with a warning
         warnings.filterwarnings("ignore", message="lancedb fork support")
