@@ -5,6 +5,7 @@ small, while others read, write, and are killed.
 import datetime
 import hashlib
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -26,6 +27,7 @@ from mixling.searching.lance import LanceStore
 from mixling.searching.query import Searcher
 
 DIMENSIONS = 16
+SPAWN = multiprocessing.get_context("spawn")
 # MIXLING_ROUNDS=50 for the whole
 ROUNDS = int(os.environ.get("MIXLING_ROUNDS", "12"))
 
@@ -328,27 +330,31 @@ def test_a_store_without_its_indexes_says_so_and_is_completed(tmp_path):
     collection.check()
 
 
-def _write_without_end(address, stop):
+def _write_without_end(address, stop, errors):
     """Add and delete a row with LanceDB itself, which knows no lock of Mixling."""
-    table = lancedb.connect(address).open_table("passages")
-    row = table.search().limit(1).to_arrow()
-    names = row.schema.names
-    column = names.index("id")
-    row = row.set_column(column, "id", [["foreign#0"]])
-    row = row.set_column(names.index("document"), "document", [["foreign"]])
-    while not Path(stop).exists():
-        table.add(row)
-        table.delete("document = 'foreign'")
-        time.sleep(0.01)
+    try:
+        table = lancedb.connect(address).open_table("passages")
+        row = table.search().limit(1).to_arrow()
+        names = row.schema.names
+        column = names.index("id")
+        row = row.set_column(column, "id", [["foreign#0"]])
+        row = row.set_column(names.index("document"), "document", [["foreign"]])
+        while not Path(stop).exists():
+            table.add(row)
+            table.delete("document = 'foreign'")
+            time.sleep(0.01)
+    except BaseException as error:  # the test reports it
+        errors.put(repr(error))
 
 
 @pytest.mark.slow
-def test_a_writer_that_knows_no_lock_is_waited_for_or_reported(tmp_path, forks):
+def test_a_writer_that_knows_no_lock_is_waited_for_or_reported(tmp_path):
     collection = Collection(tmp_path)
     collection.change()
     collection.index()
-    stop = tmp_path / "stop"
-    foreign = forks.call(_write_without_end, collection.store, stop)
+    stop, errors = tmp_path / "stop", SPAWN.Queue()
+    foreign = SPAWN.Process(target=_write_without_end, args=(collection.store, str(stop), errors))
+    foreign.start()
     refused = 0
     try:
         for _ in range(10):
@@ -360,7 +366,7 @@ def test_a_writer_that_knows_no_lock_is_waited_for_or_reported(tmp_path, forks):
                 refused += 1
     finally:
         stop.touch()
-        foreign.wait()
+        foreign.join()
     assert refused < 10
     collection.change()
     collection.index()
