@@ -1,5 +1,4 @@
-"""`python alone.py EXTRA CODE`: run Python code as if Mixling were installed with one extra ("" for
-none) and nothing else.
+"""Makes a process as if Mixling were installed in it with one extra and nothing else.
 
 Packages that neither Mixling nor that extra asks for, directly or through others, cannot be found
 by an import.
@@ -14,6 +13,12 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+# the distributions of each module, which take seconds to be read
+MODULES = {
+    module: {canonicalize_name(d) for d in distributions}
+    for module, distributions in metadata.packages_distributions().items()
+}
 
 
 def asked_for(
@@ -38,7 +43,11 @@ def asked_for(
 
 
 def hide_all_but(extra: str) -> None:
-    """Make the imports of this process find what that installation would have."""
+    """Make the imports of this process find what that installation would have.
+
+    Args:
+        extra: The extra's name, "" for none.
+    """
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())[
         "project"
     ]
@@ -49,23 +58,16 @@ def hide_all_but(extra: str) -> None:
     ]:
         requirement = Requirement(line)
         there |= asked_for(canonicalize_name(requirement.name), frozenset(requirement.extras), seen)
-    modules = {
-        module: {canonicalize_name(d) for d in distributions}
-        for module, distributions in metadata.packages_distributions().items()
-    }
+    there_already = {name.partition(".")[0] for name in sys.modules}
+    assert all(MODULES[x] & there for x in there_already & MODULES.keys()), there_already
     found = PathFinder.find_spec
 
     class Finder(PathFinder):
         @classmethod
         def find_spec(cls, fullname, path=None, target=None):
-            of = modules.get(fullname.partition(".")[0], there)
+            of = MODULES.get(fullname.partition(".")[0], there)
             # a package may bring others of its own, in a folder that it adds to sys.path
             elsewhere = [p for p in sys.path if p not in site.getsitepackages()]
             return found(fullname, path if path is not None or of & there else elsewhere, target)
 
     sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
-
-
-if __name__ == "__main__":
-    hide_all_but(sys.argv[1])
-    exec(sys.argv[2], {"__name__": "__main__"})

@@ -20,6 +20,43 @@ os.environ.setdefault(
 )  # ranx compiles for half a minute what then takes a millisecond
 
 
+# files that fill real databases, whose servers take long to start: one process runs them all
+DATABASES = {
+    f"tests/test_{name}.py"
+    for name in (
+        "audit_sources",
+        "connectors",
+        "repair",
+        "repair_refusals",
+        "repair_stores",
+        "stores",
+    )
+}
+
+
+def pytest_collection_modifyitems(items):
+    """Let files with many slow tests come first, so that no process begins one at the end."""
+    databases = {item.path for item in items if item.nodeid.partition("::")[0] in DATABASES}
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: (item.path not in databases, -slow[item.path]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give a process whole files, in the order of above, and all files of DATABASES together."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "databases" if file in DATABASES else file
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
+
+
 def tiny_tokenizer(kind: str = "unigram"):
     """A small tokenizer learnt from the sample set: the same in every process, which a trained one
     is not, since its trainer breaks ties by hash."""
@@ -179,6 +216,31 @@ def run(monkeypatch, capsys):
         return status, out, err
 
     return call
+
+
+@pytest.fixture
+def one_thread():
+    """Let torch compute in one thread, so that sums have the same bits in every process."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def forks():
+    """A process that has imported Mixling and forks others: `tests.forking.Forks`.
+
+    Its children order sets in one way, and this process in another: where the order must not
+    matter, one of the runs that are compared is one of this process.
+    """
+    from tests.forking import Forks
+
+    forks = Forks()
+    yield forks
+    forks.close()
 
 
 def _server(kind: str, tmp_path_factory):

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -246,28 +244,34 @@ def test_a_mistake_is_one_sentence(chain, tmp_path, changes, message):
     assert not (tmp_path / "run" / "model").exists()
 
 
+RESUMED = {
+    "vocabulary": 30,
+    "steps": 12,
+    "batch": 8,
+    "lr": 1e-3,
+    "checkpoint_every": 4,
+    "precision": "fp32",
+    "margin": 0.5,
+    "objectives": ["mlm", "tlm", "distil"],
+}
 CODE = """
-import os, signal, sys, torch
+import json, os, signal, sys, torch
 torch.set_num_threads(1)
 from mixling.training.adapt_language import adapt_language
-for out, kill in zip(sys.argv[2::2], map(int, sys.argv[3::2])):
-    adapt_language(sys.argv[1], ["sample:all"], ["TARGET"], out, vocabulary=30, steps=12,
-          batch=8, lr=1e-3,
-          checkpoint_every=4,
-          precision="fp32", margin=0.5, objectives=("mlm", "tlm", "distil"),
-          on_step=lambda r: os.kill(os.getpid(), signal.SIGKILL) if r["step"] == kill else None)
-""".replace("TARGET", TARGET)
+model, language, out, options = sys.argv[1:]
+adapt_language(model, ["sample:all"], [language], out, **json.loads(options),
+      on_step=lambda r: os.kill(os.getpid(), signal.SIGKILL) if r["step"] == 6 else None)
+"""
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_it_ends_in_the_same_bits(chain, tmp_path):
+@pytest.mark.usefixtures("one_thread")
+def test_killed_and_resumed_it_ends_in_the_same_bits(chain, tmp_path, forks):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-
-    def go(*runs):
-        return subprocess.run([sys.executable, "-c", CODE, str(chain), *map(str, runs)]).returncode
-
-    assert go(whole, -1, cut, 6) == -signal.SIGKILL and not (cut / "run.json").exists()
-    assert go(cut, -1) == 0
+    killed = forks.run(CODE, chain, TARGET, cut, json.dumps(RESUMED))
+    assert killed.returncode == -signal.SIGKILL and not (cut / "run.json").exists(), killed.stderr
+    for out in (whole, cut):
+        adapt_language(str(chain), ["sample:all"], [TARGET], out, **RESUMED)
     one, other = (weights(x / "model") for x in (whole, cut))
     assert one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
     assert (whole / "log.jsonl").read_text() == (cut / "log.jsonl").read_text()

@@ -218,17 +218,10 @@ def test_vectors_are_kept_and_taken_up_again(chain, tmp_path, monkeypatch):
     assert calls[5:] == [3]
 
 
-def test_two_processes_may_write_to_one_shelf(chain, tmp_path):
-    import multiprocessing
-
-    context = multiprocessing.get_context("spawn")
+def test_two_processes_may_write_to_one_shelf(chain, tmp_path, forks):
     lists = [[f"{name} number {i}" for i in range(40)] for name in ("one", "two")]
-    processes = [context.Process(target=_encode, args=(str(chain), t, tmp_path)) for t in lists]
-    for p in processes:
-        p.start()
-    for p in processes:
-        p.join()
-        assert p.exitcode == 0
+    processes = [forks.call(_encode, str(chain), t, tmp_path) for t in lists]
+    assert [p.wait() for p in processes] == [0, 0]
     from mixling.encoding.vectors import encode_cached
 
     retriever = Retriever(str(chain))

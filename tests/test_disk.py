@@ -1,10 +1,8 @@
 """Writing is complete or absent, one writer at a time; a full or closed disk is one message."""
 
 import errno
-import multiprocessing
 import os
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -76,19 +74,10 @@ def test_what_libraries_say_of_a_full_disk_is_known():
     )
 
 
-def test_a_path_through_a_file_is_one_message_of_the_command(tmp_path):
+def test_a_path_through_a_file_is_one_message_of_the_command(tmp_path, forks):
     (tmp_path / "file").write_text("x")
     (tmp_path / "c.toml").write_text('[data]\nsources = ["sample"]\n')
-    call = [
-        sys.executable,
-        "-m",
-        "mixling",
-        "train",
-        str(tmp_path / "c.toml"),
-        "--out",
-        str(tmp_path / "file" / "run"),
-    ]
-    done = subprocess.run(call, capture_output=True, text=True)
+    done = forks.mixling("train", tmp_path / "c.toml", "--out", tmp_path / "file" / "run")
     assert (
         done.returncode == 2
         and "Traceback" not in done.stderr
@@ -96,43 +85,42 @@ def test_a_path_through_a_file_is_one_message_of_the_command(tmp_path):
     )
 
 
-def _hold(folder, ready):
+def _hold(folder):
     with one_writer(folder):
-        ready.set()
+        print("held", flush=True)
         time.sleep(60)
 
 
-def test_a_second_writer_is_refused_and_the_lock_of_a_killed_one_is_gone(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    ready = context.Event()
-    first = context.Process(target=_hold, args=(tmp_path / "run", ready))
-    first.start()
-    assert ready.wait(60)
+@pytest.fixture
+def first(forks, tmp_path):
+    """A process that writes to a folder `run`."""
+    with forks.call(_hold, tmp_path / "run", stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_writer_is_refused_and_the_lock_of_a_killed_one_is_gone(tmp_path, first):
     with (
         pytest.raises(MixlingError, match="another process writes here"),
         one_writer(tmp_path / "run"),
     ):
         pass
     first.kill()
-    first.join()
+    first.wait()
     with one_writer(tmp_path / "run"):
         assert names(tmp_path / "run") == [LOCK]
 
 
-def test_a_run_that_another_process_trains_is_refused(chain, tmp_path):
+def test_a_run_that_another_process_trains_is_refused(chain, tmp_path, first):
     from tests.test_training import config
 
     from mixling.training.train import train
 
-    context = multiprocessing.get_context("spawn")
-    ready = context.Event()
-    first = context.Process(target=_hold, args=(tmp_path / "run", ready))
-    first.start()
-    assert ready.wait(60)
     with pytest.raises(MixlingError, match="another process writes here"):
         train(config(chain, steps=1), tmp_path / "run")
     first.kill()
-    first.join()
+    first.wait()
     train(config(chain, steps=1), tmp_path / "run")
     assert (tmp_path / "run" / "model" / "modules.json").exists()
 

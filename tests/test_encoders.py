@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 import threading
 import time
 
@@ -447,20 +445,21 @@ REQUESTS = 9  # of the sample: 192 queries and 96 passages, 32 in each
 
 
 @pytest.mark.slow
-def test_an_evaluation_that_is_killed_three_times_asks_for_each_text_once(cache):
+def test_an_evaluation_that_is_killed_three_times_asks_for_each_text_once(
+    cache, monkeypatch, forks
+):
     """A text is asked for twice only where its answer was on its way at the moment of the kill.
 
     The server answers some requests and holds the others; each answer is on the disk before the
     process is killed.
     """
+    monkeypatch.setenv("MIXLING_API_KEY", SECRET)
     with EmbeddingServer() as server:
         model = f"{server.address}#m"
-        command = [sys.executable, "-c", CHILD, model]
-        environment = {**os.environ, "MIXLING_CACHE": str(cache), "MIXLING_API_KEY": SECRET}
         for _ in range(3):
             server.hold_after, server.release = len(server.bodies) + 2, threading.Event()
             answered = server.answered + 2
-            with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
+            with forks.start(CHILD, model) as process:
                 deadline = time.monotonic() + 300
                 while server.answered < answered or stored(cache) < len(server.texts):
                     assert process.poll() is None and time.monotonic() < deadline
@@ -471,32 +470,34 @@ def test_an_evaluation_that_is_killed_three_times_asks_for_each_text_once(cache)
         before = len(server.texts)
         assert 0 < before < 288 and server.answered >= 6
         server.hold_after = None
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+        mixling.evaluate(model, ["sample"], model_options={"concurrency": 2})
         assert set(server.texts.values()) == {1} and len(server.texts) > before
         requests = len(server.bodies)
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+        forks.run(CHILD, model, check=True)
         assert len(server.bodies) == requests
 
 
 @pytest.mark.slow
-def test_a_kill_at_any_moment_costs_the_requests_on_their_way_and_no_more(cache):
+def test_a_kill_at_any_moment_costs_the_requests_on_their_way_and_no_more(
+    cache, monkeypatch, forks
+):
     """Each kill comes as an answer is sent, so it may be lost between the server and the disk."""
 
     def slowly(texts, role=None):
         time.sleep(0.2)
         return letters(texts)
 
+    monkeypatch.setenv("MIXLING_API_KEY", SECRET)
     with EmbeddingServer(slowly) as server:
-        command = [sys.executable, "-c", CHILD, f"{server.address}#m"]
-        environment = {**os.environ, "MIXLING_CACHE": str(cache), "MIXLING_API_KEY": SECRET}
+        model = f"{server.address}#m"
         for kill in range(3):
             answered, deadline = server.answered + 1 + kill % 2, time.monotonic() + 300
-            with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
+            with forks.start(CHILD, model) as process:
                 while server.answered < answered:
                     assert process.poll() is None and time.monotonic() < deadline
                     time.sleep(0.01)
                 process.kill()
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+        mixling.evaluate(model, ["sample"], model_options={"concurrency": 2})
         assert stored(cache) == len(server.texts) == 288
         assert REQUESTS <= len(server.bodies) <= REQUESTS + 3 * 2  # kills, `concurrency`
         again = [text for text, n in server.sent.items() if n > 1]
@@ -544,7 +545,7 @@ print("statuses", *statuses)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", [SECRET, "another key of seventeen words"])
-def test_a_key_stands_in_no_output_and_no_file(key, tmp_path, cache):
+def test_a_key_stands_in_no_output_and_no_file(key, tmp_path, cache, forks):
     """The server is busy and fails before it answers; another repeats a wrong key in its error."""
     docs, out = tmp_path / "docs.jsonl", tmp_path / "out"
     rows = [{"_id": str(i), "text": f"{t} It is number {i}."} for i, t in enumerate(TEXTS)]
@@ -557,10 +558,7 @@ def test_a_key_stands_in_no_output_and_no_file(key, tmp_path, cache):
         places = {"m": f"{server.address}#m", "wrong": f"{wrong.address}#m"}
         places |= {"docs": str(docs), "out": str(out)}
         words = [[word.format(**places) for word in line.split()] for line in COMMANDS]
-        done = subprocess.run(
-            [sys.executable, "-c", LOUD, json.dumps(words)],
-            env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = forks.run(LOUD, json.dumps(words), env=environment)
     expected = " ".join(["statuses", *["0"] * 8, "2", "2"])
     assert expected in done.stdout, done.stdout[-500:] + done.stderr[-2000:]
     assert "Incorrect API key" in done.stderr and "DEBUG" in done.stderr

@@ -20,23 +20,24 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 pytestmark = pytest.mark.slow
 
 
-def run(name, *arguments, where):
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLES / name), *map(str, arguments)],
-        cwd=where,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+@pytest.fixture
+def run(forks, tmp_path):
+    """Run an example in the test's folder: run(name, *arguments) -> what it prints."""
+
+    def call(name, *arguments):
+        done = forks.run(EXAMPLES / name, *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+    return call
 
 
-def test_hybrid_batches_in_a_sentence_transformers_script(chain, tmp_path):
-    assert "out/model" in run("hybrid_in_sentence_transformers.py", chain, 2, where=tmp_path)
+def test_hybrid_batches_in_a_sentence_transformers_script(chain, tmp_path, run):
+    assert "out/model" in run("hybrid_in_sentence_transformers.py", chain, 2)
     assert (tmp_path / "out" / "model" / "modules.json").exists()
 
 
-def test_stored_vectors_are_debiased(tmp_path):
+def test_stored_vectors_are_debiased(tmp_path, run):
     rng = np.random.default_rng(0)
     meaning, direction = rng.normal(size=(60, 96)), rng.normal(size=(3, 96)) * 2
     languages = np.arange(180) % 3
@@ -54,13 +55,13 @@ def test_stored_vectors_are_debiased(tmp_path):
         ),
         tmp_path / "in" / "a.parquet",
     )
-    lines = run("mend_vectors.py", "in", "out", where=tmp_path).splitlines()[:3]
+    lines = run("mend_vectors.py", "in", "out").splitlines()[:3]
     for line in lines:
         old, new = (float(x) for x in line.partition(": ")[2].split(" -> "))
         assert new > 0.9 and new > old, line
 
 
-def test_stored_vectors_are_transformed_by_a_shipped_transform(tmp_path):
+def test_stored_vectors_are_transformed_by_a_shipped_transform(tmp_path, run):
     rng = np.random.default_rng(0)
     v = rng.normal(size=(20, 384)).astype(np.float32)
     column = pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), 384)
@@ -68,7 +69,7 @@ def test_stored_vectors_are_transformed_by_a_shipped_transform(tmp_path):
     pq.write_table(
         pa.table({"vector": column, "language": ["en", "sw"] * 10}), tmp_path / "in" / "a.parquet"
     )
-    assert "en: " in run("mend_vectors.py", "in", "out", "balanced", where=tmp_path)
+    assert "en: " in run("mend_vectors.py", "in", "out", "balanced")
     transformed = np.stack(
         pq.read_table(tmp_path / "out" / "vectors" / "a.parquet")["vector"].to_pylist()
     )
@@ -76,8 +77,8 @@ def test_stored_vectors_are_transformed_by_a_shipped_transform(tmp_path):
     assert transformed == pytest.approx(normalize(v @ matrix.T + bias), abs=1e-5)
 
 
-def test_an_audit_beside_baselines(chain, tmp_path):
-    lines = run("audit.py", chain, "sample", "bm25", where=tmp_path).splitlines()
+def test_an_audit_beside_baselines(chain, tmp_path, run):
+    lines = run("audit.py", chain, "sample", "bm25").splitlines()
     assert lines[0].startswith("bm25: monolingual") and f"{chain}: monolingual" in lines[1]
     assert (tmp_path / lines[-1]).exists() and (
         tmp_path / "audit" / "bm25" / "report.html"
@@ -85,7 +86,7 @@ def test_an_audit_beside_baselines(chain, tmp_path):
 
 
 @pytest.mark.parametrize("translated", [False, True])
-def test_training_with_queries_from_a_table(chain, tmp_path, translated):
+def test_training_with_queries_from_a_table(chain, tmp_path, translated, run):
     rows = [
         {
             "question": f"Who built bridge {i} ({x})?",
@@ -100,14 +101,12 @@ def test_training_with_queries_from_a_table(chain, tmp_path, translated):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    lines = run(
-        "train_with_your_questions.py", "pairs.csv", "out", chain, 2, where=tmp_path
-    ).splitlines()
+    lines = run("train_with_your_questions.py", "pairs.csv", "out", chain, 2).splitlines()
     assert ("hybrid batches" if translated else "x-x-mono batches") in lines[0]
     assert (tmp_path / lines[-1] / "model.safetensors").exists()
 
 
-def test_a_study_on_a_cluster(chain, tmp_path):
+def test_a_study_on_a_cluster(chain, tmp_path, forks):
     """Slurm's commands are stood in for: one node, two processes."""
     for name, text in (("srun", 'exec "$@"'), ("scontrol", "echo 127.0.0.1")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
@@ -137,13 +136,7 @@ def test_a_study_on_a_cluster(chain, tmp_path):
     facts = json.loads((tmp_path / "runs/grid/hybrid-0/run/run.json").read_text())
     assert facts["processes"] == 2 and facts["steps"] == 2
     before = (tmp_path / "runs/grid/hybrid-0/run/log.jsonl").read_bytes()
-    done = subprocess.run(
-        ["mixling", "study", "grid.toml"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    done = forks.mixling("study", "grid.toml", cwd=tmp_path, env=environment)
     assert done.returncode == 0 and "| sample | hybrid | 1 |" in done.stdout, done.stderr[-2000:]
     assert (
         tmp_path / "runs/grid/hybrid-0/run/log.jsonl"

@@ -4,10 +4,10 @@ What it asks for is enough for what it is there for, and without it one line say
 """
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.forking import Forks
 
 ROOT = Path(__file__).parent.parent
 COMMAND = (
@@ -21,15 +21,21 @@ mixling.train({{"data": {{"sources": ["sample"]}}, "model": {{"name": "{model}"{
 """
 
 
-def alone(extra: str, code: str, place: Path) -> subprocess.CompletedProcess:
-    script = Path(__file__).with_name("alone.py")
-    return subprocess.run(
-        [sys.executable, str(script), extra, code],
-        cwd=place,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+@pytest.fixture(scope="module")
+def alone():
+    """Run code as if Mixling were installed with one extra: alone(extra, code, folder).
+
+    Torch, which every installation has, is imported before; the rest looks for optional packages
+    when it is imported.
+    """
+    forks = Forks(["torch", "alone"])
+
+    def run(extra: str, code: str, place: Path) -> subprocess.CompletedProcess:
+        hidden = "import sys, alone; alone.hide_all_but(sys.argv.pop())\n"
+        return forks.run(hidden + code, extra, cwd=place)
+
+    yield run
+    forks.close()
 
 
 def command(*words: object) -> str:
@@ -107,13 +113,13 @@ WORK = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("extra", WORK)
-def test_an_extra_alone_is_enough(extra, chain, tmp_path):
+def test_an_extra_alone_is_enough(extra, chain, tmp_path, alone):
     done = alone(extra, WORK[extra](chain, tmp_path), tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.mark.slow
-def test_without_extras_it_measures_and_trains_and_says_what_a_call_needs(chain, tmp_path):
+def test_without_extras_it_measures_and_trains_and_says_what_a_call_needs(chain, tmp_path, alone):
     calls = {
         "benchmarks": "mixling.evaluate('bm25', ['sample'])",
         "lora": TRAIN.format(model=chain, more=', "lora": {"rank": 2}', how="")

@@ -11,6 +11,7 @@ import random
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -111,9 +112,9 @@ def megabytes(store):
     return sum(x.stat().st_size for x in Path(store).rglob("*") if x.is_file()) / 2**20
 
 
-def read_until(address, stop, errors, counts):
+def read_until(address, stop, counts):
     """Search in all ways until the file `stop` is there, with one searcher and with new ones."""
-    try:
+    with Path(counts).open("a") as counted:
         searcher = Searcher(address, encode)
         number = 0
         while not Path(stop).exists():
@@ -128,16 +129,17 @@ def read_until(address, stop, errors, counts):
                 for hit in hits:  # a passage of one commit, whole
                     assert hit.text.split()[2] == hit.document
                 assert mode == "text" or len(hits) == 20
-            counts.put(1)
-    except BaseException as error:  # the test reports it
-        errors.put(repr(error))
+            counted.write(".")
+            counted.flush()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("graph", "kept"), [(False, datetime.timedelta(hours=1)), (True, datetime.timedelta(0))]
 )
-def test_rounds_beside_readers_lose_and_double_nothing(tmp_path, monkeypatch, caplog, kept, graph):
+def test_rounds_beside_readers_lose_and_double_nothing(
+    tmp_path, monkeypatch, caplog, kept, graph, forks
+):
     """Old versions are kept for an hour, or removed while they are read."""
     monkeypatch.setattr(maintenance, "KEPT_FOR", kept)
     monkeypatch.setattr(maintenance, "OLD_BYTES", 1 << 20)
@@ -148,31 +150,22 @@ def test_rounds_beside_readers_lose_and_double_nothing(tmp_path, monkeypatch, ca
     collection.change()
     collection.index()
     once = megabytes(collection.store)
-    stop = tmp_path / "stop"
-    errors, counts = SPAWN.Queue(), SPAWN.Queue()
-    arguments = (collection.store, str(stop), errors, counts)
-    readers = [threading.Thread(target=read_until, args=arguments) for _ in range(2)]
-    readers.append(SPAWN.Process(target=read_until, args=arguments))
-    for reader in readers:
-        reader.start()
+    stop, counts = tmp_path / "stop", tmp_path / "counts"
+    arguments = (read_until, collection.store, stop, counts)
     sizes = []
-    try:
-        for number in range(ROUNDS):
-            collection.change()
-            collection.index()
-            sizes.append(megabytes(collection.store))
-            if number % 4 == 3:
-                collection.check()
-    finally:
-        stop.touch()
-        reads = 0
-        for reader in readers:
-            while reader.is_alive():
-                while not counts.empty():
-                    reads += counts.get()
-                reader.join(0.1)
-    assert errors.empty(), errors.get()
-    assert reads > 5
+    with ThreadPoolExecutor(2) as threads, forks.call(*arguments) as process:
+        readers = [threads.submit(*arguments) for _ in range(2)]
+        try:
+            for number in range(ROUNDS):
+                collection.change()
+                collection.index()
+                sizes.append(megabytes(collection.store))
+                if number % 4 == 3:
+                    collection.check()
+        finally:
+            stop.touch()
+    assert [reader.result() for reader in readers] == [None, None] and process.returncode == 0
+    assert counts.stat().st_size > 5
     assert "LanceDB" not in caplog.text
     assert max(sizes) < 4 * once + 2
 
@@ -245,7 +238,7 @@ def _index_and_die(collection, seconds):
 
 
 @pytest.mark.slow
-def test_a_process_that_is_killed_during_maintenance_loses_nothing(tmp_path, monkeypatch):
+def test_a_process_that_is_killed_during_maintenance_loses_nothing(tmp_path, monkeypatch, forks):
     monkeypatch.setattr(maintenance, "OLD_BYTES", 1 << 20)
     monkeypatch.setattr(maintenance, "KEPT_FOR", datetime.timedelta(0))
     collection = Collection(tmp_path, n=200)
@@ -254,10 +247,8 @@ def test_a_process_that_is_killed_during_maintenance_loses_nothing(tmp_path, mon
     once, killed = megabytes(collection.store), 0
     for number in range(4):
         collection.change()
-        process = SPAWN.Process(target=_index_and_die, args=(collection, 0.002 + 0.06 * number))
-        process.start()
-        process.join()
-        killed += process.exitcode == -signal.SIGKILL
+        process = forks.call(_index_and_die, collection, 0.002 + 0.06 * number)
+        killed += process.wait() == -signal.SIGKILL
         # the passages are there before the next call, whose maintenance cleans up
         store = LanceStore.open(collection.store)
         assert sorted(x for ids in store.document_ids() for x in ids) == sorted(collection.texts)
@@ -271,30 +262,20 @@ def test_a_process_that_is_killed_during_maintenance_loses_nothing(tmp_path, mon
     assert megabytes(collection.store) < 4 * once + 2
 
 
-def _build_without_lock(address, errors):
-    try:
-        for _ in range(2):
-            table = lancedb.connect(address).open_table("passages")
-            for column, config in maintenance._index_configs(False).items():
-                maintenance._build(table, column, config)
-    except BaseException as error:  # the test reports it
-        errors.put(repr(error))
+def _build_without_lock(address):
+    for _ in range(2):
+        table = lancedb.connect(address).open_table("passages")
+        for column, config in maintenance._index_configs(False).items():
+            maintenance._build(table, column, config)
 
 
 @pytest.mark.slow
-def test_builds_of_an_index_at_the_same_time_leave_one(tmp_path):
+def test_builds_of_an_index_at_the_same_time_leave_one(tmp_path, forks):
     collection = Collection(tmp_path, n=300)
     collection.change()
     collection.index()
-    errors = SPAWN.Queue()
-    builders = [
-        SPAWN.Process(target=_build_without_lock, args=(collection.store, errors)) for _ in range(2)
-    ]
-    for builder in builders:
-        builder.start()
-    for builder in builders:
-        builder.join()
-    assert errors.empty(), errors.get()
+    builders = [forks.call(_build_without_lock, collection.store) for _ in range(2)]
+    assert [builder.wait() for builder in builders] == [0, 0]
     collection.check()
     collection.change()
     collection.index()

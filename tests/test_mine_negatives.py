@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -289,30 +287,34 @@ def test_bm25_mines_within_words_that_are_shared(tmp_path, run):
     assert status == 2 and "another call mined" in error
 
 
+BLOCK = 44 * 8 * 4  # scores of a few questions
 CODE = """
-import sys, os, signal, torch
+import os, signal, sys, torch
 torch.set_num_threads(1)  # the order of nearly equal scores depends on the number of threads
 import mixling.preparation.mine_negatives as m
-m.SCORES = 44 * 8 * 4  # a few questions a block
-model, real, done = sys.argv[1], m.pick_negatives, [0]
-for out, kill in zip(sys.argv[2::2], map(int, sys.argv[3::2])):
-    def pick(*a, **k):
-        done[0] += 1
-        if done[0] == kill: os.kill(os.getpid(), signal.SIGKILL)
-        return real(*a, **k)
-    m.pick_negatives, done[0] = pick, 0
-    m.mine_negatives(model, "sample", out, negatives=4, precision="fp32", max_relative_score=1.0)
+m.SCORES = int(sys.argv[3])
+real, done = m.pick_negatives, []
+def pick(*a, **k):
+    done.append(1)
+    if len(done) == 5: os.kill(os.getpid(), signal.SIGKILL)
+    return real(*a, **k)
+m.pick_negatives = pick
+m.mine_negatives(sys.argv[1], "sample", sys.argv[2], negatives=4, precision="fp32",
+                 max_relative_score=1.0)
 """
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on_and_ends_in_the_same_table(chain, tmp_path):
+@pytest.mark.usefixtures("one_thread")
+def test_killed_it_goes_on_and_ends_in_the_same_table(chain, tmp_path, forks, monkeypatch):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-
-    def go(*runs):
-        return subprocess.run([sys.executable, "-c", CODE, str(chain), *map(str, runs)]).returncode
-
-    assert go(whole, 0, cut, 5) == -signal.SIGKILL
+    killed = forks.run(CODE, chain, cut, BLOCK)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not cut.exists() and len(list((tmp_path / "cut.part").glob("picked-*.npy"))) == 4
-    assert go(cut, 0) == 0 and not (tmp_path / "cut.part").exists()
+    monkeypatch.setattr("mixling.preparation.mine_negatives.SCORES", BLOCK)
+    for out in (whole, cut):
+        mine_negatives(
+            str(chain), "sample", out, negatives=4, precision="fp32", max_relative_score=1.0
+        )
+    assert not (tmp_path / "cut.part").exists()
     assert folder.read_folder(cut).negatives.equals(folder.read_folder(whole).negatives)

@@ -147,24 +147,23 @@ def test_files_with_other_ids_have_nothing_held_out(tmp_path):
         read_mlqa_split(tmp_path, "held-out", None, False)
 
 
-@pytest.fixture
-def studied(tmp_path):
-    """A folder with the 16 files of MLQA test that the committed studies were trained on."""
-    source = find_source("mlqa")
-    (tmp_path / "test").mkdir()
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory):
+    """The parts of the 16 files of MLQA test that the committed studies were trained on."""
+    source, folder = find_source("mlqa"), tmp_path_factory.mktemp("studied")
+    (folder / "test").mkdir()
     for pair in STUDIED.split():
         x, y = pair.split("-")
         name = f"test-context-{x}-question-{y}.json"
         path = next((source / "test").glob(f"{name}*"), None) if source else None
         if path is None:
             pytest.skip(f"MLQA's {name} is not on this machine")
-        (tmp_path / "test" / path.name).symlink_to(path.absolute())
-    return tmp_path
+        (folder / "test" / path.name).symlink_to(path.absolute())
+    return {s: read_mlqa_split(folder, s, None, False) for s in ("train", "held-out", "test")}
 
 
 def test_the_parts_are_those_of_the_committed_studies(studied):
-    train, held_out = (read_mlqa_split(studied, s, None, False) for s in ("train", "held-out"))
-    test = read_mlqa_split(studied, "test", None, False)
+    train, held_out, test = (studied[x] for x in ("train", "held-out", "test"))
     assert train.passages.num_rows + held_out.passages.num_rows == test.passages.num_rows
     assert len(test.queries["group"].unique()) == 9677
     located = json.loads((STUDIES / "located.json").read_text())["located"]
@@ -178,7 +177,7 @@ def test_the_parts_are_those_of_the_committed_studies(studied):
 
 
 def test_the_list_is_what_a_hash_drew_from_the_studied_files(studied):
-    test = read_mlqa_split(studied, "test", None, False)
+    test = studied["test"]
     groups = test.passages["group"].take(test.links["passage"]).to_pylist()
     drawn = {
         query[:8]

@@ -1,13 +1,8 @@
 """Vectors are repaired in every kind of database: nothing lost or doubled, and a way back."""
 
-import json
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,48 +100,22 @@ def recorded(folder):
     return 0
 
 
-# loads everything once, then forks a process for each line and prints its id
-CODE = """
-import json, os, sys
-from mixling.repairing.repair import repair
-for line in sys.stdin:
-    address, transform, state = json.loads(line)
-    child = os.fork()
-    if not child:
-        repair(address, transform, batch_size=4, state=state)
-        os._exit(0)
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def repairing():
-    """A process that runs repairs."""
-    with subprocess.Popen(
-        [sys.executable, "-c", CODE],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    ) as process:
-        yield process
-        process.stdin.close()
-
-
-def killed_at(repairing, address, transform, folder, number):
+def killed_at(forks, address, transform, folder, number):
     """Run a repair and kill it once it has recorded so many rows; return how many it had."""
-    repairing.stdin.write(json.dumps([address, transform, str(folder)]) + "\n")
-    child = int(repairing.stdout.readline())
-    while recorded(folder) < number and Path(f"/proc/{child}/status").exists():
-        time.sleep(0.002)
-    os.kill(child, signal.SIGKILL)
-    assert int(repairing.stdout.readline()) == -signal.SIGKILL
+    code = (
+        "import sys; from mixling.repairing.repair import repair; "
+        "repair(*sys.argv[1:3], batch_size=4, state=sys.argv[3])"
+    )
+    with forks.start(code, address, transform, folder) as process:
+        while recorded(folder) < number and process.poll() is None:
+            time.sleep(0.002)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
     return recorded(folder)
 
 
 def test_a_repair_that_is_killed_loses_and_doubles_nothing_and_undo_restores(
-    filled, affine, tmp_path, repairing
+    filled, affine, tmp_path, forks
 ):
     before = contents(filled)
     number_format = open_and_describe(filled).number_format
@@ -154,7 +123,7 @@ def test_a_repair_that_is_killed_loses_and_doubles_nothing_and_undo_restores(
     folder = tmp_path / "state"
     if not filled.endswith(".parquet"):
         number = int(np.random.default_rng().integers(1, N - 50))
-        assert killed_at(repairing, filled, affine, folder, number) < N
+        assert killed_at(forks, filled, affine, folder, number) < N
         assert contents(filled).keys() == before.keys()
     report = repair(filled, affine, state=folder)
     assert report.rows == N and report.since == 0

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -180,26 +179,33 @@ def test_a_query_is_centered_by_the_language_that_is_stated(chain, fair, tmp_pat
     assert [x.score for x in by_language["en"]] != [x.score for x in by_language["sw"]]
 
 
-def test_a_repair_that_is_killed_goes_on(chain, fair, tmp_path):
+REPAIR = """
+import sys
+import mixling.searching.transfer as t
+from mixling.repairing.stores import repair_store
+from mixling.searching.lance import LanceStore
+t.GROUP_DOCUMENTS, replace = 10, LanceStore.replace
+def replace_and_say(*a):
+    replace(*a)
+    print("wrote", flush=True)
+LanceStore.replace = replace_and_say
+repair_store(*sys.argv[1:])
+"""
+
+
+def test_a_repair_that_is_killed_goes_on(chain, fair, tmp_path, forks):
     store = str(tmp_path / "store")
-    index(str(chain), write(tmp_path / "d.jsonl", range(1200)), store, precision="fp32")
-    command = [
-        sys.executable,
-        "-c",
-        "from mixling.repairing.stores import repair_store\n"
-        "import mixling.searching.transfer as t\n"
-        "t.GROUP_DOCUMENTS = 20\n"
-        f"print('go', flush=True); repair_store({store!r}, {fair!r})",
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    random = np.random.default_rng(0)
+    index(str(chain), write(tmp_path / "d.jsonl", range(600)), store, precision="fp32")
+    random = np.random.default_rng()
     for _ in range(2):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as running:
-            running.stdout.readline()
-            time.sleep(random.uniform(0.5, 3))
-            running.send_signal(signal.SIGKILL)
+        with forks.start(REPAIR, store, fair, stdout=subprocess.PIPE) as running:
+            for _ in range(random.integers(1, 25)):  # of 60 groups
+                assert running.stdout.readline() == "wrote\n"
+            time.sleep(random.uniform(0, 0.05))
+            running.kill()
+        assert running.returncode == -signal.SIGKILL
     report, _ = repair_store(store, fair, switch=True)
-    assert report.passages == 1200
+    assert report.passages == 600
     afresh = str(tmp_path / "afresh")
     index(fair, tmp_path / "d.jsonl", afresh, precision="fp32")
     assert_same(store, afresh)

@@ -124,16 +124,17 @@ def test_cut_off_in_its_second_run_it_ends_in_the_same_bits(chain, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_on_two_processes_it_goes_on_on_one(chain, tmp_path):
+def test_killed_on_two_processes_it_goes_on_on_one(chain, tmp_path, forks):
     settings = souped(
         chain, [{"batches": {"strategy": "x-y"}}, {"training": {"steps": 8}}], lr=1e-5
     )
     whole = train(settings, tmp_path / "whole")
-    launch(tmp_path, settings, tmp_path / "cut", 2, STOP="6")
+    launch(forks, tmp_path, settings, tmp_path / "cut", 2, STOP="6")
     assert (tmp_path / "cut" / "run-1" / "run.json").exists()
     assert not (tmp_path / "cut" / "run-2" / "run.json").exists()
     near(weights(whole), weights(train(settings, tmp_path / "cut")), 1e-5)
-    near(weights(whole), weights(launch(tmp_path, settings, tmp_path / "two", 2) / "model"), 1e-5)
+    two = launch(forks, tmp_path, settings, tmp_path / "two", 2)
+    near(weights(whole), weights(two / "model"), 1e-5)
 
 
 @pytest.mark.parametrize(

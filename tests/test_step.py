@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -169,23 +170,58 @@ train(json.load(open(sys.argv[1])), sys.argv[2],
 """
 
 
-def launch(folder, settings, out, processes, *, nodes=1, **environment):
-    """Train under torchrun.
-
-    So many processes, on so many machines (each with its own loopback address).
-    """
-    (folder / "trained.py").write_text(CODE)
-    (folder / "config.json").write_text(json.dumps(settings))
+def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    running = []
+        return s.getsockname()[1]
+
+
+def launch(forks, folder, settings, out, processes, **environment):
+    """Train in so many processes, with the variables that torchrun gives them."""
+    (folder / "config.json").write_text(json.dumps(settings))
+    common = {
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+        "WORLD_SIZE": str(processes),
+        "LOCAL_WORLD_SIZE": str(processes),
+        **environment,
+    }
+    with (folder / "said").open("w+") as said:
+        running = [
+            forks.start(
+                CODE,
+                folder / "config.json",
+                out,
+                env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
+            for rank in range(processes)
+        ]
+        deadline = time.monotonic() + 300
+        while any(one.poll() is None for one in running):
+            # as torchrun does, when one has failed
+            if any(one.returncode for one in running) or time.monotonic() > deadline:
+                for one in running:
+                    one.terminate()
+            time.sleep(0.05)
+        stopped = [one.returncode != 0 for one in running]
+        assert stopped == ["STOP" in environment] * processes, (folder / "said").read_text()
+    return out
+
+
+def launch_on_machines(folder, settings, out, nodes):
+    """Train under torchrun on so many machines, each with its own loopback address."""
+    (folder / "trained.py").write_text(CODE)
+    (folder / "config.json").write_text(json.dumps(settings))
+    port, running = free_port(), []
     for node in range(nodes):
         command = [
             sys.executable,
             "-m",
             "torch.distributed.run",
-            f"--nproc-per-node={processes}",
+            "--nproc-per-node=1",
             f"--nnodes={nodes}",
             f"--node-rank={node}",
             "--master-addr=127.0.0.1",
@@ -201,13 +237,12 @@ def launch(folder, settings, out, processes, *, nodes=1, **environment):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
             )
         )
     for one in running:
         said, _ = one.communicate(timeout=300)
-        assert (one.returncode == 0) == ("STOP" not in environment), said
-    return out
+        assert one.returncode == 0, said
 
 
 def losses(run):
@@ -226,14 +261,14 @@ def alike(a, b):
 
 
 @pytest.mark.slow
-def test_two_processes_compute_what_one_does_and_resume_on_one(chain, tmp_path):
+def test_two_processes_compute_what_one_does_and_resume_on_one(chain, tmp_path, forks):
     settings = config(chain, steps=20, checkpoint_every=5, lr=1e-5)
     train(settings, tmp_path / "one")
-    launch(tmp_path, settings, tmp_path / "two", 2)
+    launch(forks, tmp_path, settings, tmp_path / "two", 2)
     alike(tmp_path / "one", tmp_path / "two")
     assert json.loads((tmp_path / "two" / "run.json").read_text())["processes"] == 2
     # a run of two processes that is killed goes on with one
-    launch(tmp_path, settings, tmp_path / "part", 2, STOP="12")
+    launch(forks, tmp_path, settings, tmp_path / "part", 2, STOP="12")
     assert not (tmp_path / "part" / "run.json").exists() and len(losses(tmp_path / "part")) < 20
     train(settings, tmp_path / "part")
     alike(tmp_path / "one", tmp_path / "part")
@@ -243,5 +278,5 @@ def test_two_processes_compute_what_one_does_and_resume_on_one(chain, tmp_path):
 def test_two_machines_compute_what_one_does(chain, tmp_path):
     settings = config(chain, steps=6, max_cached_tokens=100, lr=1e-5)
     train(settings, tmp_path / "one")
-    launch(tmp_path, settings, tmp_path / "two", 1, nodes=2)
+    launch_on_machines(tmp_path, settings, tmp_path / "two", 2)
     alike(tmp_path / "one", tmp_path / "two")

@@ -3,7 +3,6 @@
 The tests start and stop the server.
 """
 
-import contextlib
 import datetime
 import json
 import os
@@ -11,7 +10,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import warnings
 from collections import Counter
@@ -212,27 +210,21 @@ def test_documents_change_and_are_found(chain, address, tmp_path):
         index_rows([*rows, rows[1]])
 
 
-# loads everything once, then forks a process for each line; the process prints its id at each write
 CODE = """
 import os, sys
 import mixling.searching.index as i
-import mixling.searching.milvus, mixling.searching.lance
 import mixling.searching.writer as w
-from mixling.models.retriever import Retriever
 w.PASSAGE_BATCH, i.DOCUMENT_BATCH = 12, 16
-model = Retriever(sys.argv[1])
-for _ in sys.stdin:
-    child = os.fork()
-    if not child:
-        report = lambda n: print(os.getpid(), flush=True)
-        i.index(model, sys.argv[2], sys.argv[3], size=60, precision="fp32", on_write=report)
-        os._exit(0)
-    print("end", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+model, source, address = sys.argv[1:]
+i.index(model, source, address, size=60, precision="fp32",
+        on_write=lambda n: print("wrote", flush=True))
 """
+# MIXLING_ROUNDS=5 for more kills
+ROUNDS = int(os.environ.get("MIXLING_ROUNDS", "2"))
 
 
 @pytest.mark.slow
-def test_killed_five_times_at_random_every_document_is_there_once(chain, address, tmp_path):
+def test_killed_at_random_every_document_is_there_once(chain, address, tmp_path, forks):
     if address.startswith("memory:"):
         pytest.skip("a store in memory ends with its process")
     source = tmp_path / "d.jsonl"
@@ -245,33 +237,20 @@ def test_killed_five_times_at_random_every_document_is_there_once(chain, address
             json.dumps({"_id": k, "text": t, "language": "en"}) + "\n" for k, t in texts.items()
         )
     )
-    command = [sys.executable, "-c", CODE, str(chain), str(source), address]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     random = np.random.default_rng()
     killed = 0
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-        env=environment,
-    ) as running:
-        for kill in (True,) * 5 + (False,):
-            running.stdin.write("go\n")
-            line = running.stdout.readline().split()
-            if kill and line[0] != "end":
+    for kill in (True,) * ROUNDS + (False,):
+        with forks.start(CODE, chain, source, address, stdout=subprocess.PIPE) as process:
+            first = process.stdout.readline()
+            if kill and first:
                 time.sleep(random.uniform(0, 0.25))
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(line[0]), signal.SIGKILL)
-            while line[0] != "end":
-                line = running.stdout.readline().split()
-            killed += int(line[1]) == -signal.SIGKILL
-            assert kill or line[1] == "0"
-            if killed == 5 and kill:
-                with pytest.raises(MixlingError, match="was not finished"):
-                    Searcher(address)
-        running.stdin.close()
+                process.kill()
+            process.stdout.read()
+        killed += process.returncode == -signal.SIGKILL
+        assert kill or process.returncode == 0
+        if killed == ROUNDS and kill:
+            with pytest.raises(MixlingError, match="was not finished"):
+                Searcher(address)
     assert killed
     store = open_store(address)
     assert sorted(x for ids in store.document_ids() for x in ids) == sorted(texts)
@@ -485,18 +464,12 @@ def test_addresses_that_lead_nowhere():
             open_store(address)
 
 
-def _index_part(chain, source, store, errors):
-    try:
-        index(chain, source, store, precision="fp32", keep_gone=True)
-    except BaseException as error:  # what the other process meets is the test's to judge
-        errors.put(repr(error))
+def _index_part(chain, source, store):
+    index(chain, source, store, precision="fp32", keep_gone=True)
 
 
-def test_two_writers_take_turns_and_nothing_is_lost(chain, tmp_path):
-    import multiprocessing
-
-    context = multiprocessing.get_context("spawn")
-    errors, parts = context.Queue(), []
+def test_two_writers_take_turns_and_nothing_is_lost(chain, tmp_path, forks):
+    parts = []
     for name in "ab":
         path = tmp_path / f"{name}.jsonl"
         rows = (
@@ -504,16 +477,8 @@ def test_two_writers_take_turns_and_nothing_is_lost(chain, tmp_path):
             for i in range(600)
         )
         path.write_text("".join(json.dumps(r) + "\n" for r in rows))
-        parts.append(
-            context.Process(
-                target=_index_part, args=(str(chain), path, str(tmp_path / "store"), errors)
-            )
-        )
-    for part in parts:
-        part.start()
-    for part in parts:
-        part.join()
-    assert errors.empty()
+        parts.append(forks.call(_index_part, str(chain), path, str(tmp_path / "store")))
+    assert [part.wait() for part in parts] == [0, 0]
     store = open_store(str(tmp_path / "store"))
     assert store.count() == store.info["passages"] == 1200
 

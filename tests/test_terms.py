@@ -144,14 +144,16 @@ def test_a_term_without_its_texts_is_refused(chain, tmp_path, term, languages, s
 
 
 @pytest.mark.slow
-def test_terms_are_the_same_on_two_processes_and_their_own_weights_are_resumed(chain, tmp_path):
+def test_terms_are_the_same_on_two_processes_and_their_own_weights_are_resumed(
+    chain, tmp_path, forks
+):
     settings = with_terms(
         chain, "lakda", "distil-cosine", "optical", steps=12, checkpoint_every=5, lr=1e-5
     )
     train(settings, tmp_path / "one")
-    launch(tmp_path, settings, tmp_path / "two", 2)
+    launch(forks, tmp_path, settings, tmp_path / "two", 2)
     alike(tmp_path / "one", tmp_path / "two")
-    launch(tmp_path, settings, tmp_path / "part", 1, STOP="7")
+    launch(forks, tmp_path, settings, tmp_path / "part", 1, STOP="7")
     train(settings, tmp_path / "part")
     alike(tmp_path / "one", tmp_path / "part")
 

@@ -1,9 +1,6 @@
 import json
-import os
 import random
-import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -86,7 +83,7 @@ def test_trackers_get_what_the_log_gets_and_one_that_is_missing_is_named(chain, 
 
 
 @pytest.mark.slow
-def test_killed_three_times_and_resumed_it_ends_in_the_same_bits(chain, tmp_path):
+def test_killed_three_times_and_resumed_it_ends_in_the_same_bits(chain, tmp_path, forks):
     whole = train(config(chain, dropout=True), tmp_path / "whole")
     (tmp_path / "c.json").write_text(json.dumps(config(chain, dropout=True)))
     code = (
@@ -94,20 +91,18 @@ def test_killed_three_times_and_resumed_it_ends_in_the_same_bits(chain, tmp_path
         "train(json.load(open(sys.argv[1])), sys.argv[2], on_step=lambda r: (print(r['step'], "
         "flush=True), time.sleep(0.05)))"
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "c.json"), str(tmp_path / "cut")]
+    command = [code, tmp_path / "c.json", tmp_path / "cut"]
     chance = random.Random(time.time_ns())
     stops = sorted(chance.sample(range(1, 11), 3))
     for stop in stops:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        for line in process.stdout:
-            if int(line) >= stop:
-                time.sleep(chance.random() * 0.1)
-                os.kill(process.pid, signal.SIGKILL)
-                break
-        process.wait()
+        with forks.start(*command, stdout=subprocess.PIPE) as process:
+            for line in process.stdout:
+                if int(line) >= stop:
+                    time.sleep(chance.random() * 0.1)
+                    process.kill()
+                    break
         assert not (tmp_path / "cut" / "run.json").exists(), stops
-    subprocess.run(command, check=True, capture_output=True)
+    forks.run(*command, check=True)
     a, b = weights(whole), weights(tmp_path / "cut" / "model")
     assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a), stops
     logs = [

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import sys
 
 import numpy as np
@@ -264,26 +263,25 @@ CODE = """
 import os, signal, sys
 import mixling.preparation.translate as t
 t.BLOCK = 8
-real, done = t.write_text, [0]
-for out, kill in zip(sys.argv[1::2], map(int, sys.argv[2::2])):
-    def write(path, text):
-        real(path, text)
-        done[0] += path.name.startswith("block-")
-        if done[0] == kill: os.kill(os.getpid(), signal.SIGKILL)
-    t.write_text, done[0] = write, 0
-    t.translate("sample", out, ["xh"], command="rev", ratio=50)
+real, done = t.write_text, []
+def write(path, text):
+    real(path, text)
+    done.extend([path] * path.name.startswith("block-"))
+    if len(done) == 3: os.kill(os.getpid(), signal.SIGKILL)
+t.write_text = write
+t.translate("sample", sys.argv[1], ["xh"], command="rev", ratio=50)
 """
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on_where_it_was(tmp_path):
+def test_killed_it_goes_on_where_it_was(tmp_path, forks, monkeypatch):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-
-    def go(*runs):
-        return subprocess.run([sys.executable, "-c", CODE, *map(str, runs)]).returncode
-
-    assert go(whole, -1, cut, 3) == -signal.SIGKILL
+    killed = forks.run(CODE, cut)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not cut.exists() and len(list((tmp_path / "cut.part").glob("block-*"))) == 3
-    assert go(cut, -1) == 0 and not (tmp_path / "cut.part").exists()
+    monkeypatch.setattr("mixling.preparation.translate.BLOCK", 8)
+    for out in (whole, cut):
+        translate("sample", out, ["xh"], command="rev", ratio=50)
+    assert not (tmp_path / "cut.part").exists()
     for name in ("corpus.jsonl", "queries.jsonl", "translations.jsonl", "translate.json"):
         assert (cut / name).read_text() == (whole / name).read_text()
