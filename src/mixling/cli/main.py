@@ -42,17 +42,17 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Train, measure and serve text retrievers that treat languages alike.",
+    help="Audit, repair and train multilingual retrievers, and search fairly in many languages.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # the groups of commands in --help
 PANELS = {
-    "First steps": (doctor, demo),
-    "Measure": (evaluate, audit, texts, compare, leaderboard),
-    "Debias without training": (debias, repair),
+    "First steps": (demo, doctor),
+    "Audit": (audit, evaluate, compare, leaderboard, texts),
+    "Repair": (debias, repair, proxy),
+    "Train": (train, schedule, study, adapt_language),
+    "Search": (index, search, serve, encode, export),
     "Data": (locate_answers, mine_negatives, translate),
-    "Train": (schedule, train, adapt_language, study),
-    "Search": (encode, index, search, serve, proxy, export),
 }
 for panel, commands in PANELS.items():
     for command in commands:
