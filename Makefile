@@ -18,10 +18,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/mixling demo
 
-# Three processes of one thread each on two cores: much of the suite waits for servers and for
-# processes that it kills.
+# Three processes of one thread each on two cores: much of the suite waits for servers. What they
+# run together, and in what order, is in tests/conftest.py. Each process would compile Mixling and
+# the tests anew if none might keep what it compiled.
 test: setup lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

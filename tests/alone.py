@@ -58,8 +58,9 @@ def hide_all_but(extra: str) -> None:
     ]:
         requirement = Requirement(line)
         there |= asked_for(canonicalize_name(requirement.name), frozenset(requirement.extras), seen)
-    there_already = {name.partition(".")[0] for name in sys.modules}
-    assert all(MODULES[x] & there for x in there_already & MODULES.keys()), there_already
+    imported = {name.partition(".")[0] for name in sys.modules}
+    hidden = {x for x in imported & MODULES.keys() if not MODULES[x] & there}
+    assert not hidden, f"imported before they were hidden: {hidden}"
     found = PathFinder.find_spec
 
     class Finder(PathFinder):

@@ -25,8 +25,8 @@ mixling.train({{"data": {{"sources": ["sample"]}}, "model": {{"name": "{model}"{
 def alone():
     """Run code as if Mixling were installed with one extra: alone(extra, code, folder).
 
-    Torch, which every installation has, is imported before; the rest looks for optional packages
-    when it is imported.
+    Torch is imported before, which every installation has; the others look for optional packages
+    when they are imported.
     """
     forks = Forks(["torch", "alone"])
 

@@ -29,7 +29,7 @@ from mixling.searching.query import Searcher
 DIMENSIONS = 16
 SPAWN = multiprocessing.get_context("spawn")
 # MIXLING_ROUNDS=50 for the whole
-ROUNDS = int(os.environ.get("MIXLING_ROUNDS", "12"))
+ROUNDS = int(os.environ.get("MIXLING_ROUNDS", "8"))
 
 
 def vector(text):

@@ -2,13 +2,10 @@
 
 import asyncio
 import json
-import os
 import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 
@@ -16,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from tests.forking import COMMAND
 
 from mixling.corpora import folder, sample
 from mixling.errors import MixlingError, check_finite_vectors
@@ -333,7 +331,9 @@ def _ask_all(strategy, client):
 
 
 @pytest.mark.slow
-def test_a_real_server_speaks_to_the_openai_client_and_stops_gracefully(store, chain, tmp_path):
+def test_a_real_server_speaks_to_the_openai_client_and_stops_gracefully(
+    store, chain, tmp_path, forks
+):
     from openai import AuthenticationError, OpenAI
 
     with socket.socket() as s:
@@ -341,30 +341,17 @@ def test_a_real_server_speaks_to_the_openai_client_and_stops_gracefully(store, c
         port = s.getsockname()[1]
     key, line = create_key("openai")
     (tmp_path / "keys").write_text(line)
-    command = [
-        sys.executable,
-        "-m",
-        "mixling",
-        "serve",
-        store,
-        "--port",
-        str(port),
-        "--keys",
-        str(tmp_path / "keys"),
-        "--precision",
-        "fp32",
-    ]
-    running = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
+    command = ["serve", store, "--port", port, "--keys", tmp_path / "keys", "--precision", "fp32"]
+    log = (tmp_path / "log").open("w+")
+    running = forks.start(COMMAND, *command, stderr=log)
     try:
         base = f"http://127.0.0.1:{port}"
-        for _ in range(240):
+        for _ in range(1200):
             try:
                 if httpx.get(f"{base}/ready").status_code == 200:
                     break
             except httpx.TransportError:
-                time.sleep(0.5)
+                time.sleep(0.1)
         client = OpenAI(base_url=f"{base}/v1", api_key=key, max_retries=0)
         made = client.embeddings.create(
             model="any", input=["a b"], extra_body={"input_type": "query"}
@@ -382,8 +369,10 @@ def test_a_real_server_speaks_to_the_openai_client_and_stops_gracefully(store, c
             == 200
         )
     finally:
-        running.send_signal(signal.SIGTERM)
-        _, said = running.communicate(timeout=60)
+        running.terminate()
+        running.wait(60)
+        log.seek(0)
+        said = log.read()
     assert running.returncode in (0, -signal.SIGTERM), said
     assert secret not in said and key not in said
     lines = [json.loads(x) for x in said.splitlines() if x.startswith("{")]
