@@ -330,7 +330,7 @@ def test_a_store_without_its_indexes_says_so_and_is_completed(tmp_path):
     collection.check()
 
 
-def _write_without_end(address, stop, errors):
+def _write_without_end(address, ready, stop, errors):
     """Add and delete a row with LanceDB itself, which knows no lock of Mixling."""
     try:
         table = lancedb.connect(address).open_table("passages")
@@ -342,6 +342,7 @@ def _write_without_end(address, stop, errors):
         while not Path(stop).exists():
             table.add(row)
             table.delete("document = 'foreign'")
+            Path(ready).touch()
             time.sleep(0.01)
     except BaseException as error:  # the test reports it
         errors.put(repr(error))
@@ -352,9 +353,13 @@ def test_a_writer_that_knows_no_lock_is_waited_for_or_reported(tmp_path):
     collection = Collection(tmp_path)
     collection.change()
     collection.index()
-    stop, errors = tmp_path / "stop", SPAWN.Queue()
-    foreign = SPAWN.Process(target=_write_without_end, args=(collection.store, str(stop), errors))
+    ready, stop, errors = tmp_path / "ready", tmp_path / "stop", SPAWN.Queue()
+    arguments = (collection.store, str(ready), str(stop), errors)
+    foreign = SPAWN.Process(target=_write_without_end, args=arguments)
     foreign.start()
+    while not ready.exists():  # from here on it writes
+        assert foreign.is_alive()
+        time.sleep(0.01)
     refused = 0
     try:
         for _ in range(10):

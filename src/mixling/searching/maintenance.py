@@ -113,15 +113,16 @@ def _retry(table: Any, change: Callable[[], Any]) -> None:
 def _optimize(table: Any, folder: Path, indexes: dict[str, Any], kept_for: timedelta) -> None:
     """Merge small files, remove old versions, and put all rows into the indexes.
 
-    Files of no version that are older than the kept versions are removed as well: a killed writer
-    left them behind. Where LanceDB fails, it is mostly at the merge of an index, which also ends
+    Files of no version may be a killed writer's, or of a program that is writing now, and LanceDB
+    cannot tell which: it removes those of seven days ago and keeps the others
+    (`delete_unverified=True` would remove all, and with them what another program is about to
+    commit). Where LanceDB fails, it is mostly at the merge of an index, which also ends
     the removal of old versions. Then the indexes are built anew, each in one commit, and the table
     is optimized again. A second failure is a warning, because every passage is found without.
     """
 
     def optimize() -> None:
-        # Where no older version is kept, files of no version may be of a program that is writing.
-        table.optimize(cleanup_older_than=kept_for, delete_unverified=kept_for > timedelta(0))
+        table.optimize(cleanup_older_than=kept_for, delete_unverified=False)
 
     try:
         _retry(table, optimize)
