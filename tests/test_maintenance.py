@@ -378,6 +378,19 @@ def test_a_writer_that_knows_no_lock_is_waited_for_or_reported(tmp_path):
     collection.check()
 
 
+def test_what_another_program_is_about_to_commit_stays(tmp_path):
+    collection = Collection(tmp_path)
+    collection.change()
+    collection.index()
+    folder = Path(collection.store) / "passages.lance" / "data"
+    uncommitted = folder / f"{'1' * 44}.lance"
+    uncommitted.write_bytes(next(folder.glob("*.lance")).read_bytes())
+    for _ in range(3):
+        collection.change()
+        collection.index()
+    assert uncommitted.exists()
+
+
 @pytest.mark.parametrize("left", ["passages.lance", ".mixling.json.4711.tmp"])
 def test_a_store_that_was_killed_at_its_creation_is_begun_again(tmp_path, left):
     collection = Collection(tmp_path)
