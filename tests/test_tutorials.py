@@ -115,21 +115,22 @@ class Reader:
 
 
 def renewed(text, printed):
-    """Return a page's lines as they are printed now; "…" stands for as many lines as before."""
+    """Return a page's lines as they are printed now, as many as before ahead of each "…"."""
 
     def without_figures(line):
         return re.sub(r"[+-]?\d[\d,.]*", "0", " ".join(line.split()))
 
     found, place, lines = [x.rstrip() for x in printed.splitlines()], 0, []
-    for number, part in enumerate(re.split(r"(?m)^…$\n?", text)):
+    parts = re.split(r"(?m)^…$\n?", text)
+    for number, part in enumerate(parts):
         wanted = part.splitlines()
         if number:
             lines.append("…")
         if wanted:
             begin = without_figures(wanted[0])
             place = next(i for i in range(place, len(found)) if without_figures(found[i]) == begin)
-            lines += found[place : place + len(wanted)]
-            place += len(wanted)
+            end = len(found) if number == len(parts) - 1 else place + len(wanted)
+            lines, place = lines + found[place:end], end
     return "\n".join(lines) + "\n"
 
 
