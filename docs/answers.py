@@ -1,4 +1,4 @@
-"""Make the tables of docs/guides/search.md: highlighting, reranking, searches without an answer."""
+"""Make the tables of docs/guides/search.md: highlighting, and searches without an answer."""
 
 from __future__ import annotations
 
@@ -39,19 +39,6 @@ def highlighting_by_language() -> list[dict[str, str]]:
         }
         for row in rows
         if "shared terms (" in row["way"] or row["way"] == "each sentence encoded"
-    ]
-
-
-def reranking(part: str) -> list[dict[str, str]]:
-    """Return the rows of a part of the study of rerankers, "development" or "test"."""
-    names = {"pairs a second": "pairs a second", "mAP, monolingual": "monolingual mAP"}
-    names |= {"mAP": "multilingual mAP"}
-    return [
-        {
-            names.get(name, name): f"{value:.3g}" if isinstance(value, float) else str(value)
-            for name, value in row.items()
-        }
-        for row in _result("rerank")[part]["rows"]
     ]
 
 
