@@ -5,6 +5,7 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from mixling.reports.changes import (
 )
 from mixling.reports.heat import answer_bars, heat_css, heat_table, luminance, score_matrix
 from mixling.reports.measures import GROUPS, HEADLINE
+from mixling.reports.terminal import _language_sentences
 from mixling.reports.verdict import NOT_MEASURED, bias_verdict, favored_language, repaired_amount
 
 ROOT = Path(__file__).parent.parent
@@ -218,6 +220,17 @@ def test_a_difference_is_called_what_the_test_says():
     assert judge(comparison(0.1, -0.1, 0.3, 0.4, 1.0), "mAP") == judge(
         comparison(0.2, -0.1, 0.3, 0.4, 1.0), "mAP"
     )
+
+
+def test_the_terminal_counts_what_the_correction_alone_holds_back():
+    tested = {
+        "monolingual de": {"mAP": comparison(0.1, 0.05, 0.15, 0.01, 0.19)},  # held back
+        "monolingual en": {"mAP": comparison(0.1, -0.01, 0.2, 0.001, 0.01)},  # better all the same
+        "monolingual fr": {"mAP": comparison(0.1, -0.1, 0.3, 0.4, 1.0)},
+    }
+    (sentence,) = _language_sentences(SimpleNamespace(by_language={"t": tested}), "t")
+    assert "better in en" in sentence and f"{SAME} in de, fr" in sentence
+    assert "(1 of them only after the correction for 3 tests)" in sentence
 
 
 def test_an_interval_without_zero_is_never_no_difference_without_the_reason():

@@ -30,11 +30,14 @@ class Change:
             that only describes.
         reason: Why the outcome is not what the interval suggests; "" where it is.
         is_too_small: Whether the difference is below the number format's own effect.
+        is_corrected: Whether the correction for many tests alone keeps it from being better or
+            worse.
     """
 
     outcome: str
     reason: str = ""
     is_too_small: bool = False
+    is_corrected: bool = False
 
 
 def judge(comparison: Comparison, measure: str, tests: int = 1) -> Change:
@@ -56,11 +59,13 @@ def judge(comparison: Comparison, measure: str, tests: int = 1) -> Change:
     if p_holm >= LEVEL:
         if not without_zero:
             return Change(SAME)
-        if c.p < LEVEL:
+        is_corrected = c.p < LEVEL
+        if is_corrected:
             why = f"the correction for {tests} tests (Holm) raises p from {c.p:.3f} to {p_holm:.3f}"
         else:
             why = f"the permutation test gives p = {c.p:.3f}"
-        return Change(SAME, f"the interval excludes zero, but {why}")
+        reason = f"the interval excludes zero, but {why}"
+        return Change(SAME, reason, is_corrected=is_corrected)
     better = ALL[measure].better if measure in ALL else "high"
     rises = c.difference > 0
     outcome = (

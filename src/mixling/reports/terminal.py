@@ -192,7 +192,7 @@ def _language_sentences(run: ReportRun, task: str) -> list[str]:
             if name.startswith(f"{scenario} "):
                 change = judge(measures["mAP"], "mAP", tests)
                 outcomes.setdefault(change.outcome, []).append(name.partition(" ")[2])
-                corrected += "Holm" in change.reason
+                corrected += change.is_corrected
         parts = [
             f"{outcome} in {', '.join(codes) if len(codes) <= MAX_NAMED else len(codes)}"
             for outcome, codes in sorted(outcomes.items())
