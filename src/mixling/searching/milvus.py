@@ -4,7 +4,7 @@ Language is a filter over one graph, not the partition key. The server does not 
 fewer than 1,024 rows but searches them by a rough interim index that no search parameter reaches,
 and the partitions of small languages stay such segments: with one per cent of 100,000 passages,
 recall@100 was .78 there (without partitions: benchmarks/search.json). For the same reason `finish`
-waits until the server has loaded the index of all larger segments.
+waits until the server has built and loaded the index of all larger segments.
 
 The environment variable MILVUS_TOKEN holds the token. A commit is not one transaction on the
 server: the first passage of a document is written last and carries the document's digest, so a
@@ -247,20 +247,33 @@ class MilvusStore(Store):
         return pa.Table.from_pylist(ordered, schema)
 
     def finish(self) -> None:
-        """See `Store.finish`: the server indexes by itself, and this waits for it."""
+        """See `Store.finish`: the server indexes by itself, and this waits until it has loaded it.
+
+        A flushed segment is not loaded at once, but when the server next looks, up to half a minute
+        later; and if its index is not built by then, the server loads it without. So this waits for
+        the index first and then asks for the loading.
+        """
         self.client.flush(self.name)
-        pending, last_change = -1, time.monotonic()
+        pending, last_change, asked = -1, time.monotonic(), False
         with Progress("indexing") as bar:
             while pending and time.monotonic() - last_change < _PATIENCE:
-                segments = self.client.list_loaded_segments(self.name)
-                unindexed = sum(
-                    x.num_rows for x in segments if not x.index_name and x.num_rows >= _INDEXED_ROWS
-                )
+                loaded = self.client.list_loaded_segments(self.name)
+                searched = {x.segment_id for x in loaded if x.index_name}
+                flushed = self.client.list_persistent_segments(self.name)
+                large = [x for x in flushed if x.num_rows >= _INDEXED_ROWS]
+                total = sum(x.num_rows for x in large)
+                unindexed = sum(x.num_rows for x in large if x.segment_id not in searched)
                 if unindexed != pending:
                     pending, last_change = unindexed, time.monotonic()
-                total = sum(x.num_rows for x in segments)
                 bar(total - unindexed, total)
-                time.sleep(0.2 if pending else 0)
+                if not pending:
+                    break
+                index = self.client.describe_index(self.name, "vector")
+                if not asked and not index["pending_index_rows"]:
+                    self.client.refresh_load(self.name, _async=True)
+                    asked = True
+                else:
+                    time.sleep(0.2)
         self.count()  # strongly consistent: once it answers, a search sees all that was written
 
 
