@@ -154,6 +154,8 @@ def show(
         console.print(f"skipped: {line}", markup=False, highlight=False)
     if corpus.skipped:
         console.print(f"{len(corpus.skipped)} bad rows were skipped")
+    for reason, count in corpus.left_out.items():
+        console.print(f"left out: {count:,} {reason}", highlight=False)
     console.print(f"SHA-256 {corpus.fingerprint()}", highlight=False)
 
 

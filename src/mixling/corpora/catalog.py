@@ -21,8 +21,10 @@ from mixling.corpora.sources.afriqa import AFRIQA, AFRIQA_HUMAN
 from mixling.corpora.sources.belebele import BELEBELE
 from mixling.corpora.sources.bitext import SIB, TICO
 from mixling.corpora.sources.ciral import CIRAL
+from mixling.corpora.sources.debian_faq import DEBIAN_FAQ
 from mixling.corpora.sources.entity_questions import ENTITY_QUESTIONS
 from mixling.corpora.sources.lareqa import MLQA_R, XQUAD_R
+from mixling.corpora.sources.libreoffice_help import LIBREOFFICE_HELP, LIBREOFFICE_SECTIONS
 from mixling.corpora.sources.mfaq import MFAQ
 from mixling.corpora.sources.miracl import MIRACL
 from mixling.corpora.sources.mlir import MLIR
@@ -67,6 +69,9 @@ SOURCES: dict[str, Source] = {
         *PAIRS,
         ENTITY_QUESTIONS,
         *MLIR,
+        DEBIAN_FAQ,
+        LIBREOFFICE_HELP,
+        LIBREOFFICE_SECTIONS,
         JAQUAD,
         ARCD,
     )

@@ -19,6 +19,7 @@ from typing import IO, Any, Literal
 from mixling.corpora import hub_files
 from mixling.corpora.downloads import check_address, file_size
 from mixling.corpora.fetch import select_files
+from mixling.corpora.packages import find_package
 from mixling.corpora.published_files import matches
 from mixling.corpora.source import Download, Files, Repository, Source, is_needed
 from mixling.errors import MixlingError
@@ -69,6 +70,12 @@ def check_source(source: Source) -> SourceCheck:
             findings.append(_check_download(download))
         except (OSError, ValueError) as error:
             failures.append(f"{download.address}: {error}")
+    for packages in source.packages:
+        try:
+            names = packages.names(None)
+            findings += [f"{packages.manager}: {find_package(packages, x)}" for x in names]
+        except MixlingError as error:
+            failures.append(f"{source.name}: {error}")
     status = "failed" if failures else "gated" if gates else "ok"
     return SourceCheck(source.name, status, (*failures, *gates, *findings))
 

@@ -54,7 +54,9 @@ class Corpus:
         negatives: A table with the columns of `NEGATIVES`: query and passage (rows) of passages
             that resemble an answer and do not answer the query, the hardest first.
         origin: What the corpus was read from: commits of data sets of the hub by "hub:NAME",
-            SHA-256 of fetched files by address.
+            SHA-256 of fetched files by address, files of packages by "apt:NAME" and "npm:NAME".
+        left_out: Number of texts that are no part of the corpus, by the reason: what the
+            publication repeats, has in another language, or cuts too short.
 
     Example:
         >>> corpus = mixling.load("sample", "test")
@@ -71,6 +73,7 @@ class Corpus:
     skipped: tuple[str, ...] = ()
     negatives: pa.Table = field(default_factory=NEGATIVES.empty_table)
     origin: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def languages(self) -> list[str]:
         """Return the languages of queries and passages together, sorted."""

@@ -109,7 +109,7 @@ def unpack(
     try:
         with new_folder(target) as temporary:
             for path, content in _iter_members(packed, name):
-                relative = _below(path, inside)
+                relative = below(path, inside)
                 if relative is None:
                     continue
                 place = temporary / relative
@@ -156,8 +156,13 @@ def _iter_members(packed: Path, name: str) -> Iterator[tuple[str, IO[bytes]]]:
                 yield member.name, extracted
 
 
-def _below(path: str, inside: str) -> str | None:
-    """Return a member's path below a folder; None if it lies elsewhere, is hidden or unsafe."""
+def below(path: str, inside: str) -> str | None:
+    """Return a member's path below a folder; None if it lies elsewhere, is hidden or unsafe.
+
+    Args:
+        path: The path of a member of a packed file.
+        inside: The folder in the packed file.
+    """
     parts = PurePosixPath(path).parts
     prefix = PurePosixPath(inside).parts
     rest = parts[len(prefix) :]

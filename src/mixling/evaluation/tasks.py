@@ -226,6 +226,7 @@ def task_from_corpus(
         "identical passages": collection.identical,
         "queries without an answer": len(queries["group"]) - len(rows),
         "answers outside every sentence": outside,
+        **corpus.left_out,
     }
     return Task(
         name=name or corpus.name,

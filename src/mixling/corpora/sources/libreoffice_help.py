@@ -1,0 +1,378 @@
+"""LibreOffice's help: the pages of an office suite's manual in 33 languages, half of them English.
+
+Debian's packages `libreoffice-help-LL` hold a page a file, and every language has the same paths:
+
+    usr/share/libreoffice/help/<language>/text/<module>/<path>.html
+
+The publication needs cleaning, since an honest reading of it would measure the wrong thing:
+
+- Pages that nobody has translated stand in English in every language's folder. A heading or a
+  paragraph keeps its id in all languages, so the share of a page's text that equals English is
+  known exactly; a page is left out from half of its text on.
+- A title that equals the English one is no query of its language.
+- The foot of a page repeats its title and its path, in all languages. It is not part of the text.
+- Lists of links to other pages, and headers that stand on every other page, are left out.
+- A title or heading that several pages have in one language asks for none of them.
+
+Two sources are read from the same files: `libreoffice-help` (a title asks for the text of its page)
+and `libreoffice-sections` (a heading asks for the text below it). Pages are split by their path, so
+that all languages of a page, and all of its sections, are in one split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+from mixling.corpora.corpus import Corpus, CorpusBuilder
+from mixling.corpora.files import read_text
+from mixling.corpora.languages import language_tag
+from mixling.corpora.source import (
+    Languages,
+    Packages,
+    Source,
+    is_wanted,
+    parse_languages,
+    require_languages,
+)
+from mixling.errors import MixlingError
+from mixling.progress import Progress
+
+MIN_PAGE, MIN_SECTION = 200, 80  # characters of a passage
+UNTRANSLATED = 0.5  # share of a page's text that equals English from which on it is left out
+# the first digit of the MD5 of a page's path; the other three quarters are `train`
+PARTS = {"dev": "0", "test": "123"}
+
+_HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+_BLOCKS = _HEADINGS.union(
+    ("p", "pre", "li", "td", "th", "div", "table", "tr", "ul", "ol", "br", "dt", "dd")
+)
+_SILENT = frozenset(("script", "style", "noscript"))
+_END = ("SearchFrame", "DonationFrame", "DEBUG")  # ids of what follows a page's text
+_NAVIGATION = ("howtogetheader", "related")  # classes of headers that lead to other pages
+_PACKAGES = parse_languages(
+    "ca cs da de dz el en-us es et eu fi fr gl hi hu id it ja km ko nl om pl pt pt-br ru sk sl sv "
+    "tr vi zh-cn zh-tw"
+)
+_PREFIXES = ("", "*/", "usr/share/libreoffice/help/", "*/usr/share/libreoffice/help/")
+_HOW_TO_GET = (
+    "Debian's packages libreoffice-help-LL (libreoffice-help-en-us is always needed): "
+    "apt-get download PACKAGE, dpkg -x FILE FOLDER"
+)
+
+
+@dataclass
+class Block:
+    """A heading or paragraph of a page.
+
+    Args:
+        tag: Its element, such as "p" or "h2".
+        id: Its id, the same in all languages; "" where it has none.
+        text: Its text, with single blanks.
+        is_navigation: Whether it leads to other pages and says nothing itself.
+    """
+
+    tag: str
+    id: str
+    text: str
+    is_navigation: bool
+
+
+@dataclass
+class Page:
+    """A page: its title, and its headings and paragraphs in order."""
+
+    title: str
+    blocks: list[Block]
+
+    def body(self) -> str:
+        """Return the text of the page without its title and without navigation."""
+        return " ".join(b.text for b in self.blocks if b.tag != "h1" and not b.is_navigation)
+
+    def sections(self) -> list[tuple[str, str, str]]:
+        """Return the id, the heading and the text of each section, down to the next heading."""
+        found: list[tuple[str, str, list[str]]] = []
+        for block in self.blocks:
+            if block.tag in _HEADINGS:
+                key = "" if block.tag == "h1" else block.id  # what has no id is no section
+                found.append((key, block.text, []))
+            elif found and not block.is_navigation:
+                found[-1][2].append(block.text)
+        return [(key, heading, " ".join(texts)) for key, heading, texts in found if key]
+
+
+class _PageParser(HTMLParser):
+    """Collects the title and the blocks of a page between its display area and its foot."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.title = ""
+        self.blocks: list[Block] = []
+        self._in_title, self._in_text, self._silent, self._links = False, False, 0, 0
+        self._tag, self._id, self._class = "", "", ""
+        self._texts: list[str] = []
+        self._linked = 0  # characters of this block inside links
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        key = values.get("id") or ""
+        self._in_title = tag == "title"
+        self._silent += tag in _SILENT
+        self._links += tag == "a" and "href" in values
+        if key == "DisplayArea":
+            self._in_text = True
+        elif key in _END or tag == "footer":
+            self.end_block()
+            self._in_text = False
+        if tag in _BLOCKS:
+            self.end_block()
+            self._tag, self._id, self._class = tag, key, values.get("class") or ""
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_title &= tag != "title"
+        self._silent -= tag in _SILENT
+        if tag == "a":
+            self._links = 0  # links do not nest; an anchor (<a name>) ends here too
+        if tag in _BLOCKS:
+            self.end_block()
+
+    def handle_data(self, data: str) -> None:
+        if self._in_title:
+            self.title += data
+        elif self._in_text and self._silent <= 0:
+            self._texts.append(data)
+            if self._links:
+                self._linked += len("".join(data.split()))
+
+    def end_block(self) -> None:
+        """Keep the block that ends here, if it has text."""
+        text = " ".join("".join(self._texts).split())
+        if text:
+            only_links = self._linked >= len("".join(text.split()))
+            is_navigation = self._class in _NAVIGATION or (
+                only_links and self._tag not in _HEADINGS
+            )
+            self.blocks.append(Block(self._tag, self._id, text, is_navigation))
+        self._tag, self._id, self._class, self._texts, self._linked = "", "", "", [], 0
+
+
+def parse_page(html: str) -> Page:
+    """Read the title and the text of a page.
+
+    Args:
+        html: The file.
+    """
+    parser = _PageParser()
+    parser.feed(html)
+    parser.close()
+    parser.end_block()
+    return Page(" ".join(parser.title.split()), parser.blocks)
+
+
+def untranslated_share(page: Page, english: Page) -> float:
+    """Return the share of a page's characters in blocks that equal the English block of their id.
+
+    Args:
+        page: The page.
+        english: The English page of its path.
+    """
+    texts = {b.id: b.text for b in english.blocks if b.id}
+    written = [b for b in page.blocks if any(c.isalpha() for c in b.text) and b.tag != "pre"]
+    equal = sum(len(b.text) for b in written if texts.get(b.id) == b.text)
+    return equal / max(sum(len(b.text) for b in written), 1)
+
+
+def in_split(path: str, split: str) -> bool:
+    """Return whether a page belongs to a split.
+
+    Args:
+        path: Its path below `text/`.
+        split: "train", "dev", "test" or "all".
+    """
+    if split == "all":
+        return True
+    digit = hashlib.md5(path.encode(), usedforsecurity=False).hexdigest()[0]
+    return next((name for name, digits in PARTS.items() if digit in digits), "train") == split
+
+
+@dataclass
+class _Text:
+    """A query, the passage that answers it, and the group that their translations share."""
+
+    group: str
+    query: str
+    passage: str
+
+
+def _page_texts(path: str, page: Page) -> Iterator[_Text]:
+    """Yield the title and the body of a page."""
+    yield _Text(path, page.title, page.body())
+
+
+def _section_texts(path: str, page: Page) -> Iterator[_Text]:
+    """Yield the heading and the text of each section of a page.
+
+    A section that several pages show has one id, and so one group.
+    """
+    for key, heading, text in page.sections():
+        yield _Text(key, heading, text)
+
+
+def _reader(
+    name: str, texts: Callable[[str, Page], Iterator[_Text]], min_size: int
+) -> Callable[[Path, str, Languages, bool], Corpus]:
+    """Return the reader of a source.
+
+    Args:
+        name: The source.
+        texts: Yields the queries and passages of a page.
+        min_size: Characters of the shortest passage.
+    """
+
+    def read(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
+        folders = _language_folders(folder)
+        require_languages(name, languages, folders)
+        wanted = [x for x in folders if is_wanted(x, languages)]
+        builder, left_out = CorpusBuilder(name), Counter[str]()
+        with Progress(f"reading {name}") as progress:
+            english = _read_pages(folders["en"], split)
+            english_texts = list(_unique(english, texts))
+            english_queries = {t.group: t.query for t in english_texts}
+            for done, language in enumerate(wanted):
+                if language == "en":
+                    found = english_texts
+                else:
+                    pages = _read_pages(folders[language], split)
+                    kept = _translated(pages, english)
+                    left_out["untranslated pages"] += len(pages) - len(kept)
+                    found = list(_unique(kept, texts))
+                _add(builder, language, found, english_queries, min_size, left_out)
+                progress(done + 1, len(wanted))
+        return replace(builder.build(), left_out=dict(sorted(left_out.items())))
+
+    return read
+
+
+def _unique(
+    pages: Mapping[str, Page], texts: Callable[[str, Page], Iterator[_Text]]
+) -> Iterator[_Text]:
+    """Yield the texts of pages; of several with one group, the first."""
+    seen = set[str]()
+    for path, page in pages.items():
+        for text in texts(path, page):
+            if text.group not in seen:
+                seen.add(text.group)
+                yield text
+
+
+def _add(
+    builder: CorpusBuilder,
+    language: str,
+    found: Sequence[_Text],
+    english: Mapping[str, str],
+    min_size: int,
+    left_out: Counter[str],
+) -> None:
+    """Add the passages of a language that are long enough, and the queries that ask for one.
+
+    Args:
+        builder: The builder of the corpus.
+        language: The language.
+        found: Its texts.
+        english: The English query of each group.
+        min_size: Characters of the shortest passage.
+        left_out: Counts what is left out.
+    """
+    long = [t for t in found if len(t.passage) >= min_size]
+    left_out["short passages"] += len(found) - len(long)
+    repeats = Counter(t.query.casefold() for t in long)
+    for text in long:
+        passage = builder.add_passage(text.group, text.passage, language, text.group)
+        if not text.query or repeats[text.query.casefold()] > 1:
+            left_out["queries that several passages have"] += 1
+        elif language != "en" and english.get(text.group) == text.query:
+            left_out["queries that stand in English"] += 1
+        else:
+            builder.add_query(text.group, text.query, language, text.group)
+        builder.add_link(text.group, passage)
+
+
+def _translated(pages: Mapping[str, Page], english: Mapping[str, Page]) -> dict[str, Page]:
+    """Return the pages that are translated, or that English does not have."""
+    return {
+        path: page
+        for path, page in pages.items()
+        if path not in english or untranslated_share(page, english[path]) < UNTRANSLATED
+    }
+
+
+def _read_pages(folder: Path, split: str) -> dict[str, Page]:
+    """Read the pages of a split from the folder `text` of a language, in the order of paths."""
+    paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*.html")}
+    return {x: parse_page(read_text(paths[x])) for x in sorted(paths) if in_split(x, split)}
+
+
+def _language_folders(folder: Path) -> dict[str, Path]:
+    """Return the folder `text` of each language by its tag; raise MixlingError without English."""
+    found: dict[str, Path] = {}
+    for prefix in _PREFIXES:
+        for path in sorted(folder.glob(f"{prefix}*/text")):
+            if path.parent.name.lower() == "en-gb":  # the same pages in another spelling
+                continue
+            tag = language_tag(path.parent.name)
+            if found.setdefault(tag, path) != path:
+                raise MixlingError(
+                    f"{folder}: has {found[tag].parent} and {path.parent}, both of the language "
+                    f"'{tag}'; remove one"
+                )
+    if "en" not in found:
+        raise MixlingError(
+            f"{folder}: no folder en-US/text with English pages, which decide what is translated; "
+            f"get {_HOW_TO_GET}"
+        )
+    return found
+
+
+def _packages(languages: Languages) -> list[str]:
+    """Return the packages that some languages need; English is always among them."""
+    return [
+        f"libreoffice-help-{code}"
+        for code in _PACKAGES
+        if code == "en-us" or is_wanted(language_tag(code), languages)
+    ]
+
+
+def _source(
+    name: str, description: str, texts: Callable[[str, Page], Iterator[_Text]], min_size: int
+) -> Source:
+    return Source(
+        name,
+        description,
+        tuple(map(language_tag, _PACKAGES)),
+        ("test", "dev", "train", "all"),
+        "MPL-2.0",
+        "The Document Foundation, LibreOffice 7.4 Help",
+        _HOW_TO_GET,
+        _reader(name, texts, min_size),
+        "libreoffice-help",
+        packages=(Packages("apt", _packages, "usr/share/libreoffice/help"),),
+        pivot="en",
+    )
+
+
+LIBREOFFICE_HELP = _source(
+    "libreoffice-help",
+    "help of an office suite in 33 languages; a title asks for its page",
+    _page_texts,
+    MIN_PAGE,
+)
+LIBREOFFICE_SECTIONS = _source(
+    "libreoffice-sections",
+    "the same help in sections; a heading asks for the text below it",
+    _section_texts,
+    MIN_SECTION,
+)

@@ -1,0 +1,161 @@
+"""Manuals in Debian's packages: what is text, what is translated, and how they are fetched."""
+
+import shutil
+import stat
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.publications.packages import build_deb, heading, paragraph, write_faq, write_help
+
+import mixling
+from mixling.corpora.catalog import SOURCES, load
+from mixling.corpora.check import check_source
+from mixling.corpora.sources.libreoffice_help import PARTS, in_split
+from mixling.errors import MixlingError
+from mixling.evaluation.benchmarks import load_task
+
+LONG = "This paragraph is long enough to be a passage of its own, as most of a manual's are. " * 3
+SATZ = "Dieser Absatz ist lang genug, um allein zu stehen, wie die meisten eines Handbuchs. " * 3
+
+
+def write_pages(folder):
+    """Six English pages, of which German has translated three, one of them only in its title."""
+    for number, title in enumerate(("Open", "Print", "Borders", "Borders", "Notes", "Short"), 1):
+        path = f"swriter/guide/{number}.html"
+        text = "Too short." if title == "Short" else f"{number} {LONG}"
+        blocks = (paragraph("7", text), heading("8", f"Part {number}"), paragraph("9", text))
+        write_help(folder, "en-US", path, title, *blocks)
+        translated = {1: "Öffnen", 2: "Print", 5: "Notizen"}.get(number, title)
+        german = text if number in (3, 4, 5, 6) else f"{number} {SATZ}"
+        blocks = (
+            paragraph("7", german),
+            heading("8", f"Teil {number}"),
+            paragraph("9", german),
+        )
+        write_help(folder, "de", path, translated, *blocks)
+
+
+def test_titles_ask_for_translated_pages(tmp_path):
+    write_pages(tmp_path)
+    corpus = load("libreoffice-help", "all", path=tmp_path)
+    queries = {(r["language"], r["id"][-6:]): r["text"] for r in corpus.queries.to_pylist()}
+    assert queries == {
+        ("en", "1.html"): "Open",
+        ("en", "2.html"): "Print",
+        ("en", "5.html"): "Notes",
+        ("de", "1.html"): "Öffnen",
+    }
+    assert Counter(corpus.passages["language"].to_pylist()) == {"en": 5, "de": 2}
+    assert corpus.left_out == {
+        "queries that several passages have": 2,
+        "queries that stand in English": 1,
+        "short passages": 1,
+        "untranslated pages": 4,
+    }
+    # a page is its text: no title, no link to another page, nothing of its foot
+    (text,) = {r["text"] for r in corpus.passages.to_pylist() if r["text"].startswith("1 Dieser")}
+    assert text == f"1 {SATZ}Save. Teil 1 1 {SATZ}Save."
+
+
+def test_headings_ask_for_their_sections(tmp_path):
+    write_pages(tmp_path)
+    shared = (paragraph("7", f"7 {LONG}"), heading("70", "Saving"), paragraph("71", LONG))
+    for path in ("swriter/a.html", "swriter/b.html"):  # one section that two pages show
+        write_help(tmp_path, "en-US", path, path, *shared)
+        write_help(tmp_path, "de", path, path, *shared)
+    corpus = load("libreoffice-sections", "all", path=tmp_path, languages=["en"])
+    texts = {r["id"]: r["text"] for r in corpus.queries.to_pylist()}
+    assert texts["hd_id70"] == "Saving"
+    assert [r["text"] for r in corpus.passages.to_pylist()].count(f"{LONG}Save.") == 1
+
+
+@given(st.text("abc/.0123456789", min_size=1))
+def test_a_page_is_in_one_split(path):
+    assert sum(in_split(path, x) for x in ("train", *PARTS)) == 1
+    assert in_split(path, "all")
+
+
+def test_a_folder_without_english_is_refused(tmp_path):
+    write_help(tmp_path, "de", "a.html", "Titel", paragraph("1", SATZ))
+    with pytest.raises(MixlingError, match=r"en-US.*libreoffice-help-en-us"):
+        load("libreoffice-help", path=tmp_path)
+
+
+def test_an_answer_that_nobody_translated_is_left_out(tmp_path):
+    write_faq(
+        tmp_path, "en", "basics", ("what", "What is it?", LONG), ("why", "Why?", f"Why: {LONG}")
+    )
+    write_faq(
+        tmp_path, "de", "basics", ("what", "Was ist das?", SATZ), ("why", "Warum?", f"Why: {LONG}")
+    )
+    write_faq(tmp_path, "zh-cn", "basics", ("what", "What is it?", SATZ), ("why", "为何", "短"))
+    corpus = load("debian-faq", path=tmp_path)
+    assert {(r["language"], r["text"]) for r in corpus.queries.to_pylist()} == {
+        ("en", "What is it?"),
+        ("en", "Why?"),
+        ("de", "Was ist das?"),
+    }
+    assert Counter(corpus.passages["language"].to_pylist()) == {"en": 2, "de": 1, "zh": 1}
+    assert corpus.left_out == {
+        "queries that stand in English": 1,
+        "short passages": 1,
+        "untranslated answers": 1,
+    }
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A program apt-get that has two packages; it notes what it is asked for."""
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("packages of Debian are built by dpkg-deb, which is not here")
+    write_pages(tmp_path / "all")
+    for name, language in (("en-us", "en-US"), ("de", "de")):
+        folder = tmp_path / name
+        below = f"usr/share/libreoffice/help/{language}"
+        shutil.copytree(tmp_path / "all" / below, folder / below)
+        build_deb(folder, f"libreoffice-help-{name}", tmp_path / f"libreoffice-help-{name}.deb")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    program = programs / "apt-get"
+    program.write_text(
+        f"#!/bin/sh\nfor name; do :; done\necho $name >> {tmp_path}/asked\n"
+        f'cp {tmp_path}/$name.deb "${{name}}_1.0_all.deb"\n'
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setenv("MIXLING_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MIXLING_DATA", str(tmp_path / "nothing"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_packages_are_fetched_once_and_named_in_the_result(repository):
+    task = load_task("libreoffice-help:all@de")
+    assert set(task.queries) == {"Öffnen"}
+    assert task.skipped["untranslated pages"] == 4
+    assert sorted(task.origin) == ["apt:libreoffice-help-de", "apt:libreoffice-help-en-us"]
+    assert task.origin["apt:libreoffice-help-de"].startswith("libreoffice-help-de_1.0_all.deb ")
+    mixling.load("libreoffice-help", "all", languages=["en", "de"])
+    mixling.load("libreoffice-sections", "all", languages=["de"])
+    asked = (repository / "asked").read_text().split()
+    assert sorted(asked) == ["libreoffice-help-de", "libreoffice-help-en-us"]
+
+
+def test_a_package_that_cannot_be_had_says_how_to_get_it(repository, monkeypatch):
+    with pytest.raises(MixlingError, match=r"libreoffice-help-fr.*apt-get download"):
+        load("libreoffice-help", "all", languages=["fr"])
+    monkeypatch.setenv("PATH", str(repository))
+    with pytest.raises(MixlingError, match=r"apt-get is not on this machine.*MIXLING_DATA"):
+        load("libreoffice-help", "all", languages=["de"])
+    assert check_source(SOURCES["libreoffice-help"]).status == "failed"
+
+
+def test_a_package_without_the_folder_is_refused(repository):
+    empty = repository / "empty"
+    (empty / "usr/share/doc").mkdir(parents=True)
+    (empty / "usr/share/doc/copyright").write_text("none")
+    build_deb(empty, "libreoffice-help-de", repository / "libreoffice-help-de.deb")
+    with pytest.raises(MixlingError, match="has no folder 'usr/share/libreoffice/help'"):
+        load("libreoffice-help", "all", languages=["de"])
