@@ -10,8 +10,8 @@ OUT/NAME.queries.jsonl holds queries: `text`, `language`, and `group`, the group
 that answer them. They are judgments, which no audit reads.
 
 help    The source libreoffice-help: a page a document, with its title where that is translated;
-        its path is the group. Titles are the queries too. `dev` and `test` are the source's
-        splits, `variants` a sixteenth of its paths out of train.
+        its path is the group. Titles are the queries, so none is written. `dev` and `test` are the
+        source's splits, `variants` a sixteenth of its paths out of train.
 faq     The source debian-faq: an answer a document, its question a query.
 xquad   XQuAD (files of LAReQA, gzipped): a paragraph a document, its translations are a group.
 tydi    TyDi QA GoldP, development files: a paragraph a document; nothing is parallel, so a
@@ -33,15 +33,20 @@ VARIANTS = "4"  # first digit of the hash of a path
 LANGUAGES = ["en", "de", "es", "eu", "ja", "km", "om", "ru", "vi", "zh"]
 
 
+def key(row):
+    """The language and the group of a text."""
+    return row["language"], row["group"]
+
+
 def read_manual(source, split, languages):
     """The documents and queries of a manual: an answer has no title, a page has its own."""
     corpus = load(source, split, languages=languages)
     queries = corpus.queries.to_pylist()
-    titles = {(x["language"], x["group"]): {"title": x["text"]} for x in queries}
+    titles = {key(x): x["text"] for x in queries}
     documents = [
         {
             "_id": f"{x['language']}/{x['id']}",
-            **(titles.get((x["language"], x["group"]), {}) if source != "debian-faq" else {}),
+            **({} if source == "debian-faq" else {"title": titles.get(key(x), "")}),
             "text": x["text"],
             "language": x["language"],
             "group": x["group"],
@@ -123,7 +128,8 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     name = f"{given.name}-{given.part}" if given.part else given.name
     write(given.out / f"{name}.jsonl", by_hash(documents))
-    write(given.out / f"{name}.queries.jsonl", queries)
+    if given.name != "help":
+        write(given.out / f"{name}.queries.jsonl", queries)
 
 
 if __name__ == "__main__":
