@@ -26,7 +26,9 @@ from mixling.reports.changes import (
     number_of_tests,
     precision_warning,
 )
-from mixling.reports.heat import answer_bars, heat_css, heat_table, luminance, score_matrix
+from mixling.reports.colors import luminance
+from mixling.reports.figures import heat_color
+from mixling.reports.heat import answer_bars, heat_css, heat_table, score_matrix
 from mixling.reports.measures import GROUPS, HEADLINE
 from mixling.reports.terminal import _language_sentences
 from mixling.reports.verdict import NOT_MEASURED, bias_verdict, favored_language, repaired_amount
@@ -300,6 +302,8 @@ def test_the_heat_map_shows_the_figures_of_its_languages():
 def test_every_color_of_the_heat_map_can_be_read():
     rules = re.findall(r"\.h\d+\{background:rgb\((\d+),(\d+),(\d+)\);color:(#\w+)\}", heat_css())
     assert len(rules) == 42  # both themes
+    charts = [heat_color(i / 100) for i in range(101)]
+    rules += [(*re.findall(r"\d+", background), text) for background, text in charts]
     for *rgb, text in rules:
         light = luminance(tuple(map(int, rgb)))
         dark, bright = sorted((light, 1.0 if text == "#fff" else 0.0))

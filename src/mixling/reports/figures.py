@@ -9,6 +9,7 @@ from typing import Any
 
 from mixling.corpora.languages import language_name, language_script
 from mixling.corpora.resources import LEVEL_ORDER, resource_level
+from mixling.reports.colors import THEMES, mix, text_color
 
 # more languages than this are drawn as a map of tiles, not as a matrix or as bars
 MAX_MATRIX_LANGUAGES = 24
@@ -23,10 +24,8 @@ def heat_color(value: float) -> tuple[str, str]:
     Returns:
         Both colors in CSS.
     """
-    v = min(max(value, 0.0), 1.0)
-    low, high = (244, 247, 251), (13, 71, 121)
-    rgb = tuple(round(a + (b - a) * v) for a, b in zip(low, high, strict=True))
-    return f"rgb{rgb}".replace(" ", ""), "#fff" if v > 0.5 else "#123"
+    rgb = mix(*THEMES["light"], min(max(value, 0.0), 1.0))
+    return f"rgb{rgb}".replace(" ", ""), text_color(rgb)
 
 
 def _short_decimal(value: float) -> str:

@@ -11,11 +11,10 @@ from typing import Any
 
 from mixling.corpora.languages import language_name
 from mixling.evaluation.result import split_pair
+from mixling.reports.colors import THEMES, mix, text_color
 
 # steps of color from the lowest figure to the highest
 STEPS = 20
-# lowest and highest color of a theme
-THEMES = {"light": ((244, 247, 251), (13, 71, 121)), "dark": ((27, 37, 48), (143, 200, 245))}
 # share of the first ten from which a bar has room for the language's tag
 LABELLED_SHARE = 0.07
 
@@ -27,35 +26,13 @@ def heat_css() -> str:
     """
     rules = {
         theme: "".join(
-            f".h{i}{{background:rgb{rgb};color:{_text_color(rgb)}}}".replace(", ", ",")
+            f".h{i}{{background:rgb{rgb};color:{text_color(rgb)}}}".replace(", ", ",")
             for i in range(STEPS + 1)
-            for rgb in [_mix(low, high, i / STEPS)]
+            for rgb in [mix(low, high, i / STEPS)]
         )
         for theme, (low, high) in THEMES.items()
     }
     return f"{rules['light']}@media (prefers-color-scheme:dark){{{rules['dark']}}}"
-
-
-def _mix(
-    low: tuple[int, int, int], high: tuple[int, int, int], share: float
-) -> tuple[int, int, int]:
-    """Return the color between two."""
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(low, high, strict=True))
-    return red, green, blue
-
-
-def luminance(rgb: tuple[int, int, int]) -> float:
-    """Compute the relative luminance of a color, 0 to 1 (WCAG 2.2)."""
-    linear = [
-        v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (x / 255 for x in rgb)
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def _text_color(rgb: tuple[int, int, int]) -> str:
-    """Return black or white, whichever has the higher contrast to a color."""
-    light = luminance(rgb)
-    return "#fff" if 1.05 / (light + 0.05) > (light + 0.05) / 0.05 else "#000"
 
 
 def heat_table(
