@@ -1,4 +1,7 @@
-"""Make the tables of docs/guides/search.md: highlighting, and searches without an answer."""
+"""Make the tables of docs/results/search.md and of its sections in the appendix.
+
+They compare search orders, modes, ways to highlight, and searches without an answer.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,136 @@ from pathlib import Path
 from typing import Any
 
 STUDIES = Path(__file__).parent.parent / "studies"
+COLLECTIONS = {"xquad-r": "XQuAD-R", "tydi": "TyDi QA", "help-test": "LibreOffice's help"}
+MODELS = {"intfloat/multilingual-e5-small": "e5-small"}
+DEFAULT_ORDER = "query-language-first"
 
 
 def _result(name: str) -> dict[str, Any]:
     result: dict[str, Any] = json.loads((STUDIES / f"{name}.json").read_text())
     return result
+
+
+def fairness() -> list[dict[str, str]]:
+    """Return figures of each order of a search, through the index and by exact scores."""
+    return [
+        {
+            "model": model,
+            "`--order`": order,
+            "multilingual mAP": f"{row['multilingual mAP']:.4f}",
+            "exact scores: multilingual mAP": f"{result['exact'][order]['multilingual mAP']:.4f}",
+            "rank distance": f"{row['rank distance']:.0f}",
+            "exact scores: distance": f"{result['exact'][order]['rank distance']:.0f}",
+            "first answer right": f"{row['first answer right']:.3f}",
+            "LPR": f"{row['LPR']:.3f}",
+        }
+        for model, result in _result("search").items()
+        for order, row in result["index"].items()
+    ]
+
+
+def orders() -> list[dict[str, str]]:
+    """Return figures of each order of a search through the index."""
+    return [
+        {
+            "model": MODELS.get(model, model),
+            "`--order`": f"`{order}`",
+            "multilingual mAP": f"{row['multilingual mAP']:.3f}",
+            "rank distance": f"{row['rank distance']:.0f}",
+            "first answer right": f"{row['first answer right']:.3f}",
+            "LPR": f"{row['LPR']:.3f}",
+        }
+        for model, result in _result("search").items()
+        for order, row in result["index"].items()
+    ]
+
+
+def order_scores() -> list[dict[str, Any]]:
+    """Return multilingual mAP of each model, a row for each order."""
+    results = _result("search")
+    names = list(next(iter(results.values()))["index"])
+    return [
+        {
+            "model": order,
+            **{
+                MODELS.get(model, model): result["index"][order]["multilingual mAP"]
+                for model, result in results.items()
+            },
+        }
+        for order in names
+    ]
+
+
+def ways(part: str, names: dict[str, str], orders: tuple[str, ...]) -> list[dict[str, str]]:
+    """Return figures of ways of searching, a column a collection.
+
+    Args:
+        part: "measured on" or "chosen on".
+        names: What each collection is called.
+        orders: The orders.
+    """
+    measures = ("monolingual", "multilingual", "rank distance", "first answer right")
+    results = _result("search_ways")[part]
+    rows = []
+    for way in next(iter(results.values()))["ways"]:
+        for order in orders:
+            row = {"`--mode`" if part == "measured on" else "way": way, "`--order`": order}
+            for name, title in names.items():
+                values = results[name]["ways"][way][order]
+                row[title] = " / ".join(
+                    f"{values[x]:.0f}" if x == "rank distance" else f"{values[x]:.3f}"
+                    for x in measures
+                )
+            rows.append(row)
+    return rows
+
+
+def modes() -> list[dict[str, str]]:
+    """Return mAP of each mode in the default order, two columns a collection."""
+    results = _result("search_ways")["measured on"]
+    return [
+        {
+            "`--mode`": f"`{mode}`",
+            **{
+                f"{title}, {scenario}": f"{results[name]['ways'][mode][DEFAULT_ORDER][scenario]:.3f}"
+                for name, title in COLLECTIONS.items()
+                for scenario in ("monolingual", "multilingual")
+            },
+        }
+        for mode in ("dense", "text", "both")
+    ]
+
+
+def sentences() -> list[dict[str, str]]:
+    """Return how often each way names the sentence that answers, on the test."""
+    names = {
+        "each sentence encoded": "a vector of each sentence, encoded by itself",
+        "from the passage's pass, int8, and shared terms (2)": "the way of Mixling",
+        "shared terms": "shared terms alone",
+        "the first": "the first sentence",
+    }
+    rows = {row["way"]: row for row in _result("highlight")["rows"] if row["set"] == "XQuAD-R"}
+    return [
+        {
+            "sentence chosen by": title,
+            "right, same language": f"{rows[way]['right, same language']:.3f}",
+            "right, other language": f"{rows[way]['right, other language']:.3f}",
+        }
+        for way, title in names.items()
+    ]
+
+
+def warnings() -> list[dict[str, str]]:
+    """Return how well a search says that nothing answers, on the test."""
+    return [
+        {
+            "model": MODELS.get(row["model"], row["model"]),
+            "searched": "the query's language" if row["setting"] == "monolingual" else "all languages",
+            **{name: row[name] for name in ("precision", "recall", "false alarms")},
+        }
+        for row in nothing_found()
+        if row["set"] == "XQuAD-R paragraphs"
+    ]
 
 
 def highlighting() -> list[dict[str, str]]:

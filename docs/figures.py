@@ -399,45 +399,19 @@ def soak() -> list[dict[str, str]]:
     return rows
 
 
-def fairness() -> list[dict[str, str]]:
-    """Return figures of each order of a search, through the index and by exact scores."""
-    return [
-        {
-            "model": model,
-            "`--order`": order,
-            "multilingual mAP": f"{row['multilingual mAP']:.4f}",
-            "exact scores: multilingual mAP": f"{result['exact'][order]['multilingual mAP']:.4f}",
-            "rank distance": f"{row['rank distance']:.0f}",
-            "exact scores: distance": f"{result['exact'][order]['rank distance']:.0f}",
-            "first answer right": f"{row['first answer right']:.3f}",
-            "LPR": f"{row['LPR']:.3f}",
-        }
-        for model, result in measured("studies/search.json").items()
-        for order, row in result["index"].items()
-    ]
-
-
-def searched(part: str, names: dict[str, str], orders: tuple[str, ...]) -> list[dict[str, str]]:
-    """Return figures of ways of searching, a column a collection.
-
-    Args:
-        part: "measured on" or "chosen on".
-        names: What each collection is called.
-        orders: The orders.
-    """
-    measures = ("monolingual", "multilingual", "rank distance", "first answer right")
-    results = measured("studies/search_ways.json")[part]
+def load() -> list[dict[str, str]]:
+    """Return the load of the search server."""
     rows = []
-    for way in next(iter(results.values()))["ways"]:
-        for order in orders:
-            row = {"`--mode`" if part == "measured on" else "way": way, "`--order`": order}
-            for name, title in names.items():
-                values = results[name]["ways"][way][order]
-                row[title] = " / ".join(
-                    f"{values[x]:.0f}" if x == "rank distance" else f"{values[x]:.3f}"
-                    for x in measures
-                )
-            rows.append(row)
+    for r in measured("benchmarks/serve.json")["rows"]:
+        endpoint, _, order = r["endpoint"].partition(", ")
+        order = {"none": "score"}.get(order, order)  # the order's name when it was measured
+        rows.append(
+            {
+                "endpoint": endpoint,
+                "order": order,
+                **{k: v for k, v in r.items() if k not in ("endpoint", "statuses")},
+            }
+        )
     return rows
 
 
@@ -537,40 +511,19 @@ def tables() -> dict[str, dict[str, str]]:
             "size": rows_of(measured("benchmarks/audit.json")["rows"]),
         },
         "docs/guides/proxy.md": {"proxy": rows_of(proxied())},
-        "docs/guides/search.md": {
+        "docs/results/search.md": {
+            "orders": rows_of(answers.orders()),
+            "modes, short": rows_of(answers.modes()),
+            "sentences": rows_of(answers.sentences()),
+            "warnings": rows_of(answers.warnings()),
+        },
+        "docs/development/stores.md": {
             "stores": rows_of(stores()),
             "filters": rows_of(filters()),
-            "soak": rows_of(soak()),
-            "kills": rows_of([measured("benchmarks/kills.json")["summary"]]),
-            "fairness": rows_of(fairness()),
-            "modes": rows_of(
-                searched(
-                    "measured on",
-                    {
-                        "xquad-r": "XQuAD-R",
-                        "tydi": "TyDi QA",
-                        "help-test": "LibreOffice's help",
-                    },
-                    ("query-language-first", "centered", "round-robin", "score"),
-                )
-            ),
-            "ways": rows_of(
-                searched(
-                    "chosen on",
-                    {"mlqa-held-out": "MLQA, held out", "help-dev": "LibreOffice's help"},
-                    ("query-language-first", "round-robin"),
-                )
-            ),
             "partitions": rows_of(measured("benchmarks/partitions.json")["rows"]),
-            "highlighting": rows_of(answers.highlighting()),
-            "highlighting by language": rows_of(answers.highlighting_by_language()),
-            "nothing found": rows_of(answers.nothing_found()),
-            "load": rows_of(
-                [
-                    {k: v for k, v in r.items() if k != "statuses"}
-                    for r in measured("benchmarks/serve.json")["rows"]
-                ]
-            ),
+            "kills": rows_of([measured("benchmarks/kills.json")["summary"]]),
+            "load": rows_of(load()),
+            "soak": rows_of(soak()),
         },
         "docs/development/performance.md": {
             "compared": rows_of(speed.compared()),
@@ -604,6 +557,24 @@ def tables() -> dict[str, dict[str, str]]:
             "levels": rows_of(resource_levels()),
             "noise of XQuAD-R": rows_of(noise()),
             **{name: rows_of(rows) for name, rows in trials.tables()["results/appendix"].items()},
+            "fairness": rows_of(answers.fairness()),
+            "modes": rows_of(
+                answers.ways(
+                    "measured on",
+                    answers.COLLECTIONS,
+                    ("query-language-first", "centered", "round-robin", "score"),
+                )
+            ),
+            "ways": rows_of(
+                answers.ways(
+                    "chosen on",
+                    {"mlqa-held-out": "MLQA, held out", "help-dev": "LibreOffice's help"},
+                    ("query-language-first", "round-robin"),
+                )
+            ),
+            "highlighting": rows_of(answers.highlighting()),
+            "highlighting by language": rows_of(answers.highlighting_by_language()),
+            "nothing found": rows_of(answers.nothing_found()),
         },
         "docs/guides/scale.md": {
             "measured": rows_of(scale.measured()),

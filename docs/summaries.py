@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from docs import trials
+from docs import answers, trials
 from docs.pictures import STUDIES, carded, head
 from mixling.corpora.languages import language_name as language_name
 
@@ -420,6 +420,12 @@ def pictures() -> dict[str, str]:
             low_resource(),
             ("AfriQA", "SIB-200", "TyDi", "XQuAD-R"),
             "Multilingual mAP out of domain and in domain",
+            "multilingual mAP",
+        ),
+        "search": dots(
+            answers.order_scores(),
+            ("e5-small", "the shipped transform"),
+            "Search orders: multilingual mAP on XQuAD-R",
             "multilingual mAP",
         ),
     }

@@ -15,8 +15,8 @@ both: The score is the similarity plus s times the score of full text, and the l
     text adds nothing and its offset is 0, so its passages stand as they do by vector.
 
 Reciprocal ranks, also within each language, did worse on development data in a pool of all
-languages (docs/guides/search.md): a rank does not tell a passage that answers from one that shares
-a syllable with the query.
+languages (docs/results/appendix.md): a rank does not tell a passage that answers from one that
+shares a syllable with the query.
 """
 
 from __future__ import annotations
