@@ -97,17 +97,15 @@ def ways(part: str, names: dict[str, str], orders: tuple[str, ...]) -> list[dict
 def modes() -> list[dict[str, str]]:
     """Return mAP of each mode in the default order, two columns a collection."""
     results = _result("search_ways")["measured on"]
-    return [
-        {
-            "`--mode`": f"`{mode}`",
-            **{
-                f"{title}, {scenario}": f"{results[name]['ways'][mode][DEFAULT_ORDER][scenario]:.3f}"
-                for name, title in COLLECTIONS.items()
-                for scenario in ("monolingual", "multilingual")
-            },
-        }
-        for mode in ("dense", "text", "both")
-    ]
+    rows = []
+    for mode in ("dense", "text", "both"):
+        row = {"`--mode`": f"`{mode}`"}
+        for name, title in COLLECTIONS.items():
+            values = results[name]["ways"][mode][DEFAULT_ORDER]
+            for scenario in ("monolingual", "multilingual"):
+                row[f"{title}, {scenario}"] = f"{values[scenario]:.3f}"
+        rows.append(row)
+    return rows
 
 
 def sentences() -> list[dict[str, str]]:
@@ -131,10 +129,11 @@ def sentences() -> list[dict[str, str]]:
 
 def warnings() -> list[dict[str, str]]:
     """Return how well a search says that nothing answers, on the test."""
+    searched = {"monolingual": "the query's language", "multilingual": "all languages"}
     return [
         {
             "model": MODELS.get(row["model"], row["model"]),
-            "searched": "the query's language" if row["setting"] == "monolingual" else "all languages",
+            "searched": searched[row["setting"]],
             **{name: row[name] for name in ("precision", "recall", "false alarms")},
         }
         for row in nothing_found()
