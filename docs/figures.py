@@ -538,7 +538,7 @@ def tables() -> dict[str, dict[str, str]]:
                 measured("benchmarks/balance.json")["fullest process over the mean"]
             ),
             "encoding": rows_of(calls["encoding"]),
-            "training": rows_of(calls["training"]),
+            "training": rows_of(speed.training_calls()),
             "report": rows_of(audit()),
         },
         **{

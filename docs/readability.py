@@ -390,8 +390,9 @@ def prose(text: str) -> list[str]:
     sentences = []
     for paragraph in re.split(r"\n\s*\n", text):
         line = " ".join(paragraph.split())
-        for abbreviation in ABBREVIATIONS:
-            line = line.replace(abbreviation, abbreviation.replace(".", ""))
+        for abbreviation in ABBREVIATIONS:  # whole words alone: "help." ends a sentence
+            bare = abbreviation.replace(".", "")
+            line = re.sub(rf"(?<!\w){re.escape(abbreviation)}", bare, line)
         sentences += [
             s.strip() for s in re.split(r"(?<=[.!?])[)\"”]*\s+(?=[\"“(]?[A-Z0-9])", line) if s
         ]
