@@ -159,7 +159,7 @@ def test_the_command_reports_what_it_wrote(run, chain, tmp_path):
     status, _, err = run("encode", chain, path, "-o", tmp_path / "out2", "--part", "3/3")
     assert status == 2 and "--part" in err
     status, _, err = run("encode", chain, tmp_path / "none.txt", "-o", tmp_path / "out3")
-    assert status == 2 and "no such file" in err
+    assert status == 2 and "the file does not exist" in err
 
 
 def test_a_transform_is_fitted_on_what_was_encoded(chain, tmp_path):
