@@ -298,7 +298,7 @@ WRONG = {
             "relevant": t.relevant[t.relevant[:, 0] > 3],
             "grades": t.grades[t.relevant[:, 0] > 3],
         },
-        "4 queries have no answer",
+        "4 queries have no relevant passage",
     ),
     "an answer that is excluded": (
         lambda t: {"excluded": t.relevant[np.unique(t.relevant[:, 0], return_index=True)[1], 1]},
