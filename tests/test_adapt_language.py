@@ -234,7 +234,9 @@ def test_each_objective_alone(chain, tmp_path, objective):
     [
         ({"languages": ["yo"]}, "no bitext of 'yo'"),
         ({"objectives": ["mml"]}, "Did you mean 'mlm'"),
-        ({"lr": 1e30, "objectives": ["distil"]}, "lower --lr"),
+        ({"lr": 1e30, "objectives": ["distil"]}, "Lower --lr"),
+        ({"lr": -1.0}, "lr is -1.0"),
+        ({"steps": 0}, "steps is 0"),
     ],
 )
 def test_a_mistake_is_one_sentence(chain, tmp_path, changes, message):

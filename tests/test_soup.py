@@ -140,15 +140,15 @@ def test_killed_on_two_processes_it_goes_on_on_one(chain, tmp_path, forks):
 @pytest.mark.parametrize(
     ("run", "said"),
     [
-        ({"data": {"window": 300}}, r"soup, run 2: data must be that of all runs"),
+        ({"data": {"window": 300}}, r"soup, run 2: data must be the same in all runs"),
         ({"model": {"max_query_length": 9}}, r"soup, run 2: model must be"),
         (
             {"training": {"average_with_base": 0.1}},
             r"soup, run 2: training\.average_with_base must be",
         ),
         ({"soup": []}, r"soup, run 2: soup must be"),
-        ({"batches": {"strategi": "x-y"}}, r"soup, run 2: batches\.strategi: is no option"),
-        ({"steps": 3}, r"soup, run 2: steps: is no option"),
+        ({"batches": {"strategi": "x-y"}}, r"soup, run 2: batches\.strategi: is not an option"),
+        ({"steps": 3}, r"soup, run 2: steps: is not an option"),
         (3, r"soup\.1: .*dictionary"),
     ],
 )

@@ -222,7 +222,7 @@ def test_bf16_is_refused_where_there_is_none(chain, tmp_path, monkeypatch):
 
 
 def test_a_loss_that_is_no_number_stops_the_run(chain, tmp_path):
-    with pytest.raises(MixlingError, match=r"loss is .*lower training.lr"):
+    with pytest.raises(MixlingError, match=r"loss is .*Lower training.lr"):
         train(config(chain, lr=1e30, max_grad_norm=0), tmp_path / "run")
 
 
