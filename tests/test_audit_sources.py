@@ -137,7 +137,7 @@ def test_translations_that_cannot_be_used(tmp_path):
         audit(path, PlantedEncoder(0), translate="none.tsv")
     bad = tmp_path / "bad.tsv"
     bad.write_text("a\tb\n")
-    with pytest.raises(MixlingError, match="expected text, language, translation"):
+    with pytest.raises(MixlingError, match="expected three columns: text, language, translation"):
         open_translator(str(bad), Skipped(True))
     empty = tmp_path / "empty.jsonl"
     empty.write_text('{"text": "a", "translations": {}}\n')
@@ -198,5 +198,5 @@ def test_a_database_of_another_model_is_refused(tmp_path):
             return np.pad(super().encode(*arguments, **options), ((0, 0), (0, 1)))
 
     address = with_payload(tmp_path / "db")
-    with pytest.raises(MixlingError, match="vectors of 48 numbers, and planted makes 49"):
+    with pytest.raises(MixlingError, match="have 48 numbers, but planted makes vectors of 49"):
         audit(address, Wider(1.0), fields={"title": "headline", "group": "meaning"})

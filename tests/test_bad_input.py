@@ -10,6 +10,8 @@ import pytest
 from mixling.corpora import folder, sample
 from mixling.corpora.files import open_run_dir
 from mixling.errors import MixlingError
+from mixling.evaluation.result import EvaluationResult
+from mixling.training.base_model import on_cpu
 from mixling.training.load_config import load_config, migrate_config
 
 CONFIGS = {
@@ -180,6 +182,10 @@ COMMANDS = {
         ["evaluate", "./nowhere", "--task", "sample"],
         ["./nowhere", "model folder does not exist"],
     ),
+    "no name of a model": (
+        ["evaluate", "+bm25", "--task", "sample"],
+        ["model is empty", "hub name"],
+    ),
     "unknown task": (["evaluate", "x", "--task", "xquadr"], ["unknown task", "xquad-r"]),
     "trec without out": (["evaluate", "x", "--task", "sample", "--trec"], ["--out"]),
     "nothing to train": (["train"], ["CONFIG.toml"]),
@@ -196,7 +202,7 @@ COMMANDS = {
             "m",
             "--bitext",
             "b",
-            "--language",
+            "--languages",
             "am",
             "--out",
             "o",
@@ -238,6 +244,19 @@ def test_a_folder_whose_job_cannot_be_read_is_not_overwritten(content, tmp_path)
     with pytest.raises(MixlingError, match=r"job\.json: the file is not a JSON object.*--out"):
         open_run_dir(tmp_path, {"model": "a"})
     assert (tmp_path / "job.json").read_text(errors="surrogateescape") == content
+
+
+def test_scores_that_are_damaged_are_named(tmp_path):
+    (tmp_path / "summary.json").write_text('{"tasks": {}}')
+    (tmp_path / "scores.parquet").write_text("x")
+    with pytest.raises(MixlingError, match=r"scores\.parquet: the file cannot be read"):
+        EvaluationResult.load(tmp_path)
+
+
+def test_a_device_that_torch_does_not_know_is_named():
+    config = load_config({"data": {"sources": ["sample"]}, "training": {"device": "gpu0"}})
+    with pytest.raises(MixlingError, match=r"training\.device is 'gpu0'"):
+        on_cpu(config.training)
 
 
 def test_a_run_that_an_older_version_began_goes_on(tmp_path):

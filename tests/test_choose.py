@@ -170,12 +170,12 @@ def test_a_repair_fits_once_and_goes_on_with_the_same_transform(run, tmp_path):
     call += ["--model", f"python:{planted.__name__}:encode"]
     status, out, err = run(*call)
     assert status == 0, err
-    assert "raises the mean reciprocal rank" in out and "880 written" in out
+    assert "raises the mean reciprocal rank" in out and "880 were written" in out
     fitted = load_transform(str(next((tmp_path / "state").glob("transform-*"))))
     database.open_table("passages").add(table.slice(0, 1).set_column(0, "id", [["new"]]))
     status, out, err = run(*call, "--switch")
     assert status == 0, err
-    assert "that an earlier call fitted" in out and " 1 written" in out
+    assert "that an earlier call fitted" in out and " 1 were written" in out
     found = database.open_table("passages").to_arrow()
     directions = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     expected = fitted.transform(directions, [row["language"] for row in rows], "passage")

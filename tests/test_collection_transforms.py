@@ -223,7 +223,7 @@ def test_what_cannot_be_fitted_is_refused(tmp_path):
     two = AffineTransform(np.eye(4, dtype=np.float32), np.zeros(4, np.float32))
     with pytest.raises(MixlingError, match="gives vectors of 3 numbers"):
         ChainedTransform((one, two))
-    with pytest.raises(MixlingError, match="by 2 reference queries"):
+    with pytest.raises(MixlingError, match="has 2 reference queries"):
         HubCorrection(np.eye(2, 4, dtype=np.float32), 3, 0)
     with pytest.raises(MixlingError, match="NaN or infinity"):
         LanguageTransform(

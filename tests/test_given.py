@@ -233,7 +233,7 @@ def test_wrong_folders_of_vectors_are_one_error(vectors, tmp_path):
     assert "Expected numbers" in message()
     (tmp_path / "v" / "queries.npy").rename(tmp_path / "v" / "some.npy")
     (tmp_path / "v" / "queries.txt").rename(tmp_path / "v" / "some.txt")
-    assert "queries or passages?" in message()
+    assert "queries or of passages" in message()
     (tmp_path / "v" / "some.npy").unlink()
     pq.write_table(pa.table({"id": ["a"], "vector": ["1,2"]}), tmp_path / "v" / "queries.parquet")
     assert "Expected lists of numbers" in message()
@@ -383,12 +383,12 @@ WRONG_RUNS = {
     "columns": ("a Q0 b 1 2\n", ["x.run:1", "six columns"]),
     "score": ("a Q0 b 1 high x\n", ["'high'", "a finite number"]),
     "NaN": ("a Q0 b 1 nan x\n", ["'nan'", "a finite number"]),
-    "empty": ("\n", ["none of the 192 queries", "it is empty"]),
+    "empty": ("\n", ["none of the 192 queries", "the run is empty"]),
     "other queries": ("a Q0 b 1 2 x\n", ["none of the 192 queries", "'a'", "mixling texts"]),
     "other passages": ("{query} Q0 b 1 2 x\n", ["none of the 96 passages", "'b'"]),
     "doubled": (
         "{query} Q0 {passage} 1 2 x\n{query} Q0 {passage} 2 1 x\n",
-        ["twice", "1 passages"],
+        ["more than once", "1 passages"],
     ),
 }
 
@@ -801,7 +801,7 @@ def test_a_call_that_was_stopped_asks_for_each_query_once(answers, no_waiting, t
     options = {"form": "opensearch", "depth": 96, "concurrency": 4}
     with Server(answer) as server:
         for _ in range(3):
-            with pytest.raises(MixlingError, match="run the same command again"):
+            with pytest.raises(MixlingError, match="Run the same command again"):
                 evaluate(
                     tasks=[TASK], out=tmp_path, endpoint=server.address, endpoint_options=options
                 )
@@ -864,12 +864,12 @@ def test_places_and_paths():
     ("text", "expected"),
     [
         ("ids = ", "not TOML"),
-        ('url = "http://x"\n[body]\nq = "{query}"', "no 'ids'"),
+        ('url = "http://x"\n[body]\nq = "{query}"', "field 'ids' is missing"),
         ('url = "http://x"\nids = "a..b"\n[body]\nq = "{query}"', "not a path in an answer"),
         ('url = "http://x"\nids = "a"\n[body]\nq = "{k}"', "no place for the query"),
         ('url = "x"\nids = "a"\n[body]\nq = "{query}"', "Expected an address"),
         ('url = "http://x"\nids = "a"\nbodi = 1\n', "Did you mean 'body'"),
-        ('url = "http://x"\nids = 3\n', "another type"),
+        ('url = "http://x"\nids = 3\n', "field 'ids' is 3"),
         (
             'url = "http://x"\nids = "a"\n[headers]\nA = "${NOT_SET_HERE}"\n[body]\nq = "{query}"',
             "variable NOT_SET_HERE is not set",

@@ -138,7 +138,7 @@ def test_codes_of_their_own(registered):
 
 
 def test_what_cannot_be_read_is_one_error(registered, monkeypatch):
-    with pytest.raises(MixlingError, match=r"ir_datasets has no 'nothing' \('nothing'\)"):
+    with pytest.raises(MixlingError, match=r"no data set 'nothing' \('nothing'\)"):
         load_task("ir_datasets:nothing")
     registered["offline"] = Small(HOUSE, TREE, GRADES, "de", "en")
 
@@ -160,7 +160,7 @@ def test_every_registered_data_set_has_its_languages_or_asks_for_them():
             queries[name], parts = data_set_languages(name, data)
             outcome["known"] += 1
         except MixlingError as error:
-            assert "give --language" in str(error)
+            assert "Give it with --language" in str(error)
             outcome["asks"] += 1
             data_set_languages(name, data, "en")
             continue

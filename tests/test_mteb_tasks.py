@@ -124,7 +124,7 @@ def test_a_task_of_each_form_is_read(hub, name):
         ("LEMBNeedleRetrieval", "for instance mteb:LEMBNeedleRetrieval:test_256"),
         ("MLQARetrieval:train", "has no split 'train'. Its splits are: validation, test"),
         ("MLQARetrieval@fi", "has no subset in fi. Its subsets are: ara-ara"),
-        ("MLQARetrieval@xx", "'xx' is no language"),
+        ("MLQARetrieval@xx", "'xx' is not a language"),
     ],
 )
 def test_what_cannot_be_read_is_refused_before_it_is_fetched(hub, monkeypatch, name, message):

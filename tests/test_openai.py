@@ -164,7 +164,7 @@ def test_texts_in_every_script_arrive_escaped_or_not(client, chain):
         ([], "Send a text", "input"),
         ("", "input: the text is empty", "input"),
         (["a", " \n\t"], "input[1]: the text is empty", "input"),
-        (["a", "\ud800"], "input[1]: half a character", "input"),
+        (["a", "\ud800"], "input[1]: the text holds half a character", "input"),
         (
             ["a", "b" * 65_537],
             "input[1]: the text has 65,537 characters, but a text may have at most 65,536",

@@ -235,7 +235,7 @@ def test_the_command_fits_on_the_store_and_says_what_is_in_use(tmp_path, run):
     more = [*planted.CODES, "fi"]
     planted.documents(tmp_path / "d.jsonl", groups=151, codes=more)
     status, out, _ = run("index", folder, tmp_path / "d.jsonl", "--store", store)
-    assert "does not know: fi (151)" in out and "fit it again" in out
+    assert "languages of some passages: fi (151)" in out and "fit it again" in out
     status, _, error = run("repair", store, "--transform", "auto")
     assert status == 2 and "remove the original first" in error
     (original,) = tmp_path.glob("articles_before_*")
@@ -273,7 +273,7 @@ def test_the_variance_by_language_is_omega_squared_of_the_vectors(seed, groups, 
 def test_what_cannot_be_repaired_is_refused(chain, fair, plain, tmp_path):
     store = str(tmp_path / "store")
     index(str(plain), write(tmp_path / "d.jsonl", range(5)), store, precision="fp32")
-    with pytest.raises(MixlingError, match="was made with"):
+    with pytest.raises(MixlingError, match="were made with"):
         repair_store(store, fair)
     assert not list(tmp_path.glob("store_mixling_*/mixling.json"))
     with pytest.raises(MixlingError, match="names no collection"):

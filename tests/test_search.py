@@ -529,6 +529,7 @@ def test_numbers_below_their_least_are_refused(chain, store, tmp_path, beir):
         ({"k": 0}, "k is 0"),
         ({"k": -1}, "k is -1"),
         ({"quotas": {"en": -1}}, "quota of 'en' is -1"),
+        ({"weights": (float("nan"), 1.0), "mode": "both"}, r"weights\[0\] is nan"),
     ):
         with pytest.raises(MixlingError, match=message):
             searcher.search("bridge", **options)
@@ -603,7 +604,7 @@ def test_the_command_line(chain, beir, tmp_path, run, monkeypatch):
         (("-l", "yo"), "no passages in yo"),
         (("--mode", "dens"), "Did you mean 'dense'"),
         (("--order", "centred"), "Did you mean 'centered'"),
-        (("--quota", "en"), "--quota en: write"),
+        (("--quota", "en"), "--quota en: expected"),
     ):
         status, _, error = run("search", where, "q", *options)
         assert status == 2 and message in error

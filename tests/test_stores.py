@@ -385,7 +385,7 @@ def test_an_existing_index_is_debiased_by_a_transform_and_nothing_is_encoded(
             assert np.allclose([hit.score for hit in a], [hit.score for hit in b], atol=1e-5)
     # the original model cannot take vectors that a transform has changed
     export_store(str(tmp_path / "transformed"), tmp_path / "transformed.parquet")
-    with pytest.raises(MixlingError, match="was made with"):
+    with pytest.raises(MixlingError, match="were made with"):
         index(str(chain), tmp_path / "transformed.parquet", str(tmp_path / "back"))
 
 
@@ -399,7 +399,7 @@ def test_vectors_of_other_documents_or_models_are_refused(chain, plain, tmp_path
     encode(str(chain), source, tmp_path / "q", precision="fp32", role="query")
     with pytest.raises(MixlingError, match="role 'query'"):
         index(str(chain), source, store, vectors=tmp_path / "q")
-    with pytest.raises(MixlingError, match="was made with"):
+    with pytest.raises(MixlingError, match="were made with"):
         index(str(plain), source, store, vectors=tmp_path / "v")
     source.write_text(json.dumps({"_id": "b", "text": "x", "language": "en"}) + "\n")
     with pytest.raises(MixlingError, match="no vector of 'b'"):

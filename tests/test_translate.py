@@ -243,7 +243,7 @@ def test_names_of_languages_of_every_kind():
         ({"command": "echo '"}, "cannot be parsed"),
         ({"command": "cat {source} {other}"}, "cannot be parsed"),
         ({"command": "cat {source} {}"}, "cannot be parsed"),
-        ({"command": " "}, "the command is empty"),
+        ({"command": ""}, "the command is empty"),
         ({"command": "tr '[:print:]' '\\377'"}, "must read and write UTF-8"),
         ({"model": "no/such"}, "the translation model cannot be loaded"),
         ({}, "either a model or a command"),

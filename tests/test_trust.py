@@ -75,7 +75,7 @@ def test_a_known_architecture_loads_without_the_code_that_it_mentions_and_says_s
     change(stranger / "tokenizer_config.json", auto_map={"AutoTokenizer": ["stranger.T", None]})
     vectors = Retriever(str(stranger), device="cpu").encode(["words"], "query")
     assert "not run: class C in stranger.py (config.json); class M in stranger.py (c" in caplog.text
-    assert "BertModel of transformers stands in its place" in caplog.text
+    assert "BertModel of transformers takes its place" in caplog.text
     assert (vectors == Retriever(str(chain), device="cpu").encode(["words"], "query")).all()
     assert not (tmp_path / "RAN").exists()
 

@@ -34,8 +34,8 @@ _REFUSED = {
     errno.EFBIG: "the file is too large for the file system",
     errno.EIO: "the disk reports an error",
     errno.EMFILE: "too many files are open",
-    errno.EEXIST: "exists already",
-    errno.ENOTEMPTY: "exists already and is not empty",
+    errno.EEXIST: "the path exists already",
+    errno.ENOTEMPTY: "the path exists already and is not empty",
 }
 # a temporary name of `_temporary_path`; a message names the path that it stands for
 _TEMPORARY = re.compile(r"(?<=/)\.([^/]+)\.\d+\.tmp(?=/|$)")

@@ -131,10 +131,10 @@ def check_finite_vectors(
         row = int(wrong[0])
         value = "NaN" if np.isnan(vectors[row]).any() else "infinity"
         raise NotFiniteError(
-            f"{source}: the vector of {name(row)} holds {value}, so it cannot be compared with "
-            f"others ({len(wrong):,} of {len(vectors):,} vectors of this call hold NaN or "
-            "infinity). Take a model whose weights are all finite, use precision fp32, or make "
-            "the vectors again."
+            f"{source}: the vector of {name(row)} holds {value} ({len(wrong):,} of "
+            f"{len(vectors):,} vectors of this call hold NaN or infinity), so it cannot be "
+            "compared with others. Take a model whose weights are all finite, use precision fp32, "
+            "or make the vectors again."
         )
     return vectors
 

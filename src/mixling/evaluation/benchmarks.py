@@ -110,7 +110,7 @@ def load_task(
     folder, _, split = name.rpartition(":")
     if folder and split and Path(folder).is_dir():
         return _folder_task(Path(folder), split, language, skip_bad)
-    choose(name, TASKS, "task (and no such folder)")
+    choose(name, TASKS, "task or folder")
     raise AssertionError
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixling.corpora.files import write_text
+from mixling.corpora.files import explain_read_errors, write_text
 from mixling.disk import new_file
 from mixling.errors import MixlingError
 from mixling.evaluation.tasks import SCENARIOS
@@ -154,7 +154,8 @@ class EvaluationResult:
                 f"{path}: the file is not a summary of `mixling evaluate`. Measure again."
             ) from None
         scores = folder / "scores.parquet"
-        table = pq.read_table(scores) if scores.exists() else pa.table({})
+        with explain_read_errors(scores):
+            table = pq.read_table(scores) if scores.exists() else pa.table({})
         return cls(summary, table, examples)
 
 

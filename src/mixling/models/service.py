@@ -115,10 +115,8 @@ class Service:
                 cause = error.__cause__ or error
                 reason, delay = f"there is no connection ({type(cause).__name__})", None
             except (BadAnswerError, openai.APIError, ValueError, KeyError, TypeError) as error:
-                reason = (
-                    f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else error
-                )
-                reason, delay = f"the answer cannot be used: {reason}", None
+                kind = f"{type(error).__name__}: " if isinstance(error, KeyError) else ""
+                reason, delay = f"the answer cannot be used: {kind}{error}", None
             if attempt == self.attempts:
                 raise self._error(
                     f"the service gives no complete answer in {attempt} attempts: {reason}"

@@ -49,6 +49,10 @@ def locate_model(name: str) -> tuple[str, str]:
     Raises:
         MixlingError: The model cannot be reached. The message says what to fetch.
     """
+    if not name.strip():
+        raise MixlingError(
+            f"the name of the model is empty. Give a folder or a hub name: {DEFAULT}"
+        )
     name = ALIASES.get(name.lower(), name)
     if _is_folder(name):
         return name, name

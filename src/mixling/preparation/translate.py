@@ -165,7 +165,7 @@ def _translator(
     model: str | None, command: str | None, beams: int, trust_remote_code: bool
 ) -> Translator:
     """Return the command as a translator; without a command load the model."""
-    if command:
+    if command is not None:
         return CommandTranslator(command)
     return Seq2SeqTranslator(str(model), beams=beams, trust_remote_code=trust_remote_code)
 

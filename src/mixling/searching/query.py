@@ -251,6 +251,7 @@ class Searcher:
     ) -> list[SearchHit]:
         mode = choose(options.mode, MODES, "mode")
         check_at_least(1, k=k)
+        check_at_least(0, **dict(zip(("weights[0]", "weights[1]"), options.weights, strict=True)))
         if self.store.info is not self._info:  # the store moved on to a newer version
             self._read_info()
         info = self._info
