@@ -280,7 +280,7 @@ def test_a_folder_of_an_earlier_version_is_taken_and_what_it_lacks_is_reported(
     del report["identity"], report["precision"]
     (out / "mine.json").write_text(json.dumps(report))
     assert mine_negatives(str(chain), str(data), out, precision="fp32").to_dict() == report
-    assert "did not keep identity, precision" in caplog.text
+    assert "did not record identity, precision" in caplog.text
 
 
 def test_a_study_shows_no_result_of_other_settings_data_or_models(model, tmp_path, monkeypatch):

@@ -119,7 +119,7 @@ def test_cut_off_in_its_second_run_it_ends_in_the_same_bits(chain, tmp_path):
         ] == pytest.approx(sum(spent), abs=0.06)
     train(settings, tmp_path / "cut", on_step=lambda row: steps.append(row["step"]))
     assert len(steps) == 8
-    with pytest.raises(MixlingError, match=r"another configuration \(soup\)"):
+    with pytest.raises(MixlingError, match="another configuration, which differs in soup"):
         train(souped(chain, RUNS[::-1], average_with_base=0.2), tmp_path / "cut")
 
 
@@ -147,9 +147,9 @@ def test_killed_on_two_processes_it_goes_on_on_one(chain, tmp_path, forks):
             r"soup, run 2: training\.average_with_base must be",
         ),
         ({"soup": []}, r"soup, run 2: soup must be"),
-        ({"batches": {"strategi": "x-y"}}, r"soup, run 2: batches\.strategi: is not an option"),
-        ({"steps": 3}, r"soup, run 2: steps: is not an option"),
-        (3, r"soup\.1: .*dictionary"),
+        ({"batches": {"strategi": "x-y"}}, r"soup, run 2: batches\.strategi is not an option"),
+        ({"steps": 3}, r"soup, run 2: steps is not an option"),
+        (3, r"soup\.1 is 3\. .*dictionary"),
     ],
 )
 def test_what_cannot_be_averaged_is_named(chain, tmp_path, run, said):

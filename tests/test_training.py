@@ -166,7 +166,7 @@ def test_lowest_layers_stay_and_what_comes_after_them_moves(chain, kind, tmp_pat
 
 
 def test_no_layer_left_to_train_is_an_error(chain, tmp_path):
-    with pytest.raises(MixlingError, match=r"freeze_layers is 9, and this encoder has \d+ layers"):
+    with pytest.raises(MixlingError, match=r"freeze_layers is 9, but this encoder has \d+ layers"):
         train(config(chain, steps=2, freeze_layers=9), tmp_path / "r")
 
 
