@@ -25,7 +25,7 @@ class MemoryStore(Store):
     @classmethod
     def open(cls, address: str) -> MemoryStore:
         if address not in cls.stores:
-            raise MixlingError(f"{address}: is no store; make one with `mixling index`")
+            raise MixlingError(f"{address}: there is no store. Make one with `mixling index`")
         return cls.stores[address]
 
     @classmethod

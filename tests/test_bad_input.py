@@ -10,6 +10,8 @@ import pytest
 from mixling.corpora import folder, sample
 from mixling.corpora.files import open_run_dir
 from mixling.errors import MixlingError
+from mixling.evaluation.result import EvaluationResult
+from mixling.training.base_model import on_cpu
 from mixling.training.load_config import load_config, migrate_config
 
 CONFIGS = {
@@ -18,11 +20,11 @@ CONFIGS = {
     "unknown source": ('[data]\nsources = ["smaple"]\n', ["smaple", "Did you mean 'sample'"]),
     "unknown table": (
         '[data]\nsources = ["sample"]\n[trainning]\nlr = 1\n',
-        ["trainning", "is no option", "training"],
+        ["trainning", "is not an option", "training"],
     ),
     "unknown setting": (
         '[data]\nsources = ["sample"]\n[training]\nlearning_rate = 1\n',
-        ["training.learning_rate", "is no option", "lr"],
+        ["training.learning_rate", "is not an option", "lr"],
     ),
     "wrong type": (
         '[data]\nsources = ["sample"]\n[training]\nsteps = "many"\n',
@@ -47,7 +49,7 @@ CONFIGS = {
     "not toml": ("[data\nsources = 3", ["not TOML"]),
     "batch too large": (
         '[data]\nsources = ["sample"]\n[batches]\nsize = 33\n',
-        ["33 cannot be filled", "32 passage groups", "batches.size"],
+        ["batches.size is 33", "32 passage groups", "batches.size"],
     ),
     "single without language": (
         '[data]\nsources = ["sample"]\n[batches]\nstrategy = "single"\n',
@@ -63,7 +65,7 @@ CONFIGS = {
     ),
     "no language at all": (
         '[data]\nsources = [{name = "sample", languages = ["klingonish"]}]\n',
-        ["'klingonish' is no language"],
+        ["'klingonish' is not a language"],
     ),
     "unknown split": (
         '[data]\nsources = [{name = "sample", split = "dev"}]\n',
@@ -71,7 +73,7 @@ CONFIGS = {
     ),
     "missing folder": (
         '[data]\nsources = [{name = "mine", path = "nowhere"}]\n',
-        ["nowhere", "no such"],
+        ["nowhere", "does not exist"],
     ),
     "hub without columns": (
         '[data]\nsources = [{name = "x", hub = "json", path = "a.jsonl"}]\n',
@@ -147,8 +149,11 @@ FOLDERS = {
         lambda own: broken(own, "qrels/train.tsv", 2, lambda x: x[:-1] + "yes"),
         ["train.tsv:3", "'score'", "number"],
     ),
-    "no qrels": (lambda own: (own / "qrels" / "train.tsv").unlink(), ["no qrels"]),
-    "no corpus": (lambda own: (own / "corpus.jsonl").unlink(), ["no corpus.jsonl"]),
+    "no qrels": (
+        lambda own: (own / "qrels" / "train.tsv").unlink(),
+        ["qrels/<split>.tsv is missing"],
+    ),
+    "no corpus": (lambda own: (own / "corpus.jsonl").unlink(), ["corpus.jsonl", "is missing"]),
     "not utf-8": (
         lambda own: (own / "corpus.jsonl").write_bytes(b'{"_id": "a", "text": "\xff"}\n'),
         ["corpus.jsonl:1", "UTF-8"],
@@ -173,12 +178,40 @@ def test_a_bad_folder(kind, run, tmp_path):
 
 
 COMMANDS = {
-    "no model": (["evaluate", "./nowhere", "--task", "sample"], ["no such model folder"]),
+    "no model": (
+        ["evaluate", "./nowhere", "--task", "sample"],
+        ["./nowhere", "model folder does not exist"],
+    ),
+    "no name of a model": (
+        ["evaluate", "+bm25", "--task", "sample"],
+        ["model is empty", "hub name"],
+    ),
     "unknown task": (["evaluate", "x", "--task", "xquadr"], ["unknown task", "xquad-r"]),
     "trec without out": (["evaluate", "x", "--task", "sample", "--trec"], ["--out"]),
     "nothing to train": (["train"], ["CONFIG.toml"]),
     "no results": (["compare", "."], ["no summary.json"]),
-    "no study": (["study", "none.toml"], ["no such file"]),
+    "no number in a quota": (["search", "s", "q", "--quota", "en=²"], ["--quota en=²", "en=3"]),
+    "no language in a quota": (["search", "s", "q", "--quota", "=3"], ["--quota =3", "en=3"]),
+    "no number of a part": (
+        ["encode", "m", "t", "--out", "o", "--part", "²/4"],
+        ["--part ²/4", "NUMBER/PARTS"],
+    ),
+    "no language in a pair": (
+        [
+            "adapt-language",
+            "m",
+            "--bitext",
+            "b",
+            "--languages",
+            "am",
+            "--out",
+            "o",
+            "--related",
+            "=ar",
+        ],
+        ["--related =ar", "am=ar"],
+    ),
+    "no study": (["study", "none.toml"], ["none.toml", "does not exist"]),
 }
 
 
@@ -205,6 +238,27 @@ def test_a_run_of_another_configuration_is_not_overwritten(run, tmp_path):
     assert status == 2 and "another configuration" in err
 
 
+@pytest.mark.parametrize("content", ["{broken", "[1]", "\udcff"])
+def test_a_folder_whose_job_cannot_be_read_is_not_overwritten(content, tmp_path):
+    (tmp_path / "job.json").write_text(content, errors="surrogateescape")
+    with pytest.raises(MixlingError, match=r"job\.json: the file is not a JSON object.*--out"):
+        open_run_dir(tmp_path, {"model": "a"})
+    assert (tmp_path / "job.json").read_text(errors="surrogateescape") == content
+
+
+def test_scores_that_are_damaged_are_named(tmp_path):
+    (tmp_path / "summary.json").write_text('{"tasks": {}}')
+    (tmp_path / "scores.parquet").write_text("x")
+    with pytest.raises(MixlingError, match=r"scores\.parquet: the file cannot be read"):
+        EvaluationResult.load(tmp_path)
+
+
+def test_a_device_that_torch_does_not_know_is_named():
+    config = load_config({"data": {"sources": ["sample"]}, "training": {"device": "gpu0"}})
+    with pytest.raises(MixlingError, match=r"training\.device is 'gpu0'"):
+        on_cpu(config.training)
+
+
 def test_a_run_that_an_older_version_began_goes_on(tmp_path):
     begun = load_config({"data": {"sources": ["sample"]}}).model_dump(mode="json")
     del begun["training"]["gradient_checkpointing"], begun["batches"]["alpha"]
@@ -214,7 +268,7 @@ def test_a_run_that_an_older_version_began_goes_on(tmp_path):
         mode="json"
     )
     open_run_dir(tmp_path, now, "config.json", migrate_config)
-    with pytest.raises(MixlingError, match=r"another configuration \(batches\)"):
+    with pytest.raises(MixlingError, match="another configuration, which differs in batches"):
         open_run_dir(
             tmp_path,
             now | {"batches": now["batches"] | {"alpha": 0.25}},

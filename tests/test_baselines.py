@@ -173,7 +173,7 @@ def test_noise_that_cannot_be_is_refused(chain):
         evaluate(str(chain), ["sample"], noise=["typo"])
     with pytest.raises(MixlingError, match="TYPE:RATE"):
         evaluate(str(chain), ["sample"], noise=["typos:x"])
-    with pytest.raises(MixlingError, match="over 0"):
+    with pytest.raises(MixlingError, match=r"the rate is 0\.0"):
         evaluate(str(chain), ["sample"], noise=["typos:0"])
 
 

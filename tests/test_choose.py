@@ -70,7 +70,7 @@ def test_a_log_of_queries_gives_the_means(tmp_path):
     fit = debias_collection(PlantedEncoder(1.0), path, "centering", queries=log)
     assert fit.n_queries == 60 and fit.trials is None
     assert fit.transform.languages == tuple(CODES)
-    with pytest.raises(MixlingError, match="centering is fitted on queries: give real ones"):
+    with pytest.raises(MixlingError, match="centering is fitted on queries"):
         debias_collection(PlantedEncoder(1.0), path, "centering")
 
 
@@ -109,11 +109,11 @@ def test_the_command_prints_its_reasons_and_writes_a_model(run, tmp_path, monkey
 @pytest.mark.parametrize(
     ("options", "found"),
     [
-        (["--fit", "sample"], "--collection is fitted on itself and takes no --fit"),
+        (["--fit", "sample"], "takes no --fit"),
         (["--rank", "3"], "takes no --rank"),
         (["-m", "shift"], "step of a transform"),
         (["-m", "trained"], "trained needs titles or first sentences"),
-        (["--queries", "nowhere.txt"], "no such file"),
+        (["--queries", "nowhere.txt"], "nowhere.txt: the file does not exist"),
     ],
 )
 def test_options_that_do_not_go_together(run, tmp_path, options, found):
@@ -127,9 +127,7 @@ def test_options_that_do_not_go_together(run, tmp_path, options, found):
 
 def test_too_little_to_choose_by_is_said(tmp_path):
     path = documents(tmp_path / "d.jsonl", groups=20)
-    with pytest.raises(
-        MixlingError, match="too little to choose by: 0 texts as known items, and 0 languages"
-    ):
+    with pytest.raises(MixlingError, match="has 0 known items and 0 languages"):
         debias_collection(PlantedEncoder(1.0), path)
 
 
@@ -168,16 +166,16 @@ def test_a_repair_fits_once_and_goes_on_with_the_same_transform(run, tmp_path):
         tmp_path / "state",
     ]  # fmt: skip
     status, _, err = run(*call)
-    assert status == 2 and "needs --model" in err
+    assert status == 2 and "Name it with --model" in err
     call += ["--model", f"python:{planted.__name__}:encode"]
     status, out, err = run(*call)
     assert status == 0, err
-    assert "raises the mean reciprocal rank" in out and "880 written" in out
+    assert "raises the mean reciprocal rank" in out and "880 were written" in out
     fitted = load_transform(str(next((tmp_path / "state").glob("transform-*"))))
     database.open_table("passages").add(table.slice(0, 1).set_column(0, "id", [["new"]]))
     status, out, err = run(*call, "--switch")
     assert status == 0, err
-    assert "fitted by an earlier call" in out and " 1 written" in out
+    assert "that an earlier call fitted" in out and " 1 were written" in out
     found = database.open_table("passages").to_arrow()
     directions = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     expected = fitted.transform(directions, [row["language"] for row in rows], "passage")

@@ -186,7 +186,7 @@ def test_what_a_full_disk_cut_off_is_done_again(chain, tmp_path, monkeypatch):
     for name, (fails, call) in calls.items():
         with monkeypatch.context() as patched:
             patched.setattr(fails, _full)
-            with pytest.raises(MixlingError, match=f"{tmp_path / name}: no space left"):
+            with pytest.raises(MixlingError, match=f"{tmp_path / name}: there is no space left"):
                 call(tmp_path / name)
         assert names(tmp_path) == []
     for name in ("corpus", "scores"):

@@ -127,7 +127,7 @@ def test_a_folder_made_otherwise_is_refused(chain, tmp_path):
     path = write(tmp_path / "a.jsonl", rows(5))
     mixling.encode(str(chain), path, tmp_path / "out", precision="fp32")
     for changed in ({"role": "query"}, {"dtype": "float16"}, {"precision": "bf16"}):
-        with pytest.raises(MixlingError, match="made otherwise"):
+        with pytest.raises(MixlingError, match="made in another way: role was"):
             mixling.encode(str(chain), path, tmp_path / "out", **{"precision": "fp32", **changed})
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "mine.txt").write_text("x")
@@ -159,7 +159,7 @@ def test_the_command_reports_what_it_wrote(run, chain, tmp_path):
     status, _, err = run("encode", chain, path, "-o", tmp_path / "out2", "--part", "3/3")
     assert status == 2 and "--part" in err
     status, _, err = run("encode", chain, tmp_path / "none.txt", "-o", tmp_path / "out3")
-    assert status == 2 and "no such file" in err
+    assert status == 2 and "the file does not exist" in err
 
 
 def test_a_transform_is_fitted_on_what_was_encoded(chain, tmp_path):

@@ -151,7 +151,7 @@ def test_functions_and_embedding_objects_are_encoders(chain, run):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda texts, role: letters(texts)[:-1], "one vector a text"),
+        (lambda texts, role: letters(texts)[:-1], "one vector for each text"),
         (lambda texts, role: [[1.0], [1.0, 2.0]], "different lengths"),
         (lambda texts, role: letters(texts) * np.nan, "holds NaN"),
         (lambda texts, role: 1 / 0, "ZeroDivisionError"),
@@ -168,11 +168,11 @@ def test_a_function_that_returns_no_vectors_is_refused(function, message):
     [
         ("python:no_such_module:f", "no module 'no_such_module'"),
         ("python:test_encoders:nothing", "has no 'nothing'"),
-        ("python:test_encoders", "write python:"),
-        ("python:test_encoders:TEXTS", "expected a function"),
-        ("openai:", "names no model"),
+        ("python:test_encoders", "python:test_encoders: the module or the name is missing"),
+        ("python:test_encoders:TEXTS", "Expected a function"),
+        ("openai:", "no model is named"),
         ("openai:text-embedding-3-small", "OPENAI_API_KEY is not set"),
-        ("http://127.0.0.1:1/v1", "names no model"),
+        ("http://127.0.0.1:1/v1", "no model is named"),
         ("https://me:word@host/v1#m", "a user name"),
     ],
 )
@@ -280,7 +280,7 @@ def test_a_service_that_changes_its_size_is_refused():
         encoder = load_encoder(f"{server.address}#m")
         encoder.encode(["a"])
         size[0] = 20
-        with pytest.raises(MixlingError, match=r"20 numbers where 33 came before"):
+        with pytest.raises(MixlingError, match="vectors of 20 numbers, but 33 came before"):
             encoder.encode(["b"])
 
 
@@ -423,7 +423,7 @@ def test_a_dry_run_of_an_index_counts_all_passages_and_writes_nothing(run, tmp_p
         assert sent > 900 and cost == pytest.approx(tokens * 10 / 1e6, abs=1e-4)
         # the limit is checked before the first text is sent, over all of them
         status, out, err = run(*command, "--price", "10", "--max-cost", str(cost * 0.99))
-        assert status == 2 and "nothing of them was sent" in err and not server.bodies
+        assert status == 2 and "Nothing of them was sent" in err and not server.bodies
         status, out, err = run(*command, "--price", "10", "--max-cost", str(cost * 1.01))
         assert status == 0, err
         passages = {text: n for text, n in server.texts.items() if text != "Hello."}

@@ -61,7 +61,7 @@ FAULTS = {
     ),
     "an empty text": ([row("d1", " ")], ASK, None, r"corpus.jsonl:1: field 'text'.*not empty"),
     "an empty corpus": ([], ASK, None, r"qrels/test.tsv:2: field 'corpus-id'.*_id of corpus.jsonl"),
-    "no corpus": (None, ASK, None, r"no corpus.jsonl"),
+    "no corpus": (None, ASK, None, r"corpus.jsonl or corpus.parquet is missing"),
     "a line that is not JSON": ([*GOOD, "{broken"], ASK, None, r"corpus.jsonl:3: field 'json'"),
     "a judgement of an unknown query": (
         GOOD,
@@ -82,7 +82,12 @@ FAULTS = {
         r"qrels/test.tsv:1: field 'score'.*a number",
     ),
     "nothing judged relevant": (GOOD, ASK, "q1\td1\t0\n", r"no query is linked to a passage"),
-    "judgements missing": (GOOD, ASK, "", r"no task: needs corpus.jsonl, queries.jsonl and qrels"),
+    "judgements missing": (
+        GOOD,
+        ASK,
+        "",
+        r"not a task. Expected corpus.jsonl, queries.jsonl and qrels",
+    ),
 }
 
 

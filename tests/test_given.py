@@ -185,7 +185,7 @@ def change(rows, number, vector):
 
 WRONG_VECTORS = {
     "missing": (lambda rows: rows[3:], ["3 of the 288 texts", "have no vector: query '"]),
-    "doubled": (lambda rows: [*rows, rows[0]], ["1 texts have two vectors", "query '"]),
+    "doubled": (lambda rows: [*rows, rows[0]], ["1 texts have more than one vector", "query '"]),
     "another dimension": (
         lambda rows: change(rows, 5, rows[5][2][:-1]),
         ["has 31 numbers"],
@@ -220,23 +220,23 @@ def test_wrong_folders_of_vectors_are_one_error(vectors, tmp_path):
             evaluate(vectors=tmp_path / "v", tasks=[TASK])
         return str(error.value)
 
-    assert "no such folder" in message()
+    assert "does not exist" in message()
     (tmp_path / "v").mkdir()
     assert "holds no vectors" in message()
     np.save(tmp_path / "v" / "queries.npy", np.zeros((4, 8), np.float32))
-    assert "no ids beside it" in message()
+    assert "no file of ids is beside it" in message()
     (tmp_path / "v" / "queries.txt").write_text("a\nb\nc\n")
     assert "4 vectors and 3 ids" in message()
     np.save(tmp_path / "v" / "queries.npy", np.zeros(3, np.float32))
     assert "[3]" in message()
     np.save(tmp_path / "v" / "queries.npy", np.array(["a", "b", "c"]))
-    assert "expected numbers" in message()
+    assert "Expected numbers" in message()
     (tmp_path / "v" / "queries.npy").rename(tmp_path / "v" / "some.npy")
     (tmp_path / "v" / "queries.txt").rename(tmp_path / "v" / "some.txt")
-    assert "queries or passages?" in message()
+    assert "queries or of passages" in message()
     (tmp_path / "v" / "some.npy").unlink()
     pq.write_table(pa.table({"id": ["a"], "vector": ["1,2"]}), tmp_path / "v" / "queries.parquet")
-    assert "expected lists of numbers" in message()
+    assert "Expected lists of numbers" in message()
     pq.write_table(pa.table({"id": ["a"], "v": [[1.0]]}), tmp_path / "v" / "queries.parquet")
     assert "no column 'vector'" in message()
 
@@ -383,12 +383,12 @@ WRONG_RUNS = {
     "columns": ("a Q0 b 1 2\n", ["x.run:1", "six columns"]),
     "score": ("a Q0 b 1 high x\n", ["'high'", "a finite number"]),
     "NaN": ("a Q0 b 1 nan x\n", ["'nan'", "a finite number"]),
-    "empty": ("\n", ["none of the 192 queries", "it is empty"]),
+    "empty": ("\n", ["none of the 192 queries", "the run is empty"]),
     "other queries": ("a Q0 b 1 2 x\n", ["none of the 192 queries", "'a'", "mixling texts"]),
     "other passages": ("{query} Q0 b 1 2 x\n", ["none of the 96 passages", "'b'"]),
     "doubled": (
         "{query} Q0 {passage} 1 2 x\n{query} Q0 {passage} 2 1 x\n",
-        ["twice", "1 passages"],
+        ["more than once", "1 passages"],
     ),
 }
 
@@ -413,7 +413,7 @@ def test_options_that_have_no_meaning_are_refused(direct, chain, tmp_path):
         ({"run": path, "model_options": {"pooling": "cls"}}, "options of a model"),
         ({"run": path, "vectors": tmp_path}, "both given"),
         ({"run": path, "endpoint_options": {"depth": 3}}, "depth"),
-        ({"run": tmp_path / "none.run"}, "no such file"),
+        ({"run": tmp_path / "none.run"}, "none.run: the file does not exist"),
         ({"run": tmp_path}, "has no sample.run"),
         ({}, "nothing to measure"),
     ):
@@ -563,9 +563,9 @@ def test_qdrant_is_asked_with_vectors_of_a_model(chain, vectors, direct, task, m
         assert server.requests[0].path == "/collections/docs/points/query"
         assert server.requests[0].headers["api-key"] == "qd-key-4711"
         assert server.requests[0].body["with_payload"] == ["id"]
-        with pytest.raises(MixlingError, match="name the model that encodes"):
+        with pytest.raises(MixlingError, match="needs the vector of the query"):
             evaluate(tasks=[TASK], endpoint=server.address, endpoint_options={"form": "qdrant"})
-        with pytest.raises(MixlingError, match="encodes no queries"):
+        with pytest.raises(MixlingError, match="does not encode queries"):
             evaluate("bm25", [TASK], endpoint=server.address, endpoint_options={"form": "qdrant"})
 
 
@@ -698,8 +698,8 @@ def test_a_python_function_is_a_system(direct, tmp_path, monkeypatch):
         (lambda q, k: 1 / 0, "ZeroDivisionError"),
         (lambda q, k: ["a", "b"], "pairs of id and score"),
         (lambda q, k: [("a", float("nan"))], "NaN"),
-        (lambda q, k: [("a", 1.0)], "it answers with 'a'"),
-        (lambda q, k: [], "it finds nothing"),
+        (lambda q, k: [("a", 1.0)], "it returned for example 'a'"),
+        (lambda q, k: [], "its lists are empty"),
     ],
 )
 def test_functions_that_fail_are_one_error(search, expected):
@@ -712,10 +712,10 @@ def test_functions_that_fail_are_one_error(search, expected):
     [
         ("python:no_such_module:f", "no module 'no_such_module'"),
         ("python:json:nothing", "has no 'nothing'"),
-        ("python:json:__name__", "is a str; expected a function"),
-        ("python:json", "write python:package.module:name"),
-        ("ftp://x", "expected an address"),
-        ("host:9200/index", "expected an address"),
+        ("python:json:__name__", "this is a str. Expected a function"),
+        ("python:json", "Expected python:package.module:name"),
+        ("ftp://x", "Expected an address"),
+        ("host:9200/index", "Expected an address"),
     ],
 )
 def test_endpoints_that_do_not_exist_are_one_error(name, expected):
@@ -756,10 +756,10 @@ def test_a_busy_server_is_asked_again_and_its_wait_is_honored(answers, no_waitin
     ("status", "content", "expected", "tries"),
     [
         (401, {"error": "bad key secret-4711"}, "status 401", 1),
-        (500, "broken", "after 5 tries", 5),
+        (500, "broken", "5 tries", 5),
         (200, "<html>", "not JSON", 1),
         (200, {"hits": {}}, "nothing at hits.hits", 1),
-        (200, {"hits": {"hits": [{"_id": None, "_score": 1}]}}, "id None", 1),
+        (200, {"hits": {"hits": [{"_id": None, "_score": 1}]}}, "the id None", 1),
         (301, "", "status 301", 1),
     ],
 )
@@ -780,7 +780,7 @@ def test_answers_that_cannot_be_used_are_one_error(
 
 
 def test_no_server_is_one_error(no_waiting):
-    with pytest.raises(MixlingError, match=r"no answer .*after 5 tries") as error:
+    with pytest.raises(MixlingError, match=r"does not answer .*5 tries") as error:
         evaluate(tasks=[TASK], endpoint="http://user:hidden-4711@127.0.0.1:9")
     assert "hidden-4711" not in str(error.value)
 
@@ -801,7 +801,7 @@ def test_a_call_that_was_stopped_asks_for_each_query_once(answers, no_waiting, t
     options = {"form": "opensearch", "depth": 96, "concurrency": 4}
     with Server(answer) as server:
         for _ in range(3):
-            with pytest.raises(MixlingError, match="run the same command again"):
+            with pytest.raises(MixlingError, match="Run the same command again"):
                 evaluate(
                     tasks=[TASK], out=tmp_path, endpoint=server.address, endpoint_options=options
                 )
@@ -864,15 +864,15 @@ def test_places_and_paths():
     ("text", "expected"),
     [
         ("ids = ", "not TOML"),
-        ('url = "http://x"\n[body]\nq = "{query}"', "no 'ids'"),
-        ('url = "http://x"\nids = "a..b"\n[body]\nq = "{query}"', "no path"),
+        ('url = "http://x"\n[body]\nq = "{query}"', "field 'ids' is missing"),
+        ('url = "http://x"\nids = "a..b"\n[body]\nq = "{query}"', "not a path in an answer"),
         ('url = "http://x"\nids = "a"\n[body]\nq = "{k}"', "no place for the query"),
-        ('url = "x"\nids = "a"\n[body]\nq = "{query}"', "expected an address"),
+        ('url = "x"\nids = "a"\n[body]\nq = "{query}"', "Expected an address"),
         ('url = "http://x"\nids = "a"\nbodi = 1\n', "Did you mean 'body'"),
-        ('url = "http://x"\nids = 3\n', "another type"),
+        ('url = "http://x"\nids = 3\n', "field 'ids' is 3"),
         (
             'url = "http://x"\nids = "a"\n[headers]\nA = "${NOT_SET_HERE}"\n[body]\nq = "{query}"',
-            "no variable NOT_SET_HERE",
+            "variable NOT_SET_HERE is not set",
         ),
     ],
 )
@@ -883,8 +883,8 @@ def test_wrong_forms_are_one_error(text, expected, tmp_path):
 
 
 def test_an_unknown_form_and_a_wrong_depth_are_one_error():
-    with pytest.raises(MixlingError, match="Known: mixling, opensearch, qdrant"):
+    with pytest.raises(MixlingError, match="Expected one of: mixling, opensearch, qdrant"):
         evaluate(tasks=[TASK], endpoint="http://x", endpoint_options={"form": "solr"})
     for name in ("depth", "concurrency"):
-        with pytest.raises(MixlingError, match=f"{name} 0: expected 1"):
+        with pytest.raises(MixlingError, match=f"{name} is 0. Expected 1"):
             evaluate(tasks=[TASK], endpoint="http://x", endpoint_options={name: 0})

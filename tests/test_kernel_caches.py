@@ -38,7 +38,7 @@ print(resident() - before)
 def test_a_searcher_limits_the_caches_and_keeps_what_is_stated(tmp_path, monkeypatch):
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(MixlingError, match="is no store"):
+    with pytest.raises(MixlingError, match="is not a store"):
         Searcher(str(tmp_path / "store"))
     assert [os.environ[name] for name in VARIABLES] == [str(CAPACITY)] * 2
     monkeypatch.setenv(VARIABLES[0], "7")

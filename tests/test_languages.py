@@ -127,7 +127,7 @@ def test_what_people_write_becomes_one_tag(written, expected):
     ],
 )
 def test_what_is_no_language_is_refused(written):
-    with pytest.raises(MixlingError, match="is no language") as refused:
+    with pytest.raises(MixlingError, match="is not a language") as refused:
         language_tag(written)
     assert str(refused.value).encode()
 

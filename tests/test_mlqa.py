@@ -143,7 +143,7 @@ def test_a_group_with_a_listed_and_another_query_is_in_neither_part(tmp_path):
 def test_files_with_other_ids_have_nothing_held_out(tmp_path):
     write_file(tmp_path, "test", "de", "ar", {"Ein Haus.": ["1"]})
     assert read_mlqa_split(tmp_path, "train", None, False).passages.num_rows == 1
-    with pytest.raises(MixlingError, match=r"'held-out'; .*unpack all files of MLQA_V1\.zip"):
+    with pytest.raises(MixlingError, match=r"'held-out', .*Unpack all files of MLQA_V1\.zip"):
         read_mlqa_split(tmp_path, "held-out", None, False)
 
 

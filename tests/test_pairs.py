@@ -100,7 +100,9 @@ def test_from_a_folder_that_the_hubs_client_wrote(name, hub, tmp_path):
 @pytest.mark.parametrize("name", FILES)
 def test_a_folder_without_its_files_says_which(name, tmp_path):
     write(tmp_path, {"train.jsonl": b'{"question": "Who?"}\n', "data/train.csv": b"a\n"})
-    with pytest.raises(MixlingError, match=r"no file .*(parquet|jsonl); fetch the set again"):
+    with pytest.raises(
+        MixlingError, match=r"(the file|no file) .*(parquet|jsonl).*\. Fetch the data set again"
+    ):
         load(name, path=tmp_path)
 
 
@@ -112,8 +114,10 @@ def test_the_check_of_publications_finds_the_columns(hub, run):
     renamed = published.parquet([{"question": "Who?", "answer": "He."}])
     put(hub, "natural-questions", {"pair/train-00000-of-00001.parquet": renamed})
     status, out, _ = run("data", "check", "natural-questions")
-    assert status == 1 and "rows without query; they have question, answer" in out
-    with pytest.raises(MixlingError, match="no column 'query'; there are: question, answer"):
+    assert status == 1 and "rows without query; their fields are question, answer" in out
+    with pytest.raises(
+        MixlingError, match=r"no column 'query'\. Its columns are: question, answer"
+    ):
         load("natural-questions", skip_bad=True)
 
 
@@ -130,7 +134,7 @@ def test_wikiqa_reads_labels_of_any_type(label, tmp_path):
     }
     assert negatives == {(f"who built tower {i}?", f"tower {i} has {i} steps.") for i in (1, 2)}
     assert "tower 0 has 0 steps." in corpus.passages["text"].to_pylist()
-    assert corpus.skipped == (f"{tmp_path}: query 'Q0' is left out: no passage answers it",)
+    assert corpus.skipped == (f"{tmp_path}: query 'Q0' is left out, because no passage answers it",)
 
 
 def test_wikiqa_never_promotes_a_wrong_sentence(tmp_path):
@@ -162,7 +166,7 @@ def test_duorc_reads_one_configuration(hub):
     assert set(hub.fetched()) == {
         f"{folder}/test-00000-of-00001.parquet" for folder in ("SelfRC", "ParaphraseRC")
     }
-    assert "left out: the plot does not answer it" in selfrc.skipped[0]
+    assert "the row is left out, because the plot does not answer the question" in selfrc.skipped[0]
 
 
 def test_an_answer_is_found_as_whole_words_only(tmp_path):
@@ -208,14 +212,15 @@ def test_yahoo_answers_refuses_a_part_of_a_table_and_one_of_other_columns(tmp_pa
     write(tmp_path, files)
     for more in ({}, {"title-answer-pair/train-00000-of-00001.parquet": second}):
         write(tmp_path, more)
-        with pytest.raises(MixlingError, match=r"expected every part of one table, once"):
+        with pytest.raises(MixlingError, match=r"Expected every part of one table, each once"):
             load("yahoo-answers", path=tmp_path, skip_bad=True)
     name = "train-00000-of-00001.parquet"
     other = write(
         tmp_path / "b", {f"title-answer-pair/{name}": files[f"title-question-pair/{name}"]}
     )
     with pytest.raises(
-        MixlingError, match=r"no column 'answer'; there are: title, question; expected title, ans"
+        MixlingError,
+        match=r"no column 'answer'. Its columns are: title, question. Expected title, ans",
     ):
         load("yahoo-answers", path=other, skip_bad=True)
 
@@ -255,7 +260,7 @@ def test_entity_questions_come_packed_and_without_passages(zipped, tmp_path):
     assert load("entity-questions", "train-answers").queries.num_rows == 12
     assert zipped.fetched() == ["/dataset.zip"]
     with pytest.raises(
-        MixlingError, match=r"P19.dev.json:1: no field 'positive_ctxs': .*'dev-answers'.*DPR"
+        MixlingError, match=r"P19.dev.json:1: field 'positive_ctxs' is missing.*'dev-answers'.*DPR"
     ):
         load("entity-questions", "dev", skip_bad=True)
     record = json.loads((tmp_path / "cache/data/entity-questions" / fetch.RECORD).read_text())
@@ -313,7 +318,7 @@ def test_mfaq_keeps_the_language_of_each_pair(hub):
     assert counts(both) == COUNTS["mfaq"]
     assert both.select(languages=["fi"]).queries.num_rows == 12 + 21
     assert ("no: hinta?", "no: ei", 1) in pairs(both)
-    assert "qa_pairs[1]: left out: 'answer' is empty" in both.skipped[0]
+    assert "qa_pairs[1]: the pair is left out, because 'answer' is empty" in both.skipped[0]
     asked = len(hub.requests)
     norwegian = load("mfaq", "validation", languages=["no"])
     assert norwegian.languages() == ["nb"] and counts(norwegian) == (12, 12, 12, 1)
@@ -324,7 +329,9 @@ def test_mfaq_fetches_one_language(hub):
     put(hub, "mfaq", published.mfaq(folders=("de", "en")))
     assert counts(load("mfaq", languages=["en"])) == (12, 12, 12, 1)
     assert hub.fetched() == ["data/en/train.jsonl"]
-    with pytest.raises(MixlingError, match=r"has no file data/sv/train.jsonl; it has .*data/de/tr"):
+    with pytest.raises(
+        MixlingError, match=r"has no file data/sv/train.jsonl. Its files are: .*data/de/tr"
+    ):
         load("mfaq", languages=["en", "sv"])
 
 
@@ -376,7 +383,10 @@ def test_belebele_leaves_out_what_it_cannot_place(tmp_path):
     write(tmp_path, {"data/swh_Latn.jsonl": published.json_lines(rows["swh_Latn"])})
     cut = load("belebele", path=tmp_path)
     assert not any("swh_Latn river" in q + p for q, p, _ in pairs(cut))
-    assert "the rows of https://example.org/river are not those of the other lang" in cut.skipped[0]
+    assert (
+        "the rows of https://example.org/river are left out, because they do not match"
+        in cut.skipped[0]
+    )
     rows["swh_Latn"][0]["link"] = None
     write(tmp_path, {"data/swh_Latn.jsonl": published.json_lines(rows["swh_Latn"])})
     with pytest.raises(BadRowError, match=r"swh_Latn.jsonl:1: field 'link'"):

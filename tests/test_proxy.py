@@ -353,13 +353,13 @@ def test_a_transform_by_language_refuses_token_arrays(start, provider, monkeypat
     [
         (
             {"dimensions": 16},
-            "dimensions: found 16. This proxy's transform is for 32",
+            "dimensions is 16, but this proxy's transform is for 32",
             "dimensions",
         ),
-        ({"dimensions": "32"}, 'found "32"', "dimensions"),
+        ({"dimensions": "32"}, 'dimensions is "32"', "dimensions"),
         ({"encoding_format": "int8"}, "only float and base64", "encoding_format"),
-        ({"model": "other"}, 'found "other". This proxy\'s transform is for m, n', "model"),
-        ({"model": None}, "found null", "model"),
+        ({"model": "other"}, 'model is "other", but this proxy\'s transform is for m, n', "model"),
+        ({"model": None}, "model is null", "model"),
     ],
 )
 def test_what_the_transform_does_not_fit_is_refused_before_it_costs(
@@ -730,13 +730,13 @@ def test_the_command(provider, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"upstream": "api.example/v1"}, "expected the base URL"),
-        ({"upstream": "ftp://api.example/v1"}, "expected the base URL"),
-        ({"upstream": ""}, "expected the base URL"),
-        ({"upstream": "http://[/v1"}, "expected the base URL"),
-        ({"upstream": "http://api example/v1"}, "expected the base URL"),
-        ({"upstream": "http://api.example:99999/v1"}, "expected the base URL"),
-        ({"upstream": "http://api.example:port/v1"}, "expected the base URL"),
+        ({"upstream": "api.example/v1"}, "Expected the base URL"),
+        ({"upstream": "ftp://api.example/v1"}, "Expected the base URL"),
+        ({"upstream": ""}, "Expected the base URL"),
+        ({"upstream": "http://[/v1"}, "Expected the base URL"),
+        ({"upstream": "http://api example/v1"}, "Expected the base URL"),
+        ({"upstream": "http://api.example:99999/v1"}, "Expected the base URL"),
+        ({"upstream": "http://api.example:port/v1"}, "Expected the base URL"),
         ({"upstream": f"https://user:{KEY}@api.example/v1"}, "without user, password"),
         ({"upstream": f"https://api.example/v1?key={KEY}"}, "without user, password"),
         ({"transform": "nowhere"}, "nowhere"),
@@ -869,12 +869,12 @@ def test_llama_indexs_wrapper(provider):
 
 
 def test_vectors_that_do_not_fit_are_one_error():
-    with pytest.raises(MixlingError, match="have 16 numbers, the transform is for 32"):
+    with pytest.raises(MixlingError, match="have 16 numbers, but the transform is for 32"):
         transform_lists(AFFINE, [[0.5] * 16], ["a"], "query")
     with pytest.raises(MixlingError, match="holds NaN"):
         apply_transform(AFFINE, np.full((1, DIMENSIONS), np.nan, np.float32))
     assert not apply_transform(AFFINE, np.zeros((1, DIMENSIONS), np.float32)).any()
-    with pytest.raises(MixlingError, match="the texts are needed"):
+    with pytest.raises(MixlingError, match="token ids were given"):
         apply_transform(by_language(), np.ones((1, DIMENSIONS), np.float32))
 
 

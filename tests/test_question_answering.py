@@ -123,7 +123,10 @@ def test_a_set_that_is_published_otherwise_is_refused_with_its_form(name, tmp_pa
     others = {"notes.txt": b"x", "data.json": b"[]", "x/README.md": b"x"}
     for folder in (tmp_path / "empty", put(tmp_path / "others", others)):
         for split in SOURCES[name].splits:
-            with pytest.raises(MixlingError, match=r"(no file|expected both).*") as caught:
+            with pytest.raises(
+                MixlingError,
+                match=r"is missing|no file is named|neither .* nor a file|expected both",
+            ) as caught:
                 load(name, split, path=folder)
             assert "\n" not in str(caught.value) and str(folder) in str(caught.value)
 
@@ -143,7 +146,7 @@ def test_other_contents_at_an_address_are_refused(name, hub, monkeypatch):
     """The checksums of the contents are those of the publication, and not of our files."""
     pinned = SOURCES[name].downloads[0].content
     serve(hub, monkeypatch, name, sha256=None, content=pinned)
-    with pytest.raises(MixlingError, match=f"expected {pinned}: the publication has changed"):
+    with pytest.raises(MixlingError, match=f"expected {pinned}. The publication has changed"):
         load(name)
 
 
@@ -227,13 +230,15 @@ def test_a_selection_of_languages_reads_their_files_alone(name, split, languages
 def test_a_language_that_a_folder_lacks_is_named(name, known, tmp_path):
     folder = put(tmp_path, UNPACKED[name])
     for languages in (["kl"], ["en", "kl"]):
-        with pytest.raises(MixlingError, match=f"'{name}' has no language 'kl'; it has {known}$"):
+        with pytest.raises(
+            MixlingError, match=f"'{name}' has no language 'kl'. Its languages are: {known}$"
+        ):
             load(name, path=folder, languages=languages)
 
 
 def test_queries_of_afriqa_need_the_language_of_their_passages(tmp_path):
     folder = put(tmp_path, UNPACKED["afriqa"])
-    with pytest.raises(MixlingError, match=r"has passages in en and fr alone; ask .* beside sw$"):
+    with pytest.raises(MixlingError, match=r"has passages in en and fr only, none of them in sw"):
         load("afriqa", path=folder, languages=["sw"])
 
 
@@ -249,7 +254,9 @@ def test_passages_of_mlqa_r_are_grouped_by_all_files(tmp_path):
 
 def test_mlqa_r_is_not_read_from_a_clone_that_has_xquad_r_alone(tmp_path):
     files = {n: c for n, c in UNPACKED["xquad-r"].items() if "mlqa-dev-r" not in n}
-    with pytest.raises(MixlingError, match=r"no file like mlqa-dev-r/ar.json.*at commit 5405d2a7"):
+    with pytest.raises(
+        MixlingError, match=r"no file is named like mlqa-dev-r/ar.json.*at commit 5405d2a7"
+    ):
         load("mlqa-r", path=put(tmp_path, files))
 
 
@@ -436,7 +443,7 @@ def test_a_benchmark_of_mimo_by_itself(tmp_path):
     named = put(tmp_path / "root/XQuAD_test", files).parent
     want = load("xquad-mlir", path=put(tmp_path / "all", UNPACKED["xquad-mlir"])).fingerprint()
     assert {load("xquad-mlir", path=f).fingerprint() for f in (alone, named)} == {want}
-    with pytest.raises(BadRowError, match=r"found 'de', expected queries in 'en' alone"):
+    with pytest.raises(BadRowError, match=r"found 'de', expected queries in 'en' only"):
         load("xquad-mlir", "en", path=alone)
     with pytest.raises(MixlingError, match=r"no file MLIR-en/XQuAD_test/queries.jsonl"):
         mmlir = {n: c for n, c in UNPACKED["xquad-mlir"].items() if part in n}
@@ -488,7 +495,9 @@ def test_arcd_has_the_same_corpus_on_the_hub_and_from_its_authors(tmp_path):
             == load("arcd", split, path=authors).fingerprint()
         )
     assert load("arcd", path=hub).links["start"].to_pylist() == [18, 20]
-    with pytest.raises(MixlingError, match=r"no file like arcd-train.json or plain_text/train-"):
+    with pytest.raises(
+        MixlingError, match=r"no file is named like arcd-train.json or plain_text/train-"
+    ):
         load("arcd", path=put(tmp_path / "both", {"arcd.json": b"{}"}))
     with pytest.raises(MixlingError, match="no column 'answers'"):
         table = published.parquet([{"id": "1", "context": "c", "question": "q"}])

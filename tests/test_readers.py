@@ -441,7 +441,7 @@ def test_rows_to_encode_have_ids_that_differ_and_groups_of_one_type(tmp_path, ch
         open_text_file(path, 9).read_shard(0)
     path.write_text(lines([{"_id": 0, "text": "cat"}, {"_id": 0, "text": "dog"}]))
     status, out, _ = run("encode", chain, path, "-o", tmp_path / "v", "--precision", "fp32")
-    assert status == 0 and "1 rows have the id of another row" in out
+    assert status == 0 and "1 rows have the same id as another row" in out
     for name in ("a.ndjson", "a.json", "a.csv", "a.tsv", "a.jsonl.gz", "a.docx"):
         (tmp_path / name).write_bytes(b"x")
         status, _, err = run("encode", chain, tmp_path / name, "-o", tmp_path / "w")

@@ -141,7 +141,7 @@ def test_a_repair_that_is_killed_loses_and_doubles_nothing_and_undo_restores(
     assert after.keys() == before.keys()
     assert all(after[t].tobytes() == v.tobytes() for t, v in before.items())
     undo(filled, affine, state=folder)
-    with pytest.raises(MixlingError, match="no shadow"):
+    with pytest.raises(MixlingError, match="no copy"):
         undo(filled, affine, state=folder)
 
 
@@ -271,13 +271,13 @@ def test_a_transform_by_language_reads_the_field_or_identifies_the_text(
     other = databases.fill_lance(tmp_path / "other", vectors, texts, [None] * 60)
     with pytest.raises(MixlingError, match="field 'language': found None"):
         repair(other, centering)
-    with pytest.raises(MixlingError, match="no shadow"):
+    with pytest.raises(MixlingError, match="no copy"):
         undo(other, centering)
     import pyarrow.parquet as pq
 
     table = databases.table(vectors, texts, languages).drop_columns(["language"])
     pq.write_table(table, tmp_path / "without.parquet")
-    with pytest.raises(MixlingError, match="no field for it"):
+    with pytest.raises(MixlingError, match="no field for it is known"):
         repair(str(tmp_path / "without.parquet"), centering)
     repair(other, centering, identify=by_text.__getitem__, switch=True)
     assert_near(contents(other), expected, 1e-5)
@@ -317,7 +317,7 @@ def test_a_dry_run_reports_offsets_and_writes_nothing(filled, tmp_path, affine):
     assert shares[1] < shares[0]
     assert f"{shares[0]:.1%} before" in "\n".join(report.lines())
     assert raw(filled) == before
-    with pytest.raises(MixlingError, match="no shadow"):
+    with pytest.raises(MixlingError, match="no copy"):
         undo(filled, affine)
 
 
@@ -373,7 +373,7 @@ def test_the_command_repairs_switches_and_goes_back(affine, tmp_path, run):
     status, out, error = run(
         "repair", address, "--transform", affine, "--language-field", "language"
     )
-    assert status == 0 and "30 rows in the copy: 30 written" in out, error
+    assert status == 0 and "The copy holds 30 rows; 30 were written" in out, error
     status, out, error = run("repair", address, "--transform", affine, "--switch")
     assert status == 0 and "is the repaired copy" in out, error
     assert raw(address) != before
@@ -381,8 +381,8 @@ def test_the_command_repairs_switches_and_goes_back(affine, tmp_path, run):
     assert status == 0 and "is the original again" in out, error
     assert raw(address) == before
     for arguments, message in (
-        (["--switch", "--undo"], "one of --dry-run, --switch and --undo"),
-        ([], "--transform is missing"),
+        (["--switch", "--undo"], "--dry-run, --switch and --undo exclude each other"),
+        ([], "no transform is given"),
     ):
         status, _, error = run("repair", address, *arguments)
         assert status == 2 and message in error

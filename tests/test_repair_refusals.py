@@ -66,7 +66,7 @@ def assert_refused(address, transform, message):
     """Check that a repair is one error and leaves no copy and no progress."""
     with pytest.raises(MixlingError, match=message):
         repair(address, transform, batch_size=10)
-    with pytest.raises(MixlingError, match=r"no shadow|holds no"):
+    with pytest.raises(MixlingError, match=r"no copy|holds no"):
         undo(address, transform)
 
 
@@ -89,9 +89,9 @@ def test_an_empty_collection_is_refused(kind, request, affine, tmp_path):
     request.param = kind
     address = databases.fill(request, tmp_path, rows(0, DIM))
     for run in (repair, try_transform):
-        with pytest.raises(MixlingError, match=r"holds no (rows|vectors)"):
+        with pytest.raises(MixlingError, match=r"holds? no (rows|vectors)"):
             run(address, affine)
-    with pytest.raises(MixlingError, match="no shadow"):
+    with pytest.raises(MixlingError, match="no copy"):
         undo(address, affine)
 
 
@@ -122,7 +122,7 @@ def test_vectors_of_two_sizes_are_refused_by_their_row(kind, request, affine, tm
         values[37] = [1.0, 2.0]
         column = pa.array(values, pa.list_(pa.float32()))
         pq.write_table(table.set_column(1, "vector", column), address)
-        assert_refused(address, affine, "row 38 has 2 numbers, others have 8")
+        assert_refused(address, affine, "row 38 has 2 numbers, but the other vectors have 8")
         return
     import psycopg
 
@@ -132,7 +132,7 @@ def test_vectors_of_two_sizes_are_refused_by_their_row(kind, request, affine, tm
         connection.execute(f"DROP INDEX {table}_embedding_idx")
         connection.execute(f"ALTER TABLE {table} ALTER COLUMN embedding TYPE vector")
         connection.execute(f"UPDATE {table} SET embedding = '[1,2]' WHERE id = 37")
-    assert_refused(address, affine, "row 37 has 2 numbers, others have 8")
+    assert_refused(address, affine, "row 37 has 2 numbers, but the other vectors have 8")
 
 
 @pytest.mark.parametrize("kind", ["lancedb", "postgresql"])
@@ -144,7 +144,7 @@ def test_rows_without_an_id_are_refused(kind, request, affine, tmp_path):
         import lancedb
 
         lancedb.connect(str(tmp_path / "lance")).open_table("docs").drop_columns(["id"])
-        assert_refused(address, affine, r"no column of ids; add \?id=COLUMN")
+        assert_refused(address, affine, r"no column of ids\. Add \?id=COLUMN")
         return
     import psycopg
 
@@ -152,7 +152,7 @@ def test_rows_without_an_id_are_refused(kind, request, affine, tmp_path):
     table = rest.partition("&")[0]
     with psycopg.connect(base) as connection:
         connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey")
-    with pytest.raises(MixlingError, match=r"no primary key of one column; add \?id=COLUMN"):
+    with pytest.raises(MixlingError, match=r"no primary key of one column\. Add \?id=COLUMN"):
         repair(address, affine)
     with pytest.raises(MixlingError, match="column 'text' is not unique"):
         repair(f"{address}&id=text", affine)
@@ -185,15 +185,15 @@ def test_a_read_only_disk_is_one_error(kind, request, affine, tmp_path):
 
 
 BAD_ADDRESSES = [
-    ("redis://x/y", "unknown kind of address"),
-    ("qdrant://host", "write qdrant://host:port/collection"),
+    ("redis://x/y", "kind of address is unknown"),
+    ("qdrant://host", "Expected qdrant://host:port/collection"),
     ("qdrant://127.0.0.1:1/docs", "no Qdrant server answers"),
     ("chroma://127.0.0.1:1/docs", "no Chroma server answers"),
-    ("milvus:folder#docs", "write milvus://host:port/collection"),
-    ("lancedb:nowhere#docs", "there is no folder nowhere"),
-    ("postgresql://a:secret@127.0.0.1:1/db", "names no table and column"),
+    ("milvus:folder#docs", "Expected milvus://host:port/collection"),
+    ("lancedb:nowhere#docs", "the folder nowhere does not exist"),
+    ("postgresql://a:secret@127.0.0.1:1/db", "names no table or no column"),
     ("postgresql://a:secret@127.0.0.1:1/db?table=t&column=c", "no PostgreSQL server answers"),
-    ("nowhere.parquet", "no such file or folder"),
+    ("nowhere.parquet", "file or folder does not exist"),
 ]
 
 
@@ -209,16 +209,16 @@ def test_a_transform_of_another_size_or_a_missing_collection_is_refused(filled, 
     folder.mkdir()
     write_transform(AffineTransform(np.eye(4, dtype="f4"), np.zeros(4, "f4")), folder)
     before = raw(filled)
-    with pytest.raises(MixlingError, match=r"vectors of 8 numbers, the transform is for 4"):
+    with pytest.raises(MixlingError, match=r"have 8 numbers, but the transform is for 4"):
         repair(filled, str(folder))
     if not filled.endswith(".parquet"):
         other = filled.replace("column=embedding", "column=nowhere")
         if other == filled:
             other = filled + "x"
-        with pytest.raises(MixlingError, match=r"no (collection|table|column) '.*'; there are"):
+        with pytest.raises(MixlingError, match=r"no (collection|table|column) '.*'\. Its"):
             repair(other, affine)
     assert raw(filled) == before
-    with pytest.raises(MixlingError, match="no shadow"):
+    with pytest.raises(MixlingError, match="no copy"):
         undo(filled, affine)
 
 
@@ -238,7 +238,7 @@ def test_no_permission_and_a_read_only_database_are_one_error(postgres, affine):
     read_only = address.replace("?", "?options=-c%20default_transaction_read_only%3Don&")
     with pytest.raises(MixlingError, match="read-only transaction"):
         repair(read_only, affine)
-    with pytest.raises(MixlingError, match="no shadow"):
+    with pytest.raises(MixlingError, match="no copy"):
         undo(address, affine)
 
 
@@ -250,9 +250,9 @@ def test_ids_that_repeat_and_a_store_of_mixling_are_refused(affine, tmp_path):
     lancedb.connect(str(tmp_path / "twice")).open_table("docs").add(
         databases.table(vectors[:2], texts[:2], languages[:2])
     )
-    with pytest.raises(MixlingError, match="2 rows repeat the id of another"):
+    with pytest.raises(MixlingError, match="2 rows have the same id as another"):
         repair(address, affine)
-    with pytest.raises(MixlingError, match="no shadow"):
+    with pytest.raises(MixlingError, match="no copy"):
         undo(address, affine)
     store = tmp_path / "store"
     databases.fill_lance(store, vectors, texts, languages, name="passages")

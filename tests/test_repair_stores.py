@@ -110,14 +110,14 @@ def test_a_store_is_repaired_caught_up_put_in_place_and_restored(
     else:  # a folder's files are still open
         assert {x.id for x in found} <= before.keys() and "mixling" not in address[:10]
 
-    with pytest.raises(MixlingError, match="is repaired already"):
+    with pytest.raises(MixlingError, match="the store is repaired already"):
         repair_store(address, fair)
     assert "is the original again" in undo_store(address)
     assert contents(address) == before
     assert "is removed" in undo_store(address, fair)
-    with pytest.raises(MixlingError, match="has no copy"):
+    with pytest.raises(MixlingError, match="there is no copy"):
         undo_store(address, fair)
-    with pytest.raises(MixlingError, match="is the original"):
+    with pytest.raises(MixlingError, match="the original is in use"):
         undo_store(address)
     assert store_class(address).beside(address) == [address]
 
@@ -220,12 +220,12 @@ def test_the_command_fits_on_the_store_and_says_what_is_in_use(tmp_path, run):
     assert run("index", model, documents, "--store", store)[0] == 0
     status, out, error = run("repair", store, "--transform", "auto")
     assert status == 0, error
-    assert "600 passages in the copy: 600 documents written" in out and "is in use" in out
+    assert "holds 600 passages; 600 documents were written" in out and "is in use" in out
     folder = Path(f"{store}_model_1")
     assert (folder / "transform.json").exists()
     status, out, error = run("repair", store, "--transform", "auto", "--switch")
-    assert status == 0 and "fitted by an earlier call" in out, error
-    assert "0 documents written" in out and "is the repaired copy" in out
+    assert status == 0 and "that an earlier call fitted" in out, error
+    assert "0 documents were written" in out and "is the repaired copy" in out
     assert open_store(store).info["model"] == str(folder.resolve())
     # new documents pass through the transform too, and the model still lies where the store says
     planted.documents(tmp_path / "d.jsonl", groups=151)
@@ -235,14 +235,14 @@ def test_the_command_fits_on_the_store_and_says_what_is_in_use(tmp_path, run):
     more = [*planted.CODES, "fi"]
     planted.documents(tmp_path / "d.jsonl", groups=151, codes=more)
     status, out, _ = run("index", folder, tmp_path / "d.jsonl", "--store", store)
-    assert "does not know: fi (151)" in out and "fit it again" in out
+    assert "languages of some passages: fi (151)" in out and "fit it again" in out
     status, _, error = run("repair", store, "--transform", "auto")
     assert status == 2 and "remove the original first" in error
     (original,) = tmp_path.glob("articles_before_*")
     kept = tmp_path / "kept"
     original.rename(kept)
     status, out, error = run("repair", store, "--transform", "auto", "--switch")
-    assert status == 0 and "755 documents written" in out, error
+    assert status == 0 and "755 documents were written" in out, error
     second = Path(f"{store}_model_2")
     assert open_store(store).info["model"] == str(second.resolve())
     status, out, _ = run("index", second, tmp_path / "d.jsonl", "--store", store)
@@ -273,10 +273,10 @@ def test_the_variance_by_language_is_omega_squared_of_the_vectors(seed, groups, 
 def test_what_cannot_be_repaired_is_refused(chain, fair, plain, tmp_path):
     store = str(tmp_path / "store")
     index(str(plain), write(tmp_path / "d.jsonl", range(5)), store, precision="fp32")
-    with pytest.raises(MixlingError, match="was made with"):
+    with pytest.raises(MixlingError, match="were made with"):
         repair_store(store, fair)
     assert not list(tmp_path.glob("store_mixling_*/mixling.json"))
-    with pytest.raises(MixlingError, match="name the collection"):
+    with pytest.raises(MixlingError, match="names no collection"):
         repair_store("milvus://localhost:1", fair)
-    with pytest.raises(MixlingError, match="is the source too"):
+    with pytest.raises(MixlingError, match="the source and the store are the same"):
         index(str(plain), store, store)

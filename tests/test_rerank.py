@@ -252,7 +252,7 @@ def test_a_cross_encoder_object_is_a_reranker(cross_encoder):
     np.testing.assert_allclose(
         given.scores(pairs), Reranker(cross_encoder, device="cpu").scores(pairs), rtol=1e-5
     )
-    with pytest.raises(MixlingError, match="expected the name of a reranker"):
+    with pytest.raises(MixlingError, match="Expected the name of a reranker"):
         load_reranker(3)
 
 
@@ -306,12 +306,12 @@ def test_a_service_that_fails_is_asked_again(quick):
 @pytest.mark.parametrize(
     ("spelling", "message"),
     [
-        ("openai:gpt-9", "openai is not known to rerank; there are cohere:MODEL"),
+        ("openai:gpt-9", "no reranker of openai. Expected cohere:MODEL"),
         ("cohere:rerank-v3.5", "COHERE_API_KEY is not set"),
-        ("cohere:", "names no model"),
-        ("https://host/v1#m", "ends in /rerank"),
+        ("cohere:", "no model is named"),
+        ("https://host/v1#m", "does not end in /rerank"),
         ("https://me:secret@host/rerank#m", "user name, a password"),
-        ("no/such/folder/anywhere", "no such model folder"),
+        ("no/such/folder/anywhere", "model folder does not exist"),
         ("python:test_rerank:nothing", "nothing"),
     ],
 )

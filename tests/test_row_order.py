@@ -272,7 +272,7 @@ def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path, monkeypatch
 WRONG = {
     "a pair twice": (
         lambda t: {"relevant": np.repeat(t.relevant, 2, 0), "grades": np.repeat(t.grades, 2)},
-        "twice",
+        "repeated or out of order",
     ),
     "a candidate that is not there": (
         lambda t: {"relevant": np.add(t.relevant, [0, 10**6])},
@@ -282,7 +282,7 @@ WRONG = {
     "out of order": (lambda t: {"relevant": t.relevant[::-1]}, "out of order"),
     "no pair": (
         lambda t: {"relevant": t.relevant[:0], "grades": t.grades[:0]},
-        "no query has an answer",
+        "no query has a relevant passage",
     ),
     "ids twice": (lambda t: {"query_ids": ["same"] * len(t.queries)}, "'same'"),
     "ids of candidates twice": (
@@ -298,7 +298,7 @@ WRONG = {
             "relevant": t.relevant[t.relevant[:, 0] > 3],
             "grades": t.grades[t.relevant[:, 0] > 3],
         },
-        "4 queries have no answer",
+        "4 queries have no relevant passage",
     ),
     "an answer that is excluded": (
         lambda t: {"excluded": t.relevant[np.unique(t.relevant[:, 0], return_index=True)[1], 1]},

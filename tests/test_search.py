@@ -506,21 +506,35 @@ def pdf(words, content=None, more=b""):
 
 
 def test_another_model_is_refused(chain, plain, store, tmp_path, beir):
-    with pytest.raises(MixlingError, match="search with that model"):
+    with pytest.raises(MixlingError, match="Search with that model"):
         Searcher(store[0], str(plain))
     debias(str(chain), "lsar", ["sample"], tmp_path / "fair")  # the same encoder, other vectors
-    with pytest.raises(MixlingError, match="search with that model"):
+    with pytest.raises(MixlingError, match="Search with that model"):
         Searcher(store[0], str(tmp_path / "fair"))
     with pytest.raises(MixlingError, match=r"another (encoder|prompts)"):
         index(Retriever(str(plain), pooling="mean"), beir, store[0], size=60, overlap=10)
     with pytest.raises(MixlingError, match="another size"):
         index(str(chain), beir, store[0], size=61, overlap=10)
-    with pytest.raises(MixlingError, match="is no store"):
+    with pytest.raises(MixlingError, match="is not a store"):
         Searcher(str(tmp_path / "score"))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("x")
-    with pytest.raises(MixlingError, match="is not empty"):
+    with pytest.raises(MixlingError, match="neither empty nor a store"):
         open_or_create_store(str(tmp_path / "other"), 32, {})
+
+
+def test_numbers_below_their_least_are_refused(chain, store, tmp_path, beir):
+    searcher = Searcher(store[0])
+    for options, message in (
+        ({"k": 0}, "k is 0"),
+        ({"k": -1}, "k is -1"),
+        ({"quotas": {"en": -1}}, "quota of 'en' is -1"),
+        ({"weights": (float("nan"), 1.0), "mode": "both"}, r"weights\[0\] is nan"),
+    ):
+        with pytest.raises(MixlingError, match=message):
+            searcher.search("bridge", **options)
+    with pytest.raises(MixlingError, match="overlap is -2"):
+        index(str(chain), beir, str(tmp_path / "s"), overlap=-2)
 
 
 def test_many_passages_are_indexed_and_few_are_scanned(tmp_path, monkeypatch):
@@ -590,7 +604,7 @@ def test_the_command_line(chain, beir, tmp_path, run, monkeypatch):
         (("-l", "yo"), "no passages in yo"),
         (("--mode", "dens"), "Did you mean 'dense'"),
         (("--order", "centred"), "Did you mean 'centered'"),
-        (("--quota", "en"), "--quota en: write"),
+        (("--quota", "en"), "--quota en: expected"),
     ):
         status, _, error = run("search", where, "q", *options)
         assert status == 2 and message in error
@@ -603,7 +617,7 @@ def test_missing_documents_are_reported_before_a_model_is_loaded(tmp_path, run, 
     monkeypatch.setattr("mixling.searching.index.load_encoder", loaded)
     where = tmp_path / "store"
     status, _, error = run("index", "a-model", tmp_path / "nowhere", "--store", where)
-    assert status == 2 and "nowhere: no such file or folder" in error
+    assert status == 2 and "nowhere: the file or folder does not exist" in error
     assert not where.exists()
 
 

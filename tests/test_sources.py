@@ -132,5 +132,5 @@ def test_the_list_has_every_benchmark_and_says_how_to_get_it(run, data):
     assert status == 0
     for name in SOURCES:
         assert name in out
-    assert "ciral: fetched when it is first used (hub CIRAL/ciral" in out
-    assert "miracl: fetched when it is first used, once you have accepted its terms" in out
+    assert "ciral: Mixling fetches it at the first use (hub CIRAL/ciral" in out
+    assert "miracl: Mixling fetches it at the first use, after you have accepted its terms" in out

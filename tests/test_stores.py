@@ -103,7 +103,7 @@ def test_a_language_with_few_passages_is_found_as_well_as_all(address):
 
 
 def test_a_store_holds_replaces_filters_and_deletes(address):
-    with pytest.raises(MixlingError, match="is no store"):
+    with pytest.raises(MixlingError, match=r"is not a store|there is no store"):
         open_store(address)
     store = open_or_create_store(address, 8, {"model": "m", "size": 3})
     documents = [f"d{i}" for i in range(40)]
@@ -385,7 +385,7 @@ def test_an_existing_index_is_debiased_by_a_transform_and_nothing_is_encoded(
             assert np.allclose([hit.score for hit in a], [hit.score for hit in b], atol=1e-5)
     # the original model cannot take vectors that a transform has changed
     export_store(str(tmp_path / "transformed"), tmp_path / "transformed.parquet")
-    with pytest.raises(MixlingError, match="was made with"):
+    with pytest.raises(MixlingError, match="were made with"):
         index(str(chain), tmp_path / "transformed.parquet", str(tmp_path / "back"))
 
 
@@ -393,13 +393,13 @@ def test_vectors_of_other_documents_or_models_are_refused(chain, plain, tmp_path
     source = tmp_path / "d.jsonl"
     source.write_text(json.dumps({"_id": "a", "text": "x", "language": "en"}) + "\n")
     store = str(tmp_path / "store")
-    with pytest.raises(MixlingError, match="no finished vectors"):
+    with pytest.raises(MixlingError, match="encoding was not finished"):
         index(str(chain), source, store, vectors=tmp_path / "score")
     encode(str(chain), source, tmp_path / "v", precision="fp32")
     encode(str(chain), source, tmp_path / "q", precision="fp32", role="query")
     with pytest.raises(MixlingError, match="role 'query'"):
         index(str(chain), source, store, vectors=tmp_path / "q")
-    with pytest.raises(MixlingError, match="was made with"):
+    with pytest.raises(MixlingError, match="were made with"):
         index(str(plain), source, store, vectors=tmp_path / "v")
     source.write_text(json.dumps({"_id": "b", "text": "x", "language": "en"}) + "\n")
     with pytest.raises(MixlingError, match="no vector of 'b'"):
@@ -445,8 +445,8 @@ def test_a_full_disk_is_reported_and_the_old_index_still_answers(chain, small_di
 def test_addresses_that_lead_nowhere():
     for address, message in (
         ("milvus://127.0.0.1:1", "no Milvus server answers"),
-        ("milvus://a b", "write milvus://host:port"),
-        ("redis://x", "no such kind of store"),
+        ("milvus://a b", "expected milvus://host:port"),
+        ("redis://x", "kind of store is unknown"),
     ):
         with pytest.raises(MixlingError, match=message):
             open_store(address)

@@ -42,5 +42,5 @@ def test_rounds_are_shuffled():
 
 
 def test_too_few_conflict_groups_are_refused():
-    with pytest.raises(ValueError, match="3 passage groups cannot fill a batch of 4"):
+    with pytest.raises(ValueError, match="batch of 4 cannot be filled from 3 passage groups"):
         Stream(np.array([0, 0, 1, 2, 2, 2]), 4, 0)

@@ -134,7 +134,7 @@ def test_every_study_that_is_here_can_be_read(file):
 @pytest.mark.parametrize(
     "change, expected",
     [
-        (('"mlqa-held-out"', '"sample"'), "never on one that is measured"),
+        (('"mlqa-held-out"', '"sample"'), "Choose options on a development task"),
         (('"x-y" }', '"y-y" }'), "variant 'x-y'"),
         (("seeds = [0, 1]", "seedz = [1]"), "seedz"),
     ],
@@ -160,11 +160,11 @@ def test_one_run_is_what_the_study_would_train(tmp_path, run):
     for words, expected in (
         (["--variant", "a c"], "Did you mean 'a b'"),
         (["--variant", "none"], "unknown variant that is trained"),
-        (["--variant", "a b", "--seed", "9"], "has the seeds [3, 4], not 9"),
-        (["--seed", "3"], "--variant and --seed belong to a study"),
+        (["--variant", "a b", "--seed", "9"], "has no seed 9. Its seeds are: [3, 4]"),
+        (["--seed", "3"], "--variant and --seed select a run of a study"),
     ):
         status, _, err = run("train", file, *words)
         assert status == 2 and expected in err
     file.write_text(file.read_text().replace("my-dev", "xquad-r"))
     status, _, err = run("train", file, "--variant", "a b")
-    assert status == 2 and "never on one that is measured" in err
+    assert status == 2 and "Choose options on a development task" in err

@@ -122,7 +122,7 @@ def test_nothing_encodes_passages_that_nothing_reads(chain, tmp_path, name):
 
 def test_teachers_read_one_language(chain):
     terms = [{"name": "distil-cosine", "pivot": x} for x in ("en", "de")]
-    with pytest.raises(MixlingError, match="one language in a run, not de and en"):
+    with pytest.raises(MixlingError, match="one language in a run, but the terms name de and en"):
         Objective(
             load_config({**config(chain), "objective": {"terms": terms}}), Retriever(str(chain))
         )

@@ -166,7 +166,7 @@ def test_lowest_layers_stay_and_what_comes_after_them_moves(chain, kind, tmp_pat
 
 
 def test_no_layer_left_to_train_is_an_error(chain, tmp_path):
-    with pytest.raises(MixlingError, match=r"freeze_layers is 9, and this encoder has \d+ layers"):
+    with pytest.raises(MixlingError, match=r"freeze_layers is 9, but this encoder has \d+ layers"):
         train(config(chain, steps=2, freeze_layers=9), tmp_path / "r")
 
 
@@ -222,7 +222,7 @@ def test_bf16_is_refused_where_there_is_none(chain, tmp_path, monkeypatch):
 
 
 def test_a_loss_that_is_no_number_stops_the_run(chain, tmp_path):
-    with pytest.raises(MixlingError, match=r"loss is .*lower training.lr"):
+    with pytest.raises(MixlingError, match=r"loss is .*Lower training.lr"):
         train(config(chain, lr=1e30, max_grad_norm=0), tmp_path / "run")
 
 

@@ -237,13 +237,17 @@ def test_names_of_languages_of_every_kind():
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"command": "false"}, "ended with 1"),
-        ({"command": "true"}, "it must write one for each"),
+        ({"command": "false"}, "ended with status 1"),
+        ({"command": "true"}, "It must write one line for each"),
         ({"command": "no-such-program-here"}, "cannot be run"),
-        ({"command": "echo '"}, "cannot be read"),
-        ({"model": "no/such"}, "not a translation model"),
+        ({"command": "echo '"}, "cannot be parsed"),
+        ({"command": "cat {source} {other}"}, "cannot be parsed"),
+        ({"command": "cat {source} {}"}, "cannot be parsed"),
+        ({"command": ""}, "the command is empty"),
+        ({"command": "tr '[:print:]' '\\377'"}, "must read and write UTF-8"),
+        ({"model": "no/such"}, "the translation model cannot be loaded"),
         ({}, "either a model or a command"),
-        ({"command": "cat", "to": ["en"]}, "is there in en already"),
+        ({"command": "cat", "to": ["en"]}, "every text is in en already"),
     ],
 )
 def test_a_mistake_is_one_sentence(tmp_path, more, says):
@@ -254,7 +258,7 @@ def test_a_mistake_is_one_sentence(tmp_path, more, says):
 
 
 def test_a_language_that_the_model_does_not_know(translator):
-    with pytest.raises(MixlingError, match="does not know 'sw'; it knows de, en"):
+    with pytest.raises(MixlingError, match=r"does not know 'sw'\. Its languages are: de, en"):
         Seq2SeqTranslator(str(translator))(["a"], "en", "sw")
     assert CommandTranslator("cat")(["a\nb", "c"], "en", "de") == ["a b", "c"]
 

@@ -75,7 +75,7 @@ def test_a_known_architecture_loads_without_the_code_that_it_mentions_and_says_s
     change(stranger / "tokenizer_config.json", auto_map={"AutoTokenizer": ["stranger.T", None]})
     vectors = Retriever(str(stranger), device="cpu").encode(["words"], "query")
     assert "not run: class C in stranger.py (config.json); class M in stranger.py (c" in caplog.text
-    assert "BertModel of transformers stands in its place" in caplog.text
+    assert "BertModel of transformers takes its place" in caplog.text
     assert (vectors == Retriever(str(chain), device="cpu").encode(["words"], "query")).all()
     assert not (tmp_path / "RAN").exists()
 
@@ -142,7 +142,7 @@ def test_pickled_weights_are_tensors_or_refused(trusted, stranger, tmp_path):
     vectors = Retriever(str(stranger), device="cpu", trust_remote_code=trusted).encode(["words"])
     assert abs(vectors - expected).max() < 1e-6
     (stranger / "pytorch_model.bin").write_bytes(pickle.dumps(Runs(tmp_path / "RAN")))
-    with pytest.raises(MixlingError, match="not a model that can be loaded"):
+    with pytest.raises(MixlingError, match="the model cannot be loaded"):
         Retriever(str(stranger), device="cpu", trust_remote_code=trusted)
     assert not (tmp_path / "RAN").exists()
 

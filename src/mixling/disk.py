@@ -6,6 +6,7 @@ A failed write is one message that names the path and the reason.
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import re
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from mixling.errors import MixlingError
 
@@ -26,14 +28,14 @@ _REFUSED = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
-    errno.EISDIR: "is a folder, a file was expected",
-    errno.ENOTDIR: "a part of the path is a file, a folder was expected",
+    errno.EISDIR: "the path is a folder, but a file was expected",
+    errno.ENOTDIR: "a part of the path is a file, but a folder was expected",
     errno.ENAMETOOLONG: "the name is too long for the file system",
     errno.EFBIG: "the file is too large for the file system",
     errno.EIO: "the disk reports an error",
     errno.EMFILE: "too many files are open",
-    errno.EEXIST: "exists already",
-    errno.ENOTEMPTY: "exists already and is not empty",
+    errno.EEXIST: "the path exists already",
+    errno.ENOTEMPTY: "the path exists already and is not empty",
 }
 # a temporary name of `_temporary_path`; a message names the path that it stands for
 _TEMPORARY = re.compile(r"(?<=/)\.([^/]+)\.\d+\.tmp(?=/|$)")
@@ -84,7 +86,31 @@ def check_new_folder(path: str | Path) -> None:
     """
     folder = Path(path)
     if folder.exists() and (folder.is_file() or any(folder.iterdir())):
-        raise MixlingError(f"{folder}: exists already; choose another folder or remove it")
+        raise MixlingError(
+            f"{folder}: the folder exists already. Choose another folder, or remove it."
+        )
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object that Mixling wrote into a folder that it continues.
+
+    Args:
+        path: The file.
+
+    Raises:
+        MixlingError: The file holds no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        content = error
+    if isinstance(content, dict):
+        return content
+    reason = f" ({content})" if isinstance(content, Exception) else ""
+    raise MixlingError(
+        f"{path}: the file is not a JSON object{reason}. Choose another --out, or remove the "
+        "folder."
+    )
 
 
 @contextmanager
@@ -150,13 +176,13 @@ def one_writer(
                     f"{name}: another process writes here. Wait until it has ended, then run the "
                     "same command again"
                 ) from None
-            logger.warning("%s: another process writes here; waiting until it has ended", name)
+            logger.warning("%s: another process writes here. Waiting until it has ended", name)
             lock.acquire()
     except OSError as error:
         raise MixlingError(
             disk_message(error)
-            or f"{name}: its file system locks no files ({error}). Choose a path on another file "
-            "system"
+            or f"{name}: its file system cannot lock files ({error}). Choose a path on another "
+            "file system."
         ) from None
     try:
         yield
@@ -174,11 +200,14 @@ def disk_message(error: BaseException) -> str | None:
         number, path = int(match[1]), path or ""
     if number in _FULL or "no space left" in str(error).lower():
         return (
-            f"{place}no space left on the disk. What was written before is kept: make room and run "
-            "the same command again"
+            f"{place}there is no space left on the disk. What was written before is kept: make "
+            "room, and run the same command again."
         )
     if number in _REFUSED and path is not None:
-        return f"{place}{_REFUSED[number]}. Choose another path, or change this one's permissions"
+        return (
+            f"{place}{_REFUSED[number]}. Choose another path, or change the permissions of this "
+            "one."
+        )
     return None
 
 

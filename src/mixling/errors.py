@@ -1,4 +1,4 @@
-"""Errors of users: each message says where, the value, what was expected and what to do.
+"""Errors of users: each message names the place, the value, the expected value and the fix.
 
 The command line prints a `MixlingError` without a traceback and exits with status 2.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class MixlingError(Exception):
-    """A mistake in what the user gave; the message is complete as it stands.
+    """A mistake in the user's input; the message needs no further context.
 
     Attributes:
         exit_status: Exit status of the command line; 0 where the message is what was asked for.
@@ -94,6 +94,23 @@ class Skipped:
         self.left_out[label] = self.left_out.get(label, 0) + number
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type if the message is empty."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def not_installed(package: str, extra: str) -> MixlingError:
+    """Return the error for a package that is missing.
+
+    Args:
+        package: The package.
+        extra: The extra of Mixling that installs it.
+    """
+    return MixlingError(
+        f"{package} is not installed. Install it with: pip install 'mixling[{extra}]'"
+    )
+
+
 def check_finite_vectors(
     vectors: np.ndarray, name: Callable[[int], str], source: str
 ) -> np.ndarray:
@@ -115,8 +132,9 @@ def check_finite_vectors(
         value = "NaN" if np.isnan(vectors[row]).any() else "infinity"
         raise NotFiniteError(
             f"{source}: the vector of {name(row)} holds {value} ({len(wrong):,} of "
-            f"{len(vectors):,} vectors here do), so nothing can be compared with it; take a model "
-            "whose weights are whole, precision fp32, or make the vectors again"
+            f"{len(vectors):,} vectors of this call hold NaN or infinity), so it cannot be "
+            "compared with others. Take a model whose weights are all finite, use precision fp32, "
+            "or make the vectors again."
         )
     return vectors
 
@@ -132,7 +150,22 @@ def check_finite_numbers(**values: float | None) -> None:
     """
     for name, value in values.items():
         if value is not None and not math.isfinite(value):
-            raise MixlingError(f"{name} is {value}; expected a finite number")
+            raise MixlingError(f"{name} is {value}. Expected a finite number.")
+
+
+def check_at_least(minimum: int, **values: float | None) -> None:
+    """Check that options are not below a minimum.
+
+    Args:
+        minimum: The minimum.
+        values: The options by name; None is not checked.
+
+    Raises:
+        MixlingError: An option is below the minimum, or NaN.
+    """
+    for name, value in values.items():
+        if value is not None and not value >= minimum:
+            raise MixlingError(f"{name} is {value}. Expected {minimum} or more.")
 
 
 def choose(name: str, options: Iterable[str], label: str) -> str:
@@ -153,4 +186,4 @@ def choose(name: str, options: Iterable[str], label: str) -> str:
         return name
     nearest = difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
-    raise MixlingError(f"unknown {label} '{name}'.{hint} Known: {', '.join(names)}")
+    raise MixlingError(f"unknown {label} '{name}'.{hint} Expected one of: {', '.join(names)}")

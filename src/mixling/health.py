@@ -1,4 +1,4 @@
-"""A report on this machine: processor, caches, data, and what is not installed."""
+"""Reports on this machine: processor, caches, data, and missing packages."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _display: rich.progress.Progress | None = None  # the bars that are shown now, o
 
 
 class Progress:
-    """Shows how far a piece of work is. Use it as a context and call it with what is done.
+    """Shows the progress of a job. Use it as a context, and call it with the number of units done.
 
     Args:
         label: Name of the work.

@@ -1,4 +1,4 @@
-"""How many threads to compute with: as many as there are processors that nobody else uses.
+"""Chooses the number of threads: as many as there are processors that no other program uses.
 
 The threads of a product wait for each other, some thousand times a second. If another process holds
 the processor of one of them, all wait until the system gives it back, some milliseconds each time:
@@ -34,7 +34,7 @@ TOLERATED = 0.5
 
 @dataclass(frozen=True)
 class _Look:
-    """What the machine has done so far.
+    """The processor time of the machine so far.
 
     Attributes:
         time: When, in seconds.
@@ -49,7 +49,7 @@ class _Look:
 
 @dataclass
 class _State:
-    """What this process knows.
+    """The state of this process.
 
     Attributes:
         last: The last look at the machine.
@@ -145,7 +145,10 @@ def stated_threads() -> int | None:
     if not text:
         return None
     if not text.isdecimal() or int(text) < 1:
-        raise MixlingError(f"{VARIABLE} is {text!r}; write a number of threads from 1, or unset it")
+        raise MixlingError(
+            f"{VARIABLE} is {text!r}. Expected a number of threads from 1; set the variable to "
+            "one, or unset it."
+        )
     return int(text)
 
 

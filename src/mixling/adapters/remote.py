@@ -34,7 +34,9 @@ class Remote:
         try:
             import httpx
         except ImportError:
-            raise MixlingError("httpx is not installed: pip install httpx") from None
+            raise MixlingError(
+                "httpx is not installed. Install it with: pip install httpx"
+            ) from None
         self.address = address.rstrip("/")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client = httpx.Client(base_url=self.address, headers=headers, timeout=timeout)
@@ -104,7 +106,7 @@ class Remote:
             try:
                 items = self._post("/v1/embeddings", body)["data"]
             except MixlingError as error:
-                place = f" (input[0] is text {begin} of {len(texts)})" if begin else ""
+                place = f" Here input[0] is text {begin} of {len(texts)}." if begin else ""
                 raise MixlingError(f"{error}{place}") from None
             rows += [item["embedding"] for item in sorted(items, key=lambda x: x["index"])]
         return np.array(rows, np.float32)
@@ -114,11 +116,13 @@ class Remote:
             answer = self._client.post(path, json=body)
         except self._connection_error as error:
             raise MixlingError(
-                f"{self.address}: no answer ({error}); is `mixling serve` running?"
+                f"{self.address}: the server does not answer ({error}). Start it with `mixling "
+                "serve STORE`, or check the address."
             ) from None
         if answer.status_code != 200:
             message = ""
             if "json" in answer.headers.get("content-type", ""):
                 message = answer.json().get("error", {}).get("message", "")
-            raise MixlingError(f"{self.address}{path}: {answer.status_code} {message}")
+            status = f"the server answered with status {answer.status_code}."
+            raise MixlingError(f"{self.address}{path}: {status} {message}".rstrip())
         return answer.json()

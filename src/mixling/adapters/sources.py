@@ -1,4 +1,4 @@
-"""Declares what the adapters need of a store or a server."""
+"""Declares the interface of a store or a server that the adapters use."""
 
 from __future__ import annotations
 

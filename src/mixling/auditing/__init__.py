@@ -1,1 +1,1 @@
-"""Audit of a collection without judgments: how its languages are treated, and what would help."""
+"""Audits how a collection treats its languages, without judgments, and tries repairs."""

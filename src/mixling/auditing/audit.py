@@ -1,4 +1,4 @@
-"""The audit of a collection without judgments: what is measured, in what order."""
+"""Runs the audit of a collection without judgments, step by step."""
 
 from __future__ import annotations
 
@@ -93,9 +93,11 @@ def audit(
         ```
     """
     if sample < 2 or pool < 2:
-        raise MixlingError(f"sample {sample}, pool {pool}: expected 2 or more of each")
+        raise MixlingError(f"sample is {sample} and pool is {pool}. Both must be 2 or more.")
     if queries is not None and not Path(queries).is_file():
-        raise MixlingError(f"{queries}: no such file; --queries takes a file with a query a line")
+        raise MixlingError(
+            f"{queries}: the file does not exist. --queries takes a file with one query per line."
+        )
     skipped = Skipped(skip_bad)
     translator = None if translate is None else open_translator(translate, skipped)
     opened = open_source(str(source), skipped, language, languages, fields)
@@ -107,8 +109,9 @@ def audit(
     collection = read_collection(opened, sampler, encoder, precision)
     if translator is not None and collection.made is None:
         raise MixlingError(
-            f"{opened.name}: --translate needs texts and a model, to make queries; name the model "
-            "and, for a database, the field of the texts (--text-field)"
+            f"{opened.name}: --translate needs texts and a model, because it translates queries "
+            "that are made of texts. Name the model and, for a database, the field of the texts "
+            "(--text-field)."
         )
     log = None if queries is None else Path(queries)
     result = _measure(collection, log, sample, skipped, translator)
@@ -222,8 +225,8 @@ def _known_items(
         rows = made.rows[chosen]
         if made.dropped:
             collection.notes.append(
-                f"{made.dropped:,} passages of the sample share their {made.name} with another "
-                "and were not asked for."
+                f"{made.dropped:,} passages of the sample were not used as known items, because "
+                f"they share their {made.name} with another passage."
             )
         if collection.source.source_type != "documents":
             collection.notes.append(
@@ -239,8 +242,8 @@ def _known_items(
                 )
                 if not found:
                     raise MixlingError(
-                        f"--translate: has no translation of a {made.name} of the sample into "
-                        f"{', '.join(collection.compared)}; give translations of these texts"
+                        f"--translate has no translation of any {made.name} of the sample into "
+                        f"{', '.join(collection.compared)}. Give translations of these texts."
                     )
                 texts, tags = [*texts, *found], [*tags, *codes]
                 rows, name = np.concatenate([rows, rows[numbers]]), f"translated {made.name}"
@@ -314,8 +317,8 @@ def _check_size(collection: AuditedCollection, queries: np.ndarray) -> None:
     size = collection.pool.vectors.shape[1]
     if queries.shape[1] != size:
         raise MixlingError(
-            f"{collection.source.name}: vectors of {size} numbers, and {collection.model} makes "
-            f"{queries.shape[1]}; name the model that made the vectors"
+            f"{collection.source.name}: its vectors have {size} numbers, but {collection.model} "
+            f"makes vectors of {queries.shape[1]}. Name the model that made the stored vectors."
         )
 
 

@@ -60,7 +60,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Trial:
-    """What a candidate does to the known items.
+    """The effect of a candidate on the ranks of the known items.
 
     Args:
         candidate: The steps of the transform, or "order".

@@ -26,7 +26,7 @@ MIN_PRECISION = 0.9  # estimated for them
 
 
 class Encoder(Protocol):
-    """What an audit needs of an encoder."""
+    """The interface of an encoder that an audit uses."""
 
     name: str
     similarity: Literal["cosine", "dot"]
@@ -65,13 +65,14 @@ def load_encoder(
     if chosen is None:
         if source.source_type == "documents":
             raise MixlingError(
-                f"{source.name}: holds documents, and an audit needs the encoder that searches "
-                f"them; write for example: mixling audit {source.name} {DEFAULT}"
+                f"{source.name}: the source holds documents, so the audit needs the encoder that "
+                f"searches them. Name it, for example: mixling audit {source.name} {DEFAULT}"
             )
         if has_log:
             raise MixlingError(
-                "--queries are texts, and there is no encoder for them; name the model that made "
-                f"the vectors: mixling audit {source.name} MODEL --queries FILE"
+                "--queries gives texts, but no encoder is known that could encode them. Name "
+                f"the model that made the vectors: mixling audit {source.name} MODEL --queries "
+                "FILE"
             )
         return None
     encoder: Encoder = (
@@ -83,15 +84,16 @@ def load_encoder(
         info = source.store.info
         if not made_by(encoder, info):
             raise MixlingError(
-                f"{source.name}: was made with {info['model']}; {encoder.name} has other weights "
-                "or prompts. Leave MODEL out, or give the one that made the index"
+                f"{source.name}: the index was made with {info['model']}. {encoder.name} has "
+                "other weights or prompts. Leave MODEL out, or give the model that made the "
+                "index."
             )
     return encoder
 
 
 @dataclass(frozen=True)
 class AuditedCollection:
-    """What the steps of an audit share.
+    """The data that the steps of an audit share.
 
     Args:
         source: The collection.
@@ -188,8 +190,9 @@ def with_translations(
             else "with too few cycles over three languages to estimate their precision"
         )
         notes.append(
-            f"The source names no translations. {links:,} pairs of passages look like some, "
-            f"{estimate}. They are not used: {MIN_LINKS} pairs of {MIN_PRECISION} are needed."
+            f"The source names no translations. {links:,} pairs of passages look like "
+            f"translations, {estimate}. They are not used, because the audit needs {MIN_LINKS} "
+            f"pairs with a precision of {MIN_PRECISION}."
         )
         return pool, "none", summary
     notes.append(

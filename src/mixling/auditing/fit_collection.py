@@ -120,24 +120,28 @@ def debias_collection(
     if out is not None:
         check_new_folder(out)
     if queries is not None and not Path(queries).is_file():
-        raise MixlingError(f"{queries}: no such file; --queries takes a file with a query a line")
+        raise MixlingError(
+            f"{queries}: the file does not exist. --queries takes a file with one query per line."
+        )
     skipped = Skipped(skip_bad)
     source = open_source(str(collection), skipped, language, languages)
     encoder = load_encoder(source, model, queries is not None, trust_remote_code)
     if encoder is None:
         raise MixlingError(
-            f"{source.name}: a transform is fitted on queries too, and there is no encoder for "
-            "them; name the model that made the vectors"
+            f"{source.name}: no encoder is known, and a transform is fitted on encoded queries "
+            "too. Name the model that made the vectors."
         )
     if encoder.similarity == "dot":
         raise MixlingError(
-            f"{encoder.name} compares vectors by dot product, and the length of a vector counts; a "
-            "transform scales vectors to length one, so it would change what the model means"
+            f"{encoder.name} compares vectors by dot product, so the length of a vector counts. "
+            "A transform scales vectors to length one and would change the scores. Use a model "
+            "that compares by cosine."
         )
     if is_hub_corrected(encoder):
         raise MixlingError(
-            f"{encoder.name}: its vectors have a hub correction, and no transform comes behind it; "
-            "fit on the store before that repair (mixling repair STORE --undo)"
+            f"{encoder.name}: its vectors have a hub correction, and no transform can follow "
+            "one. Undo the repair (mixling repair STORE --undo) and fit the transform on the "
+            "store as it was."
         )
     sampler = PoolSampler(pool, True, source.name)
     for batch in source.rows:
@@ -152,8 +156,8 @@ def debias_collection(
         chosen, reason = choose_steps(trials)
     if chosen is not None and log is None and needs_queries(chosen):
         raise MixlingError(
-            f"{chosen} is fitted on queries: give real ones with --queries FILE. Titles or "
-            "sentences of the collection do not stand for them"
+            f"the transform {chosen} is fitted on queries, and there are none. Give real queries "
+            "with --queries FILE; titles and sentences of the collection cannot replace them."
         )
     asked, tags = log or (read.pool.vectors[:0], read.pool.languages[:0])
     vectors = CollectionVectors(
@@ -212,15 +216,20 @@ def fit_once(
         MixlingError: No model is named, or the transform cannot be fitted.
     """
     if model is None and out is None:
-        raise MixlingError("--transform auto needs --model: the model that made the vectors")
+        raise MixlingError(
+            "--transform auto needs the model that made the vectors. Name it with --model."
+        )
     parent = Path(state) if state is not None else cache_folder() / "repairs"
     name = hashlib.sha256(f"{address}\t{model}".encode()).hexdigest()[:16]
     folder = out or parent / f"transform-{name}"
     if folder.exists():
-        return folder, f"{folder}: fitted by an earlier call; remove the folder to fit again"
+        return folder, (
+            f"{folder}: using the transform that an earlier call fitted. To fit it again, remove "
+            "the folder."
+        )
     fit = debias_collection(model, address, AUTO, folder, queries=queries)
     if fit.transform is None:
-        return None, f"{fit.reason}\nNothing was written: nothing should be done."
+        return None, f"{fit.reason}\nNothing was written, because no transform is needed."
     return folder, f"{fit.reason}\n{folder}: {fit.steps}"
 
 
@@ -242,10 +251,10 @@ def _try(collection: AuditedCollection, items: KnownItems | None, queries: int) 
     n_groups = 0 if items is None else len(np.unique(items.groups))
     if items is None or n_groups < MIN_GROUPS or len(collection.compared) < 2:
         raise MixlingError(
-            f"{collection.source.name}: too little to choose by: {n_groups:,} texts as known "
-            f"items, and {len(collection.compared)} languages with {MIN_PASSAGES} passages; "
-            f"{MIN_GROUPS} texts and two languages are needed. Name the steps yourself, for "
-            "instance --method language"
+            f"{collection.source.name}: the collection is too small to choose a transform. It "
+            f"has {n_groups:,} known items and {len(collection.compared)} languages with "
+            f"{MIN_PASSAGES} passages; {MIN_GROUPS} known items and two languages are needed. "
+            "Name the steps yourself, for instance --method language."
         )
     return try_candidates(
         items,
@@ -273,9 +282,9 @@ def choose_steps(trials: Trials) -> tuple[str | None, str]:
         )
     best = next(t for t in trials.trials if t.candidate != ORDER)
     return None, (
-        f"No transform helps for certain: the best, {best.candidate}, changes the mean reciprocal "
-        f"rank of known items in the pool from {trials.pooled:.3f} by {best.gain:+.3f} "
-        f"({best.gain_low:+.3f} to {best.gain_high:+.3f}), and within a language by "
-        f"{best.change_alone:+.3f} (at least {best.change_alone_low:+.3f}); a gain of {MIN_GAIN} "
-        "without harm would be worth it."
+        f"No transform helps for certain. The best one, {best.candidate}, changes the mean "
+        f"reciprocal rank of known items in the pool from {trials.pooled:.3f} by "
+        f"{best.gain:+.3f} ({best.gain_low:+.3f} to {best.gain_high:+.3f}), and within a "
+        f"language by {best.change_alone:+.3f} (at least {best.change_alone_low:+.3f}). Only a "
+        f"gain of {MIN_GAIN} without harm within a language would be worth it."
     )

@@ -1,4 +1,4 @@
-"""What queries find: the languages of their first ten, hubs, mean scores and language offsets.
+"""Measures the results of queries: languages of the first ten, hubs, scores, language offsets.
 
 A hub is a passage that is among the first ten of very many queries (Radovanovic, Nanopoulos and
 Ivanovic 2010). N(x), the k-occurrence of passage x, is the number of queries that have it among
@@ -17,7 +17,7 @@ from mixling.auditing.known_items import BLOCK, K
 
 @dataclass(frozen=True)
 class Found:
-    """What queries find in a pool.
+    """The results of queries in a pool.
 
     Args:
         top: int64 `[q, k]`, rows of the pool, best first.

@@ -110,7 +110,7 @@ def make_items(
 
 
 def known_pairs(items: KnownItems, pool_groups: np.ndarray) -> KnownPairs | None:
-    """Return known items as what a transform is trained on.
+    """Return known items as pairs on which a transform is trained.
 
     Args:
         items: The known items.

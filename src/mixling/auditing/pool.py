@@ -107,7 +107,9 @@ class PoolSampler:
             MixlingError: The collection holds no passages.
         """
         if not self._held:
-            raise MixlingError(f"{self.source}: holds no passages; give a collection with some")
+            raise MixlingError(
+                f"{self.source}: the collection holds no passages. Give a collection with passages."
+            )
         self._trim()
         return self._rows[0]
 
@@ -121,7 +123,8 @@ class PoolSampler:
         if self._dimensions not in (None, vectors.shape[1]):
             raise MixlingError(
                 f"{self.source}: the vector of '{rows.ids[0]}' has {vectors.shape[1]} numbers, "
-                f"those before it have {self._dimensions}; expected vectors of one model"
+                f"but the vectors before it have {self._dimensions}. All vectors must come from "
+                "one model."
             )
         self._dimensions = vectors.shape[1]
         length = np.linalg.norm(vectors, axis=1, keepdims=True)

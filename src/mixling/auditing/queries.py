@@ -148,14 +148,18 @@ def read_queries(path: Path, among: Sequence[str], skipped: Skipped) -> tuple[li
         MixlingError: The file is not there, or holds no queries.
     """
     if not path.is_file():
-        raise MixlingError(f"{path}: no such file; --queries takes a file with a query a line")
+        raise MixlingError(
+            f"{path}: the file does not exist. --queries takes a file with one query per line."
+        )
     found: dict[str, str | None] = {}
     if data_suffix(path) in ROWS:
         for line, row in read_rows(path, skipped):
             try:
                 text = first_text(row, ("text", "query"), path, line)
                 if text is None or not text.strip():
-                    raise BadRowError(path, line, "text", text, "a query", "write it, or drop it")
+                    raise BadRowError(
+                        path, line, "text", text, "a query", "write the query, or remove the row"
+                    )
                 stated = first_known_language(row.get("language"), row.get("lang"))
                 code = None if stated is None else language_field(stated, "language", path, line)
             except BadRowError as bad:
@@ -168,7 +172,9 @@ def read_queries(path: Path, among: Sequence[str], skipped: Skipped) -> tuple[li
             if line_text:
                 found.setdefault(line_text, None)
     if not found:
-        raise MixlingError(f"{path}: holds no queries; give a file with a query a line")
+        raise MixlingError(
+            f"{path}: the file holds no queries. Give a file with one query per line."
+        )
     missing = [text for text, code in found.items() if code is None]
     if missing:
         tags = identify_languages(missing, among) if among else [UNKNOWN] * len(missing)

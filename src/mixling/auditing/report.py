@@ -225,8 +225,8 @@ def print_audit(result: AuditResult, console: Console | None = None) -> None:
     share, excess = m["same_language_share@10"], m["same_language_excess@10"]
     if share is not None and excess is not None:
         say(
-            f"first ten: {100 * share:.0f} % in the query's language, whose share of the sample is "
-            f"{100 * (share - excess):.0f} %"
+            f"{100 * share:.0f} % of the first ten are in the query's language, which has "
+            f"{100 * (share - excess):.0f} % of the sample."
         )
     if result.known_items:
         table = Table(show_edge=False)

@@ -78,7 +78,7 @@ class Hub:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """What an audit found.
+    """The result of an audit.
 
     Args:
         source: The collection.

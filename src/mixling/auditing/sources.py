@@ -1,4 +1,4 @@
-"""Opens what is audited: documents, a store of Mixling, a vector database, or Parquet files."""
+"""Opens the source of an audit: documents, a store, a vector database, or Parquet files."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def open_source(
         description = connector.describe()
         if description.text_field is None and description.language_field is None and not language:
             raise MixlingError(
-                f"{connector.address.text}: has no field for a language or a text; name one in the "
-                "address (?language=FIELD or ?text=FIELD), or give --language"
+                f"{connector.address.text}: no field for a language or a text was found. Name "
+                "one in the address (?language=FIELD or ?text=FIELD), or give --language."
             )
         rows = _connector_rows(connector, identify)
         return Source(connector.address.text, "vectors", rows, metric=description.metric)
@@ -195,8 +195,9 @@ def _connector_rows(connector: Connector, identify: Identify) -> Iterator[Rows]:
 def _refuse_fields(address: str, fields: Mapping[str, str]) -> None:
     for option in fields:
         raise MixlingError(
-            f"{address}: --{option}-field is for databases and Parquet files; here the fields are "
-            "called title, group, text and language"
+            f"{address}: --{option}-field works with databases and Parquet files only. The "
+            "fields of this source are called title, group, text and language; leave the option "
+            "out."
         )
 
 
@@ -210,7 +211,8 @@ def _field(batch: Batch, name: str | None, source: str) -> list[str]:
     if not any(name in record for row in records for record in row):
         names = sorted({key for row in records for record in row for key in record})
         raise MixlingError(
-            f"{source}: no field '{name}'; there are: {', '.join(names) or 'no further fields'}"
+            f"{source}: the rows have no field '{name}'. Their fields are: "
+            f"{', '.join(names) or 'none'}"
         )
     return [str(x) for x in values]
 
@@ -237,7 +239,7 @@ def _parquet_rows(
         for option, name in fields.items():
             if name not in names:
                 raise MixlingError(
-                    f"{path}: no column '{name}' for {option}; there are: "
+                    f"{path}: the file has no column '{name}' for {option}. Its columns are: "
                     + ", ".join(sorted(names))
                 )
         renamed = {name: option for option, name in fields.items()}
@@ -248,8 +250,9 @@ def _parquet_rows(
         names |= set(fields)
         if not is_language_given and "language" not in names and "text" not in names:
             raise MixlingError(
-                f"{path}: has neither a column 'language' nor 'text'; an audit compares languages, "
-                "so write one of them beside the vectors, or give --language"
+                f"{path}: the file has neither a column 'language' nor a column 'text'. An audit "
+                "compares languages: write one of these columns beside the vectors, or give "
+                "--language."
             )
         row = 0
         present = set(file.schema_arrow.names)
@@ -303,7 +306,7 @@ def _matrix(table: pa.Table, path: Path, first: int) -> np.ndarray:
             "vector",
             f"{sizes[row]} numbers",
             f"{sizes[0]} numbers, as in the rows before" if sizes[0] else "a list of numbers",
-            "make the vectors with one model",
+            "make all vectors with one model",
         )
     with np.errstate(over="ignore"):
         flat = np.asarray(values.flatten()).astype(np.float32)

@@ -49,7 +49,7 @@ class Threshold:
         if value is None:
             raise MixlingError(
                 f"--fail-if '{self}': {self.measure} could not be computed on this collection "
-                "(the report says what was missing); take another measure: "
+                "(the report says what was missing). Take one of: "
                 + ", ".join(x for x, found in measures.items() if found is not None)
             )
         return OPERATORS[self.comparison](value, self.value)
@@ -74,7 +74,7 @@ def parse_threshold(text: str, measures: list[str]) -> Threshold:
             raise ValueError
     except ValueError:
         raise MixlingError(
-            f"--fail-if {text!r}: expected MEASURE OPERATOR NUMBER, the operator one of "
-            f'{" ".join(OPERATORS)}; write for example "intrusion@10 > 0.2"'
+            f"--fail-if {text!r}: expected MEASURE OPERATOR NUMBER, where OPERATOR is one of "
+            f'{" ".join(OPERATORS)}. Write for example "intrusion@10 > 0.2"'
         ) from None
     return Threshold(choose(parts[1], measures, "measure of --fail-if"), parts[2], value)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mixling.corpora.files import decode_text, read_lines
-from mixling.corpora.languages import language_tag
+from mixling.corpora.languages import language_field
 from mixling.corpora.tables import ROWS, data_suffix, read_rows
 from mixling.errors import BadRowError, MixlingError, Skipped
 
@@ -32,8 +32,9 @@ def open_translator(spelling: str, skipped: Skipped) -> Translator:
         return lambda texts, source, target: [known.get(x, {}).get(target) for x in texts]
     if "{target}" not in spelling:
         raise MixlingError(
-            f"--translate {spelling!r}: no such file, and no program with {{source}} and "
-            "{target}; give a file of translations, or for example 'trans -b {source}:{target}'"
+            f"--translate {spelling!r}: this is neither an existing file nor a command with "
+            "{source} and {target}. Give a file of translations, or a command such as "
+            "'trans -b {source}:{target}'"
         )
     from mixling.preparation.seq2seq import CommandTranslator
 
@@ -55,22 +56,18 @@ def read_translations(path: Path, skipped: Skipped) -> dict[str, dict[str, str]]
     for line, text, found in _json_rows(path, skipped) if _is_json(path) else _tsv_rows(path):
         for code, value in found.items():
             try:
-                tag = language_tag(code)
+                tag = language_field(code, "translations", path, line)
                 if not isinstance(value, str) or not value.strip():
-                    raise ValueError("a translation is not a text")
-            except (MixlingError, ValueError) as error:
-                skipped(
-                    BadRowError(
-                        path, line, "translations", code, f"a language and a text ({error})",
-                        'write {"de": "…"}',
-                    )
-                )  # fmt: skip
+                    field, fix = f"translations.{code}", 'write {"de": "…"}'
+                    raise BadRowError(path, line, field, value, "text that is not empty", fix)
+            except BadRowError as bad:
+                skipped(bad)
                 continue
             known.setdefault(" ".join(text.split()), {})[tag] = value.strip()
     if not known:
         raise MixlingError(
-            f"{path}: holds no translations; give lines such as "
-            '{"text": "…", "translations": {"de": "…"}}'
+            f'{path}: the file holds no translations. Write lines such as {{"text": "…", '
+            '"translations": {"de": "…"}}'
         )
     return known
 
@@ -100,8 +97,8 @@ def _tsv_rows(path: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
             continue
         if len(parts) != 3:
             raise BadRowError(
-                path, line, "line", f"{len(parts)} columns", "text, language, translation",
-                "separate them by tabs",
+                path, line, "line", f"{len(parts)} columns",
+                "three columns: text, language, translation", "separate the columns by tabs",
             )  # fmt: skip
         yield line, parts[0], {parts[1]: parts[2]}
 

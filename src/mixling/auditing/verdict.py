@@ -33,7 +33,7 @@ NOTHING, UNKNOWN = "nothing to do", "cannot tell"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an audit advises.
+    """The advice of an audit.
 
     Args:
         decision: "a transform would repair", "order at query time", "nothing to do" or "cannot
@@ -71,11 +71,11 @@ def too_few(languages: int, groups: int, has_items: bool) -> str | None:
         return f"Too few languages: {found} {MIN_PASSAGES} passages or more in the sample."
     if not has_items:
         return (
-            "Too few known items: there are no texts and no encoder to make queries of titles or "
-            "sentences, and no translations."
+            "Too few known items: the sample has no translations, and there are no texts or no "
+            "encoder to make queries of titles or sentences."
         )
     if groups < MIN_GROUPS:
-        return f"Too few known items: {groups:,} texts, {MIN_GROUPS} are needed."
+        return f"Too few known items: the sample has {groups:,}, and {MIN_GROUPS} are needed."
     return None
 
 
@@ -100,7 +100,8 @@ def decide(loss: tuple[float, float, float], trials: Trials) -> Verdict:
             else ""
         )
         return Verdict(
-            NOTHING, f"{described}: less than {MIN_LOSS}, which is not worth a repair.{more}"
+            NOTHING,
+            f"{described}. This is less than {MIN_LOSS}, so a repair is not worth it.{more}",
         )
     order = next(t for t in trials.trials if t.candidate == ORDER)
     if chosen is not None:
@@ -117,8 +118,9 @@ def decide(loss: tuple[float, float, float], trials: Trials) -> Verdict:
     if best.gain_high < MIN_GAIN or (best.gain_low <= 0 and best.gain <= 0):
         return Verdict(
             NOTHING,
-            f"{described}, but no candidate repairs it: the best gains {best.gain:+.3f} "
-            f"({best.gain_low:+.3f} to {best.gain_high:+.3f}), {MIN_GAIN} would be worth it.",
+            f"{described}, but no candidate repairs it. The best gains {best.gain:+.3f} "
+            f"({best.gain_low:+.3f} to {best.gain_high:+.3f}); only a gain of {MIN_GAIN} would "
+            "be worth it.",
         )
     harm = (
         f" and changes the ranks within a language by {best.change_alone:+.3f}"
@@ -127,7 +129,7 @@ def decide(loss: tuple[float, float, float], trials: Trials) -> Verdict:
     )
     return cannot_tell(
         f"{described}. The best candidate, {best.name}, gains {best.gain:+.3f} "
-        f"({best.gain_low:+.3f} to {best.gain_high:+.3f}){harm}: that is too uncertain. Take a "
+        f"({best.gain_low:+.3f} to {best.gain_high:+.3f}){harm}. This is too uncertain: take a "
         "larger sample."
     )
 

@@ -161,9 +161,9 @@ class Schedule:
         if not found:
             place = f" in '{batch_type.language}'" if batch_type.language else ""
             raise MixlingError(
-                f"no source has {batch_type.name} pairs{place}: "
-                f"{', '.join(f'{g.name} ({chr(32).join(g.languages)})' for g in self.sources)}; "
-                "choose another strategy or add a source"
+                f"no source has {batch_type.name} pairs{place}. The sources are: "
+                f"{', '.join(f'{g.name} ({chr(32).join(g.languages)})' for g in self.sources)}. "
+                "Choose another strategy, or add a source that has such pairs."
             )
         return [
             _Stratum(s, i, groups, self._stream(s, i, groups, number, batch_type))
@@ -188,10 +188,10 @@ class Schedule:
             if code:
                 place = f"language '{code}' of {place}"
             raise MixlingError(
-                f"a batch of {self.size} cannot be filled: {place} has {len(groups)} translation "
-                f"groups on {available} passage groups with {batch_type.name} pairs, and a batch "
-                f"takes one of each; set batches.size to {available} or less, or leave it out with "
-                "the source's `languages`"
+                f"batches.size is {self.size}, which cannot be filled: {place} has {len(groups)} "
+                f"translation groups on {available} passage groups with {batch_type.name} pairs, "
+                f"and a batch takes one pair of each. Set batches.size to {available} or less, "
+                "or leave this language out with the source's `languages`."
             ) from None
 
     def _shares(self, strata: list[_Stratum]) -> list[float]:

@@ -62,7 +62,8 @@ def hybrid(alpha: float = 0.5, **_: object) -> list[BatchType]:
     """
     if not 0 <= alpha <= 1:
         raise MixlingError(
-            f"batches.alpha is {alpha}; expected a share from 0 (all x-y) to 1 (all x-x-mono)"
+            f"batches.alpha is {alpha}. Expected a share from 0 (all batches x-y) to 1 (all "
+            "batches x-x-mono)."
         )
     batch_types = [BatchType("mono", alpha, one_language=True), BatchType("cross", 1 - alpha)]
     return [t for t in batch_types if t.share > 0]
@@ -78,7 +79,10 @@ def single(language: str | None = None, **_: object) -> list[BatchType]:
         MixlingError: No language is given.
     """
     if language is None:
-        raise MixlingError("strategy 'single' needs its language: write batches.language = \"en\"")
+        raise MixlingError(
+            "batches.strategy is 'single', which needs a language. Write for example "
+            'batches.language = "en"'
+        )
     return [BatchType("mono", 1.0, one_language=True, language=language_tag(language))]
 
 

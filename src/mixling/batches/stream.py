@@ -82,7 +82,8 @@ class Stream:
         self.n_conflict_groups = int(self.conflict_group.max()) + 1
         if self.n_conflict_groups < size:
             raise ValueError(
-                f"{self.n_conflict_groups} passage groups cannot fill a batch of {size}"
+                f"a batch of {size} cannot be filled from {self.n_conflict_groups} passage "
+                f"groups; set batches.size to {self.n_conflict_groups} or less"
             )
 
     @property

@@ -33,20 +33,23 @@ def run(
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="The folder of the run; a run that was cut off goes on."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="The folder of the run. The same command continues a run that was cut off.",
+        ),
     ],
     related: Annotated[
         list[str] | None,
         typer.Option(
-            help="A language that the model knows well, as the other side of a language's bitext: "
-            "am=ar; may be repeated."
+            help="A language that the model knows well, as the other side of the bitext of a "
+            "language: am=ar; may be repeated."
         ),
     ] = None,
     pivot: Annotated[
         str,
         typer.Option(
-            help="The other side of the bitext otherwise; its vectors are the targets of "
-            "distillation."
+            help="The other side of all other bitext. Its vectors are the targets of distillation."
         ),
     ] = "en",
     vocabulary: Annotated[
@@ -62,12 +65,11 @@ def run(
     margin: Annotated[
         float | None,
         typer.Option(
-            help="Drop pairs of translations whose margin score is lower than this; 1 is a good "
-            "start."
+            help="Drop pairs of translations whose margin score is lower than this. Start with 1."
         ),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 300,
-    batch: Annotated[int, typer.Option(min=1, help="Pairs in a step.")] = 32,
+    batch: Annotated[int, typer.Option(min=1, help="Number of pairs in a step.")] = 32,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-5,
     seed: Annotated[int, typer.Option(min=0, help="The seed of batches and new vectors.")] = 0,
     precision: PrecisionOption = "auto",
@@ -77,9 +79,12 @@ def run(
     from mixling.errors import MixlingError
     from mixling.training.adapt_language import adapt_language
 
-    related_languages = dict(x.partition("=")[::2] for x in related or [])
-    if not all(related_languages.values()):
-        raise MixlingError("--related: write LANGUAGE=RELATED, for instance am=ar")
+    related_languages = {}
+    for pair in related or []:
+        code, _, known = pair.partition("=")
+        if not code or not known:
+            raise MixlingError(f"--related {pair}: expected LANGUAGE=RELATED, for instance am=ar.")
+        related_languages[code] = known
     report = adapt_language(
         model,
         bitext,
@@ -97,7 +102,9 @@ def run(
         precision=precision,
         trust_remote_code=trust_remote_code,
     )
-    typer.echo(f"{report.new_subwords} new subwords; subwords a word, before and after:")
+    typer.echo(
+        f"{report.new_subwords} new subwords were added. Subwords per word, before and after:"
+    )
     for language, before in report.coverage["before"].items():
         after = report.coverage["after"][language]
         kept = f"{report.kept[language]:,} of {report.pairs[language]:,} pairs"

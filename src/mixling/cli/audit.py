@@ -22,53 +22,62 @@ def run(
     ],
     model: Annotated[
         str | None,
-        typer.Argument(help="Model folder or hub name. A store names its own; vectors need none."),
+        typer.Argument(
+            help="Model folder or hub name. A store names its model itself, and vectors need no "
+            "model."
+        ),
     ] = None,
     queries: Annotated[
         Path | None,
-        typer.Option(help="Real queries, a line each or as JSON lines; no judgments are needed."),
+        typer.Option(help="Real queries, one per line or as JSON lines. No judgments are needed."),
     ] = None,
     sample: Annotated[
-        int, typer.Option(min=2, help="Queries at most, spread evenly over the languages.")
+        int,
+        typer.Option(min=2, help="Largest number of queries, spread evenly over the languages."),
     ] = 2000,
-    pool: Annotated[int, typer.Option(min=2, help="Passages that they search, at most.")] = 10_000,
+    pool: Annotated[
+        int, typer.Option(min=2, help="Largest number of passages that the queries search.")
+    ] = 10_000,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
-            help="Folder for audit.html, audit.json and the transform that is advised.",
+            help="Folder for audit.html, audit.json and the advised transform.",
         ),
     ] = None,
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
             "--fail-if",
-            help='Exit with status 1 if this holds, such as "intrusion@10 > 0.2"; may be repeated.',
+            help='Exit with status 1 if this condition holds, such as "intrusion@10 > 0.2"; '
+            "may be repeated.",
         ),
     ] = None,
     language: Annotated[
         str | None,
         typer.Option(
-            help="Language of passages that do not state theirs; by default it is identified."
+            help="Language of passages without a `language` field. Default: it is identified."
         ),
     ] = None,
     languages: Annotated[
         list[str] | None,
-        typer.Option(help="Identify the language among these only; may be repeated, or en,sw."),
+        typer.Option(
+            help="Identify languages among these only; may be repeated, or written en,sw."
+        ),
     ] = None,
     translate: Annotated[
         str | None,
         typer.Option(
-            help="Ask titles in every language: a file of translations (JSON lines or TSV), or a "
-            "program such as 'trans -b {source}:{target}'."
+            help="Use titles as queries in every language: a file of translations (JSON lines or "
+            "TSV), or a command such as 'trans -b {source}:{target}'."
         ),
     ] = None,
     title_field: Annotated[
         str | None, typer.Option(help="Field of the title in a database or in Parquet files.")
     ] = None,
     group_field: Annotated[
-        str | None, typer.Option(help="Field that translations of a text have in common.")
+        str | None, typer.Option(help="Field with the same value in all translations of a text.")
     ] = None,
     text_field: Annotated[str | None, typer.Option(help="Field of the text.")] = None,
     language_field: Annotated[str | None, typer.Option(help="Field of the language.")] = None,
@@ -77,7 +86,7 @@ def run(
     *,
     model_options: dict[str, Any],
 ) -> None:
-    """Audit a collection without judgments: whether languages are treated alike, what helps."""
+    """Audit how a collection treats its languages, without judgments, and advise a repair."""
     from mixling.auditing.audit import audit
     from mixling.auditing.report import print_audit, write_audit
     from mixling.auditing.result import MEASURES
@@ -86,7 +95,9 @@ def run(
 
     thresholds = [parse_threshold(text, list(MEASURES)) for text in fail_if or []]
     if model is None and model_options:
-        raise MixlingError("options of the model's use need a MODEL: name it after the source")
+        raise MixlingError(
+            "options that say how a model is used need a MODEL. Name the model after the source."
+        )
     fields: Any = {
         name: value
         for name, value in (
@@ -117,14 +128,18 @@ def run(
         if result.transform is not None:
             advised = result.transform.metadata["method"]
             typer.echo(
-                f"{out / 'transform'}: {advised}; next: mixling repair ADDRESS --transform "
-                f"{out / 'transform'} --dry-run"
+                f"The advised transform ({advised}) is in {out / 'transform'}. Next: mixling "
+                f"repair ADDRESS --transform {out / 'transform'} --dry-run"
             )
         elif result.verdict.candidate == "order":
-            typer.echo("next: search with --order centered")
+            typer.echo("Next: search with --order centered")
     failed = [t for t in thresholds if t.holds(result.measures)]
     for threshold in failed:
         value = result.measures[threshold.measure]
-        typer.echo(f"failed: {threshold} ({threshold.measure} is {value:.3f})", err=True)
+        typer.echo(
+            f"the condition {threshold} holds, so the audit fails: {threshold.measure} is "
+            f"{value:.3f}",
+            err=True,
+        )
     if failed:
         raise typer.Exit(1)

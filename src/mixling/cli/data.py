@@ -71,15 +71,17 @@ def list_() -> None:
         )
         if available == "gated":
             missing.append(
-                f"{source.name}: fetched when it is first used, once you have accepted its terms "
-                f"and set HF_TOKEN ({source.how_to_get})"
+                f"{source.name}: Mixling fetches it at the first use, after you have accepted "
+                f"its terms and set HF_TOKEN ({source.how_to_get})"
             )
         elif available == "on demand":
-            missing.append(f"{source.name}: fetched when it is first used ({source.how_to_get})")
+            missing.append(
+                f"{source.name}: Mixling fetches it at the first use ({source.how_to_get})"
+            )
         elif available == "no":
             missing.append(
-                f"{source.name}: {source.how_to_get}; into a folder '{source.folder_name}' below "
-                "MIXLING_DATA"
+                f"{source.name}: get {source.how_to_get}; put it into a folder "
+                f"'{source.folder_name}' below MIXLING_DATA"
             )
     console = Console(emoji=False)
     console.print(table)
@@ -189,8 +191,8 @@ def convert(
     )
     if several:
         typer.echo(
-            f"{several} ids occur in several languages: each now begins with its language, as in "
-            "sw:12"
+            f"{several} ids occur in several languages, so each id now begins with its language, "
+            "as in sw:12."
         )
 
 
@@ -237,5 +239,5 @@ def check(
         for line in findings:
             typer.echo(f"  {printable(line)}")
     if failed:
-        typer.echo(f"{len(failed)} of {len(names or SOURCES)} failed: {', '.join(failed)}")
+        typer.echo(f"{len(failed)} of {len(names or SOURCES)} sources failed: {', '.join(failed)}")
         raise typer.Exit(1)

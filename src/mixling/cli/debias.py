@@ -42,8 +42,8 @@ def run(
         Path | None,
         typer.Option(
             "--queries",
-            help="With --collection: real queries, a line each or as JSON lines. Steps roles, "
-            "centering and hubs need them.",
+            help="With --collection: real queries, one per line or as JSON lines. The steps "
+            "roles, centering and hubs need them.",
         ),
     ] = None,
     fit: Annotated[
@@ -53,49 +53,58 @@ def run(
     vectors: Annotated[
         Path | None,
         typer.Option(
-            "--vectors", help="No model: Parquet files with vector, language, group, role."
+            "--vectors",
+            help="Fit on stored vectors, without a model: Parquet files with vector, language, "
+            "group, role.",
         ),
     ] = None,
     transform: Annotated[
         str | None,
         typer.Option(
             "--transform",
-            help="With --vectors: a fitted transform, balanced (for multilingual-e5-small) or a "
-            "folder that debias wrote.",
+            help="With --vectors: apply this fitted transform: balanced (for "
+            "multilingual-e5-small), or a folder that debias wrote.",
         ),
     ] = None,
     languages: Annotated[
         str | None,
         typer.Option(
             "--languages",
-            help="Languages of the fitted texts, separated by spaces (best: those of your "
-            "collection), or all. Default: of many languages, those with most text.",
+            help="Languages of the texts to fit on, separated by spaces, or all. Name those of "
+            "your collection. Default: the languages with most text.",
         ),
     ] = None,
     texts: Annotated[
         int | None,
-        typer.Option("--texts", help="Sentences a language of a source of translations."),
+        typer.Option(
+            "--texts", help="Number of sentences per language from a source of translations."
+        ),
     ] = None,
     rank: Annotated[
-        int | None, typer.Option("--rank", help="lsar, lir: directions removed.")
+        int | None, typer.Option("--rank", help="lsar, lir: number of directions to remove.")
     ] = None,
     sharpen: Annotated[
-        bool | None, typer.Option("--sharpen/--no-sharpen", help="Stretch the spectrum afterwards.")
+        bool | None,
+        typer.Option(
+            "--sharpen/--no-sharpen", help="Stretch the spectrum of the vectors afterwards."
+        ),
     ] = None,
     alpha: Annotated[
         float | None, typer.Option("--alpha", help="shift: how far documents move.")
     ] = None,
     source: Annotated[
-        str | None, typer.Option("--source", help="shift: the language moved to.")
+        str | None,
+        typer.Option("--source", help="shift: the language that documents are moved to."),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option("--steps", help="trained: steps of training.")
+        int | None, typer.Option("--steps", help="trained: number of training steps.")
     ] = None,
     temperature: Annotated[
         float | None, typer.Option("--temperature", help="trained: temperature of the loss.")
     ] = None,
     pull: Annotated[
-        float | None, typer.Option("--pull", help="trained: weight of the pull to its start.")
+        float | None,
+        typer.Option("--pull", help="trained: weight of the pull toward the starting matrix."),
     ] = None,
     bitext: Annotated[
         float | None, typer.Option("--bitext", help="trained: weight of the bitext.")
@@ -105,7 +114,9 @@ def run(
     ] = None,
     vector_cache: Annotated[
         Path | None,
-        typer.Option("--vector-cache", help="Keep the encoder's vectors here for the next call."),
+        typer.Option(
+            "--vector-cache", help="Folder that keeps the encoder's vectors for the next call."
+        ),
     ] = None,
     precision: PrecisionOption = "auto",
     trust_remote_code: Trust = False,
@@ -132,13 +143,15 @@ def run(
         "bitext": bitext,
         "seed": seed,
     }
+    given_options = [f"--{name}" for name, value in options.items() if value is not None]
     if collection is not None:
         given = {"--fit": fit, "--vectors": vectors, "--transform": transform, "--texts": texts}
         wrong = [k for k, v in given.items() if v is not None]
-        wrong += [f"--{k}" for k, v in options.items() if v is not None]
+        wrong += given_options
         if wrong:
             raise MixlingError(
-                f"--collection is fitted on itself and takes no {', '.join(wrong)}: leave it out"
+                "--collection fits the transform on the collection alone and takes no "
+                f"{', '.join(wrong)}. Leave these options out."
             )
         _debias_collection(
             None if model is None else model_with_options(model, model_options, trust_remote_code),
@@ -152,32 +165,42 @@ def run(
         )
         return
     if queries is not None:
-        raise MixlingError("--queries needs --collection: the queries are asked of a collection")
+        raise MixlingError(
+            "--queries needs --collection, because the queries are those of a collection. Add "
+            "--collection, or leave --queries out."
+        )
     method = method or "lsar"
     if (model is None) == (vectors is None):
-        raise MixlingError("give a model, or stored vectors with --vectors FOLDER (one of the two)")
+        raise MixlingError(
+            "expected either a model or stored vectors. Give MODEL, or --vectors FOLDER."
+        )
     if vectors is not None:
         if model_options:
             raise MixlingError(
-                "--vectors is fitted without a model: leave out the options of the model's use"
+                "--vectors fits a transform without a model. Leave out the options that say how "
+                "a model is used."
             )
         if fit or languages or texts:
             raise MixlingError(
-                "--vectors is fitted on its own texts: leave out --fit, --languages and --texts"
+                "--vectors fits a transform on the texts of its folder. Leave out --fit, "
+                "--languages and --texts."
             )
         if transform is None:
             debias_vectors(vectors, create_method(method, options), out)
-        elif any(v is not None for v in options.values()):
-            raise MixlingError("--transform takes no options of a method: leave them out")
+        elif given_options:
+            raise MixlingError(
+                "--transform applies a fitted transform and takes no options of a method. Leave "
+                f"out {', '.join(given_options)}."
+            )
         else:
             transform_vectors(vectors, transform, out)
-        typer.echo(f"{out}: the transform and the transformed vectors")
+        typer.echo(f"{out} holds the transform and the transformed vectors.")
         return
     assert model is not None
     if transform is not None:
         raise MixlingError(
-            "--transform needs --vectors; to use a debiased model, pass its folder as the model: "
-            f"mixling index {transform} …"
+            "--transform needs --vectors. To use a debiased model, pass its folder as the "
+            f"model: mixling index {transform} …"
         )
     debias(
         model_with_options(model, model_options, trust_remote_code),
@@ -190,7 +213,7 @@ def run(
         precision=precision,
         trust_remote_code=trust_remote_code,
     )
-    typer.echo(f"{out}: the model with its transform")
+    typer.echo(f"{out} holds the model with its transform.")
 
 
 def _debias_collection(
@@ -228,9 +251,9 @@ def _debias_collection(
             )
         typer.echo(fit.reason)
     if fit.transform is None:
-        typer.echo("Nothing was written: nothing should be done.")
+        typer.echo("Nothing was written, because no transform is needed.")
     else:
         typer.echo(
-            f"{out}: {fit.steps}, fitted on {fit.n_passages:,} passages and {fit.n_queries:,} "
-            "queries"
+            f"{out} holds the transform {fit.steps}, fitted on {fit.n_passages:,} passages and "
+            f"{fit.n_queries:,} queries."
         )

@@ -13,7 +13,7 @@ def run(
         Path,
         typer.Option("--out", "-o", help="The folder for the audits, the model and the report."),
     ] = Path("demo"),
-    minutes: Annotated[float, typer.Option(min=0.1, help="Time for the training.")] = 3.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Minutes for the training.")] = 3.0,
 ) -> None:
     """Audit a real encoder, train it with hybrid batches, audit it again, answer a query."""
     from mixling.studies.demo import demo

@@ -13,13 +13,15 @@ from mixling.cli.options import Trust, with_model_options
 def run(
     model: Annotated[
         str | None,
-        typer.Argument(help="A model folder or hub name: say how it is used, instead."),
+        typer.Argument(
+            help="Model folder or hub name. Show how this model is used, instead of the machine."
+        ),
     ] = None,
     trust_remote_code: Trust = False,
     *,
     model_options: dict[str, Any],
 ) -> None:
-    """Describe this machine and list missing packages, or say how a model is used and why so."""
+    """Describe this machine and list missing packages, or show how a model is used and why."""
     from mixling.errors import MixlingError
     from mixling.health import doctor
 
@@ -30,6 +32,8 @@ def run(
         typer.echo(f"{retriever.name}: {retriever.settings.line()}")
         return
     if model_options:
-        raise MixlingError("options of a model's use need a model: mixling doctor MODEL …")
+        raise MixlingError(
+            "options that say how a model is used need a model. Name it: mixling doctor MODEL …"
+        )
     for line in doctor():
         typer.echo(line)

@@ -16,25 +16,31 @@ def run(
     texts: Annotated[
         Path,
         typer.Argument(
-            help=".jsonl or .parquet with a column `text`, .txt with a text a line, or a BEIR "
-            "folder."
+            help=".jsonl or .parquet with a column `text`, .txt with one text per line, or a "
+            "BEIR folder."
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of vectors; a killed call resumes.")
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder of vectors to write. The same command continues a call that was cut off.",
+        ),
     ],
     role: Annotated[
-        str, typer.Option(help="Whose prompt goes before a text: query, passage, or none.")
+        str, typer.Option(help="Role whose prompt goes before each text: query, passage, or none.")
     ] = "passage",
     precision: PrecisionOption = "auto",
     dtype: Annotated[
         str, typer.Option(help="Number format of the stored vectors: float32 or float16.")
     ] = "float32",
-    shard: Annotated[int, typer.Option(min=1, help="Texts a file.")] = 16384,
+    shard: Annotated[int, typer.Option(min=1, help="Number of texts per file.")] = 16384,
     part: Annotated[
         str,
         typer.Option(
-            help="This machine's share where several write into one folder, for instance 0/4."
+            help="The part of this machine, if several machines write into one folder: "
+            "NUMBER/PARTS, for instance 0/4."
         ),
     ] = "0/1",
     ray: Annotated[
@@ -53,9 +59,10 @@ def run(
 
     role_or_none = None if choose(role, ("query", "passage", "none"), "role") == "none" else role
     number, _, parts = part.partition("/")
-    if not (number.isdigit() and parts.isdigit() and int(number) < int(parts)):
+    if not (number.isdecimal() and parts.isdecimal() and int(number) < int(parts)):
         raise MixlingError(
-            f"--part {part}: expected NUMBER/PARTS with NUMBER from 0, for instance 0/4"
+            f"--part {part}: expected NUMBER/PARTS with NUMBER from 0 to PARTS - 1, for instance "
+            "0/4."
         )
     if ray:
         from mixling.encoding.cluster import encode_on_ray
@@ -92,11 +99,13 @@ def run(
         typer.echo(f"{content['rows']:,} vectors, {content['tokens']:,} tokens: {out}")
         titles = content.get("titles", {})
         if titles.get("texts"):
-            typer.echo(f"read with their titles ({titles['form']}): {titles['texts']:,} texts")
+            typer.echo(
+                f"{titles['texts']:,} texts were encoded with their titles ({titles['form']})."
+            )
         if content.get("ids_twice"):
             typer.echo(
-                f"{content['ids_twice']:,} rows have the id of another row; give each its own, "
-                "or take vectors by row"
+                f"{content['ids_twice']:,} rows have the same id as another row. Give each row "
+                "its own id, or take the vectors by row."
             )
     else:
-        typer.echo(f"this part is done, others are not yet: {out}")
+        typer.echo(f"This part is finished; other parts are not yet: {out}")

@@ -18,9 +18,8 @@ def run(
         list[str] | None,
         typer.Argument(
             help="Model folders or hub names; also bm25, random, oracle, NAME+bm25 (sum of "
-            "scores), "
-            "NAME+bm25:rrf (reciprocal ranks), late:NAME (MaxSim), 'NAME>RERANKER' (the first "
-            "passages of NAME reranked). None with --vectors or --run."
+            "scores), NAME+bm25:rrf (reciprocal ranks), late:NAME (MaxSim), 'NAME>RERANKER' "
+            "(the first passages of NAME reranked). Leave them out with --vectors or --run."
         ),
     ] = None,
     task: Annotated[
@@ -48,7 +47,7 @@ def run(
         Path | None,
         typer.Option(
             "--vector-cache",
-            help="A folder that keeps vectors for the next call; a model and its debiased variants "
+            help="Folder that keeps vectors for the next call. A model and its debiased variants "
             "share them.",
         ),
     ] = None,
@@ -60,7 +59,8 @@ def run(
         str | None,
         typer.Option(
             "--passage-model",
-            help="Another model that encodes the passages, for instance that of an existing index.",
+            help="Another model that encodes the passages, for instance the model of an existing "
+            "index.",
         ),
     ] = None,
     noise: Annotated[
@@ -80,8 +80,8 @@ def run(
         Path | None,
         typer.Option(
             "--vectors",
-            help="Measure vectors made elsewhere: a folder of Parquet, JSON lines, or .npy with "
-            "ids, as `mixling texts` names them.",
+            help="Measure vectors of another program: a folder of Parquet, JSON lines, or .npy "
+            "with ids, with the ids that `mixling texts` writes.",
             rich_help_panel=_GIVEN,
         ),
     ] = None,
@@ -124,11 +124,16 @@ def run(
     depth: Annotated[
         int | None,
         typer.Option(
-            "--depth", help="Passages to ask a system for (default: 100).", rich_help_panel=_GIVEN
+            "--depth",
+            help="Number of passages to request from a system for each query (default: 100).",
+            rich_help_panel=_GIVEN,
         ),
     ] = None,
     rerank_depth: Annotated[
-        int, typer.Option(min=1, help="First passages that the reranker of NAME>RERANKER reads.")
+        int,
+        typer.Option(
+            min=1, help="Number of first passages that the reranker of NAME>RERANKER reads."
+        ),
     ] = 100,
     *,
     model_options: dict[str, Any],
@@ -139,7 +144,9 @@ def run(
     from mixling.reports.terminal import print_results
 
     if trec and out is None:
-        raise MixlingError("--trec writes files: give their folder with --out DIR")
+        raise MixlingError(
+            "--trec writes files, but no folder for them is given. Name one with --out DIR."
+        )
     endpoint_options = {
         "form": endpoint_form,
         "body": endpoint_body,

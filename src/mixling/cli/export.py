@@ -34,5 +34,5 @@ def run(
         typer.echo(f"{report.passages:,} passages: {out}")
         return
     for name, difference in report.differences.items():
-        typer.echo(f"{name}: vectors differ by {difference:.1e} at most")
-    typer.echo(f"{out}: the model, and onnx/model.onnx")
+        typer.echo(f"{name}: the vectors of the exported model differ by {difference:.1e} at most.")
+    typer.echo(f"{out} holds the model, with onnx/model.onnx.")

@@ -26,38 +26,42 @@ def run(
         typer.Option(
             "--store",
             "-s",
-            help="The store: a folder, or milvus://host:port/name. A killed call can be continued.",
+            help="The store: a folder, or milvus://host:port/name. The same command continues a "
+            "call that was cut off.",
         ),
     ],
     language: Annotated[
         str | None,
         typer.Option(
-            help="Language of documents that do not state theirs; by default it is identified."
+            help="Language of documents without a `language` field. Default: it is identified."
         ),
     ] = None,
     languages: Annotated[
         list[str] | None,
         typer.Option(
-            help="Identify the language among these only; may be repeated, or en,sw.",
+            help="Identify languages among these only; may be repeated, or written en,sw.",
         ),
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option(min=8, help="Tokens of a passage; default: 200, or what the model takes."),
+        typer.Option(
+            min=8,
+            help="Number of tokens of a passage. Default: 200, or the most that the model takes.",
+        ),
     ] = None,
     overlap: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Tokens of sentences that a passage repeats of the one before it; default: a "
-            "fifth.",
+            help="Number of tokens that a passage repeats from the passage before it. Default: a "
+            "fifth of its size.",
         ),
     ] = None,
     precision: PrecisionOption = "auto",
     vectors: Annotated[
         Path | None,
         typer.Option(
-            help="Folder that `mixling encode` made of the same file: each document is one "
+            help="Folder that `mixling encode` made from the same file. Each document is one "
             "passage, and nothing is encoded."
         ),
     ] = None,
@@ -68,7 +72,7 @@ def run(
     *,
     model_options: dict[str, Any],
 ) -> None:
-    """Put documents into a store; what is there and unchanged is not encoded again."""
+    """Put documents into a store. Documents that have not changed are not encoded again."""
     from mixling.searching.documents import SUFFIXES, describe_left_out
     from mixling.searching.drift import REFIT
     from mixling.searching.index import index
@@ -90,20 +94,25 @@ def run(
         typer.echo(f"skipped: {message}")
     if report.left_out:
         left_out = describe_left_out(report.left_out)
-        typer.echo(f"left out: {left_out} ({', '.join(SUFFIXES)} are read)")
+        typer.echo(
+            f"Files of other formats were left out: {left_out}. Mixling reads "
+            f"{', '.join(SUFFIXES)}."
+        )
     typer.echo(
         f"{report.documents:,} documents ({report.unchanged:,} unchanged, {report.gone:,} "
         f"gone, {len(report.skipped):,} skipped, {sum(report.left_out.values()):,} left "
         f"out), {report.passages:,} passages in {len(report.languages)} languages: {store}"
     )
     if report.passages_titled:
-        typer.echo(f"read with their titles: {report.passages_titled:,} of the new passages")
+        typer.echo(
+            f"{report.passages_titled:,} of the new passages were encoded with their titles."
+        )
     if report.new_languages:
         new = ", ".join(f"{code} ({n:,})" for code, n in report.new_languages.items())
-        typer.echo(f"passages in languages that the model's transform does not know: {new}")
+        typer.echo(f"The model's transform was not fitted on the languages of some passages: {new}")
     if (report.language_variance or 0) > REFIT:
         typer.echo(
-            f"language explains {report.language_variance:.1%} of the vectors' variance again, so "
-            f"the model's transform does not fit these passages well; fit it again: mixling repair "
-            f"{store} --transform auto"
+            f"Language explains {report.language_variance:.1%} of the vectors' variance again, "
+            "so the model's transform does not fit these passages well. Fit it again: mixling "
+            f"repair {store} --transform auto"
         )

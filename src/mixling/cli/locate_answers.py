@@ -16,7 +16,11 @@ def run(
     source: Annotated[str, typer.Argument(help="A named source, or a folder of your own.")],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="The folder to write; a call that was cut off goes on."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="The folder to write. The same command continues a call that was cut off.",
+        ),
     ],
     split: Annotated[str | None, typer.Option(help="The split; default: the first.")] = None,
     path: Annotated[Path | None, typer.Option(help="The folder of a named source.")] = None,
@@ -26,7 +30,9 @@ def run(
     negatives: Annotated[
         int,
         typer.Option(
-            min=0, help="The greatest number of other sentences of its passages for each query."
+            min=0,
+            help="The greatest number of hard negatives for each query: other sentences of its "
+            "passages.",
         ),
     ] = 4,
     max_relative_score: Annotated[
@@ -34,7 +40,7 @@ def run(
         typer.Option(
             min=0,
             max=1,
-            help="The greatest score of such a sentence, relative to that of the answer.",
+            help="The greatest score of a hard negative, relative to the score of the answer.",
         ),
     ] = 0.7,
     margin: Annotated[
@@ -42,7 +48,8 @@ def run(
         typer.Option(
             min=0,
             max=1,
-            help="The least lead of the best sentence over the second; other links are dropped.",
+            help="The least lead of the best sentence's score over the second. Links with a "
+            "smaller lead are dropped.",
         ),
     ] = 0.15,
     precision: PrecisionOption = "auto",

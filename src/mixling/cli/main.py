@@ -91,7 +91,7 @@ def main() -> None:
             print(f"mixling: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
-        print("mixling: stopped; run the same command again and it goes on", file=sys.stderr)
+        print("mixling: stopped. Run the same command again to continue.", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()

@@ -16,7 +16,11 @@ def run(
     source: Annotated[str, typer.Argument(help="A named source, or a folder of your own.")],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="The folder to write; a call that was cut off goes on."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="The folder to write. The same command continues a call that was cut off.",
+        ),
     ],
     split: Annotated[str | None, typer.Option(help="The split; default: the first.")] = None,
     path: Annotated[Path | None, typer.Option(help="The folder of a named source.")] = None,
@@ -31,13 +35,14 @@ def run(
         typer.Option(
             min=0,
             max=1,
-            help="The greatest score of a negative, relative to that of the relevant passage.",
+            help="The greatest score of a negative, relative to the score of the relevant passage.",
         ),
     ] = 0.95,
     window: Annotated[
         int,
         typer.Option(
-            min=0, help="Characters of a passage around its answer; 0: the whole passage."
+            min=0,
+            help="Number of characters of a passage around its answer; 0 means the whole passage.",
         ),
     ] = 600,
     intruders: Annotated[
@@ -57,7 +62,10 @@ def run(
     from mixling.preparation.mine_negatives import mine_negatives
 
     if model == "bm25" and model_options:
-        raise MixlingError("bm25 is no encoder: leave out the options of the model's use")
+        raise MixlingError(
+            "bm25 is not an encoder, so options that say how a model is used do not apply. "
+            "Leave them out."
+        )
     report = mine_negatives(
         retriever_with_options(model, model_options, trust_remote_code),
         source,

@@ -22,11 +22,12 @@ Trust = Annotated[
     bool,
     typer.Option(
         "--trust-remote-code",
-        help="Run Python code that the model brings; without this option such a model is refused.",
+        help="Run Python code that comes with the model. Without this option, such a model is "
+        "refused.",
     ),
 ]
 PrecisionOption = Annotated[
-    Precision, typer.Option(help="fp32, bf16, or auto: bf16 where it is faster.")
+    Precision, typer.Option(help="Number format: fp32, bf16, or auto (bf16 where it is faster).")
 ]
 _SERVICE = "Services (openai:MODEL, https://host/v1#MODEL, cohere: voyage: jina: gemini: mistral:)"
 _PANEL = "How the model is used (default: as it was trained)"
@@ -35,20 +36,23 @@ _PANEL = "How the model is used (default: as it was trained)"
 def _model_options(
     pooling: Annotated[
         str | None,
-        typer.Option(help="mean, cls, max or lasttoken.", rich_help_panel=_PANEL),
+        typer.Option(
+            help="Pooling of tokens: mean, cls, max or lasttoken.", rich_help_panel=_PANEL
+        ),
     ] = None,
     query_prompt: Annotated[
         str | None,
-        typer.Option(help='What stands before a query; "" for nothing.', rich_help_panel=_PANEL),
+        typer.Option(help='Prompt before each query; "" for none.', rich_help_panel=_PANEL),
     ] = None,
     passage_prompt: Annotated[
         str | None,
-        typer.Option(help='What stands before a passage; "" for nothing.', rich_help_panel=_PANEL),
+        typer.Option(help='Prompt before each passage; "" for none.', rich_help_panel=_PANEL),
     ] = None,
     task_description: Annotated[
         str | None,
         typer.Option(
-            help="What a query is for, for a model whose prompt is an instruction.",
+            help="Purpose of the queries in a sentence, for a model whose prompt is an "
+            "instruction.",
             rich_help_panel=_PANEL,
         ),
     ] = None,
@@ -61,33 +65,37 @@ def _model_options(
         ),
     ] = "model",
     max_length: Annotated[
-        int | None, typer.Option(min=1, help="Tokens of a text at most.", rich_help_panel=_PANEL)
+        int | None,
+        typer.Option(min=1, help="Largest number of tokens of a text.", rich_help_panel=_PANEL),
     ] = None,
     similarity: Annotated[
-        str | None, typer.Option(help="cosine or dot.", rich_help_panel=_PANEL)
+        str | None,
+        typer.Option(help="Similarity of vectors: cosine or dot.", rich_help_panel=_PANEL),
     ] = None,
     truncate_dim: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Cut vectors to their first numbers, for a model that was trained so.",
+            help="Cut vectors to this many first numbers, for a model that was trained for it.",
             rich_help_panel=_PANEL,
         ),
     ] = None,
     query_options: Annotated[
         str | None,
         typer.Option(
-            help='JSON that goes into requests for queries: {"task": "search"}.',
+            help='JSON object to add to requests for queries, such as {"task": "search"}.',
             rich_help_panel=_SERVICE,
         ),
     ] = None,
     passage_options: Annotated[
         str | None,
-        typer.Option(help="JSON that goes into requests for passages.", rich_help_panel=_SERVICE),
+        typer.Option(help="JSON object to add to requests for passages.", rich_help_panel=_SERVICE),
     ] = None,
     concurrency: Annotated[
         int | None,
-        typer.Option(min=1, help="Requests at once; default: 8.", rich_help_panel=_SERVICE),
+        typer.Option(
+            min=1, help="Number of requests at the same time. Default: 8.", rich_help_panel=_SERVICE
+        ),
     ] = None,
     price: Annotated[
         float | None,
@@ -95,13 +103,17 @@ def _model_options(
     ] = None,
     max_cost: Annotated[
         float | None,
-        typer.Option(min=0, help="Refuse to send what would cost more.", rich_help_panel=_SERVICE),
+        typer.Option(
+            min=0,
+            help="Largest cost. Requests that would exceed it are not sent.",
+            rich_help_panel=_SERVICE,
+        ),
     ] = None,
     threads: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Threads to compute with; default: as many as the machine has to spare.",
+            help="Number of threads. Default: as many as are idle on this machine.",
             rich_help_panel=_PANEL,
         ),
     ] = None,
@@ -147,10 +159,14 @@ def _json_object(text: str | None, option: str) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise MixlingError(f"{option} {text[:60]!r}: is no JSON ({error})") from None
+        raise MixlingError(
+            f"{option} {text[:60]!r}: this is not JSON ({error}). Expected a JSON object, such "
+            'as {"task": "search"}'
+        ) from None
     if not isinstance(value, dict):
         raise MixlingError(
-            f'{option} {text[:60]!r}: expected a JSON object, such as {{"task": "search"}}'
+            f"{option} {text[:60]!r}: this is not a JSON object. Expected one, such as "
+            '{"task": "search"}'
         )
     return value
 

@@ -35,7 +35,7 @@ def run(
         ),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(help="Seconds in which the upstream must answer.")
+        float, typer.Option(help="Seconds to wait for an answer of the upstream.")
     ] = 60.0,
 ) -> None:
     """Transform the vectors of an embedding API between it and the application."""

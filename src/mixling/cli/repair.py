@@ -30,47 +30,60 @@ def run(
         str | None,
         typer.Option(
             "--model",
-            help="--transform auto: the model that made the vectors; a store of mixling index "
-            "names its own.",
+            help="--transform auto: the model that made the vectors. A store of `mixling index` "
+            "names its model itself.",
         ),
     ] = None,
     queries: Annotated[
         Path | None,
         typer.Option(
-            "--queries", help="--transform auto: real queries, a line each or as JSON lines."
+            "--queries", help="--transform auto: real queries, one per line or as JSON lines."
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Report on a sample, and write nothing.")
+        bool, typer.Option("--dry-run", help="Report the effect on a sample, and write nothing.")
     ] = False,
     sample: Annotated[int, typer.Option("--sample", min=1, help="--dry-run: rows.")] = 2000,
     switch: Annotated[
-        bool, typer.Option("--switch", help="Catch up, then put the copy in place.")
+        bool,
+        typer.Option(
+            "--switch",
+            help="Copy the rows that have changed, then replace the original with the copy.",
+        ),
     ] = False,
     undo: Annotated[
         bool,
         typer.Option(
-            "--undo", help="Put the original back; before a switch, remove the unused copy."
+            "--undo", help="Put the original back. Before a switch: remove the unused copy."
         ),
     ] = False,
     language_field: Annotated[
         str | None,
-        typer.Option("--language-field", help="Field, column or key of the rows' language."),
+        typer.Option(
+            "--language-field", help="Field, column or key that holds the language of each row."
+        ),
     ] = None,
     identify: Annotated[
-        bool, typer.Option("--identify", help="Identify the language of rows that state none.")
+        bool, typer.Option("--identify", help="Identify the language of rows without one.")
     ] = False,
     normalize: Annotated[
-        bool, typer.Option("--normalize", help="Scale vectors to length one (default: as it is).")
+        bool,
+        typer.Option(
+            "--normalize",
+            help="Scale vectors to length one. Default: each vector keeps its length.",
+        ),
     ] = False,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=1, help="Rows at a time.")
+        int | None,
+        typer.Option(
+            "--batch-size", min=1, help="Number of rows that are read and written at a time."
+        ),
     ] = None,
     state: Annotated[
         Path | None, typer.Option("--state", help="Folder that keeps the progress.")
     ] = None,
 ) -> None:
-    """Apply a transform to the vectors of a database, beside the original and with a way back.
+    """Apply a transform to a copy of the vectors of a database, with a switch and a way back.
 
     Run it again to go on after an interruption and to catch up with rows written since.
     """
@@ -80,12 +93,15 @@ def run(
     from mixling.repairing.stores import is_own_store, model_folder, repair_store, undo_store
 
     if dry_run + switch + undo > 1:
-        raise MixlingError("give one of --dry-run, --switch and --undo")
+        raise MixlingError(
+            "--dry-run, --switch and --undo exclude each other. Give only one of them."
+        )
     own = is_own_store(address)
     if own and (language_field or identify or normalize or batch_size or state):
         raise MixlingError(
-            f"{address}: is a store of mixling index, which knows languages, length and progress: "
-            "leave out --language-field, --identify, --normalize, --batch-size and --state"
+            f"{address}: this is a store of `mixling index`, which records languages, vector "
+            "lengths and progress itself. Leave out --language-field, --identify, --normalize, "
+            "--batch-size and --state."
         )
     if language_field is not None:
         address += f"{'&' if '?' in address else '?'}language={language_field}"
@@ -95,9 +111,14 @@ def run(
         )
         return
     if transform is None:
-        raise MixlingError("--transform is missing: balanced, auto, or a folder that debias wrote")
+        raise MixlingError(
+            "no transform is given. Name one with --transform: balanced, auto, or a folder that "
+            "`mixling debias` wrote."
+        )
     if transform != "auto" and (model is not None or queries is not None):
-        raise MixlingError("--model and --queries are for --transform auto: leave them out")
+        raise MixlingError(
+            "--model and --queries are used by --transform auto only. Leave them out."
+        )
     if transform == "auto":
         from mixling.auditing.fit_collection import fit_once
 
@@ -121,8 +142,8 @@ def run(
     if own:
         written, use = repair_store(address, transform, switch=switch)
         typer.echo(
-            f"{written.passages:,} passages in the copy: {written.written:,} documents written, "
-            f"{written.gone:,} removed"
+            f"The copy holds {written.passages:,} passages; {written.written:,} documents were "
+            f"written and {written.gone:,} removed."
         )
         typer.echo(use)
         return
@@ -136,8 +157,12 @@ def run(
         state=state,
     )
     typer.echo(
-        f"{report.rows:,} rows in the copy: {report.written:,} written, {report.removed:,} removed"
+        f"The copy holds {report.rows:,} rows; {report.written:,} were written and "
+        f"{report.removed:,} removed."
     )
     if report.since:
-        typer.echo(f"{report.since:+,} rows since it was read: run the same command again")
-    typer.echo(report.switched or "the original is in use; --switch puts the copy in its place")
+        typer.echo(
+            f"{report.since:+,} rows have changed since the source was read. Run the same "
+            "command again."
+        )
+    typer.echo(report.switched or "The original is in use; --switch replaces it with the copy.")

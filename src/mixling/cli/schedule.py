@@ -29,7 +29,7 @@ def run(
         int | None, typer.Option(help="With --variant: its seed; default: the first.")
     ] = None,
 ) -> None:
-    """Show the batches of a training before it: languages, shares, padding, a hash of the plan."""
+    """Show the batches of a training in advance: languages, shares, padding, a hash of the plan."""
     import json
 
     from mixling.errors import MixlingError
@@ -41,7 +41,10 @@ def run(
 
         training, _ = variant_run(config, variant, seed)
     elif seed is not None:
-        raise MixlingError("--seed belongs to a study: mixling schedule STUDY.toml --variant NAME")
+        raise MixlingError(
+            "--seed selects a run of a study, and no variant is named. Write: mixling schedule "
+            "STUDY.toml --variant NAME"
+        )
     else:
         training = load_config(config)
     runs = soup_runs(training) or [training]
@@ -85,11 +88,12 @@ def _show(schedule: Schedule, pairs: PairTexts, steps: int) -> None:
     for (q, p), n in languages.most_common():
         typer.echo(f"  query {q}, passage {p}: {n / total:.2%}")
     typer.echo(
-        f"false negatives avoided: about {avoided:.1f} pairs (that blind draws would have put "
-        "together)"
+        f"About {avoided:.1f} pairs of false negatives are avoided, which random batches would "
+        "have put together."
     )
     typer.echo(
-        f"padding to the longest text, by characters: {1 - real / padded:.0%} (texts go through "
-        "sorted by length, in calls of few tokens, so little of it is computed)"
+        f"Padding to the longest text would be {1 - real / padded:.0%} of the characters. Little "
+        "of it is computed, because texts are sorted by length and encoded in calls of few "
+        "tokens."
     )
     typer.echo(f"plan of {steps} steps: SHA-256 {schedule.fingerprint(steps)}")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mixling.searching.options import Mode
 
 NO_GOOD_ANSWER = (
-    "no good answer: probably none of these passages answers, since none stands out from the "
-    "others of the store"
+    "no good answer: no passage stands out from the others of the store, so probably none of these "
+    "answers the query"
 )
 
 
@@ -29,7 +29,7 @@ def run(
             "the terminal."
         ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many passages.")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of passages to return.")] = 10,
     language: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,14 +54,16 @@ def run(
         typer.Option(help="At most this many passages of a language: en=3; may be repeated."),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a line of JSON for each passage.")
+        bool, typer.Option("--json", help="Print one line of JSON for each passage.")
     ] = False,
-    model: Annotated[str | None, typer.Option(help="Where the store's model is now.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="New place of the store's model, if it has moved.")
+    ] = None,
     task_description: Annotated[
         str | None,
         typer.Option(
-            help="What a query is for, for a model whose prompt is an instruction; default: as "
-            "the store was made."
+            help="Purpose of the queries in a sentence, for a model whose prompt is an "
+            "instruction. Default: as the store was made."
         ),
     ] = None,
     rerank: Annotated[
@@ -72,7 +74,7 @@ def run(
         ),
     ] = None,
     rerank_depth: Annotated[
-        int, typer.Option(min=1, help="How many candidates the reranker reads, at least -k.")
+        int, typer.Option(min=1, help="Number of candidates that the reranker reads, at least -k.")
     ] = 100,
     trust_remote_code: Trust = False,
 ) -> None:
@@ -124,8 +126,8 @@ def _parse_quotas(texts: Sequence[str]) -> dict[str, int]:
     quotas = {}
     for text in texts:
         code, _, number = text.partition("=")
-        if not number.isdigit():
-            raise MixlingError(f"--quota {text}: write LANGUAGE=NUMBER, for instance en=3")
+        if not code or not number.isdecimal():
+            raise MixlingError(f"--quota {text}: expected LANGUAGE=NUMBER, for instance en=3.")
         quotas[code] = int(number)
     return quotas
 
@@ -146,7 +148,7 @@ def _print_hits(hits: Sequence[SearchHit], with_centered_score: bool, reranked: 
         reranked: Whether the scores are a reranker's.
     """
     if not hits:
-        typer.echo("nothing found")
+        typer.echo("No passage was found.")
         return
     for hit in hits:
         begin, end = hit.sentence or (0, 0)
@@ -162,7 +164,7 @@ def _print_hits(hits: Sequence[SearchHit], with_centered_score: bool, reranked: 
     if with_centered_score and any(hit.language_offset is not None for hit in hits):
         offset = "its language's lower candidates" if reranked else "its language's mean passage"
         typer.echo(
-            f"+: score minus the score of {offset}, "
-            "by which --order sorts (--order score: by score alone)",
+            f"The signed number is the score minus the score of {offset}. --order sorts by it; "
+            "--order score sorts by the score alone.",
             err=True,
         )

@@ -26,23 +26,34 @@ def run(
     ] = None,
     rate: Annotated[
         float,
-        typer.Option(min=0, help="Requests a second of each key or address; 0: no limit."),
+        typer.Option(
+            min=0,
+            help="Largest number of requests per second for each key or address; 0 means no limit.",
+        ),
     ] = 0,
-    model: Annotated[str | None, typer.Option(help="Where the store's model is now.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="New place of the store's model, if it has moved.")
+    ] = None,
     precision: PrecisionOption = "auto",
     rerank: Annotated[
         str | None,
         typer.Option(
-            help="Rerank what a search finds, as mixling search --rerank; a request may decline."
+            help="Rerank the results, as `mixling search --rerank` does. A request may decline."
         ),
     ] = None,
     log_queries: Annotated[
         bool,
-        typer.Option("--log-queries", help="Write queries into the log; by default none are."),
+        typer.Option(
+            "--log-queries", help="Write queries into the log. Default: queries are not logged."
+        ),
     ] = False,
     new_key: Annotated[
         str | None,
-        typer.Option("--new-key", metavar="NAME", help="Print a new key and its line, and stop."),
+        typer.Option(
+            "--new-key",
+            metavar="NAME",
+            help="Print a new key and its line for the file of keys, and stop.",
+        ),
     ] = None,
     trust_remote_code: Trust = False,
 ) -> None:
@@ -53,10 +64,10 @@ def run(
         from mixling.serving.keys import create_key
 
         key, line = create_key(new_key)
-        typer.echo(f"key, shown once:          {key}\nline for the file of keys: {line}")
+        typer.echo(f"key (shown only now): {key}\nline for the file of keys: {line}")
         return
     if store is None:
-        raise MixlingError("no store is given; write mixling serve STORE")
+        raise MixlingError("no store is given. Write: mixling serve STORE")
     from mixling.serving.serve import serve
 
     serve(

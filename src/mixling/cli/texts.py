@@ -22,7 +22,7 @@ def run(
         ),
     ] = False,
     context: Annotated[
-        bool, typer.Option("--context", help="Each sentence together with its paragraph.")
+        bool, typer.Option("--context", help="Write each sentence together with its paragraph.")
     ] = False,
     language: Annotated[
         str | None,

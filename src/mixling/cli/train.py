@@ -17,20 +17,24 @@ def run(
     config: Annotated[Path | None, typer.Argument(help="The configuration (TOML).")] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The folder of the run; a run that was cut off goes on."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="The folder of the run. The same command continues a run that was cut off.",
+        ),
     ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="Defaults for all that the configuration does not set: balanced. Needs no "
-            "configuration."
+            help="Recipe for everything that the configuration does not set: balanced. With a "
+            "recipe, no configuration is needed."
         ),
     ] = None,
     variant: Annotated[
         str | None,
         typer.Option(
             help="Train this variant of a study; CONFIG is the study's file. `mixling study` "
-            "finds the run."
+            "then uses the run."
         ),
     ] = None,
     seed: Annotated[
@@ -60,13 +64,13 @@ def run(
         out = out or folder
     elif variant is not None or seed is not None:
         raise MixlingError(
-            "--variant and --seed belong to a study: mixling train STUDY.toml --variant NAME"
+            "--variant and --seed select a run of a study, and no study is given. Write: "
+            "mixling train STUDY.toml --variant NAME"
         )
     if (config is None and recipe is None) or out is None:
         raise MixlingError(
-            "give a configuration and a folder: mixling train CONFIG.toml --out DIR (--explain "
-            "lists "
-            "the keys), or mixling train --recipe balanced --out DIR"
+            "a training needs a configuration and a folder. Write: mixling train CONFIG.toml "
+            "--out DIR (--explain lists the keys), or: mixling train --recipe balanced --out DIR"
         )
     from mixling.training.processes import rank_and_world_size
     from mixling.training.train import train

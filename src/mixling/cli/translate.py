@@ -17,7 +17,11 @@ def run(
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="The folder to write; a call that was cut off goes on."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="The folder to write. The same command continues a call that was cut off.",
+        ),
     ],
     model: Annotated[
         str | None,
@@ -40,7 +44,7 @@ def run(
     ratio: Annotated[
         float,
         typer.Option(
-            min=1, help="Drop translations that are so many times longer or shorter than usual."
+            min=1, help="Drop translations that are this many times longer or shorter than usual."
         ),
     ] = 2.5,
     similarity: Annotated[
@@ -49,7 +53,9 @@ def run(
     margin: Annotated[
         float, typer.Option(min=0, help="The least margin score of --similarity.")
     ] = 1.0,
-    beams: Annotated[int, typer.Option(min=1, help="Beams of the model; 1 is fastest.")] = 4,
+    beams: Annotated[
+        int, typer.Option(min=1, help="Number of beams of the model; 1 is fastest.")
+    ] = 4,
     trust_remote_code: Trust = False,
 ) -> None:
     """Fill in missing languages by machine translation; suspect translations are dropped."""

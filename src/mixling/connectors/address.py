@@ -45,7 +45,7 @@ class Address:
 
     @property
     def identity(self) -> str:
-        """What is the same for all addresses of the same vectors: no password, no other fields."""
+        """The part that all addresses of the same vectors share: no password, no other fields."""
         place = str(self.folder.resolve()) if self.folder else self.host
         vector = self.options.get("column") or self.options.get("vector", "")
         return " ".join((self.scheme, place, _without_password(self.url), self.name, vector))
@@ -71,19 +71,24 @@ def parse_address(address: str) -> Address:
     if scheme in _SCHEMES:
         return _parse_collection(address, scheme)
     if "://" in address:
-        raise MixlingError(f"{_without_password(address)}: unknown kind of address; give {FORMS}")
+        raise MixlingError(
+            f"{_without_password(address)}: this kind of address is unknown. Expected {FORMS}."
+        )
     path, options = Path(address), dict[str, str]()
     if not path.exists() and "?" in address:
         place, options = _split_options(address, address)
         path = Path(place)
     if not path.exists():
-        raise MixlingError(f"{address}: no such file or folder; give {FORMS}")
+        raise MixlingError(f"{address}: the file or folder does not exist. Expected {FORMS}.")
     if (path / "mixling.json").exists():
         return Address(address, "store", path, name="passages", options=options)
     if path.is_dir() and not any(path.glob("*.parquet")):
         tables = sorted(x.stem for x in path.glob("*.lance"))
         hint = f"; for a table of LanceDB write lancedb:{address}#{tables[0]}" if tables else ""
-        raise MixlingError(f"{address}: the folder has no Parquet files{hint}")
+        raise MixlingError(
+            f"{address}: the folder has no Parquet files{hint}. Expected Parquet files with a "
+            "column `vector`."
+        )
     return Address(address, "parquet", path, options=options)
 
 
@@ -94,14 +99,14 @@ def _parse_collection(address: str, scheme: str) -> Address:
         match = _SERVER.match(body[2:])
         if match is None or scheme == "lancedb":
             form = "FOLDER#table" if scheme == "lancedb" else "//host:port/collection"
-            raise MixlingError(f"{address}: write {scheme}:{form}")
+            raise MixlingError(f"{address}: the address is incomplete. Expected {scheme}:{form}")
         return Address(address, scheme, host=match["host"], name=match["name"], options=options)
     folder, _, name = body.partition("#")
     if scheme == "milvus" or not folder or not name:
         form = "//host:port/collection" if scheme == "milvus" else "FOLDER#collection"
-        raise MixlingError(f"{address}: write {scheme}:{form}")
+        raise MixlingError(f"{address}: the address is incomplete. Expected {scheme}:{form}")
     if not Path(folder).is_dir():
-        raise MixlingError(f"{address}: there is no folder {folder}")
+        raise MixlingError(f"{address}: the folder {folder} does not exist. Check the path.")
     return Address(address, scheme, Path(folder), name=name, options=options)
 
 
@@ -112,7 +117,8 @@ def _split_options(text: str, address: str) -> tuple[str, dict[str, str]]:
     unknown = sorted(set(options) - set(OPTIONS))
     if unknown:
         raise MixlingError(
-            f"{address}: unknown option '{unknown[0]}'; expected {', '.join(OPTIONS)}"
+            f"{address}: the address has an unknown option '{unknown[0]}'. Expected "
+            f"{', '.join(OPTIONS)}."
         )
     return body, options
 
@@ -125,7 +131,7 @@ def _parse_postgresql(address: str) -> Address:
     ours: dict[str, str] = {name: given.pop(name) for name in names if name in given}
     if "table" not in ours or "column" not in ours:
         raise MixlingError(
-            f"{_without_password(address)}: names no table and column; write "
+            f"{_without_password(address)}: the address names no table or no column. Write "
             "postgresql://user@host/db?table=T&column=C"
         )
     url = base + ("?" + urlencode(given, quote_via=quote) if given else "")

@@ -44,12 +44,17 @@ class ChromaConnector(RenamingConnector):
         settings = chromadb.config.Settings(anonymized_telemetry=False)
         if address.folder is not None:
             if not (address.folder / "chroma.sqlite3").exists():
-                raise MixlingError(f"{address.text}: no Chroma database in {address.folder}")
+                raise MixlingError(
+                    f"{address.text}: {address.folder} holds no Chroma database. Check the path "
+                    "of the folder."
+                )
             with explain_errors(address.text, "Chroma cannot open the folder", Exception):
                 return cls(address, chromadb.PersistentClient(str(address.folder), settings))
         host, _, port = address.host.rpartition(":")
-        if not host or not port.isdigit():
-            raise MixlingError(f"{address.text}: write chroma://host:port/collection")
+        if not host or not port.isdecimal():
+            raise MixlingError(
+                f"{address.text}: the address is incomplete. Expected chroma://host:port/collection"
+            )
         token = os.environ.get("CHROMA_TOKEN")
         with explain_errors(address.text, "no Chroma server answers", Exception):
             return cls(
@@ -66,11 +71,14 @@ class ChromaConnector(RenamingConnector):
     def describe(self) -> Description:
         """See `Connector.describe`."""
         collection = self._collection(self.address.name)
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the collection cannot be read", Exception):
             count = collection.count()
             first = collection.peek(1)
         if not count or first["embeddings"] is None or not len(first["embeddings"]):
-            raise MixlingError(f"{self.address.text}: the collection holds no vectors")
+            raise MixlingError(
+                f"{self.address.text}: the collection holds no vectors. Name a collection that "
+                "has some."
+            )
         names = sorted((first["metadatas"] or [None])[0] or {})
         space = (collection.configuration.get("hnsw") or collection.configuration.get("spann"))[
             "space"
@@ -88,14 +96,14 @@ class ChromaConnector(RenamingConnector):
 
     def keys(self) -> Sequence[str]:
         """See `Connector.keys`."""
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the collection cannot be read", Exception):
             ids = self._collection(self.address.name).get(include=[])["ids"]
         return [str(x) for x in ids]
 
     def fetch(self, keys: Sequence[str], with_texts: bool = False) -> Batch:
         """See `Connector.fetch`."""
         description = self._description()
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the collection cannot be read", Exception):
             found = self._collection(self.address.name).get(
                 ids=list(keys), include=["embeddings", "documents", "metadatas", "uris"]
             )
@@ -117,7 +125,7 @@ class ChromaConnector(RenamingConnector):
 
     def names(self) -> set[str]:
         """See `RenamingConnector.names`."""
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the collection cannot be read", Exception):
             return {x.name for x in self.client.list_collections(limit=100_000)}
 
     def rename(self, old: str, new: str) -> None:
@@ -141,7 +149,7 @@ class ChromaConnector(RenamingConnector):
             if kind in ("hnsw", "spann") and values
         }
         metadata = {k: v for k, v in (original.metadata or {}).items() if "hnsw:" not in k}
-        with explain_errors(self.address.text, "no shadow can be written", Exception):
+        with explain_errors(self.address.text, "the copy cannot be created", Exception):
             self.client.create_collection(
                 self.shadow_name(tag),
                 configuration=settings,
@@ -152,7 +160,7 @@ class ChromaConnector(RenamingConnector):
     def shadow_write(self, tag: str, batch: Batch) -> None:
         """See `ShadowConnector.shadow_write`."""
         shadow = self._collection(self.shadow_name(tag))
-        with explain_errors(self.address.text, "the shadow cannot be written", Exception):
+        with explain_errors(self.address.text, "the copy cannot be written", Exception):
             for uses_documents, uses_metadata in ((a, b) for a in (1, 0) for b in (1, 0)):
                 # Chroma takes no None in a list of documents or metadata
                 rows = [
@@ -171,12 +179,12 @@ class ChromaConnector(RenamingConnector):
 
     def shadow_delete(self, tag: str, ids: Sequence[Any]) -> None:
         """See `ShadowConnector.shadow_delete`."""
-        with explain_errors(self.address.text, "the shadow cannot be written", Exception):
+        with explain_errors(self.address.text, "the copy cannot be written", Exception):
             self._collection(self.shadow_name(tag)).delete(ids=list(ids))
 
     def shadow_count(self, tag: str) -> int:
         """See `ShadowConnector.shadow_count`."""
-        with explain_errors(self.address.text, "the shadow cannot be read", Exception):
+        with explain_errors(self.address.text, "the copy cannot be read", Exception):
             return int(self._collection(self.shadow_name(tag)).count())
 
     def shadow_finish(self, tag: str) -> None:
@@ -203,11 +211,14 @@ class ChromaConnector(RenamingConnector):
             from chromadb.errors import NotFoundError
 
             try:
-                with explain_errors(self.address.text, "cannot be read", OSError, RuntimeError):
+                with explain_errors(
+                    self.address.text, "the collection cannot be read", OSError, RuntimeError
+                ):
                     self._collections[name] = self.client.get_collection(name)
             except (NotFoundError, ValueError):
                 known = ", ".join(sorted(self.names())) or "none"
                 raise MixlingError(
-                    f"{self.address.text}: no collection '{name}'; there are: {known}"
+                    f"{self.address.text}: the database has no collection '{name}'. Its "
+                    f"collections are: {known}"
                 ) from None
         return self._collections[name]

@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from mixling.connectors.address import Address
-from mixling.errors import BadVectorError, MixlingError, check_finite_vectors
+from mixling.errors import BadVectorError, MixlingError, check_finite_vectors, not_installed
 
 TEXT_FIELDS = ("text", "content", "page_content", "document", "passage", "body", "chunk")
 LANGUAGE_FIELDS = ("language", "lang")
@@ -24,7 +24,7 @@ LANGUAGE_FIELDS = ("language", "lang")
 
 @dataclass(frozen=True)
 class Description:
-    """What a collection of vectors is.
+    """The description of a collection of vectors.
 
     Args:
         kind: "qdrant", "postgresql", "chroma", "milvus", "lancedb", "store" or "parquet".
@@ -99,7 +99,7 @@ class Connector(ABC):
 
     @abstractmethod
     def keys(self) -> Sequence[Any]:
-        """Return what `fetch` finds rows by: all ids, or all positions."""
+        """Return the keys by which `fetch` finds rows: all ids, or all positions."""
 
     @abstractmethod
     def fetch(self, keys: Sequence[Any], with_texts: bool = False) -> Batch:
@@ -190,8 +190,9 @@ def stack_vectors(
     for row, vector in zip(ids, vectors, strict=True):
         if len(vector) != dimensions:
             raise BadVectorError(
-                f"{source}: the vector of row {row!r} has {len(vector)} numbers, others have "
-                f"{dimensions}; all vectors must come from one model: make them again"
+                f"{source}: the vector of row {row!r} has {len(vector)} numbers, but the other "
+                f"vectors have {dimensions}. All vectors must come from one model: make them "
+                "again."
             )
     if not len(vectors):
         return np.empty((0, dimensions), np.float32)
@@ -218,7 +219,8 @@ def choose_field(
         return next((x for x in usual if x in names), None)
     if names and given not in names:
         raise MixlingError(
-            f"{address.text}: no field '{given}' for {option}; there are: {', '.join(names)}"
+            f"{address.text}: the rows have no field '{given}' for {option}. Their fields are: "
+            f"{', '.join(names)}"
         )
     return given
 
@@ -229,7 +231,7 @@ def explain_errors(source: str, action: str, *errors: type[BaseException]) -> It
 
     Args:
         source: The address.
-        action: What failed: "cannot be read".
+        action: What failed: "the table cannot be read".
         errors: The client's types of error.
 
     Raises:
@@ -242,7 +244,10 @@ def explain_errors(source: str, action: str, *errors: type[BaseException]) -> It
     except errors as error:
         lines = [x.strip() for x in str(error).splitlines() if x.strip()]
         reason = (lines[0] if lines else type(error).__name__)[:300]
-        raise MixlingError(f"{source}: {action} ({reason})") from None
+        raise MixlingError(
+            f"{source}: {action} ({reason}). Check the address, and whether the database runs and "
+            "permits this."
+        ) from None
 
 
 def import_client(load: Callable[[], Any], package: str, extra: str) -> Any:
@@ -254,4 +259,4 @@ def import_client(load: Callable[[], Any], package: str, extra: str) -> Any:
     try:
         return load()
     except ImportError:
-        raise MixlingError(f"{package} is not installed: pip install 'mixling[{extra}]'") from None
+        raise not_installed(package, extra) from None

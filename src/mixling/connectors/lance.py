@@ -57,12 +57,14 @@ class LanceConnector(RenamingConnector):
         """See `Connector.describe`."""
         table = self._table(self.address.name)
         schema = table.schema
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the table cannot be read", Exception):
             table.checkout_latest()
             count = table.count_rows()
         field = self._vector_field(schema)
         if not count:
-            raise MixlingError(f"{self.address.text}: the table holds no rows")
+            raise MixlingError(
+                f"{self.address.text}: the table holds no rows. Name a table that has some."
+            )
         metric = "dot" if self.address.scheme == "store" else None
         for index in self._indexes(table, field.name):
             metric = _METRICS.get(str(table.index_stats(index.name).distance_type).lower())
@@ -81,7 +83,7 @@ class LanceConnector(RenamingConnector):
         """Return the positions of all rows, of the newest version."""
         self._described = self.describe()
         table = self._table(self.address.name)
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the table cannot be read", Exception):
             table.checkout(table.version)  # stays on this version, whatever is written
             return range(table.count_rows())
 
@@ -91,7 +93,7 @@ class LanceConnector(RenamingConnector):
             self._described = self.describe()
         description = self._described
         table = self._table(self.address.name)
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the table cannot be read", Exception):
             rows = table.take_offsets(list(keys)).to_arrow()
         column = rows[description.vector_field].combine_chunks()
         names = rows.column_names
@@ -100,7 +102,8 @@ class LanceConnector(RenamingConnector):
         if column.null_count:
             row = ids[int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])]
             raise MixlingError(
-                f"{self.address.text}: row {row!r} has no vector; remove it or make its vector"
+                f"{self.address.text}: row {row!r} has no vector. Remove the row, or make its "
+                "vector."
             )
         flat = np.asarray(column.flatten().to_numpy(zero_copy_only=False)).astype(np.float32)
         text, language = description.text_field, description.language_field
@@ -120,7 +123,7 @@ class LanceConnector(RenamingConnector):
     def rename(self, old: str, new: str) -> None:
         """Rename the folder of a table."""
         if old not in self.names():
-            raise MixlingError(f"{self.address.text}: no table '{old}'")
+            raise MixlingError(f"{self.address.text}: the database has no table '{old}'.")
         (self.folder / f"{old}.lance").rename(self.folder / f"{new}.lance")
         self._tables.clear()
 
@@ -139,15 +142,17 @@ class LanceConnector(RenamingConnector):
         id_field = choose_field(self.address, "id", schema.names, ID_FIELDS)
         if id_field is None:
             raise MixlingError(
-                f"{self.address.text}: no column of ids; add ?id=COLUMN, unique for each row"
+                f"{self.address.text}: the table has no column of ids. Add ?id=COLUMN to the "
+                "address; the values of this column must be unique."
             )
         ids = _column(table, id_field)
         if len(set(ids)) < len(ids):
             raise MixlingError(
-                f"{self.address.text}: {len(ids) - len(set(ids)):,} rows repeat the id of another "
-                f"in column '{id_field}'; add ?id=COLUMN, unique for each row"
+                f"{self.address.text}: {len(ids) - len(set(ids)):,} rows have the same id as "
+                f"another row in column '{id_field}'. Add ?id=COLUMN to the address; the values "
+                "of this column must be unique."
             )
-        with explain_errors(self.address.text, "no shadow can be written", Exception):
+        with explain_errors(self.address.text, "the copy cannot be created", Exception):
             if dimensions is not None:
                 field = self._vector_field(schema)
                 kind = pa.list_(field.type.value_field, dimensions)
@@ -160,7 +165,7 @@ class LanceConnector(RenamingConnector):
         schema = table.schema
         id_field = choose_field(self.address, "id", schema.names, ID_FIELDS)
         assert id_field is not None
-        with explain_errors(self.address.text, "the shadow cannot be written", Exception):
+        with explain_errors(self.address.text, "the copy cannot be written", Exception):
             if self._written is None:
                 self._written = set(_column(table, id_field))
             name = self._vector_field(schema).name
@@ -190,12 +195,12 @@ class LanceConnector(RenamingConnector):
         values = ", ".join(
             str(x) if isinstance(x, int) else "'" + str(x).replace("'", "''") + "'" for x in ids
         )
-        with explain_errors(self.address.text, "the shadow cannot be written", Exception):
+        with explain_errors(self.address.text, "the copy cannot be written", Exception):
             table.delete(f"`{id_field}` IN ({values})")
 
     def shadow_count(self, tag: str) -> int:
         """See `ShadowConnector.shadow_count`."""
-        with explain_errors(self.address.text, "the shadow cannot be read", Exception):
+        with explain_errors(self.address.text, "the copy cannot be read", Exception):
             table = self._table(self.shadow_name(tag))
             table.checkout_latest()
             return int(table.count_rows())
@@ -233,8 +238,11 @@ class LanceConnector(RenamingConnector):
         if name not in self._tables:
             if name not in self.names():
                 known = ", ".join(sorted(self.names())) or "none"
-                raise MixlingError(f"{self.address.text}: no table '{name}'; there are: {known}")
-            with explain_errors(self.address.text, "cannot be read", Exception):
+                raise MixlingError(
+                    f"{self.address.text}: the database has no table '{name}'. Its tables are: "
+                    f"{known}"
+                )
+            with explain_errors(self.address.text, "the table cannot be read", Exception):
                 self._tables[name] = self.database.open_table(name)
         return self._tables[name]
 
@@ -249,18 +257,22 @@ class LanceConnector(RenamingConnector):
         name = given or (vectors[0] if len(vectors) == 1 else None)
         if name not in vectors:
             problem = (
-                f"no column of vectors '{given}'"
+                f"the table has no column of vectors '{given}'"
                 if given
-                else ("several columns of vectors; add ?vector=NAME" if vectors else "no vectors")
+                else (
+                    "the table has several columns of vectors; choose one with ?vector=NAME"
+                    if vectors
+                    else "the table has no vectors"
+                )
             )
             raise MixlingError(
-                f"{self.address.text}: {problem}; there are: {', '.join(schema.names)}"
+                f"{self.address.text}: {problem}. Its columns are: {', '.join(schema.names)}"
             )
         return schema.field(name)
 
     def _indexes(self, table: Any, column: str) -> list[Any]:
         """Return the indexes of a column."""
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the table cannot be read", Exception):
             return [x for x in table.list_indices() if x.columns == [column]]
 
 

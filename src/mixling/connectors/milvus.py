@@ -57,11 +57,14 @@ class MilvusConnector(RenamingConnector):
         names = [f["name"] for f in schema["fields"]]
         known = [] if schema.get("enable_dynamic_field") else names
         metric = str(self._index().get("metric_type", "")).upper()
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the collection cannot be read", Exception):
             self.client.load_collection(self.address.name)
         count = self._count(self.address.name)
         if not count:
-            raise MixlingError(f"{self.address.text}: the collection holds no vectors")
+            raise MixlingError(
+                f"{self.address.text}: the collection holds no vectors. Name a collection that "
+                "has some."
+            )
         options = self.address.options
         return Description(
             "milvus",
@@ -84,7 +87,7 @@ class MilvusConnector(RenamingConnector):
         key = self._primary()
         ids: list[Any] = []
         low: Any = "" if key["type"] == 21 else -(2**63) + 1
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the collection cannot be read", Exception):
             while True:
                 found = self.client.query(
                     self.address.name,
@@ -104,7 +107,7 @@ class MilvusConnector(RenamingConnector):
         if "_described" not in self.__dict__:
             self._described = self.describe()
         description, key = self._described, self._primary()["name"]
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the collection cannot be read", Exception):
             found = self.client.query(
                 self.address.name,
                 filter=f"{key} in [{', '.join(map(_literal, keys))}]",
@@ -125,7 +128,7 @@ class MilvusConnector(RenamingConnector):
 
     def names(self) -> set[str]:
         """See `RenamingConnector.names`."""
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the collection cannot be read", Exception):
             return set(self.client.list_collections())
 
     def rename(self, old: str, new: str) -> None:
@@ -148,7 +151,8 @@ class MilvusConnector(RenamingConnector):
         if schema.get("auto_id"):
             raise MixlingError(
                 f"{self.address.text}: Milvus makes the ids of this collection itself (auto_id), "
-                "so a copy cannot keep them; copy it into a collection with ids of your own first"
+                "so a copy cannot keep them. First copy the collection into one with ids of "
+                "your own."
             )
         new = self.client.create_schema(
             auto_id=False, enable_dynamic_field=bool(schema.get("enable_dynamic_field"))
@@ -176,7 +180,7 @@ class MilvusConnector(RenamingConnector):
             metric_type=index.get("metric_type", "COSINE"),
             params=inner,
         )
-        with explain_errors(self.address.text, "no shadow can be written", Exception):
+        with explain_errors(self.address.text, "the copy cannot be created", Exception):
             self.client.create_collection(
                 self.shadow_name(tag),
                 schema=new,
@@ -191,12 +195,12 @@ class MilvusConnector(RenamingConnector):
             {**row, vector: values}
             for row, values in zip(batch.rows, batch.vectors.tolist(), strict=True)
         ]
-        with explain_errors(self.address.text, "the shadow cannot be written", Exception):
+        with explain_errors(self.address.text, "the copy cannot be written", Exception):
             self.client.upsert(self.shadow_name(tag), rows)
 
     def shadow_delete(self, tag: str, ids: Sequence[Any]) -> None:
         """See `ShadowConnector.shadow_delete`."""
-        with explain_errors(self.address.text, "the shadow cannot be written", Exception):
+        with explain_errors(self.address.text, "the copy cannot be written", Exception):
             self.client.delete(self.shadow_name(tag), ids=list(ids))
 
     def shadow_count(self, tag: str) -> int:
@@ -205,7 +209,7 @@ class MilvusConnector(RenamingConnector):
 
     def shadow_finish(self, tag: str) -> None:
         """See `ShadowConnector.shadow_finish`: the server indexes by itself."""
-        with explain_errors(self.address.text, "the shadow cannot be written", Exception):
+        with explain_errors(self.address.text, "the copy cannot be written", Exception):
             self.client.flush(self.shadow_name(tag))
 
     def reopen(self) -> None:
@@ -219,7 +223,7 @@ class MilvusConnector(RenamingConnector):
 
     def _count(self, name: str) -> int:
         """Count rows."""
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the collection cannot be read", Exception):
             rows = self.client.query(
                 name,
                 filter="",
@@ -232,11 +236,12 @@ class MilvusConnector(RenamingConnector):
         """Return the description of the collection, which must exist."""
         if "_fields" not in self.__dict__:
             name = self.address.name
-            with explain_errors(self.address.text, "cannot be read", Exception):
+            with explain_errors(self.address.text, "the collection cannot be read", Exception):
                 if not self.client.has_collection(name):
                     known = ", ".join(sorted(self.names())) or "none"
                     raise MixlingError(
-                        f"{self.address.text}: no collection '{name}'; there are: {known}"
+                        f"{self.address.text}: the server has no collection '{name}'. Its "
+                        f"collections are: {known}"
                     )
                 self._fields: dict[str, Any] = self.client.describe_collection(name)
         return self._fields
@@ -252,14 +257,15 @@ class MilvusConnector(RenamingConnector):
         chosen = [f for f in floats if given in (None, f["name"])]
         if len(chosen) != 1:
             raise MixlingError(
-                f"{self.address.text}: expected one field of float vectors, or ?vector=NAME; "
-                f"there are: {', '.join(f['name'] for f in floats) or 'none'}"
+                f"{self.address.text}: expected one field of float vectors, or ?vector=NAME in "
+                "the address. The collection has: "
+                f"{', '.join(f['name'] for f in floats) or 'none'}"
             )
         return dict(chosen[0])
 
     def _index(self) -> dict[str, Any]:
         """Return the description of the vector's index; empty where there is none."""
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the collection cannot be read", Exception):
             for name in self.client.list_indexes(self.address.name):
                 index = self.client.describe_index(self.address.name, name)
                 if index.get("field_name") == self._vector_field()["name"]:

@@ -50,7 +50,9 @@ class ParquetConnector(Connector):
             with explain_read_errors(path):
                 count += open_parquet(path).metadata.num_rows
         if not count:
-            raise MixlingError(f"{self.address.text}: holds no rows")
+            raise MixlingError(
+                f"{self.address.text}: the files hold no rows. Give Parquet files with rows."
+            )
         item = field.type.value_type
         if pa.types.is_fixed_size_list(field.type):
             dimensions = field.type.list_size
@@ -102,14 +104,19 @@ class ParquetConnector(Connector):
         with explain_read_errors(path):
             schema = open_parquet(path).schema_arrow
         if "vector" not in schema.names:
-            raise MixlingError(f"{path}: no column 'vector'; there are: {', '.join(schema.names)}")
+            raise MixlingError(
+                f"{path}: the file has no column 'vector'. Its columns are: "
+                f"{', '.join(schema.names)}"
+            )
         kind = schema.field("vector").type
         if not (
             pa.types.is_list(kind)
             or pa.types.is_fixed_size_list(kind)
             or pa.types.is_large_list(kind)
         ) or not pa.types.is_floating(kind.value_type):
-            raise MixlingError(f"{path}: column 'vector' is {kind}; expected lists of floats")
+            raise MixlingError(
+                f"{path}: column 'vector' has the type {kind}. Expected lists of floats."
+            )
         return schema
 
     def _fields(self, schema: pa.Schema, description: Description, texts: bool) -> list[str]:
@@ -143,9 +150,9 @@ class ParquetConnector(Connector):
         wrong = np.flatnonzero(lengths != description.dimensions)
         if len(wrong):
             raise MixlingError(
-                f"{path}: the vector of row {row + int(wrong[0]) + 1} has "
-                f"{lengths[wrong[0]]} numbers, others have {description.dimensions}; all vectors "
-                "must come from one model: make them again"
+                f"{path}: the vector of row {row + int(wrong[0]) + 1} has {lengths[wrong[0]]} "
+                f"numbers, but the other vectors have {description.dimensions}. All vectors must "
+                "come from one model: make them again."
             )
         flat = np.asarray(column.flatten().to_numpy(zero_copy_only=False))
         with np.errstate(over="ignore"):

@@ -64,13 +64,16 @@ class PgvectorConnector(RenamingConnector):
         match = _TYPE.match(columns[self.column])
         if match is None:
             raise MixlingError(
-                f"{self.address.text}: column '{self.column}' is {columns[self.column]}; expected "
-                "vector or halfvec"
+                f"{self.address.text}: column '{self.column}' has the type "
+                f"{columns[self.column]}. Expected a column of type vector or halfvec."
             )
         self._id_column()
         count = self._query("SELECT count({c}) FROM {t}")[0][0]
         if not count:
-            raise MixlingError(f"{self.address.text}: column '{self.column}' holds no vectors")
+            raise MixlingError(
+                f"{self.address.text}: column '{self.column}' holds no vectors. Name a column "
+                "that has some."
+            )
         first = self._query("SELECT vector_dims({c}) FROM {t} WHERE {c} IS NOT NULL LIMIT 1")
         operators = [_OPERATORS.findall(x) for x in self._index_definitions()]
         metrics = {_METRICS.get(x) for found in operators for x in found}
@@ -168,7 +171,7 @@ class PgvectorConnector(RenamingConnector):
         create = f"CREATE TEMP TABLE mixling_batch (id {id_type}, v {kind}) ON COMMIT DROP"
         update = "UPDATE {t} SET {new} = b.v FROM pg_temp.mixling_batch b WHERE {t}.{id} = b.id"
         with (
-            explain_errors(self.address.text, "the shadow cannot be written", psycopg.Error),
+            explain_errors(self.address.text, "the copy cannot be written", psycopg.Error),
             self.connection.transaction(),
             self.connection.cursor() as cursor,
         ):
@@ -217,18 +220,18 @@ class PgvectorConnector(RenamingConnector):
             )[0][0]
             if late:
                 raise MixlingError(
-                    f"{self.address.text}: {late:,} rows were written meanwhile; run the same "
-                    "command again"
+                    f"{self.address.text}: {late:,} rows were written during the repair. Run the "
+                    "same command again."
                 )
 
         self._exchange([(self.column, original), (shadow, self.column)], check)
-        return f"column '{self.column}' is the repaired one; '{original}' is the original"
+        return f"Column '{self.column}' is the repaired one; '{original}' is the original."
 
     def undo(self, tag: str) -> str:
         """See `ShadowConnector.undo`."""
         shadow, original = self.shadow_name(tag), self.original_name(tag)
         self._exchange([(self.column, shadow), (original, self.column)])
-        return f"column '{self.column}' is the original again"
+        return f"Column '{self.column}' is the original again."
 
     def switched_tag(self) -> str | None:
         """See `ShadowConnector.switched_tag`."""
@@ -247,7 +250,7 @@ class PgvectorConnector(RenamingConnector):
     def _exchange(
         self, renames: list[tuple[str, str]], check: Callable[[], None] = lambda: None
     ) -> None:
-        """Rename columns in one transaction; what is required of the original moves with its name.
+        """Rename columns in one transaction; the constraint NOT NULL goes with the original's name.
 
         An application does not write the column that is out of place, so that one must take NULL.
         """
@@ -294,7 +297,7 @@ class PgvectorConnector(RenamingConnector):
             if self.column not in columns:
                 raise MixlingError(
                     f"{self.address.text}: table '{self.address.name}' has no column "
-                    f"'{self.column}'; there are: {', '.join(columns)}"
+                    f"'{self.column}'. Its columns are: {', '.join(columns)}"
                 )
             self._known = columns
         return self._known
@@ -305,8 +308,8 @@ class PgvectorConnector(RenamingConnector):
             given = self.address.options.get("id")
             if given is not None and given not in self._columns():
                 raise MixlingError(
-                    f"{self.address.text}: no column '{given}' for id; there are: "
-                    f"{', '.join(self._columns())}"
+                    f"{self.address.text}: the table has no column '{given}' for id. Its columns "
+                    f"are: {', '.join(self._columns())}"
                 )
             rows = self._query(
                 "SELECT a.attname, i.indisprimary FROM pg_index i JOIN pg_attribute a ON "
@@ -319,8 +322,12 @@ class PgvectorConnector(RenamingConnector):
             if key is None or key not in unique:
                 raise MixlingError(
                     f"{self.address.text}: "
-                    + (f"column '{key}' is not unique" if key else "no primary key of one column")
-                    + "; add ?id=COLUMN, a column with a unique index"
+                    + (
+                        f"column '{key}' is not unique"
+                        if key
+                        else "the table has no primary key of one column"
+                    )
+                    + ". Add ?id=COLUMN to the address, for a column with a unique index."
                 )
             self._key = key
         return self._key
@@ -336,7 +343,7 @@ class PgvectorConnector(RenamingConnector):
         return [row[0] for row in rows]
 
     def _names(self, **names: str) -> dict[str, Any]:
-        """Return what stands for names in a statement."""
+        """Return the quoted names that replace the placeholders of a statement."""
         from psycopg import sql
 
         table = sql.Identifier(*self.address.name.split("."))
@@ -359,7 +366,7 @@ class PgvectorConnector(RenamingConnector):
     def _query(self, statement: str, values: Sequence[Any] = (), **names: str) -> list[Any]:
         import psycopg
 
-        with explain_errors(self.address.text, "cannot be read", psycopg.Error):
+        with explain_errors(self.address.text, "the table cannot be read", psycopg.Error):
             if "{id}" in statement:
                 self._id_column()
             return self._execute(statement, values, **names)
@@ -367,7 +374,7 @@ class PgvectorConnector(RenamingConnector):
     def _run(self, statement: str, values: Sequence[Any] = (), **names: str) -> None:
         import psycopg
 
-        with explain_errors(self.address.text, "cannot be changed", psycopg.Error):
+        with explain_errors(self.address.text, "the table cannot be changed", psycopg.Error):
             if "{id}" in statement:
                 self._id_column()
             self._execute(statement, values, **names)

@@ -47,7 +47,10 @@ class QdrantConnector(ShadowConnector):
         library = import_client(load, "qdrant-client", "qdrant")
         if address.folder is not None:
             if not (address.folder / "meta.json").exists():
-                raise MixlingError(f"{address.text}: no Qdrant database in {address.folder}")
+                raise MixlingError(
+                    f"{address.text}: {address.folder} holds no Qdrant database. Check the path "
+                    "of the folder."
+                )
             with explain_errors(address.text, "Qdrant cannot open the folder", Exception):
                 return cls(address, library.QdrantClient(path=str(address.folder)))
         protocol = "https" if "tls" in address.options else "http"
@@ -65,11 +68,14 @@ class QdrantConnector(ShadowConnector):
         """See `Connector.describe`."""
         config = self._vector_config()
         name = self._vector_name()
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the collection cannot be read", Exception):
             count = self.client.count(self.address.name, exact=True).count
             first = self.client.scroll(self.address.name, limit=1, with_payload=True)[0]
         if not count:
-            raise MixlingError(f"{self.address.text}: the collection holds no vectors")
+            raise MixlingError(
+                f"{self.address.text}: the collection holds no vectors. Name a collection that "
+                "has some."
+            )
         names = sorted(first[0].payload or {})
         options = self.address.options
         return Description(
@@ -89,7 +95,7 @@ class QdrantConnector(ShadowConnector):
         offset = None
         # the local mode sorts all points for each page
         page = _PAGE if self.address.folder is None else 10_000_000
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the collection cannot be read", Exception):
             while True:
                 points, offset = self.client.scroll(
                     self.address.name,
@@ -107,7 +113,7 @@ class QdrantConnector(ShadowConnector):
         if "_described" not in self.__dict__:
             self._described = self.describe()
         description = self._described
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the collection cannot be read", Exception):
             records = self.client.retrieve(
                 self.address.name, list(keys), with_payload=True, with_vectors=True
             )
@@ -134,7 +140,7 @@ class QdrantConnector(ShadowConnector):
 
     def shadow_exists(self, tag: str) -> bool:
         """See `ShadowConnector.shadow_exists`."""
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the collection cannot be read", Exception):
             return bool(self.client.collection_exists(self.shadow_name(tag)))
 
     def shadow_create(self, tag: str, dimensions: int | None = None) -> None:
@@ -151,7 +157,7 @@ class QdrantConnector(ShadowConnector):
         # a server's local numbers of threads are no setting of the collection
         hnsw.pop("max_indexing_threads", None)
         name = self.shadow_name(tag)
-        with explain_errors(self.address.text, "no shadow can be written", Exception):
+        with explain_errors(self.address.text, "the copy cannot be created", Exception):
             self.client.create_collection(
                 name,
                 vectors_config=vectors,
@@ -183,21 +189,21 @@ class QdrantConnector(ShadowConnector):
                 batch.ids, batch.vectors.tolist(), batch.rows, strict=True
             )
         ]
-        with explain_errors(self.address.text, "the shadow cannot be written", Exception):
+        with explain_errors(self.address.text, "the copy cannot be written", Exception):
             self.client.upsert(self.shadow_name(tag), points, wait=True)
 
     def shadow_delete(self, tag: str, ids: Sequence[Any]) -> None:
         """See `ShadowConnector.shadow_delete`."""
         from qdrant_client import models
 
-        with explain_errors(self.address.text, "the shadow cannot be written", Exception):
+        with explain_errors(self.address.text, "the copy cannot be written", Exception):
             self.client.delete(
                 self.shadow_name(tag), models.PointIdsList(points=list(ids)), wait=True
             )
 
     def shadow_count(self, tag: str) -> int:
         """See `ShadowConnector.shadow_count`."""
-        with explain_errors(self.address.text, "the shadow cannot be read", Exception):
+        with explain_errors(self.address.text, "the copy cannot be read", Exception):
             return int(self.client.count(self.shadow_name(tag), exact=True).count)
 
     def shadow_finish(self, tag: str) -> None:
@@ -205,7 +211,7 @@ class QdrantConnector(ShadowConnector):
 
     def shadow_drop(self, tag: str) -> None:
         """See `ShadowConnector.shadow_drop`."""
-        with explain_errors(self.address.text, "the shadow cannot be removed", Exception):
+        with explain_errors(self.address.text, "the copy cannot be removed", Exception):
             self.client.delete_collection(self.shadow_name(tag))
 
     def switched_tag(self) -> str | None:
@@ -218,14 +224,14 @@ class QdrantConnector(ShadowConnector):
         """See `ShadowConnector.switch`."""
         self._point_alias(self.shadow_name(tag))
         return (
-            f"the alias '{self._alias()}' is the repaired copy '{self.shadow_name(tag)}'; "
-            f"'{self._original()}' is the original. Applications must ask for the alias"
+            f"The alias '{self._alias()}' is the repaired copy '{self.shadow_name(tag)}'; "
+            f"'{self._original()}' is the original. Applications must use the alias."
         )
 
     def undo(self, tag: str) -> str:
         """See `ShadowConnector.undo`."""
         self._point_alias(self._original())
-        return f"the alias '{self._alias()}' is the original '{self._original()}' again"
+        return f"The alias '{self._alias()}' is the original '{self._original()}' again."
 
     def reopen(self) -> None:
         """See `ShadowConnector.reopen`."""
@@ -238,7 +244,7 @@ class QdrantConnector(ShadowConnector):
 
     def _aliases(self) -> dict[str, str]:
         """Return the collection of each alias."""
-        with explain_errors(self.address.text, "cannot be read", Exception):
+        with explain_errors(self.address.text, "the collection cannot be read", Exception):
             return {x.alias_name: x.collection_name for x in self.client.get_aliases().aliases}
 
     def _alias(self) -> str:
@@ -273,12 +279,15 @@ class QdrantConnector(ShadowConnector):
         """Return the configuration of the collection's vectors."""
         if "_params" in self.__dict__:
             return self._params
-        with explain_errors(self.address.text, "cannot be read", OSError, RuntimeError):
+        with explain_errors(
+            self.address.text, "the collection cannot be read", OSError, RuntimeError
+        ):
             if not self.client.collection_exists(self.address.name):
                 known = [x.name for x in self.client.get_collections().collections]
                 names = ", ".join(sorted([*known, *self._aliases()])) or "none"
                 raise MixlingError(
-                    f"{self.address.text}: no collection '{self.address.name}'; there are: {names}"
+                    f"{self.address.text}: the database has no collection '{self.address.name}'. "
+                    f"Its collections are: {names}"
                 )
             info = self.client.get_collection(self.address.name)
         self._params: Any = info.config.params.vectors
@@ -290,20 +299,31 @@ class QdrantConnector(ShadowConnector):
         given = self.address.options.get("vector")
         if not isinstance(vectors, dict):
             if given:
-                raise MixlingError(f"{self.address.text}: no vector '{given}'; it has no name")
+                raise MixlingError(
+                    f"{self.address.text}: the collection has no vector '{given}', because its "
+                    "vectors have no name. Leave ?vector= out of the address."
+                )
             return ""
         if given in vectors or (given is None and len(vectors) == 1):
             return given or next(iter(vectors))
-        problem = f"no vector '{given}'" if given else "several vectors; add ?vector=NAME"
+        problem = (
+            f"the collection has no vector '{given}'"
+            if given
+            else "the collection has several vectors; choose one with ?vector=NAME"
+        )
         raise MixlingError(
-            f"{self.address.text}: {problem}; there are: {', '.join(sorted(vectors)) or 'none'}"
+            f"{self.address.text}: {problem}. Its vectors are: "
+            f"{', '.join(sorted(vectors)) or 'none'}"
         )
 
     def _vector_config(self) -> Any:
         vectors, name = self._vectors(), self._vector_name()
         config = vectors[name] if name else vectors
         if config.multivector_config is not None:
-            raise MixlingError(f"{self.address.text}: a row has many vectors, which are not read")
+            raise MixlingError(
+                f"{self.address.text}: a row has several vectors under one name (a multivector). "
+                "Mixling reads one vector per row; choose another vector with ?vector=NAME."
+            )
         return config
 
 

@@ -79,16 +79,16 @@ class ShadowConnector(Connector):
         """Put the original back, and keep the shadow; return a sentence that says how."""
 
     def reopen(self) -> None:
-        """Forget what was read of the collection; called after `switch` and `undo`."""
+        """Forget the cached description of the collection; called after `switch` and `undo`."""
         return
 
 
 def store_refused(source: str) -> MixlingError:
     """Return the error of a store of `mixling index`, which says how its vectors are changed."""
     return MixlingError(
-        f"{source}: is a store of `mixling index`, which names the model of its vectors; in Python "
-        "call mixling.repairing.stores.repair_store, which writes a store for the model with its "
-        "transform"
+        f"{source}: this is a store of `mixling index`, which records the model of its vectors. "
+        "In Python, call mixling.repairing.stores.repair_store, which writes a store for the "
+        "model with its transform."
     )
 
 
@@ -143,7 +143,7 @@ class RenamingConnector(ShadowConnector):
         if self.address.name not in self.names():
             self.rename(self.shadow_name(tag), self.address.name)
         self.reopen()
-        return f"'{self.address.name}' is the repaired copy; '{original}' is the original"
+        return f"'{self.address.name}' is the repaired copy; '{original}' is the original."
 
     def undo(self, tag: str) -> str:
         """See `ShadowConnector.undo`."""
@@ -151,4 +151,4 @@ class RenamingConnector(ShadowConnector):
             self.rename(self.address.name, self.shadow_name(tag))
         self.rename(self.original_name(tag), self.address.name)
         self.reopen()
-        return f"'{self.address.name}' is the original again"
+        return f"'{self.address.name}' is the original again."

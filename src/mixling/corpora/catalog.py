@@ -188,7 +188,9 @@ def _load_named(
     folder = path if path is not None else find_source(source.name)
     if folder is not None:
         if not folder.is_dir():
-            raise MixlingError(f"{folder}: no such folder (source {source.name}); check `path`")
+            raise MixlingError(
+                f"{folder}: the folder does not exist (source {source.name}). Check `path`."
+            )
         if _is_mixling_folder(folder):
             return read_folder(folder, source.name, split, None, skip_bad)
         commits = hub_revisions(folder)
@@ -196,7 +198,7 @@ def _load_named(
         return replace(source.read(folder, split, languages, skip_bad), origin=origin)
     if not source.is_fetched:
         raise MixlingError(
-            f"source '{source.name}' is not on this machine: {fetch.by_hand(source)}"
+            f"source '{source.name}' is not on this machine: {fetch.by_hand(source)}."
         )
     folder, origin = fetch.fetch_source(source, split, languages)
     return replace(source.read(folder, split, languages, skip_bad), origin=origin)
@@ -208,10 +210,15 @@ def _load_path(
     """Load a folder of the user's own, or a SQuAD file."""
     if path.is_file():
         if language is None:
-            raise MixlingError(f'{path}: say its language (language = "en" in the source\'s table)')
+            raise MixlingError(
+                f"{path}: the language of the file is not given. Write it into the source's "
+                'table, for instance language = "en"'
+            )
         return squad.read_squad([(path, language, language)], name, skip_bad)
     if not path.is_dir():
-        raise MixlingError(f"{path}: no such file or folder (source {name}); check `path`")
+        raise MixlingError(
+            f"{path}: the file or folder does not exist (source {name}). Check `path`."
+        )
     return read_folder(path, Path(name).name, split, language, skip_bad)
 
 
@@ -227,6 +234,7 @@ def _select_languages(
     for tag in [*(tags or []), *(query_tags or [])]:
         if tag not in known:
             raise MixlingError(
-                f"source '{corpus.name}' has no language '{tag}'; it has {', '.join(known)}"
+                f"source '{corpus.name}' has no language '{tag}'. Its languages are: "
+                f"{', '.join(known)}"
             )
     return corpus.select(languages=tags, query_languages=query_tags)

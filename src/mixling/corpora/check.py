@@ -33,7 +33,7 @@ Status = Literal["ok", "gated", "failed", "not fetched"]
 
 @dataclass(frozen=True)
 class SourceCheck:
-    """What the check of one source found.
+    """The result of the check of one source.
 
     Args:
         name: The source.
@@ -123,13 +123,13 @@ def _check_rows(repository: str, commit: str, path: str, size: int, form: Files)
     with system.open(place, "rb", block_size=_BLOCK, cache_type="readahead") as file:
         rows = list(islice(iter_first_rows(file, path, size), N_ROWS))
     if not rows:
-        raise MixlingError(f"{repository}: {path} has no row")
+        raise MixlingError(f"{repository}: {path} has no row. The publication has changed.")
     for row in rows:
         missing = [f for f in form.fields if f not in row]
         if missing:
             raise MixlingError(
-                f"{repository}: {path} has rows without {', '.join(missing)}; they have "
-                f"{', '.join(row)}: the publication has changed"
+                f"{repository}: {path} has rows without {', '.join(missing)}; their fields are "
+                f"{', '.join(row)}. The publication has changed."
             )
     return f"{path}: rows have {', '.join(rows[0])}"
 
@@ -162,7 +162,10 @@ def iter_first_rows(file: IO[bytes], path: str, size: int) -> Iterator[dict[str,
             yield from batch.to_pylist()
     elif name.endswith(".json"):
         if size > _MAX_JSON:
-            raise MixlingError(f"{path}: {file_size(size)} of JSON, too much to look into")
+            raise MixlingError(
+                f"{path}: the file holds {file_size(size)} of JSON, which is too much to check; "
+                f"at most {file_size(_MAX_JSON)} are read."
+            )
         content = json.loads(raw.read())
         yield from content if isinstance(content, list) else [content]
     elif name.endswith((".tsv", ".txt")):
@@ -176,7 +179,10 @@ def iter_first_rows(file: IO[bytes], path: str, size: int) -> Iterator[dict[str,
         for row in cells:
             yield dict(zip(header, row, strict=False))
     else:
-        raise MixlingError(f"{path}: rows of this form cannot be read")
+        raise MixlingError(
+            f"{path}: files of this format cannot be checked. Expected .jsonl, .parquet, .json, "
+            ".tsv or .txt."
+        )
 
 
 def _check_download(download: Download) -> str:

@@ -188,7 +188,7 @@ def unique_ids(texts: pa.Table, letter: str) -> list[str]:
     ]
     if len(set(ids)) < len(ids):
         duplicate = next(key for key, n in Counter(ids).items() if n > 1)
-        raise MixlingError(f"two texts have the id '{duplicate}'; give each its own")
+        raise MixlingError(f"two texts have the id '{duplicate}'. Give each text its own id.")
     return ids
 
 
@@ -277,8 +277,8 @@ class CorpusBuilder:
     ) -> MixlingError:
         """Return the error for two texts that have one id."""
         return MixlingError(
-            f"{self.name}: two {table} have the id '{key}': '{first[:40]}' and '{second[:40]}'; "
-            "give each its own"
+            f"{self.name}: two {table} have the id '{key}': '{first[:40]}' and '{second[:40]}'. "
+            "Give each its own id."
         )
 
     def add_link(
@@ -333,7 +333,8 @@ class CorpusBuilder:
         """
         if not self.links or not self.queries:
             raise MixlingError(
-                f"{self.name}: no query is linked to a passage; nothing to train or measure"
+                f"{self.name}: no query is linked to a passage, so there is nothing to train on "
+                "or to measure. Check the ids of the links."
             )
         if any(p[3] is None for p in self.passages):
             for passage, group in zip(self.passages, self._passage_groups(), strict=True):

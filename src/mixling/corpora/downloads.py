@@ -63,7 +63,7 @@ def download_file(address: str, target: Path, name: str) -> None:
                 done += len(chunk)
                 progress(done, max(total, done))
         if done < total:
-            raise OSError(f"the connection ended after {done:,} of {total:,} bytes; try again")
+            raise OSError(f"the connection ended after {done:,} of {total:,} bytes")
 
 
 def check_address(address: str) -> None:
@@ -79,9 +79,9 @@ def check_address(address: str) -> None:
     from huggingface_hub import constants
 
     if not address.startswith(("https://", "http://")):
-        raise ValueError("the address is not of the web")
+        raise ValueError("the address must begin with https:// or http://")
     if constants.HF_HUB_OFFLINE:
-        raise OSError("HF_HUB_OFFLINE is set")
+        raise OSError("HF_HUB_OFFLINE is set, so nothing is fetched")
 
 
 def unpack(
@@ -119,25 +119,30 @@ def unpack(
                         limit -= len(chunk)
                         if limit < 0:
                             raise MixlingError(
-                                f"{where} unpacks to more than {_UNPACKED_RATIO} times its size: "
-                                "no text does"
+                                f"{where} unpacks to more than {_UNPACKED_RATIO} times its size, "
+                                f"which no text does. {hint[0].upper()}{hint[1:]}."
                             )
                         out.write(chunk)
                 found += 1
             if not found:
-                raise MixlingError(f"{where} has no folder '{inside}' any more; {hint}")
+                raise MixlingError(
+                    f"{where} has no folder '{inside}' any more. {hint[0].upper()}{hint[1:]}."
+                )
             digest = content_hash(temporary)
             if download.content not in (None, digest):
                 raise MixlingError(
-                    f"{where}: its files have the SHA-256 {digest} together, expected "
-                    f"{download.content}: the publication has changed. {hint}"
+                    f"{where}: its files together have the SHA-256 {digest}, expected "
+                    f"{download.content}. The publication has changed. "
+                    f"{hint[0].upper()}{hint[1:]}."
                 )
     except MixlingError:
         packed.unlink()
         raise
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError) as error:
         packed.unlink()
-        raise MixlingError(f"{where}: cannot be unpacked ({error}); {hint}") from None
+        raise MixlingError(
+            f"{where}: the file cannot be unpacked ({error}). {hint[0].upper()}{hint[1:]}."
+        ) from None
 
 
 def _iter_members(packed: Path, name: str) -> Iterator[tuple[str, IO[bytes]]]:

@@ -95,9 +95,9 @@ def select_files(
         if not paths:
             visible = sorted(p for p in files if not p.startswith("."))
             raise MixlingError(
-                f"{name}: {place} has no file {form.pattern}; it has {', '.join(visible[:8])}"
-                f"{' …' if len(visible) > 8 else ''}. The publication has changed, or lacks this "
-                "split or language"
+                f"{name}: {place} has no file {form.pattern}. Its files are: "
+                f"{', '.join(visible[:8])}{' …' if len(visible) > 8 else ''}. The publication has "
+                "changed, or lacks this split or language."
             )
         selected.update({p: files[p] for p in paths})
     return selected
@@ -155,8 +155,9 @@ def _announce(
     hint = f"; {source.name}@{source.languages[0]} fetches one language" if fewer else ""
     if n_bytes > free:
         raise MixlingError(
-            f"{source.name}: {file_size(n_bytes)} are to be fetched from {where}, and {place} has "
-            f"room for {file_size(free)}{hint}; or set MIXLING_CACHE to a larger disk"
+            f"{source.name}: {file_size(n_bytes)} must be fetched from {where}, but {place} has "
+            f"room for {file_size(free)} only{hint}. Make room, or set MIXLING_CACHE to a folder "
+            "on a larger disk."
         )
     logger.info(
         "%s: fetching %d files (%s) from %s%s",
@@ -183,7 +184,7 @@ def _fetch_download(download: Download, source: Source, folder: Path) -> str:
     except (OSError, ValueError) as error:  # an address of another scheme is a ValueError
         reason = f"status {error.code}" if isinstance(error, urllib.error.HTTPError) else error
         raise MixlingError(
-            f"{source.name}: cannot fetch {download.address} ({reason}); {hint}"
+            f"{source.name}: {download.address} cannot be fetched ({reason}). Try again, or {hint}."
         ) from None
     digest = file_hash(packed, "sha256")
     for kind, algorithm, expected in (
@@ -196,8 +197,8 @@ def _fetch_download(download: Download, source: Source, folder: Path) -> str:
         if found != expected:
             packed.unlink()
             raise MixlingError(
-                f"{source.name}: {download.address} has {kind} {found}, expected {expected}: it "
-                f"was changed or damaged on the way. Try again, or {hint}"
+                f"{source.name}: {download.address} has {kind} {found}, expected {expected}. The "
+                f"file was changed or damaged on the way. Try again, or {hint}."
             )
     if download.inside is None:
         with new_file(target) as temporary:
@@ -230,7 +231,7 @@ def _fetch_packages(
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
-    """Read what was fetched into the folder of a source."""
+    """Read the record of the files that were fetched into the folder of a source."""
     path = folder / RECORD
     empty: dict[str, Any] = {"repositories": {}, "downloads": {}, "packages": {}}
     if not path.is_file():
@@ -238,10 +239,12 @@ def _read_record(folder: Path) -> dict[str, Any]:
     try:
         return {**empty, **json.loads(path.read_text(encoding="utf-8"))}
     except ValueError:
-        raise MixlingError(f"{path}: not JSON; remove the folder, and it is fetched anew") from None
+        raise MixlingError(
+            f"{path}: the file is not JSON. Remove its folder, and Mixling fetches the data again."
+        ) from None
 
 
 def _write_record(folder: Path, record: dict[str, Any]) -> None:
-    """Write what was fetched into the folder of a source."""
+    """Write the record of the files that were fetched into the folder of a source."""
     with new_file(folder / RECORD) as temporary:
         temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")

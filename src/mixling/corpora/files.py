@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixling.disk import LOCK, new_file
+from mixling.disk import LOCK, new_file, read_object
 from mixling.errors import BadRowError, MixlingError
 
 LONGEST = 64 << 20  # bytes of a line
@@ -53,7 +53,7 @@ def read_text(path: Path) -> str:
                 raw = source.read(limit + 1)
             _check_unpacked_size(path, len(raw), limit)
     except (OSError, EOFError) as error:
-        raise MixlingError(f"{path}: cannot be read ({error}); fetch it again") from None
+        raise MixlingError(f"{path}: the file cannot be read ({error}). Fetch it again.") from None
     return decode_text(raw, path)
 
 
@@ -61,7 +61,8 @@ def _require_file(path: Path, is_there: bool) -> None:
     """Raise MixlingError if a file is not there."""
     if not is_there:
         raise MixlingError(
-            f"{path}: no such file; check the path, or set MIXLING_DATA to the folder that holds it"
+            f"{path}: the file does not exist. Check the path, or set MIXLING_DATA to the folder "
+            "that holds the file."
         )
 
 
@@ -116,8 +117,8 @@ def _check_unpacked_size(path: Path, size: int, limit: int) -> None:
     """Raise MixlingError if a packed file becomes far larger than text does."""
     if size > limit:
         raise MixlingError(
-            f"{path}: unpacks to more than {limit:,} bytes, {_UNPACKED_RATIO} times its size: "
-            "no text does; fetch the file again"
+            f"{path}: the file unpacks to more than {limit:,} bytes, {_UNPACKED_RATIO} times its "
+            "size, which no text does. Fetch the file again."
         )
 
 
@@ -151,7 +152,12 @@ def read_lines(path: Path) -> Iterator[bytes]:
                 unpacked += len(line)
                 if len(line) > LONGEST:
                     raise BadRowError(
-                        path, number, "line", line[:20], f"{LONGEST:,} bytes at most", "cut it up"
+                        path,
+                        number,
+                        "line",
+                        line[:20],
+                        f"{LONGEST:,} bytes at most",
+                        "split the line",
                     )
                 if packed and unpacked > checked + _UNPACKED_BASE:
                     checked = unpacked
@@ -159,7 +165,9 @@ def read_lines(path: Path) -> Iterator[bytes]:
                     _check_unpacked_size(path, unpacked, limit)
                 yield line
         except (OSError, EOFError) as error:
-            raise MixlingError(f"{path}: cannot be read ({error}); fetch it again") from None
+            raise MixlingError(
+                f"{path}: the file cannot be read ({error}). Fetch it again."
+            ) from None
 
 
 @contextmanager
@@ -186,7 +194,8 @@ def explain_read_errors(path: Path | str) -> Iterator[None]:
     ) as error:
         first = (str(error).strip().splitlines() or [""])[0]
         raise MixlingError(
-            f"{path}: cannot be read ({type(error).__name__}: {first}); fetch or write it again"
+            f"{path}: the file cannot be read ({type(error).__name__}: {first}). Fetch it again, "
+            "or write it again."
         ) from None
 
 
@@ -207,7 +216,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise MixlingError(
-            f"{path}: not a Parquet file ({error}); fetch or write it again"
+            f"{path}: the file is not a Parquet file ({error}). Fetch it again, or write it again."
         ) from None
 
 
@@ -230,8 +239,8 @@ def read_parquet(path: Path, columns: Iterable[str] = ()) -> pa.Table:
     for column in required:
         if column not in table.column_names:
             raise MixlingError(
-                f"{path}: no column '{column}'; there are: {', '.join(table.column_names)}; "
-                f"expected {', '.join(required)}"
+                f"{path}: the file has no column '{column}'. Its columns are: "
+                f"{', '.join(table.column_names)}. Expected {', '.join(required)}."
             )
     return table
 
@@ -290,7 +299,7 @@ def open_run_dir(
     """
     path, job = folder / name, json.loads(json.dumps(job))
     if path.exists():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
+        earlier = read_object(path)
         if migrate is None:
             compared = list(earlier)
         else:
@@ -299,13 +308,15 @@ def open_run_dir(
         wrong = [k for k in compared if earlier.get(k) != job.get(k)]
         if wrong:
             raise MixlingError(
-                f"{folder}: holds a run of another configuration ({', '.join(wrong)}); choose "
-                "another --out or remove the folder"
+                f"{folder}: the folder holds a run of another configuration, which differs in "
+                f"{', '.join(wrong)}. Choose another --out, or remove the folder."
             )
         _warn_of_missing_fields(folder, earlier, job)
         return False
     if folder.exists() and any(p.name != LOCK for p in folder.iterdir()):
-        raise MixlingError(f"{folder}: is not empty and holds no run; choose another --out")
+        raise MixlingError(
+            f"{folder}: the folder is not empty and holds no run. Choose another --out."
+        )
     write_text(path, json.dumps(job, indent=1, ensure_ascii=False))
     return True
 
@@ -315,7 +326,8 @@ def _warn_of_missing_fields(folder: Path, earlier: dict[str, Any], job: dict[str
     missing = [k for k in job if k not in earlier]
     if missing:
         logger.warning(
-            "%s: an earlier version began it and did not keep %s, which may differ",
+            "%s: an earlier version of Mixling began this and did not record %s, so the options "
+            "may differ",
             folder,
             ", ".join(missing),
         )
@@ -337,17 +349,20 @@ def finished_report(report: Path, job: dict[str, Any], action: str) -> dict[str,
     """
     folder = report.parent
     if report.exists():
-        finished: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+        finished = read_object(report)
         wrong = [k for k, v in job.items() if finished.get(k, v) != v]
         if wrong:
             raise MixlingError(
-                f"{folder}: holds what another call {action} ({', '.join(wrong)}); choose another "
-                "--out or remove it"
+                f"{folder}: the folder holds what another call {action}, which differs in "
+                f"{', '.join(wrong)}. Choose another --out, or remove the folder."
             )
         _warn_of_missing_fields(folder, finished, job)
         return finished
     if folder.exists():
-        raise MixlingError(f"{folder}: exists already and was not {action}; choose another --out")
+        raise MixlingError(
+            f"{folder}: the folder exists already, and its content was not {action}. Choose "
+            "another --out."
+        )
     return None
 
 

@@ -159,8 +159,8 @@ def _iter_rows(
     path = find_rows(folder, table)
     if path is None:
         raise MixlingError(
-            f"{folder}: no {table}.jsonl or {table}.parquet; see `mixling data --help` for the "
-            "folder's form"
+            f"{folder}: the file {table}.jsonl or {table}.parquet is missing. `mixling data "
+            "--help` describes the form of the folder."
         )
     yield from ((path, line, row) for line, row in read_rows(path, skipped))
 
@@ -223,13 +223,15 @@ def write_folder(
         MixlingError: The folder exists, or an id cannot be written.
     """
     if folder.exists():
-        raise MixlingError(f"{folder}: exists already; choose another folder or remove it")
+        raise MixlingError(
+            f"{folder}: the folder exists already. Choose another folder, or remove it."
+        )
     passage_ids, query_ids = unique_ids(corpus.passages, "p"), unique_ids(corpus.queries, "q")
     for key in (*passage_ids, *query_ids):
         if any(c in key for c in "\t\r\n"):
             raise MixlingError(
                 f"{corpus.name}: the id {key!r} has a tab or a line break, which qrels cannot "
-                "hold; rename it"
+                "hold. Rename the id."
             )
     with new_folder(folder) as temporary:
         files = _write_texts(temporary, corpus, passage_ids, query_ids, parquet)

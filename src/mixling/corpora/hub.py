@@ -20,7 +20,7 @@ from typing import Any
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.languages import first_known_language, language_field
 from mixling.corpora.values import id_text, is_missing, passage_text, text_field, value_text
-from mixling.errors import BadRowError, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped, first_line
 
 COLUMNS = (
     "query",
@@ -68,18 +68,20 @@ def read_hub(
     name = name or hub
     for key in columns:
         if key not in COLUMNS:
-            raise MixlingError(f"{name}: columns.{key} is unknown; known: {', '.join(COLUMNS)}")
+            raise MixlingError(
+                f"{name}: columns.{key} is unknown. Expected one of: {', '.join(COLUMNS)}"
+            )
     for key in ("query", "passage"):
         if key not in columns:
             raise MixlingError(
-                f"{name}: columns.{key} is missing; say which column holds the {key}"
+                f"{name}: columns.{key} is missing. Write which column holds the {key}."
             )
     rows = _hub_rows(hub, name, split, path, revision)
     for key, column in columns.items():
         if column not in rows.column_names:
             raise MixlingError(
-                f"{name}: no column '{column}' (columns.{key}); there are: "
-                f"{', '.join(rows.column_names)}"
+                f"{name}: the data set has no column '{column}' (columns.{key}). Its columns "
+                f"are: {', '.join(rows.column_names)}"
             )
     builder, skipped = CorpusBuilder(name), Skipped(skip_bad)
     for number, row in enumerate(rows, 1):
@@ -114,9 +116,10 @@ def _hub_rows(hub: str, name: str, split: str, path: str | None, revision: str |
         return datasets.load_dataset(hub, split=split, revision=revision)
     except Exception as error:
         raise MixlingError(
-            f"{name}: cannot load '{hub}', split '{split}' "
-            f"({type(error).__name__}: {str(error).splitlines()[0]}); offline, save it once with "
-            '`datasets.load_dataset(…).to_json(…)` and give hub = "json" and its path'
+            f"{name}: cannot load '{hub}', split '{split}' ({type(error).__name__}: "
+            f"{first_line(error)}). Without a network, save the data set once with "
+            '`datasets.load_dataset(…).to_json(…)`, and give hub = "json" and the path of the '
+            "file."
         ) from None
 
 
@@ -170,6 +173,6 @@ def _negative_texts(value: Any, column: str, name: str, number: int) -> list[str
         return []
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(x, str) and x.strip() for x in texts):
-        expected, fix = "a text or a list of texts", "mend the row or leave it out"
+        expected, fix = "a text or a list of texts", "correct the row, or leave it out"
         raise BadRowError(name, number, column, value, expected, fix)
     return texts

@@ -82,27 +82,27 @@ def hub_error(
     if is_a(errors.GatedRepoError):
         token = "the token that is set has no access" if get_token() else "no token is set"
         return GatedError(
-            f"{source.name}: hub data set {repository.name} is gated and {token}; accept its "
-            f"terms at {page}, then run `hf auth login` or set HF_TOKEN"
+            f"{source.name}: hub data set {repository.name} is gated, and {token}. Accept its "
+            f"terms at {page}, then run `hf auth login` or set HF_TOKEN."
         )
     if is_a(errors.RevisionNotFoundError):
         return MixlingError(
-            f"{source.name}: hub data set {repository.name} has no commit {revision}; its "
-            f"history was rewritten. {_hub_by_hand(repository, source, needed, None)}"
+            f"{source.name}: hub data set {repository.name} has no commit {revision}, because "
+            f"its history was rewritten. {_hub_by_hand(repository, source, needed, None)}"
         )
     if is_a(errors.RepositoryNotFoundError):
         return MixlingError(
-            f"{source.name}: the hub has no data set {repository.name}, or it is private; see "
-            f"{page}, and `hf auth login` for a private one"
+            f"{source.name}: the hub has no data set {repository.name}, or the data set is "
+            f"private. See {page}; for a private data set, run `hf auth login`."
         )
     if status == 429:
         return MixlingError(
-            f"{source.name}: the hub refuses further requests for now (429); wait some minutes, "
-            "or set HF_TOKEN for a higher limit. What is fetched stays"
+            f"{source.name}: the hub refuses further requests for now (429). Wait some minutes, "
+            "or set HF_TOKEN for a higher limit. The files that are fetched already stay."
         )
     reason = type(error).__name__ if status is None else f"status {status}"
     return MixlingError(
-        f"{source.name}: cannot fetch '{repository.name}' from the hub ({reason}); "
+        f"{source.name}: cannot fetch '{repository.name}' from the hub ({reason}). "
         f"{_hub_by_hand(repository, source, needed, revision)}"
     )
 
@@ -170,9 +170,10 @@ def _hub_by_hand(
     include = "".join(f' --include "{p}"' for p in patterns) if 0 < len(patterns) <= 4 else ""
     commit = f" --revision {revision}" if revision else ""
     return (
-        f"with a network, `hf download --repo-type dataset {repository.name}{commit}{include} "
-        f"--local-dir {source.folder_name}/{repository.folder_name}`, and set "
-        f"MIXLING_DATA to the folder that holds '{source.folder_name}'"
+        "With a network, run `hf download --repo-type dataset "
+        f"{repository.name}{commit}{include} --local-dir "
+        f"{source.folder_name}/{repository.folder_name}`, and set MIXLING_DATA to the folder "
+        f"that holds '{source.folder_name}'."
     )
 
 

@@ -1,4 +1,4 @@
-"""Hashes of what a job in a folder reads.
+"""Hashes of the inputs of a job in a folder.
 
 With them a job does not go on with, nor take as finished, a result whose inputs have changed since.
 """
@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 
 from mixling.corpora.files import write_text
+from mixling.disk import read_object
 from mixling.errors import MixlingError
 from mixling.machine import library_versions
 
@@ -43,7 +44,7 @@ def check_unchanged(
         MixlingError: Inputs have changed; the message names all of them.
     """
     path, versions = folder / INPUTS_FILE, library_versions()
-    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    record = read_object(path) if path.exists() else {}
     hashes: dict[str, str] = {**(earlier_hashes or {}), **record.get("inputs", {})}
     first_versions = record.get("versions", versions)
     updated = [
@@ -52,19 +53,23 @@ def check_unchanged(
         if first_versions.get(library) != versions.get(library)
     ]
     if updated:
-        logger.warning("%s: was begun with %s", folder, "; ".join(updated))
+        logger.warning("%s: the job was begun with %s", folder, "; ".join(updated))
     changed = [
         f"{name} (was {hashes[name][:12]}, is {value[:12]})"
         for name, value in inputs.items()
         if hashes.get(name, value) != value
     ]
     if changed:
-        fix = fix or "choose another --out, remove the folder, or bring back what it was begun with"
-        raise MixlingError(f"{folder}: was begun with something else: {', '.join(changed)}; {fix}")
+        fix = fix or "choose another --out, remove the folder, or restore the inputs of the job"
+        raise MixlingError(
+            f"{folder}: the job was begun with other inputs: {', '.join(changed)}. "
+            f"{fix[0].upper()}{fix[1:]}."
+        )
     unknown = [name for name in inputs if name not in hashes]
     if unknown and not is_new and not record:
         logger.warning(
-            "%s: was begun before hashes were kept, so whether %s changed is not known",
+            "%s: the job was begun before Mixling recorded hashes of inputs, so it is not known "
+            "whether %s changed",
             folder,
             ", ".join(unknown),
         )

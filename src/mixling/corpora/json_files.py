@@ -56,7 +56,7 @@ def read_json(path: Path) -> Any:
         content = json.loads(text)
     except RecursionError:
         raise BadRowError(
-            path, 1, "json", text[:20], "JSON that is not so deep", "mend the file"
+            path, 1, "json", text[:20], "JSON that is nested less deeply", "correct the file"
         ) from None
     except json.JSONDecodeError as error:
         raise BadRowError(
@@ -65,7 +65,7 @@ def read_json(path: Path) -> Any:
             "json",
             error.doc[error.pos : error.pos + 20],
             f"JSON ({error.msg})",
-            "mend or fetch the file again",
+            "correct the file, or fetch it again",
         ) from None
     if has_lone_surrogate(text, content):
         raise _lone_surrogate_error(path, 1, text[:20])
@@ -97,12 +97,19 @@ def read_json_lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, dict[st
             continue
         except json.JSONDecodeError as error:
             expected = f"one JSON object a line ({error.msg})"
-            skipped(BadRowError(path, number, "json", error.doc.strip(), expected, "mend the line"))
+            skipped(
+                BadRowError(path, number, "json", error.doc.strip(), expected, "correct the line")
+            )
             continue
         except RecursionError:
             skipped(
                 BadRowError(
-                    path, number, "json", raw[:20], "JSON that is not so deep", "mend the line"
+                    path,
+                    number,
+                    "json",
+                    raw[:20],
+                    "JSON that is nested less deeply",
+                    "correct the line",
                 )
             )
             continue
@@ -138,15 +145,17 @@ def parse_record(
         content = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise MixlingError(
-            f"{where}: not JSON ({error}); fetch it again, or make it anew"
+            f"{where}: the file is not JSON ({error}). Fetch it again, or make it again."
         ) from None
     if not isinstance(content, dict):
-        raise MixlingError(f"{where}: not a JSON object; fetch it again, or make it anew")
+        raise MixlingError(
+            f"{where}: the file is not a JSON object. Fetch it again, or make it again."
+        )
     for name, expected in fields.items():
         value = content.get(name)
         if name not in content or not isinstance(value, expected) or isinstance(value, bool):
             raise MixlingError(
-                f"{where}: field '{name}' is {repr(value)[:80]}; Mixling writes another type "
-                "there. Fetch the file again, or make it anew"
+                f"{where}: field '{name}' is {repr(value)[:80]}, but Mixling writes a value of "
+                "another type there. Fetch the file again, or make it again."
             )
     return content

@@ -38,8 +38,8 @@ def folder_splits(folder: Path) -> dict[str, Path]:
             name = path.name[: path.name.lower().rindex(suffix)]
             if name in files:
                 raise MixlingError(
-                    f"{folder}: qrels has {files[name].name} and {path.name}; keep the one that is "
-                    "meant"
+                    f"{folder}: the folder qrels has both {files[name].name} and {path.name}. "
+                    "Keep one of them, and remove the other."
                 )
             files[name] = path
     return files
@@ -62,13 +62,16 @@ def find_split(folder: Path, split: str | None) -> str:
     if not names:
         files = ", ".join(sorted(p.name for p in (folder / "qrels").glob("*"))[:10])
         raise MixlingError(
-            f"{folder}: no qrels/<split>.tsv; write query-id, corpus-id and score there"
-            + (f" (there are: {files})" if files else "")
+            f"{folder}: the file qrels/<split>.tsv is missing"
+            + (f"; the folder qrels has {files}" if files else "")
+            + ". Write it with the columns query-id, corpus-id and score."
         )
     if split is None:
         split = names[0] if len(names) == 1 else "train"
     if split not in names:
-        raise MixlingError(f"{folder}: no split '{split}'; there are: {', '.join(names)}")
+        raise MixlingError(
+            f"{folder}: the data has no split '{split}'. Its splits are: {', '.join(names)}"
+        )
     return split
 
 
@@ -126,7 +129,7 @@ def iter_judgments(
             continue
         if len(cells) != 3 and not (len(cells) == 4 and cells[1].strip() in ("0", "Q0")):
             expected = "three columns with tabs between (or TREC's four: qid 0 docid grade)"
-            skipped(BadRowError(path, line, "line", text.strip(), expected, "mend the line"))
+            skipped(BadRowError(path, line, "line", text.strip(), expected, "correct the line"))
             continue
         try:
             grade = grade_value(cells[-1], "score", path, line)
@@ -160,7 +163,7 @@ def iter_pairs(
             continue
         if len(cells) < 2 + n_numbers:
             expected = f"{('two', 'three', 'four')[n_numbers]} columns with tabs between"
-            skipped(BadRowError(path, line, "line", text.strip(), expected, "mend the line"))
+            skipped(BadRowError(path, line, "line", text.strip(), expected, "correct the line"))
             continue
         try:
             numbers = [int(cell) for cell in cells[2 : 2 + n_numbers]]
@@ -169,7 +172,9 @@ def iter_pairs(
         except ValueError:
             numbers_text = "\t".join(cells[2:])
             skipped(
-                BadRowError(path, line, "start, end", numbers_text, "a number", "mend the line")
+                BadRowError(
+                    path, line, "start, end", numbers_text, "whole numbers", "correct the line"
+                )
             )
             continue
         yield path, line, cells[0], cells[1], numbers

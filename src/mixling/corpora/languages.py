@@ -61,8 +61,8 @@ def language_tag(name: str) -> str:
     except (LookupError, UnicodeEncodeError):  # the latter for half a character
         name = replace_surrogates(str(name)[:LONGEST_NAME])
         raise MixlingError(
-            f"'{name}' is no language{_country_hint(name)}; write a BCP-47 tag such as en, sw, "
-            "zh-Hant, an ISO 639-3 code such as swa, or an English name"
+            f"'{name}' is not a language{_country_hint(name)}. Write a BCP-47 tag such as en, sw "
+            "or zh-Hant, an ISO 639-3 code such as swa, or an English name."
         ) from None
 
 

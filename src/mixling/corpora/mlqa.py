@@ -42,7 +42,7 @@ def read_mlqa(
             files.append((path, match[2], match[1]))
     if not files:
         raise MixlingError(
-            f"{folder}: no file named {prefix.replace('*', '…-')}context-X-question-Y.json; unpack "
-            "MLQA_V1.zip there"
+            f"{folder}: no file is named {prefix.replace('*', '…-')}context-X-question-Y.json. "
+            "Unpack MLQA_V1.zip into the folder."
         )
     return squad.read_squad(files, name, skip_bad)

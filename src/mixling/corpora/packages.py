@@ -58,10 +58,12 @@ def fetch_package(packages: Packages, name: str, source: str, target: Path, hint
         try:
             _run([*command, name], folder)
         except MixlingError as error:
-            raise MixlingError(f"{source}: {error}; {hint}") from None
+            raise MixlingError(f"{source}: {error}. {hint[0].upper()}{hint[1:]}.") from None
         files = list(Path(folder).glob(pattern))
         if not files:
-            raise MixlingError(f"{source}: {command[0]} wrote no file for {name}; {hint}")
+            raise MixlingError(
+                f"{source}: {command[0]} wrote no file for {name}. {hint[0].upper()}{hint[1:]}."
+            )
         size = file_size(files[0].stat().st_size)
         logger.info("%s: fetched %s (%s)", source, files[0].name, size)
         _unpack(files[0], packages.inside, target, f"{source}: {files[0].name}", hint)
@@ -82,7 +84,10 @@ def find_package(packages: Packages, name: str) -> str:
         if packages.manager == "npm":
             return f"{name} {_run([*_FIND['npm'], name, 'version'], folder).strip()}"
         # 'ADDRESS' FILE SIZE HASH
-        return f"{name} {_run([*_FIND['apt'], name], folder).split()[1]}"
+        words = _run([*_FIND["apt"], name], folder).split()
+        if len(words) < 2:
+            raise MixlingError(f"apt-get names no file of {name}")
+        return f"{name} {words[1]}"
 
 
 def _run(command: list[str], folder: str) -> str:
@@ -115,13 +120,20 @@ def _unpack(packed: Path, inside: str, target: Path, where: str, hint: str) -> N
                 place.parent.mkdir(parents=True, exist_ok=True)
                 left -= member.size
                 if left < 0:
-                    raise MixlingError(f"{where} unpacks to more than {file_size(_MAX_UNPACKED)}")
+                    raise MixlingError(
+                        f"{where} unpacks to more than {file_size(_MAX_UNPACKED)}, which no text "
+                        f"does. {hint[0].upper()}{hint[1:]}."
+                    )
                 _copy(content, place)
                 found += 1
             if not found:
-                raise MixlingError(f"{where} has no folder '{inside}' any more; {hint}")
+                raise MixlingError(
+                    f"{where} has no folder '{inside}' any more. {hint[0].upper()}{hint[1:]}."
+                )
     except (tarfile.TarError, EOFError, subprocess.SubprocessError) as error:
-        raise MixlingError(f"{where} cannot be unpacked ({error}); {hint}") from None
+        raise MixlingError(
+            f"{where} cannot be unpacked ({error}). {hint[0].upper()}{hint[1:]}."
+        ) from None
 
 
 def _copy(content: IO[bytes], place: Path) -> None:

@@ -52,8 +52,8 @@ def find_published(folder: Path, pattern: str) -> list[Path]:
         other = found.setdefault(tail.removesuffix(".gz"), path)
         if other != path:
             raise MixlingError(
-                f"{folder}: has {other.relative_to(folder)} and {path.relative_to(folder)}; keep "
-                "the one that is meant and remove the other"
+                f"{folder}: the folder has both {other.relative_to(folder)} and "
+                f"{path.relative_to(folder)}. Keep one of them, and remove the other."
             )
     return sorted(found.values())
 

@@ -61,7 +61,7 @@ def has_icu() -> bool:
     if find_spec("icu4py") is not None:
         return True
     logger.warning(
-        "icu4py is not installed, so a simple rule finds the ends of sentences: "
-        "pip install 'mixling[search]'"
+        "icu4py is not installed, so a simple rule finds the ends of sentences. For better "
+        "ends: pip install 'mixling[search]'"
     )
     return False

@@ -184,4 +184,6 @@ def require_languages(name: str, languages: Languages, known: Iterable[str]) -> 
     tags = list(dict.fromkeys(known))
     for tag in languages or ():
         if tag not in tags:
-            raise MixlingError(f"source '{name}' has no language '{tag}'; it has {', '.join(tags)}")
+            raise MixlingError(
+                f"source '{name}' has no language '{tag}'. Its languages are: {', '.join(tags)}"
+            )

@@ -102,7 +102,7 @@ def add_squad(
             place = f"data[{a}].paragraphs[{p}]"
             context = paragraph.get("context")
             if not isinstance(context, str) or not context.strip():
-                expected, fix = "the paragraph's text", "fill it or leave it out"
+                expected, fix = "the paragraph's text", "fill the field, or leave it out"
                 skipped(BadRowError(path, place, "context", context, expected, fix))
                 continue
             breaks = paragraph.get("sentence_breaks")
@@ -196,7 +196,7 @@ def _read_question(
     """Return a question's text, and the place of its first answer; else raise BadRowError."""
     text = entry.get("question")
     if not isinstance(text, str) or not text.strip():
-        expected, fix = "the question's text", "fill it or leave it out"
+        expected, fix = "the question's text", "fill the field, or leave it out"
         raise BadRowError(path, place, "question", text, expected, fix)
     # a first answer that cannot be used makes the query a bad one: the second may stand in another
     # sentence
@@ -206,10 +206,10 @@ def _read_question(
         return text, None, None
     start, words = answer.get("answer_start"), str(answer["text"])
     if type(start) is not int or not 0 <= start < len(context):
-        expected, fix = "an offset inside the context", "mend the offset"
+        expected, fix = "an offset inside the context", "correct the offset"
         raise BadRowError(path, place, "answer_start", start, expected, fix)
     if not _stands_at(words, context, start):
-        expected, fix = f"the place of the answer '{words[:40]}'", "mend the offset"
+        expected, fix = f"the place of the answer '{words[:40]}'", "correct the offset"
         raise BadRowError(path, place, "answer_start", start, expected, fix)
     return text, start, min(start + len(words), len(context))
 

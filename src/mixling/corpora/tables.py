@@ -48,8 +48,8 @@ def find_rows(folder: Path, name: str) -> Path | None:
     paths = [p for p in (find_file(folder, name + suffix) for suffix in ROWS) if p is not None]
     if len(paths) > 1:
         raise MixlingError(
-            f"{folder}: has {' and '.join(p.name for p in paths)}; keep the one that is meant and "
-            "remove the others"
+            f"{folder}: the folder has {' and '.join(p.name for p in paths)}. Keep one of them, "
+            "and remove the others."
         )
     return paths[0] if paths else None
 
@@ -79,7 +79,9 @@ def read_rows(path: Path, skipped: Skipped, columns: Sequence[str] = ()) -> Iter
     elif suffix in (".csv", ".tsv"):
         yield from _read_csv(path, "," if suffix == ".csv" else "\t", skipped)
     else:
-        raise MixlingError(f"{path}: not a file of rows; those end in {', '.join(ROWS)}")
+        raise MixlingError(
+            f"{path}: this is not a file of rows. Expected a file that ends in {', '.join(ROWS)}."
+        )
 
 
 def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
@@ -89,8 +91,8 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     for column in columns:
         if column not in names:
             raise MixlingError(
-                f"{path}: no column '{column}'; there are: {', '.join(names)}; expected "
-                f"{', '.join(columns)}"
+                f"{path}: the file has no column '{column}'. Its columns are: "
+                f"{', '.join(names)}. Expected {', '.join(columns)}."
             )
     number, batches = 0, file.iter_batches(1024, columns=list(columns) or None)
     while True:
@@ -137,7 +139,12 @@ def _read_csv(path: Path, delimiter: str, skipped: Skipped) -> Iterator[Row]:
                 header = [c.strip() for c in cells]
                 if len(set(header)) < len(header):
                     raise BadRowError(
-                        path, line, "header", header, "columns of different names", "rename one"
+                        path,
+                        line,
+                        "header",
+                        header,
+                        "columns of different names",
+                        "rename one of the columns",
                     )
             elif len(cells) == len(header):
                 yield line, dict(zip(header, cells, strict=True))
@@ -148,5 +155,5 @@ def _read_csv(path: Path, delimiter: str, skipped: Skipped) -> Iterator[Row]:
     except csv.Error as error:
         expected = f"a table with quotes that close ({error})"
         raise BadRowError(
-            path, reader.line_num, "line", header, expected, "mend the quotes"
+            path, reader.line_num, "line", header, expected, "correct the quotes"
         ) from None

@@ -110,7 +110,7 @@ class TextFile:
             if has_lone_surrogate(text, row):
                 raise ValueError("a lone surrogate")
         except (ValueError, RecursionError) as error:
-            fix = "mend the line, or save the file as UTF-8"
+            fix = "correct the line, or save the file as UTF-8"
             raise BadRowError(
                 self.path, number, "text", line[:40], f"a line of JSON in UTF-8 ({error})", fix
             ) from None
@@ -139,17 +139,20 @@ def open_text_file(path: str | Path, shard_size: int) -> TextFile:
         path = find_rows(path, "corpus") or path / "corpus.jsonl"
     if not path.is_file():
         raise MixlingError(
-            f"{path}: no such file; give a .jsonl, .parquet or text file, or a BEIR folder"
+            f"{path}: the file does not exist. Give a .jsonl, .parquet or text file, or a BEIR "
+            "folder."
         )
     suffix = path.suffix.lower()
     if suffix in (".gz", ".zst", ".bz2"):
         raise MixlingError(
-            f"{path}: is packed, and shards are read from their place; unpack it first"
+            f"{path}: the file is packed, and shards cannot be read from a packed file. Unpack "
+            "it first."
         )
     if suffix not in (".jsonl", ".parquet", *_PLAIN_TEXT):
         fix = "rename it to .jsonl" if suffix in LINES else "write its rows as .jsonl or .parquet"
         raise MixlingError(
-            f"{path}: found {suffix}, expected .jsonl, .parquet, or .txt with a text a line; {fix}"
+            f"{path}: found {suffix}, expected .jsonl, .parquet, or .txt with one text per line. "
+            f"{fix[0].upper()}{fix[1:]}."
         )
     if suffix == ".parquet":
         count = open_parquet(path).metadata.num_rows
@@ -157,7 +160,7 @@ def open_text_file(path: str | Path, shard_size: int) -> TextFile:
     else:
         file = _find_line_shards(path, shard_size)
     if not file.n_texts:
-        raise MixlingError(f"{path}: holds no texts")
+        raise MixlingError(f"{path}: the file holds no texts. Give a file with texts.")
     return file
 
 

@@ -51,10 +51,10 @@ def read_topics(path: Path, skipped: Skipped) -> dict[str, str]:
         key, _, query = text.partition("\t")
         if not key.strip() or not query.strip():
             expected = "an id, a tab and the question"
-            skipped(BadRowError(path, line, "topic", text.strip(), expected, "mend the line"))
+            skipped(BadRowError(path, line, "topic", text.strip(), expected, "correct the line"))
         elif key in topics:
             duplicates.add(key)
-            expected, fix = "an id not used before", "rename one of the two"
+            expected, fix = "an id not used before", "rename one of the two ids"
             skipped(BadRowError(path, line, "topic", key, expected, fix))
         else:
             topics[key] = query.strip()
@@ -170,11 +170,14 @@ def add_judged(
             builder.add_link(groups[query], row, grade=grade)
     without_topic = sorted({query for query, _ in judgments if query not in topics})
     return [
-        *(MixlingError(f"{qrels}: left out: query '{q}' has no topic") for q in without_topic),
+        *(
+            MixlingError(f"{qrels}: query '{q}' is left out, because it has no topic")
+            for q in without_topic
+        ),
         *(
             MixlingError(
-                f"{qrels}: left out: document '{d}', relevant to query '{pairs[0][0]}', is not in "
-                "the collection"
+                f"{qrels}: document '{d}', relevant to query '{pairs[0][0]}', is left out, "
+                "because it is not in the collection"
             )
             for d, pairs in relevant.items()
         ),
@@ -209,7 +212,10 @@ def read_trec(
         )
     )
     if language is None:
-        raise MixlingError(f"{folder}: say in which language its questions are (--language en)")
+        raise MixlingError(
+            f"{folder}: the language of the queries is not given. Give it, for instance with "
+            "--language en."
+        )
     left_out = add_judged(
         builder,
         read_topics(topics, skipped),
@@ -226,6 +232,7 @@ def _find_part(folder: Path, *names: str) -> Path:
     path = find_file(folder, *names)
     if path is None:
         raise MixlingError(
-            f"{folder}: no {names[0]} (topics.tsv, qrels.txt and corpus.jsonl are needed)"
+            f"{folder}: the file {names[0]} is missing. Expected topics.tsv, qrels.txt and "
+            "corpus.jsonl."
         )
     return path

@@ -51,7 +51,7 @@ def value_text(value: Any, field: str, path: Path | str, line: int | str) -> str
     if _is_number(value) and math.isfinite(value):
         return str(int(value)) if int(value) == value else str(value)
     raise BadRowError(
-        path, line, field, value, "text or a number", f"write '{field}' as text or leave it out"
+        path, line, field, value, "text or a number", f"write '{field}' as text, or leave it out"
     )
 
 
@@ -131,7 +131,7 @@ def text_field(row: Any, field: str, path: Path | str, line: int | str) -> str:
     """
     if not isinstance(row, dict):
         raise BadRowError(
-            path, line, field, row, f"an object with '{field}'", "mend the row or leave it out"
+            path, line, field, row, f"an object with '{field}'", "correct the row, or leave it out"
         )
     value = row.get(field)
     if not isinstance(value, str) or not value.strip():
@@ -141,7 +141,7 @@ def text_field(row: Any, field: str, path: Path | str, line: int | str) -> str:
             field,
             value,
             "text that is not empty",
-            f"fill '{field}' or leave the row out",
+            f"fill '{field}', or leave the row out",
         )
     return value
 
@@ -222,7 +222,14 @@ def grade_value(value: Any, field: str, path: Path | str, line: int | str) -> in
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number) or abs(number) > LARGEST_GRADE:
-        raise BadRowError(path, line, field, value, "a number", "mend the line")
+        raise BadRowError(
+            path,
+            line,
+            field,
+            value,
+            f"a number from -{LARGEST_GRADE:,} to {LARGEST_GRADE:,}",
+            "correct the line",
+        )
     return max(1, round(number)) if number > 0 else min(0, round(number))
 
 
@@ -246,7 +253,14 @@ def iter_objects(
     """
     if not isinstance(entries, list):
         skipped(
-            BadRowError(path, line, field, entries, "a list of objects", "mend it or leave it out")
+            BadRowError(
+                path,
+                line,
+                field,
+                entries,
+                "a list of objects",
+                "correct the field, or leave it out",
+            )
         )
         return
     for number, entry in enumerate(entries):
@@ -255,6 +269,11 @@ def iter_objects(
         else:
             skipped(
                 BadRowError(
-                    path, line, f"{field}[{number}]", entry, "an object", "mend it or leave it out"
+                    path,
+                    line,
+                    f"{field}[{number}]",
+                    entry,
+                    "an object",
+                    "correct the entry, or leave it out",
                 )
             )

@@ -47,16 +47,17 @@ def apply_transform(
     """
     if vectors.ndim != 2 or vectors.shape[1] != transform.dimensions:
         raise MixlingError(
-            f"the vectors have {vectors.shape[-1]:,} numbers, the transform is for "
-            f"{transform.dimensions:,}: it was fitted for another model, or for other `dimensions`"
+            f"the vectors have {vectors.shape[-1]:,} numbers, but the transform is for "
+            f"{transform.dimensions:,}. It was fitted for another model, or for another number "
+            "of `dimensions`. Use vectors of the model that the transform was fitted for."
         )
     check_finite_vectors(vectors, lambda i: f"text {i}", "the encoder")
     languages = None
     if transform.languages:
         if texts is None:
             raise MixlingError(
-                "the transform depends on the language of each text: the texts are needed, "
-                "and token ids are no texts"
+                "the transform depends on the language of each text, but token ids were given, "
+                "which do not tell it. Give the texts."
             )
         readable = [replace_surrogates(text) for text in texts]
         languages = identify_languages(readable, transform.languages)

@@ -133,10 +133,14 @@ def parse_steps(text: str) -> list[str]:
     names = [choose(x.strip(), STEPS, "step of a transform") for x in text.split("+")]
     for place, name in enumerate(names):
         if name == "hubs" and place != len(names) - 1:
-            raise MixlingError(f"{text}: hubs must be the last step, since it adds two numbers")
+            raise MixlingError(
+                f"{text}: the step hubs must be the last one, because it adds two numbers to "
+                "each vector. Write it last."
+            )
         if name == "balanced" and place:
             raise MixlingError(
-                f"{text}: balanced must be the first step, since it is for the encoder's vectors"
+                f"{text}: the step balanced must be the first one, because it is fitted for the "
+                "encoder's own vectors. Write it first."
             )
     return names
 
@@ -158,8 +162,8 @@ def role_means(
     """
     if not len(vectors.queries):
         raise MixlingError(
-            "the means of queries are needed, and there are no queries: give some with --queries "
-            "FILE, or take steps that need none: balanced, language, lsar"
+            "the transform needs the means of queries, and there are no queries. Give queries "
+            "with --queries FILE, or take steps that need none: balanced, language, lsar."
         )
     of_passages, passages = passage_means(vectors, prior)
     query_counts, query_means = _means(vectors.queries, vectors.query_languages)
@@ -194,7 +198,10 @@ def passage_means(
         MixlingError: There are no passages.
     """
     if not len(vectors.passages):
-        raise MixlingError("a transform is fitted on passages, and there are none: give some")
+        raise MixlingError(
+            "the collection holds no passages, and a transform is fitted on passages. Give a "
+            "collection with passages."
+        )
     overall = vectors.passages.mean(0, dtype=np.float64)
     counts, means = _means(vectors.passages, vectors.passage_languages)
     if vectors.means:
@@ -221,8 +228,9 @@ def _fit_balanced(vectors: CollectionVectors) -> AffineTransform:
     transform = AffineTransform(*read_shipped())
     if vectors.passages.shape[1] != transform.dimensions:
         raise MixlingError(
-            f"balanced is for vectors of {transform.dimensions} numbers (multilingual-e5-small), "
-            f"these have {vectors.passages.shape[1]}; leave the step out"
+            f"the step balanced is for vectors of {transform.dimensions} numbers "
+            f"(multilingual-e5-small), but these vectors have {vectors.passages.shape[1]}. Leave "
+            "the step out."
         )
     return transform
 
@@ -255,8 +263,8 @@ def _fit_lsar(vectors: CollectionVectors) -> AffineTransform:
     codes = sorted(x for x in means if x != "und" and counts.get(x, 0) >= MIN_PASSAGES)
     if len(codes) < 2:
         raise MixlingError(
-            f"lsar compares languages, and fewer than two have {MIN_PASSAGES} passages; leave the "
-            "step out"
+            f"the step lsar compares languages, and fewer than two languages have {MIN_PASSAGES} "
+            "passages. Leave the step out."
         )
     rows = np.stack([means[x] for x in codes])
     size = rows.shape[1]
@@ -269,8 +277,8 @@ def _fit_lsar(vectors: CollectionVectors) -> AffineTransform:
 def _fit_trained(vectors: CollectionVectors) -> AffineTransform:
     if vectors.known is None:
         raise MixlingError(
-            "trained needs titles or first sentences of passages, and their translations; leave "
-            "the step out"
+            "the step trained needs titles or first sentences of passages and their "
+            "translations, and the collection has none. Leave the step out."
         )
     return fit_known_pairs(vectors.known, vectors.passages, vectors.passage_languages)
 
@@ -279,8 +287,8 @@ def _fit_hubs(vectors: CollectionVectors) -> HubCorrection:
     queries = normalize(vectors.queries)
     if len(queries) < MIN_REFERENCES:
         raise MixlingError(
-            f"hub correction needs {MIN_REFERENCES} queries or more, there are {len(queries):,}; "
-            "give more, or leave the step out"
+            f"the step hubs needs {MIN_REFERENCES} queries or more, and there are "
+            f"{len(queries):,}. Give more queries, or leave the step out."
         )
     if len(queries) > MAX_REFERENCES:
         chosen = np.random.default_rng(0).permutation(len(queries))[:MAX_REFERENCES]

@@ -17,7 +17,7 @@ from mixling.debiasing.method import DebiasingMethod, Transform
 from mixling.debiasing.registry import create_method
 from mixling.debiasing.write_model import write_debiased
 from mixling.disk import check_new_folder
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, check_at_least
 from mixling.models.encoder import ExternalEncoder
 from mixling.models.precision import Precision
 from mixling.progress import Progress
@@ -76,8 +76,7 @@ def debias(
     from mixling.models.encoders import load_encoder
 
     method = create_method(method)
-    if texts is not None and texts < 1:
-        raise MixlingError(f"texts {texts}: expected 1 query group or more")
+    check_at_least(1, texts=texts)
     if out is not None:
         check_new_folder(out)
     if not fit:
@@ -109,8 +108,9 @@ def _check_encoder(encoder: Retriever | ExternalEncoder, method: DebiasingMethod
     """Refuse a method that needs more of an encoder than its vectors."""
     if isinstance(encoder, ExternalEncoder) and (method.raw or not method.transforms_vectors):
         raise MixlingError(
-            f"{encoder.name}: '{method.name}' needs a model whose weights are here, and this "
-            "encoder gives its vectors alone; choose a method that transforms vectors, such as lsar"
+            f"{encoder.name}: method '{method.name}' needs a model whose weights are on this "
+            "machine, but this encoder only returns vectors. Choose a method that transforms "
+            "vectors, such as lsar."
         )
 
 
@@ -180,7 +180,10 @@ def read_source(name: str, languages: Sequence[str] | None) -> tuple[Corpus, boo
         tags = [language_tag(x) for x in languages]
         available = [x for x in tags if x in corpus.languages()]
         if not available:
-            raise MixlingError(f"source '{name}' has none of the languages {', '.join(languages)}")
+            raise MixlingError(
+                f"source '{name}' has none of the languages {', '.join(languages)}. Choose "
+                "languages that the source has."
+            )
         corpus = corpus.select(languages=available)
     return corpus, bitext
 

@@ -140,7 +140,8 @@ def read_embedded(folder: Path) -> tuple[EmbeddedCorpus, list[Path]]:
         size = size or vector.shape[1]
         if vector.shape[1] != size:
             raise MixlingError(
-                f"{path}: vectors of {vector.shape[1]} numbers, those before have {size}"
+                f"{path}: the vectors have {vector.shape[1]} numbers, but those before have "
+                f"{size}. All vectors must come from one model."
             )
         for i, row in enumerate(table.to_pylist()):
             role, group = row["role"], str(row["group"])
@@ -152,11 +153,15 @@ def read_embedded(folder: Path) -> tuple[EmbeddedCorpus, list[Path]]:
                 builder.add_link(group, builder.add_passage(key, key, language, group))
             else:
                 raise MixlingError(
-                    f"{path}:{i + 1}: field 'role': found {role!r}, expected query or passage"
+                    f"{path}:{i + 1}: field 'role': found {role!r}, expected query or passage; "
+                    "correct the row"
                 )
             rows[role].append(vector[i])
     if not rows["query"] or not rows["passage"]:
-        raise MixlingError(f"{folder}: needs rows of both roles, query and passage")
+        raise MixlingError(
+            f"{folder}: the rows do not have both roles. Expected rows with role query and rows "
+            "with role passage."
+        )
     return EmbeddedCorpus(
         builder.build(), np.stack(rows["query"]), np.stack(rows["passage"])
     ), files
@@ -177,7 +182,8 @@ def parquet_files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("*.parquet")) if folder.is_dir() else [folder]
     if not files or not all(f.exists() for f in files):
         raise MixlingError(
-            f"{folder}: no Parquet files; give a folder of them with columns {', '.join(COLUMNS)}"
+            f"{folder}: the folder has no Parquet files. Expected Parquet files with the columns "
+            f"{', '.join(COLUMNS)}."
         )
     return files
 
@@ -200,7 +206,10 @@ def read_vectors(path: Path, needed: Sequence[str] = COLUMNS) -> tuple[pa.Table,
     values = table["vector"].combine_chunks()
     lengths = pc.unique(pc.list_value_length(values)).to_pylist()
     if len(lengths) != 1 or not lengths[0]:
-        raise MixlingError(f"{path}: column 'vector' has lists of different lengths: {lengths[:5]}")
+        raise MixlingError(
+            f"{path}: column 'vector' has lists of different lengths: {lengths[:5]}. All vectors "
+            "must come from one model."
+        )
     with np.errstate(over="ignore"):
         flat = np.asarray(values.flatten()).astype(np.float32)
     vectors = check_finite_vectors(
@@ -209,7 +218,7 @@ def read_vectors(path: Path, needed: Sequence[str] = COLUMNS) -> tuple[pa.Table,
     zero = np.flatnonzero(~vectors.any(axis=1))
     if len(zero):
         logger.warning(
-            "%s: %s vectors are zero, the first in row %d; they have no direction",
+            "%s: %s vectors are zero and so have no direction; the first is in row %d",
             path,
             f"{len(zero):,}",
             zero[0] + 1,

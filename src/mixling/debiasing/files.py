@@ -116,8 +116,8 @@ def load_transform(name: str) -> VectorTransform:
         return _read_folder(Path(name), name)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise MixlingError(
-            f"{name}: its transform cannot be read ({type(error).__name__}: {error}); "
-            "fetch the folder again"
+            f"{name}: its transform cannot be read ({type(error).__name__}: {error}). Fetch the "
+            "folder again."
         ) from None
 
 
@@ -138,7 +138,8 @@ def _read_modules(folder: Path, name: str) -> VectorTransform:
     metadata = origin if isinstance(origin, dict) else {}
     if metadata.get("method") in ("scores", "shift"):
         raise MixlingError(
-            f"{name}: '{metadata['method']}' cannot be put on vectors that are stored already"
+            f"{name}: a transform of method '{metadata['method']}' cannot be applied to stored "
+            "vectors. Use one that transforms vectors, such as lsar."
         )
     modules = json.loads((folder / "modules.json").read_text()) if metadata else []
     added = [x for x in modules if not str(x["type"]).endswith(".Normalize")][-1:]
@@ -149,15 +150,17 @@ def _read_modules(folder: Path, name: str) -> VectorTransform:
         matrix, bias = (tensors[f"linear.{x}"].float().numpy() for x in ("weight", "bias"))
         return AffineTransform(matrix, bias, metadata)
     raise MixlingError(
-        f"{name}: no transform; give {shipped.NAME}, or a folder that `mixling debias` wrote for a "
-        "model or for vectors"
+        f"{name}: there is no transform here. Give {shipped.NAME}, or a folder that `mixling "
+        "debias` wrote for a model or for vectors."
     )
 
 
 def _check_absent(out: str | Path) -> None:
-    """Refuse to write over what exists."""
+    """Refuse to overwrite an existing folder."""
     if Path(out).exists():
-        raise MixlingError(f"{out}: exists already; choose another folder or remove it")
+        raise MixlingError(
+            f"{out}: the folder exists already. Choose another folder, or remove it."
+        )
 
 
 def _write_folder(transform: VectorTransform, files: Sequence[Path], out: Path) -> None:
@@ -179,8 +182,9 @@ def _transform_file(transform: VectorTransform, path: Path) -> tuple[pa.Table, n
     )
     if vectors.shape[1] != transform.dimensions:
         raise MixlingError(
-            f"{path}: vectors of {vectors.shape[1]} numbers, the transform is for "
-            f"{transform.dimensions}: it was made for another model"
+            f"{path}: the vectors have {vectors.shape[1]} numbers, but the transform is for "
+            f"{transform.dimensions}, so it was made for another model. Give a transform that "
+            "was fitted for this model."
         )
     if not by_language:
         return table, transform.transform(vectors, None)
@@ -188,7 +192,8 @@ def _transform_file(transform: VectorTransform, path: Path) -> tuple[pa.Table, n
     unknown = set(roles.tolist()) - {"query", "passage"}
     if unknown:
         raise MixlingError(
-            f"{path}: field 'role': found {unknown.pop()!r}, expected query or passage"
+            f"{path}: field 'role': found {unknown.pop()!r}, expected query or passage; "
+            "correct the rows"
         )
     languages = np.array(
         [

@@ -73,14 +73,14 @@ def fit_known_pairs(
     across = pairs.across_languages(languages)
     if across < MIN_KNOWN:
         raise MixlingError(
-            f"trained needs {MIN_KNOWN} titles or first sentences whose text has a translation in "
-            f"the collection, there are {across:,}; leave the step out"
+            f"the step trained needs {MIN_KNOWN} titles or first sentences whose text has a "
+            f"translation in the collection, and there are {across:,}. Leave the step out."
         )
     used = [x for x in np.unique(languages) if _asked_and_answered(pairs, languages, x)]
     if len(used) < 2:
         raise MixlingError(
-            f"trained needs two languages with {MIN_GROUPS} titles or first sentences each; leave "
-            "the step out"
+            f"the step trained needs two languages with {MIN_GROUPS} titles or first sentences "
+            "each. Leave the step out."
         )
     builder = CorpusBuilder("known pairs")
     asked = set(pairs.groups[np.isin(pairs.languages, used)].tolist())

@@ -42,7 +42,10 @@ def language_variation(corpus: EmbeddedCorpus) -> tuple[np.ndarray, np.ndarray, 
     """
     languages, mean = language_means(corpus)
     if len(languages) < 2:
-        raise MixlingError("debiasing needs texts in two languages at least")
+        raise MixlingError(
+            "debiasing compares languages, and the texts are in fewer than two. Add a source or "
+            "languages."
+        )
     centered = mean - np.nanmean(mean, axis=1, keepdims=True)
     rows = centered.reshape(-1, centered.shape[2])
     _, value, direction = np.linalg.svd(rows[~np.isnan(rows).any(1)], full_matrices=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from mixling.debiasing.embedded_corpus import EmbeddedCorpus
-from mixling.errors import MixlingError, check_finite_numbers
+from mixling.errors import MixlingError, check_at_least, check_finite_numbers
 from mixling.transforms.files import VectorTransform
 from mixling.transforms.transforms import ScoreCalibration
 
@@ -44,9 +44,11 @@ class DebiasingMethod(ABC):
     def __post_init__(self) -> None:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         check_finite_numbers(**{k: v for k, v in values.items() if isinstance(v, float)})
-        for name in ("rank", "steps", "size"):
-            if values.get(name) is not None and values[name] < 1:
-                raise MixlingError(f"{name} {values[name]}: expected 1 or more")
+        check_at_least(1, **{k: values.get(k) for k in ("rank", "steps", "size")})
+        check_at_least(0, **{k: values.get(k) for k in ("seed", "pull", "bitext")})
+        for name in ("temperature", "rate"):
+            if values.get(name) is not None and values[name] <= 0:
+                raise MixlingError(f"{name} is {values[name]}. Expected a number above 0.")
 
     @abstractmethod
     def fit(self, corpora: Sequence[EmbeddedCorpus]) -> Transform:
@@ -72,12 +74,18 @@ class DebiasingMethod(ABC):
             MixlingError: The texts lack languages, translations, or queries with answers.
         """
         if self.needs_languages and len({x for c in corpora for x in c.languages()}) < 2:
-            raise MixlingError("debiasing needs texts in two languages at least")
+            raise MixlingError(
+                "debiasing compares languages, and the texts are in fewer than two. Add a "
+                "source or languages."
+            )
         if self.needs_translation_groups and not any(c.has_translations() for c in corpora):
-            raise MixlingError(f"method '{self.name}' needs parallel texts, and there are none")
+            raise MixlingError(
+                f"method '{self.name}' needs parallel texts, and the sources have none. Add a "
+                "source with translations, for instance --fit sib-200."
+            )
         if self.needs_queries and all(c.bitext for c in corpora):
             raise MixlingError(
-                f"--method {self.name} learns from queries and their answers, and the fitted "
-                "texts are sentences and their translations only; add such a source, for instance "
-                "--fit mlqa"
+                f"method '{self.name}' learns from queries and their answers, but the texts are "
+                "sentences and their translations only. Add a source with answers, for instance "
+                "--fit mlqa."
             )

@@ -58,7 +58,7 @@ def create_method(
     for name in values:
         if name not in names:
             raise MixlingError(
-                f"method '{method}' has no option '{name}'; it has: "
+                f"method '{method}' has no option '{name}'. Its options are: "
                 f"{', '.join(sorted(names)) or 'none'}"
             )
     return cls(**values)

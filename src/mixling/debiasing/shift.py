@@ -39,7 +39,9 @@ class Shift(DebiasingMethod):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.alpha <= 2:
-            raise MixlingError(f"alpha {self.alpha}: expected a number from 0 to 2 (published: .6)")
+            raise MixlingError(
+                f"alpha is {self.alpha}. Expected a number from 0 to 2 (0.6 in the publication)."
+            )
         object.__setattr__(self, "source", language_tag(self.source))
 
     def fit(self, corpora: Sequence[EmbeddedCorpus]) -> LanguageTransform:
@@ -59,8 +61,8 @@ class Shift(DebiasingMethod):
         languages = corpus.languages()
         if self.source not in languages:
             raise MixlingError(
-                f"SHIFT moves documents to '{self.source}', which the fitted texts lack; "
-                "give --source"
+                f"SHIFT moves documents to '{self.source}', but the texts have no such language. "
+                "Give another one with --source."
             )
         language = corpus.passage_language()
         group = np.array(corpus.corpus.links["group"].to_pylist())
@@ -73,7 +75,8 @@ class Shift(DebiasingMethod):
                 continue
             if not rows:
                 raise MixlingError(
-                    f"SHIFT needs parallel texts, and none is in '{code}' and '{self.source}'"
+                    f"SHIFT needs parallel texts, and there are none in '{code}' and "
+                    f"'{self.source}'. Add a source with these translations."
                 )
             counterparts = corpus.passages[[source_row[group[i]] for i in rows]]
             difference = (corpus.passages[rows] - counterparts).mean(0, dtype=np.float64)

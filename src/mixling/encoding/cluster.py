@@ -112,7 +112,8 @@ def encode_on_ray(
         import ray
     except ImportError:
         raise MixlingError(
-            "encoding on a cluster needs Ray: pip install 'mixling[scale]'"
+            "encoding on a cluster needs Ray, which is not installed. Install it with: pip "
+            "install 'mixling[scale]'"
         ) from None
     out = Path(out).absolute()
     texts = Path(texts).absolute()

@@ -155,8 +155,9 @@ class TokenIndex:
         vectors, begins = token_vectors(retriever, texts, "query")
         if vectors.shape[1] != self.vectors.shape[1]:
             raise MixlingError(
-                f"the queries' vectors have {vectors.shape[1]} numbers and the index' "
-                f"{self.vectors.shape[1]}: take the model that made it, or one trained from that"
+                f"the vectors of the queries have {vectors.shape[1]} numbers, but those of the "
+                f"index have {self.vectors.shape[1]}. Use the model that made the index, or one "
+                "trained from it."
             )
         hits = []
         for row in self.scores(vectors, begins):

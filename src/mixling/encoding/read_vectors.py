@@ -29,16 +29,19 @@ def list_shards(folder: str | Path) -> Iterator[pa.Table]:
     path = Path(folder) / "manifest.json"
     if not path.exists():
         raise MixlingError(
-            f"{folder}: is not finished (it has no manifest.json); run `mixling encode` again"
+            f"{folder}: encoding was not finished, because manifest.json is missing. Run the "
+            "same `mixling encode` again."
         )
     for shard in parse_record(path.read_bytes(), path, {"shards": list})["shards"]:
         name = shard.get("file") if isinstance(shard, dict) else None
         if not isinstance(name, str) or Path(name).name != name:
-            raise MixlingError(f"{path}: {name!r} is no file of this folder; encode again")
+            raise MixlingError(
+                f"{path}: {name!r} is not a file of this folder. Encode the texts again."
+            )
         table = read_parquet(path.parent / name, ("id", "vector"))
         if not pa.types.is_fixed_size_list(table.schema.field("vector").type):
             raise MixlingError(
-                f"{path.parent / name}: column 'vector' holds no vectors; encode again"
+                f"{path.parent / name}: column 'vector' holds no vectors. Encode the texts again."
             )
         yield table
 

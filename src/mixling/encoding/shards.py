@@ -29,8 +29,8 @@ from mixling.corpora.files import write_text
 from mixling.corpora.inputs import hash_file
 from mixling.corpora.text_file import TextFile, open_text_file
 from mixling.corpora.values import TITLES, with_titles
-from mixling.disk import new_file
-from mixling.errors import MixlingError, choose
+from mixling.disk import new_file, read_object
+from mixling.errors import MixlingError, check_at_least, choose
 from mixling.machine import keep_freed_memory, library_versions, machine_info
 from mixling.models.encoder import ExternalEncoder
 from mixling.models.encoders import AnyEncoder, load_encoder
@@ -145,12 +145,13 @@ def prepare_encoding(
         MixlingError: The folder holds other files, or vectors of other texts or options.
     """
     choose(dtype, DTYPES, "dtype")
+    check_at_least(1, shard=shard)
     if (out / "job.json").exists():
-        job = json.loads((out / "job.json").read_text())
-        shard = job["shard"]
+        job = read_object(out / "job.json")
+        shard = job.get("shard", shard)
     elif out.exists() and any(out.iterdir()):
         raise MixlingError(
-            f"{out}: is not empty and holds no vectors of ours; choose another --out"
+            f"{out}: the folder is not empty and holds no vectors of Mixling. Choose another --out."
         )
     else:
         job = {}
@@ -176,8 +177,8 @@ def prepare_encoding(
     wrong = [k for k, v in expected.items() if k in job and job[k] != v and k != "settings"]
     if job and "content" not in job:
         logger.warning(
-            "%s: begun by an earlier version, which did not record whether the file's content "
-            "changes",
+            "%s: an earlier version of Mixling began this and did not record whether the "
+            "content of the file changes",
             out,
         )
     if job and precision not in ("auto", job["precision"]):
@@ -185,8 +186,8 @@ def prepare_encoding(
     if wrong:
         differences = ", ".join(f"{k} was {str(job[k])[:40]!r}" for k in wrong)
         raise MixlingError(
-            f"{out}: holds vectors made otherwise ({differences}); "
-            "choose another --out, or remove the folder"
+            f"{out}: the folder holds vectors that were made in another way: {differences}. "
+            "Choose another --out, or remove the folder."
         )
     if not job:
         job = _write_job(
@@ -202,8 +203,7 @@ def _write_job(out: Path, job: dict[str, Any]) -> dict[str, Any]:
     with contextlib.suppress(FileExistsError):
         os.link(temporary, out / "job.json")
     temporary.unlink()
-    written: dict[str, Any] = json.loads((out / "job.json").read_text())
-    return written
+    return read_object(out / "job.json")
 
 
 def shard_path(out: Path, number: int) -> Path:
@@ -295,7 +295,7 @@ def encode_shard(
     if len(too_large):
         raise MixlingError(
             f"{out}: the vector of '{ids[too_large[0]]}' has numbers above {maximum:g}, which "
-            f"{job['dtype']} cannot hold; take --dtype float32"
+            f"{job['dtype']} cannot hold. Use --dtype float32."
         )
     flat = pa.array(vectors.ravel().astype(job["dtype"]))
     arrays = {
@@ -337,7 +337,8 @@ def write_manifest(out: Path) -> Path:
     rows = [m.num_rows for m in metadata]
     if sum(rows) != job["rows"]:
         raise MixlingError(
-            f"{out}: holds {sum(rows)} vectors of {job['rows']}; remove the folder and encode again"
+            f"{out}: the folder holds {sum(rows)} vectors, but there are {job['rows']} texts. "
+            "Remove the folder, and encode again."
         )
     tokens = sum(int(m.metadata[b"tokens"]) for m in metadata)
     ids, with_title = list[str](), 0

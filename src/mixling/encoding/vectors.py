@@ -90,8 +90,9 @@ def encode_cached(
     if isinstance(encoder, ExternalEncoder):
         if raw:
             raise MixlingError(
-                f"{encoder.name}: gives its vectors alone, and this method is fitted on what a "
-                "model has before its last modules; choose another method, such as lsar"
+                f"{encoder.name}: this encoder only returns vectors, but the method is fitted on "
+                "what a model computes before its last modules. Choose another method, such as "
+                "lsar."
             )
         encode = _external_shards(encoder, new_texts, role, new_titles, progress)
         total = sum(encoder.count_tokens(with_titles(new_titles, new_texts)))
@@ -253,7 +254,8 @@ def _read_cached(subfolder: Path) -> dict[bytes, np.ndarray]:
         values = read_array(path)
         if values.ndim != 2 or len(ids) != 16 * len(values):
             raise MixlingError(
-                f"{path}: not the vectors of {path.with_suffix('.ids')}; remove both files"
+                f"{path}: the file does not hold the vectors of {path.with_suffix('.ids')}. "
+                "Remove both files."
             )
         cached.update((ids[16 * i : 16 * i + 16], values[i]) for i in range(len(values)))
     return cached

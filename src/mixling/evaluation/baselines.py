@@ -106,14 +106,15 @@ def _with_passage_model(ranker: Ranker, passage_model: AnyEncoder) -> Ranker:
     """Let another model encode a ranker's passages."""
     if not isinstance(ranker, (DenseRanker, LateInteractionRanker)):
         raise MixlingError(
-            f"{ranker.name} encodes nothing, so no other model can encode its passages"
+            f"{ranker.name} encodes nothing, so no other model can encode its passages. Leave "
+            "passage_model out."
         )
     if isinstance(ranker, LateInteractionRanker):
         require_weights(passage_model, "late interaction")
     if ranker.retriever.dimensions != passage_model.dimensions:
         raise MixlingError(
-            f"{ranker.name} has vectors of {ranker.retriever.dimensions} numbers and "
-            f"{passage_model.name} of {passage_model.dimensions}: they cannot be compared"
+            f"{ranker.name} has vectors of {ranker.retriever.dimensions} numbers, but "
+            f"{passage_model.name} has {passage_model.dimensions}. Take two models of one size."
         )
     ranker.passage_model = passage_model
     ranker.name = f"{ranker.name} (passages: {passage_model.name})"
@@ -257,7 +258,7 @@ def title_counts(task: Task, retriever: AnyEncoder) -> dict[str, Any]:
 
 
 def _progress_label(task: Task, role: str) -> str:
-    """Return what a progress bar says while texts are encoded."""
+    """Return the label of the progress bar while texts are encoded."""
     return f"{task.name}: {'queries' if role == 'query' else 'passages'}"
 
 
@@ -351,7 +352,7 @@ class SanityRanker:
 
     def __init__(self, name: str):
         if name not in ("random", "oracle"):
-            raise MixlingError(f"no check '{name}'; there are random and oracle")
+            raise MixlingError(f"no check is called '{name}'. Expected random or oracle.")
         self.name, self.origin = name, dict[str, Any]()
 
     def scorer(self, task: Task) -> tuple[Scorer, dict[str, Any]]:

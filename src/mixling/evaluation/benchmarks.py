@@ -110,7 +110,7 @@ def load_task(
     folder, _, split = name.rpartition(":")
     if folder and split and Path(folder).is_dir():
         return _folder_task(Path(folder), split, language, skip_bad)
-    choose(name, TASKS, "task (and no such folder)")
+    choose(name, TASKS, "task or folder")
     raise AssertionError
 
 
@@ -140,15 +140,18 @@ def _folder_task(folder: Path, split: str | None, language: str | None, skip_bad
         if split is not None or (chosen != "test" and len(folder_splits(folder)) > 1):
             name = f"{name}:{chosen}"
     elif split is not None:
-        raise MixlingError(f"{folder}: has no qrels/ and so no split '{split}'")
+        raise MixlingError(
+            f"{folder}: the folder has no qrels/, and so no split '{split}'. Leave the split out."
+        )
     elif (folder / "qrels.jsonl").exists():
         corpus = mlir.read_mlir(folder, skip_bad=skip_bad)
     elif any(folder.glob("topics.t*")):
         corpus = trec.read_trec(folder, language, skip_bad=skip_bad)
     else:
         raise MixlingError(
-            f"{folder}: no task: needs corpus.jsonl, queries.jsonl and qrels/test.tsv (or "
-            "topics.tsv, qrels.txt and corpus.jsonl); `mixling data --help` has the form"
+            f"{folder}: the folder is not a task. Expected corpus.jsonl, queries.jsonl and "
+            "qrels/test.tsv (or topics.tsv, qrels.txt and corpus.jsonl). `mixling data --help` "
+            "describes the form."
         )
     return task_from_corpus(corpus, name=name)
 
@@ -161,8 +164,8 @@ def _default_folder_split(folder: Path) -> str | None:
             return usual
     if len(splits) > 1:
         raise MixlingError(
-            f"{folder}: has the splits {', '.join(splits)} and none of test, dev, validation; name "
-            f"one: {folder}:{splits[0]}"
+            f"{folder}: the data has the splits {', '.join(splits)}, and none of test, dev, "
+            f"validation. Name one, for instance {folder}:{splits[0]}"
         )
     return splits[0] if splits else None
 

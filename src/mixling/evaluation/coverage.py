@@ -1,4 +1,4 @@
-"""How a tokenizer cuts texts in each language, which explains many gaps between languages.
+"""Measures how a tokenizer cuts texts in each language, which explains many gaps.
 
 | figure | formula |
 |---|---|

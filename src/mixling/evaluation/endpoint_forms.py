@@ -1,4 +1,4 @@
-"""How a search system is asked: a request with places for the query, and paths to its answer.
+"""Forms of search systems: a request with places for the query, and paths in the answer.
 
 Known forms are `mixling` (`/v1/search` of `mixling serve`), `opensearch` (`_search`, the same for
 Elasticsearch) and `qdrant` (`points/query`). Any other system is described in a TOML file:
@@ -158,7 +158,10 @@ def _check_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         shown = url.rpartition("@")[2].partition("?")[0]
-        raise MixlingError(f"endpoint '{shown}': expected an address such as http://127.0.0.1:8080")
+        raise MixlingError(
+            f"endpoint '{shown}': this is not an address of HTTP. Expected an address such as "
+            "http://127.0.0.1:8080"
+        )
     return url
 
 
@@ -167,8 +170,8 @@ def _secret(variable: str, place: str) -> str:
     value = os.environ[variable].strip()
     if not value.isascii() or not value.isprintable():
         raise MixlingError(
-            f"{place}: the variable {variable} holds characters that a header cannot have; set it "
-            "anew"
+            f"{place}: the environment variable {variable} holds characters that a header cannot "
+            "have. Set it to printable ASCII characters."
         )
     return value
 
@@ -178,29 +181,36 @@ def _read_form(path: Path, url: str) -> EndpointForm:
     try:
         content = tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
-        raise MixlingError(f"{path}: not TOML ({error}); mend the file") from None
+        raise MixlingError(f"{path}: the file is not TOML ({error}). Correct the file.") from None
     unknown = sorted(set(content) - _FIELDS)
     if unknown:
         choose(unknown[0], sorted(_FIELDS), f"field in {path}")
-    for name, expected in (
-        ("url", str),
-        ("ids", str),
-        ("scores", str),
-        ("method", str),
-        ("headers", dict),
-        ("params", dict),
-        ("body", (dict, list, str)),
+    for name, expected, description in (
+        ("url", str, "a text"),
+        ("ids", str, "a text"),
+        ("scores", str, "a text"),
+        ("method", str, "a text"),
+        ("headers", dict, "a table"),
+        ("params", dict, "a table"),
+        ("body", (dict, list, str), "a table, an array or a text"),
     ):
         if name in content and not isinstance(content[name], expected):
-            raise MixlingError(f"{path}: '{name}' is {content[name]!r}; expected another type")
+            raise MixlingError(
+                f"{path}: field '{name}' is {content[name]!r}. Expected {description}."
+            )
     if not content.get("ids"):
-        raise MixlingError(f"{path}: has no 'ids'; write the path to the ids: ids = \"hits[].id\"")
+        raise MixlingError(
+            f"{path}: field 'ids' is missing. Write the path to the ids in the answer, for "
+            'instance ids = "hits[].id"'
+        )
     secrets: list[str] = []
 
     def fill(text: str) -> str:
         def value(match: re.Match[str]) -> str:
             if match[1] not in os.environ:
-                raise MixlingError(f"{path}: the environment has no variable {match[1]}; set it")
+                raise MixlingError(
+                    f"{path}: the environment variable {match[1]} is not set. Set it."
+                )
             secrets.append(_secret(match[1], str(path)))
             return secrets[-1]
 
@@ -212,7 +222,10 @@ def _read_form(path: Path, url: str) -> EndpointForm:
         for match in _PLACE.finditer(repr((content.get("body"), params, url, content.get("url"))))
     }
     if not places & {"query", "vector"}:
-        raise MixlingError(f"{path}: no place for the query; write {{query}} in [body] or [params]")
+        raise MixlingError(
+            f"{path}: the request has no place for the query. Write {{query}} or {{vector}} in "
+            "[body] or [params]."
+        )
     headers = {k: fill(str(v)) for k, v in content.get("headers", {}).items()}
     secrets += [word for value in headers.values() for word in value.split()[-1:]]
     return EndpointForm(
@@ -248,7 +261,9 @@ def parse_path(text: str, where: str = "path") -> list[str | int | None]:
         steps.append(match[1] if match[1] else None if match[2] else int(match[3]))
         end = match.end()
     if end < len(plain):
-        raise MixlingError(f"{where}: '{text}' is no path; write it as hits.hits[]._id")
+        raise MixlingError(
+            f"{where}: '{text}' is not a path in an answer. Write it as hits.hits[]._id"
+        )
     return steps
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, check_at_least
 from mixling.evaluation.endpoint_forms import EndpointForm, fill_places, find_values
 from mixling.evaluation.result import file_name
 from mixling.evaluation.runs import id_rows
@@ -65,9 +65,7 @@ class EndpointSystem:
         concurrency: int = CONCURRENCY,
         answers: Path | None = None,
     ):
-        for option, value in (("depth", depth), ("concurrency", concurrency)):
-            if value < 1:
-                raise MixlingError(f"{option} {value}: expected 1 or more")
+        check_at_least(1, depth=depth, concurrency=concurrency)
         self.name, self.origin, self.ask = name, {**origin, "depth": depth}, ask
         self.depth, self.concurrency, self.answers = depth, concurrency, answers
 
@@ -106,9 +104,9 @@ class EndpointSystem:
                     done += 1
                     bar(done, len(task.queries))
             except MixlingError as error:
-                kept = "" if self.answers is None else "; run the same command again to go on"
+                kept = "" if self.answers is None else " Run the same command again to continue."
                 raise MixlingError(
-                    f"{error} ({done:,} of {len(task.queries):,} queries are answered{kept})"
+                    f"{error} {done:,} of {len(task.queries):,} queries are answered.{kept}"
                 ) from None
             finally:
                 for future in futures:
@@ -182,11 +180,11 @@ def _lists_of(task: Task, answers: list[Answer], depth: int) -> TopLists:
             (list(rows), None if scores is None else [scores[place] for place in rows.values()])
         )
     if not any(rows for rows, _ in lists):
-        found = f"it answers with '{example}'" if example else "it finds nothing for any query"
+        found = f"it returned for example '{example}'" if example else "its lists are empty"
         raise MixlingError(
-            f"the system has none of the {len(task.passages):,} passages of the task '{task.name}' "
-            f"({found}, the task has '{trec_ids(task)[1][0]}'); index the texts that `mixling "
-            f"texts {task.name} --out texts.jsonl` writes, with their ids"
+            f"the system returned none of the {len(task.passages):,} passages of the task "
+            f"'{task.name}' ({found}; an id of the task is '{trec_ids(task)[1][0]}'). Index the "
+            f"texts that `mixling texts {task.name} --out texts.jsonl` writes, with their ids."
         )
     counts = {
         "returned passages that the task does not have": unknown,
@@ -215,8 +213,8 @@ def python_system(
     function = import_object(spelling) if isinstance(spelling, str) else spelling
     if not callable(function):
         raise MixlingError(
-            f"{spelling}: is a {type(function).__name__}; expected a function (query, k) that "
-            "returns pairs of id and score, best first"
+            f"{spelling}: this is a {type(function).__name__}. Expected a function (query, k) "
+            "that returns pairs of id and score, best first."
         )
     name = spelling if isinstance(spelling, str) else getattr(spelling, "__name__", "function")
 
@@ -226,11 +224,11 @@ def python_system(
             pairs = [(str(key), float(score)) for key, score in function(task.queries[query], k)]
         except Exception as error:
             raise MixlingError(
-                f"{where}: {type(error).__name__}: {error}; expected pairs of id and score, best "
-                "first"
+                f"{where}: the function failed with {type(error).__name__}: {error}. Expected "
+                "pairs of id and score, best first."
             ) from error
         if any(not np.isfinite(score) for _, score in pairs):
-            raise MixlingError(f"{where}: a score is NaN or infinite; return finite scores")
+            raise MixlingError(f"{where}: a score is NaN or infinite. Return finite scores.")
         return [key for key, _ in pairs], [score for _, score in pairs]
 
     return EndpointSystem(name, {"system": name}, ask, **{"concurrency": 1, **options})
@@ -260,11 +258,12 @@ def http_system(
     try:
         import httpx
     except ImportError:
-        raise MixlingError("httpx is not installed: pip install httpx") from None
+        raise MixlingError("httpx is not installed. Install it with: pip install httpx") from None
     if form.needs_vector and encode is None:
         raise MixlingError(
-            f"{form.address}: is asked with vectors; name the model that encodes the queries, as "
-            "`mixling evaluate MODEL --endpoint URL`, or give a body with {query}"
+            f"{form.address}: the request needs the vector of the query, but no encoder is "
+            "named. Name one, as in `mixling evaluate MODEL --endpoint URL`, or give a body "
+            "with {query}."
         )
     if logging.getLogger("httpx").level == logging.NOTSET:
         # its messages of level INFO hold whole addresses, with keys
@@ -315,22 +314,29 @@ def _request(
         try:
             answer = send()
         except failure as error:
-            message = f"no answer ({type(error).__name__}: {form.hide(str(error))})"
+            message = (
+                f"the system does not answer ({type(error).__name__}: {form.hide(str(error))})"
+            )
         else:
             if answer.status_code < 300:
                 try:
                     return answer.json()
                 except ValueError:
                     text = form.hide(answer.text[:_SHOWN_CHARACTERS])
-                    raise MixlingError(f"{where}: the answer is not JSON: {text!r}") from None
+                    raise MixlingError(
+                        f"{where}: the answer is not JSON: {text!r}. Check the address and the "
+                        "form."
+                    ) from None
             text = form.hide(answer.text)[:_SHOWN_CHARACTERS]
-            message = f"status {answer.status_code}: {text}"
+            message = f"the answer has status {answer.status_code}: {text}"
             if answer.status_code not in _PASSING:
-                raise MixlingError(f"{where}: {message}; check address, key and form")
+                raise MixlingError(f"{where}: {message}. Check the address, the key and the form.")
             wait = _retry_after(answer.headers.get("Retry-After")) or wait
         if number + 1 < TRIES:
             time.sleep(min(wait, LONGEST_WAIT))
-    raise MixlingError(f"{where}: {message}, after {TRIES} tries; is the system running?")
+    raise MixlingError(
+        f"{where}: {message} ({TRIES} tries). Check the address, and whether the system is running."
+    )
 
 
 def _retry_after(value: str | None) -> float | None:
@@ -350,11 +356,13 @@ def _read_answer(content: Any, form: EndpointForm, where: str) -> Answer:
     except KeyError as error:
         text = form.hide(json.dumps(content))[:_SHOWN_CHARACTERS]
         raise MixlingError(
-            f"{where}: the answer has nothing at {error.args[0]}: {text}; check the form"
+            f"{where}: the answer has nothing at {error.args[0]}: {text}. Check the form."
         ) from None
     if any(not isinstance(x, (str, int)) for x in ids):
         wrong = next(x for x in ids if not isinstance(x, (str, int)))
-        raise MixlingError(f"{where}: id {wrong!r} at {form.ids}; expected a text or a number")
+        raise MixlingError(
+            f"{where}: the answer has the id {wrong!r} at {form.ids}. Expected a text or a number."
+        )
     if scores is not None and (
         len(scores) != len(ids) or any(not isinstance(x, (int, float)) for x in scores)
     ):

@@ -1,4 +1,4 @@
-"""What is measured in place of a model: vectors, a TREC run, or a search system."""
+"""Measures vectors, a TREC run, or a search system in place of a model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def given_ranker(
     query_encoder: Ranker | None = None,
     answers: Path | None = None,
 ) -> Ranker | SearchSystem | None:
-    """Return what is measured in place of a model.
+    """Return the ranker of vectors, a TREC run or a search system that is measured.
 
     Args:
         vectors: Folder of vectors (see `mixling.evaluation.given_vectors`).
@@ -59,11 +59,13 @@ def given_ranker(
     given = {"vectors": vectors, "run": run, "endpoint": endpoint}
     names = [name for name, value in given.items() if value is not None]
     if len(names) > 1:
-        raise MixlingError(f"{names[0]} and {names[1]} are both given; measure one at a time")
+        raise MixlingError(
+            f"{names[0]} and {names[1]} are both given. Measure one of them at a time."
+        )
     if options and endpoint is None:
         raise MixlingError(
-            f"the option {next(iter(options))} is one of a search system; give its address too "
-            "(--endpoint URL)"
+            f"the option {next(iter(options))} is for search systems, but no system is given. "
+            "Give its address with --endpoint URL."
         )
     if vectors is not None:
         return GivenVectors(vectors, similarity or "cosine")
@@ -78,7 +80,10 @@ def given_ranker(
     if isinstance(body, (str, Path)):
         path, body = body, read_json(Path(body))
         if not isinstance(body, dict):
-            raise MixlingError(f"{path}: expected a JSON object, the body of a request")
+            raise MixlingError(
+                f"{path}: the file holds no JSON object. Expected the body of a request as a "
+                "JSON object."
+            )
     encode = None if query_encoder is None else _query_vectors(query_encoder)
     system = http_system(
         endpoint_form(endpoint, form, body, options.get("id_field")),
@@ -102,7 +107,7 @@ def _query_vectors(ranker: Ranker) -> Callable[[Task], np.ndarray]:
     """Return the function that encodes the queries of a task."""
     if not isinstance(ranker, DenseRanker):
         raise MixlingError(
-            f"{ranker.name} encodes no queries as vectors; name an encoder for the endpoint"
+            f"{ranker.name} does not encode queries as vectors. Name an encoder for the endpoint."
         )
 
     def encode(task: Task) -> np.ndarray:

@@ -63,7 +63,9 @@ class GivenVectors:
     def __init__(self, folder: str | Path, similarity: str = "cosine"):
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise MixlingError(f"{folder}: no such folder of vectors; give one with --vectors DIR")
+            raise MixlingError(
+                f"{folder}: the folder does not exist. Give a folder of vectors with --vectors DIR."
+            )
         self.similarity = choose(similarity, ("cosine", "dot"), "similarity")
         digest = hash_files(p for p in sorted(self.folder.rglob("*")) if p.is_file())
         self.name = f"vectors:{self.folder.resolve().name} ({digest[:8]})"
@@ -134,8 +136,8 @@ def read_task_vectors(folder: Path, task: Task) -> tuple[np.ndarray, np.ndarray,
                 vectors = {r: np.zeros((len(names[r]), dim), np.float32) for r in ROLES}
             if dim != dimensions:
                 raise MixlingError(
-                    f"{path}: the vector of '{part.ids[0]}' has {dim} numbers, those of "
-                    f"{first_file} have {dimensions}; make all vectors with one model"
+                    f"{path}: the vector of '{part.ids[0]}' has {dim} numbers, but those of "
+                    f"{first_file} have {dimensions}. Make all vectors with one model."
                 )
             check_finite_vectors(part.vectors, partial(_quoted_id, part.ids), str(path))
             for name, role, vector in zip(*part, strict=True):
@@ -154,13 +156,13 @@ def read_task_vectors(folder: Path, task: Task) -> tuple[np.ndarray, np.ndarray,
     fix = f"`mixling texts {task.name} --out texts.jsonl` writes the texts with their ids"
     if repeated:
         raise MixlingError(
-            f"{folder}: {len(repeated):,} texts have two vectors or more: {_some(repeated)}; "
-            "leave one vector of each"
+            f"{folder}: {len(repeated):,} texts have more than one vector: {_some(repeated)}. "
+            "Keep one vector of each."
         )
     if missing:
         raise MixlingError(
-            f"{folder}: {len(missing):,} of the {total:,} texts of the task '{task.name}' have no "
-            f"vector: {_some(missing)}; {fix}"
+            f"{folder}: {len(missing):,} of the {total:,} texts of the task '{task.name}' have "
+            f"no vector: {_some(missing)}. {fix}."
         )
     return vectors["query"], vectors["passage"], other
 
@@ -183,8 +185,8 @@ def _vector_files(folder: Path) -> list[Path]:
     files = [p for p in files if p.suffix != ".jsonl" or not p.with_suffix(".npy").exists()]
     if not files:
         raise MixlingError(
-            f"{folder}: holds no vectors; expected .parquet or .jsonl with `id`, `role` and "
-            "`vector`, or .npy with the ids beside it as .txt, .json or .jsonl"
+            f"{folder}: the folder holds no vectors. Expected .parquet or .jsonl with `id`, "
+            "`role` and `vector`, or .npy with the ids beside it as .txt, .json or .jsonl."
         )
     return files
 
@@ -206,8 +208,9 @@ def _role_of_name(path: Path) -> str:
             if name.lower().startswith(beginning):
                 return role
     raise MixlingError(
-        f"{path}: queries or passages? Give each row a `role` (query or passage), or name the file "
-        f"queries{path.suffix} or passages{path.suffix}"
+        f"{path}: the file does not tell whether its vectors are of queries or of passages. Give "
+        f"each row a `role` (query or passage), or name the file queries{path.suffix} or "
+        f"passages{path.suffix}."
     )
 
 
@@ -225,8 +228,8 @@ def _read_parquet(path: Path) -> Iterator[VectorRows]:
     column = next((c for c in _VECTOR_COLUMNS if c in table.column_names), None)
     if column is None:
         raise MixlingError(
-            f"{path}: no column 'vector'; there are: {', '.join(table.column_names)}; expected "
-            "id, vector and role"
+            f"{path}: the file has no column 'vector'. Its columns are: "
+            f"{', '.join(table.column_names)}. Expected id, vector and role."
         )
     has_role = "role" in table.column_names
     for batch in table.to_batches():
@@ -236,7 +239,7 @@ def _read_parquet(path: Path) -> Iterator[VectorRows]:
         lists = batch.column(column)
         if not _is_list_of_numbers(lists.type):
             raise MixlingError(
-                f"{path}: column '{column}' is {lists.type}; expected lists of numbers"
+                f"{path}: column '{column}' has the type {lists.type}. Expected lists of numbers."
             )
         if not ids:
             continue
@@ -245,8 +248,8 @@ def _read_parquet(path: Path) -> Iterator[VectorRows]:
         if (lengths != lengths[0]).any() or not lengths[0]:
             row = int(np.argmax((lengths != lengths[0]) | (lengths == 0)))
             raise MixlingError(
-                f"{path}: the vector of '{ids[row]}' has {lengths[row]} numbers, that of "
-                f"'{ids[0]}' {lengths[0]}; make all vectors with one model"
+                f"{path}: the vector of '{ids[row]}' has {lengths[row]} numbers, but that of "
+                f"'{ids[0]}' has {lengths[0]}. Make all vectors with one model."
             )
         yield VectorRows(ids, roles, flat.reshape(len(ids), -1).astype(np.float32))
 
@@ -268,7 +271,7 @@ def _read_jsonl(path: Path) -> Iterator[VectorRows]:
             fix = "take the ids of `mixling texts`"
             raise BadRowError(path, line, "id", None, "an id", fix)
         if not isinstance(vector, list) or not vector or not all(map(_is_number, vector)):
-            raise BadRowError(path, line, "vector", vector, "a list of numbers", "mend the line")
+            raise BadRowError(path, line, "vector", vector, "a list of numbers", "correct the line")
         role = _check_role(row["role"], path, line) if "role" in row else _role_of_name(path)
         yield VectorRows([str(row["id"])], [role], np.array([vector], np.float32))
 
@@ -284,14 +287,16 @@ def _read_npy(path: Path) -> VectorRows:
     vectors = read_array(path)
     if vectors.ndim != 2 or not vectors.shape[1] or vectors.dtype.kind not in "fiu":
         raise MixlingError(
-            f"{path}: an array of {vectors.dtype} {list(vectors.shape)}; expected numbers [n, dim]"
+            f"{path}: the array has the type {vectors.dtype} and the shape "
+            f"{list(vectors.shape)}. Expected numbers of shape [n, dim]."
         )
     if len(vectors) != len(ids):
         raise MixlingError(
-            f"{path}: {len(vectors):,} vectors and {len(ids):,} ids; expected one id for each"
+            f"{path}: there are {len(vectors):,} vectors and {len(ids):,} ids. Expected one id "
+            "for each vector."
         )
     if not ids:
-        raise MixlingError(f"{path}: holds no vectors")
+        raise MixlingError(f"{path}: the file holds no vectors. Give a file with vectors.")
     return VectorRows(ids, roles, vectors.astype(np.float32))
 
 
@@ -302,7 +307,9 @@ def _read_ids(path: Path) -> tuple[list[str], list[str]]:
         ids, roles = [], []
         for line, row in read_json_lines(jsonl, Skipped()):
             if "id" not in row:
-                raise BadRowError(jsonl, line, "id", None, "an id", "take the ids of mixling texts")
+                raise BadRowError(
+                    jsonl, line, "id", None, "an id", "take the ids of `mixling texts`"
+                )
             ids.append(str(row["id"]))
             roles.append(
                 _check_role(row["role"], jsonl, line) if "role" in row else _role_of_name(path)
@@ -311,13 +318,13 @@ def _read_ids(path: Path) -> tuple[list[str], list[str]]:
     if json.exists():
         content = read_json(json)
         if not isinstance(content, list):
-            raise MixlingError(f"{json}: expected a list of ids")
+            raise MixlingError(f"{json}: the file does not hold a list. Expected a list of ids.")
         ids = [str(x) for x in content]
     elif text.exists():
         ids = [line for _, line in table_lines(text)]
     else:
         raise MixlingError(
-            f"{path}: no ids beside it; write them to {text.name} (an id a line) or {json.name} "
-            "(a list), in the order of the vectors"
+            f"{path}: no file of ids is beside it. Write the ids to {text.name} (one id per "
+            f"line) or {json.name} (a list), in the order of the vectors."
         )
     return ids, [_role_of_name(path)] * len(ids)

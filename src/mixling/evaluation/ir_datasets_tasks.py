@@ -12,7 +12,7 @@ from typing import Any
 from mixling.corpora.corpus import CorpusBuilder
 from mixling.corpora.languages import first_known_language, language_tag
 from mixling.corpora.values import grade_value, is_missing
-from mixling.errors import BadRowError, MixlingError
+from mixling.errors import BadRowError, MixlingError, first_line, not_installed
 from mixling.evaluation.tasks import Task, task_from_corpus
 
 # codes of ir_datasets that mean another language in BCP-47, or none
@@ -53,17 +53,19 @@ def ir_datasets_task(name: str, language: str | None = None) -> Task:
     try:
         import ir_datasets
     except ImportError:
-        raise MixlingError(
-            "ir_datasets is not installed: pip install 'mixling[benchmarks]'"
-        ) from None
+        raise not_installed("ir_datasets", "benchmarks") from None
     try:
         data = ir_datasets.load(name)
         complete = data.has_docs() and data.has_queries() and data.has_qrels()
     except Exception as error:
-        raise MixlingError(f"ir_datasets has no '{name}' ({_first_line(error)})") from None
+        raise MixlingError(
+            f"ir_datasets has no data set '{name}' ({first_line(error)}). Check the name at "
+            "ir-datasets.com"
+        ) from None
     if not complete:
         raise MixlingError(
-            f"ir_datasets '{name}' has no docs, queries and qrels together; name one of its splits"
+            f"ir_datasets '{name}' does not have docs, queries and qrels together. Name one of "
+            "its splits."
         )
     _check_texts(name, data)
     query_language, parts = data_set_languages(name, data, language)
@@ -76,8 +78,8 @@ def ir_datasets_task(name: str, language: str | None = None) -> Task:
                     tag = _own_tag(document) or passage_language
                     if tag is None:
                         raise MixlingError(
-                            f"ir_datasets '{name}': document '{key}' does not say its language; "
-                            "give --language"
+                            f"ir_datasets '{name}': the language of document '{key}' is not "
+                            "known. Give it with --language."
                         )
                     rows[key] = builder.add_passage(key, text, tag, key)
         skipped = list(_add_queries(builder, name, data, query_language))
@@ -89,8 +91,8 @@ def ir_datasets_task(name: str, language: str | None = None) -> Task:
         raise
     except Exception as error:
         raise MixlingError(
-            f"ir_datasets '{name}' cannot be read ({_first_line(error)}); it needs a network, or "
-            f"files that its publisher gives on request: ir_datasets.com/{name.partition('/')[0]}"
+            f"ir_datasets '{name}' cannot be read ({first_line(error)}). It needs a network, or "
+            f"files that its publisher gives on request: ir-datasets.com/{name.partition('/')[0]}"
         ) from None
     return task_from_corpus(builder.build(skipped), name=f"ir_datasets:{name}")
 
@@ -126,7 +128,8 @@ def data_set_languages(
     ):
         if not known:
             raise MixlingError(
-                f"ir_datasets '{name}' does not say the language of its {what}; give --language"
+                f"ir_datasets '{name}': the language of its {what} is not known. Give it with "
+                "--language."
             )
     return str(query_language), list(zip(parts, tags, strict=True))
 
@@ -138,7 +141,7 @@ def _add_queries(
     for query in data.queries_iter():
         text = _text(query)
         if is_missing(text):
-            yield BadRowError(name, query.query_id, "text", text, "text", "it is not asked")
+            yield BadRowError(name, query.query_id, "text", text, "text", "the query is left out")
         else:
             builder.add_query(query.query_id, text, language, query.query_id)
 
@@ -148,8 +151,9 @@ def _check_texts(name: str, data: Any) -> None:
     for what, kind in (("documents", data.docs_cls()), ("queries", data.queries_cls())):
         if not hasattr(kind, "default_text") and "text" not in kind._fields:
             raise MixlingError(
-                f"ir_datasets '{name}': its {what} are {', '.join(kind._fields)}, and it does not "
-                "say which of them is the text to read; write it as a folder (mixling data --help)"
+                f"ir_datasets '{name}': its {what} have the fields {', '.join(kind._fields)}, "
+                "and ir_datasets does not tell which one is the text to read. Write the data as "
+                "a folder (`mixling data --help`)."
             )
 
 
@@ -175,8 +179,3 @@ def _own_tag(document: Any) -> str | None:
         return _tag(code)
     except MixlingError:
         return None
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line of an error, with its type where it has no text."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

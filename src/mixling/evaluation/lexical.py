@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mixling.errors import MixlingError
+from mixling.errors import not_installed
 from mixling.evaluation.ranks import Ranker, Scorer, ScoreRows, best_first, by_ids
 from mixling.evaluation.tasks import Task
 from mixling.progress import Progress
@@ -38,7 +38,7 @@ def tokenize_words(text: str, language: str = "en") -> list[str]:
     try:
         from icu4py.breakers import WordBreaker
     except ImportError:
-        raise MixlingError("icu4py is not installed: pip install 'mixling[benchmarks]'") from None
+        raise not_installed("icu4py", "benchmarks") from None
     folded = unicodedata.normalize("NFKC", text).casefold()
     return [w for w in map(str, WordBreaker(folded, language)) if any(c.isalnum() for c in w)]
 
@@ -99,9 +99,7 @@ class Bm25Scorer(ScoreRows):
         try:
             import bm25s
         except ImportError:
-            raise MixlingError(
-                "bm25s is not installed: pip install 'mixling[benchmarks]'"
-            ) from None
+            raise not_installed("bm25s", "benchmarks") from None
         self.index = bm25s.BM25(k1=k1, b=b, method="lucene")
         # bm25s fails if all passages are empty: an empty one gets a word that no query has
         self.index.index([words or ["\0"] for words in passages], show_progress=False)

@@ -110,7 +110,7 @@ def measure(
             number.
     """
     if not tasks:
-        raise MixlingError("nothing to measure: name a task, for instance --task sample")
+        raise MixlingError("there is no task to measure. Name one, for instance --task sample.")
     loaded = load_tasks(tasks, context, language, skip_bad)
     ranker: Ranker | SearchSystem
     if isinstance(model, SearchSystem):
@@ -180,7 +180,7 @@ def _measure_system(system: SearchSystem, task: Task, trec_dir: Path | None) -> 
 
 
 def score_lists(task: Task, lists: TopLists) -> tuple[TaskScores, Ranks]:
-    """Compute what the lists of a search system tell of a task.
+    """Compute the measures of a task that the lists of a search system allow.
 
     Args:
         task: The task.
@@ -228,8 +228,8 @@ def rank_task(task: Task, scorer: Scorer, depth: int = DEPTH, model: str = "the 
             raise MixlingError(
                 f"{model}, task '{task.name}': the score of query "
                 f"'{task.query_ids[begin + row]}' and passage '{task.passage_ids[column]}' is "
-                f"{scores[row, column]}, not a number; nothing was measured. Check the model's "
-                "weights (a training that diverged leaves such), or measure with --precision fp32"
+                f"{scores[row, column]}, so nothing was measured. Check the model's weights (a "
+                "training that diverged leaves such weights), or measure with --precision fp32."
             )
         return scores
 

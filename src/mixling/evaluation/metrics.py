@@ -131,7 +131,7 @@ MULTILINGUAL_METRICS: dict[str, Metric] = {
 
 @dataclass(frozen=True)
 class MetricDescription:
-    """What a reader needs to know about a metric.
+    """The documentation of a metric for readers.
 
     Args:
         range: Range of its values, in words.

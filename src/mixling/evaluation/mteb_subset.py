@@ -62,7 +62,7 @@ def read_subset(task: str, name: str, data: Mapping[str, Any], own_passages: boo
         text = query_text(query, place, key)
         if text is None:
             subset.bad_rows.append(
-                BadRowError(place, key, "text", query.get("text"), "text", "it is not asked")
+                BadRowError(place, key, "text", query.get("text"), "text", "the query is left out")
             )
         else:
             subset.queries[key] = text
@@ -100,7 +100,14 @@ def query_text(query: Mapping[str, Any], place: str, key: str) -> str | None:
         turns = "; ".join(_turn(turn, place, key) for turn in text)
         return turns if instruction is None else f"{instruction} {turns}"
     if not isinstance(text, str):
-        raise BadRowError(place, key, "text", text, "text or turns", "mend the row or leave it out")
+        raise BadRowError(
+            place,
+            key,
+            "text",
+            text,
+            "a text or a list of turns",
+            "correct the row, or leave it out",
+        )
     return text if instruction is None else f"{text} {instruction}"
 
 
@@ -109,7 +116,7 @@ def _turn(turn: Any, place: str, key: str) -> str:
     if isinstance(turn, str):
         return turn
     if not isinstance(turn, dict) or not {"role", "content"} <= set(turn):
-        raise BadRowError(place, key, "text", turn, "role and content", "mend the row")
+        raise BadRowError(place, key, "text", turn, "role and content", "correct the row")
     return f"{turn['role']}: {turn['content']}"
 
 

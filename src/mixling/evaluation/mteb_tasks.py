@@ -16,7 +16,7 @@ import numpy as np
 
 from mixling.corpora.corpus import CorpusBuilder
 from mixling.corpora.languages import language_tag
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, not_installed
 from mixling.evaluation.mteb_languages import natural_tags, subset_notes
 from mixling.evaluation.mteb_links import Keys, link_subsets
 from mixling.evaluation.mteb_subset import Subset, read_subset
@@ -25,7 +25,10 @@ from mixling.evaluation.tasks import Task, task_from_corpus
 logger = logging.getLogger(__name__)
 
 SPLITS = ("test", "all", "dev", "validation")  # by preference, where a task has several
-CANDIDATES = "ranks given candidates for each query, not a collection"
+CANDIDATES = (
+    "ranks given candidates for each query instead of a collection, so Mixling cannot measure "
+    "it. Choose a task of type Retrieval."
+)
 
 Identity = tuple[str, str, str]  # language, title and text of a passage
 
@@ -48,14 +51,14 @@ def mteb_task(name: str) -> Task:
     try:
         import mteb
     except ImportError:
-        raise MixlingError("mteb is not installed: pip install 'mixling[benchmarks]'") from None
+        raise not_installed("mteb", "benchmarks") from None
     name_and_split, _, wanted = name.partition("@")
     task_name, _, split = name_and_split.partition(":")
     try:
         task = mteb.get_task(task_name)
     except KeyError as error:
         hint = str(error.args[0]).removeprefix("KeyError: ")
-        raise MixlingError(f"mteb task '{task_name}' is unknown: {hint}") from None
+        raise MixlingError(f"mteb has no task '{task_name}'. {hint}") from None
     _check_kind(task)
     split = _choose_split(task.metadata, split)
     subsets = _choose_subsets(task.metadata, [x for x in wanted.split(",") if x])
@@ -65,9 +68,9 @@ def mteb_task(name: str) -> Task:
     except Exception as error:
         reason = (str(error).splitlines() or ["no message"])[0]
         raise MixlingError(
-            f"mteb task '{task_name}' cannot be loaded ({type(error).__name__}: {reason}); its "
+            f"mteb task '{task_name}' cannot be loaded ({type(error).__name__}: {reason}). Its "
             "data comes from the hub: run once with a network (and `hf auth login`, if its "
-            "publisher asks for it), or point HF_HOME at a copy"
+            "publisher asks for it), or set HF_HOME to a copy of the hub's cache."
         ) from None
     return read_mteb(source, split, name)
 
@@ -98,7 +101,7 @@ def read_mteb(source: Any, split: str | None = None, name: str | None = None) ->
     for subset_name in [x for x in source.dataset if x in chosen]:
         data = source.dataset[subset_name].get(split)
         if data is None:
-            notes.append(f"subset '{subset_name}' has no split '{split}' and is left out")
+            notes.append(f"subset '{subset_name}' is left out, because it has no split '{split}'")
             continue
         own_passages = bool(getattr(source, "ignore_identical_ids", False))
         subset = read_subset(metadata.name, subset_name, data, own_passages)
@@ -109,7 +112,7 @@ def read_mteb(source: Any, split: str | None = None, name: str | None = None) ->
     keys = link_subsets(metadata.name, subsets)
     other = [s for s in getattr(metadata, "eval_splits", []) if s != split]
     if other and ":" not in (name or ""):
-        notes.append(f"split '{split}'; mteb also has {', '.join(other)}")
+        notes.append(f"the split is '{split}'; mteb also has {', '.join(other)}")
     task = _pool(f"mteb:{name or metadata.name}", subsets, keys)
     notes = [*notes, *keys.notes]
     if notes:
@@ -134,11 +137,11 @@ def _check_kind(task: Any) -> None:
     reason = None
     if isinstance(task, AbsTaskAggregate):
         parts = [part.metadata.name for part in task.tasks]
-        reason = f"is a group of {len(parts)} tasks; name them: mteb:{parts[0]}, …"
+        reason = f"is a group of {len(parts)} tasks. Name its tasks: mteb:{parts[0]}, …"
     elif not isinstance(task, AbsTaskRetrieval):
-        reason = f"is a task of {metadata.type}, not of retrieval"
+        reason = f"is a task of {metadata.type}. Expected a task of retrieval."
     elif list(metadata.modalities) != ["text"]:
-        reason = f"has {' and '.join(metadata.modalities)}; Mixling reads texts alone"
+        reason = f"has {' and '.join(metadata.modalities)}, but Mixling reads texts only."
     elif metadata.type in ("Reranking", "InstructionReranking"):
         reason = CANDIDATES
     if reason is not None:
@@ -155,7 +158,7 @@ def _choose_split(metadata: Any, split: str) -> str:
     """Return the split that the user named, else the preferred one."""
     if split and split not in metadata.eval_splits:
         raise MixlingError(
-            f"mteb task '{metadata.name}' has no split '{split}'; it has "
+            f"mteb task '{metadata.name}' has no split '{split}'. Its splits are: "
             f"{', '.join(metadata.eval_splits)}"
         )
     return split or _preferred_split(metadata.name, list(metadata.eval_splits))
@@ -166,8 +169,9 @@ def _preferred_split(task: str, splits: Sequence[str]) -> str:
     preferred = next((s for s in SPLITS if s in splits), None)
     if preferred is None and len(splits) != 1:
         raise MixlingError(
-            f"mteb task '{task}' has the splits {', '.join(splits)} and none of "
-            f"{', '.join(SPLITS)}; name one: mteb:{task}:{splits[0] if splits else 'test'}"
+            f"mteb task '{task}' has the splits {', '.join(splits)}, and none of "
+            f"{', '.join(SPLITS)}. Name one, for instance "
+            f"mteb:{task}:{splits[0] if splits else 'test'}"
         )
     return preferred or splits[0]
 
@@ -192,8 +196,8 @@ def _choose_subsets(metadata: Any, wanted: Sequence[str]) -> list[str]:
     if absent or not chosen:
         names = ", ".join([*list(languages)[:20], *(["…"] if len(languages) > 20 else [])])
         raise MixlingError(
-            f"mteb task '{metadata.name}' has no subset in {', '.join(sorted(absent or tags))}; "
-            f"its subsets are {names}"
+            f"mteb task '{metadata.name}' has no subset in {', '.join(sorted(absent or tags))}. "
+            f"Its subsets are: {names}"
         )
     return chosen
 

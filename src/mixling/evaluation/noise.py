@@ -26,7 +26,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from mixling.corpora.languages import language_script
-from mixling.errors import MixlingError, choose
+from mixling.errors import MixlingError, choose, not_installed
 from mixling.evaluation.lexical import tokenize_words
 from mixling.evaluation.tasks import Task
 
@@ -65,7 +65,9 @@ def add_noise(task: Task, noise_type: str, rate: float, seed: int = 0) -> Task:
     """
     choose(noise_type, NOISE_TYPES, "noise")
     if not 0 < rate <= 1:
-        raise MixlingError(f"noise {noise_type}:{rate}: expected a rate over 0, up to 1")
+        raise MixlingError(
+            f"noise '{noise_type}:{rate}': the rate is {rate}. Expected a number above 0, up to 1."
+        )
     lexicons = _lexicons(task) if noise_type == "switch" else {}
     queries = []
     for text, key, code in zip(task.queries, task.query_ids, task.query_language, strict=True):
@@ -79,7 +81,7 @@ def add_noise(task: Task, noise_type: str, rate: float, seed: int = 0) -> Task:
         queries.append(noisy)
     if queries == list(task.queries):
         raise MixlingError(
-            f"noise {noise_type} changes no query of task '{task.name}'; leave it out"
+            f"noise '{noise_type}' changes no query of task '{task.name}'. Leave it out."
         )
     return replace(task, name=f"{task.name}~{noise_type}:{rate:g}", queries=queries)
 
@@ -185,7 +187,7 @@ def romanize(text: str, language: str, rate: float, rng: np.random.Generator) ->
     try:
         from anyascii import anyascii
     except ImportError:
-        raise MixlingError("anyascii is not installed: pip install 'mixling[benchmarks]'") from None
+        raise not_installed("anyascii", "benchmarks") from None
     return text if language_script(language) == "Latn" else _change_words(text, rate, rng, anyascii)
 
 
@@ -235,7 +237,9 @@ def _lexicons(task: Task, pivot: str = "en", minimum: float = 0.5) -> dict[int, 
         words_by_group.setdefault(group, {})[int(code)] = words
     counts = Counter(code for words in words_by_group.values() for code in words)
     if len(counts) < 2 or not any(len(words) > 1 for words in words_by_group.values()):
-        raise MixlingError(f"noise switch needs parallel queries, and task '{task.name}' has none")
+        raise MixlingError(
+            f"noise 'switch' needs parallel queries, and task '{task.name}' has none. Leave it out."
+        )
     order = sorted(counts, key=lambda code: (-counts[code], code))
     pivot_code = next((c for c in order if task.languages[c] == pivot), order[0])
     other = next(c for c in order if c != pivot_code)

@@ -1,4 +1,4 @@
-"""What the search order `centered` would repair: the same vectors, ranked without language offsets.
+"""Measures the search order `centered`: the same vectors, ranked without language offsets.
 
 `mixling search --order centered` subtracts from each score the mean score that the query has with
 all passages of that language (the language offset). A task's scores are at hand when it is

@@ -227,8 +227,8 @@ def _check_scores(scores: np.ndarray, begin: int, ids: list[str]) -> None:
     if scores.size and np.isnan(scores.max()):
         row, column = np.argwhere(np.isnan(scores))[0]
         raise MixlingError(
-            f"the score of query {begin + row + 1} and passage '{ids[column]}' is NaN, so they "
-            "cannot be ranked"
+            f"the score of query {begin + row + 1} and passage '{ids[column]}' is NaN, so the "
+            "passages cannot be ranked. Give finite scores."
         )
 
 

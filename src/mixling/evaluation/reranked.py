@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, check_at_least
 from mixling.evaluation.baselines import DenseRanker, make_ranker
 from mixling.evaluation.measure import rank_task
 from mixling.evaluation.ranks import Ranker, Scorer
@@ -59,7 +59,10 @@ def reranked_ranker(
     """
     inner, _, reranker = (part.strip() for part in name.rpartition(">"))
     if not inner or not reranker:
-        raise MixlingError(f"'{name}': write RETRIEVER>RERANKER, in quotation marks")
+        raise MixlingError(
+            f"'{name}': the retriever or the reranker is missing. Expected RETRIEVER>RERANKER, "
+            "in quotation marks."
+        )
     options: dict[str, Any] = {
         "precision": precision,
         "vector_cache": vector_cache,
@@ -88,8 +91,7 @@ class RerankedRanker:
     """
 
     def __init__(self, inner: Ranker, reranker: PairScorer, depth: int = DEPTH):
-        if depth < 1:
-            raise MixlingError(f"rerank_depth is {depth}; expected a number from 1")
+        check_at_least(1, rerank_depth=depth)
         self.inner, self.reranker, self.depth = inner, reranker, depth
         self.name = f"{inner.name}>{reranker.name}"
         self.origin = {**inner.origin, "reranker": reranker.name, "rerank_depth": depth}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixling.corpora.files import write_text
+from mixling.corpora.files import explain_read_errors, write_text
 from mixling.disk import new_file
 from mixling.errors import MixlingError
 from mixling.evaluation.tasks import SCENARIOS
@@ -103,7 +103,7 @@ class EvaluationResult:
         both = [t for t in other.summary["tasks"] if t in self.summary["tasks"]]
         if both:
             raise MixlingError(
-                f"both results have the task '{both[0]}'; rename one or leave it out"
+                f"both results have the task '{both[0]}'. Rename one of the tasks, or leave it out."
             )
         summary = {**self.summary, "tasks": {**self.summary["tasks"], **other.summary["tasks"]}}
         scores = pa.concat_tables([self.scores, other.scores], promote_options="default")
@@ -126,7 +126,7 @@ class EvaluationResult:
 
     @classmethod
     def load(cls, folder: str | Path) -> EvaluationResult:
-        """Read what `save` wrote.
+        """Read a result that `save` wrote.
 
         Args:
             folder: The result's folder.
@@ -141,7 +141,8 @@ class EvaluationResult:
         path = folder / "summary.json"
         if not path.exists():
             raise MixlingError(
-                f"{folder}: no summary.json; give a folder that `mixling evaluate --out` wrote"
+                f"{folder}: the folder has no summary.json. Give a folder that `mixling evaluate "
+                "--out` wrote."
             )
         try:
             summary = json.loads(path.read_text(encoding="utf-8"))
@@ -150,10 +151,11 @@ class EvaluationResult:
                 raise TypeError
         except (json.JSONDecodeError, KeyError, AttributeError, TypeError):
             raise MixlingError(
-                f"{path}: not a summary that Mixling wrote; run `mixling evaluate` again"
+                f"{path}: the file is not a summary of `mixling evaluate`. Measure again."
             ) from None
         scores = folder / "scores.parquet"
-        table = pq.read_table(scores) if scores.exists() else pa.table({})
+        with explain_read_errors(scores):
+            table = pq.read_table(scores) if scores.exists() else pa.table({})
         return cls(summary, table, examples)
 
 

@@ -150,7 +150,7 @@ def task_comparison(
     for other in tables[1:]:
         if any(not _plain_column(tables[0], k).equals(_plain_column(other, k)) for k in KEYS):
             raise MixlingError(
-                "the runs were measured on different queries; evaluate again on one set of data"
+                "the runs were measured on different queries. Measure them again on the same data."
             )
     _, group, cell = row_labels(tables[0])
     comparisons: list[tuple[str, str, Comparison]] = []
@@ -173,7 +173,7 @@ def task_comparison(
 
 
 def _comparison_rows(table: pa.Table, by_language: bool) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Yield what two runs are compared on: name and mask of the rows, and the measure between."""
+    """Yield the rows on which two runs are compared: name and mask of the rows, and the measure."""
     scenario, query_language = _strings(table, "scenario"), _strings(table, "query_language")
     for name in dict.fromkeys(scenario.tolist()):
         rows = scenario == name

@@ -42,7 +42,7 @@ class RunSystem:
         self.path = Path(path)
         if not self.path.exists():
             raise MixlingError(
-                f"{path}: no such file; give a TREC run, for instance --run bm25.run"
+                f"{path}: the file does not exist. Give a TREC run, for instance --run bm25.run."
             )
         self.name = f"run:{self.path.name}"
         self.origin: dict[str, Any] = {"run": str(self.path)}
@@ -57,7 +57,10 @@ class RunSystem:
             names = [f"{file_name(task.name)}.run{suffix}" for suffix in ("", ".gz")]
             found = [path / name for name in names if (path / name).is_file()]
             if not found:
-                raise MixlingError(f"{path}: has no {names[0]} for the task '{task.name}'")
+                raise MixlingError(
+                    f"{path}: the folder has no {names[0]} for the task '{task.name}'. Write one "
+                    "file for each task."
+                )
             path = found[0]
         return read_run(path, task), {"run": {"file": str(path), "sha256": hash_files([path])}}
 
@@ -117,7 +120,7 @@ def read_run(path: Path, task: Task) -> TopLists:
         except ValueError:
             score = math.nan
         if not math.isfinite(score):
-            fix = "mend the run: without scores there is no order"
+            fix = "write a finite score; passages are ranked by it"
             raise BadRowError(path, line, "score", score_text, "a finite number", fix)
         query = by_query.get(query_id)
         if query is None:
@@ -158,15 +161,19 @@ def _check_known(
     """Raise MixlingError where a run has none of a task's queries or passages."""
     fix = f"`mixling texts {task.name} --out texts.jsonl` writes the task's ids"
     if not returned.any():
-        found = f"its first is '{min(unknown_queries)}'" if unknown_queries else "it is empty"
+        found = (
+            f"the first of the run is '{min(unknown_queries)}'"
+            if unknown_queries
+            else "the run is empty"
+        )
         raise MixlingError(
-            f"{path}: has none of the {len(task.queries):,} queries of the task '{task.name}' "
-            f"({found}, the task's is '{trec_ids(task)[0][0]}'); {fix}"
+            f"{path}: the run has none of the {len(task.queries):,} queries of the task "
+            f"'{task.name}' ({found}; the first of the task is '{trec_ids(task)[0][0]}'). {fix}."
         )
     if not known_passages:
         raise MixlingError(
-            f"{path}: has none of the {len(task.passages):,} passages of the task '{task.name}' "
-            f"(it has '{example}', the task '{trec_ids(task)[1][0]}'); {fix}"
+            f"{path}: the run has none of the {len(task.passages):,} passages of the task "
+            f"'{task.name}' (the run has '{example}', the task '{trec_ids(task)[1][0]}'). {fix}."
         )
 
 
@@ -176,7 +183,7 @@ def _check_distinct(path: Path, task: Task, query: int, passages: np.ndarray) ->
     if (count > 1).any():
         twice = task.passage_ids[values[np.argmax(count > 1)]]
         raise MixlingError(
-            f"{path}: query '{task.query_ids[query]}' has the passage '{twice}' twice "
-            f"({np.count_nonzero(count > 1):,} passages of its list are repeated); "
-            "leave one line of each"
+            f"{path}: query '{task.query_ids[query]}' has the passage '{twice}' more than once "
+            f"({np.count_nonzero(count > 1):,} passages of its list are repeated). Keep one line "
+            "of each."
         )

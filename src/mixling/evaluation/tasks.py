@@ -208,7 +208,8 @@ def task_from_corpus(
     rows = [i for i, group in enumerate(queries["group"]) if group in answers]
     if not rows:
         raise MixlingError(
-            f"{corpus.name}: no query has an answer among the passages; nothing to measure"
+            f"{corpus.name}: no query has a relevant passage, so there is nothing to measure. "
+            "Check the ids of the judgments."
         )
     groups = [queries["group"][i] for i in rows]
     query_language = np.array([code[queries["language"][i]] for i in rows])

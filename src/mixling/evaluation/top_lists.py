@@ -1,4 +1,4 @@
-"""Ranks from the first k passages that a search system returned, and what they cannot tell.
+"""Ranks from the first k passages of a search system, and the measures that they do not allow.
 
 A system that is only asked, or a TREC run, gives a list for each query. A relevant passage that the
 list lacks has no rank. It counts as not retrieved, as in trec_eval; its rank is infinite here. A
@@ -43,7 +43,7 @@ NEED_ALL_SCORES = ("MRC@20",)
 
 @dataclass(frozen=True)
 class TopLists:
-    """What a system returned for each query of a task, best first.
+    """The passages that a system returned for each query of a task, best first.
 
     Args:
         passages: int32 `[n_queries, k]`, rows of the task's passages, -1 after the last.
@@ -67,7 +67,7 @@ class TopLists:
 
 @runtime_checkable
 class SearchSystem(Protocol):
-    """What answers a task's queries with lists of passages."""
+    """A system that answers a task's queries with lists of passages."""
 
     name: str
     origin: dict[str, Any]
@@ -159,7 +159,7 @@ def list_ranks(task: Task, lists: TopLists) -> Ranks:
 
 @dataclass(frozen=True)
 class Limits:
-    """What the lists of a system cannot tell.
+    """The measures that the lists of a system do not allow.
 
     Args:
         scenarios: Reason for each scenario that is left out.
@@ -256,8 +256,8 @@ def _undecided_scenarios(task: Task, lists: TopLists, missing: np.ndarray) -> di
             name = next(s for s in SCENARIOS if s == scenario)
             reasons[name] = (
                 f"{number:,} relevant passages have no rank, and fewer than "
-                f"{SINGLE_LANGUAGE_DEPTH} passages of their language stand in the list of "
-                f"{lists.depth:,}; ask for more passages"
+                f"{SINGLE_LANGUAGE_DEPTH} passages of their language are in the list of "
+                f"{lists.depth:,}; ask for more passages (--depth)"
             )
     return reasons
 

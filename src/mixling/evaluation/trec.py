@@ -35,7 +35,8 @@ def trec_ids(task: Task) -> tuple[list[str], list[str]]:
         if len(set(ids)) < len(ids):
             twice = next(x for x, n in Counter(ids).items() if n > 1)
             raise MixlingError(
-                f"{task.name}: two ids are '{twice}' in a TREC file; rename one of them"
+                f"{task.name}: two ids become '{twice}' in a TREC file, which cannot hold "
+                "spaces. Rename one of them."
             )
     return qids, docids
 

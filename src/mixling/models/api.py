@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, check_at_least
 from mixling.machine import cache_folder
 from mixling.models.encoder import ExternalEncoder, Progress
 from mixling.models.paid_vectors import PaidVectors, text_key
@@ -34,7 +34,7 @@ RoleTexts = tuple[Sequence[str], str | None, Sequence[str | None] | None]
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """What it would cost to encode texts.
+    """The estimated cost of encoding texts.
 
     Args:
         name: The encoder.
@@ -130,16 +130,15 @@ class ApiEncoder(ExternalEncoder):
             titles=titles,
             truncate_dim=truncate_dim,
         )
-        for name, value in (("concurrency", concurrency), ("attempts", attempts)):
-            if value < 1:
-                raise MixlingError(f"{name} is {value}; expected a number from 1")
+        check_at_least(1, concurrency=concurrency, attempts=attempts)
         if max_cost is not None and price is None:
-            raise MixlingError("--max-cost needs the price of a million tokens: --price")
-        if not timeout > 0 or not (price or 0) >= 0 or not (max_cost or 0) >= 0:
             raise MixlingError(
-                f"price {price}, max_cost {max_cost}, timeout {timeout}: expected numbers that are "
-                "not negative"
+                f"--max-cost is {max_cost:g}, but no price is given. Give the price of a million "
+                "tokens with --price."
             )
+        check_at_least(0, price=price, max_cost=max_cost)
+        if not timeout > 0:
+            raise MixlingError(f"timeout is {timeout}. Expected a number of seconds above 0.")
         self.provider, self.model = find_provider(spelling)
         self.price, self.max_cost, self.dry_run = price, max_cost, dry_run
         self._concurrency = concurrency
@@ -235,8 +234,8 @@ class ApiEncoder(ExternalEncoder):
         if cost > self.max_cost:
             raise MixlingError(
                 f"{self.name}: {tokens:,} tokens more would bring the cost to {cost:,.4f}, and "
-                f"--max-cost is {self.max_cost:g}; nothing of them was sent. Take fewer texts, or "
-                "raise --max-cost"
+                f"--max-cost is {self.max_cost:g}. Nothing of them was sent. Take fewer texts, "
+                "or raise --max-cost."
             )
 
     def _keys(self, inputs: Sequence[str], role: str | None) -> list[bytes]:
@@ -254,8 +253,8 @@ class ApiEncoder(ExternalEncoder):
             if key not in vectors:
                 if not text.strip():
                     raise MixlingError(
-                        f"{self.name}: text {len(missing) + 1} that has no vector yet is empty, "
-                        "and services refuse such texts; leave it out"
+                        f"{self.name}: text {len(missing) + 1} of those that have no vector yet "
+                        "is empty, and services refuse empty texts. Leave the text out."
                     )
                 missing[key] = text
         counts = self.count_tokens(list(missing.values())) if missing else []
@@ -270,7 +269,7 @@ class ApiEncoder(ExternalEncoder):
         return np.stack([vectors[key] for key in keys])
 
     def _before_sending(self, missing: Mapping[bytes, str], tokens: int) -> None:
-        """Refuse what may not be sent, and add up what will be."""
+        """Refuse texts that may not be sent, and count the tokens of the others."""
         if self.dry_run:
             exact = self._tiktoken() is not None
             raise DryRun(CostEstimate(self.name, len(missing), 0, tokens, exact, self.price))
@@ -321,9 +320,9 @@ class ApiEncoder(ExternalEncoder):
         if expected not in (0, vectors.shape[1]):
             asked = "were asked for" if self.truncate_dim else "came before"
             raise MixlingError(
-                f"{self.name}: answers with vectors of {vectors.shape[1]} numbers where "
-                f"{expected} {asked}; the model behind this name has changed, or it cannot be cut "
-                "to this size (leave --truncate-dim out)"
+                f"{self.name}: the service answers with vectors of {vectors.shape[1]} numbers, "
+                f"but {expected} {asked}. Either the model behind this name has changed, or its "
+                "vectors cannot be cut to this size (leave --truncate-dim out)."
             )
         self._dimensions = vectors.shape[1]
         return vectors

@@ -127,7 +127,7 @@ def _softmax_backward(dp: Tensor, p: Tensor) -> Tensor:
 
 
 class AttentionStates(NamedTuple):
-    """What the backward pass of `attend` needs, by group.
+    """The states that the backward pass of `attend` needs, by group.
 
     Attributes:
         qkv: Queries, keys and values, `[3, texts * heads, tokens, d]`.

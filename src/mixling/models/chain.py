@@ -58,8 +58,9 @@ def check_model_type(folder: str, name: str) -> None:
     model_type = json.loads(Path(path).read_bytes()).get("model_type") if path else None
     if model_type not in (None, "SentenceTransformer"):
         raise MixlingError(
-            f"{name}: is a {model_type} (model_type in config_sentence_transformers.json), "
-            "expected a SentenceTransformer; to use the encoder inside, name its pooling"
+            f"{name}: the model is a {model_type} (model_type in "
+            "config_sentence_transformers.json). Expected a SentenceTransformer. To use the "
+            "encoder inside, name its pooling (--pooling)."
         )
 
 
@@ -81,16 +82,16 @@ def check_modules(model: Any, name: str, similarity: str | None) -> None:
             and module_type not in SUPPORTED_MODULES
         ):
             raise MixlingError(
-                f"{name}: module {number} of its chain is {module_type}; Mixling can use "
-                f"{', '.join(SUPPORTED_MODULES)}. {USE_VECTORS}"
+                f"{name}: module {number} of its chain is {module_type}. Mixling can use "
+                f"{', '.join(SUPPORTED_MODULES)} only. {USE_VECTORS}."
             )
     _check_transformer(model[0], name)
     model_similarity = str(model.similarity_fn_name)
     if similarity is None and model_similarity in ("euclidean", "manhattan"):
         raise MixlingError(
-            f"{name}: compares vectors by {model_similarity} distance (similarity_fn_name in "
-            "config_sentence_transformers.json); Mixling compares by cosine or dot product. Write "
-            "cosine or dot there if the model can be used so"
+            f"{name}: the model compares vectors by {model_similarity} distance "
+            "(similarity_fn_name in config_sentence_transformers.json), but Mixling compares by "
+            "cosine or dot product only. Write cosine or dot there if the model can be used so."
         )
 
 
@@ -98,13 +99,13 @@ def _check_transformer(transformer: Any, name: str) -> None:
     """Refuse a first module that takes no text, or has options that Mixling does not support."""
     if not hasattr(transformer, "modality_config"):
         raise MixlingError(
-            f"{name}: its chain begins with {type(transformer).__name__}, not with a Transformer. "
-            f"{USE_VECTORS}"
+            f"{name}: its chain begins with {type(transformer).__name__}. Expected a "
+            f"Transformer. {USE_VECTORS}."
         )
     if "text" not in transformer.modality_config:
         raise MixlingError(
-            f"{name}: its Transformer takes no text "
-            f"({', '.join(map(str, transformer.modality_config))})"
+            f"{name}: its Transformer takes no text, only "
+            f"{', '.join(map(str, transformer.modality_config))}. Take a model of texts."
         )
     unsupported = {
         "a chat template (modality_config: message)": "message" in transformer.modality_config,
@@ -116,7 +117,8 @@ def _check_transformer(transformer: Any, name: str) -> None:
     for option, value in unsupported.items():
         if value:
             raise MixlingError(
-                f"{name}: its Transformer has {option}, which Mixling cannot follow. {USE_VECTORS}"
+                f"{name}: its Transformer has {option}, which Mixling does not support. "
+                f"{USE_VECTORS}."
             )
 
 
@@ -133,9 +135,10 @@ def check_prompt_pooling(retriever: Retriever) -> None:
     for number, module in enumerate(retriever.model):
         if roles and getattr(module, "include_prompt", True) is False:
             raise MixlingError(
-                f"{retriever.name}: module {number} of its chain, {type(module).__name__}, leaves "
-                "the prompt out of the vector (include_prompt is false), and the model has a "
-                f"prompt for {' and '.join(roles)}; Mixling pools all tokens. {USE_VECTORS}"
+                f"{retriever.name}: module {number} of its chain, {type(module).__name__}, "
+                "leaves the prompt out of the vector (include_prompt is false), and the model "
+                f"has a prompt for {' and '.join(roles)}. Mixling pools all tokens. "
+                f"{USE_VECTORS}."
             )
 
 
@@ -159,8 +162,8 @@ def append_truncation(model: Any) -> None:
         return
     if size < 1:
         raise MixlingError(
-            f"truncate_dim is {size} in config_sentence_transformers.json: expected 1 to "
-            f"{full_size}"
+            f"truncate_dim is {size} in config_sentence_transformers.json. Expected a number "
+            f"from 1 to {full_size}."
         )
     truncation = Dense(
         full_size,
@@ -196,8 +199,8 @@ def check_vectors(retriever: Retriever) -> None:
     except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[0]
         raise MixlingError(
-            f"{retriever.name}: cannot encode a text ({type(error).__name__}: {reason}; "
-            f"chain: {modules})"
+            f"{retriever.name}: the model cannot encode a text ({type(error).__name__}: "
+            f"{reason}; its chain is {modules}). Fetch the model again, or take another one."
         ) from None
     finally:
         model.max_seq_length = max_seq_length
@@ -223,16 +226,16 @@ def _compare_vectors(retriever: Retriever, role: str, modules: str) -> None:
         expected = _sentence_transformers_vectors(retriever, texts, role, languages)
     if vectors.shape[1] != retriever.dimensions:
         raise MixlingError(
-            f"{retriever.name}: gives vectors of {vectors.shape[1]} numbers, but the last module "
-            f"of its chain ({modules}) names {retriever.dimensions}; let the last module write "
-            "sentence_embedding"
+            f"{retriever.name}: the model gives vectors of {vectors.shape[1]} numbers, but the "
+            f"last module of its chain ({modules}) names {retriever.dimensions}. The last module "
+            "must write sentence_embedding."
         )
     difference = np.abs(vectors - expected).max() / max(np.abs(expected).max(), 1e-12)
     if difference > TOLERANCE:
         raise MixlingError(
-            f"{retriever.name}: Mixling's vectors of texts as {role} differ from "
-            f"sentence-transformers' by {difference:.0e}, or depend on the texts that are encoded "
-            f"with them (chain: {modules}). {USE_VECTORS}"
+            f"{retriever.name}: Mixling's vectors of texts as {role} differ from those of "
+            f"sentence-transformers by {difference:.0e}, or depend on the texts that are encoded "
+            f"with them (chain: {modules}). {USE_VECTORS}."
         )
 
 

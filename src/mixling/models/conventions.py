@@ -1,4 +1,4 @@
-"""How encoders are meant to be used where their own files do not say it.
+"""Conventions of encoders whose files do not state them: prompts, pooling and similarity.
 
 `KNOWN_CONVENTIONS` holds the pooling, the similarity and the prompts of encoders on the hub. The
 same holds for a copy or a fine-tuned model in a folder, whose files name the encoder they come
@@ -19,7 +19,7 @@ from mixling.models.trust import model_file, read_json
 
 @dataclass(frozen=True)
 class Conventions:
-    """How an encoder is meant to be used.
+    """The conventions of an encoder.
 
     Args:
         pooling: "mean", "cls" or "lasttoken".

@@ -1,4 +1,4 @@
-"""What every encoder offers, and the base of encoders that are no sentence-transformers model.
+"""The interface of every encoder, and the base of encoders without weights here.
 
 A `Retriever` has weights and a tokenizer here. An `ExternalEncoder` has neither: a service behind
 an address, a function in Python, or another library's network. Both turn texts into vectors.
@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, cast, runtime_checkable
 import numpy as np
 import torch
 
-from mixling.errors import MixlingError, check_finite_vectors, choose
+from mixling.errors import MixlingError, check_at_least, check_finite_vectors, choose
 from mixling.models.prompts import ROLES, TitleOption, model_inputs, unknown_names
 from mixling.models.settings import DEFAULT_SOURCE, OPTION, ModelSettings, Setting, resolve_titles
 
@@ -119,11 +119,8 @@ class ExternalEncoder:
         default_similarity: Similarity = "cosine",
     ):
         if unknown := unknown_names({k: v or k for k, v in (prompts or {}).items()}):
-            raise MixlingError(
-                f"prompts: found one of the name '{unknown[0]}', expected query and passage"
-            )
-        if truncate_dim is not None and truncate_dim < 1:
-            raise MixlingError(f"truncate_dim is {truncate_dim}; expected a number from 1")
+            raise MixlingError(f"prompts has the name '{unknown[0]}'. Expected query and passage.")
+        check_at_least(1, truncate_dim=truncate_dim)
         given = {
             "prompts": prompts, "similarity": similarity,
             "titles": None if titles == "model" else titles, "truncate_dim": truncate_dim,
@@ -229,14 +226,14 @@ class ExternalEncoder:
         if self.truncate_dim is not None:
             if vectors.shape[1] < self.truncate_dim:
                 raise MixlingError(
-                    f"{self.name}: truncate_dim is {self.truncate_dim}; expected 1 to "
-                    f"{vectors.shape[1]}, the size of its vectors"
+                    f"{self.name}: truncate_dim is {self.truncate_dim}. Expected a number from 1 "
+                    f"to {vectors.shape[1]}, the size of its vectors."
                 )
             vectors = np.ascontiguousarray(vectors[:, : self.truncate_dim])
         if self._dimensions not in (0, vectors.shape[1]):
             raise MixlingError(
-                f"{self.name}: returned vectors of {vectors.shape[1]} numbers, and before of "
-                f"{self._dimensions}; one encoder must keep to one size"
+                f"{self.name}: the encoder returned vectors of {vectors.shape[1]} numbers, and "
+                f"of {self._dimensions} before. All vectors of an encoder must have one size."
             )
         self._dimensions = vectors.shape[1]
         return check_finite_vectors(vectors, lambda i: repr(texts[i][:60]), self.name)
@@ -246,7 +243,7 @@ class ExternalEncoder:
         return vectors
 
     def identity(self) -> dict[str, Any]:
-        """Return what tells the encoder from others, for the fingerprint: JSON values."""
+        """Return the values that identify the encoder, for the fingerprint, as JSON values."""
         return {"name": self.name}
 
     def fingerprint(self) -> str:
@@ -282,9 +279,9 @@ def is_service(spelling: str) -> bool:
 def no_weights(name: str, purpose: str) -> MixlingError:
     """Return the error for an encoder without weights, where `purpose` needs them."""
     return MixlingError(
-        f"{name}: {purpose} needs a model whose weights are here, and this encoder gives its "
-        "vectors alone; take a model folder or a hub name. `mixling debias` fits a transform of "
-        "its vectors"
+        f"{name}: {purpose} needs a model whose weights are on this machine, but this encoder "
+        "only returns vectors. Take a model folder or a hub name, or fit a transform of its "
+        "vectors with `mixling debias`."
     )
 
 
@@ -298,7 +295,7 @@ def estimate_tokens(text: str) -> int:
 
 
 def as_vectors(value: Any, n: int, name: str) -> np.ndarray:
-    """Return what an encoder gave as float32 `[n, dim]`.
+    """Convert the output of an encoder to float32 `[n, dim]`.
 
     Args:
         value: An array, a tensor, or lists of numbers.
@@ -314,12 +311,12 @@ def as_vectors(value: Any, n: int, name: str) -> np.ndarray:
         vectors = np.asarray(value, dtype=np.float32)
     except (TypeError, ValueError):
         raise MixlingError(
-            f"{name}: returned no array of numbers (vectors of different lengths, or "
-            f"{type(value).__name__}); expected float [{n}, dimensions]"
+            f"{name}: the encoder returned no array of numbers (vectors of different lengths, or "
+            f"{type(value).__name__}). Expected float [{n}, dimensions]."
         ) from None
     if vectors.ndim != 2 or len(vectors) != n or not vectors.shape[1]:
         raise MixlingError(
-            f"{name}: returned an array of shape {list(vectors.shape)} for {n} texts; expected "
-            f"[{n}, dimensions], one vector a text"
+            f"{name}: the encoder returned an array of shape {list(vectors.shape)} for {n} "
+            f"texts. Expected [{n}, dimensions], one vector for each text."
         )
     return vectors

@@ -63,7 +63,8 @@ def load_encoder(
     if is_encoder(model):
         if options:
             raise MixlingError(
-                f"{model.name}: is loaded already; give {', '.join(options)} when it is loaded"
+                f"{model.name}: the encoder is loaded already and takes no {', '.join(options)}. "
+                "Give these options when the encoder is loaded."
             )
         loaded: AnyEncoder = model
         return loaded
@@ -75,7 +76,8 @@ def load_encoder(
         for name in options:
             if name in SERVICE_OPTIONS:
                 raise MixlingError(
-                    f"{model}: takes no option {name}, which is for services (openai:MODEL, …)"
+                    f"{model}: the option {name} is for services (openai:MODEL, …) only. Leave "
+                    "it out."
                 )
         from mixling.models.retriever import Retriever
 
@@ -122,12 +124,15 @@ def _load_transformed(
     for name in options:
         if name not in SERVICE_OPTIONS or name in stored:
             raise MixlingError(
-                f"{folder}: takes no option {name}: its transform was fitted with "
-                f"{json.dumps(stored)}; fit another one with `mixling debias`"
+                f"{folder}: the option {name} cannot be changed, because its transform was "
+                f"fitted with {json.dumps(stored)}. Fit another transform with `mixling debias`."
             )
     inner = load_encoder(spelling, trust_remote_code=trust_remote_code, **stored, **options)
     if not isinstance(inner, ExternalEncoder):
-        raise MixlingError(f"{folder / FILE}: names {spelling}, expected no model folder")
+        raise MixlingError(
+            f"{folder / FILE}: the file names {spelling}, which is a model with weights. "
+            "Expected a service or a function; fit the transform again with `mixling debias`."
+        )
     return TransformedEncoder(folder, inner)
 
 
@@ -138,10 +143,11 @@ def check_options(
     wrong = [x for x in options if x not in allowed]
     if wrong:
         raise MixlingError(
-            f"{name}: takes no option {wrong[0]}; it takes {', '.join(allowed)}. The others belong "
-            "to models whose weights are here"
+            f"{name}: the option {wrong[0]} is for models whose weights are on this machine only. "
+            f"The options here are: {', '.join(allowed)}"
             if wrong[0] not in SERVICE_OPTIONS
-            else f"{name}: takes no option {wrong[0]}, which is for services (openai:MODEL, …)"
+            else f"{name}: the option {wrong[0]} is for services (openai:MODEL, …) only. Leave it "
+            "out."
         )
 
 

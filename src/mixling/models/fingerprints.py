@@ -55,7 +55,7 @@ def model_fingerprint(encoder: Retriever | ExternalEncoder) -> str:
 
 
 def config_fingerprint(encoder: Retriever | ExternalEncoder) -> str:
-    """Compute the SHA-256 of what changes vectors and shows in neither weights nor vocabulary.
+    """Compute the SHA-256 of the settings that change vectors, beside weights and vocabulary.
 
     It covers how the tokenizer normalizes, splits and joins text, and the encoder's configuration
     (activation, heads, positions).

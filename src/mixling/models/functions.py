@@ -81,9 +81,10 @@ class FunctionEncoder(ExternalEncoder):
                 raise
             except Exception as error:
                 raise MixlingError(
-                    f"{self.name}: fails with {type(error).__name__}: {error} (texts {begin + 1} "
-                    f"to {begin + len(batch)} of {len(inputs)}, role {role!r}); expected "
-                    "function(texts, role) to return one vector a text"
+                    f"{self.name}: the function failed with {type(error).__name__}: {error} "
+                    f"(texts {begin + 1} to {begin + len(batch)} of {len(inputs)}, role "
+                    f"{role!r}). Expected function(texts, role) to return one vector for each "
+                    "text."
                 ) from error
             parts.append(as_vectors(value, len(batch), self.name))
             if progress is not None:
@@ -91,8 +92,8 @@ class FunctionEncoder(ExternalEncoder):
         sizes = sorted({part.shape[1] for part in parts})
         if len(sizes) > 1:
             raise MixlingError(
-                f"{self.name}: returned vectors of {sizes[0]} and of {sizes[1]} numbers; one "
-                "encoder must keep to one size"
+                f"{self.name}: the function returned vectors of {sizes[0]} and of {sizes[1]} "
+                "numbers. All vectors of an encoder must have one size."
             )
         return np.concatenate(parts)
 
@@ -112,7 +113,7 @@ class FunctionEncoder(ExternalEncoder):
 
 
 def import_object(spelling: str) -> Any:
-    """Import what `python:package.module:name` names.
+    """Import the object that `python:package.module:name` names.
 
     The module may lie in the working folder, which is searched last.
 
@@ -128,7 +129,8 @@ def import_object(spelling: str) -> Any:
     module_name, _, name = spelling.removeprefix(PYTHON).partition(":")
     if not module_name or not name:
         raise MixlingError(
-            f"{spelling}: write python:package.module:name, for instance python:my_module:encode"
+            f"{spelling}: the module or the name is missing. Expected "
+            "python:package.module:name, for instance python:my_module:encode"
         )
     folder = os.getcwd()  # noqa: PTH109
     if folder not in sys.path:
@@ -137,16 +139,19 @@ def import_object(spelling: str) -> Any:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise MixlingError(
-            f"{spelling}: no module '{error.name}'; expected one that Python can import from "
-            f"{folder} or from what is installed"
+            f"{spelling}: there is no module '{error.name}'. Expected a module that Python can "
+            f"import from {folder} or from the installed packages."
         ) from None
     except Exception as error:
         raise MixlingError(
-            f"{spelling}: importing {module_name} fails with {type(error).__name__}: {error}"
+            f"{spelling}: importing {module_name} failed with {type(error).__name__}: {error}. "
+            "Correct the module."
         ) from error
     for part in name.split("."):
         if not hasattr(found, part):
-            raise MixlingError(f"{spelling}: module '{module_name}' has no '{name}'")
+            raise MixlingError(
+                f"{spelling}: module '{module_name}' has no '{name}'. Check the name."
+            )
         found = getattr(found, part)
     return found
 
@@ -162,7 +167,7 @@ def as_function(value: Any, name: str) -> Function:
         MixlingError: It is neither.
     """
     if isinstance(value, type):
-        raise MixlingError(f"{name}: is a class; give an object of it, or a function")
+        raise MixlingError(f"{name}: this is a class. Give an object of the class, or a function.")
     if _has(value, "encode_query", "encode_document"):
         return lambda texts, role: _encode_sentence_transformers(value, texts, role)
     if _has(value, "embed_query", "embed_documents"):
@@ -180,8 +185,8 @@ def as_function(value: Any, name: str) -> Function:
     if callable(value):
         return value  # type: ignore[no-any-return]
     raise MixlingError(
-        f"{name}: is a {type(value).__name__}; expected a function (texts, role) -> array, or an "
-        "embedding object of sentence-transformers, LangChain or LlamaIndex"
+        f"{name}: this is a {type(value).__name__}. Expected a function (texts, role) -> array, "
+        "or an embedding object of sentence-transformers, LangChain or LlamaIndex."
     )
 
 

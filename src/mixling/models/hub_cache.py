@@ -77,16 +77,16 @@ def complete_snapshot(name: str, folder: str, use_is_known: bool) -> None:
         missing, undecided = _gaps(name, snapshot, listing)
     if missing:
         raise MixlingError(
-            f"{name}: the hub's cache holds a part of its repository and lacks files that say how "
-            f"the model is used: {', '.join(missing)}. Fetch the rest: hf download {name}"
+            f"{name}: the hub's cache holds only a part of the model and lacks files that say "
+            f"how it is used: {', '.join(missing)}. Fetch the rest: hf download {name}"
         )
     if undecided and not use_is_known:
         raise MixlingError(
-            f"{name}: the hub's cache holds a part of its repository, as transformers and vLLM "
-            "fetch it. Without a network it cannot be known whether the repository has files that "
-            f"say how the model is used: {', '.join(undecided)}. Fetch the rest: hf download "
-            f"{name}; or, if it is a plain encoder, name its pooling (--pooling; in Python "
-            "pooling=…)"
+            f"{name}: the hub's cache holds only a part of the model, as transformers and vLLM "
+            "fetch it. Without a network, Mixling cannot know whether the model has files that "
+            f"say how it is used: {', '.join(undecided)}. Fetch the rest (hf download {name}), "
+            "or, if the model is a plain encoder, name its pooling (--pooling; in Python "
+            "pooling=…)."
         )
 
 
@@ -153,5 +153,5 @@ def _fetch(name: str, snapshot: Path, listing: set[str]) -> None:
 
     for file in sorted(f for f in listing if _SMALL_FILES.fullmatch(f)):
         if not (snapshot / file).is_file():
-            logger.info("%s: %s is fetched from the Hugging Face hub", name, file)
+            logger.info("%s: fetching %s from the Hugging Face hub", name, file)
             hf_hub_download(name, file, revision=snapshot.name)

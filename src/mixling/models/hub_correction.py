@@ -65,9 +65,9 @@ class HubCorrectionModule(TransformModule):
         """
         if "text_role" not in features:
             raise ValueError(
-                "this model treats queries and passages differently, which plain "
-                "sentence-transformers does not tell its modules: load it with "
-                "mixling.Retriever(folder) and call encode(texts, role)"
+                "this model treats queries and passages differently, but plain "
+                "sentence-transformers does not pass the role to its modules. Load it with "
+                "mixling.Retriever(folder), and call encode(texts, role)."
             )
         x = torch.nn.functional.normalize(features["sentence_embedding"])
         more = x.new_zeros(len(x), 2)

@@ -52,8 +52,8 @@ def identify_languages(texts: Sequence[str], among: Sequence[str]) -> list[str]:
         return [identify_language(t, tuple(among))[0] for t in texts]
     except ImportError:
         raise MixlingError(
-            "the texts' languages must be named: give them (languages=…), "
-            "or pip install 'mixling[language]'"
+            "the languages of the texts are not given, and py3langid, which identifies them, is "
+            "not installed. Give them (languages=…), or run: pip install 'mixling[language]'"
         ) from None
 
 

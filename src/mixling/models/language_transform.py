@@ -70,9 +70,9 @@ class LanguageTransformModule(TransformModule):
         """
         if "text_language" not in features:
             raise ValueError(
-                "this model moves each text by its language, which plain sentence-transformers "
-                "does not know: load it with mixling.Retriever(folder) and call "
-                "encode(texts, role, languages=…)"
+                "this model moves each text by its language, but plain sentence-transformers "
+                "does not know the languages. Load it with mixling.Retriever(folder), and call "
+                "encode(texts, role, languages=…)."
             )
         x: torch.Tensor = features["sentence_embedding"]
         offset, basis = self.offset.to(x), self.basis.to(x)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixling.errors import MixlingError, choose
+from mixling.errors import check_at_least, choose
 from mixling.models import shipped, stored, trust
 from mixling.models.conventions import BY_NAME, find_conventions
 from mixling.models.hub_cache import complete_snapshot, in_hub_cache
@@ -120,8 +120,7 @@ def load_model(
 
 def _max_length(model: Any, max_length: int | None) -> Setting:
     """Return the most tokens of a text that caller, tokenizer and positions all allow."""
-    if max_length is not None and max_length < 1:
-        raise MixlingError(f"max_length is {max_length}; expected a number of tokens from 1")
+    check_at_least(1, max_length=max_length)
     limit, source = model.max_seq_length or 512, FILES if model.max_seq_length else "default"
     limit = min(limit, NO_LIMIT)
     n_positions = stored.learned_positions(model[0].auto_model)

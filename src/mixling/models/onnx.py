@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from mixling.disk import new_folder
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, not_installed
 from mixling.models.retriever import Retriever
 from mixling.models.transform_module import TransformModule
 
@@ -95,15 +95,15 @@ def export_onnx(
     """
     out = Path(out)
     if out.exists() and any(out.iterdir()):
-        raise MixlingError(f"{out}: exists already; choose another folder or remove it")
+        raise MixlingError(
+            f"{out}: the folder exists already. Choose another folder, or remove it."
+        )
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise MixlingError(
-            f"{error.name} is not installed: pip install 'mixling[export]'"
-        ) from None
+        raise not_installed(str(error.name), "export") from None
     retriever = (
         model
         if isinstance(model, Retriever)
@@ -111,9 +111,9 @@ def export_onnx(
     )
     if any(isinstance(module, TransformModule) for module in retriever.model):
         raise MixlingError(
-            f"{retriever.name}: its transform needs each text's language or role, which an ONNX "
-            "server does not know; export a model with one transform for all texts "
-            "(`mixling debias -m lsar` or `-m trained`)"
+            f"{retriever.name}: its transform needs the language or the role of each text, which "
+            "an ONNX server does not know. Export a model with one transform for all texts "
+            "(`mixling debias -m lsar` or `-m trained`)."
         )
     card = Path(retriever.name) / "README.md"
     with new_folder(out) as folder:
@@ -123,8 +123,8 @@ def export_onnx(
     wrong = {k: v for k, v in differences.items() if not v <= TOLERANCE}
     if wrong:
         raise MixlingError(
-            f"{out}: the exported model returns other vectors (largest difference: {wrong}); "
-            "the folder is kept for inspection"
+            f"{out}: the vectors of the exported model differ from those of the model by more "
+            f"than {TOLERANCE:g}: {wrong}. Do not use this folder; it is kept for inspection."
         )
     return differences
 
@@ -171,7 +171,7 @@ def _export_into(retriever: Retriever, folder: Path, openvino: bool) -> dict[str
                 raise MixlingError(
                     f"{retriever.name}: torch cannot export its encoder "
                     f"({type(retriever.encoder).__name__}) to ONNX ({type(error).__name__}: "
-                    f"{reason}); serve it with `mixling serve` or sentence-transformers"
+                    f"{reason}). Serve the model with `mixling serve` or sentence-transformers."
                 ) from None
     differences = {"onnx": _difference(retriever, _with_onnxruntime(path))}
     if openvino:
@@ -224,7 +224,7 @@ def _with_openvino(path: Path, out: Path) -> Callable[[dict[str, np.ndarray]], A
     try:
         import openvino
     except ImportError:
-        raise MixlingError("openvino is not installed: pip install 'mixling[openvino]'") from None
+        raise not_installed("openvino", "openvino") from None
     converted = openvino.convert_model(str(path))
     out.parent.mkdir()
     openvino.save_model(converted, str(out), compress_to_fp16=False)

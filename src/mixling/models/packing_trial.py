@@ -41,7 +41,7 @@ def first_position(model: Any, pad: int, head: Sequence[torch.nn.Module]) -> int
     implementation = getattr(getattr(encoder, "config", None), "_attn_implementation", None)
     try:
         if encoder is None or implementation is None:
-            raise UnpackableError("it is no transformers model")
+            raise UnpackableError("it is not a transformers model")
         AttentionInterface.register(NAME, attention)
         AttentionMaskInterface.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
         encoder.set_attn_implementation(NAME)
@@ -60,7 +60,7 @@ def first_position(model: Any, pad: int, head: Sequence[torch.nn.Module]) -> int
             if implementation not in (None, NAME):
                 encoder.set_attn_implementation(implementation)  # type: ignore[union-attr]
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        logger.info("texts go padded, this encoder cannot take them packed: %s", reason)
+        logger.info("texts are padded, because this encoder cannot take them packed: %s", reason)
         return None
 
 

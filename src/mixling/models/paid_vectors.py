@@ -41,8 +41,9 @@ class PaidVectors:
             self._db.commit()
         except (sqlite3.Error, OSError) as error:
             raise MixlingError(
-                f"{path}: the vectors of a service cannot be kept there ({error}), and would be "
-                "paid for again; mend or remove the file, or set MIXLING_CACHE to another folder"
+                f"{path}: the vectors of a service cannot be kept there ({error}), and would "
+                "have to be paid for again. Remove the file, or set MIXLING_CACHE to another "
+                "folder."
             ) from None
 
     def dimensions(self) -> int:
@@ -69,7 +70,7 @@ class PaidVectors:
         except sqlite3.Error as error:
             raise MixlingError(
                 f"{self.path}: {len(rows)} vectors that were paid for could not be written "
-                f"({error}); make room, then run the same command again"
+                f"({error}). Make room, then run the same command again."
             ) from None
 
     def close(self) -> None:

@@ -48,9 +48,7 @@ def choose_precision(
         return "fp32"
     if device.type == "cpu":
         raise MixlingError(
-            "precision is bf16, but this processor has no bf16 instructions "
-            f"(it has: {', '.join(sorted(cpu_flags())) or 'none known'}); write fp32 or auto"
+            "precision is bf16, but this processor has no bf16 instructions (it has: "
+            f"{', '.join(sorted(cpu_flags())) or 'none known'}). Use fp32 or auto."
         )
-    raise MixlingError(
-        f"precision is bf16, but the device {device} has no bf16; write fp32 or auto"
-    )
+    raise MixlingError(f"precision is bf16, but the device {device} has no bf16. Use fp32 or auto.")

@@ -79,13 +79,15 @@ def with_task_description(prompt: str, description: str, model: str) -> str:
         MixlingError: The description is empty, or the prompt has no place for it.
     """
     if not description.strip():
-        raise MixlingError("task description: found an empty text, expected a sentence")
+        raise MixlingError(
+            "the task description is empty. Expected a sentence that says what a query is for."
+        )
     match = _INSTRUCTION.fullmatch(prompt)
     if match is None:
         raise MixlingError(
-            f"{model}: takes no task description: its prompt of queries is {prompt!r}, expected "
-            "one of the form 'Instruct: …\\nQuery: '. To put another text before queries, give "
-            "--query-prompt"
+            f"{model}: the model takes no task description, because its prompt of queries is "
+            f"{prompt!r}. Expected a prompt of the form 'Instruct: …\\nQuery: '. To put another "
+            "text before queries, use --query-prompt."
         )
     return match[1] + description + match[3]
 
@@ -110,7 +112,7 @@ def title_form(option: TitleOption, passage_prompt: str) -> str:
 
 
 def input_parts(prompt: str, form: str, text: str, title: str | None) -> tuple[str, str]:
-    """Return what stands before a text and the text that a model reads.
+    """Return the two parts of a model's input: the prompt and the text, one with the title.
 
     Args:
         prompt: The role's prompt.
@@ -148,7 +150,10 @@ def model_inputs(
     if titles is None:
         return [prompt + text for text in texts]
     if len(titles) != len(texts):
-        raise MixlingError(f"titles: found {len(titles)}, expected {len(texts)}, one for each text")
+        raise MixlingError(
+            f"there are {len(titles)} titles for {len(texts)} texts. Expected one title for each "
+            "text."
+        )
     return [
         "".join(input_parts(prompt, form, text, title))
         for text, title in zip(texts, titles, strict=True)

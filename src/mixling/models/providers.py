@@ -74,8 +74,8 @@ class Provider:
         key = os.environ.get(self.key, "").strip()
         if not key and self.needs_key:
             raise MixlingError(
-                f"{self.address}: needs a key, and the environment variable {self.key} is not set; "
-                f"set it to your key of this service"
+                f"{self.address}: the service needs a key, but the environment variable "
+                f"{self.key} is not set. Set it to your key of this service."
             )
         return key
 
@@ -133,8 +133,9 @@ def find_provider(spelling: str) -> tuple[Provider, str]:
         parts = urlsplit(address)
         if parts.username or parts.password or parts.query:
             raise MixlingError(
-                f"{parts.scheme}://{parts.hostname}: an address with a user name, a password or a "
-                f"query would stand in results; leave them out, and put a key into {ANY}"
+                f"{parts.scheme}://{parts.hostname}: the address has a user name, a password or "
+                "a query, which would be shown in results. Leave them out, and put a key into "
+                f"the environment variable {ANY}."
             )
         provider = replace(COMPATIBLE, address=address.rstrip("/"))
         example = "http://localhost:8080/v1#BAAI/bge-m3"
@@ -143,7 +144,7 @@ def find_provider(spelling: str) -> tuple[Provider, str]:
         provider = PROVIDERS[name]
         example = f"{name}:MODEL"
     if not model.strip():
-        raise MixlingError(f"{spelling}: names no model; write {example}")
+        raise MixlingError(f"{spelling}: no model is named. Write {example}")
     if spelling in PROMPTS:
         provider = replace(provider, role_options={})
     return provider, model.strip()

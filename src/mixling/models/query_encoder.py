@@ -107,8 +107,8 @@ class QueryEncoder(ExternalEncoder):
         empty = next((i for i, ids in enumerate(tokens) if not ids), None)
         if empty is not None:
             raise MixlingError(
-                f"{self.name}: its tokenizer makes no token of {inputs[empty][:40]!r}, so it has "
-                "no vector; leave the text out"
+                f"{self.name}: its tokenizer makes no token of {inputs[empty][:40]!r}, so this "
+                "text has no vector. Leave the text out."
             )
         out = np.empty((len(tokens), self._dimensions), np.float32)
         for call in batches_by_tokens([len(x) for x in tokens], CALL_TOKENS, packed=True):
@@ -294,7 +294,7 @@ def _record_folder(name: str, options: Mapping[str, Any]) -> Path:
 
 
 def _state(folder: Path) -> list[Any]:
-    """Return what a record depends on: the model's files with sizes and times, and libraries."""
+    """Return the state that a record depends on: the model's files, their times, and libraries."""
     files = sorted(
         (str(x.relative_to(folder)), x.stat().st_size, x.stat().st_mtime_ns)
         for x in folder.rglob("*")
@@ -349,7 +349,7 @@ def _read_record(retriever: Retriever) -> dict[str, Any] | None:
 
 
 def _prefix(weights: Path) -> str | None:
-    """Return what stands before the names of the encoder's weights in a file."""
+    """Return the prefix of the names of the encoder's weights in a file."""
     from safetensors import safe_open
 
     with safe_open(str(weights), framework="pt") as opened:

@@ -1,4 +1,4 @@
-"""Rerankers behind an address: what a `/rerank` route is asked, and what it answers.
+"""Rerankers behind an address: the requests and answers of a `/rerank` route.
 
 | spelling | form | key |
 |---|---|---|
@@ -110,8 +110,8 @@ class RerankService:
         service, is_name = spelling.partition(":")[0], spelling.partition(":")[0] in SERVICES
         if is_name and service not in FORMS:
             raise MixlingError(
-                f"{spelling}: {service} is not known to rerank; there are cohere:MODEL, "
-                "jina:MODEL, voyage:MODEL, and the address of a route such as "
+                f"{spelling}: Mixling knows no reranker of {service}. Expected cohere:MODEL, "
+                "jina:MODEL, voyage:MODEL, or the address of a route such as "
                 "https://host/rerank#MODEL"
             )
         has_model = is_name or "#" in spelling
@@ -122,9 +122,9 @@ class RerankService:
         self.address = f"{provider.address}/rerank" if is_name else provider.address
         if not self.address.endswith("/rerank"):
             raise MixlingError(
-                f"{spelling}: expected the whole address of a route that ends in /rerank, such as "
-                "https://host/v1/rerank#MODEL (Cohere's form) or https://host/rerank (that of "
-                "text-embeddings-inference)"
+                f"{spelling}: the address does not end in /rerank. Expected the whole address of "
+                "a route, such as https://host/v1/rerank#MODEL (in Cohere's form) or "
+                "https://host/rerank (in the form of text-embeddings-inference)."
             )
         self._service = Service(
             replace(provider, address=self.address, form="rerank"), self.model, attempts, timeout
@@ -210,9 +210,11 @@ def read_scores(items: Any, field: str, n: int) -> np.ndarray:
         BadAnswerError: A passage has no score or two, or a score is no finite number.
     """
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise BadAnswerError(f"expected a list of objects with index and {field}")
+        raise BadAnswerError(f"it is not a list of objects with index and {field}")
     if sorted(item.get("index", -1) for item in items) != list(range(n)):
-        raise BadAnswerError(f"{len(items)} scores for {n} passages, or with wrong places (index)")
+        raise BadAnswerError(
+            f"it has {len(items)} scores for {n} passages, or their `index` is wrong"
+        )
     scores = np.zeros(n, np.float32)
     for item in items:
         scores[item["index"]] = float(item[field])

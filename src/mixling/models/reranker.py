@@ -24,12 +24,12 @@ from mixling.models.weights import locate_model
 
 
 class RerankerError(MixlingError):
-    """A reranker that was loaded fails, or gives what is no score."""
+    """A reranker that was loaded fails, or its score is not a finite number."""
 
 
 @runtime_checkable
 class PairScorer(Protocol):
-    """What reranks: a cross-encoder, a service or a function.
+    """A reranker: a cross-encoder, a service or a function.
 
     Attributes:
         name: Its name in messages and results.
@@ -97,15 +97,15 @@ class Reranker:
             raise
         except Exception as error:
             stored.check_load_report(report, name, pooled=True)
-            problem = "not a cross-encoder that can be loaded"
-            advice = "give a folder or hub name of one"
+            problem = "the model cannot be loaded as a cross-encoder"
+            advice = "Give a folder or hub name of a cross-encoder"
             raise trust.load_error(
                 error, folder, name, trust_remote_code, problem, advice
             ) from None
         if self.model.num_labels != 1:
             raise MixlingError(
-                f"{name}: gives {self.model.num_labels} numbers a pair; "
-                "a reranker or teacher of scores gives one"
+                f"{name}: the model gives {self.model.num_labels} numbers for each pair of query "
+                "and passage. Expected a reranker, which gives one."
             )
         self.precision = choose_precision(self.model.device, precision)
 
@@ -169,13 +169,14 @@ class FunctionReranker:
                 scores = np.asarray(self.function(query, passages), np.float32)
             except (TypeError, ValueError) as error:
                 raise MixlingError(
-                    f"{self.name}: {type(error).__name__}: {error}; expected a function "
-                    "(query, passages) that returns a number for each passage"
+                    f"{self.name}: the function failed with {type(error).__name__}: {error}. "
+                    "Expected a function (query, passages) that returns a number for each "
+                    "passage."
                 ) from error
             if scores.shape != (len(passages),):
                 raise MixlingError(
-                    f"{self.name}: returned scores of shape {list(scores.shape)} for "
-                    f"{len(passages)} passages; return one number for each"
+                    f"{self.name}: the function returned scores of shape {list(scores.shape)} "
+                    f"for {len(passages)} passages. Expected one number for each passage."
                 )
             parts.append(scores)
         return np.concatenate(parts)
@@ -221,8 +222,8 @@ def load_reranker(
     if callable(reranker):
         return FunctionReranker(reranker, name)
     raise MixlingError(
-        f"{name}: expected the name of a reranker, a CrossEncoder, or a function "
-        "(query, passages) that returns a number for each passage"
+        f"{name}: this is not a reranker. Expected the name of a reranker, a CrossEncoder, or a "
+        "function (query, passages) that returns a number for each passage."
     )
 
 
@@ -259,7 +260,7 @@ def pair_scores(reranker: PairScorer, pairs: Sequence[tuple[str, str]]) -> np.nd
         raise RerankerError(
             f"{reranker.name}: the score of the query '{query[:60]}' and the passage "
             f"'{passage[:60]}' is {scores[wrong[0]]} ({len(wrong):,} of {len(scores):,} scores "
-            "here are no numbers); take a reranker whose weights are whole"
+            "of this call are not finite). Use a reranker whose weights are all finite."
         )
     return scores
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from mixling.corpora.values import with_titles
-from mixling.errors import MixlingError, check_finite_vectors, choose
+from mixling.errors import MixlingError, check_at_least, check_finite_vectors, choose
 from mixling.models import chain, trust
 from mixling.models.encoder import is_external, no_weights
 from mixling.models.fingerprints import full_fingerprint
@@ -189,8 +189,7 @@ class Retriever:
             MixlingError: A text has no token.
         """
         inputs = model_inputs(self.prompt(role), self.settings.titles.value, texts, titles)
-        if max_length is not None and max_length < 1:
-            raise MixlingError(f"max_length is {max_length}; expected a number of tokens from 1")
+        check_at_least(1, max_length=max_length)
         limit = self.max_length if max_length is None else min(max_length, self.max_length)
         tokens = self.tokenizer(
             inputs,
@@ -203,7 +202,7 @@ class Retriever:
         if empty is not None:
             raise MixlingError(
                 f"{self.name}: its tokenizer makes no token of text {empty + 1} of {len(tokens)} "
-                f"({texts[empty][:40]!r}), so it has no vector; leave the text out"
+                f"({texts[empty][:40]!r}), so the text has no vector. Leave it out."
             )
         return list(tokens)
 

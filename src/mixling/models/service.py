@@ -50,7 +50,8 @@ class Service:
             import openai
         except ImportError:
             raise MixlingError(
-                f"{provider.address}: needs the package openai: pip install 'mixling[api]'"
+                f"{provider.address}: the package openai is not installed. Install it with: pip "
+                "install 'mixling[api]'"
             ) from None
         self.provider, self.model, self.attempts = provider, model, attempts
         self.tokens = 0  # that the service says it has read
@@ -106,20 +107,26 @@ class Service:
             except (openai.APIStatusError, httpx.HTTPStatusError) as error:
                 reason = f"HTTP {error.response.status_code}: {_message(error.response)}"
                 if not _is_busy(error.response):
-                    raise self._error(f"refuses the request: {reason}") from None
+                    raise self._error(f"the service refuses the request: {reason}") from None
                 delay = _retry_after(error.response)
             except (openai.APITimeoutError, httpx.TimeoutException):
-                reason, delay = "no answer in time", None
+                reason, delay = "the service does not answer in time", None
             except (openai.APIConnectionError, httpx.TransportError) as error:
                 cause = error.__cause__ or error
-                reason, delay = f"no connection ({type(cause).__name__})", None
+                reason, delay = f"there is no connection ({type(cause).__name__})", None
             except (BadAnswerError, openai.APIError, ValueError, KeyError, TypeError) as error:
-                reason, delay = f"answers badly: {error}", None
+                kind = f"{type(error).__name__}: " if isinstance(error, KeyError) else ""
+                reason, delay = f"the answer cannot be used: {kind}{error}", None
             if attempt == self.attempts:
-                raise self._error(f"gives no whole answer in {attempt} attempts: {reason}")
+                raise self._error(
+                    f"the service gives no complete answer in {attempt} attempts: {reason}"
+                )
             wait = _backoff(attempt) if delay is None else delay
             logger.info(
-                "%s: %s; asked again in %.1f s", self.provider.address, self._hide(reason), wait
+                "%s: %s; Mixling asks again in %.1f s",
+                self.provider.address,
+                self._hide(reason),
+                wait,
             )
             sleep(wait)
         raise AssertionError("a request has one attempt or more")
@@ -133,7 +140,7 @@ class Service:
         places = [item.index for item in data]
         if sorted(places) != list(range(len(texts))):
             raise BadAnswerError(
-                f"{len(data)} vectors for {len(texts)} texts, or with wrong places (index)"
+                f"it has {len(data)} vectors for {len(texts)} texts, or their `index` is wrong"
             )
         if answer.usage is not None:
             self.tokens += answer.usage.total_tokens or 0
@@ -161,21 +168,21 @@ class Service:
         return vectors
 
     def _error(self, text: str) -> MixlingError:
-        kept = ". What was answered is kept; run the same command again and it goes on"
+        kept = " The answers so far are kept. Run the same command again to continue."
         return MixlingError(
-            f"{self.provider.address}, model {self.model}: {self._hide(text)}"
+            f"{self.provider.address}, model {self.model}: {self._hide(text).rstrip('.')}."
             f"{kept if self.keeps_answers else ''}"
         )
 
     def _hide(self, text: str) -> str:
-        """Return a text without the key, or what looks like a part of one."""
+        """Return a text without the key, and without parts of it."""
         if self._key:
             text = text.replace(self._key, "***")
         return re.sub(r"\b(sk|pa|jina)[-_][\w*-]{6,}|\bAIza[\w*-]{6,}", "***", text)
 
 
 def _message(response: Any) -> str:
-    """Return what a service says of an error, in one line."""
+    """Return a service's message about an error, in one line."""
     try:
         body = response.json()
         error = body.get("error", body) if isinstance(body, dict) else body

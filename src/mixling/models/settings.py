@@ -1,4 +1,4 @@
-"""How a model is used: every setting with its value and where it comes from.
+"""The settings of a model: each with its value and its source.
 
 `Retriever.settings` has them as data, results and model cards record them, and the commands print
 them as one line.
@@ -60,15 +60,15 @@ class Setting:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """How a model is used.
+    """The settings of a model.
 
     Args:
         pooling: How the vectors of tokens become one, for instance "mean".
-        query_prompt: What stands before a query.
-        passage_prompt: What stands before a passage.
+        query_prompt: Prompt before each query.
+        passage_prompt: Prompt before each passage.
         titles: How a passage's title is read: "title, space, text", a form such as
             "title: {title} | text: {text}", or "none".
-        max_length: Tokens of a text at most.
+        max_length: Largest number of tokens of a text.
         similarity: "cosine" or "dot".
         dimensions: Size of a vector.
         stored: Number format of the stored weights, "" if it is unknown. They are loaded as fp32.
@@ -140,9 +140,7 @@ def resolve_prompts(
             description.
     """
     if unknown := unknown_names(given or {}):
-        raise MixlingError(
-            f"prompts: found one of the name '{unknown[0]}', expected query and passage"
-        )
+        raise MixlingError(f"prompts has the name '{unknown[0]}'. Expected query and passage.")
     prompts: dict[Role, Setting] = {}
     in_files = any(prompt_name(files, role) for role in ROLES)
     for role in ROLES:

@@ -1,4 +1,4 @@
-"""Read what the files of a model hold, and check that loading left nothing to chance.
+"""Reads the files of a model, and checks that loading left no weight random.
 
 transformers fills weights that the files lack with random numbers and logs a report of them, which
 `quiet.quiet_libraries` hides. This module captures the report: missing weights, and weights of the
@@ -120,15 +120,15 @@ def check_load_report(report: list[tuple[str, str]], name: str, pooled: bool) ->
         listed = "; ".join(f"{k}: {_first_five(v)}" for k, v in problems.items() if v)
         raise MixlingError(
             f"{name}: its files do not hold the weights of the encoder that its config.json "
-            f"describes, so its vectors would be wrong ({listed}). Fetch the folder again. If the "
-            "model comes with code of its own, it needs --trust-remote-code. If config.json "
+            f"describes, so its vectors would be wrong ({listed}). Fetch the folder again. If "
+            "the model comes with code of its own, use --trust-remote-code. If config.json "
             "leaves out layers on purpose, load the encoder with transformers, save it with "
-            "save_pretrained, and use that folder"
+            "save_pretrained, and use that folder."
         )
     unused = [k for k in unexpected if not _OTHER_PARTS.search(k)]
     if unused:
         logger.warning(
-            "%s: its files hold weights that its encoder has no place for: %s",
+            "%s: its files hold weights that do not belong to its encoder: %s",
             name,
             _first_five(unused),
         )
@@ -153,16 +153,16 @@ def check_tokenizer(tokenizer: Any, encoder: Any, name: str) -> None:
     # "▁" and "Ġ" stand for a space.
     if all(token in special or not token.strip("▁Ġ ") for token in tokens):
         raise MixlingError(
-            f"{name}: its tokenizer ({type(tokenizer).__name__}, {len(tokenizer)} tokens) knows no "
-            "letter of any script, so all words would be the same to the encoder; its folder lacks "
-            "tokenizer.json or the vocabulary. Fetch the folder again"
+            f"{name}: its tokenizer ({type(tokenizer).__name__}, {len(tokenizer)} tokens) knows "
+            "no letter of any script, so all words would be the same to the encoder. The folder "
+            "lacks tokenizer.json or the vocabulary. Fetch the folder again."
         )
     rows = getattr(encoder.get_input_embeddings(), "num_embeddings", None)
     if rows is not None and tokenizer.vocab_size > rows:
         raise MixlingError(
             f"{name}: its tokenizer has a vocabulary of {tokenizer.vocab_size:,} tokens, but its "
-            f"encoder has vectors for {rows:,}; they belong to different models. Fetch the folder "
-            "again"
+            f"encoder has vectors for {rows:,}, so they belong to different models. Fetch the "
+            "folder again."
         )
 
 
@@ -218,8 +218,9 @@ def merge_adapters(encoder: Any, name: str) -> None:
             merged = module.modules_to_save[module.active_adapters[0]]
         elif isinstance(module, AuxiliaryTrainingWrapper):
             raise MixlingError(
-                f"{name}: its adapter trains {path} in a way ({type(module).__name__}) that cannot "
-                "be merged here; merge it with peft (merge_and_unload) and save the whole model"
+                f"{name}: its adapter trains {path} in a way ({type(module).__name__}) that "
+                "Mixling cannot merge. Merge it with peft (merge_and_unload), and save the "
+                "whole model."
             )
         else:
             continue

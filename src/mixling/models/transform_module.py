@@ -1,4 +1,4 @@
-"""How a transform's sentence-transformers module is written and read."""
+"""Writes and reads a transform's sentence-transformers module."""
 
 from __future__ import annotations
 

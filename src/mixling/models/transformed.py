@@ -52,8 +52,8 @@ class TransformedEncoder(ExternalEncoder):
             self.vector_transform = read_transform(folder)
         except (OSError, KeyError, ValueError, TypeError, SafetensorError) as error:
             raise MixlingError(
-                f"{folder}: its transform cannot be read ({type(error).__name__}: {error}); make "
-                "the folder again with `mixling debias`"
+                f"{folder}: its transform cannot be read ({type(error).__name__}: {error}). Make "
+                "the folder again with `mixling debias`."
             ) from None
         self._size = self.vector_transform.dimensions
         self._dimensions = self.vector_transform.output_dimensions
@@ -169,8 +169,9 @@ class TransformedEncoder(ExternalEncoder):
         """
         if vectors.shape[1] != self._size:
             raise MixlingError(
-                f"{self.name}: {self.inner.name} gives vectors of {vectors.shape[1]} numbers, and "
-                f"the transform is for {self._size}: it was fitted for another model"
+                f"{self.name}: {self.inner.name} gives vectors of {vectors.shape[1]} numbers, "
+                f"but the transform is for {self._size}, so it was fitted for another model. Fit "
+                "it again with `mixling debias`."
             )
         among = self.vector_transform.languages
         if languages is None and among:
@@ -222,8 +223,8 @@ def write_transformed(
             write_encoder_file(folder, encoder)
         else:
             logger.warning(
-                "%s: %s has no spelling that could be loaded again, so the folder is a transform "
-                "and no model; name the function as python:package.module:function",
+                "%s: %s cannot be loaded by a name, so the folder is a transform and not a "
+                "model. Name the function as python:package.module:function",
                 out,
                 encoder.name,
             )

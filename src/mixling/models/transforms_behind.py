@@ -1,4 +1,4 @@
-"""What the transforms behind an encoder need and leave."""
+"""The languages and the hub correction of the transforms behind an encoder."""
 
 from __future__ import annotations
 

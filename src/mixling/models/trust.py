@@ -138,7 +138,9 @@ def check_regular_files(folder: Path, name: str) -> None:
     """
     for path in folder.rglob("*"):
         if path.exists() and not path.is_file() and not path.is_dir():
-            raise MixlingError(f"{name}: {path} is no ordinary file; fetch the folder again")
+            raise MixlingError(
+                f"{name}: {path} is neither a file nor a folder. Fetch the folder again."
+            )
 
 
 def load_error(
@@ -161,7 +163,7 @@ def load_error(
     reason = (str(error).strip().splitlines() or [""])[0]
     if "trust_remote_code" in str(error) and not trusted:
         return _code_refusal(name, find_code(folder) or [reason])
-    return MixlingError(f"{name}: {problem} ({type(error).__name__}: {reason}); {remedy}")
+    return MixlingError(f"{name}: {problem} ({type(error).__name__}: {reason}). {remedy}.")
 
 
 def load_with_modules(folder: str, device: str | None, trusted: bool) -> SentenceTransformer:
@@ -209,16 +211,19 @@ def read_companion(folder: str, file: str) -> dict[str, Any]:
         return {}
     content = read_json(folder, file)
     if not isinstance(content, dict):
-        raise MixlingError(f"{path}: not a JSON object; fetch the model again, or remove the file")
+        raise MixlingError(
+            f"{path}: the file is not a JSON object. Fetch the model again, or remove the file."
+        )
     return content
 
 
 def _code_refusal(name: str, code: list[str]) -> MixlingError:
     """Return the error for a model that brings code."""
     return MixlingError(
-        f"{name}: brings Python code of its own, which is not run unasked: {'; '.join(code)}. Read "
-        "the code, and if you trust it allow it with --trust-remote-code (trust_remote_code=True "
-        "in Python, trust_remote_code = true under [model] in a configuration)"
+        f"{name}: the model comes with Python code of its own, which Mixling does not run "
+        f"without permission: {'; '.join(code)}. Read the code, and if you trust it, allow it "
+        "with --trust-remote-code (trust_remote_code=True in Python, trust_remote_code = true "
+        "under [model] in a configuration)."
     )
 
 
@@ -344,6 +349,7 @@ def _check_size(folder: Path, name: str) -> None:
     n_bytes = sum(p.stat().st_size for p in files)
     if claimed > MIN_CHECKED_SIZE and claimed > MAX_NUMBERS_PER_BYTE * n_bytes:
         raise MixlingError(
-            f"{name}: {folder / 'config.json'} describes a model of more than {claimed:,} numbers, "
-            f"but its weights hold {n_bytes:,} bytes; the folder is broken, fetch it again"
+            f"{name}: {folder / 'config.json'} describes a model of more than {claimed:,} "
+            f"numbers, but its weights hold {n_bytes:,} bytes. The folder is broken: fetch it "
+            "again."
         )

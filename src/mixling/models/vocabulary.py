@@ -43,8 +43,8 @@ def learn_subwords(tokenizer: Any, texts: Sequence[str], count: int) -> list[str
     model_type = content["model"]["type"]
     if model_type not in ("Unigram", "WordPiece"):
         raise MixlingError(
-            f"the tokenizer is a {model_type} model, whose vocabulary cannot be added to here; "
-            "take --vocabulary 0"
+            f"the tokenizer is a {model_type} model, to whose vocabulary Mixling cannot add. "
+            "Expected Unigram or WordPiece; use --vocabulary 0."
         )
     old = tokenizer.backend_tokenizer
     new = Tokenizer.from_str(json.dumps(content))
@@ -100,8 +100,8 @@ def extend_vocabulary(retriever: Retriever, subwords: Sequence[str]) -> None:
     first = len(content["model"]["vocab"])
     if first != len(tokenizer):
         raise MixlingError(
-            f"the tokenizer has {len(tokenizer) - first} tokens behind its vocabulary, which new "
-            "subwords would push away; take --vocabulary 0"
+            f"the tokenizer has {len(tokenizer) - first} tokens after its vocabulary, which new "
+            "subwords would displace. Use --vocabulary 0."
         )
     if model_type == "Unigram":
         scores = dict(content["model"]["vocab"])
@@ -139,8 +139,8 @@ def mask_token(tokenizer: Any) -> int:
     token_id = next((vocabulary[t] for t in ("<mask>", "[MASK]") if t in vocabulary), None)
     if token_id is None:
         raise MixlingError(
-            "the tokenizer has no mask token, so nothing can be masked; "
-            "take --objective distil alone"
+            "the tokenizer has no mask token, so no token can be masked. Use --objective distil "
+            "only."
         )
     return int(token_id)
 

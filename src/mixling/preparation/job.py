@@ -16,7 +16,7 @@ from mixling.disk import one_writer
 
 @dataclass(frozen=True)
 class JobReport:
-    """What a job counted.
+    """The counts of a job.
 
     Args:
         job: What the job depended on: its options, and hashes of the model and the corpus.

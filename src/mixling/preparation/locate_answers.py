@@ -20,7 +20,7 @@ from mixling.corpora import folder
 from mixling.corpora.catalog import load
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.files import finished_report
-from mixling.errors import MixlingError, check_finite_numbers
+from mixling.errors import MixlingError, check_at_least, check_finite_numbers
 from mixling.models.fingerprints import full_fingerprint, model_fingerprint
 from mixling.models.precision import Precision
 from mixling.models.retriever import Retriever
@@ -38,7 +38,7 @@ MAX_RELATIVE_SCORE, MARGIN = 0.7, 0.15
 
 @dataclass(frozen=True)
 class AnswerSentencesReport(JobReport):
-    """What `locate_answers` counted.
+    """The counts of `locate_answers`.
 
     Args:
         job: The options, and hashes of the model and the corpus.
@@ -112,6 +112,7 @@ def locate_answers(
         >>> mixling.locate_answers("intfloat/multilingual-e5-small", "mlqa", "mlqa-sentences")
     """
     check_finite_numbers(max_relative_score=max_relative_score, margin=margin)
+    check_at_least(0, negatives=negatives)
     out = Path(out)
     corpus = (
         source
@@ -202,7 +203,7 @@ def _sentence_corpus(
 def _choose_answers(
     corpus: Corpus, scores: SentenceScores, margin: float
 ) -> tuple[list[Answer], dict[str, Any]]:
-    """Return the answer sentence of each link, and what was counted; see `locate_answers`."""
+    """Return the answer sentence of each link, and the counts; see `locate_answers`."""
     answers, counts = list[Answer](), Counter[str]()
     edges, links = scores.sentences.edges, corpus.links.to_pydict()
     for group, passage, start in zip(links["group"], links["passage"], links["start"], strict=True):
@@ -222,7 +223,8 @@ def _choose_answers(
         answers.append(Answer(group, passage, sentence))
     if not answers:
         raise MixlingError(
-            f"{corpus.name}: no query has a passage with a sentence; nothing to locate"
+            f"{corpus.name}: no query has a passage with a sentence, so there is nothing to "
+            "locate. Give a source with queries and passages."
         )
     return answers, {
         "links": len(answers),

@@ -29,7 +29,7 @@ from mixling.corpora.files import finished_report, read_array, write_array
 from mixling.corpora.values import with_titles
 from mixling.corpora.windows import passage_windows
 from mixling.encoding.vectors import similarity_vectors
-from mixling.errors import check_finite_numbers
+from mixling.errors import check_at_least, check_finite_numbers
 from mixling.evaluation.lexical import Bm25Scorer, tokenize_words
 from mixling.evaluation.ranks import DotScorer, Scorer, best_first, by_ids
 from mixling.models.fingerprints import full_fingerprint, model_fingerprint
@@ -43,7 +43,7 @@ SCORES = 1 << 26  # scores in memory at a time, float32: 256 MB
 
 @dataclass(frozen=True)
 class MiningReport(JobReport):
-    """What `mine_negatives` counted.
+    """The counts of `mine_negatives`.
 
     Args:
         job: The options, and hashes of the model and the corpus.
@@ -113,6 +113,7 @@ def mine_negatives(
         True
     """
     check_finite_numbers(max_relative_score=max_relative_score)
+    check_at_least(1, negatives=negatives, window=window)
     out = Path(out)
     corpus = (
         source

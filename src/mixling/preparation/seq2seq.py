@@ -69,9 +69,9 @@ class Seq2SeqTranslator:
                 name,
                 name,
                 trust_remote_code,
-                "not a translation model that can be loaded",
-                "give a folder or hub name of NLLB, M2M-100, mBART-50 or opus-mt (the last needs "
-                "pip install 'mixling[translate]')",
+                "the translation model cannot be loaded",
+                "Give a folder or hub name of NLLB, M2M-100, mBART-50 or opus-mt (the last "
+                "needs pip install 'mixling[translate]')",
             ) from None
         self.languages = language_tokens(self.tokenizer.get_vocab())
         positions = getattr(self.model.config, "max_position_embeddings", None) or 1024
@@ -139,7 +139,7 @@ class Seq2SeqTranslator:
             return None
         if language not in self.languages:
             raise MixlingError(
-                f"{self.name} does not know '{language}'; it knows "
+                f"{self.name}: the model does not know '{language}'. Its languages are: "
                 f"{', '.join(sorted(self.languages))}"
             )
         return self.languages[language]
@@ -184,9 +184,16 @@ class CommandTranslator:
         self.name = command
         try:
             self.arguments = shlex.split(command)
-            self.arguments[0].format(source="", target="")
-        except (ValueError, IndexError, KeyError) as error:
-            raise MixlingError(f"--command {command!r}: cannot be read ({error})") from None
+            for argument in self.arguments:
+                argument.format(source="", target="")
+        except (ValueError, LookupError, AttributeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise MixlingError(
+                f"the command {command!r} cannot be parsed ({reason}). Quote it as for a shell, "
+                "with {source} and {target} for the languages; write other braces as {{ and }}."
+            ) from None
+        if not self.arguments:
+            raise MixlingError("the command is empty. Give a program that translates its input.")
 
     def __call__(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Translate texts; line breaks inside a text become spaces.
@@ -206,19 +213,30 @@ class CommandTranslator:
         lines = "".join(" ".join(text.split()) + "\n" for text in texts)
         try:
             process = subprocess.run(
-                arguments, input=lines, capture_output=True, text=True, check=False
+                arguments,
+                input=lines,
+                capture_output=True,
+                encoding="utf-8",
+                check=False,
             )
+        except UnicodeError as error:
+            raise MixlingError(
+                f"the command {self.name!r} must read and write UTF-8 ({error})."
+            ) from None
         except OSError as error:
-            raise MixlingError(f"--command {self.name!r}: cannot be run ({error})") from None
+            raise MixlingError(
+                f"the command {self.name!r} cannot be run ({error}). Check that the program is "
+                "installed."
+            ) from None
         if process.returncode:
             raise MixlingError(
-                f"--command {self.name!r}: ended with {process.returncode}: "
-                f"{process.stderr.strip()[-300:]}"
+                f"the command {self.name!r} ended with status {process.returncode}: "
+                f"{process.stderr.strip()[-300:] or 'it wrote no message'}"
             )
         output = process.stdout.removesuffix("\n").split("\n") if process.stdout else []
         if len(output) != len(texts):
             raise MixlingError(
-                f"--command {self.name!r}: read {len(texts)} lines and wrote {len(output)}; it "
-                "must write one for each"
+                f"the command {self.name!r} read {len(texts)} lines and wrote {len(output)}. It "
+                "must write one line for each."
             )
         return [line.strip() for line in output]

@@ -26,7 +26,7 @@ from mixling.corpora.files import finished_report, write_text
 from mixling.corpora.inputs import hash_model_files
 from mixling.corpora.languages import language_tag
 from mixling.corpora.sentences import sentence_spans
-from mixling.errors import MixlingError, check_finite_numbers
+from mixling.errors import MixlingError, check_finite_numbers, not_installed
 from mixling.models.hub_cache import in_hub_cache
 from mixling.models.retriever import Retriever
 from mixling.preparation.check_translations import CheckedTranslation, check_translations
@@ -40,7 +40,7 @@ BLOCK = 64  # texts that are translated and saved at a time
 
 @dataclass(frozen=True)
 class TranslationReport(JobReport):
-    """What `translate` counted.
+    """The counts of `translate`.
 
     Args:
         job: The options, and hashes of the models and the corpus.
@@ -115,9 +115,11 @@ def translate(
     check_finite_numbers(ratio=ratio, margin=margin)
     out, targets = Path(out), [language_tag(language) for language in to]
     if (model is None) == (command is None):
-        raise MixlingError("say who translates: either a model or a command")
+        raise MixlingError(
+            "translation needs either a model or a command. Give one of --model and --command."
+        )
     if find_spec("py3langid") is None:  # before hours of translation, which it checks
-        raise MixlingError("py3langid is not installed: pip install 'mixling[translate]'")
+        raise not_installed("py3langid", "translate")
     corpus = source if isinstance(source, Corpus) else load(source, split, path=path)
     job = {
         "translator": model or command,
@@ -136,7 +138,10 @@ def translate(
         return TranslationReport.from_dict(finished)
     missing = missing_texts(corpus, targets, language_tag(pivot))
     if not missing:
-        raise MixlingError(f"{corpus.name}: every text is there in {', '.join(targets)} already")
+        raise MixlingError(
+            f"{corpus.name}: every text is in {', '.join(targets)} already, so there is nothing "
+            "to translate."
+        )
     with unfinished_folder(out, job) as part:
         translator = _translator(model, command, beams, trust_remote_code)
         translations = _translate_texts(missing, translator, part)
@@ -160,7 +165,7 @@ def _translator(
     model: str | None, command: str | None, beams: int, trust_remote_code: bool
 ) -> Translator:
     """Return the command as a translator; without a command load the model."""
-    if command:
+    if command is not None:
         return CommandTranslator(command)
     return Seq2SeqTranslator(str(model), beams=beams, trust_remote_code=trust_remote_code)
 

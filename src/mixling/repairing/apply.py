@@ -1,4 +1,4 @@
-"""Applies a transform to stored vectors: their language, their length, and what is checked."""
+"""Applies a transform to stored vectors, by their language, and checks them."""
 
 from __future__ import annotations
 
@@ -54,13 +54,14 @@ class Application:
         """
         if description.dimensions != self.transform.dimensions:
             raise MixlingError(
-                f"{source}: vectors of {description.dimensions} numbers, the transform is for "
-                f"{self.transform.dimensions}: it was made for another model"
+                f"{source}: its vectors have {description.dimensions} numbers, but the transform "
+                f"is for {self.transform.dimensions}, so it was made for another model. Give a "
+                "transform that was fitted for this model."
             )
         if description.metric not in _METRICS:
             raise MixlingError(
-                f"{source}: its metric is {description.metric}; a transform is made for cosine, "
-                "dot product or Euclidean distance"
+                f"{source}: its metric is {description.metric}. A transform works with cosine, "
+                "dot product or Euclidean distance only."
             )
         if (
             self.by_language
@@ -68,8 +69,9 @@ class Application:
             and (self.identify is None or description.text_field is None)
         ):
             raise MixlingError(
-                f"{source}: the transform needs each row's language and there is no field for it; "
-                "name it with --language-field, or add --identify where there is a text"
+                f"{source}: the transform needs the language of each row, but no field for it is "
+                "known. Name the field with --language-field, or add --identify if the rows "
+                "have a text."
             )
 
     def languages(self, batch: Batch, source: str) -> list[str] | None:

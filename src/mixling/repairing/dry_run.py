@@ -1,4 +1,4 @@
-"""Says what a transform would do to a sample of stored vectors; writes nothing."""
+"""Reports the effect of a transform on a sample of stored vectors; writes nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FEWEST = 5  # rows of a language below which its mean says nothing
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a transform does to a sample.
+    """The effect of a transform on a sample.
 
     Args:
         description: The collection.

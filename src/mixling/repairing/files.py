@@ -81,7 +81,9 @@ def _repair_file(
             writer.write_table(table.cast(schema))
             row += len(table)
     if row != source.metadata.num_rows:
-        raise MixlingError(f"{path}: changed while it was read; run the same command again")
+        raise MixlingError(
+            f"{path}: the file changed while it was read. Run the same command again."
+        )
     return row
 
 
@@ -104,7 +106,7 @@ def switch_files(root: Path, tag: str) -> str:
         root.rename(original)
     if not root.exists():
         shadow_path(root, tag).rename(root)
-    return f"{root} is repaired; {original} is the original"
+    return f"{root} is repaired; {original} is the original."
 
 
 def undo_files(root: Path, tag: str) -> str:
@@ -113,7 +115,7 @@ def undo_files(root: Path, tag: str) -> str:
     if not shadow.exists():
         root.rename(shadow)
     root.with_name(f"{root.name}.before-{tag}").rename(root)
-    return f"{root} is the original again"
+    return f"{root} is the original again."
 
 
 def drop_files(root: Path, tag: str) -> None:
@@ -131,6 +133,6 @@ def _path(connector: ParquetConnector) -> Path:
 
 
 def _stamp(path: Path, application: Application) -> bytes:
-    """Return what tells whether a repaired file is up to date."""
+    """Return the stamp that shows whether a repaired file is up to date."""
     state = path.stat()
     return f"{state.st_size}:{state.st_mtime_ns}:{application.normalize}".encode()

@@ -50,13 +50,14 @@ class Ledger:
                     self.base.execute("INSERT INTO job VALUES (?)", (text,))
         except (OSError, sqlite3.Error) as error:
             raise MixlingError(
-                f"{path}: the repair cannot keep its progress here ({error}); give another --state"
+                f"{path}: the repair cannot keep its progress here ({error}). Give another "
+                "folder with --state."
             ) from None
         if kept is not None and kept[0] != text:
             self.base.close()
             raise MixlingError(
-                f"{path}: the shadow was begun with other options ({kept[0]}, now {text}); use the "
-                "same, or remove the shadow with --undo"
+                f"{path}: the copy was begun with other options ({kept[0]}; now {text}). Use the "
+                "same options, or remove the copy with --undo."
             )
 
     def begin_pass(self) -> int:

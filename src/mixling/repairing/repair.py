@@ -30,7 +30,7 @@ from mixling.repairing.ledger import Ledger, ledger_key, row_digests
 
 @dataclass(frozen=True)
 class RepairReport:
-    """What a pass over a collection did.
+    """The counts of a pass over a collection.
 
     Args:
         rows: Rows that the shadow holds; as many as the original had when it was read.
@@ -107,7 +107,8 @@ def repair(
         if report.since:
             raise MixlingError(
                 f"{connector.address.text}: {abs(report.since):,} rows were written or removed "
-                "while it was read; run the same command again, at best while nothing is written"
+                "while the source was read. Run the same command again, at best while nothing "
+                "is written."
             )
         return replace(report, switched=shadow.switch(application.tag))
 
@@ -135,21 +136,28 @@ def undo(address: str, transform: str | None = None, *, state: str | Path | None
             return _shadow_connector(connector).undo(tag)
         if transform is None:
             raise MixlingError(
-                f"{source}: is the original; to remove a shadow, name its --transform"
+                f"{source}: the original is in use, so there is no switch to undo. To remove a "
+                "copy, name the --transform that it was made with."
             )
         tag = Application(load_transform(transform)).tag
         if isinstance(connector, ParquetConnector):
             if not files.shadow_path(_root(connector), tag).exists():
-                raise MixlingError(f"{source}: has no shadow of this transform")
+                raise MixlingError(
+                    f"{source}: there is no copy that was made with this transform. Name the "
+                    "--transform of the copy."
+                )
             files.drop_files(_root(connector), tag)
-            return "the shadow is removed"
+            return "The copy is removed."
         shadow = _shadow_connector(connector)
         if not shadow.shadow_exists(tag):
-            raise MixlingError(f"{source}: has no shadow of this transform")
+            raise MixlingError(
+                f"{source}: there is no copy that was made with this transform. Name the "
+                "--transform of the copy."
+            )
         shadow.shadow_drop(tag)
         for path in folder.glob(f"{tag}.sqlite*"):
             path.unlink()
-        return "the shadow is removed"
+        return "The copy is removed."
 
 
 def try_transform(
@@ -161,7 +169,7 @@ def try_transform(
     sample: int = 2000,
     seed: int = 0,
 ) -> DryRun:
-    """Say what a transform would do, on a sample; nothing is written.
+    """Report the effect of a transform on a sample; nothing is written.
 
     Args:
         address: The vectors.
@@ -206,8 +214,9 @@ def _pass(
     held = connector.shadow_count(tag)
     if not held == read == ledger.count():
         raise MixlingError(
-            f"{source}: {read:,} rows were read, the shadow holds {held:,} of {ledger.count():,} "
-            "different ids; remove the shadow with --undo and run the repair again"
+            f"{source}: {read:,} rows were read, but the copy holds {held:,}, and the ids that "
+            f"were read differ in {ledger.count():,} rows only. Remove the copy with --undo and "
+            "run the repair again."
         )
     connector.shadow_finish(tag)
     return RepairReport(read, written, removed, connector.describe().count - read)
@@ -329,5 +338,6 @@ def _check_not_switched(connector: Connector, tag: str, switch: bool) -> None:
             shadow.undo(tag)
             return
     raise MixlingError(
-        f"{connector.address.text}: is repaired already (transform {found}); go back with --undo"
+        f"{connector.address.text}: the vectors are repaired already (transform {found}). Go "
+        "back to the original with --undo."
     )

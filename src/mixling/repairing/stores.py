@@ -52,14 +52,17 @@ def repair_store(address: str, model: str, *, switch: bool = False) -> tuple[Ind
             if switch and kept == [original] and kind.exists(shadow):  # it was killed in between
                 return _report(shadow), _switch(address, shadow, original)
             raise MixlingError(
-                f"{address}: is repaired already; '{kept[0]}' is the original. Go back with "
-                "--undo, or remove the original first"
+                f"{address}: the store is repaired already; '{kept[0]}' is the original. Go back "
+                "with --undo, or remove the original first."
             )
         with lock_store(address):  # nothing is written while the copy catches up
             report = index(model, address, shadow)
             if switch:
                 return report, _switch(address, shadow, original)
-    return report, f"'{shadow}' is the copy, and '{address}' is in use; --switch replaces it"
+    return (
+        report,
+        f"'{shadow}' is the copy, and '{address}' is in use; --switch replaces it with the copy.",
+    )
 
 
 def undo_store(address: str, model: str | None = None) -> str:
@@ -84,12 +87,18 @@ def undo_store(address: str, model: str | None = None) -> str:
             tag = original.removeprefix(_beside(address, "before_"))
             shadow = _beside(address, f"mixling_{tag}")
             _move(address, [(address, shadow), (original, address)])
-            return f"'{address}' is the original again; the copy is '{shadow}'"
+            return f"'{address}' is the original again; the copy is '{shadow}'."
         if model is None:
-            raise MixlingError(f"{address}: is the original; to remove a copy, name --transform")
+            raise MixlingError(
+                f"{address}: the original is in use, so there is no switch to undo. To remove a "
+                "copy, name the --transform that it was made with."
+            )
         shadow = _beside(address, f"mixling_{_tag(model)}")
         if not kind.exists(shadow):
-            raise MixlingError(f"{address}: has no copy of this transform")
+            raise MixlingError(
+                f"{address}: there is no copy that was made with this transform. Name the "
+                "--transform of the copy."
+            )
         kind.remove(shadow)
         return f"'{shadow}' is removed"
 
@@ -127,7 +136,9 @@ def is_own_store(address: str) -> bool:
 
 def _check_named(address: str) -> None:
     if "://" in address and address.count("/") < 3:
-        raise MixlingError(f"{address}: name the collection too, as in {address}/mixling")
+        raise MixlingError(
+            f"{address}: the address names no collection. Write for example {address}/mixling"
+        )
 
 
 def _tag(model: str) -> str:
@@ -151,7 +162,7 @@ def _switch(address: str, shadow: str, original: str) -> str:
 
 
 def _move(address: str, moves: Sequence[tuple[str, str]]) -> None:
-    """Rename stores one after the other; what an interrupted call has renamed is left."""
+    """Rename stores one after the other; skip those that an interrupted call has renamed."""
     kind = store_class(address)
     for old, new in moves:
         kind.rename(old, new)

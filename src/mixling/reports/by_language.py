@@ -99,7 +99,7 @@ def multilingual_map(entry: dict[str, Any]) -> dict[str, float]:
 
 
 def resource_level_rows(entry: dict[str, Any]) -> list[dict[str, Any]]:
-    """Summarize multilingual mAP by what encoders have seen: how much text, and the script.
+    """Summarize multilingual mAP by amount of text in pretraining, and by script.
 
     Args:
         entry: A task's entry of a summary.
@@ -134,7 +134,7 @@ def resource_level_rows(entry: dict[str, Any]) -> list[dict[str, Any]]:
 def language_details(
     entry: dict[str, Any], examples: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Prepare what a report shows of each query language when it is opened.
+    """Prepare the details of each query language that a report folds.
 
     Args:
         entry: A task's entry of a summary.
@@ -172,7 +172,7 @@ def language_details(
 
 
 def _summary(entry: dict[str, Any], code: str) -> str:
-    """Say in a line how queries in a language fare."""
+    """Summarize the results of queries in a language in one line."""
     parts = []
     for scenario in ("monolingual", "multilingual"):
         value = _look_up(entry, (scenario, "by_language", "LANGUAGE", "mAP"), code)
@@ -187,7 +187,7 @@ def _summary(entry: dict[str, Any], code: str) -> str:
 def compared_languages(
     entries: list[dict[str, Any]], runs: Sequence[ReportRun] | None, task: str
 ) -> list[dict[str, Any]]:
-    """Prepare the tables of each query language's mAP, with what the comparison says of it.
+    """Prepare the tables of each query language's mAP, with the outcome of the comparison.
 
     Args:
         entries: A task's entry of each run's summary.

@@ -1,4 +1,4 @@
-"""What a comparison of two runs says of one figure: better, worse, or no detectable difference."""
+"""Judges one figure of two runs: better, worse, or no detectable difference."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOO_SMALL = (
 
 @dataclass(frozen=True)
 class Change:
-    """What a comparison says.
+    """The outcome of a comparison.
 
     Args:
         outcome: "better", "worse", "no detectable difference"; "higher" or "lower" for a measure
@@ -41,7 +41,7 @@ class Change:
 
 
 def judge(comparison: Comparison, measure: str, tests: int = 1) -> Change:
-    """Say what a comparison tells.
+    """Judge the outcome of a comparison.
 
     Args:
         comparison: The comparison, with its adjusted p-value.

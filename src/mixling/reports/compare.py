@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mixling.errors import MixlingError, choose
+from mixling.errors import MixlingError, check_at_least, choose
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.rows import task_comparison, task_rows
 from mixling.evaluation.significance import PERMUTATIONS
@@ -44,8 +44,9 @@ def compare(
     """
     if not folders:
         raise MixlingError(
-            "nothing to compare: name the folders that `mixling evaluate --out` wrote"
+            "there are no results to compare. Name the folders that `mixling evaluate --out` wrote."
         )
+    check_at_least(1, permutations=permutations)
     if out is not None:
         choose(Path(out).suffix, (".html", ".md", ".tex", ".csv"), "form of --out")
     results_by_name = _load_results(folders)
@@ -104,12 +105,13 @@ def _shared_tasks(results: list[EvaluationResult], folders: Sequence[str | Path]
                 f"{f} has {', '.join(r.summary['tasks'])}"
                 for f, r in zip(folders, results, strict=True)
             )
+            + ". Measure the same task with all of them."
         )
     for task in shared:
         if len({r.summary["tasks"][task].get("data") for r in results}) > 1:
             raise MixlingError(
-                f"task '{task}' was measured on different data (their hashes differ); evaluate "
-                "again on one set"
+                f"task '{task}' was measured on different data, because the hashes of its data "
+                "differ. Measure again on the same data."
             )
     return shared
 

@@ -126,8 +126,8 @@ def evaluate(
     measured = model if given is None else given
     if measured is None:
         raise MixlingError(
-            "nothing to measure: name a model, or give vectors, a run or the address of a search "
-            "system (--vectors, --run, --endpoint)"
+            "there is nothing to measure. Name a model, or give vectors, a run or the address "
+            "of a search system (--vectors, --run, --endpoint)."
         )
     if is_reranked(measured):
         measured = reranked_ranker(
@@ -184,7 +184,7 @@ def _check_given_options(
     }
     wrong = next((name for name, is_wrong in refused.items() if is_wrong), None)
     if wrong is not None:
-        raise MixlingError(f"{wrong}: has no meaning with {label}; leave it out")
+        raise MixlingError(f"{wrong} cannot be used with {label}. Leave it out.")
 
 
 def write_result(result: EvaluationResult, folder: Path) -> None:
@@ -252,8 +252,8 @@ def evaluate_all(
     if any(x is not None for x in (vectors, run, endpoint)) or endpoint_options or not models:
         if len(models) > 1:
             raise MixlingError(
-                f"{len(models)} models and vectors, a run or a search system: measure one at a "
-                "time, and compare the results with `mixling compare`"
+                f"{len(models)} models are given together with vectors, a run or a search "
+                "system. Measure one at a time, and compare the results with `mixling compare`."
             )
         one = evaluate(
             models[0] if models else None,
@@ -319,7 +319,7 @@ def _noisy_tasks(task: Task, noise: Sequence[str]) -> list[Task]:
             rates = (float(rate),) if rate else (1.0,) if noise_type in FULL_NOISE else RATES
         except ValueError:
             raise MixlingError(
-                f"noise '{spec}': write TYPE or TYPE:RATE, for instance typos:0.1"
+                f"noise '{spec}': expected TYPE or TYPE:RATE, for instance typos:0.1."
             ) from None
         noisy += [add_noise(task, noise_type, r) for r in rates]
     return noisy

@@ -114,7 +114,7 @@ def template_environment() -> Environment:
 
 
 def _code(text: str) -> Markup:
-    """Return a sentence as HTML, with what stands in backticks as code."""
+    """Return a sentence as HTML, with text in backticks as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 

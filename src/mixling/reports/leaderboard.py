@@ -139,7 +139,8 @@ def leaderboard(folder: str | Path, out: str | Path) -> Leaderboard:
     result_folders = sorted(p.parent for p in folder.rglob("summary.json"))
     if not result_folders:
         raise MixlingError(
-            f"{folder}: no summary.json below it; write results with `mixling evaluate --out`"
+            f"{folder}: the folder holds no summary.json, nor does one below it. Write results "
+            "with `mixling evaluate --out`."
         )
     tables: dict[str, LeaderboardTable] = {}
     for result_folder in result_folders:

@@ -77,7 +77,7 @@ def cell(
     comparison: Comparison | None,
     tests: int = 1,
 ) -> dict[str, Any]:
-    """Format a figure with its interval, its difference to the first run, and what that says.
+    """Format a figure with its interval, its difference to the first run, and the outcome.
 
     Args:
         value: The figure.

@@ -47,7 +47,7 @@ def describe_comparison(
     first_name: str,
     entries: tuple[dict[str, Any], dict[str, Any]] | None = None,
 ) -> list[str]:
-    """Describe a comparison: what is better, what is worse, and what cannot be told apart.
+    """Describe a comparison: figures that are better, worse, or without detectable difference.
 
     Args:
         tested: Comparisons of a task.

@@ -45,7 +45,7 @@ MAX_NAMED = 12
 def print_results(
     results: Sequence[EvaluationResult], console: Console | None = None, bias: bool = True
 ) -> None:
-    """Print the figures of each task, with 95 % intervals of mAP, and what they say.
+    """Print the figures of each task, with 95 % intervals of mAP, and their meaning.
 
     Args:
         results: The results.
@@ -133,7 +133,7 @@ def _print_noise(console: Console, noise: dict[str, Any]) -> None:
 
 
 def _print_notes(console: Console, entry: dict[str, Any]) -> None:
-    """Print what is left out of a task, and what a model reads."""
+    """Print the notes of a task: parts that are left out, and titles that a model reads."""
     for scenario, reason in entry.get("left_out", {}).items():
         console.print(f"[dim]no {scenario}: {reason}[/dim]", soft_wrap=True, highlight=False)
     titles = entry.get("titles", {})
@@ -152,7 +152,7 @@ def _print_notes(console: Console, entry: dict[str, Any]) -> None:
 
 
 def print_comparison(report: ComparisonReport, console: Console | None = None) -> None:
-    """Print every run's figures with marks against the first, and what they say.
+    """Print every run's figures with marks against the first, and their meaning.
 
     Args:
         report: The comparison.

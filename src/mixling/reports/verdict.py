@@ -1,4 +1,4 @@
-"""The verdict of a report: how strong the language bias is, what it costs, what would repair it.
+"""The verdict of a report: strength and cost of the language bias, and its repair.
 
 Everything is read from the result. What the result does not hold is not said.
 """
@@ -42,7 +42,7 @@ class HeadlineNumber:
 
 @dataclass(frozen=True)
 class BiasVerdict:
-    """What a result says about language bias on one task.
+    """The verdict on the language bias of a result on one task.
 
     Args:
         title: The verdict in a few words, such as "Strong language bias".
@@ -128,7 +128,7 @@ def bias_of(entry: dict[str, Any]) -> float:
 
 
 def bias_verdict(entry: dict[str, Any]) -> BiasVerdict:
-    """Say what a result tells about language bias on a task.
+    """Judge the language bias of a result on a task.
 
     Args:
         entry: The task's entry of a summary.
@@ -183,7 +183,7 @@ def _why_not_measured(entry: dict[str, Any]) -> str:
 
 
 def _cost(entry: dict[str, Any]) -> str:
-    """Say what searching all languages together costs; "" where there is nothing to compare."""
+    """Describe the cost of searching all languages together; "" if there is no comparison."""
     scenario = "monolingual" if "monolingual" in entry else "cross-lingual"
     if scenario not in entry:
         return ""
@@ -200,7 +200,7 @@ def _cost(entry: dict[str, Any]) -> str:
 
 
 def _repair(entry: dict[str, Any], bias: float, is_same_language: bool) -> tuple[str, bool]:
-    """Say what the order `centered` would repair, and return whether it repairs enough."""
+    """Describe the repair by the order `centered`, and return whether it repairs enough."""
     orders = entry.get("orders", {})
     if "centered" not in orders or "intrusion@10" not in orders["centered"]:
         if bias < MODERATE:
@@ -253,7 +253,7 @@ def repaired_amount(share: float) -> str:
 
 
 def _next_step(bias: float, repairs: bool) -> str:
-    """Say what to do next."""
+    """Return the next step for the user."""
     if repairs:
         return (
             "search with `--order centered`, or put a transform behind the model "

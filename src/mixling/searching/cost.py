@@ -48,7 +48,7 @@ def check_index_cost(
 
 
 def _store_if_any(address: str) -> Store | None:
-    """Open a store that exists; what keeps it from being used is reported when it is written."""
+    """Open a store if it exists; its errors are reported when it is written."""
     try:
         return open_store(address) if is_store(address) else None
     except MixlingError:

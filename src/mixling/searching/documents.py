@@ -21,7 +21,7 @@ from mixling.corpora.files import decode_text, open_parquet, read_lines, replace
 from mixling.corpora.languages import first_known_language, language_field
 from mixling.corpora.tables import ROWS, data_suffix, find_rows, read_rows
 from mixling.corpora.values import first_text, is_missing, passage_text, value_text
-from mixling.errors import BadRowError, MixlingError, Skipped
+from mixling.errors import BadRowError, MixlingError, Skipped, not_installed
 
 SUFFIXES = (".txt", ".md", ".markdown", ".rst", ".html", ".htm", ".pdf")
 HIDDEN = "hidden"
@@ -89,8 +89,8 @@ def open_documents(
         path = corpus
     if not path.exists():
         raise MixlingError(
-            f"{path}: no such file or folder; "
-            "give a .jsonl or .parquet file, or a folder of documents"
+            f"{path}: the file or folder does not exist. Give a .jsonl or .parquet file, or a "
+            "folder of documents."
         )
     file_type = data_suffix(path)
     if file_type == ".parquet":
@@ -102,7 +102,8 @@ def open_documents(
     if path.suffix.lower() in SUFFIXES:
         return 1, _read_files([path], path.parent, skipped, language)
     raise MixlingError(
-        f"{path}: not a kind that is read; there are {', '.join((*ROWS, *SUFFIXES))}, and folders"
+        f"{path}: Mixling cannot read files of this type. Expected "
+        f"{', '.join((*ROWS, *SUFFIXES))}, or a folder."
     )
 
 
@@ -139,7 +140,8 @@ def _open_folder(
     if not paths:
         contents = f" (it has {describe_left_out(skipped.left_out)})" if skipped.left_out else ""
         raise MixlingError(
-            f"{path}: holds no corpus.jsonl and no files of {', '.join(SUFFIXES)}{contents}"
+            f"{path}: the folder has neither corpus.jsonl nor files of "
+            f"{', '.join(SUFFIXES)}{contents}. Give a folder of documents."
         )
     return len(paths), _read_files(paths, path, skipped, language)
 
@@ -187,8 +189,8 @@ def _link(path: Path) -> BadRowError:
         1,
         "link",
         str(path.readlink()),
-        "a folder, not a link to one",
-        "give that folder to a call of its own",
+        "a folder that is not a link",
+        "index that folder in a call of its own",
     )
 
 
@@ -211,7 +213,7 @@ def _unreadable(path: Path, error: OSError) -> BadRowError:
         "file",
         error.strerror or str(error),
         "a file that can be read",
-        "check it and its rights",
+        "check the file and its permissions",
     )
 
 
@@ -224,11 +226,11 @@ def _read_files(
             title, text, embedded_title = _read_file(path)
             if not text.strip():
                 fix = (
-                    "a scanned page needs text recognition first"
+                    "recognize the text of the scanned pages first"
                     if path.suffix.lower() == ".pdf"
-                    else "fill the file or remove it"
+                    else "fill the file, or remove it"
                 )
-                raise BadRowError(path, 1, "text", "", "words", fix)
+                raise BadRowError(path, 1, "text", "", "text", fix)
         except BadRowError as bad:
             skipped(bad)
             continue
@@ -250,10 +252,12 @@ def _check_file(path: Path) -> None:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise BadRowError(
-            path, 1, "file", "no regular file", "a file", "remove it, or write a file"
+            path, 1, "file", "not a regular file", "a file", "remove it, or write a regular file"
         )
     if status.st_size > MAX_SIZE:
-        raise BadRowError(path, 1, "file", status.st_size, f"{MAX_SIZE} bytes at most", "cut it up")
+        raise BadRowError(
+            path, 1, "file", status.st_size, f"{MAX_SIZE} bytes at most", "split the file"
+        )
 
 
 def _read_file(path: Path) -> tuple[str, str, str]:
@@ -279,7 +283,7 @@ def _read_html(path: Path, html: str) -> tuple[str, str, str]:
     try:
         import trafilatura
     except ImportError:
-        raise MixlingError("trafilatura is not installed: pip install 'mixling[search]'") from None
+        raise not_installed("trafilatura", "search") from None
     page = trafilatura.bare_extraction(
         html, include_comments=False, favor_recall=True, with_metadata=True
     )
@@ -294,7 +298,7 @@ def _read_pdf(path: Path) -> tuple[str, str, str]:
     try:
         import pypdf
     except ImportError:
-        raise MixlingError("pypdf is not installed: pip install 'mixling[search]'") from None
+        raise not_installed("pypdf", "search") from None
     try:
         reader = pypdf.PdfReader(path)
         pages, size = [], 0
@@ -303,13 +307,13 @@ def _read_pdf(path: Path) -> tuple[str, str, str]:
             size += len(pages[-1])
             if size > MAX_SIZE:
                 raise BadRowError(
-                    path, 1, "pdf", size, f"{MAX_SIZE} characters at most", "cut it up"
+                    path, 1, "pdf", size, f"{MAX_SIZE} characters at most", "split the file"
                 )
         title = str((reader.metadata.title if reader.metadata else None) or "")
     except BadRowError:
         raise
     except Exception as error:  # whatever a broken file makes the reader raise
         raise BadRowError(
-            path, 1, "pdf", type(error).__name__, "a PDF that can be read", "save it again"
+            path, 1, "pdf", type(error).__name__, "a PDF that can be read", "save the file again"
         ) from None
     return title or path.stem, "\n".join(pages), title

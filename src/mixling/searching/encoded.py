@@ -36,8 +36,8 @@ class EncodedDocuments:
         manifest = self.folder / "manifest.json"
         if not manifest.exists():
             raise MixlingError(
-                f"{folder}: holds no finished vectors (no manifest.json); "
-                f"make them with `mixling encode MODEL DOCUMENTS --out {folder}`"
+                f"{folder}: encoding was not finished, because manifest.json is missing. Make "
+                f"the vectors with `mixling encode MODEL DOCUMENTS --out {folder}`."
             )
         job = parse_record(
             manifest.read_bytes(), manifest, {"encoder": str, "prompt": str, "model": str}
@@ -47,17 +47,17 @@ class EncodedDocuments:
         )
         if remaining is None or job.get("role") != "passage":
             raise MixlingError(
-                f"{folder}: was made with {job['model']} for the role "
-                f"'{job.get('role')}', not with {retriever.name} for "
-                "passages; encode the documents with the model that searches"
+                f"{folder}: the vectors were made with {job['model']} for the role "
+                f"'{job.get('role')}'. Expected {retriever.name} and the role 'passage'. Encode "
+                "the documents with the model that searches."
             )
         titles = job.get("titles") or {}
         form = titles.get("form", TITLES) if isinstance(titles, dict) else TITLES
         if form != retriever.settings.titles.value:
             raise MixlingError(
-                f"{folder}: was made with titles as '{form}', not as "
-                f"'{retriever.settings.titles.value}', as the model reads them here; encode the "
-                "documents again, or give the same --titles"
+                f"{folder}: the vectors were made with titles as '{form}', but the model reads "
+                f"titles as '{retriever.settings.titles.value}' here. Encode the documents "
+                "again, or give the same --titles."
             )
         self.remaining = remaining
         self._rows = self._read_rows()
@@ -85,7 +85,7 @@ class EncodedDocuments:
                     break
             else:
                 raise MixlingError(
-                    f"{self.folder}: has no vector of '{document}', or not in the "
-                    "documents' order; encode the same file, in which each row has an `_id`"
+                    f"{self.folder}: the vector of '{document}' is missing, or not in the order "
+                    "of the documents. Encode the same file, in which each row has an `_id`."
                 )
         return np.stack(vectors)

@@ -37,7 +37,9 @@ def export(
     """
     if is_store(source):
         if openvino:
-            raise MixlingError(f"{source}: is a store; --openvino is for a model")
+            raise MixlingError(
+                f"{source}: this is a store, and --openvino is for models only. Leave it out."
+            )
         return ExportReport(Path(out), passages=export_store(source, out))
     from mixling.models.onnx import export_onnx
 

@@ -22,9 +22,9 @@ from mixling.corpora.values import with_title
 # A store names the version of its terms; raised whenever `passage_terms` returns other terms.
 TERMS_VERSION = 1
 OLD_FULL_TEXT = (  # a warning about a store that names no version
-    "full text was indexed by an earlier version, which finds no "
-    "single characters and no other spellings of a word; run the same "
-    "`mixling index` again, which renews it and encodes nothing again"
+    "an earlier version of Mixling indexed the full text, which finds no single characters and "
+    "no other spellings of a word. Run the same `mixling index` again: it renews the full text "
+    "and encodes nothing again"
 )
 
 # accents, points of Hebrew and Arabic, tatweel, variation selectors, characters of no width

@@ -76,7 +76,7 @@ class SearchHit:
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Self:
-        """Make a hit of what `to_dict` returns."""
+        """Make a hit from the output of `to_dict`."""
         sentence = row.get("sentence")
         optional = ("language_offset", "standard_score")
         other = ("rank", "score", "sentence", *optional, ROW, *_FIELDS)

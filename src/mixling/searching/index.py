@@ -115,7 +115,7 @@ def index(
     # store is created.
     origin = open_searchable_store(str(source)) if is_store(str(source)) else None
     if origin is not None and str(source) == store:
-        raise MixlingError(f"{store}: is the source too; name another --store")
+        raise MixlingError(f"{store}: the source and the store are the same. Name another --store.")
     exported = origin.info if origin is not None else stored_info(Path(source))
     default_language = (
         None if first_known_language(language) is None else language_tag(str(language))
@@ -173,10 +173,10 @@ def _passage_size(retriever: AnyEncoder, size: int | None, overlap: int | None) 
     maximum = retriever.max_length - RESERVED_TOKENS
     size = min(PASSAGE_SIZE, maximum) if size is None else size
     overlap = size // 5 if overlap is None else overlap
-    if size > maximum or overlap >= size:
+    if size > maximum or not 0 <= overlap < size:
         raise MixlingError(
-            f"--size {size}, --overlap {overlap}: a passage has at most {maximum} "
-            "tokens with this model, and overlaps by less than its size"
+            f"size is {size} and overlap is {overlap}. A passage has at most {maximum} tokens "
+            "with this model, and its overlap must be from 0 to less than its size."
         )
     return size, overlap
 
@@ -214,8 +214,8 @@ def _exported_info(
     remaining = remaining_modules(retriever, exported)
     if remaining is None:
         raise MixlingError(
-            f"{source}: was made with {exported['model']}. "
-            f"{retriever.name} has other weights or prompts"
+            f"{source}: the vectors were made with {exported['model']}. {retriever.name} has "
+            "other weights or prompts. Use the same model, or one that was debiased from it."
         )
     if not remaining:
         return {key: value for key, value in exported.items() if key not in STATISTICS}, None
@@ -244,9 +244,8 @@ def _check_same_settings(store: Store, info: dict[str, Any]) -> None:
             stored, new = (str(x.get(key))[:60] for x in (store.info, info))
             name = "way of reading titles" if key == "titles" else key
             raise MixlingError(
-                f"the store was made with another {name} ({stored}, "
-                f"not {new}), by {store.info.get('model')}; index "
-                "into another --store, or with what it was made with"
+                f"the store was made with another {name} ({stored}, not {new}), by "
+                f"{store.info.get('model')}. Index into another --store, or use the same {name}."
             )
 
 
@@ -276,13 +275,13 @@ def _index_documents(
     keys = np.unique(np.frombuffer(seen, np.uint64))
     if len(keys) < len(seen):
         raise MixlingError(
-            f"{source}: {len(seen) - len(keys)} documents share an id with another; "
-            "give each its own"
+            f"{source}: {len(seen) - len(keys)} documents have the same id as another document. "
+            "Give each its own id."
         )
     if not len(seen) and not keep_gone and writer.store.count():
         raise MixlingError(
-            f"{source}: no document could be read ({len(skipped.rows)} skipped), and "
-            "the store would lose all of its own. Mend the source, or remove the store"
+            f"{source}: no document could be read ({len(skipped.rows)} were skipped), so the "
+            "store would lose all of its documents. Correct the source, or remove the store."
         )
     return IndexReport(
         documents=len(seen),

@@ -29,10 +29,10 @@ import pyarrow as pa
 
 from mixling.corpora.files import write_text
 from mixling.disk import LOCK, disk_message
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, first_line, not_installed
 from mixling.searching.answerable import sample_table
 from mixling.searching.folding import OLD_FULL_TEXT, TERMS_VERSION, query_terms, terms_column
-from mixling.searching.maintenance import TERMS, first_line, index_names, is_conflict, maintain
+from mixling.searching.maintenance import TERMS, index_names, is_conflict, maintain
 from mixling.searching.sentences import stored_sentences
 from mixling.searching.store import (
     RESULT_COLUMNS,
@@ -98,11 +98,11 @@ def _file_error(store: LanceStore, error: Exception) -> Exception:
         return error  # the writer reports it
     if _is_missing(error) and store.has_newer_version():
         return MixlingError(
-            f"{store.folder}: was written while it was read. Run the same command again"
+            f"{store.folder}: the store was written while it was read. Run the same command again."
         )
     return MixlingError(
-        f"{store.folder}: the store's files are damaged ({first_line(error)}); "
-        "remove the folder and index the documents again"
+        f"{store.folder}: the files of the store are damaged ({first_line(error)}). Remove the "
+        "folder, and index the documents again."
     )
 
 
@@ -148,8 +148,8 @@ class LanceStore(Store):
         for key in ("encoder", "prompts", "dimensions", "reading"):
             if newest.info.get(key) != self.info.get(key):
                 raise MixlingError(
-                    f"{self.folder}: the documents were indexed again with another {key}. "
-                    "Open the store again (restart the server)"
+                    f"{self.folder}: the documents were indexed again with another {key}. Open "
+                    "the store again (restart the server)."
                 )
         self.table, self.info = newest.table, newest.info
 
@@ -160,8 +160,8 @@ class LanceStore(Store):
         info = folder / INFO_FILE
         if not info.exists():
             raise MixlingError(
-                f"{folder}: is no store; "
-                f"make one with `mixling index MODEL DOCUMENTS --store {folder}`"
+                f"{folder}: the folder is not a store. Make one with `mixling index MODEL "
+                f"DOCUMENTS --store {folder}`."
             )
         return cls(folder, parse_store_info(info.read_bytes(), info))
 
@@ -174,7 +174,9 @@ class LanceStore(Store):
         # what a call leaves that is killed before it has written the info
         left = (f"{TABLE}.lance", LOCK, f".{INFO_FILE}.*.tmp")
         if folder.exists() and any(not any(map(x.match, left)) for x in folder.iterdir()):
-            raise MixlingError(f"{folder}: is not empty and is no store; choose another --store")
+            raise MixlingError(
+                f"{folder}: the folder is neither empty nor a store. Choose another."
+            )
         folder.mkdir(parents=True, exist_ok=True)
         # A call that was killed before it wrote the info leaves a table, which is overwritten.
         unfinished = (folder / f"{TABLE}.lance").exists()
@@ -302,8 +304,8 @@ class LanceStore(Store):
             column, query_text = TERMS, " ".join(query_terms(text))
         elif column not in indexes:
             raise MixlingError(
-                f"{self.folder}: full text is not indexed, because indexing was not finished; "
-                "run the same `mixling index` again and it goes on"
+                f"{self.folder}: there is no full text, because indexing was not finished. Run "
+                "the same `mixling index` again to continue."
             )
         if not query_text:
             return result_schema().append(pa.field("score", pa.float32())).empty_table()
@@ -369,7 +371,7 @@ def _connect(folder: Path) -> Any:
     try:
         import lancedb
     except ImportError:
-        raise MixlingError("lancedb is not installed: pip install 'mixling[search]'") from None
+        raise not_installed("lancedb", "search") from None
     return lancedb.connect(str(folder))
 
 
@@ -383,7 +385,7 @@ def _conflicts(folder: Path) -> Iterator[None]:
             raise
         raise MixlingError(
             f"{folder}: another program wrote to the store at the same time, without Mixling's "
-            "lock. Let it end, then run the same command again"
+            "lock. Wait until it has ended, then run the same command again."
         ) from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mixling.corpora.languages import language_tag
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, not_installed
 from mixling.models.identify import (
     identify_language,
     indistinguishable_languages,
@@ -26,10 +26,10 @@ def check_languages(languages: Sequence[str] | None) -> list[str] | None:
     indistinct = indistinguishable_languages(tags)
     if indistinct:
         raise MixlingError(
-            f"--languages {','.join(tags)}: texts in {', '.join(indistinct)} "
-            "cannot be told from those in the others (py3langid does not know "
-            "the language, or knows one in that script); give such documents "
-            "a `language` field, or index them by themselves with --language"
+            f"--languages {','.join(tags)}: texts in {', '.join(indistinct)} cannot be "
+            "distinguished from those in the others (py3langid does not know the language, or "
+            "knows one language in that script). Give such documents a `language` field, or "
+            "index them separately with --language."
         )
     return tags
 
@@ -62,4 +62,4 @@ def _require_identifier() -> None:
     try:
         language_identifier()
     except ImportError:
-        raise MixlingError("py3langid is not installed: pip install 'mixling[search]'") from None
+        raise not_installed("py3langid", "search") from None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mixling.disk import disk_message
+from mixling.errors import first_line
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,9 @@ def maintain(table: Any, folder: Path, graph: bool) -> None:
         table.drop_index(index_names(table)["text"])
     _optimize(table, folder, indexes, KEPT_FOR)
     for column in _doubled(table):
-        logger.warning("%s: LanceDB has several indexes of %s; building one", folder, column)
+        logger.warning(
+            "%s: LanceDB has several indexes of %s, so Mixling builds one anew", folder, column
+        )
         _build_anew(table, column, indexes.get(column))
     for index in table.list_indices():
         if index.num_segments > PARTS and index.columns[0] in indexes:
@@ -63,11 +66,6 @@ def index_names(table: Any) -> dict[str, str]:
 def is_conflict(error: BaseException) -> bool:
     """Return whether a change failed because another program changed the table meanwhile."""
     return "conflict" in str(error).lower()
-
-
-def first_line(error: BaseException) -> str:
-    """Return the beginning of an error of LanceDB, which may be pages long."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def _index_configs(graph: bool) -> dict[str, Any]:
@@ -131,7 +129,7 @@ def _optimize(table: Any, folder: Path, indexes: dict[str, Any], kept_for: timed
         if disk_message(error) is not None:
             raise
         logger.warning(
-            "%s: LanceDB failed to merge an index (%s); building the indexes anew",
+            "%s: LanceDB failed to merge an index (%s), so Mixling builds the indexes anew",
             folder,
             first_line(error),
         )
@@ -143,8 +141,8 @@ def _optimize(table: Any, folder: Path, indexes: dict[str, Any], kept_for: timed
         if disk_message(error) is not None:
             raise
         logger.warning(
-            "%s: LanceDB failed to compact the store (%s). All passages are found, but the folder "
-            "keeps old files; the next `mixling index` tries again",
+            "%s: LanceDB failed to compact the store (%s). All passages are found, but the "
+            "folder keeps old files. The next `mixling index` tries again",
             folder,
             first_line(error),
         )

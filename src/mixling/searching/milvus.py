@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, first_line, not_installed
 from mixling.progress import Progress
 from mixling.searching.store import RESULT_COLUMNS, Store, passage_schema, result_schema, search_ef
 
@@ -62,8 +62,8 @@ class MilvusStore(Store):
         client, name = _connect(address)
         if not client.has_collection(name) or not client.has_collection(f"{name}_info"):
             raise MixlingError(
-                f"{address}: is no store; "
-                f"make one with `mixling index MODEL DOCUMENTS --store {address}`"
+                f"{address}: there is no store at this address. Make one with `mixling index "
+                f"MODEL DOCUMENTS --store {address}`."
             )
         for collection in (name, f"{name}_info"):
             client.load_collection(collection)
@@ -216,16 +216,16 @@ class MilvusStore(Store):
             found = self.client.describe_collection(self.name)["collection_id"]
         if found != self._collection:
             raise MixlingError(
-                f"{self.name}: another collection has taken its place, or it is gone. Open the "
-                "store again (restart the server)"
+                f"{self.name}: the collection is gone, or another one has replaced it. Open the "
+                "store again (restart the server)."
             )
         self._checked = time.monotonic()
 
     def lexical(self, text: str, k: int, languages: Sequence[str] | None = None) -> pa.Table:
         """Raise `MixlingError`: full text is not available on Milvus."""
         raise MixlingError(
-            "a store on Milvus has no full text here; "
-            "search with --mode dense, or index into a folder"
+            f"{self.name}: a store on Milvus has no full text. Search with --mode dense, or "
+            "index into a folder."
         )
 
     def document(self, document: str) -> pa.Table:
@@ -281,18 +281,18 @@ def _connect(address: str) -> tuple[Any, str]:
     """Return a client of the server at an address, and the name of the collection."""
     match = _ADDRESS.match(address)
     if match is None:
-        raise MixlingError(f"{address}: write milvus://host:port or milvus://host:port/name")
+        raise MixlingError(f"{address}: expected milvus://host:port or milvus://host:port/name")
     try:
         from pymilvus import MilvusClient, MilvusException
     except ImportError:
-        raise MixlingError("pymilvus is not installed: pip install 'mixling[milvus]'") from None
+        raise not_installed("pymilvus", "milvus") from None
     uri = f"http://{match['host']}:{match['port'] or 19530}"
     try:
         client = MilvusClient(uri=uri, token=os.environ.get("MILVUS_TOKEN", ""), timeout=30)
     except (MilvusException, ValueError) as error:
         raise MixlingError(
-            f"{address}: no Milvus server answers ({str(error).splitlines()[0][:200]}); "
-            "check host, port and MILVUS_TOKEN"
+            f"{address}: no Milvus server answers ({first_line(error)}). Check "
+            "host, port and MILVUS_TOKEN."
         ) from None
     return client, match["name"] or "mixling"
 

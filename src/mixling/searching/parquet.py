@@ -42,7 +42,9 @@ def export_store(store: str, out: str | Path) -> int:
     origin, out = open_searchable_store(store), Path(out)
     info = origin.info
     if out.exists():
-        raise MixlingError(f"{out}: exists already; choose another name or remove it")
+        raise MixlingError(
+            f"{out}: the file exists already. Choose another name, or remove the file."
+        )
     schema = passage_schema(info["dimensions"], origin.keeps_sentences).with_metadata(
         {KEY: json.dumps(info, ensure_ascii=False).encode()}
     )
@@ -75,7 +77,9 @@ def stored_info(path: Path) -> dict[str, Any] | None:
         return None
     info = parse_store_info(raw, path)
     if any(name not in info for name in REQUIRED_INFO):
-        raise MixlingError(f"{path}: does not name the model that made it; export the store again")
+        raise MixlingError(
+            f"{path}: the file does not name the model that made it. Export the store again."
+        )
     return info
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from mixling.corpora.files import replace_surrogates
 from mixling.corpora.languages import base_language, language_tag, nearest_language
 from mixling.encoding.vectors import normalize_for_similarity
-from mixling.errors import MixlingError, choose
+from mixling.errors import MixlingError, check_at_least, choose
 from mixling.models.encoders import AnyEncoder, is_encoder, load_encoder
 from mixling.models.kernel_caches import limit_kernel_caches
 from mixling.models.reranker import load_reranker
@@ -91,8 +91,8 @@ class Searcher:
         self._info = self.store.info
         if "means" not in self._info:
             raise MixlingError(
-                f"{self.address}: indexing was not finished; "
-                "run the same `mixling index` again and it goes on"
+                f"{self.address}: indexing was not finished. Run the same `mixling index` again "
+                "to continue."
             )
         counts = self._info.get("languages")
         self.means = shrunk(self._info["means"], counts if isinstance(counts, dict) else {})
@@ -157,9 +157,9 @@ class Searcher:
         """
         queries = [query] if isinstance(query, str) else list(query)
         if not queries or not all(text.strip() for text in queries):
-            raise MixlingError("the query is empty; write one")
+            raise MixlingError("the query is empty. Write a query.")
         if any(replace_surrogates(text) != text for text in queries):
-            raise MixlingError("the query is not UTF-8; write it as text")
+            raise MixlingError("the query is not valid UTF-8. Write it as text.")
         query_language = self.query_language(queries, query_language)
         # a transform by language takes what the caller states, not what it would identify itself
         tags = [query_language] if len(queries) == 1 else None  # others are translations
@@ -250,6 +250,8 @@ class Searcher:
         self, queries: Sequence[str], vectors: np.ndarray, k: int, options: SearchOptions
     ) -> list[SearchHit]:
         mode = choose(options.mode, MODES, "mode")
+        check_at_least(1, k=k)
+        check_at_least(0, **dict(zip(("weights[0]", "weights[1]"), options.weights, strict=True)))
         if self.store.info is not self._info:  # the store moved on to a newer version
             self._read_info()
         info = self._info
@@ -288,12 +290,14 @@ class Searcher:
         missing = sorted(tags - {language_tag(x) for x in languages})
         if missing:
             raise MixlingError(
-                f"the store has no passages in {', '.join(missing)}; it has {', '.join(self.means)}"
+                f"the store has no passages in {', '.join(missing)}. Its languages are: "
+                f"{', '.join(self.means)}"
             )
         return languages
 
     def _quotas(self, requested: Mapping[str, int]) -> dict[str, int]:
         """Return the quotas by language, as the store writes it."""
+        check_at_least(0, **{f"the quota of '{x}'": n for x, n in requested.items()})
         limits = {language_tag(x): n for x, n in requested.items()}
         return {x: limits[language_tag(x)] for x in self.means if language_tag(x) in limits}
 

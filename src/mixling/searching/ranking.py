@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class PassageSearch:
-    """What a search looks for, however it ranks.
+    """The query of a search, independent of the ranking.
 
     Attributes:
         store: The store.

@@ -1,4 +1,4 @@
-"""Holds what `index` and `export` report."""
+"""The reports of `index` and `export`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What `index` did, and what the store holds afterwards.
+    """The counts of `index`, and the contents of the store afterwards.
 
     Attributes:
         documents: Documents of the source.
@@ -49,7 +49,7 @@ class IndexReport:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What `export` wrote.
+    """The files that `export` wrote.
 
     Attributes:
         out: The folder of a model, or the Parquet file of a store.

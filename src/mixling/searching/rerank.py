@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mixling.errors import MixlingError
+from mixling.errors import check_at_least
 from mixling.models.reranker import PairScorer, pair_scores, reranker_input
 from mixling.searching.fairness import order_passages
 from mixling.searching.hits import SearchHit
@@ -50,8 +50,7 @@ def rerank_search(
     Raises:
         MixlingError: The depth is negative, the reranker fails, or a score is no number.
     """
-    if options.rerank_depth < 0:
-        raise MixlingError(f"rerank_depth is {options.rerank_depth}; expected a number from 0")
+    check_at_least(0, rerank_depth=options.rerank_depth)
     by_score = options.order == "score"
     drawn = replace(
         options,

@@ -1,4 +1,4 @@
-"""Declares what a store of passages holds and does.
+"""Declares the interface of a store of passages.
 
 A new kind of store is a subclass of `Store` in a file of its own and one line in
 `mixling.searching.stores.STORES`.
@@ -107,8 +107,8 @@ def parse_store_info(raw: bytes, source: Path | str) -> dict[str, Any]:
         valid = False
     if not valid or not all(isinstance(x, str) for x in info.get("prompts", {}).values()):
         raise MixlingError(
-            f"{source}: 'means', 'languages' or 'prompts' are not what Mixling writes; "
-            "index the documents again"
+            f"{source}: 'means', 'languages' or 'prompts' are not as Mixling writes them. Index "
+            "the documents again."
         )
     return info
 
@@ -274,4 +274,7 @@ class Store(ABC):
 
 
 def _not_moved(address: str) -> MixlingError:
-    return MixlingError(f"{address}: a store of this kind is not renamed or removed here")
+    return MixlingError(
+        f"{address}: Mixling cannot rename or remove a store of this kind. Use the tools of its "
+        "server."
+    )

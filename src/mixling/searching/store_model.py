@@ -21,8 +21,8 @@ def model_options(address: str, info: Mapping[str, Any]) -> dict[str, Any]:
         isinstance(value, OPTION_TYPES.get(name, ())) for name, value in options.items()
     ):
         raise MixlingError(
-            f"{address}: its model_options are not what Mixling writes ({str(options)[:60]}); "
-            "index the documents again"
+            f"{address}: its model_options are not as Mixling writes them ({str(options)[:60]}). "
+            "Index the documents again."
         )
     return dict(options)
 
@@ -51,9 +51,9 @@ def load_store_model(
         if model is not None:
             raise
         raise MixlingError(
-            f"{address}: the store was made with the model {name}, which "
-            f"cannot be loaded ({error}). If the model has moved, name its "
-            "new place: --model PATH (in Python: Searcher(store, model))."
+            f"{address}: the store was made with the model {name}, which cannot be loaded. "
+            f"{error} If the model has moved, name its new place: --model PATH (in Python: "
+            "Searcher(store, model))."
         ) from None
     check_made_by(address, loaded, info)
     if not isinstance(loaded, ExternalEncoder):
@@ -65,7 +65,6 @@ def check_made_by(address: str, encoder: AnyEncoder, info: Mapping[str, Any]) ->
     """Raise `MixlingError` for an encoder that did not make the vectors of a store."""
     if not made_by(encoder, dict(info)):
         raise MixlingError(
-            f"{address}: was made with {info['model']}. "
-            f"{encoder.name} has other weights or prompts; "
-            "search with that model, or index again into another store"
+            f"{address}: the store was made with {info['model']}. {encoder.name} has other "
+            "weights or prompts. Search with that model, or index again into another store."
         )

@@ -32,7 +32,7 @@ def store_class(address: str) -> type[Store]:
     scheme = _scheme(address)
     if scheme not in STORES:
         raise MixlingError(
-            f"{address}: no such kind of store; give a folder, or milvus://host:port"
+            f"{address}: this kind of store is unknown. Give a folder, or milvus://host:port"
         )
     return STORES[scheme]
 
@@ -62,8 +62,8 @@ def open_searchable_store(address: str) -> Store:
     missing = [name for name in REQUIRED_INFO if name not in store.info]
     if missing:
         raise MixlingError(
-            f"{address}: the store does not name its {', '.join(missing)}; "
-            "index the documents again"
+            f"{address}: the store does not name its {', '.join(missing)}. Index the documents "
+            "again."
         )
     return store
 

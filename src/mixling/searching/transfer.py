@@ -36,13 +36,15 @@ def stored_rows(store: Store, address: str) -> Iterator[pa.Table]:
     info = store.info
     if "means" not in info:
         raise MixlingError(
-            f"{address}: indexing was not finished; run the same `mixling index` again first"
+            f"{address}: indexing was not finished. Run the same `mixling index` again first."
         )
     for ids in store.document_ids():
         for begin in range(0, len(ids), GROUP_DOCUMENTS):
             yield store.passages(ids[begin : begin + GROUP_DOCUMENTS])
     if store.info is not info:  # it moved on to a newer version
-        raise MixlingError(f"{address}: was written while it was read. Run the same command again")
+        raise MixlingError(
+            f"{address}: the store was written while it was read. Run the same command again."
+        )
 
 
 def import_rows(

@@ -82,7 +82,7 @@ class PassageWriter:
         ids = [document.id for document in documents]
         if len(set(ids)) < len(ids):
             repeated = min(x for x in ids if ids.count(x) > 1)
-            raise MixlingError(f"two documents have the id '{repeated}'; give each its own")
+            raise MixlingError(f"two documents have the id '{repeated}'. Give each its own id.")
         stored_digests = self.store.digests(ids)
         batch_size = PASSAGE_BATCH if self._known_vectors is None else ENCODED_BATCH
         for document in documents:
@@ -145,7 +145,7 @@ class PassageWriter:
         ]  # fmt: skip
 
     def _vectors(self) -> tuple[np.ndarray, pa.Array | None]:
-        """Return what a store keeps of the passages that wait.
+        """Return the vectors of the waiting passages, as a store keeps them.
 
         Returns:
             Their vectors, encoded or known, float32 `[n, dim]`; and their column `sentences`, None

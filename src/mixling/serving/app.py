@@ -125,7 +125,7 @@ def _add_search_routes(app: FastAPI, service: SearchService) -> None:
         """
         content = await service.document(id)
         if content is None:
-            raise HTTPException(404, "no such document")
+            raise HTTPException(404, "The store has no document of this id.")
         return content
 
 

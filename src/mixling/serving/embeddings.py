@@ -58,13 +58,15 @@ def input_texts(value: Any) -> list[str]:
     """
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not texts:
-        raise RequestError("input: send a text, or an array of one or more texts.", "input")
+        raise RequestError(
+            "input: no text was found. Send a text, or an array of one or more texts.", "input"
+        )
     if _json_type(texts[0]) in ("a number", "an array"):
         raise RequestError(TOKEN_IDS_REFUSED, "input", "token_arrays_not_supported")
     if len(texts) > MAX_TEXTS:
         raise RequestError(
-            f"input: {len(texts):,} texts; a request takes at most {MAX_TEXTS:,}. "
-            "Send them in several requests.",
+            f"input: the request has {len(texts):,} texts, but a request may have at most "
+            f"{MAX_TEXTS:,}. Send them in several requests.",
             "input",
         )
     for i, text in enumerate(texts):
@@ -81,12 +83,14 @@ def _check_text(text: Any, place: str) -> None:
         )
     if len(text) > MAX_CHARACTERS:
         raise RequestError(
-            f"{place}: {len(text):,} characters; a text has at most {MAX_CHARACTERS:,}. Split it.",
+            f"{place}: the text has {len(text):,} characters, but a text may have at most "
+            f"{MAX_CHARACTERS:,}. Split it.",
             "input",
         )
     if replace_surrogates(text) != text:
         raise RequestError(
-            f"{place}: half a character (a lone surrogate). Send whole characters.", "input"
+            f"{place}: the text holds half a character (a lone surrogate). Send whole characters.",
+            "input",
         )
 
 
@@ -101,8 +105,8 @@ def check_dimensions(requested: int | None, dimensions: int) -> None:
     """
     if requested not in (None, dimensions):
         raise RequestError(
-            f"dimensions: {requested} is wanted; this model's vectors have {dimensions} "
-            f"numbers and are not shortened. Leave `dimensions` out, or send {dimensions}.",
+            f"dimensions is {requested}, but this model's vectors have {dimensions} numbers and "
+            f"are not shortened. Leave `dimensions` out, or send {dimensions}.",
             "dimensions",
         )
 

@@ -108,16 +108,13 @@ async def _answer(
     except _ClientGoneError:
         pass
     except TimeoutError:
-        message = (
-            f"the request took too long: more than {timeout:g} seconds. "
-            "Send fewer or shorter texts."
-        )
+        message = f"the request took more than {timeout:g} seconds. Send fewer or shorter texts."
         # OpenAI's client would send the same large request again.
         hint = {"x-should-retry": "false"} if is_bulk else RETRY_SOON
         return error_response(503, message, headers=hint)
     except OverloadedError:
         return error_response(
-            429, "too many texts wait for the encoder; try again", headers=RETRY_SOON
+            429, "too many texts wait for the encoder. Try again.", headers=RETRY_SOON
         )
     except RequestError as error:
         return error_response(error.status, error.message, param=error.param, code=error.code)
@@ -141,7 +138,9 @@ async def _read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
         _ClientGoneError: The client hung up.
     """
     too_large = RequestError(
-        f"a request has at most {max_bytes} bytes. Send fewer texts in a request.", status=413
+        f"the request is too large: a request may have at most {max_bytes} bytes. Send fewer "
+        "texts in a request.",
+        status=413,
     )
     length = Request(scope).headers.get("Content-Length", "0")
     if not length.isdigit() or int(length) > max_bytes:
@@ -159,7 +158,7 @@ async def _read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return what the application receives: the body that was read, then what else comes."""
+    """Return the messages of the application: the body that was read, then the following ones."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
@@ -214,7 +213,7 @@ def _admit(
         if name is None:
             return client, error_response(
                 401,
-                "a key is wanted: Authorization: Bearer KEY",
+                "the request has no valid key. Send the header Authorization: Bearer KEY",
                 headers={"WWW-Authenticate": "Bearer"},
             )
         client = name
@@ -222,6 +221,9 @@ def _admit(
         wait = limiter.wait(client)
         if wait:
             return client, error_response(
-                429, "too many requests", headers={"Retry-After": str(int(wait) + 1)}
+                429,
+                "the client sent too many requests. Try again after the time that the "
+                "header Retry-After names.",
+                headers={"Retry-After": str(int(wait) + 1)},
             )
     return client, None

@@ -37,7 +37,9 @@ def create_key(name: str) -> tuple[str, str]:
     key = secrets.token_urlsafe(32)
     line = f"{name}:{hashlib.sha256(key.encode()).hexdigest()}"
     if _LINE.match(line) is None:
-        raise MixlingError(f"'{name}' is no name of a key; take letters, digits, dots and dashes")
+        raise MixlingError(
+            f"'{name}' cannot be the name of a key. Use letters, digits, dots and dashes only."
+        )
     return key, line
 
 
@@ -50,7 +52,8 @@ def read_keys(file: Path | None) -> dict[str, bytes]:
     keys: dict[str, bytes] = {}
     if file is not None and not file.is_file():
         raise MixlingError(
-            f"{file}: no such file; `mixling serve --new-key NAME` prints a key and the line for it"
+            f"{file}: the file does not exist. `mixling serve --new-key NAME` prints a key and "
+            "the line for the file."
         )
     texts = [(str(file), read_text(file))] if file is not None else []
     if os.environ.get("MIXLING_KEYS"):

@@ -6,7 +6,7 @@ import gc
 from collections.abc import Sequence
 from typing import Literal
 
-from mixling.errors import MixlingError, check_finite_numbers, choose
+from mixling.errors import MixlingError, check_finite_numbers, choose, not_installed
 
 
 def proxy(
@@ -49,14 +49,14 @@ def proxy(
 
         from mixling.serving.proxy_app import ProxyConfig, proxy_application
     except ImportError as error:
-        raise MixlingError(f"{error.name} is not installed: pip install 'mixling[serve]'") from None
+        raise not_installed(str(error.name), "serve") from None
     from mixling.debiasing.files import load_transform
     from mixling.models.identify import identify_languages
     from mixling.serving.serve import check_port, log_to_stderr
 
     check_finite_numbers(timeout=timeout)
     if timeout <= 0:
-        raise MixlingError(f"timeout is {timeout:g}; expected a number of seconds above 0")
+        raise MixlingError(f"timeout is {timeout:g}. Expected a number of seconds above 0.")
     if role is not None:
         choose(role, ("query", "passage"), "role")
     loaded = load_transform(transform)
@@ -81,7 +81,7 @@ def proxy(
 
 
 def keep_from_collector() -> None:
-    """Let garbage collection pass over what is loaded now, which lives as long as the process.
+    """Exclude the objects that are loaded now from garbage collection.
 
     A full collection otherwise walks all imported modules, and all requests wait for it.
     """

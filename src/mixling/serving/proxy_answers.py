@@ -30,7 +30,7 @@ TOKEN_IDS_REFUSED = (
 
 @dataclass(frozen=True)
 class RequestedVectors:
-    """What a request asks for.
+    """The vectors that a request asks for.
 
     Attributes:
         number: How many vectors; None where the upstream has to say what is wrong with the input.
@@ -67,25 +67,28 @@ def read_request(
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
-        raise RequestError("The body is not JSON.") from None
+        raise RequestError(
+            "The body is not JSON. Send a JSON object, as OpenAI's API takes it."
+        ) from None
     if not isinstance(body, dict):
-        raise RequestError("The body is not a JSON object.")
+        raise RequestError("The body is not a JSON object. Send one, as OpenAI's API takes it.")
     if models and body.get("model") not in models:
         raise RequestError(
-            f"model: found {json.dumps(body.get('model'))[:100]}. This proxy's transform is for "
-            f"{', '.join(models)}; vectors of another model need a transform of their own.",
+            f"model is {json.dumps(body.get('model'))[:100]}, but this proxy's transform is for "
+            f"{', '.join(models)}. Vectors of another model need a transform of their own.",
             "model",
             "model_not_found",
         )
     if body.get("encoding_format") not in (None, "float", "base64"):
         raise RequestError(
-            "encoding_format: only float and base64 can be transformed; ask for one of them.",
+            f"encoding_format is {json.dumps(body['encoding_format'])[:100]}, but only float and "
+            "base64 can be transformed. Ask for one of them.",
             "encoding_format",
         )
     if body.get("dimensions") not in (None, transform.dimensions):
         raise RequestError(
-            f"dimensions: found {json.dumps(body['dimensions'])[:100]}. This proxy's transform is "
-            f"for {transform.dimensions:,} dimensions{_added(transform)}: ask for "
+            f"dimensions is {json.dumps(body['dimensions'])[:100]}, but this proxy's transform "
+            f"is for {transform.dimensions:,} dimensions{_added(transform)}. Ask for "
             f"{transform.dimensions:,}, or fit a transform on vectors of the size that you want.",
             "dimensions",
         )
@@ -184,7 +187,7 @@ def _vector(embedding: Any, place: int) -> np.ndarray:
     except (ValueError, OverflowError):
         raise _nonsense(f"vector {place} is neither numbers nor base64 of float32") from None
     if vector.ndim != 1 or vector.dtype.kind != "f":  # whole numbers are quantized vectors
-        raise _nonsense(f"vector {place} is no list of floating-point numbers")
+        raise _nonsense(f"vector {place} is not a list of floating-point numbers")
     with np.errstate(over="ignore"):
         vector = vector.astype(np.float32)
     if not np.isfinite(vector).all():

@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ProxyConfig:
-    """How a proxy treats requests.
+    """The configuration of a proxy.
 
     Attributes:
         upstream: The base URL of the API, which the proxy's /v1 stands for.
@@ -228,13 +228,13 @@ def parse_upstream(address: str) -> httpx.URL:
     is_address = url.host and "%" not in url.host and (url.port or 0) < 65536
     if url.scheme not in ("http", "https") or not is_address:
         raise MixlingError(
-            "--upstream: expected the base URL of an embedding API, such as "
-            "https://api.openai.com/v1"
+            "--upstream is not an address of HTTP. Expected the base URL of an embedding API, "
+            "such as https://api.openai.com/v1"
         )
     if url.userinfo or url.query or url.fragment:  # not shown: it may be a key
         raise MixlingError(
-            f"--upstream: expected a base URL alone, such as {url.scheme}://{url.host}/v1, without "
-            "user, password, ? or #; applications send their keys themselves"
+            f"--upstream must be a base URL only, such as {url.scheme}://{url.host}/v1, without "
+            "user, password, ? or #. Applications send their keys themselves."
         )
     return url.copy_with(path=url.path.rstrip("/") or "/v1")
 
@@ -264,9 +264,9 @@ def _refuse_other_embeddings(last: str, content: bytes) -> None:
     """
     if "embed" in last or (last == "batches" and b"/embeddings" in content):
         raise RequestError(
-            f"{last}: this proxy transforms vectors of OpenAI's POST /v1/embeddings alone; others "
-            "would come back as they are. Ask there, or ask the upstream without the proxy and "
-            "transform what it answers."
+            f"{last}: this proxy transforms vectors of OpenAI's POST /v1/embeddings only, and "
+            "others would come back as they are. Ask there, or ask the upstream without the "
+            "proxy and transform its answer."
         )
 
 

@@ -18,7 +18,7 @@ _MAX_QUERIES = 16
 
 def _check_not_blank(text: str) -> str:
     if not text.strip():
-        raise PydanticCustomError("blank", "the query is empty; write one")
+        raise PydanticCustomError("blank", "the query is empty. Write a query.")
     return text
 
 

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, not_installed
 from mixling.models.precision import Precision, choose_precision
 
 
@@ -57,16 +57,16 @@ def serve(
         from mixling.serving.app import application
         from mixling.serving.config import ServerConfig
     except ImportError as error:
-        raise MixlingError(f"{error.name} is not installed: pip install 'mixling[serve]'") from None
+        raise not_installed(str(error.name), "serve") from None
     from mixling.searching.query import Searcher
     from mixling.serving.keys import read_keys
 
     hashes = read_keys(Path(keys) if keys is not None else None)
     if not hashes and not _is_loopback(host):
         raise MixlingError(
-            f"--host {host} is reached from elsewhere, and anybody could "
-            "ask: give --keys FILE (`mixling serve --new-key NAME` "
-            "prints a key and its line), or leave the host at 127.0.0.1"
+            f"--host {host} can be reached from other machines, so anybody could search. Give "
+            "--keys FILE (`mixling serve --new-key NAME` prints a key and its line), or leave "
+            "the host at 127.0.0.1."
         )
     check_port(host, port)
     searcher = Searcher(store, model, trust_remote_code, reranker=rerank)

@@ -113,8 +113,8 @@ class SearchService:
         if self.searcher.reranker is None:
             if request.rerank:
                 raise MixlingError(
-                    "rerank: this server has no reranker; start it with mixling serve --rerank "
-                    "MODEL, or leave rerank out"
+                    "rerank is true, but this server has no reranker. Start it with mixling "
+                    "serve --rerank MODEL, or leave rerank out."
                 )
             return 0
         return 0 if request.rerank is False else request.rerank_depth

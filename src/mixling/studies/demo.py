@@ -151,7 +151,7 @@ def _steps(out: Path, source: str, model: str, minutes: float, say: Callable[[st
     if file.exists():
         return int(json.loads(file.read_text())["steps"])
     rows: list[dict[str, Any]] = []
-    say("   A trial of 4 steps tells how long one takes …")
+    say("   A trial of 4 steps measures how long a step takes …")
     trial = out / "trial"
     shutil.rmtree(trial, ignore_errors=True)
     train(_config(source, model, 4), trial, on_step=rows.append)

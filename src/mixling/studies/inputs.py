@@ -1,4 +1,4 @@
-"""Hashes of what a study's variant reads.
+"""Hashes of the inputs of a study's variant.
 
 No earlier result is shown after its data, model or configuration has changed.
 """

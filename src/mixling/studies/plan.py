@@ -1,4 +1,4 @@
-"""A study's file: what it trains, what it measures, and where its runs are kept.
+"""Reads a study's file: its trainings, its measurements, and the folders of its runs.
 
 [study]
 tasks = ["xquad-r"]
@@ -97,28 +97,27 @@ def read_study(file: Path) -> StudyConfig:
     test_set = chosen_on not in DEVELOPMENT and chosen_on.partition(":")[0] in TASKS
     if chosen_on in plan.study.tasks or test_set:
         raise MixlingError(
-            f"{file}: study.development is '{chosen_on}'; options are chosen on a development "
-            f"task ({', '.join(DEVELOPMENT)}, or one of your own) and never on one that is "
-            "measured"
+            f"{file}: study.development is '{chosen_on}', which the study measures or which is a "
+            f"test set. Choose options on a development task: {', '.join(DEVELOPMENT)}, or one "
+            "of your own."
         )
     folders = [run_folder(file, v.name, s) for v in plan.variants for s in seeds_of(plan, v)]
     repeated = [p for p in folders if folders.count(p) > 1]
     if repeated:
         raise MixlingError(
-            f"{file}: two variants or seeds are kept as '{repeated[0].name}'; give each variant "
-            "and "
-            "each seed a name or number that no other has"
+            f"{file}: two variants or seeds have the same folder '{repeated[0].name}'. Give each "
+            "variant a name, and each seed a number, that no other has."
         )
     for variant in plan.variants:
         if variant.seeds == []:
             raise MixlingError(
-                f"{file}: variant '{variant.name}': seeds is empty; leave it out for all of the "
-                "study's"
+                f"{file}: variant '{variant.name}': seeds is empty. Leave it out to use all "
+                "seeds of the study."
             )
         if not set(variant.seeds or []) <= set(plan.study.seeds):
             raise MixlingError(
-                f"{file}: variant '{variant.name}': seeds {variant.seeds} are not all of the "
-                f"study's {plan.study.seeds}"
+                f"{file}: variant '{variant.name}': seeds is {variant.seeds}. Expected some of "
+                f"the study's seeds {plan.study.seeds}."
             )
     return plan
 
@@ -186,7 +185,7 @@ def variant_run(file: Path, name: str, seed: int | None = None) -> tuple[Config,
     seeds = seeds_of(plan, variant)
     number = seeds[0] if seed is None else seed
     if number not in seeds:
-        raise MixlingError(f"{file}: variant '{name}' has the seeds {seeds}, not {number}")
+        raise MixlingError(f"{file}: variant '{name}' has no seed {number}. Its seeds are: {seeds}")
     config = variant_config(plan, variant, number, file)
     assert config is not None  # it is one that is trained
     return config, run_folder(runs_folder(file), name, number) / "run"

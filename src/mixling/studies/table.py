@@ -57,7 +57,7 @@ class StudyResult:
         return f"<StudyResult {self.study}: {len(self.runs)} runs, {state}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the JSON file holds; tests stand there when all runs have ended."""
+        """Return the content of the JSON file; it has tests when all runs have ended."""
         return {k: v for k, v in asdict(self).items() if v is not None}
 
     def save(self, file: Path) -> None:

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.files import write_text
 from mixling.corpora.languages import language_tag
-from mixling.errors import MixlingError, check_finite_numbers, choose
+from mixling.errors import MixlingError, check_at_least, check_finite_numbers, choose
 from mixling.evaluation.coverage import count_subwords
 from mixling.machine import keep_freed_memory, library_versions, machine_info
 from mixling.models.card import adapted_card
@@ -58,7 +58,7 @@ _COVERAGE_TEXTS = 500  # sentences of a language whose subwords are counted
 
 @dataclass(frozen=True)
 class AdaptationReport:
-    """What an adaptation did.
+    """The counts of an adaptation.
 
     Attributes:
         model: The model folder.
@@ -167,6 +167,10 @@ def adapt_language(
         1000
     """
     check_finite_numbers(distil=distil, margin=margin, lr=lr)
+    check_at_least(0, vocabulary=vocabulary, seed=seed)
+    check_at_least(1, steps=steps, batch=batch, checkpoint_every=checkpoint_every)
+    if lr <= 0:
+        raise MixlingError(f"lr is {lr}. Expected a number above 0.")
     run = RunFolder(Path(out))
     for name in objectives:
         choose(name, OBJECTIVES, "objective")
@@ -234,7 +238,8 @@ def _pairs(corpora: Sequence[Corpus], job: _Job) -> list[SentencePair]:
         if not any(p.language == language for p in pairs):
             have = ", ".join(f"{c.name} ({' '.join(c.languages()[:12])} …)" for c in corpora)
             raise MixlingError(
-                f"no bitext of '{language}' with '{job.pivot}' or a related language in {have}"
+                f"there is no bitext of '{language}' with '{job.pivot}' or a related language in "
+                f"{have}. Add a --bitext that has it."
             )
     return pairs
 
@@ -299,12 +304,12 @@ def _optimize(
         total = sum(weighted, torch.zeros(()))
         if not torch.isfinite(total.detach()):
             raise MixlingError(
-                f"the loss is {float(total.detach())} at step {step}; lower --lr (now {job.lr:g})"
+                f"the loss is {float(total.detach())} at step {step}. Lower --lr (now {job.lr:g})."
             )
         total.backward()  # type: ignore[no-untyped-call]
         if not math.isfinite(torch.nn.utils.clip_grad_norm_(weights, 1.0)):
             raise MixlingError(
-                f"the gradient is not finite at step {step}; lower --lr (now {job.lr:g})"
+                f"the gradient is not finite at step {step}. Lower --lr (now {job.lr:g})."
             )
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

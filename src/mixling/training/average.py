@@ -36,8 +36,9 @@ def average_with(retriever: Retriever, other: Retriever, weight: float) -> None:
     )
     if different:
         raise MixlingError(
-            f"{other.name}: cannot be averaged with {retriever.name}: they do not have the same "
-            f"weights ({', '.join(different[:3])}); average models of one base"
+            f"{other.name}: its weights cannot be averaged with those of {retriever.name}, "
+            f"because they differ in name or shape ({', '.join(different[:3])}). Average models "
+            "of one base."
         )
     for name, parameter in ours.items():
         parameter.lerp_(theirs[name].to(parameter.device), weight)

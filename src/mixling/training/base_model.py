@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import torch
 
+from mixling.errors import MixlingError, first_line
 from mixling.models.retriever import Retriever
 from mixling.training.config import ModelConfig, TrainingConfig
 
 
 def on_cpu(options: TrainingConfig) -> bool:
-    """Whether a run uses the processor: it is configured so, or there is no GPU."""
+    """Return whether a run uses the processor: it is configured so, or there is no GPU.
+
+    Raises:
+        MixlingError: torch knows no such device.
+    """
+    try:
+        torch.device(options.device or "cpu")
+    except RuntimeError as error:
+        raise MixlingError(
+            f"training.device is '{options.device}', which torch refuses ({first_line(error)}). "
+            "Write cpu or cuda, or leave it out."
+        ) from None
     return options.device == "cpu" or not torch.cuda.is_available()
 
 

@@ -56,7 +56,7 @@ class SourceConfig(_Table):
 
 
 class DataConfig(_Table):
-    """What to train on."""
+    """The training data."""
 
     sources: list[SourceConfig] = Field(
         min_length=1, description="names, or tables with name, path, hub, split, …"
@@ -126,7 +126,7 @@ class TransformConfig(_Table):
 
 
 class ModelConfig(_Table):
-    """What to train."""
+    """The model to train."""
 
     name: str = Field(DEFAULT, description="folder or hub name")
     pooling: Literal["mean", "cls", "max", "lasttoken"] | None = Field(
@@ -252,7 +252,7 @@ class TermConfig(_Table):
 
 
 class ObjectiveConfig(_Table):
-    """What a step minimizes."""
+    """The objective that a step minimizes."""
 
     name: Literal["info-nce", "eq1", "eq1-all-positives"] = Field(
         "info-nce", description="the contrastive loss, see docs/development/architecture.md"
@@ -284,7 +284,7 @@ class ValidationConfig(_Table):
 
 
 class TrainingConfig(_Table):
-    """How to train."""
+    """The options of the training."""
 
     steps: _Positive = Field(150, description="optimizer steps")
     lr: Annotated[float, Field(gt=0)] = Field(
@@ -346,11 +346,11 @@ class Config(_Table):
     """A training run. Only `[data] sources` must be given.
 
     Args:
-        data: What to train on.
-        model: What to train.
+        data: The training data.
+        model: The model to train.
         batches: Which texts meet in a batch.
-        objective: What a step minimizes.
-        training: How to train.
+        objective: The objective that a step minimizes.
+        training: The options of the training.
         soup: A table for each of several runs whose weights are averaged.
 
     Example:

@@ -78,7 +78,7 @@ class EmbeddingGradient:
         return self._rows[0]
 
     def put(self, rows: Tensor, values: Tensor) -> None:
-        """Replace the gradient by what several processes have added up.
+        """Replace the gradient by the sum over several processes.
 
         Args:
             rows: The rows that are touched, int64 `[n]`.

@@ -1,4 +1,4 @@
-"""Hashes of what a run reads.
+"""Hashes of the inputs of a run.
 
 Its corpora, model, teachers, sources of a transform, and validation task.
 """
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def input_hashes(config: Config, cache: dict[str, str] | None = None) -> dict[str, str]:
-    """Hash what a run reads.
+    """Hash the inputs of a run.
 
     Args:
         config: The run's configuration.
@@ -78,7 +78,7 @@ def _teacher_hash(name: str) -> str:
 
 
 def claim_run(config: Config, run: RunFolder) -> None:
-    """Start a run in its folder, or check that it reads what it was started with.
+    """Start a run in its folder, or check that its inputs have not changed.
 
     If the run is finished and its inputs cannot be read any more, a warning says so.
 
@@ -96,7 +96,10 @@ def claim_run(config: Config, run: RunFolder) -> None:
         if not run.finished:
             raise
         logger.warning(
-            "%s: is done; whether what it read has changed is not known (%s)", run.path, error
+            "%s: the run is finished, but its inputs cannot be read, so it is not known whether "
+            "they have changed. %s",
+            run.path,
+            error,
         )
         return
     check_unchanged(run.path, hashes, new, recorded)

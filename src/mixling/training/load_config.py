@@ -80,8 +80,8 @@ def soup_runs(config: Config, place: str = "configuration") -> list[Config]:
         if not all(equal.values()):
             wrong = ", ".join(name for name, same in equal.items() if not same)
             raise MixlingError(
-                f"{place}: soup, run {n}: {wrong} must be that of all runs; a run has its own "
-                "batches, objective, training and model.lora"
+                f"{place}: soup, run {n}: {wrong} must be the same in all runs. A run may only set "
+                "batches, objective, training and model.lora."
             )
         training = run.training.model_copy(update={"average_with_base": 0.0})
         model = run.model
@@ -137,26 +137,32 @@ def read_toml(path: Path) -> dict[str, Any]:
         MixlingError: The file does not exist or is not TOML.
     """
     if not path.is_file():
-        raise MixlingError(f'{path}: no such file; write at least: [data] sources = ["sample"]')
+        raise MixlingError(
+            f"{path}: the file does not exist. Write a configuration with at least: [data] "
+            'sources = ["sample"]'
+        )
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise MixlingError(
-            f"{path}: not TOML ({error}); strings stand in quotes, tables in [brackets]"
+            f"{path}: the file is not TOML ({error}). Put strings in quotes, and names of tables "
+            "in [brackets]."
         ) from None
 
 
 def _explain(model: type[BaseModel], place: str, error: Any) -> str:
     """Say in one line what is wrong with a field."""
     field = ".".join(str(p) for p in error["loc"])
-    value = (
-        "" if error["type"] in ("missing", "extra_forbidden") else f" (found {error['input']!r})"
-    )
-    fix = {
-        "missing": "must be given",
-        "extra_forbidden": f"is no option; those of this table: {_fields(model, error['loc'])}",
-    }
-    return f"{place}: {field}: {fix.get(error['type'], error['msg'])}{value}"
+    if error["type"] == "missing":
+        return f"{place}: {field} must be given."
+    if error["type"] == "extra_forbidden":
+        options = _fields(model, error["loc"])
+        return f"{place}: {field} is not an option. The options of this table are: {options}"
+    value = repr(error["input"])
+    if len(value) > 80:
+        value = value[:77] + "..."
+    message = error["msg"].removeprefix("Value error, ").replace("Input should", "The value should")
+    return f"{place}: {field} is {value}. {message[0].upper()}{message[1:]}."
 
 
 def _fields(model: type[BaseModel], location: tuple[int | str, ...]) -> str:

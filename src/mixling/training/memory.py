@@ -69,7 +69,10 @@ def add_lora(retriever: Retriever, options: LoraConfig) -> PeftModel:
     try:
         import peft
     except ImportError:
-        raise MixlingError("model.lora needs peft: pip install 'mixling[lora]'") from None
+        raise MixlingError(
+            "model.lora needs peft, which is not installed. Install it with: pip install "
+            "'mixling[lora]'"
+        ) from None
     config = peft.LoraConfig(
         r=options.rank,
         lora_alpha=options.alpha,  # type: ignore[arg-type]
@@ -79,7 +82,10 @@ def add_lora(retriever: Retriever, options: LoraConfig) -> PeftModel:
     try:
         return peft.get_peft_model(retriever.encoder, config)
     except ValueError as error:
-        raise MixlingError(f"model.lora.targets: {error}") from None
+        raise MixlingError(
+            f"model.lora.targets cannot be used ({error}). Name modules of the encoder, for "
+            "instance query and value."
+        ) from None
 
 
 def freeze_layers(retriever: Retriever, n: int) -> None:
@@ -91,8 +97,8 @@ def freeze_layers(retriever: Retriever, n: int) -> None:
     layers = _layers(retriever)
     if n >= len(layers):
         raise MixlingError(
-            f"training.freeze_layers is {n}, and this encoder has {len(layers)} layers that can be "
-            "told apart; write a smaller number"
+            f"training.freeze_layers is {n}, but this encoder has {len(layers)} layers that can "
+            "be frozen. Write a smaller number."
         )
     last_frozen = list(layers[n - 1].parameters())[-1]
     for weight in retriever.encoder.parameters():
@@ -112,8 +118,8 @@ def checkpoint_layers(retriever: Retriever) -> None:
     encoder, layers = retriever.encoder, _layers(retriever)
     if not layers or not encoder.supports_gradient_checkpointing:
         raise MixlingError(
-            "training.gradient_checkpointing: this encoder has no layers that can do so; leave it "
-            "out"
+            "training.gradient_checkpointing is true, but the layers of this encoder do not "
+            "support it. Leave it out."
         )
     encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     for layer in layers:

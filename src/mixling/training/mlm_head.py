@@ -53,7 +53,7 @@ class MLMHead(nn.Module):
 
 @dataclass(frozen=True)
 class Masking:
-    """How texts are masked.
+    """The masking of texts.
 
     Attributes:
         mask: Id of the mask token.

@@ -27,7 +27,7 @@ from mixling.training.terms.term import BatchVectors, Teacher, Term, TokenTerm
 
 
 class Objective(nn.Module):
-    """What a run minimizes. It has the weights of its terms, which are dropped after training.
+    """The objective of a run. It has the weights of its terms, which are dropped after training.
 
     Args:
         config: The run's configuration.
@@ -104,20 +104,21 @@ class Objective(nn.Module):
             if self.pivot in s.languages
         ):
             raise MixlingError(
-                f"objective.terms: distil-cosine reads both texts in '{self.pivot}', and no source "
-                f"has such pairs: {known}. Set the term's pivot to a language that has them"
+                f"objective.terms: distil-cosine reads both texts in '{self.pivot}', but no "
+                f"source has such pairs: {known}. Set the term's pivot to a language that the "
+                "sources have."
             )
         if self.list_language is not None and not pairs.n_negatives:
             raise MixlingError(
-                "objective.terms: a teacher of lists scores hard negatives, and there are none. "
-                "Set batches.negatives (arXiv:2404.08118 has 5) and take a source that has them "
-                "(`mixling mine-negatives`)"
+                "objective.terms: a teacher of lists scores hard negatives, but there are none. "
+                "Set batches.negatives (5 in arXiv:2404.08118), and take a source that has hard "
+                "negatives (`mixling mine-negatives`)."
             )
         if self.needs_translations and not any((s.has_query.sum(1) > 1).any() for s in sources):
             names = ", ".join(t.config.name for t in self._terms() if t.needs_translations)
             raise MixlingError(
-                f"objective.terms: {names} read a query in two languages, and no source has one: "
-                f"{known}. Add a parallel source"
+                f"objective.terms: {names} read a query in two languages, but no source has one: "
+                f"{known}. Add a parallel source."
             )
 
     def columns(self, batch: Batch) -> list[tuple[str, list[str], Sequence[str | None] | None]]:
@@ -162,7 +163,7 @@ class Objective(nn.Module):
         return loss
 
     def _batch_vectors(self, batch: Batch, vectors: Tensor) -> BatchVectors:
-        """Split the vectors of a batch by what they are of."""
+        """Split the vectors of a batch into queries, passages, negatives and translations."""
         n, end, device = len(batch.queries), self._first_translation(batch), vectors.device
         group, conflict_group, negative_conflict_group = (
             torch.from_numpy(x)
@@ -230,7 +231,7 @@ def _single_language(languages: Iterable[str | None]) -> str | None:
     names = sorted({language_tag(x) for x in languages if x is not None})
     if len(names) > 1:
         raise MixlingError(
-            f"objective.terms: teachers read one language in a run, not {' and '.join(names)}. "
-            "Give all terms one pivot"
+            "objective.terms: teachers read one language in a run, but the terms name "
+            f"{' and '.join(names)}. Give all terms one pivot."
         )
     return names[0] if names else None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def start_accelerator(options: TrainingConfig, folder: Path) -> Accelerator:
-    """Start what Accelerate gives a run: its processes, its device, and trackers.
+    """Start Accelerate for a run: its processes, its device, and trackers.
 
     Number formats are chosen by `mixling.models.precision`, and gradients are added below.
 
@@ -46,12 +46,15 @@ def start_accelerator(options: TrainingConfig, folder: Path) -> Accelerator:
     except ValueError as error:
         if not options.trackers:
             raise
-        raise MixlingError(f"training.trackers: {error}") from None
+        raise MixlingError(
+            f"training.trackers is {options.trackers}, which Accelerate refuses ({error}). Name "
+            "trackers of Accelerate, for instance tensorboard."
+        ) from None
     # Accelerate leaves out, with a warning, a tracker that is not installed.
     if len(accelerator.log_with) < len(set(options.trackers)):
         raise MixlingError(
-            f"training.trackers: {', '.join(options.trackers)}: not all of them are installed; for "
-            "tensorboard pip install 'mixling[trackers]'"
+            f"training.trackers is {', '.join(options.trackers)}, but not all of these are "
+            "installed. For tensorboard: pip install 'mixling[trackers]'"
         )
     return accelerator
 

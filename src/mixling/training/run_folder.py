@@ -18,7 +18,7 @@ from typing import Any, TextIO
 import torch
 
 from mixling.corpora.files import open_run_dir, write_text
-from mixling.disk import new_file, one_writer
+from mixling.disk import new_file, one_writer, read_object
 
 _CHECKPOINT = re.compile(r"step-(\d+)\.pt$")
 
@@ -85,8 +85,7 @@ class RunFolder:
 
     def record(self) -> dict[str, Any]:
         """Read the record of a finished run."""
-        record: dict[str, Any] = json.loads(self.record_file.read_text(encoding="utf-8"))
-        return record
+        return read_object(self.record_file)
 
     def finish(self, record: Mapping[str, Any]) -> None:
         """Write the record, which marks the run as finished."""

@@ -153,15 +153,16 @@ class HybridBatchSampler(DefaultBatchSampler):
                 columns = ", ".join(dataset.column_names)
                 raise MixlingError(
                     f"the data set ({self.n_rows:,} rows, columns {columns}) does not hold the "
-                    f"pairs of {names} in their order: give the trainer "
-                    "mixling.training_pairs(corpus) as it is, neither shuffled nor filtered; for a "
-                    "part of a corpus, take mixling.training_pairs of corpus.select(...) and give "
-                    "the sampler that corpus too"
+                    f"pairs of {names} in their order. Give the trainer "
+                    "mixling.training_pairs(corpus) as it is, neither shuffled nor filtered. "
+                    "For a part of a corpus, take mixling.training_pairs of corpus.select(...), "
+                    "and give the sampler that corpus too."
                 )
             _warn_once(
-                f"an evaluation set of {self.n_rows:,} rows is of another corpus than {names}: its "
-                "rows come once each, and texts that say the same may meet in a batch; give the "
-                "sampler its corpus too, corpus=[corpus, held_out]"
+                f"an evaluation set of {self.n_rows:,} rows is not of the corpus {names}. Its "
+                "rows are used once each, in their order, so texts that say the same may meet "
+                "in a batch. Give the sampler the corpus of the evaluation set too, "
+                "corpus=[corpus, held_out]"
             )
             self.n_batches = (
                 self.n_rows // batch_size if drop_last else -(-self.n_rows // batch_size)

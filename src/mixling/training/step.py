@@ -24,7 +24,7 @@ from mixling.training.tokenized import TokenizedBatch
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """What every step of a run uses.
+    """The state that every step of a run uses.
 
     Attributes:
         options: The configuration of training.
@@ -109,6 +109,6 @@ class TrainingStep:
         saved = step // options.checkpoint_every * options.checkpoint_every
         left = f"The checkpoint of step {saved} is kept" if saved else "No checkpoint was due yet"
         return MixlingError(
-            f"{reason} at step {step}, learning rate {learning_rate:.3g}; lower training.lr "
-            f"(now {options.lr:g}) or raise objective.temperature, with another --out. {left}."
+            f"{reason} at step {step}, learning rate {learning_rate:.3g}. Lower training.lr (now "
+            f"{options.lr:g}) or raise objective.temperature, with another --out. {left}."
         )

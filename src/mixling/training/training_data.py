@@ -15,7 +15,7 @@ from mixling.training.pairs import PairTexts
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a configuration trains on.
+    """The training data of a configuration.
 
     Attributes:
         corpora: The corpora of its sources.
@@ -62,19 +62,19 @@ def load_training_data(config: Config) -> TrainingData:
     for source in config.data.sources:
         if source.sentences:
             raise MixlingError(
-                f"source '{source.name}' is cut into sentences when training begins; to see its "
-                f"batches before, write it with `mixling locate-answers MODEL {source.name} --out "
-                "DIR` and name "
-                f'the folder: {{ name = "{source.name}-sentences", path = "DIR" }}'
+                f"source '{source.name}' is cut into sentences when training begins, so its "
+                "batches are not known yet. To see them, write the source with `mixling "
+                f"locate-answers MODEL {source.name} --out DIR`, and name the folder: {{ name = "
+                f'"{source.name}-sentences", path = "DIR" }}'
             )
     corpora = [load_source(s, config.data.skip_bad) for s in config.data.sources]
     batches = config.batches
     if batches.negatives and not any(c.negatives.num_rows for c in corpora):
         names = ", ".join(c.name for c in corpora)
         raise MixlingError(
-            f"batches.negatives is {batches.negatives}, but no source has any: {names}; `mixling "
-            "mine-negatives` writes a source with hard negatives, and one with `sentences = true` "
-            "has some"
+            f"batches.negatives is {batches.negatives}, but no source has hard negatives: "
+            f"{names}. `mixling mine-negatives` writes a source with hard negatives, and a "
+            "source with `sentences = true` has some."
         )
     schedule = Schedule(
         [translation_groups(c) for c in corpora],

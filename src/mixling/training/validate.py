@@ -74,8 +74,8 @@ class Validation:
         value = means.get(scenario, {}).get(name, math.nan)
         if math.isnan(value):
             raise MixlingError(
-                f"training.validation.metric '{metric}' is not among the results of "
-                f"{self.task.name}; write for instance multilingual.mAP or monolingual.nDCG@10"
+                f"training.validation.metric is '{metric}', which is not among the results of "
+                f"{self.task.name}. Write for instance multilingual.mAP or monolingual.nDCG@10."
             )
         if self.best is None or value > self.best["value"]:
             self.run.save_best(self.retriever.model.state_dict())
@@ -91,9 +91,9 @@ class Validation:
         return {**self.best, "since": since, "stopped": bool(patience and since >= patience)}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return the state that a checkpoint keeps."""
         return {"best": self.best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what a checkpoint kept."""
+        """Restore the state of a checkpoint."""
         self.best = state["best"]

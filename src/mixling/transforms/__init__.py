@@ -1,1 +1,1 @@
-"""Transforms of vectors: what they compute, and their files. They need no encoder."""
+"""Transforms of vectors, and their files. They need no encoder."""

@@ -38,12 +38,13 @@ class ChainedTransform:
 
     def __post_init__(self) -> None:
         if not self.parts:
-            raise MixlingError("a chain of transforms: expected one transform or more")
+            raise MixlingError("the chain of transforms is empty. Expected one transform or more.")
         for first, second in pairwise(self.parts):
             if first.output_dimensions != second.dimensions:
                 raise MixlingError(
-                    f"a chain of transforms: {first!r} gives vectors of {first.output_dimensions} "
-                    f"numbers, {second!r} takes {second.dimensions}"
+                    f"{first!r} gives vectors of {first.output_dimensions} numbers, but the next "
+                    f"transform of the chain, {second!r}, takes {second.dimensions}. Chain "
+                    "transforms of matching sizes."
                 )
 
     @property

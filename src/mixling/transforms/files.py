@@ -194,4 +194,4 @@ def _read_part(record: dict[str, Any], tensors: dict[str, np.ndarray]) -> Part:
         )
     if kind == "affine":
         return AffineTransform(tensors["matrix"], tensors["bias"], metadata)
-    raise ValueError(f"a transform of type {kind!r}")
+    raise ValueError(f"the transform has the unknown type {kind!r}")

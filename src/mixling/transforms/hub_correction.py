@@ -62,11 +62,12 @@ class HubCorrection:
         needed = self.neighbors + self.skipped
         if self.neighbors < 1 or self.skipped < 0 or needed > len(self.references):
             raise MixlingError(
-                f"hub correction by {len(self.references):,} reference queries: {self.neighbors} "
-                f"scores after the {self.skipped} highest cannot be taken; give more queries"
+                f"the hub correction has {len(self.references):,} reference queries, too few to "
+                f"take {self.neighbors} scores after the {self.skipped} highest. Give more "
+                "queries."
             )
         if self.weight < 0:
-            raise MixlingError(f"weight {self.weight}: expected 0 or more")
+            raise MixlingError(f"weight is {self.weight}. Expected a number from 0.")
 
     def __repr__(self) -> str:
         return (

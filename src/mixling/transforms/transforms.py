@@ -1,4 +1,4 @@
-"""What a debiasing method fits: one affine transform, one for each language, or scales of scores.
+"""The results of debiasing methods: affine transforms, one or by language, and scales of scores.
 
     AffineTransform      y = x W^T + b                                  needs no language
     LanguageTransform    y = z - C_l^T C_l z,  z = x - m_{role, l}      needs the text's language
@@ -45,8 +45,8 @@ def check_finite(metadata: dict[str, Any], *arrays: np.ndarray) -> None:
     if not all(np.isfinite(x).all() for x in arrays):
         method = metadata.get("method", "of no known method")
         raise MixlingError(
-            f"the transform ({method}) holds NaN or infinity: fit it on more texts a language, or, "
-            "for method trained, with a lower rate or a higher temperature"
+            f"the transform ({method}) holds NaN or infinity. Fit it on more texts of each "
+            "language, or, for method trained, with a lower rate or a higher temperature."
         )
 
 
@@ -193,7 +193,9 @@ class LanguageTransform:
         """
         if languages is None:
             if self.languages:
-                raise ValueError("languages are needed")
+                raise ValueError(
+                    "the transform depends on the language of each text, and no languages are given"
+                )
             languages = [""] * len(vectors)
         return normalize(self.transform_raw(vectors, languages, role)).astype(np.float32)
 

@@ -36,8 +36,9 @@ def afriqa_reader(human: bool) -> Reader:
         paths = find_published(folder, f"gold_span_passages.afriqa.*.*.{split}.json*")
         if not paths:
             raise MixlingError(
-                f"{folder}: no file gold_passages/<language>/gold_span_passages.afriqa.<language>."
-                f"<pivot>.{split}.json; fetch the set again"
+                f"{folder}: the file "
+                f"gold_passages/<language>/gold_span_passages.afriqa.<language>.<pivot>.{split}"
+                ".json is missing. Fetch the data set again."
             )
         name = "afriqa-human" if human else "afriqa"
         tags = [[language_tag(x) for x in path.name.split(".")[2:4]] for path in paths]
@@ -46,8 +47,8 @@ def afriqa_reader(human: bool) -> Reader:
         require_languages(name, languages, sorted({*passage_tags, *query_tags}))
         if not any(is_wanted(tag, languages) for tag in passage_tags):
             raise MixlingError(
-                f"source '{name}' has passages in {' and '.join(passage_tags)} alone; ask for one "
-                f"of these languages beside {', '.join(languages or ())}"
+                f"source '{name}' has passages in {' and '.join(passage_tags)} only, none of "
+                f"them in {', '.join(languages or ())}. Add one of these languages."
             )
         builder, incomplete = CorpusBuilder(name), Skipped(True)
         for path in paths:

@@ -66,7 +66,8 @@ def read_belebele(folder: Path, split: str, languages: Languages, skip_bad: bool
     paths = {c: p for c in wanted for p in find_published(folder, f"{c}.jsonl")}
     if not paths:
         raise MixlingError(
-            f"{folder}: no file like {next(iter(wanted), 'eng_Latn')}.jsonl; fetch the set again"
+            f"{folder}: no file is named like {next(iter(wanted), 'eng_Latn')}.jsonl. Fetch the "
+            "data set again."
         )
     rows = {code: _read_variant(path, skipped, left_out) for code, path in paths.items()}
     usual = _usual_forms(rows.values())
@@ -76,8 +77,8 @@ def read_belebele(folder: Path, split: str, languages: Languages, skip_bad: bool
             if _form(entries) != usual[link]:
                 left_out.append(
                     MixlingError(
-                        f"{paths[code]}: left out: the rows of {link} are not those of the other "
-                        "languages"
+                        f"{paths[code]}: the rows of {link} are left out, because they do not "
+                        "match those of the other languages"
                     )
                 )
                 continue
@@ -112,8 +113,8 @@ def _read_variant(path: Path, skipped: Skipped, left_out: list[Exception]) -> di
         links.pop(link, None)
         left_out.append(
             MixlingError(
-                f"{path}: left out: all rows of {link}, one of which is bad: which of its passages "
-                "they are about is not known"
+                f"{path}: all rows of {link} are left out, because one of them is bad, so it is "
+                "not known which of the passages they are about"
             )
         )
     return links

@@ -85,14 +85,16 @@ def _read_columns(path: Path, *columns: str) -> pa.Table:
     for i, column in enumerate(columns):
         if table[column].null_count:
             raise MixlingError(
-                f"{path}: column '{column}' is empty in {table[column].null_count} rows; fill it"
+                f"{path}: column '{column}' is empty in {table[column].null_count} rows. Fill "
+                "these rows."
             )
         table = table.set_column(i, column, pc.cast(table[column], pa.string()))
     lengths = pc.utf8_length(pc.utf8_trim_whitespace(table["text"]))
     empty = pc.sum(pc.equal(lengths, 0)).as_py()
     if empty:
         raise MixlingError(
-            f"{path}: column 'text' is empty in {empty} rows; drop those sentences everywhere"
+            f"{path}: column 'text' is empty in {empty} rows. Remove these sentences in all "
+            "languages."
         )
     return table
 
@@ -155,8 +157,8 @@ def _read_published_tico(
     if incomplete or not dev:
         code = incomplete[0] if incomplete else "fr"
         raise MixlingError(
-            f"{folder}: expected both dev/dev.en-{code}.tsv and test/test.en-{code}.tsv (the "
-            f"splits here are made of both); get {_TICO_HOW_TO_GET}"
+            f"{folder}: expected both dev/dev.en-{code}.tsv and test/test.en-{code}.tsv, because "
+            f"the splits are made of both. Get {_TICO_HOW_TO_GET}."
         )
     require_languages("tico-19", languages, sorted({"en", *map(language_tag, dev)}))
     wanted = [code for code in sorted(dev) if is_wanted(language_tag(code), languages)]
@@ -170,8 +172,8 @@ def _read_published_tico(
         missing = english.keys() - segments.keys()
         if missing and not skipped.rows:
             raise MixlingError(
-                f"{folder}: the files of en-{code} lack {len(missing)} segments that others have, "
-                f"such as {min(missing)}; fetch the set again"
+                f"{folder}: the files of en-{code} lack {len(missing)} segments that others "
+                f"have, such as {min(missing)}. Fetch the data set again."
             )
     if is_wanted("en", languages):
         translations["en"] = english
@@ -193,14 +195,16 @@ def _read_segments(
         needed = ("stringID", "sourceString", "targetString")
         if not set(needed) <= set(reader.fieldnames or ()):
             raise BadRowError(
-                path, 1, "header", reader.fieldnames, ", ".join(needed), "fetch the set again"
+                path, 1, "header", reader.fieldnames, ", ".join(needed), "fetch the data set again"
             )
         for row in reader:
             try:
                 key, source, target = (text_field(row, f, path, reader.line_num) for f in needed)
                 if not re.fullmatch(r".+:\d+", key) or key in segments:
                     expected = "document:number, once in the files of a language"
-                    raise BadRowError(path, reader.line_num, "stringID", key, expected, "mend it")
+                    raise BadRowError(
+                        path, reader.line_num, "stringID", key, expected, "correct the id"
+                    )
                 known = english.setdefault(key, source)
                 if known.split() != source.split():
                     raise BadRowError(
@@ -209,7 +213,7 @@ def _read_segments(
                         "sourceString",
                         source,
                         f"the English of the other files: {known[:60]!r}",
-                        "fetch the set again",
+                        "fetch the data set again",
                     )
             except BadRowError as bad:
                 skipped(bad)
@@ -266,8 +270,8 @@ def _read_published_sib(folder: Path, split: str, languages: Languages, skipped:
     paths = find_published(folder, f"*_*/{'*' if split == 'all' else split}.tsv")
     if not paths:
         raise MixlingError(
-            f"{folder}: no sib-200.parquet and no file like eng_Latn/{split}.tsv; get "
-            f"{_SIB_HOW_TO_GET}"
+            f"{folder}: the folder has neither sib-200.parquet nor a file like "
+            f"eng_Latn/{split}.tsv. Get {_SIB_HOW_TO_GET}."
         )
     require_languages("sib-200", languages, [language_tag(path.parent.name) for path in paths])
     groups, tags, texts = list[str](), list[str](), list[str]()
@@ -278,10 +282,12 @@ def _read_published_sib(folder: Path, split: str, languages: Languages, skipped:
         for line, raw in table_lines(path):
             row = raw.split("\t")
             if line == 1 and row != columns:
-                raise BadRowError(path, 1, "header", row, ", ".join(columns), "fetch the set again")
+                raise BadRowError(
+                    path, 1, "header", row, ", ".join(columns), "fetch the data set again"
+                )
             if len(row) != len(columns) or not all(x.strip() for x in row):
                 expected = f"{', '.join(columns)}, none empty, with tabs between them"
-                skipped(BadRowError(path, line, "text", row, expected, "fetch the set again"))
+                skipped(BadRowError(path, line, "text", row, expected, "fetch the data set again"))
             elif line > 1:
                 groups.append(row[0])
                 tags.append(tag)

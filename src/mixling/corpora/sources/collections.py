@@ -39,8 +39,8 @@ def choose_pools(
         asked, found = (", ".join(sorted({pair[i] for pair in pools.values()})) for i in (0, 1))
         both = "one of them is needed" if asked == found else "both are needed"
         raise MixlingError(
-            f"{name}: nothing is left in the languages {', '.join(languages)}; its queries are in "
-            f"{asked}, its passages in {found}: {both}"
+            f"{name}: no data is left in the languages {', '.join(languages)}. Its queries are "
+            f"in {asked}, and its passages in {found}; {both}."
         )
     return chosen
 
@@ -114,11 +114,13 @@ class Collection:
                 continue
             for files, pattern in zip((topics, qrels, corpus), patterns, strict=True):
                 if not files:
-                    raise MixlingError(f"{folder}: no file {pattern}; fetch the set again")
+                    raise MixlingError(
+                        f"{folder}: the file {pattern} is missing. Fetch the data set again."
+                    )
             if len(corpus) < self.n_files.get(key, 1):
                 raise MixlingError(
-                    f"{folder}: has {len(corpus)} of the {self.n_files[key]} files {patterns[2]}; "
-                    "fetch the set again"
+                    f"{folder}: the folder has {len(corpus)} of the {self.n_files[key]} files "
+                    f"{patterns[2]}. Fetch the data set again."
                 )
             judgments = trec.read_qrels(qrels[0], skipped)
             only = None if split.endswith("-full") else {document for _, document in judgments}
@@ -134,7 +136,9 @@ class Collection:
             )
         if not builder.queries:
             pattern = self._patterns("<language>", split)[0]
-            raise MixlingError(f"{folder}: no file like {pattern}")
+            raise MixlingError(
+                f"{folder}: no file is named like {pattern}. Fetch the data set again."
+            )
         return builder.build([*skipped.rows, *left_out])
 
     def _patterns(self, key: str, split: str) -> tuple[str, str, str]:

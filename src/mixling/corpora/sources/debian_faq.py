@@ -94,8 +94,8 @@ def read_debian_faq(folder: Path, split: str, languages: Languages, skip_bad: bo
             chapters.setdefault(language_tag(match[2]), {})[match[1]] = path
     if "en" not in chapters:
         raise MixlingError(
-            f"{folder}: no file FAQ/<chapter>.en.html, which decides what is translated; get "
-            f"{_HOW_TO_GET}"
+            f"{folder}: the file FAQ/<chapter>.en.html is missing, which decides what is "
+            f"translated. Get {_HOW_TO_GET}"
         )
     require_languages("debian-faq", languages, sorted(chapters))
     english = dict(_sections(chapters["en"]))

@@ -37,7 +37,7 @@ def _add_row_with_passages(builder: CorpusBuilder, row: Row, path: Path, line: i
     if "positive_ctxs" not in row:  # not a bad row that may be skipped: the whole set is so
         split = path.parent.name
         raise MixlingError(
-            f"{path}:{line}: no field 'positive_ctxs': {_NO_PASSAGES.format(split=split)}"
+            f"{path}:{line}: field 'positive_ctxs' is missing. {_NO_PASSAGES.format(split=split)}."
         )
     query, answers = text_field(row, "question", path, line), answer_texts(row, path, line)
     positives, negatives = (
@@ -64,7 +64,7 @@ def _add_row_with_answer(builder: CorpusBuilder, row: Row, path: Path, line: int
     """Add a query and the first of its answers; the others are further names of the same thing."""
     query, answers = text_field(row, "question", path, line), answer_texts(row, path, line)
     if not answers or not answers[0].strip():
-        expected, fix = "a list that begins with a text", "mend the row or leave it out"
+        expected, fix = "a list that begins with a text", "correct the row, or leave it out"
         raise BadRowError(path, line, "answers", answers, expected, fix)
     key = place_id(path, line)
     builder.add_link(key, add_pair(builder, key, query, answers[0]))

@@ -41,8 +41,9 @@ def lareqa_reader(name: str, published: str, known: tuple[str, ...], is_parallel
         }
         if not files.keys() & set(known):
             raise MixlingError(
-                f"{folder}: no file like {published}/{known[0]}.json; expected the files of folder "
-                f"{published} of github.com/google-research-datasets/lareqa at commit {COMMIT[:8]}"
+                f"{folder}: no file is named like {published}/{known[0]}.json. Expected the "
+                f"files of folder {published} of github.com/google-research-datasets/lareqa at "
+                f"commit {COMMIT[:8]}."
             )
         require_languages(name, languages, [code for code in known if code in files])
         wanted = [

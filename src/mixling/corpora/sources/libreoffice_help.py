@@ -326,13 +326,13 @@ def _language_folders(folder: Path) -> dict[str, Path]:
             tag = language_tag(path.parent.name)
             if found.setdefault(tag, path) != path:
                 raise MixlingError(
-                    f"{folder}: has {found[tag].parent} and {path.parent}, both of the language "
-                    f"'{tag}'; remove one"
+                    f"{folder}: the folders {found[tag].parent} and {path.parent} are both of the "
+                    f"language '{tag}'. Remove one of them."
                 )
     if "en" not in found:
         raise MixlingError(
-            f"{folder}: no folder en-US/text with English pages, which decide what is translated; "
-            f"get {_HOW_TO_GET}"
+            f"{folder}: the folder en-US/text is missing, whose English pages decide what is "
+            f"translated. Get {_HOW_TO_GET}"
         )
     return found
 

@@ -42,8 +42,8 @@ def read_mfaq(folder: Path, split: str, languages: Languages, skip_bad: bool) ->
     paths = [p for name in wanted for p in find_published(folder, f"{name}/{_FILES[split]}")]
     if not paths:
         raise MixlingError(
-            f"{folder}: no file {' or '.join(wanted) or '<language>'}/{_FILES[split]}; fetch the "
-            "set again"
+            f"{folder}: the file {' or '.join(wanted) or '<language>'}/{_FILES[split]} is "
+            "missing. Fetch the data set again."
         )
     for path in paths:
         for line, page in read_json_lines(path, skipped):
@@ -52,7 +52,9 @@ def read_mfaq(folder: Path, split: str, languages: Languages, skip_bad: bool) ->
                 empty = [f for f in ("question", "answer") if is_missing(pair.get(f))]
                 if empty:
                     left_out.append(
-                        MixlingError(f"{path}:{place}: left out: '{empty[0]}' is empty")
+                        MixlingError(
+                            f"{path}:{place}: the pair is left out, because '{empty[0]}' is empty"
+                        )
                     )
                     continue
                 try:

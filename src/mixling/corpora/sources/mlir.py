@@ -63,7 +63,14 @@ def read_mlir(folder: Path, query_language: str | None = None, skip_bad: bool = 
                 code = _row_language(entry, queries, line, default)
                 if query_language not in (None, code):
                     expected = f"queries in '{query_language}' alone"
-                    raise BadRowError(queries, line, "lang", code, expected, "take split test")
+                    raise BadRowError(
+                        queries,
+                        line,
+                        "lang",
+                        code,
+                        f"queries in '{query_language}' only",
+                        "take split 'test' for all languages",
+                    )
             except BadRowError as bad:
                 skipped(bad)
                 continue
@@ -81,7 +88,7 @@ def read_mlir(folder: Path, query_language: str | None = None, skip_bad: bool = 
                 if query not in keys or document not in passages:
                     unknown = query if query not in keys else document
                     expected = "an id of the other files"
-                    skipped(BadRowError(qrels, line, "id", unknown, expected, "mend it"))
+                    skipped(BadRowError(qrels, line, "id", unknown, expected, "correct the id"))
                 elif grade > 0:
                     judgments.setdefault(query, {})[passages[document]] = grade
     groups = _translation_groups([(key, code) for key, _, code in rows], judgments, codes)
@@ -133,7 +140,8 @@ def _find_part(folder: Path, part: str) -> Path:
     path = find_file(folder, f"{part}.jsonl")
     if path is None:
         raise MixlingError(
-            f"{folder}: no {part}.jsonl; fetch the folder of hub yjoonjang/mlir-benchmarks"
+            f"{folder}: the file {part}.jsonl is missing. Fetch the folder of hub "
+            "yjoonjang/mlir-benchmarks."
         )
     return path
 
@@ -158,7 +166,7 @@ def _add_passages(
 def _read_grades(judgments: Any, query: str, path: Path, line: int) -> dict[str, int]:
     """Return the grade of each document that is judged for a query; else raise BadRowError."""
     if not isinstance(judgments, dict):
-        raise BadRowError(path, line, query, judgments, "{document: grade}", "mend it")
+        raise BadRowError(path, line, query, judgments, "{document: grade}", "correct the line")
     return {
         document: grade_value(value, query, path, line) for document, value in judgments.items()
     }
@@ -189,8 +197,8 @@ def _reader(benchmark: str) -> Reader:
             place = plain[0]
         else:
             raise MixlingError(
-                f"{folder}: no file {variant}/{benchmark}/queries.jsonl (split '{split}'); get "
-                f"folder {variant}/{benchmark} of hub yjoonjang/mlir-benchmarks"
+                f"{folder}: the file {variant}/{benchmark}/queries.jsonl is missing (split "
+                f"'{split}'). Get folder {variant}/{benchmark} of hub yjoonjang/mlir-benchmarks."
             )
         return read_mlir(place, None if split == "test" else split, skip_bad)
 

@@ -45,8 +45,8 @@ def read_mlqa_split(folder: Path, split: str, languages: Languages, skip_bad: bo
     groups = passage_groups(corpus, split == "held-out")
     if not groups:
         raise MixlingError(
-            f"{folder}: no passage belongs to split '{split}'; the split goes by the ids "
-            "of MLQA's queries; unpack all files of MLQA_V1.zip, as published, there"
+            f"{folder}: no passage belongs to split '{split}', which is chosen by the ids of "
+            "MLQA's queries. Unpack all files of MLQA_V1.zip, as published, into the folder."
         )
     return corpus.select(passage_groups=groups)
 

@@ -128,13 +128,15 @@ def _text_files(folder: Path, base: str, languages: Languages) -> list[tuple[str
         if len(missing) == len(patterns) and languages is None:
             continue
         if missing:
-            raise MixlingError(f"{folder}: no file data/google/{missing[0]}; fetch the set again")
+            raise MixlingError(
+                f"{folder}: the file data/google/{missing[0]} is missing. Fetch the data set again."
+            )
         files.append((code, found[0], found[1]))
     if not files:
         patterns = [_QUERIES[base].format("<language>"), _PASSAGES.format("<language>")]
         raise MixlingError(
-            f"{folder}: no files data/google/{' and data/google/'.join(patterns)}; fetch the set "
-            "again"
+            f"{folder}: the files data/google/{' and data/google/'.join(patterns)} are missing. "
+            "Fetch the data set again."
         )
     return files
 
@@ -143,7 +145,7 @@ def _find(folder: Path, name: str) -> Path:
     """Return a file of pairs; raise MixlingError if the folder lacks it."""
     paths = find_published(folder, name.rpartition("/")[2])
     if not paths:
-        raise MixlingError(f"{folder}: no file {name}; fetch the set again")
+        raise MixlingError(f"{folder}: the file {name} is missing. Fetch the data set again.")
     return paths[0]
 
 
@@ -176,7 +178,7 @@ def _read_triples(folder: Path, skipped: Skipped) -> _Pairs:
         negatives.append(query[kept] << _SHIFT | negative[kept])
         n_by_query[values] += counts
     if not n_triples:
-        raise MixlingError(f"{path}: has no triples; fetch it again")
+        raise MixlingError(f"{path}: the file has no triples. Fetch it again.")
     logger.info(
         "mmarco: %d triples: %d pairs, and the negatives of each query's first %d triples",
         n_triples,
@@ -224,7 +226,7 @@ def _parse_line(raw: bytes, path: Path, number: int, skipped: Skipped) -> list[l
         return [[int(cell) for cell in cells]]
     if text:
         expected = f"three ids below {_MAX_ID:,} with tabs between: query, passage, negative"
-        skipped(BadRowError(path, number, "line", text, expected, "mend it"))
+        skipped(BadRowError(path, number, "line", text, expected, "correct the line"))
     return []
 
 
@@ -257,7 +259,7 @@ def _iter_texts(
             yield key, content
         else:
             expected = "an id, a tab and a text"
-            skipped(BadRowError(path, line, "line", text.strip(), expected, "mend it"))
+            skipped(BadRowError(path, line, "line", text.strip(), expected, "correct the line"))
     if missing:
         expected = f"all {len(named):,} ids that the pairs name; {len(missing):,} are missing"
         first = min(missing, key=lambda key: (len(key), key))

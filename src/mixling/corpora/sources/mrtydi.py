@@ -60,13 +60,15 @@ def read_mrtydi(folder: Path, split: str, languages: Languages, skip_bad: bool) 
         if not paths and languages is None:
             continue
         if not paths:
-            raise MixlingError(f"{folder}: no file {patterns[0]}; fetch the set again")
+            raise MixlingError(
+                f"{folder}: the file {patterns[0]} is missing. Fetch the data set again."
+            )
         ids, without_text = _passage_ids(paths[0])
         if not collection and (without_text or full):
-            reason = f"which has the texts of {len(without_text):,} passages of {paths[0].name}"
+            reason = f", which has the texts of {len(without_text):,} passages of {paths[0].name}"
             raise MixlingError(
-                f"{folder}: no file {patterns[1]}{', ' + reason if without_text else ''}; fetch "
-                "hub castorini/mr-tydi-corpus"
+                f"{folder}: the file {patterns[1]} is missing{reason if without_text else ''}. "
+                "Fetch hub castorini/mr-tydi-corpus."
             )
         passage_rows: dict[str, int] = {}
         if full or without_text:
@@ -82,8 +84,8 @@ def read_mrtydi(folder: Path, split: str, languages: Languages, skip_bad: bool) 
                 skipped(bad)
     if not builder.queries:
         raise MixlingError(
-            f"{folder}: no file like mrtydi-v1.1-<language>/{base}.jsonl.gz; see `mixling data "
-            "list`"
+            f"{folder}: no file is named like mrtydi-v1.1-<language>/{base}.jsonl.gz. `mixling "
+            "data list` says where to get it."
         )
     return builder.build([*skipped.rows, *left_out])
 
@@ -144,8 +146,8 @@ def _add_row(
                 if passage_row is None and is_missing(passage.get("text")):
                     left_out.append(
                         MixlingError(
-                            f"{path}:{line}: left out: passage '{document}' of '{field}' has no "
-                            "text and is not in the collection"
+                            f"{path}:{line}: passage '{document}' of '{field}' is left out, "
+                            "because it has no text and is not in the collection"
                         )
                     )
                     continue

@@ -62,7 +62,9 @@ def read_neuclir(folder: Path, split: str, languages: Languages, skip_bad: bool)
         if not documents and languages is None:
             continue
         if not documents:
-            raise MixlingError(f"{folder}: no file {_documents(pool)}; fetch the set again")
+            raise MixlingError(
+                f"{folder}: the file {_documents(pool)} is missing. Fetch the data set again."
+            )
         qrels = _find(folder, _QRELS[year].format(pool=pool))
         if qrels not in judged:
             judged[qrels] = _read_judgments(qrels, year, skipped)
@@ -83,7 +85,9 @@ def read_neuclir(folder: Path, split: str, languages: Languages, skip_bad: bool)
             qrels,
         )
     if not builder.passages:
-        raise MixlingError(f"{folder}: no file like {_documents('<language>')}")
+        raise MixlingError(
+            f"{folder}: no file is named like {_documents('<language>')}. Fetch the data set again."
+        )
     return builder.build([*skipped.rows, *left_out])
 
 
@@ -96,7 +100,7 @@ def _find(folder: Path, name: str) -> Path:
     """Return a published file; raise MixlingError if the folder lacks it."""
     paths = find_published(folder, name)
     if not paths:
-        raise MixlingError(f"{folder}: no file {name}; get it from {_ADDRESS}")
+        raise MixlingError(f"{folder}: the file {name} is missing. Get it from {_ADDRESS}")
     return paths[0]
 
 
@@ -107,7 +111,7 @@ def _read_topics(path: Path, skipped: Skipped) -> dict[str, str]:
         try:
             key, text = _read_topic(row, path, line, skipped)
             if topics.setdefault(key, text) != text:
-                expected, fix = "an id not used before", "rename one of the two"
+                expected, fix = "an id not used before", "rename one of the two ids"
                 raise BadRowError(path, line, "topic_id", key, expected, fix)
         except BadRowError as bad:
             skipped(bad)
@@ -124,7 +128,7 @@ def _read_topic(row: dict[str, Any], path: Path, line: int, skipped: Skipped) ->
         for field in ("topic_title", "topic_description")
     ]
     if not any(parts):
-        raise BadRowError(path, line, "topics", key, "an English topic", "leave it out")
+        raise BadRowError(path, line, "topics", key, "an English topic", "leave the topic out")
     return key, " ".join(part.strip() for part in parts if part)
 
 
@@ -137,7 +141,7 @@ def _read_judgments(path: Path, year: str, skipped: Skipped) -> list[_Judgment]:
             if len(cells) != 4 or (year == "2022" and cells[1] not in _POOLS):
                 second = "fas, rus or zho" if year == "2022" else "0"
                 expected = f"four columns: query, {second}, document, grade"
-                raise BadRowError(path, line, "line", text.strip(), expected, "mend the line")
+                raise BadRowError(path, line, "line", text.strip(), expected, "correct the line")
             grade = grade_value(cells[3], "grade", path, line)
         except BadRowError as bad:
             skipped(bad)

@@ -44,7 +44,7 @@ class Table:
 
 
 def pairs_reader(
-    name: str, tables: Mapping[str, Table], hint: str = "fetch the set again"
+    name: str, tables: Mapping[str, Table], hint: str = "fetch the data set again"
 ) -> Reader:
     """Return a reader of tables with a query and its answer in each row.
 
@@ -62,12 +62,14 @@ def pairs_reader(
                 try:
                     reason = table.add_row(builder, row, path, line)
                     if reason is not None:
-                        left_out.append(MixlingError(f"{path}:{line}: left out: {reason}"))
+                        left_out.append(
+                            MixlingError(f"{path}:{line}: the row is left out, because {reason}")
+                        )
                 except BadRowError as bad:
                     skipped(bad)
         answered = {group for group, _ in builder.links}
         left_out += [
-            MixlingError(f"{folder}: query '{key}' is left out: no passage answers it")
+            MixlingError(f"{folder}: query '{key}' is left out, because no passage answers it")
             for key, _, _, group in builder.queries
             if group not in answered
         ]
@@ -80,12 +82,12 @@ def _find_shards(folder: Path, pattern: str, hint: str) -> list[Path]:
     """Return the files of a pattern; raise MixlingError unless each `-00000-of-00002` is there."""
     paths = find_published(folder, pattern)
     if not paths:
-        raise MixlingError(f"{folder}: no file {pattern}; {hint}")
+        raise MixlingError(f"{folder}: the file {pattern} is missing. {hint[0].upper()}{hint[1:]}.")
     shards = [m.groups() for p in paths if (m := _SHARD.search(p.name))]
     if shards and sorted(shards) != [(f"{n:05}", shards[0][1]) for n in range(int(shards[0][1]))]:
         raise MixlingError(
-            f"{folder}: {pattern} has {', '.join(p.name for p in paths)}; expected every part of "
-            "one table, once. Fetch the set again into an empty folder"
+            f"{folder}: {pattern} has {', '.join(p.name for p in paths)}. Expected every part of "
+            "one table, each once. Fetch the data set again into an empty folder."
         )
     return paths
 
@@ -107,7 +109,7 @@ def answer_texts(row: Row, path: Path, line: int) -> list[str]:
     """Return the texts of a row's answers; raise BadRowError if `answers` is no list of texts."""
     answers = row.get("answers")
     if not isinstance(answers, list) or not all(isinstance(a, str) for a in answers):
-        expected, fix = "a list of texts", "mend the row or leave it out"
+        expected, fix = "a list of texts", "correct the row, or leave it out"
         raise BadRowError(path, line, "answers", answers, expected, fix)
     return answers
 
@@ -135,7 +137,7 @@ def _add_wikiqa_row(builder: CorpusBuilder, row: Row, path: Path, line: int) -> 
     key = id_text(row, ("question_id",), path, line)
     label = value_text(row.get("label"), "label", path, line)
     if label not in ("0", "1"):
-        expected, fix = "1 (it answers) or 0", "mend the row or leave it out"
+        expected, fix = "1 (it answers) or 0", "correct the row, or leave it out"
         raise BadRowError(path, line, "label", row.get("label"), expected, fix)
     title = value_text(row.get("document_title"), "document_title", path, line)
     passage = add_pair(builder, key, query, answer, title)
@@ -153,10 +155,10 @@ def _add_duorc_row(builder: CorpusBuilder, row: Row, path: Path, line: int) -> s
     title = value_text(row.get("title"), "title", path, line)
     answers, no_answer = answer_texts(row, path, line), row.get("no_answer")
     if not isinstance(no_answer, bool):
-        expected, fix = "true or false", "mend the row or leave it out"
+        expected, fix = "true or false", "correct the row, or leave it out"
         raise BadRowError(path, line, "no_answer", no_answer, expected, fix)
     if no_answer:
-        return "the plot does not answer it"
+        return "the plot does not answer the question"
     passage = add_pair(builder, key, query, plot, title)
     builder.add_link(key, passage, *(find_answer(plot, answers) or ()))
     return None

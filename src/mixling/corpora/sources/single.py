@@ -35,8 +35,8 @@ def squad_reader(name: str, patterns: tuple[str, ...], language: str) -> Reader:
         paths = next((found for p in names if (found := find_published(folder, p))), None)
         if paths is None:
             raise MixlingError(
-                f"{folder}: no file like {' or '.join(names)}; `mixling data list` says where to "
-                "get it"
+                f"{folder}: no file is named like {' or '.join(names)}. `mixling data list` says "
+                "where to get it."
             )
         return squad.read_squad([(path, language, language) for path in paths], name, skip_bad)
 

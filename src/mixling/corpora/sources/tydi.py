@@ -61,8 +61,9 @@ def read_tydi(folder: Path, split: str, languages: Languages, skip_bad: bool) ->
     }
     if not whole and not files:
         raise MixlingError(
-            f"{folder}: no file tydiqa-goldp-v1.1-{split}.json, tydiqa-goldp-{split}-<language>."
-            f"json or tydiqa.goldp.<language>.{split}.json; get it at {_ADDRESS}/"
+            f"{folder}: the file tydiqa-goldp-v1.1-{split}.json, "
+            f"tydiqa-goldp-{split}-<language>.json or tydiqa.goldp.<language>.{split}.json is "
+            f"missing. Get it at {_ADDRESS}/"
         )
     builder, skipped = CorpusBuilder("tydi"), Skipped(skip_bad)
     parts = _divide_by_language(read_json(whole[0]), whole[0], skipped) if whole else {}
@@ -96,7 +97,9 @@ def _divide_by_language(content: Any, path: Path, skipped: Skipped) -> dict[str,
         code = codes.pop() if len(codes) == 1 else None
         if code is None:
             expected = "ids of one language, such as finnish-8742325368463988542-0"
-            skipped(BadRowError(path, f"data[{number}]", "id", ids, expected, "fetch it again"))
+            skipped(
+                BadRowError(path, f"data[{number}]", "id", ids, expected, "fetch the file again")
+            )
         else:
             parts[code]["data"][number] = article
     return parts

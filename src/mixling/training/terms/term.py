@@ -1,4 +1,4 @@
-"""The interface of a term of the objective: what it reads, what its teacher gives, its loss."""
+"""The interface of a term of the objective: its inputs, its teacher, its loss."""
 
 from __future__ import annotations
 
@@ -90,15 +90,15 @@ class Term(nn.Module):
         self.config, self.teacher, self.dimensions = config, teacher, dimensions
         if isinstance(teacher, Reranker) and not self.accepts_reranker:
             raise MixlingError(
-                f"objective.terms: {config.name} needs a teacher that gives vectors, and "
+                f"objective.terms: {config.name} needs a teacher that gives vectors, but "
                 f"{teacher.name} is a cross-encoder, which gives scores. Use distil-scores or "
-                "margin-mse, or another teacher"
+                "margin-mse, or another teacher."
             )
         if self.needs_same_size and self.retriever.dimensions != dimensions:
             raise MixlingError(
                 f"objective.terms: {config.name} compares vectors of one size, but the teacher's "
-                f"have {self.retriever.dimensions} numbers and the model's {dimensions}. Use "
-                "distil-cosine, which projects, or another teacher"
+                f"vectors have {self.retriever.dimensions} numbers and the model's have "
+                f"{dimensions}. Use distil-cosine, which projects, or another teacher."
             )
 
     @property
@@ -118,7 +118,7 @@ class Term(nn.Module):
         return None
 
     def teacher_targets(self, batch: Batch, device: str) -> Any:
-        """Return what the teacher gives for a batch.
+        """Return the teacher's targets for a batch.
 
         It is computed once a batch, without gradients.
 
