@@ -89,6 +89,13 @@ def publications() -> list[dict]:
             }
             sums = [f"{kind} `{value[:12]}`" for kind, value in known.items() if value]
             rows.append((source.name, place, ", ".join(sums) or "none known"))
+        for packages in source.packages:
+            name, *others = packages.names(None)
+            package, _, version = name.partition("@")
+            place = f"{packages.manager}, {package}"
+            more = f" and {len(others)} more" if others else ""
+            pinned = f"version `{version}`" if version else "the release of the system"
+            rows.append((source.name, f"{place}{more}", pinned))
     return [
         {"set": f"`{name}`", "fetched from": place, "commit or checksum": pinned}
         for name, place, pinned in rows

