@@ -130,6 +130,13 @@ def run(
     rerank_depth: Annotated[
         int, typer.Option(min=1, help="First passages that the reranker of NAME>RERANKER reads.")
     ] = 100,
+    order: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--order",
+            help="Also measure this search order: csls (centered is measured in any case).",
+        ),
+    ] = None,
     *,
     model_options: dict[str, Any],
 ) -> None:
@@ -169,6 +176,7 @@ def run(
         endpoint=endpoint,
         endpoint_options={k: v for k, v in endpoint_options.items() if v is not None},
         rerank_depth=rerank_depth,
+        orders=order or (),
     )
     print_results(results)
     if out is not None:
