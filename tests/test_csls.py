@@ -12,6 +12,8 @@ from mixling.evaluation import orders
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import measure, rank_task
 from mixling.evaluation.ranks import DotScorer
+from mixling.evaluation.result import EvaluationResult
+from mixling.reports.evaluate import evaluate
 from mixling.transforms.csls import csls, mean_of_highest
 from mixling.transforms.hub_correction import HubCorrection
 from mixling.transforms.transforms import normalize
@@ -159,3 +161,12 @@ def test_the_order_csls_is_measured_where_it_is_asked_for(planted, monkeypatch):
     assert orders.compare_orders(task, ranks, scorer, ["csls"]) == without
     with pytest.raises(MixlingError, match="unknown order to measure 'cslx'"):
         measure("random", ["sample"], orders=["cslx"])
+
+
+def test_evaluate_measures_csls_of_an_encoder(chain, tmp_path, run):
+    status, out, _ = run("evaluate", chain, "--task", "sample", "--order", "csls", "-o", tmp_path)
+    assert status == 0, out
+    found = EvaluationResult.load(tmp_path).summary["tasks"]["sample"]["orders"]
+    assert set(found["csls"]) == set(found["centered"]) and len(found["csls_gain"]) == 3
+    with pytest.raises(MixlingError, match="a search order to measure: has no meaning with a run"):
+        evaluate(run=tmp_path / "no.run", tasks=["sample"], orders=["csls"])
