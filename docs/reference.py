@@ -16,6 +16,8 @@ from mixling.auditing.result import MEASURES as AUDIT_MEASURES
 from mixling.cli.main import app
 from mixling.evaluation.bias.gap import GAPS
 from mixling.evaluation.bias.table import ALL
+from mixling.evaluation.hubs.neighbors import K
+from mixling.evaluation.hubs.table import MEASURES as HUBS
 from mixling.evaluation.metrics import METRICS, MULTILINGUAL_METRICS, description
 from mixling.training.explain import tables
 
@@ -151,6 +153,20 @@ def metrics() -> str:
         parts += _measure(name, measure.meaning, measure, measure.better)
     parts += [
         "",
+        "## Hubs",
+        "",
+        f"A hub is a passage among the first {K} of very many queries. N(p) is the number of "
+        f"queries that have the passage p among their first {K}, in the multilingual pool. These "
+        "measures are taken over all queries together, not by query language first. Some passages "
+        "are found more often than others by chance too: a result has each figure beside that of "
+        "queries which draw their passages at random.",
+    ]
+    for name, hub_measure in HUBS.items():
+        parts += _measure(name, hub_measure.meaning, hub_measure, hub_measure.better)
+    parts += [
+        "",
+        *_hub_keys(),
+        "",
         "## Audits without judgments",
         "",
         "`mixling audit` measures these on known items, and `--fail-if` compares them with a "
@@ -161,6 +177,26 @@ def metrics() -> str:
         *(f"| `{name}` | {_cells(meaning)} |" for name, meaning in AUDIT_MEASURES.items()),
     ]
     return "\n".join(parts) + "\n"
+
+
+def _hub_keys() -> list[str]:
+    """Return the table of what a result holds of hubs."""
+    return [
+        "### The keys of a result",
+        "",
+        '`summary.json` holds the figures under `["tasks"][TASK]["hubs"]`; '
+        '`result.value(TASK, "hubs", "hub_skew@10")` returns one.',
+        "",
+        "| key | content |",
+        "|---|---|",
+        f"| {', '.join(f'`{x}`' for x in HUBS)} | the figures |",
+        "| `at_random` | the same for queries that draw their passages at random, as far as a "
+        "formula gives it |",
+        "| `unanswering_by_language` | the share of each language's passages that no query finds |",
+        "| `reciprocity_by_pair` | reciprocity by query language and, in it, passage language |",
+        "",
+        "A run or a search system has no reciprocity unless its lists hold all passages.",
+    ]
 
 
 def _measure(name: str, meaning: str, measure: Any, better: str) -> list[str]:

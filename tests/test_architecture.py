@@ -25,7 +25,7 @@ MAY = {
     },
     "preparation": {"batches", "corpora", "models", "encoding", "evaluation"},
     "debiasing": {"transforms", "batches", "losses", "corpora", "models", "encoding"},
-    "evaluation": {"corpora", "models", "encoding"},
+    "evaluation": {"transforms", "corpora", "models", "encoding"},
     "searching": {"corpora", "models", "encoding"},
     "auditing": {
         "transforms",

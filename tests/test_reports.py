@@ -37,7 +37,7 @@ def test_the_report_is_one_small_file_without_network(folders):
     assert not any(tag in ("script", "link") for tag, _ in page.tags)
     # one picture; matrices of languages are tables, which screen readers read
     assert sum(tag == "svg" for tag, _ in page.tags) == 1
-    assert sum(tag == "table" and a.get("class") == "heat" for tag, a in page.tags) == 1
+    assert sum(tag == "table" and a.get("class") == "heat" for tag, a in page.tags) == 2
     assert any(a.get("dir") == "rtl" and a.get("lang") == "ar" for _, a in page.tags)
     words = " ".join(page.text)
     assert "mAP by query and passage language" in words and "Which languages answer whom" in words
@@ -62,6 +62,21 @@ def test_the_report_shows_the_figures_of_the_result(folders):
         assert name in outside
     assert f"{entry['multilingual']['mAP']:.3f}" in outside
     assert f"{entry['bias']['intrusion@10']:.3f}" in outside
+
+
+def test_hubs_are_folded_with_chance_beside_them(folders):
+    entry = EvaluationResult.load(folders / "a").summary["tasks"]["sample"]["hubs"]
+    page = Collect()
+    page.feed((folders / "a" / "report.html").read_text())
+    words = " ".join(" ".join(page.text).split())
+    part = words[words.index("Hubs: passages that many queries find") : words.index("Gaps between")]
+    for name in ("hub_skew@10", "hub_share@10", "unanswering_share@10", "reciprocity@10"):
+        assert name in part and f"{entry[name]:.3f}" in part
+    assert f"at random {entry['at_random']['hub_share@10']:.3f}" in part
+    share = entry["reciprocity_by_pair"]["ar"]["de"]
+    assert "Reciprocity by language" in part and f"{share:.2f}".removeprefix("0") in part
+    table = EvaluationResult.load(folders / "a").to_pandas()
+    assert table[table.scenario == "hubs"].measure.tolist()[0] == "hub_skew@10"
 
 
 def test_the_result_holds_what_the_centered_order_would_repair(folders):

@@ -179,7 +179,7 @@ def planted():
 
 def test_the_centered_order_is_measured_on_the_same_vectors(planted):
     task, scorer, ranks = planted
-    found = orders.centered_order(task, ranks, scorer)
+    found = orders.compare_orders(task, ranks, scorer)
     scored = score_task(task, ranks, scorer).entry
     assert found["queries"] == len(task.queries)
     assert found["score"]["mAP"] == pytest.approx(scored["multilingual"]["mAP"])
@@ -200,13 +200,13 @@ def test_the_centered_order_is_measured_on_the_same_vectors(planted):
 def test_of_many_queries_whole_translation_groups_are_ranked_again(planted, monkeypatch):
     task, scorer, ranks = planted
     monkeypatch.setattr(orders, "MAX_QUERIES", 50)
-    found = orders.centered_order(task, ranks, scorer)
+    found = orders.compare_orders(task, ranks, scorer)
     rows = orders._sample_groups(task)
     assert found["queries"] == len(rows) <= 50
     chosen = {task.query_group[i] for i in rows}
     assert sum(g in chosen for g in task.query_group) == len(rows) and len(chosen) > 1
     monkeypatch.setattr(orders, "MAX_PASSAGES", 10)
-    assert orders.centered_order(task, ranks, scorer) is None
+    assert orders.compare_orders(task, ranks, scorer) is None
 
 
 def comparison(difference, low, high, p, p_holm):

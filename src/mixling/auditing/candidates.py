@@ -32,6 +32,7 @@ NAMES = {
     "lsar": "LSAR from the collection's means",
     "trained": "a transform trained on its titles or sentences",
     "hubs": "hub correction",
+    "csls": "CSLS",
     ORDER: "the centered search order",
 }
 SEED = 0

@@ -1,9 +1,7 @@
 """Measures the results of queries: languages of the first ten, hubs, scores, language offsets.
 
-A hub is a passage that is among the first ten of very many queries (Radovanovic, Nanopoulos and
-Ivanovic 2010). N(x), the k-occurrence of passage x, is the number of queries that have it among
-their first k = 10. Its skewness is 0 for a symmetric distribution; queries that draw their first
-ten at random give that of a binomial distribution.
+A hub is a passage that is among the first ten of very many queries. `mixling.evaluation.hubs` has
+the measures and their formulas.
 """
 
 from __future__ import annotations
@@ -13,6 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixling.auditing.known_items import BLOCK, K
+from mixling.evaluation.hubs.neighbors import Neighbors
+from mixling.evaluation.hubs.skew import hub_skew, hub_skew_at_random
+from mixling.evaluation.hubs.unanswering import (
+    unanswering_share,
+    unanswering_share_at_random,
+)
 
 
 @dataclass(frozen=True)
@@ -143,18 +147,15 @@ def count_hubs(found: Found, languages: np.ndarray, shown: int = 10) -> Hubs:
         languages: Languages of the pool, str `[n]`.
         shown: How many of the largest hubs are named.
     """
-    n, (queries, k) = len(languages), found.top.shape
-    occurrence = np.bincount(found.top.ravel(), None, n).astype(np.float64)
-    mean = queries * k / n
-    deviation = occurrence.std()
-    skew = float((((occurrence - mean) / deviation) ** 3).mean()) if deviation else 0.0
+    neighbors = Neighbors(found.top, len(languages))
+    occurrence, queries = neighbors.occurrence, neighbors.n_queries
     never = occurrence == 0
     order = np.argsort(-occurrence, kind="stable")[:shown]
     return Hubs(
-        skew,
-        (1 - 2 * k / n) / (mean * (1 - k / n)) ** 0.5 if k < n else 0.0,
-        float(never.mean()),
-        float((1 - k / n) ** queries),
+        hub_skew(neighbors),
+        hub_skew_at_random(neighbors),
+        unanswering_share(neighbors),
+        unanswering_share_at_random(neighbors),
         [(int(i), float(occurrence[i] / queries)) for i in order if occurrence[i] > 1],
         {code: float(never[languages == code].mean()) for code in np.unique(languages).tolist()},
     )

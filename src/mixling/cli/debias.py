@@ -27,7 +27,7 @@ def run(
             "-m",
             help="centering, lir, lsar, leace, shift, trained, or scores; default lsar. With "
             "--collection: auto (the default), or steps of balanced, language, lsar, roles, "
-            'centering, trained and hubs, such as "centering+hubs".',
+            'centering, trained, hubs and csls, such as "centering+hubs".',
         ),
     ] = None,
     collection: Annotated[
@@ -43,7 +43,7 @@ def run(
         typer.Option(
             "--queries",
             help="With --collection: real queries, one per line or as JSON lines. The steps "
-            "roles, centering and hubs need them.",
+            "roles, centering, hubs and csls need them.",
         ),
     ] = None,
     fit: Annotated[

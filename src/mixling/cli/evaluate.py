@@ -135,6 +135,13 @@ def run(
             min=1, help="Number of first passages that the reranker of NAME>RERANKER reads."
         ),
     ] = 100,
+    order: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--order",
+            help="Also measure this search order: csls (centered is measured in any case).",
+        ),
+    ] = None,
     *,
     model_options: dict[str, Any],
 ) -> None:
@@ -176,6 +183,7 @@ def run(
         endpoint=endpoint,
         endpoint_options={k: v for k, v in endpoint_options.items() if v is not None},
         rerank_depth=rerank_depth,
+        orders=order or (),
     )
     print_results(results)
     if out is not None:

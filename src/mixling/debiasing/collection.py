@@ -11,10 +11,12 @@ vectors as the steps before it leave them.
     trained      x' = W x, W trained on titles or first sentences and the texts that they ask
                  for, in all languages in which these stand (`mixling.debiasing.known_pairs`)
     hubs         hub correction by the queries (`mixling.transforms.hub_correction`)
+    csls         the same without leaving the highest scores out, so that a search is by CSLS
+                 (Conneau et al. 2018, `mixling.transforms.csls`)
 
-roles, centering and hubs need real queries. Titles and sentences are no substitute: the mean of
-questions is another one, and ranks of questions get worse where the mean of sentences is subtracted
-from them.
+roles, centering, hubs and csls need real queries. Titles and sentences are no substitute: the mean
+of questions is another one, and ranks of questions get worse where the mean of sentences is
+subtracted from them.
 
 Means of few texts are shrunk (empirical Bayes): a passage mean towards the mean of all passages, a
 query mean towards the language's passage mean plus the shift from passages to queries that all
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,7 +37,7 @@ from mixling.debiasing.lsar import default_rank
 from mixling.errors import MixlingError, choose
 from mixling.models.shipped import read_shipped
 from mixling.transforms.chain import ChainedTransform, Part
-from mixling.transforms.hub_correction import MAX_REFERENCES, HubCorrection
+from mixling.transforms.hub_correction import MAX_REFERENCES, SKIPPED, HubCorrection
 from mixling.transforms.transforms import AffineTransform, LanguageTransform, normalize
 
 PRIOR = 10  # texts at which a mean and what it is shrunk towards have the same weight
@@ -132,9 +135,9 @@ def parse_steps(text: str) -> list[str]:
     """
     names = [choose(x.strip(), STEPS, "step of a transform") for x in text.split("+")]
     for place, name in enumerate(names):
-        if name == "hubs" and place != len(names) - 1:
+        if name in LAST_STEPS and place != len(names) - 1:
             raise MixlingError(
-                f"{text}: the step hubs must be the last one, because it adds two numbers to "
+                f"{text}: the step {name} must be the last one, because it adds two numbers to "
                 "each vector. Write it last."
             )
         if name == "balanced" and place:
@@ -283,7 +286,7 @@ def _fit_trained(vectors: CollectionVectors) -> AffineTransform:
     return fit_known_pairs(vectors.known, vectors.passages, vectors.passage_languages)
 
 
-def _fit_hubs(vectors: CollectionVectors) -> HubCorrection:
+def _fit_hubs(vectors: CollectionVectors, skipped: int = SKIPPED) -> HubCorrection:
     queries = normalize(vectors.queries)
     if len(queries) < MIN_REFERENCES:
         raise MixlingError(
@@ -293,7 +296,7 @@ def _fit_hubs(vectors: CollectionVectors) -> HubCorrection:
     if len(queries) > MAX_REFERENCES:
         chosen = np.random.default_rng(0).permutation(len(queries))[:MAX_REFERENCES]
         queries = queries[np.sort(chosen)]
-    return HubCorrection(queries.astype(np.float32))
+    return HubCorrection(queries.astype(np.float32), skipped=skipped)
 
 
 STEPS: dict[str, Callable[[CollectionVectors], Part]] = {
@@ -304,10 +307,13 @@ STEPS: dict[str, Callable[[CollectionVectors], Part]] = {
     "centering": _fit_centering,
     "trained": _fit_trained,
     "hubs": _fit_hubs,
+    "csls": partial(_fit_hubs, skipped=0),
 }
 """How each step of a transform is fitted."""
-NEED_QUERIES = ("roles", "centering", "hubs")
+NEED_QUERIES = ("roles", "centering", "hubs", "csls")
 """Steps that are fitted on queries."""
+LAST_STEPS = ("hubs", "csls")
+"""Steps that add numbers to the vectors."""
 
 
 def needs_queries(steps: str) -> bool:
@@ -345,7 +351,7 @@ def steps_for(
     if model.rpartition("/")[2] != DEFAULT.rpartition("/")[2]:
         found = [x for x in found if not x.startswith("balanced")]
     if queries < MIN_REFERENCES:
-        found = [x for x in found if not x.endswith("hubs")]
+        found = [x for x in found if not x.endswith(LAST_STEPS)]
     if queries < MIN_QUERIES:
         found = [x for x in found if not needs_queries(x)]
     if known < 2 * MIN_KNOWN:  # the halves of a trial are not equal

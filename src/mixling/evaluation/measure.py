@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from mixling.corpora.values import TITLES
-from mixling.errors import MixlingError
+from mixling.errors import MixlingError, choose
 from mixling.evaluation.baselines import DenseRanker, make_ranker, task_vectors
 from mixling.evaluation.benchmarks import load_tasks
 from mixling.evaluation.bias.consistency import mean_rank_correlation
@@ -20,7 +20,9 @@ from mixling.evaluation.bias.gap import gaps
 from mixling.evaluation.bias.pool import MultilingualPool
 from mixling.evaluation.bias.table import bias_measures
 from mixling.evaluation.examples import example_queries
-from mixling.evaluation.orders import centered_order
+from mixling.evaluation.hubs.reciprocity import QueryThresholds, query_thresholds
+from mixling.evaluation.hubs.table import hub_entry
+from mixling.evaluation.orders import ORDERS, compare_orders
 from mixling.evaluation.ranks import DotScorer, Ranker, Ranks, Scorer, compute_ranks
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.rows import task_intervals
@@ -82,6 +84,7 @@ def measure(
     model_options: Mapping[str, Any] | None = None,
     trust_remote_code: bool = False,
     skip_bad: bool = False,
+    orders: Sequence[str] = (),
 ) -> EvaluationResult:
     """Measure a model on tasks, in all three scenarios and with language bias.
 
@@ -101,14 +104,17 @@ def measure(
         model_options: Arguments of `Retriever` for every model that is given by its name.
         trust_remote_code: Run the code that a model brings along.
         skip_bad: Skip rows that cannot be used; the summary counts and names them.
+        orders: Search orders to measure beside `centered` (`mixling.evaluation.orders`).
 
     Returns:
         The result.
 
     Raises:
-        MixlingError: There is no task, a task or model cannot be loaded, or a score is not a
-            number.
+        MixlingError: There is no task, a task or model cannot be loaded, an order is unknown, or a
+            score is not a number.
     """
+    for order in orders:
+        choose(order, ORDERS, "order to measure")
     if not tasks:
         raise MixlingError("there is no task to measure. Name one, for instance --task sample.")
     loaded = load_tasks(tasks, context, language, skip_bad)
@@ -122,7 +128,7 @@ def measure(
         )
         if isinstance(ranker, DenseRanker):
             ranker.check_cost(loaded)
-        results = {task.name: _measure_task(ranker, task, trec_dir) for task in loaded}
+        results = {t.name: _measure_task(ranker, t, trec_dir, orders) for t in loaded}
     summary: dict[str, Any] = {
         "model": ranker.name,
         "origin": ranker.origin,
@@ -140,7 +146,9 @@ def measure(
     return EvaluationResult(summary, table, {name: x.examples for name, x in results.items()})
 
 
-def _measure_task(ranker: Ranker, task: Task, trec_dir: Path | None) -> TaskScores:
+def _measure_task(
+    ranker: Ranker, task: Task, trec_dir: Path | None, orders: Sequence[str]
+) -> TaskScores:
     """Encode, rank and score one task."""
     start_time = time.perf_counter()
     check_task(task)  # before anything is encoded
@@ -148,10 +156,12 @@ def _measure_task(ranker: Ranker, task: Task, trec_dir: Path | None) -> TaskScor
     encoded_time = time.perf_counter()
     ranks = rank_task(task, scorer, DEPTH if trec_dir is None else TREC_DEPTH, ranker.name)
     scores = score_task(task, ranks, scorer)
-    order = centered_order(task, ranks, scorer) if isinstance(scorer, DotScorer) else None
+    compared = None
+    if isinstance(scorer, DotScorer):
+        compared = compare_orders(task, ranks, scorer, orders)
     scores.entry.update(
         counts,
-        **({} if order is None else {"orders": order}),
+        **({} if compared is None else {"orders": compared}),
         data=task.fingerprint(),
         seconds_encoding=round(encoded_time - start_time, 2),
         seconds_ranking=round(time.perf_counter() - encoded_time, 2),
@@ -191,7 +201,13 @@ def score_lists(task: Task, lists: TopLists) -> tuple[TaskScores, Ranks]:
     """
     ranks = list_ranks(task, lists)
     limits = find_limits(task, lists, ranks)
-    scorer = None if "MRC@20" in limits.measures else ListScorer(lists, len(task.passages))
+    scorer = None
+    if "MRC@20" not in limits.measures:  # the lists hold all passages
+        n_queries, n_passages = len(task.queries), len(task.passages)
+        scorer = ListScorer(lists, n_passages)
+        if "multilingual" in task.scenarios():
+            found = query_thresholds(scorer.at, n_queries, n_passages)
+            ranks = replace(ranks, query_threshold=found)
     scores = score_task(task, ranks, scorer, limits)
     scores.entry["skipped"].update(lists.counts)
     scores.entry["lists"] = {
@@ -214,11 +230,16 @@ def rank_task(task: Task, scorer: Scorer, depth: int = DEPTH, model: str = "the 
         model: Name of the model, for messages.
 
     Returns:
-        The ranks.
+        The ranks, with the scores from which passages count queries among their nearest, where
+        scores compare between queries.
 
     Raises:
         MixlingError: The task is not sound, or a score is NaN or infinite.
     """
+    # as for MRC, only scorers that can look up any pair have scores that compare between queries
+    thresholds = None
+    if hasattr(scorer, "at") and "multilingual" in task.scenarios():
+        thresholds = QueryThresholds(len(task.passages))
 
     def checked_scores(begin: int, end: int) -> np.ndarray:
         scores = scorer(begin, end)
@@ -231,11 +252,13 @@ def rank_task(task: Task, scorer: Scorer, depth: int = DEPTH, model: str = "the 
                 f"{scores[row, column]}, so nothing was measured. Check the model's weights (a "
                 "training that diverged leaves such weights), or measure with --precision fp32."
             )
+        if thresholds is not None:
+            thresholds.add(scores, None if task.excluded is None else task.excluded[begin:end])
         return scores
 
     check_task(task)
     with Progress(f"{task.name}: ranks") as bar:
-        return compute_ranks(
+        ranks = compute_ranks(
             checked_scores,
             len(task.queries),
             task.passage_language,
@@ -245,6 +268,7 @@ def rank_task(task: Task, scorer: Scorer, depth: int = DEPTH, model: str = "the 
             excluded=task.excluded,
             progress=bar,
         )
+    return ranks if thresholds is None else replace(ranks, query_threshold=thresholds.lowest)
 
 
 def score_task(
@@ -318,6 +342,7 @@ def _score_multilingual(
     entry = {
         "multilingual": {**means, **language_shares(task, pool)},
         "bias": macro_means(task, measures),
+        "hubs": hub_entry(task, ranks, limits.measures),
     }
     right = pool.top_grade[:, 0] > 0
     table = score_table(task, np.arange(len(task.queries)), {**metrics, **measures})

@@ -1,21 +1,27 @@
-"""Measures the search order `centered`: the same vectors, ranked without language offsets.
+"""What other search orders would change: the same vectors, ranked in another way.
 
-`mixling search --order centered` subtracts from each score the mean score that the query has with
-all passages of that language (the language offset). A task's scores are at hand when it is
-measured, so the effect can be measured too, on a sample of its queries: no text is encoded for it.
+    centered  Each score less the language offset, the mean score that the query has with all
+              passages of that language: `mixling search --order centered`.
+    csls      CSLS, with the task's other queries as references (`mixling.evaluation.csls`). A
+              search has this order behind a transform of the collection with the step `csls`.
+
+A task's scores are at hand when it is measured, so the effect can be measured too, on a sample of
+its queries: no text is encoded for it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from mixling.errors import choose
 from mixling.evaluation.bias.intrusion import intrusion
 from mixling.evaluation.bias.pool import MultilingualPool
 from mixling.evaluation.bias.share import same_language_share
+from mixling.evaluation.csls import own_csls
 from mixling.evaluation.metrics import average_precision
 from mixling.evaluation.ranks import DotScorer, Ranks, compute_ranks
 from mixling.evaluation.scenario_scores import SHARE_DEPTH, macro_means
@@ -26,45 +32,61 @@ from mixling.evaluation.tasks import Task
 MAX_QUERIES, MAX_PASSAGES = 2_000, 1 << 16
 
 
-def centered_order(task: Task, ranks: Ranks, scorer: DotScorer) -> dict[str, Any] | None:
-    """Measure the order `centered` beside the order by score, on the same queries.
+Order = Literal["centered", "csls"]
+ORDERS: tuple[Order, ...] = get_args(Order)
+
+
+def compare_orders(
+    task: Task, ranks: Ranks, scorer: DotScorer, further: Sequence[str] = ()
+) -> dict[str, Any] | None:
+    """Measure the order `centered`, and others, beside the order by score, on the same queries.
 
     Args:
         task: The task.
         ranks: Its ranks by score.
         scorer: Its vectors.
+        further: Orders to measure beside `centered`; see `ORDERS`.
 
     Returns:
-        `queries` (their number), and for `score` and `centered` the multilingual `mAP`,
-        `intrusion@10` and `same_language_share@10`; `gain` is the difference of mAP with its 95 %
-        interval, `[value, low, high]`. None where the task has no multilingual scenario or too many
-        passages.
+        `queries` (their number), and for `score`, `centered` and each further order the
+        multilingual `mAP`, `intrusion@10` and `same_language_share@10`; `gain` is the difference of
+        mAP from `score` to `centered` with its 95 % interval, `[value, low, high]`, and `csls_gain`
+        that to `csls`. None where the task has no multilingual scenario or too many passages.
+
+    Raises:
+        MixlingError: An order is unknown.
     """
+    names = ["centered", *(choose(x, ORDERS, "order to measure") for x in further)]
     if "multilingual" not in task.scenarios() or len(task.passages) > MAX_PASSAGES:
         return None
     rows = _sample_groups(task)
     sample = task.with_queries(rows, task.name)
     pairs = np.isin(task.relevant[:, 0], rows)
-    other = compute_ranks(
-        _centered_scores(sample, DotScorer(scorer.queries[rows].numpy(), scorer.passages.numpy())),
-        len(rows),
-        sample.passage_language,
-        sample.relevant,
-        sample.passage_ids,
-        depth=SHARE_DEPTH,
-        excluded=sample.excluded,
-    )
     before = _measures(sample, ranks.multilingual[pairs], ranks.top[rows])
-    after = _measures(sample, other.multilingual, other.top)
-    difference = group_sums(
-        after["mAP"] - before["mAP"], np.array(sample.query_group), sample.query_language
-    )
-    return {
-        "queries": len(rows),
-        "score": _means(sample, before),
-        "centered": _means(sample, after),
-        "gain": [difference.mean(), *interval(difference)],
-    }
+    found: dict[str, Any] = {"queries": len(rows), "score": _means(sample, before)}
+    vectors = DotScorer(scorer.queries[rows].numpy(), scorer.passages.numpy())
+    for name in dict.fromkeys(names):
+        rescored = _centered_scores if name == "centered" else own_csls
+        scores = rescored(sample, vectors)
+        if scores is None:
+            continue
+        other = compute_ranks(
+            scores,
+            len(rows),
+            sample.passage_language,
+            sample.relevant,
+            sample.passage_ids,
+            depth=SHARE_DEPTH,
+            excluded=sample.excluded,
+        )
+        after = _measures(sample, other.multilingual, other.top)
+        difference = group_sums(
+            after["mAP"] - before["mAP"], np.array(sample.query_group), sample.query_language
+        )
+        found[name] = _means(sample, after)
+        key = "gain" if name == "centered" else f"{name}_gain"
+        found[key] = [difference.mean(), *interval(difference)]
+    return found
 
 
 def _centered_scores(task: Task, scorer: DotScorer) -> Callable[[int, int], np.ndarray]:

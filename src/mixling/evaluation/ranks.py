@@ -70,12 +70,15 @@ class Ranks:
         multilingual: int64 `[n_relevant]`, rank among all passages.
         top: int64 `[n_queries, k]`, best passages of the multilingual pool.
         top_scores: float32 `[n_queries, k]`, their scores.
+        query_threshold: float32 `[n_passages]`, the tenth-highest score of each passage with any
+            query (`mixling.evaluation.hubs.reciprocity`); None where it was not computed.
     """
 
     within_language: np.ndarray
     multilingual: np.ndarray
     top: np.ndarray
     top_scores: np.ndarray
+    query_threshold: np.ndarray | None = None
 
 
 class Ranker(Protocol):

@@ -30,7 +30,8 @@ class EvaluationResult:
     Args:
         summary: Content of summary.json. `summary["tasks"][task]` has an entry for each scenario
             (`monolingual`, `cross-lingual`, `multilingual`) with its metrics, and `bias`, `gaps`,
-            `intervals`, and `orders` (what the search order `centered` would change).
+            `hubs` (`mixling.evaluation.hubs`), `intervals`, and `orders` (what other search orders
+            would change).
         scores: One row for each query and scenario (and passage language, where the passages of one
             language stand alone).
         examples: Example queries of each task with their first answers.
@@ -58,7 +59,8 @@ class EvaluationResult:
 
         Args:
             task: Name of the task.
-            scenario: `monolingual`, `cross-lingual` or `multilingual`; also `bias` or `gaps`.
+            scenario: `monolingual`, `cross-lingual` or `multilingual`; also `bias`, `hubs` or
+                `gaps`.
             metric: Name of the metric.
 
         Returns:
@@ -72,14 +74,14 @@ class EvaluationResult:
         `scores.to_pandas()` gives the scores per query.
 
         Returns:
-            A data frame with one row a figure: `task`, `scenario` (or `bias`), `measure`, `value`,
-            and `low` and `high`, the ends of its 95 % interval.
+            A data frame with one row a figure: `task`, `scenario` (or `bias`, `hubs`), `measure`,
+            `value`, and `low` and `high`, the ends of its 95 % interval.
         """
         import pandas as pd
 
         rows = []
         for task, entry in self.summary["tasks"].items():
-            for scenario in (*SCENARIOS, "bias"):
+            for scenario in (*SCENARIOS, "bias", "hubs"):
                 intervals = entry.get("intervals", {}).get(scenario, {})
                 for measure, value in entry.get(scenario, {}).items():
                     if isinstance(value, dict):

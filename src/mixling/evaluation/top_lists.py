@@ -9,7 +9,7 @@ figure that would depend on ranks beyond the lists is left out:
 | mAP | always; a relevant passage without a rank adds nothing, as in trec_eval |
 | a figure at depth k | each list has k passages of the task, or ended by itself before |
 | rank distance, Max@R | every relevant passage has a rank |
-| MRC@20 | the lists hold all passages |
+| MRC@20, reciprocity@10 | the lists hold all passages |
 | monolingual, cross-lingual | each relevant passage has a rank, or ten passages of its language \
 stand in the list without it |
 
@@ -27,6 +27,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from mixling.evaluation.bias.table import ALL
+from mixling.evaluation.hubs.table import MEASURES as HUB_MEASURES
 from mixling.evaluation.metrics import METRICS, MULTILINGUAL_METRICS
 from mixling.evaluation.ranks import Ranks
 from mixling.evaluation.tasks import SCENARIOS, Scenario, Task
@@ -38,7 +39,7 @@ READ_DEPTH = 100
 # measures that need the rank of every relevant passage
 NEED_ALL_RANKS = ("rank_distance", "relative_rank_distance", "Max@R")
 # measures that need the scores of passages beyond the first k
-NEED_ALL_SCORES = ("MRC@20",)
+NEED_ALL_SCORES = ("MRC@20", "reciprocity@10")
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def find_limits(task: Task, lists: TopLists, ranks: Ranks) -> Limits:
     scenarios = _undecided_scenarios(task, lists, missing)
     measures: dict[str, str] = {}
     shortest = int(length[lists.cut].min()) if lists.cut.any() else None
-    for name in (*METRICS, *MULTILINGUAL_METRICS, *ALL):
+    for name in (*METRICS, *MULTILINGUAL_METRICS, *ALL, *HUB_MEASURES):
         k = measure_depth(name)
         if name in NEED_ALL_RANKS:
             if missing.any():
@@ -263,7 +264,7 @@ def _undecided_scenarios(task: Task, lists: TopLists, missing: np.ndarray) -> di
 
 
 class ListScorer:
-    """Scores of the passages in lists that hold all passages, for MRC.
+    """Scores of the passages in lists that hold all passages, for MRC and reciprocity.
 
     Args:
         lists: The lists.

@@ -47,6 +47,7 @@ def evaluate(
     endpoint: str | Search | None = None,
     endpoint_options: Mapping[str, Any] | None = None,
     rerank_depth: int = DEPTH,
+    orders: Sequence[str] = (),
 ) -> EvaluationResult:
     """Measure a model on tasks: monolingual, cross-lingual, multilingual, and its language bias.
 
@@ -83,6 +84,7 @@ def evaluate(
         endpoint_options: How the system is asked: `form` ("mixling", "opensearch", "qdrant" or a
             TOML file), `body`, `id_field`, `depth` (100), `concurrency` (8), `timeout` (30).
         rerank_depth: First passages that the reranker of `NAME>RERANKER` reads.
+        orders: Search orders to measure beside `centered`, of an encoder alone: "csls".
 
     Returns:
         The result.
@@ -103,7 +105,7 @@ def evaluate(
     given = None
     is_given = any(x is not None for x in (vectors, run, endpoint)) or bool(endpoint_options)
     if is_given:
-        _check_given_options(model, vectors, run, noise, passage_model, trec, options)
+        _check_given_options(model, vectors, run, noise, passage_model, trec, options, orders)
         given = given_ranker(
             vectors,
             run,
@@ -151,6 +153,7 @@ def evaluate(
         passage_model=passage_model,
         model_options=model_options,
         trust_remote_code=trust_remote_code,
+        orders=orders,
     )
     if noise:
         robustness = {task.name: _robustness(result, task.name) for task in clean_tasks}
@@ -168,6 +171,7 @@ def _check_given_options(
     passage_model: Any,
     trec: bool,
     model_options: Mapping[str, Any],
+    orders: Sequence[str],
 ) -> None:
     """Refuse options that have no meaning for vectors, a run or a search system."""
     label = "vectors" if vectors is not None else "a run" if run is not None else "a search system"
@@ -177,6 +181,7 @@ def _check_given_options(
         "noise": bool(noise) and not is_endpoint,
         "a model of the passages": passage_model is not None,
         "TREC files": trec and run is not None,
+        "a search order to measure": bool(orders) and vectors is None,
         "options of a model": bool(
             set(model_options) - ({"similarity"} if vectors is not None else set())
         )
@@ -219,6 +224,7 @@ def evaluate_all(
     endpoint: str | Search | None = None,
     endpoint_options: Mapping[str, Any] | None = None,
     rerank_depth: int = DEPTH,
+    orders: Sequence[str] = (),
 ) -> list[EvaluationResult]:
     """Measure several models on the same tasks.
 
@@ -242,6 +248,7 @@ def evaluate_all(
         endpoint: As in `evaluate`.
         endpoint_options: As in `evaluate`.
         rerank_depth: As in `evaluate`.
+        orders: As in `evaluate`.
 
     Returns:
         One result a model.
@@ -273,6 +280,7 @@ def evaluate_all(
             run=run,
             endpoint=endpoint,
             endpoint_options=endpoint_options,
+            orders=orders,
         )
         return [one]
     loaded = load_tasks(tasks, context, language, skip_bad)
@@ -294,6 +302,7 @@ def evaluate_all(
             model_options=model_options,
             trust_remote_code=trust_remote_code,
             rerank_depth=rerank_depth,
+            orders=orders,
         )
         for model, folder in zip(models, folders, strict=True)
     ]

@@ -23,6 +23,7 @@ from mixling.reports.by_language import (
 from mixling.reports.changes import PRECISION_EFFECT, precision_warning
 from mixling.reports.figures import MAX_MATRIX_LANGUAGES, bars, language_map
 from mixling.reports.heat import answer_bars, heat_css, score_matrix
+from mixling.reports.hubs import hub_rows, reciprocity_matrix
 from mixling.reports.measures import (
     bias_groups,
     gap_rows,
@@ -148,6 +149,7 @@ def _task_section(
         "scores": score_rows(entries, names, tested),
         "groups": bias_groups(entries, tested) if all("bias" in e for e in entries) else [],
         "gaps": gap_rows(entries),
+        "hubs": hub_rows(entries),
         "noise": noise_rows(results, names, task),
         "compared": compared_languages(entries, runs, task),
         **_charts(entries, names),
@@ -189,12 +191,14 @@ def _charts(entries: list[Entry], names: list[str]) -> dict[str, Any]:
     """Prepare the charts of a task: matrices and bars of few languages, maps of many."""
     named = list(zip(names, entries, strict=True))
     few = len(entries[0]["languages"]) <= MAX_MATRIX_LANGUAGES
-    charts: dict[str, Any] = {"heat": [], "bars": "", "maps": [], "answers": []}
+    charts: dict[str, Any] = {"heat": [], "mutual": [], "bars": "", "maps": [], "answers": []}
     if few and all("cross-lingual" in e for e in entries):
         charts["heat"] = [{"name": name, **score_matrix(e)} for name, e in named]
     if any("multilingual" not in e for e in entries):
         return charts
     if few:
+        matrices = [(name, reciprocity_matrix(e)) for name, e in named]
+        charts["mutual"] = [{"name": name, **x} for name, x in matrices if x is not None]
         charts["answers"] = [
             {"name": name, "bars": answer_bars(e), "sentence": _share_sentence(e)}
             for name, e in named

@@ -3,12 +3,13 @@
     score'(q, p) = q . p - w / 2 * h(p)
     h(p) = mean of k scores of p with reference queries, the highest but the s highest of all
 
-With w = 1 and s = 0 this is half of CSLS (Conneau et al. 2018, arXiv:1710.04087) without the
-query's own term, which changes no order. The s highest are left out because they are likely the
-queries that p answers, and a passage is no hub for that: titles of the collection, or what people
-ask often. The reference queries need no judgments. They must not be those that are measured: a
-query's own score would be part of its answer's correction. Nor may what answers the references be
-in the pool as mere distractors, which the correction then takes out as if by knowledge.
+With w = 1 and s = 0 this is half of CSLS (`mixling.transforms.csls`) without the query's own term,
+which changes no order: so any store searches by CSLS. The s highest are left out because they are
+likely the queries that p answers, and a passage is no hub for that: titles of the collection, or
+what people ask often. The reference queries need no judgments. They must not be those that are
+measured: a query's own score would be part of its answer's correction. Nor may what answers the
+references be in the pool as mere distractors, which the correction then takes out as if by
+knowledge.
 
 The correction is put into the vectors, so that any store can search them:
 
@@ -28,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from mixling.errors import MixlingError
+from mixling.transforms.csls import mean_of_highest
 from mixling.transforms.transforms import check_finite, normalize
 
 NEIGHBORS, SKIPPED = 10, 10
@@ -109,11 +111,9 @@ class HubCorrection:
             float32 `[n]`.
         """
         found = np.empty(len(passages), np.float32)
-        last = self.neighbors + self.skipped
         for begin in range(0, len(passages), BLOCK):
             scores = passages[begin : begin + BLOCK] @ self.references.T
-            best = np.sort(np.partition(scores, -last, axis=1)[:, -last:], axis=1)
-            found[begin : begin + BLOCK] = best[:, : self.neighbors].mean(1)
+            found[begin : begin + BLOCK] = mean_of_highest(scores, self.neighbors, self.skipped)
         return found
 
     def transform(
