@@ -133,17 +133,20 @@ def kept(before: Scores, after: Scores) -> tuple[dict[str, float], Row]:
     return dict(zip(names, (new / old).tolist(), strict=True)), compared
 
 
-def correct(rows: Iterable[Row], family: tuple[str, ...]) -> None:
+def correct(rows: Iterable[Row], keys: tuple[str, ...]) -> None:
     """Write Holm's p-value beside each p-value.
+
+    A family of tests is a part of `TESTS` in the rows that have equal values of some keys.
 
     Args:
         rows: Rows of results.
-        family: Keys of a row whose values are equal within a family of tests.
+        keys: The keys.
     """
     families: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        tests = [test for name in TESTS for test in row.get(name, {}).values()]
-        families.setdefault(tuple(row[k] for k in family), []).extend(tests)
+        for part in TESTS:
+            tests = row.get(part, {}).values()
+            families.setdefault((part, *(row[k] for k in keys)), []).extend(tests)
     for tests in families.values():
         for test, p in zip(tests, holm([x["p"] for x in tests]), strict=True):
             test["p_holm"] = p

@@ -20,12 +20,12 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from scipy.cluster.vq import kmeans2, vq
 
 from mixling.evaluation.ranks import DotScorer, Scorer, ScoreRows, best_first, by_ids
 from mixling.transforms.transforms import normalize
 
 CENTROIDS = 256  # of a group of dimensions: a byte
+ITERATIONS = 20  # of k-means
 
 
 class Vectors(NamedTuple):
@@ -80,19 +80,14 @@ class ProductQuantizer:
 
     @classmethod
     def fit(cls, vectors: np.ndarray, size: int, seed: int = 0) -> ProductQuantizer:
-        """Find the centroids of groups of `size` dimensions by k-means."""
+        """Find the centroids of groups of `size` dimensions."""
         rng = np.random.default_rng(seed)
-        k = min(CENTROIDS, len(vectors))
-        found = [
-            kmeans2(part, k, minit="++", iter=20, missing="warn", rng=rng)[0]
-            for part in _groups(vectors, size)
-        ]
-        return cls(np.stack(found).astype(np.float32))
+        return cls(np.stack([_k_means(part, rng) for part in _groups(vectors, size)]))
 
     def encode(self, vectors: np.ndarray) -> np.ndarray:
         """Return the codes, uint8 `[n, n_groups]`."""
         parts = _groups(vectors, self.centroids.shape[2])
-        codes = [vq(part, x)[0] for part, x in zip(parts, self.centroids, strict=True)]
+        codes = [_nearest(part, x) for part, x in zip(parts, self.centroids, strict=True)]
         return np.stack(codes, 1).astype(np.uint8)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
@@ -104,6 +99,25 @@ def _groups(vectors: np.ndarray, size: int) -> list[np.ndarray]:
     """Split vectors into groups of consecutive dimensions."""
     parts = np.split(vectors.astype(np.float32), vectors.shape[1] // size, axis=1)
     return [np.ascontiguousarray(x) for x in parts]
+
+
+def _nearest(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+    """Return the number of the centroid that is nearest to each point, int64 `[n]`."""
+    # |x - c|^2 = |x|^2 - 2 (x c - |c|^2 / 2), and |x|^2 is the same for all centroids
+    return np.argmax(points @ centroids.T - np.square(centroids).sum(1) / 2, axis=1)
+
+
+def _k_means(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Find centroids by Lloyd's algorithm from random points, float32 `[n_centroids, size]`."""
+    centroids = points[rng.permutation(len(points))[:CENTROIDS]]
+    for _ in range(ITERATIONS):
+        nearest = _nearest(points, centroids)
+        count = np.bincount(nearest, minlength=len(centroids))[:, None]
+        total = np.zeros_like(centroids)
+        np.add.at(total, nearest, points)
+        centroids = np.where(count > 0, total / np.maximum(count, 1), centroids)
+        centroids = centroids.astype(np.float32)
+    return centroids
 
 
 @dataclass(frozen=True)
