@@ -17,6 +17,7 @@ from docs import (
     answers,
     charts,
     collections,
+    compression,
     diagrams,
     pictures,
     reference,
@@ -556,6 +557,16 @@ def tables() -> dict[str, dict[str, str]]:
             f"docs/{page}.md": {name: rows_of(rows) for name, rows in page_tables.items()}
             for page, page_tables in trials.tables().items()
         },
+        **(
+            {
+                compression.PAGE: {
+                    **compression.texts(),
+                    **{name: rows_of(rows) for name, rows in compression.tables().items()},
+                }
+            }
+            if compression.is_measured()
+            else {}
+        ),
         "docs/results/appendix.md": {
             "study": table(),
             "recipe": rows_of(trials.recipe()),
@@ -613,10 +624,12 @@ def drawings() -> dict[str, str]:
         **pictures.pictures(),
         **diagrams.pictures(),
         **summaries.pictures(),
+        **compression.pictures(),
     }
 
 
 if __name__ == "__main__":
+    compression.begin_page()
     for page in tables():
         (ROOT / page).write_text(renewed(page, (ROOT / page).read_text()))
     for name, content in drawings().items():
