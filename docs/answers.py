@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 STUDIES = Path(__file__).parent.parent / "studies"
-COLLECTIONS = {"xquad-r": "XQuAD-R", "tydi": "TyDi QA", "help-test": "LibreOffice's help"}
+COLLECTIONS = {
+    "xquad-r": "XQuAD-R",
+    "mlqa-r": "MLQA-R",
+    "tydi": "TyDi QA",
+    "help-test": "LibreOffice's help",
+}
 MODELS = {"intfloat/multilingual-e5-small": "e5-small"}
 DEFAULT_ORDER = "query-language-first"
 
