@@ -249,7 +249,7 @@ def zipped(hub, monkeypatch):
 def test_entity_questions_come_packed_and_without_passages(zipped, tmp_path):
     for split in ("train", "dev", "test"):
         with pytest.raises(
-            MixlingError, match=rf"no file {split}/.*without passages. Take the split '{split}-ans"
+            MixlingError, match=rf"the file {split}/.*without passages. Take the split '{split}-ans"
         ):
             load("entity-questions", split)
     assert not zipped.fetched(), "what is published would not do"

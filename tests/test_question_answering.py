@@ -445,7 +445,7 @@ def test_a_benchmark_of_mimo_by_itself(tmp_path):
     assert {load("xquad-mlir", path=f).fingerprint() for f in (alone, named)} == {want}
     with pytest.raises(BadRowError, match=r"found 'de', expected queries in 'en' only"):
         load("xquad-mlir", "en", path=alone)
-    with pytest.raises(MixlingError, match=r"no file MLIR-en/XQuAD_test/queries.jsonl"):
+    with pytest.raises(MixlingError, match=r"the file MLIR-en/XQuAD_test/queries.jsonl is missing"):
         mmlir = {n: c for n, c in UNPACKED["xquad-mlir"].items() if part in n}
         load("xquad-mlir", "en", path=put(tmp_path / "mmlir", mmlir))
     (alone / "qrels.jsonl").unlink()

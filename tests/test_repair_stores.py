@@ -235,7 +235,7 @@ def test_the_command_fits_on_the_store_and_says_what_is_in_use(tmp_path, run):
     more = [*planted.CODES, "fi"]
     planted.documents(tmp_path / "d.jsonl", groups=151, codes=more)
     status, out, _ = run("index", folder, tmp_path / "d.jsonl", "--store", store)
-    assert "languages of some passages: fi (151)" in out and "fit it again" in out
+    assert "languages of some passages: fi (151)" in out and "Fit it again" in out
     status, _, error = run("repair", store, "--transform", "auto")
     assert status == 2 and "remove the original first" in error
     (original,) = tmp_path.glob("articles_before_*")

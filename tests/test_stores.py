@@ -402,7 +402,7 @@ def test_vectors_of_other_documents_or_models_are_refused(chain, plain, tmp_path
     with pytest.raises(MixlingError, match="were made with"):
         index(str(plain), source, store, vectors=tmp_path / "v")
     source.write_text(json.dumps({"_id": "b", "text": "x", "language": "en"}) + "\n")
-    with pytest.raises(MixlingError, match="no vector of 'b'"):
+    with pytest.raises(MixlingError, match="the vector of 'b' is missing"):
         index(str(chain), source, store, vectors=tmp_path / "v")
 
 
