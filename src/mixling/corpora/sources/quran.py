@@ -150,15 +150,15 @@ def _read_texts(folder: Path, skipped: Skipped) -> _Texts:
         paths = find_published(folder, name)
         if not paths:
             raise MixlingError(
-                f"{folder}: no file {name}; the files of all languages decide which verses repeat; "
-                f"get {_HOW_TO_GET}"
+                f"{folder}: the file {name} is missing. The files of all languages are needed, "
+                f"because they decide which verses repeat. Get {_HOW_TO_GET}"
             )
         texts[language] = _read_verses(paths[0], field, skipped)
         missing = texts["ar"].keys() ^ texts[language].keys()
         if missing and not skipped.rows:
             raise MixlingError(
-                f"{paths[0]}: has other verses than quran.json ({len(missing)}, such as "
-                f"{min(missing)}); fetch the set again"
+                f"{paths[0]}: the file has other verses than quran.json ({len(missing)}, such as "
+                f"{min(missing)}). Fetch the data set again."
             )
     return texts
 
@@ -176,7 +176,9 @@ def _read_verses(path: Path, field: str, skipped: Skipped) -> dict[str, str]:
             try:
                 verse = f"{number}:{id_text(row, ('id',), path, line)}"
                 if verse in texts:
-                    raise BadRowError(path, line, "id", verse, "each verse once", "mend the file")
+                    raise BadRowError(
+                        path, line, "id", verse, "each verse once", "correct the file"
+                    )
                 texts[verse] = " ".join(_MARKS.sub("", text_field(row, field, path, line)).split())
             except BadRowError as bad:
                 skipped(bad)
@@ -188,13 +190,13 @@ def _objects(
 ) -> Iterator[tuple[dict[str, Any], str]]:
     """Yield the objects of a JSON list and the place of each; anything else is a bad row."""
     if not isinstance(content, list):
-        skipped(BadRowError(path, place, "json", content, "a list", "fetch the set again"))
+        skipped(BadRowError(path, place, "json", content, "a list", "fetch the data set again"))
         return
     for number, row in enumerate(content, 1):
         if isinstance(row, dict):
             yield row, f"{place}, {number}"
         else:
-            skipped(BadRowError(path, place, "json", row, "an object", "fetch the set again"))
+            skipped(BadRowError(path, place, "json", row, "an object", "fetch the data set again"))
 
 
 def _select_texts(

@@ -152,7 +152,7 @@ def read_udhr(folder: Path, split: str, languages: Languages, skip_bad: bool) ->
     skipped, left_out = Skipped(skip_bad), Counter[str]()
     paths = find_published(folder, "*.html")
     if not paths:
-        raise MixlingError(f"{folder}: no file like eng.html; get {_HOW_TO_GET}")
+        raise MixlingError(f"{folder}: no file is named like eng.html. Get {_HOW_TO_GET}")
     known: dict[str, list[_Declaration]] = {}
     with Progress(f"reading {_NAME}") as progress:
         for done, path in enumerate(paths):
