@@ -139,8 +139,8 @@ def _groups_by_place(places: Places, texts: dict[str, str], in_order: set[str]) 
     ordered = agreeing(by_place)[0] if by_place else set()
     linked: dict[str, str] = {}
     members: dict[str, list[str]] = defaultdict(list)
-    for language, queries in complete.items():
-        for place, query in queries.items():
+    for language, by_key in complete.items():
+        for place, query in by_key.items():
             if language in ordered or most[place.rpartition(" ")[0]] == 1:
                 members[place].append(query)
     for same in members.values():
