@@ -11,6 +11,7 @@ import pytest
 from packaging.version import Version
 
 import mixling
+import mteb_parallel
 from mixling.corpora import sample
 from mixling.errors import MixlingError
 from mixling.reports.evaluate import evaluate
@@ -187,6 +188,111 @@ def test_a_folder_of_ours_in_mteb_gives_our_figures(chain, local_task, tmp_path)
     ]
     assert ours["monolingual"]["nDCG@10"] == pytest.approx(score["ndcg_at_10"], abs=1e-4)
     assert ours["monolingual"]["R@1"] == pytest.approx(score["recall_at_1"], abs=1e-4)
+
+
+def small_pool(replica, codes):
+    """The pool of mteb's form on the languages of a replica."""
+    from mixling.evaluation import mteb_pool
+
+    base = {
+        "BelebeleRetrieval": mteb_pool.BelebelePoolRetrieval,
+        "EuroPIRQRetrieval": mteb_pool.EuroPIRQPoolRetrieval,
+        "MLQARetrieval": mteb_pool.MLQAPoolRetrieval,
+        "MuPLeR-retrieval": mteb_pool.MuPLeRPoolRetrieval,
+        "XQuADRetrieval": mteb_pool.XQuADPoolRetrieval,
+    }[replica.name]
+    name = f"Small{base.metadata.name}"
+    metadata = mteb_pool.pool_metadata(base.source.metadata, name, codes)
+    return type(name, (base,), {"metadata": metadata})()
+
+
+POOLS = {
+    "xquad": (["arb-Arab", "deu-Latn", "eng-Latn", "zho-Hans"], "validation"),
+    "mupler": (["eng-Latn", "fin-Latn", "spa-Latn"], "test"),
+    "europirq": (["eng-Latn", "fin-Latn", "por-Latn"], "test"),
+    "mlqa": (["ara-Arab", "deu-Latn", "eng-Latn", "spa-Latn"], "test"),
+    "belebele": (["arb-Arab", "deu-Latn", "eng-Latn", "swh-Latn"], "test"),
+}
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_a_pool_of_mteb_has_the_answers_of_the_published_task(monkeypatch, name):
+    replica, (codes, split) = getattr(mteb_parallel, name)(), POOLS[name]
+    mteb_parallel.install(monkeypatch, replica)
+    pool = small_pool(replica, codes)
+    pool.load_data()
+    assert (
+        list(pool.dataset) == codes
+        and len({id(x[split]["corpus"]) for x in pool.dataset.values()}) == 1
+    )
+    found = {}
+    for data in (splits[split] for splits in pool.dataset.values()):
+        text = dict(zip(data["corpus"]["id"], data["corpus"]["text"], strict=True))
+        for row in data["queries"]:
+            relevant = data["relevant_docs"][row["id"]]
+            found[row["text"]] = {text[document] for document in relevant}
+    assert found == replica.answers
+
+
+def test_descriptive_statistics_of_a_pool_count_its_corpus_once(monkeypatch, tmp_path):
+    from mteb.abstasks.task_metadata import TaskMetadata
+
+    replica = mteb_parallel.mupler()
+    mteb_parallel.install(monkeypatch, replica)
+    path = property(lambda self: tmp_path / f"{self.name}.json")
+    monkeypatch.setattr(TaskMetadata, "descriptive_stat_path", path)
+    pool = small_pool(replica, POOLS["mupler"][0])
+    whole = pool.calculate_descriptive_statistics()["test"]
+    assert (whole["num_documents"], whole["num_queries"]) == (132, 264)
+    assert whole["relevant_docs_statistics"]["average_relevant_docs_per_query"] == 3
+    parts = whole["hf_subset_descriptive_stats"]
+    assert list(parts) == POOLS["mupler"][0]
+    assert {(x["num_documents"], x["num_queries"]) for x in parts.values()} == {(132, 88)}
+    assert pool.metadata.descriptive_stats["test"]["num_samples"] == 396
+
+
+@pytest.mark.parametrize("task", ["Belebele", "EuroPIRQ", "MLQA", "MuPLeR", "XQuAD"])
+def test_the_metadata_of_a_pool_are_filled_as_those_of_its_source(task):
+    from mixling.evaluation import mteb_pool
+
+    pool = getattr(mteb_pool, f"{task}PoolRetrieval")
+    source, metadata = pool.source.metadata, pool.metadata
+    assert metadata.is_filled() == source.is_filled() and metadata.adapted_from == [source.name]
+    assert metadata.hf_subsets == list(dict.fromkeys(metadata.hf_subsets))
+    assert set(metadata.hf_subsets) == set(source.bcp47_codes)
+    assert pool.__name__ == metadata.name and metadata.dataset == source.dataset
+    metadata._validate_metadata()
+
+
+@pytest.mark.slow
+def test_mteb_measures_a_pool_as_mixling_does(chain, monkeypatch, tmp_path):
+    """On the same vectors: mteb's cache of vectors encodes the corpus of all subsets once."""
+    import mteb
+    from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
+    from sentence_transformers import SentenceTransformer
+
+    replica = mteb_parallel.europirq()
+    mteb_parallel.install(monkeypatch, replica)
+    model = SentenceTransformer(str(chain), device="cpu")
+    encoded, encode = [], model.encode
+    monkeypatch.setattr(
+        model, "encode", lambda inputs, **k: encoded.extend(inputs) or encode(inputs, **k)
+    )
+    cached = mteb.models.CachedEmbeddingWrapper(SentenceTransformerEncoderWrapper(model), tmp_path)
+    pool = small_pool(replica, POOLS["europirq"][0])
+    theirs = mteb.evaluate(cached, tasks=[pool], cache=None, co2_tracker=False)[0]
+    summary = evaluate(str(chain), ["mteb:EuroPIRQRetrieval"]).summary
+    ours = summary["tasks"]["mteb:EuroPIRQRetrieval"]["multilingual"]
+    assert len(encoded) == 137 + 264
+    rows = {row["hf_subset"]: row for row in theirs.scores["test"]}
+    # the pool has fewer passages than mteb's cut of 1,000, which Mixling's mAP has not
+    names = {"nDCG@10": "ndcg_at_10", "mAP": "map_at_1000", "R@10": "recall_at_10"}
+    for code, language in (("eng-Latn", "en"), ("fin-Latn", "fi"), ("por-Latn", "pt")):
+        for measure, name in names.items():
+            assert ours["by_language"][language][measure] == pytest.approx(
+                rows[code][name], abs=2e-5
+            ), (language, name)
+    assert theirs.get_score() == pytest.approx(ours["nDCG@10"], abs=2e-5)
 
 
 def test_results_are_accepted_by_mteb(chain, tmp_path):

@@ -10,13 +10,21 @@ import datasets
 import numpy as np
 import pytest
 
+import mteb_parallel
 import mteb_stub
 from mixling.corpora import sample
 from mixling.errors import BadRowError, MixlingError
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import rank_task, score_task
 from mixling.evaluation.mteb_languages import subset_languages
-from mixling.evaluation.mteb_links import SHARED_IDS, SHARED_TEXTS, UNKNOWN_TRANSLATIONS
+from mixling.evaluation.mteb_links import (
+    PARALLEL_PASSAGES,
+    REPEATED_PASSAGES,
+    ROW_NUMBERS,
+    SHARED_IDS,
+    SHARED_TEXTS,
+    UNKNOWN_TRANSLATIONS,
+)
 from mixling.evaluation.mteb_tasks import read_mteb
 
 
@@ -256,7 +264,8 @@ def test_every_code_of_mteb_is_a_language_and_every_named_task_exists():
             if len(natural_tags(codes)) == 2 and len(codes) == 2:
                 pairs.add(task.metadata.name)
     assert pairs - {"mFollowIRCrossLingual"} == PASSAGES_FIRST | QUERIES_FIRST
-    assert names >= SHARED_IDS | SHARED_TEXTS | UNKNOWN_TRANSLATIONS
+    assert names >= SHARED_IDS | SHARED_TEXTS | UNKNOWN_TRANSLATIONS | ROW_NUMBERS
+    assert SHARED_IDS >= PARALLEL_PASSAGES | REPEATED_PASSAGES
 
 
 def parallel(name, prefix=""):
@@ -349,15 +358,15 @@ def test_two_subsets_of_one_language_are_linked_each():
 
 
 def test_lengths_tell_translations_from_other_texts():
-    from mixling.evaluation.mteb_links import _same_texts
+    from mixling.evaluation.mteb_id_links import same_texts
 
     texts = {f"{i}": "a" * (5 + i % 17) for i in range(60)}
     translations = {key: text + "bb" for key, text in texts.items()}
-    assert _same_texts(texts, translations)
+    assert same_texts(texts, translations)
     others = list(translations.values())
     random.Random(1).shuffle(others)
-    assert not _same_texts(texts, dict(zip(texts, others, strict=True)))
-    assert not _same_texts(texts, {f"x{key}": text for key, text in translations.items()})
+    assert not same_texts(texts, dict(zip(texts, others, strict=True)))
+    assert not same_texts(texts, {f"x{key}": text for key, text in translations.items()})
 
 
 def mlqa(skip=()):
@@ -412,41 +421,61 @@ def test_translations_that_share_answers_share_the_answers_of_each_other():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("same_order", [True, False])
-def test_belebele_is_linked_whether_or_not_its_files_have_one_order(same_order):
-    """Its ids count rows: with other orders they mean nothing, and English joins the languages."""
-    whole, codes = sample.read_sample("all"), {"zh": "zho-Hans", "sw": "swh-Latn"}
-    groups = whole.passages["group"].to_pylist()
-    answer = {x["group"]: groups[x["passage"]] for x in whole.links.to_pylist()}
-    passages, questions = {}, {}
-    for tag in whole.languages():
-        part = whole.select(languages=[tag])
-        order = random.Random(0 if same_order else tag)
-        rows = [(r["text"], answer[r["group"]]) for r in part.queries.to_pylist()]
-        order.shuffle(rows)
-        text = {r["group"]: r["text"] for r in part.passages.to_pylist()}
-        links = list(dict.fromkeys(link for _, link in rows))
-        questions[tag] = {f"Q{i}": row for i, row in enumerate(rows)}
-        passages[tag] = {link: (f"C{i}", text[link]) for i, link in enumerate(links)}
-    subsets, languages = {}, {}
-    for tag in passages:
-        for left, right in {(tag, tag), (tag, "en"), ("en", tag)}:
-            subsets[f"{left}-{right}"] = split(
-                {key: text for key, (text, _) in questions[right].items()},
-                dict(passages[left].values()),
-                {key: passages[left][link][0] for key, (_, link) in questions[right].items()},
-            )
-            languages[f"{left}-{right}"] = [codes.get(left, left), codes.get(right, right)]
-    one = read_mteb(loaded("BelebeleRetrieval", languages, subsets))
-    link = {text: link for rows in questions.values() for text, link in rows.values()}
-    group = {text: link for rows in passages.values() for link, (_, text) in rows.items()}
-    assert len(one.queries) == len(link) and len(one.passages) == len(group)
-    found = answers(one)
-    for text, right in link.items():
-        assert found[text] == {p for p, its_link in group.items() if its_link == right}
-    assert ("linked by id" in one.notes[0]) == same_order
-    if same_order:
-        assert len(set(one.query_group)) * 8 == len(one.queries)
+REPLICAS = {
+    "XQuADRetrieval@ar,de,en,zh": mteb_parallel.xquad,
+    "MuPLeR-retrieval@en,es,fi": mteb_parallel.mupler,
+    "EuroPIRQRetrieval": mteb_parallel.europirq,
+    "MLQARetrieval@ar,de,en,es": mteb_parallel.mlqa,
+    "BelebeleRetrieval@ar,de,en,sw": mteb_parallel.belebele,
+}
+
+
+@pytest.mark.parametrize("name", REPLICAS)
+def test_a_parallel_benchmark_in_its_published_form_is_one_pool(monkeypatch, name):
+    """Each query has all translations of its answer, and no query group has two questions."""
+    replica = REPLICAS[name]()
+    mteb_parallel.install(monkeypatch, replica)
+    one = load_task(f"mteb:{name}")
+    assert answers(one) == replica.answers
+    members = {}
+    for text, group in zip(one.queries, one.query_group, strict=True):
+        members.setdefault(group, []).append(replica.groups[text])
+    assert all(len(set(questions)) == 1 for questions in members.values())
+    linked = sum(len(questions) > 1 for questions in members.values()) / len(members)
+    print(name, len(one.queries), len(one.passages), linked, one.notes)
+    assert linked > (0.2 if name.startswith("MLQA") else 0.9)
+
+
+def test_belebele_is_linked_by_its_english_questions_where_its_files_have_other_orders(monkeypatch):
+    replica = mteb_parallel.belebele(same_order=False)
+    mteb_parallel.install(monkeypatch, replica)
+    one = load_task("mteb:BelebeleRetrieval@ar,de,en,sw")
+    assert answers(one) == replica.answers
+    # two questions on a passage: nothing says which is whose translation
+    assert len(set(one.query_group)) == len(one.queries)
+    alone = load_task("mteb:BelebeleRetrieval@deu_Latn-deu_Latn,swh_Latn-swh_Latn")
+    assert alone.notes[0].startswith("0 of 88 passages and 0 of 175 queries are linked")
+
+
+def test_belebele_without_english_is_linked_by_its_rows(monkeypatch):
+    mteb_parallel.install(monkeypatch, mteb_parallel.belebele())
+    one = load_task("mteb:BelebeleRetrieval@deu_Latn-deu_Latn,swh_Latn-swh_Latn")
+    assert {len(found) for found in answers(one).values()} == {2, 4}
+    # Swahili asks one text about two passages: 84 of its questions have a place of their own
+    assert one.notes[0].startswith("88 of 88 passages and 168 of 175 queries are linked")
+
+
+def test_judgments_that_the_other_subsets_contradict_are_replaced(monkeypatch):
+    """As those of ara-deu. Where they are right, or nothing can tell, they stay."""
+    mteb_parallel.install(monkeypatch, mteb_parallel.mlqa())
+    one = load_task("mteb:MLQARetrieval@ar,de")
+    assert "its published judgments are wrong (mteb issue 5585); 22 are taken" in one.notes[0]
+    alone = load_task("mteb:MLQARetrieval@ara-deu")
+    assert "no other subset tells" in alone.notes[0]
+    replica = mteb_parallel.mlqa(right_judgments=True)
+    mteb_parallel.install(monkeypatch, replica)
+    right = load_task("mteb:MLQARetrieval@ar,de,en,es")
+    assert answers(right) == replica.answers and "ara-deu" not in " ".join(right.notes)
 
 
 def test_a_query_that_is_a_passage_of_another_subset_does_not_find_itself():

@@ -1,4 +1,4 @@
-"""A subset of one of mteb's tasks, as texts by id."""
+"""A subset of one of mteb's tasks, as texts by id, and the keys of its texts in a pool."""
 
 from __future__ import annotations
 
@@ -33,6 +33,34 @@ class Subset:
     bad_rows: list[BadRowError] = field(default_factory=list)
     query_language: str = ""
     passage_language: str = ""
+
+
+@dataclass
+class Keys:
+    """Keys of queries and passages in a pool of subsets.
+
+    Args:
+        queries: Key of a query by subset and id, where it is not the subset's own. A query that
+            several subsets ask in one language has one key.
+        passages: Key of a passage, likewise.
+        query_groups: Group of a query's key, which its translations share; by default the key.
+        passage_groups: Group of a passage's key, likewise.
+        notes: What is linked and what is not.
+    """
+
+    queries: dict[tuple[str, str], str] = field(default_factory=dict)
+    passages: dict[tuple[str, str], str] = field(default_factory=dict)
+    query_groups: dict[str, str] = field(default_factory=dict)
+    passage_groups: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def query(self, subset: str, key: str) -> str:
+        """Return the key of a query."""
+        return self.queries.get((subset, key), f"{subset}:{key}")
+
+    def passage(self, subset: str, key: str) -> str:
+        """Return the key of a passage."""
+        return self.passages.get((subset, key), f"{subset}:{key}")
 
 
 def read_subset(task: str, name: str, data: Mapping[str, Any], own_passages: bool) -> Subset:

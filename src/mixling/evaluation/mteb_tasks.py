@@ -17,9 +17,10 @@ import numpy as np
 from mixling.corpora.corpus import CorpusBuilder
 from mixling.corpora.languages import language_tag
 from mixling.errors import MixlingError, not_installed
+from mixling.evaluation.mteb_judgments import mend_judgments
 from mixling.evaluation.mteb_languages import natural_tags, subset_notes
-from mixling.evaluation.mteb_links import Keys, link_subsets
-from mixling.evaluation.mteb_subset import Subset, read_subset
+from mixling.evaluation.mteb_links import link_subsets
+from mixling.evaluation.mteb_subset import Keys, Subset, read_subset
 from mixling.evaluation.tasks import Task, task_from_corpus
 
 logger = logging.getLogger(__name__)
@@ -109,6 +110,7 @@ def read_mteb(source: Any, split: str | None = None, name: str | None = None) ->
         subset, uncertain = subset_notes(metadata, subset, languages[subset_name])
         subsets.append(subset)
         notes += uncertain
+    notes += mend_judgments(metadata.name, subsets)
     keys = link_subsets(metadata.name, subsets)
     other = [s for s in getattr(metadata, "eval_splits", []) if s != split]
     if other and ":" not in (name or ""):
