@@ -182,7 +182,7 @@ def metrics() -> str:
 def _hub_keys() -> list[str]:
     """Return the table of what a result holds of hubs."""
     return [
-        "### The keys of a result",
+        "#### The keys of a result",
         "",
         '`summary.json` holds the figures under `["tasks"][TASK]["hubs"]`; '
         '`result.value(TASK, "hubs", "hub_skew@10")` returns one.',

@@ -61,7 +61,7 @@ def test_the_step_csls_is_hub_correction_that_leaves_nothing_out():
     )
     found = fit_on_collection("language+csls", vectors)
     assert found.parts[1].skipped == 0 and found.parts[1].metadata["method"] == "csls"
-    with pytest.raises(MixlingError, match="csls must be the last step"):
+    with pytest.raises(MixlingError, match="step csls must be the last"):
         parse_steps("csls+language")
 
 
@@ -168,5 +168,5 @@ def test_evaluate_measures_csls_of_an_encoder(chain, tmp_path, run):
     assert status == 0, out
     found = EvaluationResult.load(tmp_path).summary["tasks"]["sample"]["orders"]
     assert set(found["csls"]) == set(found["centered"]) and len(found["csls_gain"]) == 3
-    with pytest.raises(MixlingError, match="a search order to measure: has no meaning with a run"):
+    with pytest.raises(MixlingError, match="a search order to measure cannot be used with a run"):
         evaluate(run=tmp_path / "no.run", tasks=["sample"], orders=["csls"])

@@ -252,11 +252,12 @@ def test_no_measure_is_missing_from_the_reference():
     from mixling.auditing.result import MEASURES
     from mixling.evaluation.bias.gap import GAPS, gaps
     from mixling.evaluation.bias.table import ALL
+    from mixling.evaluation.hubs.table import MEASURES as HUB_MEASURES
     from mixling.evaluation.metrics import METRICS, MULTILINGUAL_METRICS
 
     text = (ROOT / "docs" / "reference" / "metrics.md").read_text()
     parts = {p.partition("\n")[0]: p for p in text.split("\n### ")[1:]}
-    assert list(parts) == [*METRICS, *MULTILINGUAL_METRICS, *ALL]
+    assert list(parts) == [*METRICS, *MULTILINGUAL_METRICS, *ALL, *HUB_MEASURES]
     for part in parts.values():
         assert "```text\n" in part and "When it misleads: " in part
         range_, better, source = part.split("|---|---|---|\n| ")[1].split("\n")[0].split(" | ")
