@@ -138,9 +138,9 @@ def chroma(folder: Path) -> Iterator[str]:
 
 
 def at_once(settings: str) -> str:
-    """Let Milvus look each 20 milliseconds for what it looks for once or twice a second."""
+    """Let Milvus look ten times a second for what it looks for once or twice a second."""
     for name in ("timeTickInterval", "checkInterval", "distPullInterval", "publishInterval"):
-        settings, n = re.subn(rf"(?m)^(\s+{name}:) \d+", r"\1 20", settings)
+        settings, n = re.subn(rf"(?m)^(\s+{name}:) \d+", r"\1 100", settings)
         assert n == 1, name
     return settings
 
