@@ -166,7 +166,9 @@ def answer() -> str:
         f"{share['cross-lingual']:.0%} of cross-lingual mAP."
     )
     free = _free(rows)
-    return f"**{verdict}** {example}" + (f" {_list(free)} lose nothing." if free else "")
+    loses = "lose" if len(free) > 1 else "loses"
+    ending = f" {_list(free)} {loses} nothing that a test can show." if free else ""
+    return f"**{verdict}** {example}{ending}"
 
 
 def _free(rows: dict[str, Row]) -> list[str]:
@@ -179,6 +181,7 @@ def _free(rows: dict[str, Row]) -> list[str]:
 
 
 def _list(names: list[str]) -> str:
+    """Return names as a sentence has them."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
@@ -188,11 +191,14 @@ def findings() -> str:
     few, many = (rows[f"binary, {n} rescored by int8"] for n in (40, 400))
     worse = _is_lower(few[KEPT]["multilingual"])
     lines.append(
-        "**Forty candidates are enough for one language"
-        + (", and too few for the pool.** " if worse else " and for the pool.** ")
-        + f"Binary search that rescores 40 passages keeps {few['kept']['monolingual']:.1%} of "
-        f"monolingual and {few['kept']['multilingual']:.1%} of multilingual mAP; 400 passages keep "
-        f"{many['kept']['multilingual']:.1%} of the latter."
+        "**The pool needs more candidates than one language.** "
+        if worse
+        else "**Forty candidates are enough for the pool too.** "
+    )
+    lines[-1] += (
+        f"Binary search that rescores 40 passages keeps {few['kept']['monolingual']:.1%} of "
+        f"monolingual and {few['kept']['multilingual']:.1%} of multilingual mAP. With 400 passages "
+        f"it keeps {many['kept']['multilingual']:.1%} of the latter."
     )
     plain, principal = (
         rows[x]["kept"]["cross-lingual"] for x in ("quarter of the dimensions", "PCA to a quarter")

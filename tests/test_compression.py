@@ -280,7 +280,7 @@ def test_the_page_builds_itself_when_the_result_comes(cross, verdict, tmp_path, 
     made = {**page.texts(), **{k: figures_of_docs.rows_of(v) for k, v in page.tables().items()}}
     assert set(re.findall("<!-- (compression.*) -->", text)) == set(made)
     assert made["compression answer"].startswith(verdict)
-    assert "float16 and int8 lose nothing" in made["compression answer"]
+    assert "float16 and int8 lose nothing that" in made["compression answer"]
     assert "| binary, 40 rescored by int8 | 48 + 384 | 0.800 |" in made["compression"]
     assert made["compression findings"].count("\n- ") == 4
     assert list(page.pictures()) == ["images/results-compression.svg"]
