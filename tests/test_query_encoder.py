@@ -12,6 +12,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 
 from mixling.errors import MixlingError
 from mixling.models import query_encoder
+from mixling.models.affine import affine_modules
 from mixling.models.fingerprints import config_fingerprint, model_fingerprint
 from mixling.models.query_encoder import remember_model, remembered_model
 from mixling.models.retriever import Retriever
@@ -28,11 +29,17 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-def model_folder(folder, architecture, pooling="mean", normalized=True, dtype=None):
-    """A random model in sentence-transformers' form."""
+def model_folder(
+    folder, architecture, pooling="mean", normalized=True, dtype=None, transform=False
+):
+    """A random model in sentence-transformers' form, perhaps behind a transform."""
     plain = encoder(folder.parent / f"{folder.name}-plain", ARCHITECTURES[architecture])
     transformer = Transformer(str(plain))
     modules = [transformer, Pooling(transformer.get_embedding_dimension(), pooling)]
+    if transform:
+        rng, size = np.random.default_rng(0), transformer.get_embedding_dimension()
+        matrix, bias = rng.normal(size=(size, size)), rng.normal(size=size)
+        modules += [Normalize(), *affine_modules(np.float32(matrix), np.float32(bias))[:1]]
     modules += [Normalize()] if normalized else []
     prompts = {"query": "query: ", "passage": "passage: "}
     made = SentenceTransformer(modules=modules, prompts=prompts, device="cpu")
@@ -46,6 +53,20 @@ def remember(folder, **options):
     whole = Retriever(str(folder), **options)
     done = remember_model(whole, model_fingerprint(whole), config_fingerprint(whole))
     return whole, done
+
+
+def test_a_transform_behind_the_model_is_remembered(tmp_path):
+    """`balanced`, and what `mixling debias` writes, are searched with as soon as other models."""
+    folder = model_folder(tmp_path / "m", "bert", transform=True)
+    whole, done = remember(folder)
+    quick = remembered_model(str(folder), {})
+    assert done and quick is not None
+    for role in ("query", None):
+        expected = whole.encode(QUERIES, role, precision="fp32")
+        found = quick.encode(QUERIES, role, precision="fp32")
+        assert np.abs(found - expected).max() < 2e-6
+    plain = Retriever(str(model_folder(tmp_path / "p", "bert"))).encode(QUERIES, "query")
+    assert np.abs(plain - whole.encode(QUERIES, "query")).max() > 0.1
 
 
 @pytest.mark.parametrize("architecture", ["bert", "roberta", "xlm-roberta"])

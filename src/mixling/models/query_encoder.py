@@ -7,6 +7,7 @@ tokenizers and safetensors alone. Whether it does the same is tried when the who
 
     CACHE/queries/HASH/record.json       how the model is used, its hashes, its files' times
     CACHE/queries/HASH/tokenizer.json    its tokenizer
+    CACHE/queries/HASH/dense.npz         the matrix and the bias of a transform behind it, if any
 
 A record holds as long as no file of the model and no version of a library changes.
 """
@@ -35,7 +36,8 @@ from mixling.models.encoder import ExternalEncoder, Progress
 from mixling.models.forward import batches_by_tokens, token_budgets
 from mixling.models.precision import choose_precision
 from mixling.models.prompts import ROLES
-from mixling.models.weights import locate_model
+from mixling.models.shipped import NAME
+from mixling.models.weights import DEFAULT, locate_model
 from mixling.threads import fitting_threads
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 POOLINGS = ("mean", "cls")
 CALL_TOKENS = token_budgets("cpu").encode
 KEPT = 8  # records; a tokenizer may have 17 MB
+DENSE = "dense.npz"
 TOLERANCE = 2e-6  # largest difference of a trial's vectors, whose length is about one
 # the parts of a layer by the names that transformers gives them
 _PARTS = (
@@ -98,6 +101,10 @@ class QueryEncoder(ExternalEncoder):
         self._layers = [
             _layer(weights, f"encoder.layer.{i}.", record) for i in range(record["layers"])
         ]
+        self._dense: list[Tensor] = []
+        if "Dense" in record["after"]:
+            with np.load(folder / DENSE) as arrays:
+                self._dense = [torch.from_numpy(arrays[x]) for x in ("weight", "bias")]
 
     def embed_inputs(
         self, inputs: list[str], role: str | None, progress: Progress | None
@@ -138,8 +145,12 @@ class QueryEncoder(ExternalEncoder):
             states = layer_states(self._layers, x, lengths).float().split(lengths)  # type: ignore[no-untyped-call]
         by_text = [x[0] if self._record["pooling"] == "cls" else x.mean(0) for x in states]
         pooled = torch.stack(by_text)
-        if self._record["normalized"]:
-            pooled = torch.nn.functional.normalize(pooled)
+        with torch.inference_mode():
+            for step in self._record["after"]:
+                if step == "Dense":
+                    pooled = torch.nn.functional.linear(pooled, *self._dense)
+                else:
+                    pooled = torch.nn.functional.normalize(pooled)
         vectors: np.ndarray = pooled.numpy()
         return vectors
 
@@ -227,6 +238,10 @@ def remember_model(retriever: Retriever, encoder: str, reading: str) -> bool:
         with new_folder(folder) as new:
             retriever.tokenizer.backend_tokenizer.save(str(new / "tokenizer.json"))
             (new / "record.json").write_text(json.dumps(record))
+            if "Dense" in record["after"]:
+                linear = retriever.model[2 + record["after"].index("Dense")].linear
+                arrays = {x: getattr(linear, x).detach().numpy() for x in ("weight", "bias")}
+                np.savez(new / DENSE, **{x: y.astype(np.float32) for x, y in arrays.items()})
         difference = _difference(QueryEncoder(folder, record), retriever)
     except Exception:  # a cache or a form that is not to be used: the whole model is always right
         difference = np.inf
@@ -279,7 +294,8 @@ def _valid_record(folder: Path) -> dict[str, Any] | None:
     """Return the record of a folder, if there is one and nothing has changed since."""
     try:
         record: dict[str, Any] = json.loads((folder / "record.json").read_text())
-        return record if record["state"] == _state(Path(record["folder"])) else None
+        is_known = "after" in record  # records of earlier versions have no steps after the pooling
+        return record if is_known and record["state"] == _state(Path(record["folder"])) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -306,7 +322,7 @@ def _state(folder: Path) -> list[Any]:
 def _read_record(retriever: Retriever) -> dict[str, Any] | None:
     """Return how a model encodes, or None where this module cannot do the same."""
     modules = [type(m).__name__ for m in retriever.model]
-    normalized = modules[2:] == ["Normalize"]
+    after = modules[2:]
     layers, config = bert_layers(retriever.encoder), retriever.encoder.config
     pooling, first = retriever.settings.pooling.value, retriever.first_position
     if (
@@ -314,14 +330,16 @@ def _read_record(retriever: Retriever) -> dict[str, Any] | None:
         or first is None
         or str(retriever.device) != "cpu"
         or modules[:2] != ["Transformer", "Pooling"]
-        or not (normalized or modules[2:] == [])
+        or not set(after) <= {"Normalize", "Dense"}
+        or after.count("Dense") > 1
+        or not all(_is_affine(m) for m in retriever.model if type(m).__name__ == "Dense")
         or pooling not in POOLINGS
         or retriever.tokenizer.backend_tokenizer is None
         or "truncate_dim" in retriever.options
     ):
         return None
-    # only now: `balanced` has another last module, and is no folder or hub name
-    located, _ = locate_model(retriever.name)
+    # the files of `balanced` are those of the default encoder, and its transform is kept here
+    located, _ = locate_model(DEFAULT if retriever.name == NAME else retriever.name)
     weights = Path(located) / "model.safetensors"
     prefix = _prefix(weights) if weights.is_file() else None
     if prefix is None:
@@ -344,8 +362,18 @@ def _read_record(retriever: Retriever) -> dict[str, Any] | None:
         "epsilon": config.layer_norm_eps,
         "first_position": first,
         "pooling": pooling,
-        "normalized": normalized,
+        "after": after,
     }
+
+
+def _is_affine(dense: Any) -> bool:
+    """Return whether a Dense module is a matrix and a bias, as a transform is written."""
+    linear = getattr(dense, "linear", None)
+    return (
+        isinstance(linear, nn.Linear)
+        and linear.bias is not None
+        and isinstance(dense.activation_function, nn.Identity)
+    )
 
 
 def _prefix(weights: Path) -> str | None:
