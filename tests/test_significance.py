@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.stats import ttest_1samp, ttest_ind
 
+from mixling.evaluation.seed_test import pooled_variance, seed_test
 from mixling.evaluation.significance import (
     compare_scores,
     contributions,
@@ -101,7 +103,39 @@ def test_a_comparison_of_runs_and_of_seeds():
     assert found.low == pytest.approx(0.1) and found.groups == 50
     noise = rng.normal(0, 0.01, (6, 1))
     found = compare_scores(first + noise[:3], first + 0.1 + noise[3:], group, cell)
-    assert found.p_seeds == pytest.approx(2 / 20)
+    # every query moves alike, so the seeds alone vary: the two-sample t-test
+    expected = ttest_ind(noise[3:, 0] + 0.1, noise[:3, 0])
+    assert found.p_seeds == pytest.approx(expected.pvalue)
+    ends = expected.confidence_interval()
+    assert (found.low_seeds, found.high_seeds) == pytest.approx((ends.low, ends.high))
+
+
+def test_seeds_that_do_not_differ_leave_the_test_over_groups():
+    d = np.random.default_rng(3).normal(0.001, 0.01, 80)
+    found = seed_test(d, pooled_variance([[0.5, 0.5], [0.6, 0.6]]), (2, 2))
+    assert found.p == pytest.approx(ttest_1samp(d, 0).pvalue)
+    assert seed_test(np.zeros(5), pooled_variance([[0.5, 0.5]] * 2), (2, 2)).p == 1
+
+
+def test_the_test_over_seeds_keeps_its_level():
+    """Two methods that are equal, whose seeds differ: the test over groups alone finds too much."""
+    rng, found, over_groups = np.random.default_rng(4), 0, 0
+    for _ in range(400):
+        queries = rng.normal(0.5, 0.1, 60)
+        runs = queries + rng.normal(0, 0.02, (6, 1)) + rng.normal(0, 0.02, (6, 60))
+        result = compare_scores(
+            runs[:3], runs[3:], np.arange(60), np.zeros(60), permutations=200, resamples=10
+        )
+        found += result.p_seeds < 0.05
+        over_groups += result.p < 0.05
+    assert 0.02 < found / 400 < 0.09
+    assert over_groups / 400 > 0.3
+
+
+def test_more_methods_make_the_variance_over_seeds_surer():
+    few = pooled_variance([[0.1, 0.2], [0.3, 0.5]])
+    assert few.freedom == 2 and few.value == pytest.approx((0.005 + 0.02) / 2)
+    assert np.isnan(pooled_variance([[0.1], [0.2]]).value)
 
 
 def test_undefined_scores_are_left_out_of_both():

@@ -16,6 +16,8 @@ number:
     bootstrap    : groups are drawn with replacement, and the figure is computed anew in each
     resample
 
+`seed_test` has the test for trainings with several seeds.
+
 P-values of a family of comparisons are adjusted by Holm's method (1979).
 """
 
@@ -23,14 +25,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from math import comb
 
 import numpy as np
 
+from mixling.evaluation.seed_test import pooled_variance, seed_test
+
 PERMUTATIONS, RESAMPLES = 10_000, 1_000
-# assignments of seeds to runs up to which the test over seeds is exact
-SEED_ASSIGNMENTS = 200_000
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ class Comparison:
         p: Two-sided p-value of the permutation test over translation groups.
         effect: Mean divided by standard deviation of the groups' contributions.
         groups: Number of translation groups.
-        p_seeds: p-value with seeds as units, if both runs have several.
+        p_seeds: p-value that counts the variance over seeds as well, if both runs have several.
+        low_seeds: Lower end of the 95 % interval that counts it.
+        high_seeds: Upper end.
         p_holm: `p` adjusted over the comparisons of a task.
     """
 
@@ -77,6 +79,8 @@ class Comparison:
     effect: float
     groups: int
     p_seeds: float | None = None
+    low_seeds: float | None = None
+    high_seeds: float | None = None
     p_holm: float | None = None
 
     @property
@@ -249,8 +253,8 @@ def compare_scores(
 ) -> Comparison:
     """Compare two runs on the same queries.
 
-    With several seeds the test is on each query's mean over them. `p_seeds`, which permutes the
-    seeds between the runs, is what a claim about the method itself needs.
+    With several seeds the test is on each query's mean over them, so it speaks of these trainings
+    alone. `p_seeds` and its interval are what a claim about the method needs.
 
     Args:
         first: float64 `[n]` or `[n_seeds, n]`, scores of the first run.
@@ -273,11 +277,12 @@ def compare_scores(
     d = contributions(difference)
     low, high = interval(difference, resamples, seed=seed)
     deviation = d.std(ddof=1) if len(d) > 1 else 0.0
-    p_seeds = None
+    seeds = None
     if len(first) > 1 and len(second) > 1:
-        p_seeds = _seed_test(
-            *([group_sums(x[mask], group, cell).mean() for x in side] for side in (first, second))
+        one, two = (
+            [group_sums(x[mask], group, cell).mean() for x in side] for side in (first, second)
         )
+        seeds = seed_test(d, pooled_variance([one, two]), (len(one), len(two)))
     return Comparison(
         group_sums(first_mean, group, cell).mean(),
         group_sums(second_mean, group, cell).mean(),
@@ -287,29 +292,8 @@ def compare_scores(
         permutation_test(d, permutations, seed),
         float(d.mean() / deviation) if deviation > 0 else float("nan"),
         len(d),
-        p_seeds,
+        *((None, None, None) if seeds is None else (seeds.p, seeds.low, seeds.high)),
     )
-
-
-def _seed_test(first: list[float], second: list[float]) -> float:
-    """Run the exact two-sample permutation test on the means of seeds.
-
-    Its smallest value is 2 / C(m + n, m).
-    """
-    values = np.array(first + second)
-    m = len(first)
-    if comb(len(values), m) > SEED_ASSIGNMENTS:
-        rng = np.random.default_rng(0)
-        picks = [rng.permutation(len(values))[:m] for _ in range(20_000)]
-    else:
-        picks = [np.array(c) for c in combinations(range(len(values)), m)]
-    observed = abs(np.mean(second) - np.mean(first))
-    total = values.sum()
-    beyond = [
-        abs((total - values[p].sum()) / (len(values) - m) - values[p].mean()) >= observed - 1e-12
-        for p in picks
-    ]
-    return float(np.mean(beyond))
 
 
 def holm(p: list[float]) -> list[float]:

@@ -82,8 +82,9 @@ def describe_comparison(
     main = tested.get(main_scenario, {}).get("mAP")
     if main is not None and main.p_seeds is not None:
         sentences.append(
-            f"With seeds as units (a claim about the method) p = {main.p_seeds:.3f} for "
-            f"{main_scenario} mAP."
+            f"With the variance over seeds (a claim about the method) p = {main.p_seeds:.3f} for "
+            f"{main_scenario} mAP, and the change is between {main.low_seeds:+.3f} and "
+            f"{main.high_seeds:+.3f}."
         )
     return sentences
 

@@ -44,6 +44,8 @@ CSV_COLUMNS = (
     "p",
     "p_holm",
     "p_seeds",
+    "low_seeds",
+    "high_seeds",
     "effect",
     "groups",
     "outcome",
@@ -238,7 +240,7 @@ def csv(runs: list[ReportRun], tasks: list[str]) -> str:
         for cell in table_cells(runs, task):
             row = [task, cell.run.name, cell.scenario, cell.measure, f"{cell.value:.6f}"]
             if cell.comparison is None:
-                row += [""] * 9
+                row += [""] * 11
             else:
                 row += _csv_comparison(cell.comparison, cell.measure)
             writer.writerow(row)
@@ -247,7 +249,9 @@ def csv(runs: list[ReportRun], tasks: list[str]) -> str:
                 for measure, comparison in measures.items():
                     row = [task, run.name, scenario, measure, f"{comparison.second:.6f}"]
                     # seeds are tested over all languages only
-                    one_language = replace(comparison, p_seeds=None)
+                    one_language = replace(
+                        comparison, p_seeds=None, low_seeds=None, high_seeds=None
+                    )
                     writer.writerow(row + _csv_comparison(one_language, measure))
     return out.getvalue()
 
@@ -260,6 +264,7 @@ def _csv_comparison(comparison: Comparison, measure: str) -> list[str]:
         f"{c.p:.5f}",
         "" if c.p_holm is None else f"{c.p_holm:.5f}",
         "" if c.p_seeds is None else f"{c.p_seeds:.5f}",
+        *("" if x is None else f"{x:.6f}" for x in (c.low_seeds, c.high_seeds)),
         f"{c.effect:.4f}",
         str(c.groups),
         judge(c, measure).outcome,
