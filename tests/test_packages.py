@@ -12,6 +12,7 @@ from tests.publications.packages import build_deb, heading, paragraph, write_faq
 import mixling
 from mixling.corpora.catalog import SOURCES, load
 from mixling.corpora.check import check_source
+from mixling.corpora.sources import libreoffice_help
 from mixling.corpora.sources.libreoffice_help import PARTS, in_split
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import load_task
@@ -159,3 +160,28 @@ def test_a_package_without_the_folder_is_refused(repository):
     build_deb(empty, "libreoffice-help-de", repository / "libreoffice-help-de.deb")
     with pytest.raises(MixlingError, match="has no folder 'usr/share/libreoffice/help'"):
         load("libreoffice-help", "all", languages=["de"])
+
+
+def test_a_language_without_text_is_left_out_where_nobody_asked_for_it(
+    repository, monkeypatch, caplog
+):
+    """Debian 12's libreoffice-help-sk holds a copyright and no page."""
+    empty = repository / "empty"
+    (empty / "usr/share/doc").mkdir(parents=True)
+    (empty / "usr/share/doc/copyright").write_text("none")
+    build_deb(empty, "libreoffice-help-sk", repository / "libreoffice-help-sk.deb")
+    monkeypatch.setattr(libreoffice_help, "_PACKAGES", ("de", "en-us", "sk"))
+    found = load("libreoffice-help", "all")
+    assert found.languages() == ["de", "en"]
+    assert "libreoffice-help-sk" in caplog.text and "no text" in caplog.text
+    caplog.clear()
+    assert load("libreoffice-help", "all").languages() == ["de", "en"]
+    assert "apt:libreoffice-help-sk" in found.origin and not caplog.text
+    with pytest.raises(MixlingError, match="no language 'sk'"):
+        load("libreoffice-help", "all", languages=["sk"])
+
+
+def test_a_language_that_a_source_lacks_is_refused_before_anything_is_fetched(repository):
+    with pytest.raises(MixlingError, match="no language 'xh'"):
+        load("libreoffice-help", "all", languages=["de", "xh"])
+    assert not (repository / "asked").exists()

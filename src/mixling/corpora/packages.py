@@ -37,7 +37,9 @@ _CHUNK = 1 << 20  # bytes
 logger = logging.getLogger(__name__)
 
 
-def fetch_package(packages: Packages, name: str, source: str, target: Path, hint: str) -> str:
+def fetch_package(
+    packages: Packages, name: str, source: str, target: Path, hint: str, may_be_empty: bool = False
+) -> str:
     """Download a package and unpack the files that are needed into a new folder.
 
     Args:
@@ -46,6 +48,8 @@ def fetch_package(packages: Packages, name: str, source: str, target: Path, hint
         source: The source that it belongs to, for messages.
         target: The folder to write.
         hint: How to get the files by hand, for errors.
+        may_be_empty: Write an empty folder, and say so, where the package has no file that is
+            needed: a release may carry a language without any text.
 
     Returns:
         The name of the package's file, which tells its version, and the file's SHA-256.
@@ -66,7 +70,8 @@ def fetch_package(packages: Packages, name: str, source: str, target: Path, hint
             raise MixlingError(f"{source}: {command[0]} wrote no file for {name}. {hint}")
         size = file_size(files[0].stat().st_size)
         logger.info("%s: fetched %s (%s)", source, files[0].name, size)
-        _unpack(files[0], packages, target, f"{source}: {files[0].name}", hint)
+        where = f"{source}: {files[0].name}"
+        _unpack(files[0], packages, target, where, hint, may_be_empty)
         return f"{files[0].name} {file_hash(files[0], 'sha256')}"
 
 
@@ -106,7 +111,9 @@ def _run(command: list[str], folder: str) -> str:
     return result.stdout
 
 
-def _unpack(packed: Path, packages: Packages, target: Path, where: str, hint: str) -> None:
+def _unpack(
+    packed: Path, packages: Packages, target: Path, where: str, hint: str, may_be_empty: bool
+) -> None:
     """Unpack the ordinary files that are needed of a package's folder into a new folder."""
     found, left = 0, _MAX_UNPACKED
     try:
@@ -128,7 +135,9 @@ def _unpack(packed: Path, packages: Packages, target: Path, where: str, hint: st
                     )
                 _copy(content, place)
                 found += 1
-            if not found:
+            if not found and may_be_empty:
+                logger.warning("%s holds no text in this release, and is left out", where)
+            elif not found:
                 needed = f" with files {packages.pattern}" if packages.pattern else ""
                 raise MixlingError(
                     f"{where} has no folder '{packages.inside}'{needed} any more. {hint}"
