@@ -38,6 +38,14 @@ def write_pages(folder):
         write_help(folder, "de", path, translated, *blocks)
 
 
+def test_a_folder_of_another_spelling_is_left_out(tmp_path):
+    """Debian's libreoffice-help-ca has the folders ca and ca-valencia."""
+    for folder, text in (("en-US", LONG), ("en-GB", LONG), ("ca", SATZ), ("ca-valencia", SATZ)):
+        write_help(tmp_path, folder, "swriter/1.html", folder, paragraph("1", text))
+    corpus = load("libreoffice-help", "all", path=tmp_path)
+    assert [x["text"] for x in corpus.queries.to_pylist()] == ["ca", "en-US"]
+
+
 def test_titles_ask_for_translated_pages(tmp_path):
     write_pages(tmp_path)
     corpus = load("libreoffice-help", "all", path=tmp_path)

@@ -1,4 +1,4 @@
-"""LibreOffice's help: the pages of an office suite's manual in 33 languages, half of them English.
+"""LibreOffice's help: the pages of an office suite's manual in 33 languages, many of them in English.
 
 Debian's packages `libreoffice-help-LL` hold a page a file, and every language has the same paths:
 
@@ -58,6 +58,7 @@ _PACKAGES = parse_languages(
     "ca cs da de dz el en-us es et eu fi fr gl hi hu id it ja km ko nl om pl pt pt-br ru sk sl sv "
     "tr vi zh-cn zh-tw"
 )
+_OTHER_SPELLINGS = ("en-gb", "ca-valencia")  # the same pages as those of the language's own folder
 _PREFIXES = ("", "*/", "usr/share/libreoffice/help/", "*/usr/share/libreoffice/help/")
 _HOW_TO_GET = (
     "Debian's packages libreoffice-help-LL (libreoffice-help-en-us is always needed): "
@@ -321,7 +322,7 @@ def _language_folders(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for prefix in _PREFIXES:
         for path in sorted(folder.glob(f"{prefix}*/text")):
-            if path.parent.name.lower() == "en-gb":  # the same pages in another spelling
+            if path.parent.name.lower() in _OTHER_SPELLINGS:
                 continue
             tag = language_tag(path.parent.name)
             if found.setdefault(tag, path) != path:
