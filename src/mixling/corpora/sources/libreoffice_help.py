@@ -1,4 +1,4 @@
-"""LibreOffice's help: the pages of an office suite's manual in 33 languages, many of them in English.
+"""LibreOffice's help: the pages of an office suite's manual in 33 languages, many in English.
 
 Debian's packages `libreoffice-help-LL` hold a page a file, and every language has the same paths:
 
