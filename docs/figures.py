@@ -19,6 +19,7 @@ from docs import (
     collections,
     compression,
     diagrams,
+    help_desk,
     pictures,
     reference,
     repairs,
@@ -567,6 +568,7 @@ def tables() -> dict[str, dict[str, str]]:
             if compression.is_measured()
             else {}
         ),
+        help_desk.PAGE: {name: rows_of(rows) for name, rows in help_desk.tables().items()},
         "docs/results/appendix.md": {
             "study": table(),
             "recipe": rows_of(trials.recipe()),
@@ -625,6 +627,7 @@ def drawings() -> dict[str, str]:
         **diagrams.pictures(),
         **summaries.pictures(),
         **compression.pictures(),
+        **help_desk.pictures(),
     }
 
 
