@@ -174,6 +174,33 @@ def highlighting_by_language() -> list[dict[str, str]]:
     ]
 
 
+def reranking() -> list[dict[str, str]]:
+    """Return figures of rerankers by the order of their candidates and of the search."""
+    rows = []
+    for row in _result("rerank")["test"]["rows"]:
+        rows.append(
+            {
+                "reranker": row["reranker"],
+                "candidates by": f"`{row['candidates']}`" if row["candidates"] else "",
+                "`--order`": f"`{row['order']}`",
+                "monolingual mAP": f"{row['monolingual mAP']:.3f}",
+                "multilingual mAP": f"{row['multilingual mAP']:.3f}",
+                "first answer right": f"{row['first right']:.3f}",
+                "own language in the first ten": f"{row['own share of ten']:.0%}",
+            }
+        )
+    return rows
+
+
+def reranker_offsets() -> list[dict[str, str]]:
+    """Return multilingual mAP of ways to estimate a reranker's language offsets, in development."""
+    rows: dict[str, dict[str, str]] = {}
+    for row in _result("rerank")["development"]["rows"]:
+        entry = rows.setdefault(row["offsets"], {"offsets": row["offsets"]})
+        entry[row["reranker"]] = f"{row['multilingual mAP']:.3f}"
+    return list(rows.values())
+
+
 def nothing_found() -> list[dict[str, str]]:
     """Return how well a search says that nothing answers."""
     return [
