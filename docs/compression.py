@@ -37,8 +37,8 @@ TRANSFORMS = {
 
 
 def is_measured() -> bool:
-    """Return whether the study's result is there."""
-    return RESULT.exists()
+    """Return whether the study's result is there, and whole."""
+    return RESULT.exists() and "complete" in json.loads(RESULT.read_text())
 
 
 @cache

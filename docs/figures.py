@@ -20,6 +20,7 @@ from docs import (
     compression,
     diagrams,
     help_desk,
+    hubs,
     pictures,
     reference,
     repairs,
@@ -568,6 +569,7 @@ def tables() -> dict[str, dict[str, str]]:
             if compression.is_measured()
             else {}
         ),
+        hubs.PAGE: {name: rows_of(rows) for name, rows in hubs.tables().items()},
         help_desk.PAGE: {name: rows_of(rows) for name, rows in help_desk.tables().items()},
         "docs/results/appendix.md": {
             "study": table(),
@@ -628,6 +630,7 @@ def drawings() -> dict[str, str]:
         **summaries.pictures(),
         **compression.pictures(),
         **help_desk.pictures(),
+        **hubs.pictures(),
     }
 
 

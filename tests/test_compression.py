@@ -202,7 +202,7 @@ def measured(tmp_path):
     corpus, _ = read_source("sample", ["all"])
     fits.encoder = encoder
     fits.sentences = embed_corpus(corpus, lambda x, role, _: encoder.encode(x, role), False)
-    return compression.Measured(load_task("sample"), fits, None)
+    return compression.Measured(load_task("sample"), fits)
 
 
 def test_float32_has_the_figures_of_an_evaluation(measured):
@@ -272,7 +272,10 @@ def test_the_page_builds_itself_when_the_result_comes(cross, verdict, tmp_path, 
     monkeypatch.setattr(page, "ROOT", tmp_path)
     page.begin_page()
     assert not page.is_measured() and page.pictures() == {}
-    path.write_text("{}")
+    path.write_text('{"rows": []}')
+    page.begin_page()
+    assert not (tmp_path / page.PAGE).exists()  # the study is still running
+    path.write_text('{"complete": true}')
     monkeypatch.setattr(page, "_result", lambda: result(cross))
     (tmp_path / "docs" / "results").mkdir(parents=True)
     page.begin_page()
