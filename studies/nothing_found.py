@@ -22,6 +22,7 @@ from sklearn.metrics import roc_auc_score
 
 from mixling.corpora.catalog import load
 from mixling.corpora.files import write_text
+from mixling.disk import new_file
 from mixling.encoding.vectors import normalize_for_similarity
 from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
@@ -51,8 +52,7 @@ def vectors_of(name: str, cache: Path) -> dict[str, Any]:
             "v": encode(table["text"].to_pylist(), "passage"),
             "q": encode(corpus.queries["text"].to_pylist(), "query"),
         }
-        cache.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as stream:
+        with new_file(path) as temporary, temporary.open("wb") as stream:
             pickle.dump(vectors, stream)
     return {"corpus": corpus, "v": vectors["v"], "q": vectors["q"]}
 

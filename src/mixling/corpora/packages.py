@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 def fetch_package(packages: Packages, name: str, source: str, target: Path, hint: str) -> str:
     """Download a package and unpack the files that are needed into a new folder.
 
+    The caller holds the lock of the folder above the target.
+
     Args:
         packages: The kind of package, and the folder in it that is unpacked.
         name: The package, as its manager takes it.
@@ -110,7 +112,7 @@ def _unpack(packed: Path, packages: Packages, target: Path, where: str, hint: st
     """Unpack the ordinary files that are needed of a package's folder into a new folder."""
     found, left = 0, _MAX_UNPACKED
     try:
-        with new_folder(target) as temporary, _open_tar(packed) as tar:
+        with new_folder(target, is_locked=True) as temporary, _open_tar(packed) as tar:
             for member in tar:
                 path = below(member.name.removeprefix("./"), packages.inside)
                 if path is None or (packages.pattern and not matches(path, packages.pattern)):
