@@ -27,8 +27,13 @@ from mixling.encoding.vectors import normalize_for_similarity
 from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
-from mixling.searching.answerable import MIN_STANDARD_SCORE, SAMPLE, score_spread
-from mixling.searching.fairness import shrunk
+from mixling.searching.answerable import (
+    MIN_STANDARD_SCORE,
+    SAMPLE,
+    center,
+    language_centers,
+    score_spread,
+)
 
 RESULT = Path(__file__).with_suffix(".json")
 SETS = {"MLQA held-out": ("mlqa", "held-out"), "XQuAD-R paragraphs": ("xquad-r", "test")}
@@ -85,8 +90,8 @@ def best_scores(
     kept = np.array([x not in removed for x in group])
     vectors_kept, language_kept = vectors[kept], language[kept]
     counts = {x: int((language_kept == x).sum()) for x in np.unique(language_kept)}
-    means = shrunk({x: vectors_kept[language_kept == x].mean(0) for x in counts}, counts)
-    centered = vectors_kept - np.stack([means[x] for x in language_kept])
+    means = {x: vectors_kept[language_kept == x].mean(0) for x in counts}
+    centered = center(language_kept.tolist(), vectors_kept, language_centers(means, counts))
     sample = centered[np.linspace(0, len(centered) - 1, min(SAMPLE, len(centered))).astype(int)]
     answers: dict[str, list[int]] = {}
     links = corpus.links
