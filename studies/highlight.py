@@ -24,6 +24,7 @@ import numpy as np
 from mixling.corpora.catalog import load
 from mixling.corpora.files import write_text
 from mixling.corpora.sentences import sentence_spans
+from mixling.disk import new_file
 from mixling.encoding.vectors import normalize_for_similarity
 from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
@@ -74,8 +75,7 @@ def encoded(name: str, cache: Path) -> dict[str, Any]:
         "Q": queries,
         "links": corpus.links.to_pydict(),
     }
-    cache.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as stream:
+    with new_file(path) as temporary, temporary.open("wb") as stream:
         pickle.dump(content, stream)
     return content
 

@@ -22,12 +22,18 @@ from sklearn.metrics import roc_auc_score
 
 from mixling.corpora.catalog import load
 from mixling.corpora.files import write_text
+from mixling.disk import new_file
 from mixling.encoding.vectors import normalize_for_similarity
 from mixling.machine import library_versions, machine_info
 from mixling.models.retriever import Retriever
 from mixling.models.weights import DEFAULT
-from mixling.searching.answerable import MIN_STANDARD_SCORE, SAMPLE, score_spread
-from mixling.searching.fairness import shrunk
+from mixling.searching.answerable import (
+    MIN_STANDARD_SCORE,
+    SAMPLE,
+    center,
+    language_centers,
+    score_spread,
+)
 
 RESULT = Path(__file__).with_suffix(".json")
 SETS = {"MLQA held-out": ("mlqa", "held-out"), "XQuAD-R paragraphs": ("xquad-r", "test")}
@@ -51,8 +57,7 @@ def vectors_of(name: str, cache: Path) -> dict[str, Any]:
             "v": encode(table["text"].to_pylist(), "passage"),
             "q": encode(corpus.queries["text"].to_pylist(), "query"),
         }
-        cache.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as stream:
+        with new_file(path) as temporary, temporary.open("wb") as stream:
             pickle.dump(vectors, stream)
     return {"corpus": corpus, "v": vectors["v"], "q": vectors["q"]}
 
@@ -85,8 +90,8 @@ def best_scores(
     kept = np.array([x not in removed for x in group])
     vectors_kept, language_kept = vectors[kept], language[kept]
     counts = {x: int((language_kept == x).sum()) for x in np.unique(language_kept)}
-    means = shrunk({x: vectors_kept[language_kept == x].mean(0) for x in counts}, counts)
-    centered = vectors_kept - np.stack([means[x] for x in language_kept])
+    means = {x: vectors_kept[language_kept == x].mean(0) for x in counts}
+    centered = center(language_kept.tolist(), vectors_kept, language_centers(means, counts))
     sample = centered[np.linspace(0, len(centered) - 1, min(SAMPLE, len(centered))).astype(int)]
     answers: dict[str, list[int]] = {}
     links = corpus.links

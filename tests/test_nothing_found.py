@@ -18,7 +18,7 @@ from mixling.searching.hits import SearchHit
 DIMENSIONS = 64
 
 
-def planted(texts, role):
+def planted(texts, role, bias=2):
     """Give each text a random direction of its own; a query that ends in N? is near to text N.
 
     Passages of a language share a direction, as in many encoders.
@@ -31,7 +31,7 @@ def planted(texts, role):
         row = np.random.default_rng(seed).standard_normal(DIMENSIONS)
         tag = text.split()[0]
         if tag in language:
-            row += 2 * np.eye(DIMENSIONS)[language[tag]]
+            row += bias * np.eye(DIMENSIONS)[language[tag]]
         rows.append(row)
     return np.array(rows)
 
@@ -65,7 +65,40 @@ def test_the_score_is_in_deviations_of_the_stores_own_scores(searcher):
     centered = np.array([hit.score - hit.language_offset for hit in hits])
     stated = np.array([hit.standard_score for hit in hits])
     assert len(hits) == 200
+    # the offset of a search order is shrunk, the mean that a score is judged by is not
+    languages = np.array([hit.language for hit in hits])
+    for tag in ("en", "sw"):
+        centered[languages == tag] -= centered[languages == tag].mean()
     assert np.allclose(stated, centered / centered.std(), atol=1e-3)
+
+
+@pytest.mark.parametrize("n", [5, 20])
+def test_a_small_language_of_a_biased_encoder_is_judged_as_a_large_one(tmp_path, n):
+    """Half of the bias was left in the scores of 20 passages, so all of them seemed to answer."""
+
+    biased = partial(planted, bias=12)
+    shares = {}
+    for name, count in (("small", n), ("large", 200)):
+        root = tmp_path / name
+        root.mkdir()
+        tags = ["sw"] * count + ["en"] * (400 - count)
+        rows = [
+            {"_id": str(i), "text": f"{tag} passage {i}", "language": tag}
+            for i, tag in enumerate(tags)
+        ]
+        (root / "d.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        mixling.index(FunctionEncoder(biased), root / "d.jsonl", str(root / "store"))
+        search = mixling.Searcher(str(root / "store"), FunctionEncoder(biased)).search
+        ask = partial(search, k=200, languages=["sw"], query_language="sw", highlight=False)
+
+        def is_answered(number, ask=ask):
+            # of the passages that both stores have
+            hits = [x for x in ask(f"sw where is {number}?") if int(x.document) < n]
+            return has_good_answer(hits)
+
+        assert all(is_answered(i) for i in range(n))
+        shares[name] = np.mean([not is_answered(i) for i in range(1000, 1100)])
+    assert shares["large"] > 0.8 and abs(shares["small"] - shares["large"]) < 0.1
 
 
 def test_json_carries_the_score_there_and_back(searcher):

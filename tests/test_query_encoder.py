@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -194,3 +195,38 @@ def test_a_cache_that_cannot_be_written_costs_no_search(tmp_path, monkeypatch):
     assert not remember(folder)[1]
     store = store_of(tmp_path, folder)
     assert len(Searcher(store).search("old bridge", query_language="en")) == 5
+
+
+def _remember_and_stop(folder):
+    def here(*_):
+        print("here", flush=True)
+        time.sleep(60)
+
+    query_encoder._difference = here
+    remember(folder)
+
+
+def test_a_record_that_was_not_tried_is_never_there(tmp_path, cache, forks):
+    """A process that was killed in the trial left a record that others trusted."""
+    folder = model_folder(tmp_path / "m", "bert")
+    with forks.call(_remember_and_stop, folder, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == "here\n"
+        assert remembered_model(str(folder), {}) is None
+        process.kill()
+    assert remembered_model(str(folder), {}) is None
+    assert remember(folder)[1] and remembered_model(str(folder), {}) is not None
+
+
+def test_a_record_that_is_replaced_while_it_is_read_is_not_used(tmp_path, cache, monkeypatch):
+    folder = model_folder(tmp_path / "m", "bert")
+    remember(folder)
+    (record,) = cache.rglob("record.json")
+
+    class Slow(query_encoder.QueryEncoder):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            other = json.loads(record.read_text()) | {"reading": "another"}
+            record.write_text(json.dumps(other))
+
+    monkeypatch.setattr(query_encoder, "QueryEncoder", Slow)
+    assert remembered_model(str(folder), {}) is None

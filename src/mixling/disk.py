@@ -10,9 +10,10 @@ import json
 import logging
 import os
 import re
+import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from mixling.errors import MixlingError
 logger = logging.getLogger(__name__)
 
 LOCK = ".lock"
+LOCKS = "locks"  # the folder of a cache that has the locks of its entries
 _STALE = 3600  # seconds after which a temporary file of a process that is gone is removed
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = {
@@ -37,14 +39,14 @@ _REFUSED = {
     errno.EEXIST: "the path exists already",
     errno.ENOTEMPTY: "the path exists already and is not empty",
 }
-# a temporary name of `_temporary_path`; a message names the path that it stands for
-_TEMPORARY = re.compile(r"(?<=/)\.([^/]+)\.\d+\.tmp(?=/|$)")
+# a temporary name of `_temporary_path`, where it begins; a message names the path it stands for
+_TEMPORARY = re.compile(r"(?<![^/])\.([^/]+)\.(\d+)(?:-[0-9a-f]+)?\.tmp(?=/|$)")
 # how libraries in Rust (LanceDB, tokenizers) write an error number
 _NUMBERED = re.compile(r"\(os error (\d+)\)")
 
 
 @contextmanager
-def new_file(path: str | Path) -> Iterator[Path]:
+def new_file(path: str | Path, *, is_locked: bool = False) -> Iterator[Path]:
     """Write a file that is complete or absent.
 
     When the block ends, the file is flushed to the disk and takes the place of `path`. When the
@@ -52,6 +54,8 @@ def new_file(path: str | Path) -> Iterator[Path]:
 
     Args:
         path: The file.
+        is_locked: The caller holds a lock of the file, so what killed calls left of it is removed
+            whatever its age.
 
     Yields:
         A temporary path beside `path`, to write to.
@@ -60,7 +64,7 @@ def new_file(path: str | Path) -> Iterator[Path]:
         MixlingError: The disk is full or read-only, or refuses the path.
     """
     path = Path(path)
-    temporary = _temporary_path(path)
+    temporary = _temporary_path(path, is_locked)
     try:
         yield temporary
         _flush(temporary)
@@ -114,11 +118,14 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def new_folder(path: str | Path) -> Iterator[Path]:
+def new_folder(path: str | Path, *, is_locked: bool = False) -> Iterator[Path]:
     """Write a folder that is complete or absent; an existing folder is replaced.
+
+    A folder that other processes may be reading must not be replaced: see `make_once`.
 
     Args:
         path: The folder.
+        is_locked: As for `new_file`.
 
     Yields:
         An empty temporary folder beside `path`, to write into.
@@ -127,15 +134,13 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         MixlingError: The disk is full or read-only, or refuses the path.
     """
     path = Path(path)
-    temporary = _temporary_path(path)
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = _temporary_path(path, is_locked)
     try:
         temporary.mkdir()
         yield temporary
         for inner in temporary.rglob("*"):
             _flush(inner)
-        shutil.rmtree(path, ignore_errors=True)
-        temporary.rename(path)
+        _replace_folder(temporary, path)
         _flush(path.parent)
     except BaseException as error:
         failure = _write_error(error, path, temporary)
@@ -143,6 +148,48 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         if failure is not None:
             raise failure from error
         raise
+
+
+def make_once(
+    path: str | Path, write: Callable[[Path], object], *, name: str | None = None
+) -> None:
+    """Make a file or folder of a cache, unless it is there.
+
+    One process makes it. The others that need it meanwhile wait, after a message, and take what is
+    there then. What is there is complete and is never replaced, so it may be read without a lock.
+    If the process is killed, its lock ends with it, and the next one removes its unfinished work.
+
+    Args:
+        path: The file or folder.
+        write: Called with the path to write. It has the name of `path` and lies in an empty folder,
+            which may hold other files meanwhile.
+        name: Name of the entry in messages; default: its path.
+
+    Raises:
+        MixlingError: The disk is full or read-only, or refuses the path.
+    """
+    path = Path(path)
+    if path.exists():
+        return
+    with one_writer(path.parent / LOCKS / path.name, wait=True, name=name or str(path)):
+        if path.exists():  # made while this process waited
+            return
+        temporary = _temporary_path(path, is_locked=True)
+        try:
+            temporary.mkdir()
+            made = temporary / path.name
+            write(made)
+            for inner in (made, *made.rglob("*")):
+                _flush(inner)
+            made.rename(path)
+            _flush(path.parent)
+        except BaseException as error:
+            failure = _write_error(error, path, temporary)
+            if failure is not None:
+                raise failure from error
+            raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
@@ -211,27 +258,69 @@ def disk_message(error: BaseException) -> str | None:
     return None
 
 
-def _temporary_path(path: Path) -> Path:
-    """Return a temporary path beside `path` for this process.
+def _temporary_path(path: Path, is_locked: bool = False) -> Path:
+    """Return a new temporary path beside `path`.
 
-    The parent folder is created, and old temporary files of processes that have ended are removed.
+    No other call returns it, also not in a thread of this process, or in a container that shares
+    the folder and has a process of this number. The parent folder is created, and old temporary
+    files of processes that have ended are removed.
+
+    Args:
+        path: The path.
+        is_locked: No other process writes `path`, so whatever is left of it can be removed.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _write_error(error, path) or error from None
     for entry in path.parent.iterdir():
-        parts = entry.name.rsplit(".", 2)
-        if (
-            len(parts) == 3
-            and parts[0] == f".{path.name}"
-            and parts[2] == "tmp"
-            and parts[1].isdigit()
-        ):
-            ended = not _is_running(int(parts[1]))
-            if ended and time.time() - entry.lstat().st_mtime > _STALE:
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        match = _TEMPORARY.fullmatch(entry.name)
+        if match and match[1] == path.name and (is_locked or _is_left(entry, int(match[2]))):
+            _remove(entry)
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def _is_left(entry: Path, process: int) -> bool:
+    """Return whether a temporary file or folder is old and its process has ended."""
+    if _is_running(process):
+        return False
+    try:
+        changed = max(x.lstat().st_mtime for x in (entry, *entry.rglob("*")))
+    except OSError:  # its process has renamed it, or another one is removing it
+        return False
+    return time.time() - changed > _STALE
+
+
+def _remove(entry: Path) -> None:
+    """Remove a file or folder, which other processes may be removing too."""
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        entry.unlink(missing_ok=True)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    """Rename a folder to `path`.
+
+    A folder that is there is moved away as a whole and then removed, so a process that is killed
+    leaves no part of it under its name.
+    """
+    while True:
+        old = _temporary_path(path)
+        if path.is_dir() and not path.is_symlink():
+            with suppress(FileNotFoundError):  # another process has moved it away
+                path.rename(old)
+        try:
+            new.rename(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                if old.exists():
+                    old.rename(path)
+                raise
+        else:
+            return
+        finally:  # if another process put a folder there meanwhile, that one is moved away next
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _is_running(process: int) -> bool:

@@ -24,6 +24,7 @@ from mixling.auditing.pool import PoolSampler
 from mixling.auditing.queries import balanced_sample
 from mixling.auditing.sources import open_source
 from mixling.auditing.verdict import MIN_GROUPS, MIN_PASSAGES, best_transform
+from mixling.corpora.files import write_text
 from mixling.debiasing.collection import (
     CollectionVectors,
     fit_on_collection,
@@ -32,7 +33,7 @@ from mixling.debiasing.collection import (
     parse_steps,
 )
 from mixling.debiasing.write_model import write_debiased
-from mixling.disk import check_new_folder
+from mixling.disk import LOCKS, check_new_folder, one_writer
 from mixling.errors import MixlingError, Skipped
 from mixling.evaluation.bias.severity import MIN_GAIN
 from mixling.machine import cache_folder
@@ -179,7 +180,7 @@ def debias_collection(
         write_debiased(encoder, transform, str(chosen), Path(out), more)  # type: ignore[arg-type]
         if trials is not None:
             content = {"reason": reason, "trials": [vars(t) for t in trials.trials]}
-            (Path(out) / "choice.json").write_text(json.dumps(content, indent=1))
+            write_text(Path(out) / "choice.json", json.dumps(content, indent=1))
     return CollectionFit(
         transform,
         chosen,
@@ -201,6 +202,7 @@ def fit_once(
     """Fit a transform on a database once, and find it again in later calls.
 
     A repair that is run again must apply the same transform, also where rows have come meanwhile.
+    A call that comes while another one fits the transform waits, and takes that one.
 
     Args:
         address: Address of the database.
@@ -222,12 +224,14 @@ def fit_once(
     parent = Path(state) if state is not None else cache_folder() / "repairs"
     name = hashlib.sha256(f"{address}\t{model}".encode()).hexdigest()[:16]
     folder = out or parent / f"transform-{name}"
-    if folder.exists():
-        return folder, (
-            f"{folder}: using the transform that an earlier call fitted. To fit it again, remove "
-            "the folder."
-        )
-    fit = debias_collection(model, address, AUTO, folder, queries=queries)
+    lock = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    with one_writer(cache_folder() / LOCKS / lock, wait=True, name=str(folder)):
+        if folder.exists():
+            return folder, (
+                f"{folder}: using the transform that an earlier call fitted. To fit it again, "
+                "remove the folder."
+            )
+        fit = debias_collection(model, address, AUTO, folder, queries=queries)
     if fit.transform is None:
         return None, f"{fit.reason}\nNothing was written, because no transform is needed."
     return folder, f"{fit.reason}\n{folder}: {fit.steps}"

@@ -89,7 +89,8 @@ def unpack(
 ) -> None:
     """Unpack the files of a packed file's folder into a new folder, and check them.
 
-    Hidden files, links, and paths that lead out of the folder are left out.
+    Hidden files, links, and paths that lead out of the folder are left out. The caller holds the
+    lock of the folder above the target.
 
     Args:
         packed: The packed file. It is removed if it cannot be used.
@@ -107,7 +108,7 @@ def unpack(
     limit = _UNPACKED_BASE + _UNPACKED_RATIO * packed.stat().st_size
     found = 0
     try:
-        with new_folder(target) as temporary:
+        with new_folder(target, is_locked=True) as temporary:
             for path, content in _iter_members(packed, name):
                 relative = below(path, inside)
                 if relative is None:

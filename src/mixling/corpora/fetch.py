@@ -203,7 +203,7 @@ def _fetch_download(download: Download, source: Source, folder: Path) -> str:
                 f"file was changed or damaged on the way. Try again, or {hint}."
             )
     if download.inside is None:
-        with new_file(target) as temporary:
+        with new_file(target, is_locked=True) as temporary:
             shutil.copyfile(packed, temporary)
     else:
         unpack(packed, name, download, target, f"{source.name}: {download.address}", hint)

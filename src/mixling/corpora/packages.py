@@ -42,6 +42,8 @@ def fetch_package(
 ) -> str:
     """Download a package and unpack the files that are needed into a new folder.
 
+    The caller holds the lock of the folder above the target.
+
     Args:
         packages: The kind of package, and the folder in it that is unpacked.
         name: The package, as its manager takes it.
@@ -117,7 +119,7 @@ def _unpack(
     """Unpack the ordinary files that are needed of a package's folder into a new folder."""
     found, left = 0, _MAX_UNPACKED
     try:
-        with new_folder(target) as temporary, _open_tar(packed) as tar:
+        with new_folder(target, is_locked=True) as temporary, _open_tar(packed) as tar:
             for member in tar:
                 path = below(member.name.removeprefix("./"), packages.inside)
                 if path is None or (packages.pattern and not matches(path, packages.pattern)):

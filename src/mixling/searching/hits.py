@@ -36,9 +36,9 @@ class SearchHit:
             where the search does not highlight, or cannot tell which sentence is nearest.
         language_offset: Score of the mean passage of its language; None where the order does not
             use it.
-        standard_score: Similarity of the vectors less the language offset, in standard deviations
-            over the store's passages (`mixling.searching.answerable`); None in the modes "text" and
-            "both", and in a store of fewer than 100 passages.
+        standard_score: Similarity of the vectors less the mean score of its language, in standard
+            deviations over the store's passages (`mixling.searching.answerable`); None in the
+            modes "text" and "both", and in a store of fewer than 100 passages.
         id: Id of the passage.
         document: Id of its document.
         columns: The other columns of the store: `group`, `metadata`, `part`, `begin`, `end`,

@@ -16,7 +16,7 @@ from mixling.errors import MixlingError, check_at_least, choose
 from mixling.models.encoders import AnyEncoder, is_encoder, load_encoder
 from mixling.models.kernel_caches import limit_kernel_caches
 from mixling.models.reranker import load_reranker
-from mixling.searching.answerable import centered_sample, standard_scores
+from mixling.searching.answerable import centered_sample, language_centers, standard_scores
 from mixling.searching.fairness import Order, shrunk
 from mixling.searching.fusion import rank_by_both, rank_by_text
 from mixling.searching.hits import SearchHit
@@ -95,7 +95,9 @@ class Searcher:
                 "to continue."
             )
         counts = self._info.get("languages")
-        self.means = shrunk(self._info["means"], counts if isinstance(counts, dict) else {})
+        counts = counts if isinstance(counts, dict) else {}
+        self.means = shrunk(self._info["means"], counts)
+        self.centers = language_centers(self._info["means"], counts)
         for name in ("identifiers", "sample"):
             self.__dict__.pop(name, None)
 
@@ -107,7 +109,7 @@ class Searcher:
     @cached_property
     def sample(self) -> np.ndarray | None:
         """Vectors of passages less the means of their languages; see `centered_sample`."""
-        return centered_sample(self.store, self.means)
+        return centered_sample(self.store, self.centers)
 
     def search(
         self,
@@ -278,7 +280,7 @@ class Searcher:
             return self._search(queries, vectors, k, options)
         hits = [SearchHit.from_row(rank, row) for rank, row in enumerate(best[:k], 1)]
         if mode == "dense":
-            hits = standard_scores(hits, vector, self.means, self.sample)
+            hits = standard_scores(hits, vector, self.centers, self.sample)
         return highlight(self.store, hits, vector, queries) if options.highlight else hits
 
     def _languages(self, requested: Sequence[str] | None) -> list[str]:

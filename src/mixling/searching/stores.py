@@ -6,7 +6,7 @@ import hashlib
 from contextlib import AbstractContextManager
 from typing import Any
 
-from mixling.disk import one_writer
+from mixling.disk import LOCKS, one_writer
 from mixling.errors import MixlingError
 from mixling.machine import cache_folder
 from mixling.models.encoder import ExternalEncoder
@@ -90,7 +90,7 @@ def lock_store(address: str) -> AbstractContextManager[None]:
     """
     if _scheme(address):
         name = hashlib.sha256(address.encode()).hexdigest()[:16]
-        return one_writer(cache_folder() / "locks" / name, wait=True, name=address)
+        return one_writer(cache_folder() / LOCKS / name, wait=True, name=address)
     return one_writer(address, wait=True)
 
 
