@@ -8,10 +8,15 @@ of answers are read in train alone.
 
 Each query is a group of its own. Several queries share a paragraph, which is one passage. The
 passages of other languages are distractors.
+
+Dev is a test set here, so `held-out` is a part of train on which settings may be chosen, and
+`train-rest` is what is left to train on. A hash of its text decides about each paragraph, so that
+neither the other files of a folder nor the form of the files can move it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +39,8 @@ NAMES = {
     "swahili": "sw",
     "telugu": "te",
 }
+_TRAIN_SPLITS = ("train", "held-out", "train-rest")
+_HELD_OUT = 5  # one paragraph of train in so many is held out
 
 
 def read_tydi(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
@@ -41,7 +48,8 @@ def read_tydi(folder: Path, split: str, languages: Languages, skip_bad: bool) ->
 
     Args:
         folder: The folder.
-        split: The split.
+        split: The split: `train` and `dev` as published, `held-out` and `train-rest` parts of
+            train.
         languages: The languages; None: all.
         skip_bad: Skip rows that cannot be used.
 
@@ -52,6 +60,31 @@ def read_tydi(folder: Path, split: str, languages: Languages, skip_bad: bool) ->
         MixlingError: A file is missing or cannot be read.
         BadRowError: A row cannot be used, and `skip_bad` is False.
     """
+    if split not in ("held-out", "train-rest"):
+        return _read_published(folder, split, languages, skip_bad)
+    corpus = _read_published(folder, "train", languages, skip_bad)
+    texts, groups = (corpus.passages[c].to_pylist() for c in ("text", "group"))
+    return corpus.select(
+        passage_groups={
+            group
+            for text, group in zip(texts, groups, strict=True)
+            if is_held_out(text) == (split == "held-out")
+        }
+    )
+
+
+def is_held_out(paragraph: str) -> bool:
+    """Return whether a paragraph of train is in the fifth that settings are chosen on.
+
+    Args:
+        paragraph: Its text; white space makes no difference.
+    """
+    digest = hashlib.sha256(" ".join(paragraph.split()).encode()).digest()
+    return int.from_bytes(digest[:4], "big") % _HELD_OUT == 0
+
+
+def _read_published(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
+    """Read a split as it is published; arguments as in `read_tydi`."""
     whole = find_published(folder, f"tydiqa-goldp-v1.1-{split}.json")
     files = {
         code: path
@@ -109,7 +142,7 @@ TYDI = Source(
     "tydi",
     "questions of native speakers and paragraphs in the same language",
     tuple(NAMES.values()),
-    ("dev", "train"),
+    ("dev", *_TRAIN_SPLITS),
     "Apache-2.0",
     "Clark et al. 2020, arXiv:2003.05002",
     f"tydiqa-goldp-v1.1-train.json and tydiqa-goldp-v1.1-dev.tgz of {_ADDRESS}/, or the files that "
@@ -121,7 +154,7 @@ TYDI = Source(
         Download(
             f"{_ADDRESS}/tydiqa-goldp-v1.1-train.json",
             sha256="cefc8e09ff2548d9b10a678d3a6bbbe5bc036be543f92418819ea676c97be23b",
-            splits=("train",),
+            splits=_TRAIN_SPLITS,
         ),
         Download(
             f"{_ADDRESS}/tydiqa-goldp-v1.1-dev.tgz",
