@@ -74,6 +74,11 @@ class DataConfig(_Table):
         "index do; a model that is trained without titles is used without them",
     )
     skip_bad: bool = Field(False, description="skip bad rows; they are counted and listed")
+    exclude: list[str] = Field(
+        default_factory=list,
+        description="tasks, as `mixling evaluate --task` names them: a group with a text that one "
+        "of them has is left out in all languages, and counted in run.json",
+    )
 
     @field_validator("sources", mode="before")
     @classmethod
