@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixling.corpora.corpus import CorpusBuilder
-from mixling.corpora.overlap import MIN_LETTERS, OtherTexts, _find_parts, without_overlap
+from mixling.corpora.overlap import MIN_LETTERS, _find_parts, index_texts, without_overlap
 
 
 def sentence(seed, n=12):
@@ -36,8 +36,8 @@ def test_a_group_leaves_in_all_languages_and_is_counted():
             ("b", "en", "Where is it?", sentence(3)),
         ]
     )
-    other = OtherTexts(queries=["  who BUILT it "], passages=[])
-    left = without_overlap(corpus, {"test": other})
+    other = (["  who BUILT it "], [])
+    left = without_overlap(corpus, index_texts({"test": other}))
     assert texts(left) == ({"Where is it?"}, {sentence(3)})
     assert left.left_out == {"queries that meet test": 2, "passages that meet test": 2}
 
@@ -52,7 +52,7 @@ def test_queries_on_one_passage_leave_together():
             ("d", "en", "Four?", sentence(4)),
         ]
     )
-    left = without_overlap(corpus, {"test": OtherTexts(["One"], [])})
+    left = without_overlap(corpus, index_texts({"test": (["One"], [])}))
     assert texts(left) == ({"Four?"}, {sentence(4)})
 
 
@@ -60,15 +60,15 @@ def test_queries_on_one_passage_leave_together():
 def test_a_sentence_inside_a_paragraph_is_found(held):
     short, long = sentence(1), f"{sentence(2)}. {sentence(1).upper()}! {sentence(3)}"
     corpus = build([("a", "en", "One?", short if held else long), ("b", "en", "Two?", sentence(9))])
-    left = without_overlap(corpus, {"test": OtherTexts([], [long if held else short])})
+    left = without_overlap(corpus, index_texts({"test": ([], [long if held else short])}))
     assert texts(left) == ({"Two?"}, {sentence(9)})
 
 
 def test_a_short_passage_inside_another_is_no_overlap_and_equal_ones_are():
     corpus = build([("a", "en", "One?", "See also"), ("b", "en", "Two?", sentence(2))])
-    other = OtherTexts([], [f"See also {sentence(3)}"])
-    assert without_overlap(corpus, {"test": other}) is corpus
-    assert texts(without_overlap(corpus, {"test": OtherTexts([], ["see also."])})) == (
+    other = ([], [f"See also {sentence(3)}"])
+    assert without_overlap(corpus, index_texts({"test": other})) is corpus
+    assert texts(without_overlap(corpus, index_texts({"test": ([], ["see also."])}))) == (
         {"Two?"},
         {sentence(2)},
     )
@@ -76,8 +76,8 @@ def test_a_short_passage_inside_another_is_no_overlap_and_equal_ones_are():
 
 def test_what_meets_two_tasks_counts_once():
     corpus = build([("a", "en", "One?", sentence(1)), ("b", "en", "Two?", sentence(2))])
-    others = {"first": OtherTexts(["One?"], []), "second": OtherTexts(["One?", "Two?"], [])}
-    left = without_overlap(corpus, others)
+    others = {"first": (["One?"], []), "second": (["One?", "Two?"], [])}
+    left = without_overlap(corpus, index_texts(others))
     assert left.queries.num_rows == left.passages.num_rows == left.links.num_rows == 0
     assert left.left_out == {
         "queries that meet first": 1,
@@ -89,7 +89,7 @@ def test_what_meets_two_tasks_counts_once():
 
 def test_texts_without_a_letter_meet_nothing():
     corpus = build([("a", "en", "?!", "…"), ("b", "en", "Two?", sentence(2))])
-    assert without_overlap(corpus, {"test": OtherTexts(["…", "?!"], ["--"])}) is corpus
+    assert without_overlap(corpus, index_texts({"test": (["…", "?!"], ["--"])})) is corpus
 
 
 ALPHABET = st.text("ab", max_size=4 * MIN_LETTERS)
@@ -120,9 +120,8 @@ def test_parts_are_those_that_python_finds(others, parts, data):
 def test_nothing_that_links_join_to_a_test_remains(links, tested):
     rows = [(f"g{g}", lang, f"{lang} asks {g}", f"{lang} {sentence(p)}") for g, p, lang in links]
     corpus = build(rows)
-    left = without_overlap(
-        corpus, {"t": OtherTexts([], [f"{x} {sentence(p)}" for p in tested for x in "xyz"])}
-    )
+    test = ([], [f"{x} {sentence(p)}" for p in tested for x in "xyz"])
+    left = without_overlap(corpus, index_texts({"t": test}))
     remaining = set(left.queries["group"].to_pylist())
     bad = {f"g{g}" for g, p, _ in links if p in tested}
     while True:  # groups that share a passage with a bad one, in any language

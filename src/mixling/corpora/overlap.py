@@ -21,26 +21,51 @@ import pyarrow as pa
 
 from mixling.corpora.corpus import Corpus, connected_components
 
-MIN_LETTERS = 50  # of the shorter of two passages of which one holds the other
-_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no letter's weight is 0 modulo 2^64
+# of the shorter of two passages of which one holds the other; a power of two, by which the hash
+# grows
+MIN_LETTERS = 32
+_BASE = np.full(1, 0x9E3779B97F4A7C15, np.uint64)  # odd: no weight is 0 modulo 2^64
 _LETTERS_AT_ONCE = 1 << 22  # letters whose hashes are in memory at a time: 32 MB
 _SEPARATOR = "\n"  # stands in no normalized text
 
 
 @dataclass(frozen=True)
 class OtherTexts:
-    """The texts that a corpus is compared with.
+    """Texts that corpora are compared with, indexed for the comparison; see `index_texts`.
 
     Args:
-        queries: Texts that are compared as wholes.
-        passages: Texts that may also hold a passage of the corpus, or be held by one.
+        names: Whose texts they are.
+        whole: For each normalized text, the first of the names that has it, as a number.
+        passages: Normalized passages.
+        owner: The number of the name of each passage, int64 `[n]`.
     """
 
-    queries: Sequence[str]
+    names: tuple[str, ...]
+    whole: Mapping[str, int]
     passages: Sequence[str]
+    owner: np.ndarray
 
 
-def without_overlap(corpus: Corpus, others: Mapping[str, OtherTexts]) -> Corpus:
+def index_texts(others: Mapping[str, tuple[Sequence[str], Sequence[str]]]) -> OtherTexts:
+    """Index the texts that corpora are compared with.
+
+    Args:
+        others: Queries and passages by name.
+    """
+    whole: dict[str, int] = {}
+    all_passages: list[str] = []
+    owner: list[int] = []
+    for number, (queries, passages) in enumerate(others.values()):
+        normalized = _normalize(passages)
+        for text in (*_normalize(queries), *normalized):
+            if text:
+                whole.setdefault(text, number)
+        all_passages += normalized
+        owner += [number] * len(normalized)
+    return OtherTexts(tuple(others), whole, all_passages, np.array(owner, np.int64))
+
+
+def without_overlap(corpus: Corpus, others: OtherTexts) -> Corpus:
     """Return a corpus without what it shares with other texts.
 
     A query or passage that meets one of the other texts takes along its translations, and all that
@@ -48,7 +73,7 @@ def without_overlap(corpus: Corpus, others: Mapping[str, OtherTexts]) -> Corpus:
 
     Args:
         corpus: The corpus.
-        others: The other texts by name.
+        others: The other texts.
 
     Returns:
         The rest of the corpus, which may be empty. Its `left_out` has the numbers of queries and
@@ -58,24 +83,25 @@ def without_overlap(corpus: Corpus, others: Mapping[str, OtherTexts]) -> Corpus:
         _normalize(t["text"].to_pylist()) for t in (corpus.queries, corpus.passages)
     )
     query_component, passage_component = _components(corpus)
+    nothing = len(others.names)
     n_components = int(max(query_component.max(initial=-1), passage_component.max(initial=-1))) + 1
-    reason = np.full(n_components, -1)
-    for number, texts in enumerate(others.values()):
-        whole = {x for x in _normalize([*texts.queries, *texts.passages]) if x}
-        meeting = np.zeros(n_components, bool)
-        meeting[query_component[_are_in(queries, whole)]] = True
-        meeting[passage_component[_are_in(passages, whole)]] = True
-        meeting[passage_component[_hold_or_are_held(passages, _normalize(texts.passages))]] = True
-        reason[meeting & (reason < 0)] = number
+    # the first of the names that each component meets
+    reason = np.full(n_components, nothing)
+    for texts, component in ((queries, query_component), (passages, passage_component)):
+        met = np.array([others.whole.get(x, nothing) for x in texts], np.int64)
+        np.minimum.at(reason, component, met)
+    for mine, theirs in _overlapping(passages, others.passages):
+        component = passage_component[mine]
+        reason[component] = min(reason[component], others.owner[theirs])
+    if (reason == nothing).all():
+        return corpus
     left_out = Counter(corpus.left_out)
-    for number, name in enumerate(others):
+    for number, name in enumerate(others.names):
         for what, component in (("queries", query_component), ("passages", passage_component)):
             count = int((reason[component] == number).sum())
             if count:
                 left_out[f"{what} that meet {name}"] += count
-    if (reason < 0).all():
-        return corpus
-    groups = corpus.passages["group"].filter(pa.array(reason[passage_component] < 0))
+    groups = corpus.passages["group"].filter(pa.array(reason[passage_component] == nothing))
     kept = corpus.select(passage_groups=groups.unique().to_pylist())
     return replace(kept, left_out=dict(left_out))
 
@@ -117,19 +143,10 @@ def _normalize(texts: Sequence[str]) -> list[str]:
     return [unicodedata.normalize("NFKC", x).casefold().translate(_ignored()) for x in texts]
 
 
-def _are_in(texts: Sequence[str], others: set[str]) -> np.ndarray:
-    """Return which texts equal one of the others, bool `[n]`."""
-    return np.array([x in others for x in texts], bool)
-
-
-def _hold_or_are_held(texts: Sequence[str], others: Sequence[str]) -> np.ndarray:
-    """Return which texts hold one of the others or are held by one, bool `[n]`."""
-    meets = np.zeros(len(texts), bool)
-    for text, _ in _find_parts(texts, others):
-        meets[text] = True
-    for _, text in _find_parts(others, texts):
-        meets[text] = True
-    return meets
+def _overlapping(texts: Sequence[str], others: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield each text and other text of which one holds the other."""
+    yield from _find_parts(texts, others)
+    yield from ((text, other) for other, text in _find_parts(others, texts))
 
 
 def _find_parts(texts: Sequence[str], parts: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -180,12 +197,13 @@ def _rolling_hash(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     letters = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32).astype(
         np.uint64
     )
-    n = len(letters) - MIN_LETTERS + 1
-    if n <= 0:
+    if len(letters) < MIN_LETTERS:
         return np.zeros(0, np.int64), np.zeros(0, np.uint64)
-    hashes = np.zeros(n, np.uint64)
-    for i in range(MIN_LETTERS):
-        hashes = hashes * _BASE + letters[i : i + n]
+    # hashes of n letters and of the n after them make those of 2 n: h(i) * base^n + h(i + n)
+    hashes, size, weight = letters, 1, _BASE
+    while size < MIN_LETTERS:
+        hashes = hashes[:-size] * weight + hashes[size:]
+        size, weight = 2 * size, weight * weight
     separators = np.concatenate([[0], np.cumsum(letters == ord(_SEPARATOR))])
     places = np.flatnonzero(separators[MIN_LETTERS:] == separators[:-MIN_LETTERS])
     return places, hashes[places]

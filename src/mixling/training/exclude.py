@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mixling.corpora.corpus import Corpus
-from mixling.corpora.overlap import OtherTexts, without_overlap
+from mixling.corpora.overlap import index_texts, without_overlap
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import load_task
 
@@ -29,8 +29,9 @@ def exclude_tasks(corpora: Sequence[Corpus], names: Sequence[str], skip_bad: boo
     others = {}
     for name in names:
         task = load_task(name, skip_bad=skip_bad)
-        others[name] = OtherTexts(task.queries, task.passages)
-    rest = [without_overlap(corpus, others) for corpus in corpora]
+        others[name] = (task.queries, task.passages)
+    index = index_texts(others)
+    rest = [without_overlap(corpus, index) for corpus in corpora]
     for corpus in rest:
         if not corpus.queries.num_rows or not corpus.links.num_rows:
             raise MixlingError(
