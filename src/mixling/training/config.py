@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from mixling.batches.language_pairs import PAIRINGS
 from mixling.batches.strategies import STRATEGIES
 from mixling.models.weights import DEFAULT
 
@@ -53,6 +54,11 @@ class SourceConfig(_Table):
     weight: Annotated[float, Field(gt=0)] = Field(
         1.0, description="sampling weight, relative to size-proportional sampling"
     )
+    batch_type: Literal["mono", "cross"] | None = Field(
+        None,
+        description="the only type of batch that takes the source: mono (one language) or cross "
+        "(pairs in two; sentences with translations answer themselves in one); default: both",
+    )
 
 
 class DataConfig(_Table):
@@ -76,8 +82,8 @@ class DataConfig(_Table):
     skip_bad: bool = Field(False, description="skip bad rows; they are counted and listed")
     exclude: list[str] = Field(
         default_factory=list,
-        description="tasks, as `mixling evaluate --task` names them: a group with a text that one "
-        "of them has is left out in all languages, and counted in run.json",
+        description="tasks (`mixling evaluate --task`): a group with a text that one of them has "
+        "is left out in all languages, and counted in run.json",
     )
 
     @field_validator("sources", mode="before")
@@ -180,6 +186,16 @@ class BatchesConfig(_Table):
     languages: Literal["uniform"] | float = Field(
         "uniform", description="sample languages uniformly, or by their size to this power"
     )
+    pair_languages: Literal["uniform"] | float | None = Field(
+        None, description="`languages` for pairs in two languages; default: the same"
+    )
+    pairs: list[str] = Field(
+        ["all"],
+        min_length=1,
+        description="which two languages may pair: all, pivot (with one of `pivots`), script (of "
+        "one script), family (of one family); of several, what one allows",
+    )
+    pivots: list[str] = Field(["en", "fr"], description="the languages of the pairing pivot")
     corpora: float = Field(
         1.0, description="sample sources by their size to this power (1: by size, as in the paper)"
     )
@@ -189,9 +205,7 @@ class BatchesConfig(_Table):
         "interleaving the types evenly",
     )
     negatives: int = Field(
-        0,
-        ge=0,
-        description="hard negatives a pair, if the source has them (`mixling mine-negatives`)",
+        0, ge=0, description="hard negatives a pair, if the source has them (see mine-negatives)"
     )
     negatives_in: Literal["mined", "pair", "any"] = Field(
         "mined",
@@ -209,6 +223,13 @@ class BatchesConfig(_Table):
     def _known(cls, value: str) -> str:
         if value not in STRATEGIES:
             raise ValueError(f"expected one of {', '.join(STRATEGIES)}")
+        return value
+
+    @field_validator("pairs")
+    @classmethod
+    def _known_pairs(cls, value: list[str]) -> list[str]:
+        if not set(value) <= set(PAIRINGS):
+            raise ValueError(f"expected some of {', '.join(PAIRINGS)}")
         return value
 
 

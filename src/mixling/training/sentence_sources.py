@@ -36,7 +36,12 @@ def locate_sentences(config: Config, out: Path) -> Config:
                 [corpus] = exclude_tasks([loaded], config.data.exclude, config.data.skip_bad)
                 write_text(_left_out_file(out, name), json.dumps(dict(corpus.left_out)))
                 locate_answers(load_base_model(config.model), corpus, out / name)
-            source = SourceConfig(name=name, path=str(out / name), weight=source.weight)
+            source = SourceConfig(
+                name=name,
+                path=str(out / name),
+                weight=source.weight,
+                batch_type=source.batch_type,
+            )
         sources.append(source)
     data = config.data.model_copy(update={"sources": sources})
     return config.model_copy(update={"data": data})

@@ -89,6 +89,10 @@ def load_training_data(config: Config) -> TrainingData:
         corpora=batches.corpora,
         random_interleave=batches.random_interleave,
         weights=[s.weight for s in config.data.sources],
+        pairs=batches.pairs,
+        pivots=batches.pivots,
+        pair_languages=batches.pair_languages,
+        source_types=[s.batch_type for s in config.data.sources],
     )
     texts = PairTexts(
         corpora,
