@@ -1,11 +1,18 @@
 """The rule of docs/development/decisions.md, 44, on planted results."""
 
 import json
+import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from studies import low_resource_data as data
 from studies import low_resource_dev as study
+from studies import low_resource_trials as trials
 
+from mixling.corpora.catalog import load
+from mixling.corpora.overlap import index_texts
 from mixling.corpora.sample import read_sample
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import DEVELOPMENT
@@ -13,6 +20,7 @@ from mixling.evaluation.measure import rank_task, score_task
 from mixling.evaluation.ranks import DotScorer
 from mixling.evaluation.result import EvaluationResult
 from mixling.evaluation.tasks import task_from_corpus
+from mixling.training.load_config import load_config
 
 
 def planted(task, noise):
@@ -114,3 +122,62 @@ def test_a_study_measures_once_and_refuses_another_model_or_other_data(
 @pytest.mark.parametrize("name", study.TASKS)
 def test_no_development_task_is_a_test(name):
     assert study.TASKS[name].partition("@")[0] in DEVELOPMENT
+
+
+@pytest.mark.parametrize("name", trials.TRIALS)
+def test_every_trial_is_a_configuration(name, monkeypatch):
+    monkeypatch.setattr(data, "prepare", lambda source, out, groups: out / source)
+    config = load_config(trials.trial_config(name, Path("data"), None, 100))
+    assert config.training.steps == 100 and config.batches.size == data.SIZE
+    sources = {s.name for s in config.data.sources}
+    bases = {re.sub("-(sentences|mined|noisy)$", "", x) for x in sources}
+    assert bases <= set(data.READERS) and "arcd" not in bases
+    assert ("afriqa" in sources) == ("few-shot" in name)
+
+
+def test_averages_are_of_trials_whose_weights_have_one_form():
+    for names in trials.AVERAGES.values():
+        assert set(names) <= set(trials.TRIALS)
+        assert not any("model.transform" in trials.TRIALS[x] for x in names)
+
+
+def test_a_source_is_prepared_once_without_what_a_test_has(tmp_path, monkeypatch):
+    corpus = read_sample("train")
+    groups = sorted(set(corpus.passages["group"].to_pylist()))
+    met = corpus.select(passage_groups=groups[:4], languages=["sw"])
+    others = index_texts({"test": ([], met.passages["text"].to_pylist())})
+    calls = []
+    monkeypatch.setattr(data, "READERS", {"mine": lambda few: calls.append(few) or corpus})
+    monkeypatch.setattr(data, "test_texts", lambda few: others)
+    monkeypatch.setattr(data, "SIZE", 8)
+    folder = data.prepare("mine", tmp_path)
+    noisy = load("mine", path=data.prepare("mine-noisy", tmp_path))
+    assert data.prepare("mine", tmp_path) == folder and calls == [False]
+    left = load("mine", path=folder)
+    assert not set(left.passages["group"].to_pylist()) & set(groups[:4])
+    counts = json.loads((tmp_path / "counts.json").read_text())["mine"]
+    assert counts["passages left"] == left.passages.num_rows < counts["passages"]
+    assert sum(counts["left out"].values()) == sum(
+        counts[x] - counts[f"{x} left"] for x in ("queries", "passages")
+    )
+    pairs = zip(left.queries["text"].to_pylist(), noisy.queries["text"].to_pylist(), strict=True)
+    changed = np.mean([a != b for a, b in pairs])
+    assert 0.2 < changed < 0.45
+    assert noisy.passages.equals(left.passages) and noisy.links.equals(left.links)
+    assert data.add_noise(left).queries.equals(data.add_noise(left).queries)
+
+
+def test_a_language_that_cannot_fill_a_batch_is_left_out_and_named(tmp_path, monkeypatch):
+    corpus = read_sample("train")
+    few = set(sorted(set(corpus.passages["group"].to_pylist()))[:3])
+    keep = np.array(
+        [
+            language != "sw" or group in few
+            for language, group in zip(
+                *(corpus.passages[c].to_pylist() for c in ("language", "group")), strict=True
+            )
+        ]
+    )
+    links = corpus.links.filter(keep[corpus.links["passage"].to_numpy()])
+    assert data.small_languages(corpus) == []
+    assert data.small_languages(replace(corpus, links=links)) == ["sw"]
