@@ -51,6 +51,8 @@ PARALLEL = ["sib-udhr", "tico", "quran"]
 ALL = [*HIGH, *MONOLINGUAL, *MANUAL, *PARALLEL]
 # none of these sources has hard negatives
 LOW = {"data.sources": [*MANUAL, *PARALLEL, "tydi"], "batches.negatives": 0}
+# the low-resource languages, without the high-resource ones beside them
+FEW_PAIRS = [x for x in LOW_RESOURCE if x not in ("en", "hi")]
 LORA = {"model.lora": {"rank": 16, "alpha": 32}, "training.lr": 5e-4}
 BASE: dict[str, Any] = {
     "data": {"sources": ALL, "window": 600},
@@ -93,6 +95,13 @@ TRIALS: dict[str, dict[str, Any]] = {
     "all, pairs of one family or with English": {
         "batches.pairs": ["family", "pivot"],
         "batches.pivots": ["en"],
+    },
+    # temperature by language
+    "all, temperature by language, low-resource": {
+        "objective.temperatures": dict.fromkeys(FEW_PAIRS, 0.04)
+    },
+    "all, temperature by language, low-resource, sharper": {
+        "objective.temperatures": dict.fromkeys(FEW_PAIRS, 0.01)
     },
     # hard negatives
     "all, no negatives": {"batches.negatives": 0},

@@ -41,6 +41,9 @@ def out(chain, tmp_path_factory):
         patch.setitem(trials.BASE, "model", {"name": str(chain)})
         # located answers leave few groups, and a batch has one pair of each
         patch.setitem(trials.BASE["batches"], "size", 8)
+        for name, temperature in (("low-resource", 0.04), ("low-resource, sharper", 0.01)):
+            trial = trials.TRIALS[f"all, temperature by language, {name}"]
+            patch.setitem(trial, "objective.temperatures", {"sw": temperature})
         patch.setitem(
             trials.TRIALS["all, LSAR after"]["model.transform"], "languages", ["en", "sw", "zh"]
         )
