@@ -4,8 +4,8 @@ Each trial is a run of `STEPS` steps of 32 pairs from e5-small, or an average of
 measured on the development tasks of `studies.low_resource_dev`, averaged with its base by `SHARES`,
 and judged by the rule of docs/development/decisions.md, 44. Rows are added to
 low-resource-trials.json as they are measured; an interrupted call goes on where it was, in the
-middle of a run too. Name trials to run those alone. `--check` trains two steps of each on a few
-groups and measures nothing.
+middle of a run too. Name trials to run those alone. `--check` trains two steps of each, of eight pairs on
+a few groups, and measures nothing.
 
 Run `python -m studies.low_resource_dev zero-shot=intfloat/multilingual-e5-small` first: trials are
 judged against it.
@@ -39,7 +39,7 @@ from mixling.training.average import average, average_with
 from mixling.training.train import train
 
 RESULT = Path(__file__).with_name("low-resource-trials.json")
-STEPS, CHECK_STEPS, CHECK_GROUPS = 100, 2, 100
+STEPS, CHECK_STEPS, CHECK_GROUPS, CHECK_SIZE = 100, 2, 100, 8
 SHARES = (0.2, 0.4)  # of the base's weights
 BITEXT = {"name": "bitext"}
 OPTICAL = {"name": "optical"}
@@ -152,6 +152,8 @@ def trial_config(name: str, data: Path, groups: int | None, steps: int) -> dict[
     """
     config = override(BASE, {**TRIALS[name], "training.steps": steps})
     config["data"]["sources"] = source_tables(config["data"]["sources"], data, groups)
+    if groups is not None:
+        config["batches"]["size"] = CHECK_SIZE
     return config
 
 
