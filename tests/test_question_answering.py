@@ -327,6 +327,10 @@ def test_tydi_holds_out_a_fifth_of_the_paragraphs_whatever_the_form(tmp_path):
     for n in range(200):  # a second question on each paragraph
         qas = entries[n]["paragraphs"][0]["qas"]
         qas.append({**qas[0], "id": f"swahili-{200 + n}-0", "question": f"also {n}?"})
+    held = [n for n, e in enumerate(entries) if is_held_out(e["paragraphs"][0]["context"])]
+    kept = next(n for n in range(200) if n not in held)
+    # a question that stands on two paragraphs, of which one is held out
+    entries[kept]["paragraphs"][0]["qas"][0]["question"] = f" SWAHILI {held[0]}"
     content = published.to_json({"version": "v1.1", "data": entries})
     folder = put(tmp_path, {"tydiqa-goldp-v1.1-train.json": content})
     train, held_out, rest = (
@@ -334,7 +338,12 @@ def test_tydi_holds_out_a_fifth_of_the_paragraphs_whatever_the_form(tmp_path):
     )
     for table in ("queries", "passages"):
         ids = [set(getattr(c, table)["id"].to_pylist()) for c in (train, held_out, rest)]
-        assert ids[1] | ids[2] == ids[0] and not ids[1] & ids[2]
+        lost = ids[0] - ids[1] - ids[2]
+        assert len(lost) == {"queries": 2, "passages": 1}[table] and not ids[1] & ids[2]
+    assert rest.left_out == {
+        "queries that meet tydi:held-out": 2,
+        "passages that meet tydi:held-out": 1,
+    }
     assert 20 < held_out.passages.num_rows < 60
     assert held_out.queries.num_rows == 2 * held_out.passages.num_rows
     for text in train.passages["text"].to_pylist():

@@ -11,7 +11,8 @@ passages of other languages are distractors.
 
 Dev is a test set here, so `held-out` is a part of train on which settings may be chosen, and
 `train-rest` is what is left to train on. A hash of its text decides about each paragraph, so that
-neither the other files of a folder nor the form of the files can move it.
+neither the other files of a folder nor the form of the files can move it. Some questions stand on
+several paragraphs: `train-rest` has none of those that `held-out` has.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 from mixling.corpora import squad
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.json_files import read_json
+from mixling.corpora.overlap import index_texts, without_overlap
 from mixling.corpora.published_files import find_published
 from mixling.corpora.source import Download, Languages, Source, is_wanted, require_languages
 from mixling.errors import BadRowError, MixlingError, Skipped
@@ -63,13 +65,18 @@ def read_tydi(folder: Path, split: str, languages: Languages, skip_bad: bool) ->
     if split not in ("held-out", "train-rest"):
         return _read_published(folder, split, languages, skip_bad)
     corpus = _read_published(folder, "train", languages, skip_bad)
+    held_out, rest = (_part(corpus, part) for part in (True, False))
+    if split == "held-out":
+        return held_out
+    texts = (held_out.queries["text"].to_pylist(), held_out.passages["text"].to_pylist())
+    return without_overlap(rest, index_texts({"tydi:held-out": texts}))
+
+
+def _part(corpus: Corpus, held_out: bool) -> Corpus:
+    """Return the held-out paragraphs of train, or the others."""
     texts, groups = (corpus.passages[c].to_pylist() for c in ("text", "group"))
     return corpus.select(
-        passage_groups={
-            group
-            for text, group in zip(texts, groups, strict=True)
-            if is_held_out(text) == (split == "held-out")
-        }
+        passage_groups={g for x, g in zip(texts, groups, strict=True) if is_held_out(x) == held_out}
     )
 
 
