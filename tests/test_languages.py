@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from mixling.batches.strategies import single
 from mixling.corpora import folder
+from mixling.corpora.catalog import SOURCES
+from mixling.corpora.families import FAMILIES, language_family
 from mixling.corpora.languages import (
     base_language,
     is_right_to_left,
@@ -310,3 +312,17 @@ def test_maps_by_language_and_strategies_read_the_same_tags():
         [-1, -1],
     ]
     assert single("zh_CN")[0].language == "zh"
+
+
+@pytest.mark.parametrize(
+    "name", ["sib-200", "tico-19", "afriqa", "libreoffice-help", "quran", "mlqa", "tydi", "jaquad"]
+)
+def test_every_language_of_a_training_set_has_a_family(name):
+    assert [x for x in SOURCES[name].languages if language_family(x) is None] == []
+
+
+def test_a_language_has_one_family_and_its_script_makes_no_difference():
+    tags = [tag for tags in FAMILIES.values() for tag in tags.split()]
+    assert len(tags) == len(set(tags)) and all(language_family(x) for x in tags)
+    assert language_family("ks-Deva") == language_family("ks") == "Indo-Aryan"
+    assert language_family("zho_Hant") == "Sinitic" and language_family("tlh") is None

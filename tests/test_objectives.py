@@ -6,9 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mixling.errors import MixlingError
 from mixling.losses import alignment, distillation
 from mixling.losses.eq1 import eq1
 from mixling.losses.info_nce import allowed_negatives, info_nce
+from mixling.models.retriever import Retriever
+from mixling.training.load_config import load_config
+from mixling.training.objective import Objective
+from mixling.training.training_data import load_training_data
 
 # Two questions, two right passages, two hard negatives; unit vectors in the plane, so cosines are
 # known.
@@ -172,3 +177,63 @@ def test_terms_give_finite_gradients_whatever_is_masked(seed):
     )  # fmt: skip
     for x in torch.autograd.grad(total, (a, b, p)):
         assert torch.isfinite(x).all() and x.abs().sum() > 0
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_each_pair_may_have_its_temperature(symmetric):
+    rng = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(6, 4, generator=rng) for _ in range(2))
+    may = allowed_negatives(torch.arange(6))
+    alike = info_nce(a, b, may, torch.full((6, 1), 0.05), symmetric=symmetric)
+    assert alike.item() == pytest.approx(info_nce(a, b, may, 0.05, symmetric=symmetric).item())
+    temperatures = torch.tensor([0.02, 0.02, 0.02, 0.1, 0.1, 0.1])
+    scores = torch.nn.functional.normalize(a) @ torch.nn.functional.normalize(b).T
+    expected = [
+        torch.logsumexp(row / t, 0) - row[i] / t
+        for side in ([scores, scores.T] if symmetric else [scores])
+        for i, (row, t) in enumerate(zip(side, temperatures, strict=True))
+    ]
+    assert info_nce(a, b, may, temperatures[:, None], symmetric=symmetric).item() == pytest.approx(
+        torch.stack(expected).mean().item(), rel=1e-5
+    )
+
+
+def test_a_temperature_belongs_to_the_querys_language(chain):
+    config = load_config(
+        {
+            "data": {"sources": ["sample"]},
+            "model": {"name": str(chain)},
+            "batches": {"size": 8, "strategy": "x-y"},
+            "objective": {"temperature": 0.05, "temperatures": {"swa": 0.2}},
+        }
+    )
+    texts = load_training_data(config).texts
+    objective = Objective(config, Retriever(str(chain)))
+    objective.check(texts)
+    batches = [texts.batch(texts.schedule.plan(step)) for step in range(4)]
+    for batch in batches:
+        found = objective._temperature(batch)
+        assert found.flatten().tolist() == pytest.approx(
+            [0.2 if x == "sw" else 0.05 for x in batch.query_languages]
+        )
+    assert {x for batch in batches for x in batch.query_languages} > {"sw"}
+
+
+@pytest.mark.parametrize(
+    "objective, expected",
+    [
+        ({"temperatures": {"am": 0.05}}, "names am, which no source has.*ar, de"),
+        ({"temperatures": {"sw": 0.05}, "name": "eq1"}, "Take info-nce"),
+    ],
+)
+def test_a_temperature_that_nobody_reads_is_refused(chain, objective, expected):
+    config = load_config(
+        {
+            "data": {"sources": ["sample"]},
+            "model": {"name": str(chain)},
+            "batches": {"size": 8},
+            "objective": objective,
+        }
+    )
+    with pytest.raises(MixlingError, match=expected):
+        Objective(config, Retriever(str(chain))).check(load_training_data(config).texts)

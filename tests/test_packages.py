@@ -7,7 +7,14 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.publications.packages import build_deb, heading, paragraph, write_faq, write_help
+from tests.publications.packages import (
+    HELP,
+    build_deb,
+    heading,
+    paragraph,
+    write_faq,
+    write_help,
+)
 
 import mixling
 from mixling.corpora.catalog import SOURCES, load
@@ -36,14 +43,6 @@ def write_pages(folder):
             paragraph("9", german),
         )
         write_help(folder, "de", path, translated, *blocks)
-
-
-def test_a_folder_of_another_spelling_is_left_out(tmp_path):
-    """Debian's libreoffice-help-ca has the folders ca and ca-valencia."""
-    for folder, text in (("en-US", LONG), ("en-GB", LONG), ("ca", SATZ), ("ca-valencia", SATZ)):
-        write_help(tmp_path, folder, "swriter/1.html", folder, paragraph("1", text))
-    corpus = load("libreoffice-help", "all", path=tmp_path)
-    assert [x["text"] for x in corpus.queries.to_pylist()] == ["ca", "en-US"]
 
 
 def test_titles_ask_for_translated_pages(tmp_path):
@@ -78,6 +77,19 @@ def test_headings_ask_for_their_sections(tmp_path):
     texts = {r["id"]: r["text"] for r in corpus.queries.to_pylist()}
     assert texts["hd_id70"] == "Saving"
     assert [r["text"] for r in corpus.passages.to_pylist()].count(f"{LONG}Save.") == 1
+
+
+def test_one_language_has_one_folder_and_a_link_to_another_language_is_none(tmp_path):
+    write_pages(tmp_path)
+    expected = load("libreoffice-help", "all", path=tmp_path).fingerprint()
+    help_folder = tmp_path / HELP
+    for variety in ("en-GB", "ca", "ca-valencia"):
+        write_help(tmp_path, variety, "a.html", "Títol", paragraph("1", LONG))
+    (help_folder / "sk").symlink_to("de")  # Slovak, as Debian packs it
+    corpus = load("libreoffice-help", "all", path=tmp_path)
+    assert corpus.languages() == ["ca", "de", "en"]
+    assert corpus.select(languages=["de", "en"]).fingerprint() == expected
+    assert "sk" not in SOURCES["libreoffice-help"].languages
 
 
 @given(st.text("abc/.0123456789", min_size=1))

@@ -12,6 +12,7 @@ from mixling.corpora import catalog, squad
 from mixling.corpora.catalog import SOURCES, find_source, load
 from mixling.corpora.check import check_source
 from mixling.corpora.sources import afriqa, bitext, lareqa
+from mixling.corpora.sources.tydi import is_held_out
 from mixling.errors import BadRowError, MixlingError
 from mixling.evaluation.benchmarks import load_task
 
@@ -319,6 +320,34 @@ def test_tydi_names_queries_by_language_and_place_and_keeps_places_in_train(tmp_
     assert train.links["start"].to_pylist() == [8] * 6
     assert dev.links["start"].to_pylist() == [None] * 6
     assert load("tydi", "train", path=folder, languages=["fi"]).queries.num_rows == 3
+
+
+def test_tydi_holds_out_a_fifth_of_the_paragraphs_whatever_the_form(tmp_path):
+    entries = [published._tydi_entry("swahili", n, f"swahili-{n}-{n}") for n in range(200)]
+    for n in range(200):  # a second question on each paragraph
+        qas = entries[n]["paragraphs"][0]["qas"]
+        qas.append({**qas[0], "id": f"swahili-{200 + n}-0", "question": f"also {n}?"})
+    held = [n for n, e in enumerate(entries) if is_held_out(e["paragraphs"][0]["context"])]
+    kept = next(n for n in range(200) if n not in held)
+    # a question that stands on two paragraphs, of which one is held out
+    entries[kept]["paragraphs"][0]["qas"][0]["question"] = f" SWAHILI {held[0]}"
+    content = published.to_json({"version": "v1.1", "data": entries})
+    folder = put(tmp_path, {"tydiqa-goldp-v1.1-train.json": content})
+    train, held_out, rest = (
+        load("tydi", split, path=folder) for split in ("train", "held-out", "train-rest")
+    )
+    for table in ("queries", "passages"):
+        ids = [set(getattr(c, table)["id"].to_pylist()) for c in (train, held_out, rest)]
+        lost = ids[0] - ids[1] - ids[2]
+        assert len(lost) == {"queries": 2, "passages": 1}[table] and not ids[1] & ids[2]
+    assert rest.left_out == {
+        "queries that meet tydi:held-out": 2,
+        "passages that meet tydi:held-out": 1,
+    }
+    assert 20 < held_out.passages.num_rows < 60
+    assert held_out.queries.num_rows == 2 * held_out.passages.num_rows
+    for text in train.passages["text"].to_pylist():
+        assert is_held_out(text) == is_held_out(f"\n {text.replace(' ', '  ')}")
 
 
 def test_tydi_refuses_an_id_that_names_no_language(tmp_path):

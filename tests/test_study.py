@@ -135,6 +135,7 @@ def test_every_study_that_is_here_can_be_read(file):
     "change, expected",
     [
         (('"mlqa-held-out"', '"sample"'), "Choose options on a development task"),
+        (('"mlqa-held-out"', '"afriqa:test@sw,en"'), "Choose options on a development task"),
         (('"x-y" }', '"y-y" }'), "variant 'x-y'"),
         (("seeds = [0, 1]", "seedz = [1]"), "seedz"),
     ],

@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 
 from mixling.batches.interleave import EvenInterleaving, Interleaving, RandomInterleaving
+from mixling.batches.language_pairs import allowed_pairs
 from mixling.batches.permutation import mix
-from mixling.batches.strategies import STRATEGIES, BatchType
+from mixling.batches.strategies import STRATEGIES, BatchType, BatchTypeName
 from mixling.batches.stream import Stream
 from mixling.batches.translation_groups import TranslationGroups
 from mixling.errors import MixlingError, choose
@@ -90,6 +91,10 @@ class Schedule:
         weights: Sampling weight of each source, relative to size-proportional sampling.
         random_interleave: Draw the batch type of each step at random, as the paper does, instead of
             spreading the types evenly.
+        pairs: Which two languages may stand in a pair, see `mixling.batches.language_pairs`.
+        pivots: The languages through which the pairing "pivot" pairs.
+        pair_languages: `languages` for pairs in two languages; None: the same.
+        source_types: For each source, the only batch type that takes it; None: both.
 
     Raises:
         MixlingError: A batch cannot be filled, or a setting is wrong.
@@ -114,18 +119,35 @@ class Schedule:
         corpora: float = 1.0,
         weights: Sequence[float] | None = None,
         random_interleave: bool = False,
+        pairs: Sequence[str] = ("all",),
+        pivots: Sequence[str] = ("en", "fr"),
+        pair_languages: Literal["uniform"] | float | None = None,
+        source_types: Sequence[BatchTypeName | None] | None = None,
     ):
         self.sources, self.size, self.seed = list(sources), size, seed
         self.batch_types = STRATEGIES[choose(strategy, STRATEGIES, "strategy")](
             alpha=alpha, language=language
         )
         self.exponent = 0.0 if languages == "uniform" else float(languages)
+        if pair_languages is None:
+            pair_languages = languages
+        pair_exponent = 0.0 if pair_languages == "uniform" else float(pair_languages)
         self.corpora = corpora
         self.weights = list(weights) if weights is not None else [1.0] * len(self.sources)
-        self.language_weight = [
-            np.maximum(g.has_query.sum(0) + g.has_passage.sum(0), 1.0) ** self.exponent
-            for g in self.sources
-        ]
+        self.source_types = list(source_types or [None] * len(self.sources))
+        sizes = [np.maximum(g.has_query.sum(0) + g.has_passage.sum(0), 1.0) for g in self.sources]
+        self.language_weight = {
+            "mono": [size**self.exponent for size in sizes],
+            "cross": [size**pair_exponent for size in sizes],
+        }
+        crosses = any(t.name == "cross" for t in self.batch_types)
+        # of each source, which query language (row) may have a passage in which language (column)
+        self.may_pair = {
+            "mono": [np.eye(len(g.languages), dtype=bool) for g in self.sources],
+            "cross": [allowed_pairs(g.languages, pairs, pivots) for g in self.sources]
+            if crosses
+            else [],
+        }
         self.strata: list[list[_Stratum]] = []
         self.stratum_order: list[Interleaving] = []
         for number, batch_type in enumerate(self.batch_types):
@@ -149,13 +171,15 @@ class Schedule:
         """Return the strata of a batch type: those that have any pair of it."""
         found: list[tuple[int, int | None, np.ndarray]] = []
         for s, source in enumerate(self.sources):
+            if self.source_types[s] not in (None, batch_type.name):
+                continue
             same = source.has_query & source.has_passage
             if batch_type.one_language:
                 for i, code in enumerate(source.languages):
                     if same[:, i].any() and batch_type.language in (None, code):
                         found.append((s, i, np.flatnonzero(same[:, i])))
             else:
-                groups = np.flatnonzero(_has_pair(source, batch_type.name))
+                groups = np.flatnonzero(_has_pair(source, self.may_pair[batch_type.name][s]))
                 if len(groups):
                     found.append((s, None, groups))
         if not found:
@@ -163,7 +187,8 @@ class Schedule:
             raise MixlingError(
                 f"no source has {batch_type.name} pairs{place}. The sources are: "
                 f"{', '.join(f'{g.name} ({chr(32).join(g.languages)})' for g in self.sources)}. "
-                "Choose another strategy, or add a source that has such pairs."
+                "Choose another strategy, let more languages pair (batches.pairs), take a source "
+                "in both types of batches (batch_type), or add a source that has such pairs."
             )
         return [
             _Stratum(s, i, groups, self._stream(s, i, groups, number, batch_type))
@@ -270,11 +295,11 @@ class Schedule:
         """
         source = self.sources[stratum.source]
         n = len(source.languages)
-        weight = self.language_weight[stratum.source]
+        weight = self.language_weight[batch_type][stratum.source]
         table = (source.has_query[groups] * weight)[:, :, None] * (
             source.has_passage[groups] * weight
         )[:, None, :]
-        table = table * (np.eye(n) if batch_type == "mono" else 1 - np.eye(n))
+        table = table * self.may_pair[batch_type][stratum.source]
         total = np.cumsum(table.reshape(len(groups), -1), axis=1)
         chosen = (total <= point[:, None] * total[:, -1:]).sum(1)
         return np.divmod(np.minimum(chosen, n * n - 1), n)
@@ -325,9 +350,8 @@ class Schedule:
         return stratum.stream.expected_conflicts
 
 
-def _has_pair(source: TranslationGroups, batch_type: str) -> np.ndarray:
-    """Return which groups have a pair in one language ("mono") or in two ("cross"), bool `[n]`."""
-    same = (source.has_query & source.has_passage).sum(1)
-    every = source.has_query.sum(1) * source.has_passage.sum(1)
-    result: np.ndarray = same > 0 if batch_type == "mono" else every > same
+def _has_pair(source: TranslationGroups, may_pair: np.ndarray) -> np.ndarray:
+    """Return which groups have a pair of languages that may pair, bool `[n]`."""
+    reached = source.has_query.astype(np.float32) @ may_pair > 0
+    result: np.ndarray = (reached & source.has_passage).any(1)
     return result

@@ -51,7 +51,17 @@ DERIVED: dict[str, Callable[[bool, bool], Task]] = {
     "xquad-paragraphs": _xquad_paragraphs,
     "xquad-paragraphs-en": _xquad_paragraphs_english,
 }
-DEVELOPMENT = ("mlqa-held-out", "arcd-sentences", "jaquad-sentences", "sib-200:dev")
+DEVELOPMENT = (
+    "mlqa-held-out",
+    "arcd-sentences",
+    "jaquad-sentences",
+    "sib-200:dev",
+    "afriqa:dev",
+    "tydi:held-out",
+    "libreoffice-help:dev",
+    "libreoffice-sections:dev",
+    "quran:dev",
+)
 TASKS = (*SOURCES, *DERIVED)
 
 

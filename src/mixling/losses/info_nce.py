@@ -55,7 +55,7 @@ def info_nce(
     queries: Tensor,
     passages: Tensor,
     negatives: Tensor,
-    temperature: float,
+    temperature: float | Tensor,
     similarity_type: Similarity = "cosine",
     symmetric: bool = False,
 ) -> Tensor:
@@ -66,7 +66,7 @@ def info_nce(
         passages: float `[m, dim]`, m >= n; passage i answers query i, those after n are hard
             negatives.
         negatives: bool `[n, m]`, which passages may be negatives of which query.
-        temperature: Divides the scores.
+        temperature: Divides the scores; one number, or one for each pair, float `[n, 1]`.
         similarity_type: "cosine" or "dot".
         symmetric: Add the loss of passages that look for their query, and take the mean of both.
 
@@ -74,11 +74,12 @@ def info_nce(
         The loss, a scalar.
     """
     n = len(queries)
-    scores = similarity(queries, passages, similarity_type) / temperature
+    similarities = similarity(queries, passages, similarity_type)
+    scores = similarities / temperature
     mask = negatives | torch.eye(n, scores.shape[1], dtype=torch.bool, device=scores.device)
     target = torch.arange(n, device=scores.device)
     loss = cross_entropy(scores.masked_fill(~mask, -torch.inf), target)
     if symmetric:
-        backward = scores[:, :n].T.masked_fill(~mask[:, :n].T, -torch.inf)
+        backward = (similarities[:, :n].T / temperature).masked_fill(~mask[:, :n].T, -torch.inf)
         loss = (loss + cross_entropy(backward, target)) / 2
     return loss

@@ -94,7 +94,8 @@ def read_study(file: Path) -> StudyConfig:
     """
     plan = validate_config(StudyConfig, read_toml(file), str(file))
     chosen_on = plan.study.development
-    test_set = chosen_on not in DEVELOPMENT and chosen_on.partition(":")[0] in TASKS
+    task = chosen_on.partition("@")[0]
+    test_set = task not in DEVELOPMENT and task.partition(":")[0] in TASKS
     if chosen_on in plan.study.tasks or test_set:
         raise MixlingError(
             f"{file}: study.development is '{chosen_on}', which the study measures or which is a "

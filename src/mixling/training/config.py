@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from mixling.batches.language_pairs import PAIRINGS
 from mixling.batches.strategies import STRATEGIES
 from mixling.models.weights import DEFAULT
+from mixling.training.config_table import ConfigTable
+from mixling.training.objective_config import ObjectiveConfig
 
 _Positive = Annotated[int, Field(ge=1)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class SourceConfig(_Table):
+class SourceConfig(ConfigTable):
     """One corpus to train on."""
 
     name: str = Field(
@@ -53,9 +52,14 @@ class SourceConfig(_Table):
     weight: Annotated[float, Field(gt=0)] = Field(
         1.0, description="sampling weight, relative to size-proportional sampling"
     )
+    batch_type: Literal["mono", "cross"] | None = Field(
+        None,
+        description="the only type of batch that takes the source: mono (one language) or cross "
+        "(pairs in two; sentences with translations answer themselves in one); default: both",
+    )
 
 
-class DataConfig(_Table):
+class DataConfig(ConfigTable):
     """The training data."""
 
     sources: list[SourceConfig] = Field(
@@ -74,6 +78,11 @@ class DataConfig(_Table):
         "index do; a model that is trained without titles is used without them",
     )
     skip_bad: bool = Field(False, description="skip bad rows; they are counted and listed")
+    exclude: list[str] = Field(
+        default_factory=list,
+        description="tasks (`mixling evaluate --task`): a group with a text that one of them has "
+        "is left out in all languages, and counted in run.json",
+    )
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -83,7 +92,7 @@ class DataConfig(_Table):
         return value
 
 
-class LoraConfig(_Table):
+class LoraConfig(ConfigTable):
     """Low-rank adapters (arXiv:2106.09685) instead of all weights.
 
     They are merged into the model.
@@ -99,7 +108,7 @@ class LoraConfig(_Table):
     )
 
 
-class TransformConfig(_Table):
+class TransformConfig(ConfigTable):
     """A linear transform of the embeddings (`mixling debias`)."""
 
     method: Literal["trained", "lsar"] = Field(
@@ -125,7 +134,7 @@ class TransformConfig(_Table):
     )
 
 
-class ModelConfig(_Table):
+class ModelConfig(ConfigTable):
     """The model to train."""
 
     name: str = Field(DEFAULT, description="folder or hub name")
@@ -160,7 +169,7 @@ class ModelConfig(_Table):
     )
 
 
-class BatchesConfig(_Table):
+class BatchesConfig(ConfigTable):
     """Which texts meet in a batch."""
 
     strategy: str = Field("hybrid", description=f"one of {', '.join(STRATEGIES)}")
@@ -175,6 +184,16 @@ class BatchesConfig(_Table):
     languages: Literal["uniform"] | float = Field(
         "uniform", description="sample languages uniformly, or by their size to this power"
     )
+    pair_languages: Literal["uniform"] | float | None = Field(
+        None, description="`languages` for pairs in two languages; default: the same"
+    )
+    pairs: list[str] = Field(
+        ["all"],
+        min_length=1,
+        description="which two languages may pair: all, pivot (with one of `pivots`), script (of "
+        "one script), family (of one family); of several, what one allows",
+    )
+    pivots: list[str] = Field(["en", "fr"], description="the languages of the pairing pivot")
     corpora: float = Field(
         1.0, description="sample sources by their size to this power (1: by size, as in the paper)"
     )
@@ -184,9 +203,7 @@ class BatchesConfig(_Table):
         "interleaving the types evenly",
     )
     negatives: int = Field(
-        0,
-        ge=0,
-        description="hard negatives a pair, if the source has them (`mixling mine-negatives`)",
+        0, ge=0, description="hard negatives a pair, if the source has them (see mine-negatives)"
     )
     negatives_in: Literal["mined", "pair", "any"] = Field(
         "mined",
@@ -206,71 +223,15 @@ class BatchesConfig(_Table):
             raise ValueError(f"expected one of {', '.join(STRATEGIES)}")
         return value
 
-
-class TermConfig(_Table):
-    """A further term of the objective."""
-
-    name: str = Field(
-        description="lakda, jsd, bitext, clear: pull a query and its translation together; "
-        "distil-vectors (sentence distillation), optical (optimal transport between tokens), "
-        "distil-cosine (MIMO's, through a projection), distil-scores (KL) and margin-mse: learn "
-        "from a teacher"
-    )
-    weight: Annotated[float, Field(gt=0)] = Field(1.0, description="weight of the term")
-    temperature: Annotated[float, Field(gt=0)] = Field(
-        0.05, description="temperature of bitext, clear and distil-scores; the others have none"
-    )
-    teacher: str | None = Field(
-        None,
-        description="folder or hub name of a frozen retriever (distil-scores and margin-mse: or of "
-        "a cross-encoder); default: the model before training",
-    )
-    epsilon: Annotated[float, Field(gt=0)] = Field(
-        0.01,
-        description="entropy regularization of optical's transport; at 0.05 every token is pulled "
-        "to the middle of the other sentence (docs/results/terms.md)",
-    )
-    over: Literal["batch", "list"] = Field(
-        "batch",
-        description="what distil-scores and margin-mse compare: the batch's passages, or the "
-        "pair's own passage and its hard negatives (a cross-encoder: always)",
-    )
-    pivot: str = Field(
-        "en",
-        description="the language that a teacher reads, if the texts exist in it: distil-cosine's "
-        "texts, a list's texts",
-    )
-
-    @field_validator("name")
+    @field_validator("pairs")
     @classmethod
-    def _known(cls, value: str) -> str:
-        from mixling.training.terms.registry import TERMS
-
-        if value not in TERMS:
-            raise ValueError(f"expected one of {', '.join(TERMS)}")
+    def _known_pairs(cls, value: list[str]) -> list[str]:
+        if not set(value) <= set(PAIRINGS):
+            raise ValueError(f"expected some of {', '.join(PAIRINGS)}")
         return value
 
 
-class ObjectiveConfig(_Table):
-    """The objective that a step minimizes."""
-
-    name: Literal["info-nce", "eq1", "eq1-all-positives"] = Field(
-        "info-nce", description="the contrastive loss, see docs/development/architecture.md"
-    )
-    temperature: Annotated[float, Field(gt=0)] = Field(
-        0.02, description="measured: docs/development/decisions.md"
-    )
-    symmetric: bool = Field(False, description="also contrast from passage to query")
-    weight: Annotated[float, Field(ge=0)] = Field(
-        1.0, description="weight of the contrastive loss beside `terms`"
-    )
-    terms: list[TermConfig] = Field(
-        default_factory=list,
-        description='further terms, for instance [{ name = "lakda", weight = 0.5 }]',
-    )
-
-
-class ValidationConfig(_Table):
+class ValidationConfig(ConfigTable):
     """A development task that is measured during training. The best step's weights are kept."""
 
     task: str = Field(description="a task that is no test set, for instance mlqa-held-out")
@@ -283,7 +244,7 @@ class ValidationConfig(_Table):
     )
 
 
-class TrainingConfig(_Table):
+class TrainingConfig(ConfigTable):
     """The options of the training."""
 
     steps: _Positive = Field(150, description="optimizer steps")
@@ -342,7 +303,7 @@ class TrainingConfig(_Table):
     )
 
 
-class Config(_Table):
+class Config(ConfigTable):
     """A training run. Only `[data] sources` must be given.
 
     Args:

@@ -10,10 +10,10 @@ from mixling.training.config import (
     Config,
     LoraConfig,
     SourceConfig,
-    TermConfig,
     TransformConfig,
     ValidationConfig,
 )
+from mixling.training.objective_config import TermConfig
 
 Table = tuple[str, str, list[tuple[str, str, str]]]
 _INNER: dict[str, Any] = {

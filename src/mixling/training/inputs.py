@@ -1,6 +1,6 @@
 """Hashes of the inputs of a run.
 
-Its corpora, model, teachers, sources of a transform, and validation task.
+Its corpora, model, teachers, excluded tasks, sources of a transform, and validation task.
 """
 
 from __future__ import annotations
@@ -61,6 +61,11 @@ def input_hashes(config: Config, cache: dict[str, str] | None = None) -> dict[st
         if term.teacher is not None:
             compute = partial(_teacher_hash, term.teacher)
             hashes[f"teacher '{term.teacher}'"] = cached(term.teacher, compute)
+    for name in config.data.exclude:
+        hashes[f"excluded task '{name}'"] = cached(
+            ("excluded", name, skip_bad),
+            lambda n=name: load_task(n, skip_bad=skip_bad).fingerprint(),  # type: ignore[misc]
+        )
     languages = model.transform.languages if model.transform else None
     for name in fit_sources(config):
         hashes[f"transform's source '{name}'"] = cached(

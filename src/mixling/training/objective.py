@@ -46,6 +46,7 @@ class Objective(nn.Module):
     def __init__(self, config: Config, retriever: Retriever):
         super().__init__()
         self.config, self.similarity = config.objective, retriever.similarity
+        self.temperatures = {language_tag(x): t for x, t in self.config.temperatures.items()}
         self.device = str(next(retriever.model.parameters()).device)
         teachers = self._load_teachers(config)
         self.terms = nn.ModuleList(
@@ -94,8 +95,10 @@ class Objective(nn.Module):
         """Check that the sources hold what the terms read.
 
         Raises:
-            MixlingError: A term finds nothing to read in any source.
+            MixlingError: A term finds nothing to read in any source, or a temperature belongs to no
+                query.
         """
+        self._check_temperatures(pairs)
         sources = pairs.schedule.sources
         known = ", ".join(f"{s.name} ({' '.join(s.languages)})" for s in sources)
         if self.pivot is not None and not any(
@@ -119,6 +122,21 @@ class Objective(nn.Module):
             raise MixlingError(
                 f"objective.terms: {names} read a query in two languages, but no source has one: "
                 f"{known}. Add a parallel source."
+            )
+
+    def _check_temperatures(self, pairs: PairTexts) -> None:
+        """Raise MixlingError if a language's temperature would be used nowhere."""
+        if self.temperatures and self.config.name != "info-nce":
+            raise MixlingError(
+                f"objective.temperatures is set, but objective.name is '{self.config.name}', which "
+                "has one temperature. Take info-nce, or leave temperatures out."
+            )
+        known = sorted({x for s in pairs.schedule.sources for x in s.languages})
+        unknown = sorted(self.temperatures.keys() - set(known))
+        if unknown:
+            raise MixlingError(
+                f"objective.temperatures names {', '.join(unknown)}, which no source has. The "
+                f"sources' languages are: {', '.join(known)}"
             )
 
     def columns(self, batch: Batch) -> list[tuple[str, list[str], Sequence[str | None] | None]]:
@@ -183,17 +201,27 @@ class Objective(nn.Module):
             negatives=negatives,
             listed=listed(batch).to(device),
             similarity=self.similarity,
+            temperature=self._temperature(batch),
         )
+
+    def _temperature(self, batch: Batch) -> float | Tensor:
+        """Return the temperature, or one of each pair by its query's language, `[n, 1]`."""
+        if not self.temperatures:
+            return self.config.temperature
+        values = [self.temperatures.get(x, self.config.temperature) for x in batch.query_languages]
+        return torch.tensor(values, device=self.device)[:, None]
 
     def _contrastive(self, vectors: BatchVectors) -> Tensor:
         """Return the contrastive loss, zero if it has no weight."""
         config = self.config
         if not config.weight:
             return vectors.zero
-        arguments = (vectors.queries, vectors.passages, vectors.negatives, config.temperature)
+        texts = (vectors.queries, vectors.passages, vectors.negatives)
         if config.name == "info-nce":
-            return info_nce(*arguments, vectors.similarity, config.symmetric)
-        return eq1(*arguments, vectors.similarity, config.name == "eq1-all-positives")
+            return info_nce(*texts, vectors.temperature, vectors.similarity, config.symmetric)
+        return eq1(
+            *texts, config.temperature, vectors.similarity, config.name == "eq1-all-positives"
+        )
 
     def token_loss_of(self, batch: Batch) -> Callable[[list[int], list[Tensor]], Tensor] | None:
         """Return the part of the loss that is a sum over texts, None if the batch has none.

@@ -32,6 +32,7 @@ class Batch:
         passages: `[n]` texts. Passage i answers query i.
         passage_titles: `[n]`, the title of each passage, if there is one.
         group: int64 `[n]`, the translation group of each pair. Pairs of one group are no negatives.
+        query_languages: `[n]`, the language of each query.
         conflict_group: int64 `[n]`. Pairs of one conflict group are no negatives either.
         translations: `[k]` texts, the queries `translated` in another language.
         translated: int64 `[k]`, the pairs whose query has a translation.
@@ -54,6 +55,7 @@ class Batch:
     group: np.ndarray
     conflict_group: np.ndarray
     passage_titles: Sequence[str | None] = ()
+    query_languages: Sequence[str] = ()
     translations: Sequence[str] = ()
     translated: np.ndarray = field(default_factory=_no_rows)
     pivots: Sequence[tuple[str, str]] = ()
@@ -134,6 +136,7 @@ class PairTexts:
             plan.groups,
             source.conflict_group[plan.groups],
             self._titles(plan.source, self.link_passage[plan.source][link]),
+            [source.languages[i] for i in plan.query_languages],
         )
         if self.n_negatives:
             batch = self._with_negatives(batch, plan, query, link, list_language)

@@ -15,7 +15,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ from mixling.training.optimizer import param_groups
 from mixling.training.processes import start_accelerator
 from mixling.training.run_folder import RunFolder
 from mixling.training.save_run import save_run
-from mixling.training.sentence_sources import locate_sentences
+from mixling.training.sentence_sources import left_out_before, locate_sentences
 from mixling.training.soup import train_soup
 from mixling.training.step import TrainingStep
 from mixling.training.tokenized import prefetch_batches
@@ -138,7 +139,7 @@ def _train_run(config: Config, run: RunFolder, folder: Path, on_step: OnStep | N
             "plan": data.schedule.fingerprint(min(config.training.steps, 100)),
             "precision": precision,
             "processes": accelerator.num_processes,
-            "data": {corpus.name: _describe(corpus) for corpus in data.corpora},
+            "data": {c.name: _describe(c, left_out_before(folder, c.name)) for c in data.corpora},
         }
         save_run(config, prepared, run, retriever, facts)
     accelerator.wait_for_everyone()
@@ -227,13 +228,14 @@ def _warn_of_bad_rows(corpora: list[Corpus]) -> None:
             )
 
 
-def _describe(corpus: Corpus) -> dict[str, Any]:
-    """Describe a corpus as run.json keeps it."""
+def _describe(corpus: Corpus, left_out: Mapping[str, int]) -> dict[str, Any]:
+    """Describe a corpus, of which some was left out before it was read, as run.json keeps it."""
     return {
         "sha256": corpus.fingerprint(),
         "queries": corpus.queries.num_rows,
         "passages": corpus.passages.num_rows,
         "languages": corpus.languages(),
         "skipped": list(corpus.skipped),
+        "left_out": dict(Counter(corpus.left_out) + Counter(left_out)),
         "origin": dict(corpus.origin),
     }

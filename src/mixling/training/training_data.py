@@ -10,6 +10,7 @@ from mixling.corpora.catalog import load
 from mixling.corpora.corpus import Corpus
 from mixling.errors import MixlingError
 from mixling.training.config import Config, SourceConfig
+from mixling.training.exclude import exclude_tasks
 from mixling.training.pairs import PairTexts
 
 
@@ -56,8 +57,8 @@ def load_training_data(config: Config) -> TrainingData:
     """Load the corpora of a configuration and plan its batches.
 
     Raises:
-        MixlingError: A source cannot be read, is still to be cut into sentences, or has no hard
-            negatives where the configuration wants some.
+        MixlingError: A source cannot be read, is still to be cut into sentences, has nothing left
+            beside `data.exclude`, or has no hard negatives where the configuration wants some.
     """
     for source in config.data.sources:
         if source.sentences:
@@ -67,7 +68,8 @@ def load_training_data(config: Config) -> TrainingData:
                 f"locate-answers MODEL {source.name} --out DIR`, and name the folder: {{ name = "
                 f'"{source.name}-sentences", path = "DIR" }}'
             )
-    corpora = [load_source(s, config.data.skip_bad) for s in config.data.sources]
+    loaded = [load_source(s, config.data.skip_bad) for s in config.data.sources]
+    corpora = exclude_tasks(loaded, config.data.exclude, config.data.skip_bad)
     batches = config.batches
     if batches.negatives and not any(c.negatives.num_rows for c in corpora):
         names = ", ".join(c.name for c in corpora)
@@ -87,6 +89,10 @@ def load_training_data(config: Config) -> TrainingData:
         corpora=batches.corpora,
         random_interleave=batches.random_interleave,
         weights=[s.weight for s in config.data.sources],
+        pairs=batches.pairs,
+        pivots=batches.pivots,
+        pair_languages=batches.pair_languages,
+        source_types=[s.batch_type for s in config.data.sources],
     )
     texts = PairTexts(
         corpora,

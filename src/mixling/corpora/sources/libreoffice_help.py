@@ -1,4 +1,4 @@
-"""LibreOffice's help: the pages of an office suite's manual in 33 languages, many in English.
+"""LibreOffice's help: the pages of an office suite's manual in 32 languages, half of them English.
 
 Debian's packages `libreoffice-help-LL` hold a page a file, and every language has the same paths:
 
@@ -11,6 +11,7 @@ The publication needs cleaning, since an honest reading of it would measure the 
   known exactly; a page is left out from half of its text on.
 - A title that equals the English one is no query of its language.
 - The foot of a page repeats its title and its path, in all languages. It is not part of the text.
+- The folder of Slovak is a link to the Czech one, so there is no help in Slovak.
 - Lists of links to other pages, and headers that stand on every other page, are left out.
 - A title or heading that several pages have in one language asks for none of them.
 
@@ -55,10 +56,10 @@ _SILENT = frozenset(("script", "style", "noscript"))
 _END = ("SearchFrame", "DonationFrame", "DEBUG")  # ids of what follows a page's text
 _NAVIGATION = ("howtogetheader", "related")  # classes of headers that lead to other pages
 _PACKAGES = parse_languages(
-    "ca cs da de dz el en-us es et eu fi fr gl hi hu id it ja km ko nl om pl pt pt-br ru sk sl sv "
+    "ca cs da de dz el en-us es et eu fi fr gl hi hu id it ja km ko nl om pl pt pt-br ru sl sv "
     "tr vi zh-cn zh-tw"
 )
-_OTHER_SPELLINGS = ("en-gb", "ca-valencia")  # the same pages as those of the language's own folder
+_VARIETIES = ("ca-valencia", "en-gb")  # the pages of ca and en-us in another spelling
 _PREFIXES = ("", "*/", "usr/share/libreoffice/help/", "*/usr/share/libreoffice/help/")
 _HOW_TO_GET = (
     "Debian's packages libreoffice-help-LL (libreoffice-help-en-us is always needed): "
@@ -322,7 +323,8 @@ def _language_folders(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for prefix in _PREFIXES:
         for path in sorted(folder.glob(f"{prefix}*/text")):
-            if path.parent.name.lower() in _OTHER_SPELLINGS:
+            # a further variety of a language, or a link to another language's pages (Slovak)
+            if path.parent.name.lower() in _VARIETIES or path.parent.is_symlink():
                 continue
             tag = language_tag(path.parent.name)
             if found.setdefault(tag, path) != path:
@@ -367,7 +369,7 @@ def _source(
 
 LIBREOFFICE_HELP = _source(
     "libreoffice-help",
-    "help of an office suite in 33 languages; a title asks for its page",
+    "help of an office suite in 32 languages; a title asks for its page",
     _page_texts,
     MIN_PAGE,
 )

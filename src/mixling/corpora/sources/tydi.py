@@ -8,16 +8,23 @@ of answers are read in train alone.
 
 Each query is a group of its own. Several queries share a paragraph, which is one passage. The
 passages of other languages are distractors.
+
+Dev is a test set here, so `held-out` is a part of train on which settings may be chosen, and
+`train-rest` is what is left to train on. A hash of its text decides about each paragraph, so that
+neither the other files of a folder nor the form of the files can move it. Some questions stand on
+several paragraphs: `train-rest` has none of those that `held-out` has.
 """
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from mixling.corpora import squad
 from mixling.corpora.corpus import Corpus, CorpusBuilder
 from mixling.corpora.json_files import read_json
+from mixling.corpora.overlap import index_texts, without_overlap
 from mixling.corpora.published_files import find_published
 from mixling.corpora.source import Download, Languages, Source, is_wanted, require_languages
 from mixling.errors import BadRowError, MixlingError, Skipped
@@ -34,6 +41,8 @@ NAMES = {
     "swahili": "sw",
     "telugu": "te",
 }
+_TRAIN_SPLITS = ("train", "held-out", "train-rest")
+_HELD_OUT = 5  # one paragraph of train in so many is held out
 
 
 def read_tydi(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
@@ -41,7 +50,8 @@ def read_tydi(folder: Path, split: str, languages: Languages, skip_bad: bool) ->
 
     Args:
         folder: The folder.
-        split: The split.
+        split: The split: `train` and `dev` as published, `held-out` and `train-rest` parts of
+            train.
         languages: The languages; None: all.
         skip_bad: Skip rows that cannot be used.
 
@@ -52,6 +62,36 @@ def read_tydi(folder: Path, split: str, languages: Languages, skip_bad: bool) ->
         MixlingError: A file is missing or cannot be read.
         BadRowError: A row cannot be used, and `skip_bad` is False.
     """
+    if split not in ("held-out", "train-rest"):
+        return _read_published(folder, split, languages, skip_bad)
+    corpus = _read_published(folder, "train", languages, skip_bad)
+    held_out, rest = (_part(corpus, part) for part in (True, False))
+    if split == "held-out":
+        return held_out
+    texts = (held_out.queries["text"].to_pylist(), held_out.passages["text"].to_pylist())
+    return without_overlap(rest, index_texts({"tydi:held-out": texts}))
+
+
+def _part(corpus: Corpus, held_out: bool) -> Corpus:
+    """Return the held-out paragraphs of train, or the others."""
+    texts, groups = (corpus.passages[c].to_pylist() for c in ("text", "group"))
+    return corpus.select(
+        passage_groups={g for x, g in zip(texts, groups, strict=True) if is_held_out(x) == held_out}
+    )
+
+
+def is_held_out(paragraph: str) -> bool:
+    """Return whether a paragraph of train is in the fifth that settings are chosen on.
+
+    Args:
+        paragraph: Its text; white space makes no difference.
+    """
+    digest = hashlib.sha256(" ".join(paragraph.split()).encode()).digest()
+    return int.from_bytes(digest[:4], "big") % _HELD_OUT == 0
+
+
+def _read_published(folder: Path, split: str, languages: Languages, skip_bad: bool) -> Corpus:
+    """Read a split as it is published; arguments as in `read_tydi`."""
     whole = find_published(folder, f"tydiqa-goldp-v1.1-{split}.json")
     files = {
         code: path
@@ -109,7 +149,7 @@ TYDI = Source(
     "tydi",
     "questions of native speakers and paragraphs in the same language",
     tuple(NAMES.values()),
-    ("dev", "train"),
+    ("dev", *_TRAIN_SPLITS),
     "Apache-2.0",
     "Clark et al. 2020, arXiv:2003.05002",
     f"tydiqa-goldp-v1.1-train.json and tydiqa-goldp-v1.1-dev.tgz of {_ADDRESS}/, or the files that "
@@ -121,7 +161,7 @@ TYDI = Source(
         Download(
             f"{_ADDRESS}/tydiqa-goldp-v1.1-train.json",
             sha256="cefc8e09ff2548d9b10a678d3a6bbbe5bc036be543f92418819ea676c97be23b",
-            splits=("train",),
+            splits=_TRAIN_SPLITS,
         ),
         Download(
             f"{_ADDRESS}/tydiqa-goldp-v1.1-dev.tgz",

@@ -15,7 +15,7 @@ from mixling.losses import distillation
 from mixling.losses.info_nce import similarity
 from mixling.models.reranker import Reranker
 from mixling.models.retriever import Retriever
-from mixling.training.config import TermConfig
+from mixling.training.objective_config import TermConfig
 from mixling.training.pairs import Batch
 from mixling.training.terms.term import BatchVectors, Teacher, Term
 

@@ -16,7 +16,7 @@ from mixling.models.retriever import Retriever
 from mixling.training.pairs import Batch
 
 if TYPE_CHECKING:
-    from mixling.training.config import TermConfig
+    from mixling.training.objective_config import TermConfig
 
 Teacher = Retriever | Reranker
 
@@ -36,6 +36,7 @@ class BatchVectors:
         negatives: bool `[n, m]`, which passages may be negatives of which query.
         listed: bool `[n, m]`, the passage and the hard negatives that come with each query.
         similarity: "cosine" or "dot".
+        temperature: Temperature of the contrastive loss, or one of each pair, float `[n, 1]`.
     """
 
     queries: Tensor
@@ -46,6 +47,7 @@ class BatchVectors:
     negatives: Tensor
     listed: Tensor
     similarity: Similarity
+    temperature: float | Tensor = 1.0
 
     @cached_property
     def compared(self) -> Tensor:
