@@ -5,7 +5,7 @@
 Each model has a label, which names its row. A task is measured once and kept in OUT/LABEL/TASK; an
 interrupted run goes on with the next task, and a label whose model has changed is refused. Rows are
 added to low-resource-dev.json as they are measured, with what the rule of docs/development/
-decisions.md, 44, says of them against the row `zero-shot`:
+decisions.md, 45, says of them against the row `zero-shot`:
 
 - score: the mean over tasks of the relative change of the task's figure, which is the mean of mAP
   over the scenarios that the task has, each a macro mean over languages;

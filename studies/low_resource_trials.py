@@ -2,7 +2,7 @@
 
 Each trial is a run of `STEPS` steps of 32 pairs from e5-small, or an average of such runs. It is
 measured on the development tasks of `studies.low_resource_dev`, averaged with its base by `SHARES`,
-and judged by the rule of docs/development/decisions.md, 44. Rows are added to
+and judged by the rule of docs/development/decisions.md, 45. Rows are added to
 low-resource-trials.json as they are measured; an interrupted call goes on where it was, in the
 middle of a run too. Name trials to run those alone. `--check` trains two steps of each, of eight
 pairs on a few groups, and measures nothing.

@@ -1,4 +1,4 @@
-"""The rule of docs/development/decisions.md, 44, on planted results."""
+"""The rule of docs/development/decisions.md, 45, on planted results."""
 
 import json
 import re
