@@ -127,7 +127,8 @@ def orders() -> list[Row]:
     for transform, title in list(TRANSFORMS.items())[1:]:
         for name, row in _rows(transform, SECOND).items():
             change = _change(row["change by order"]["multilingual"], 1, 3)
-            entry = rows.setdefault(name, {"compression": name})
+            empty = dict.fromkeys(list(TRANSFORMS.values())[1:], "")
+            entry = rows.setdefault(name, {"compression": name, **empty})
             entry[title] = f"{row['multilingual']:.3f}: {change}"
     return list(rows.values())
 

@@ -10,7 +10,7 @@ among them. Each is compared with float32 vectors behind the same transform
 
 Mostly the transform comes first. The other order stands for an index that is compressed already:
 
-- fewer dimensions: the transform is fitted and applied in the reduced space;
+- fewer dimensions: the transform is fitted and applied in the reduced space (not the trained one);
 - int8 and PQ: the codes are decoded, and the transform is applied to what they hold;
 - signs: candidates are drawn by signs of the vectors as they were, and ordered anew by transformed
   ones. A transform of signs alone makes no sense.
@@ -253,7 +253,8 @@ def combinations(transform: str) -> Iterator[tuple[str, str]]:
     """Yield each order and compression that is measured behind a transform."""
     yield from ((ORDERS[0], name) for name in COMPRESSIONS)
     if transform != NONE:
-        reductions = [x for x in REDUCTIONS if "mean" not in x]
+        # the trained transform would be trained anew in each of them
+        reductions = [x for x in REDUCTIONS if "mean" not in x and transform != "trained"]
         candidates = [x for x in COMPRESSIONS if x.endswith("rescored by float32")]
         yield from ((ORDERS[1], name) for name in (*reductions, *CODES, *candidates))
 
