@@ -133,9 +133,10 @@ def standard_scores(
     spread = score_spread(sample, vector)
     judged = []
     for hit in hits:
-        mean, scale = centers.get(hit.language, LanguageCenter(np.zeros_like(vector), 1.0))
-        standard_score = (hit.score - float(vector @ mean)) * scale / spread
-        judged.append(replace(hit, standard_score=standard_score))
+        known = centers.get(hit.language)
+        content = hit.score if known is None else hit.score - float(vector @ known.mean)
+        scale = 1.0 if known is None else known.scale
+        judged.append(replace(hit, standard_score=content * scale / spread))
     return judged
 
 
