@@ -113,8 +113,8 @@ def chosen() -> list[dict]:
                 "collection": key,
                 "chosen": steps or "nothing",
                 "expected (MRR)": "" if expected is None else f"{expected:+.3f}",
-                "brought (mAP)": _change(entry, "multilingual", steps) if steps else "",
-                "monolingual": _change(entry, "monolingual", steps) if steps else "",
+                "brought (mAP)": change(entry, "multilingual", steps) if steps else "",
+                "monolingual": change(entry, "monolingual", steps) if steps else "",
                 "best": best if best != "zero-shot" else "nothing",
                 "regret": f"{gain[best] - gain[taken]:.3f}",
                 "regret of balanced": f"{gain[best] - gain['balanced']:.3f}"
@@ -188,9 +188,9 @@ def unbalanced() -> list[dict]:
                             "pool": f"{name} ({key})",
                             "transform": steps,
                             "multilingual": _map(pool["measured"][steps]["multilingual"]),
-                            "change": _change(pool, "multilingual", steps),
+                            "change": change(pool, "multilingual", steps),
                             "monolingual": _map(pool["measured"][steps]["monolingual"]),
-                            "change of it": _change(pool, "monolingual", steps),
+                            "change of it": change(pool, "monolingual", steps),
                         }
                     )
     return rows
@@ -268,7 +268,7 @@ def _gains(scores: dict, scenario: str) -> dict[str, float]:
     return {k: (v[scenario] or 0) - zero for k, v in scores.items()}
 
 
-def _change(entry: dict, scenario: str, steps: str) -> str:
+def change(entry: dict, scenario: str, steps: str) -> str:
     low, high = entry["interval"][scenario][steps]
     return f"{_gains(entry['measured'], scenario)[steps]:+.3f} ({low:+.3f} to {high:+.3f})"
 

@@ -19,6 +19,7 @@ from docs import (
     collections,
     compression,
     diagrams,
+    encoders,
     help_desk,
     hubs,
     pictures,
@@ -124,20 +125,6 @@ def titles() -> list[dict]:
                     }
                 )
     return rows
-
-
-def second_encoder() -> list[dict[str, str]]:
-    """Return the four figures of the second encoder and of e5-small, before and after."""
-    return [
-        {
-            "encoder": row["encoder"].rpartition("/")[2],
-            "transform": row["transform"],
-            "sentences a language": str(row["sentences"] or ""),
-            **{name: f"{row[name]:.4f}" for name in FOUR[:3]},
-            "distance": f"{row['rank distance']:.0f}",
-        }
-        for row in measured("studies/second-encoder.json")["rows"]
-    ]
 
 
 def doors() -> list[dict[str, str]]:
@@ -514,7 +501,6 @@ def tables() -> dict[str, dict[str, str]]:
             "vectors": rows_of(transforms("vectors", "xquad-r")),
             "languages": rows_of(unseen()),
             "texts": rows_of(transforms("texts", "xquad-r")),
-            "second encoder": rows_of(second_encoder()),
         },
         "docs/guides/audit.md": {
             "audit": rows_of(predicted_gains()),
@@ -571,6 +557,7 @@ def tables() -> dict[str, dict[str, str]]:
         ),
         hubs.PAGE: {name: rows_of(rows) for name, rows in hubs.tables().items()},
         help_desk.PAGE: {name: rows_of(rows) for name, rows in help_desk.tables().items()},
+        encoders.PAGE: {name: rows_of(rows) for name, rows in encoders.tables().items()},
         "docs/results/appendix.md": {
             "study": table(),
             "recipe": rows_of(trials.recipe()),
@@ -631,6 +618,7 @@ def drawings() -> dict[str, str]:
         **compression.pictures(),
         **help_desk.pictures(),
         **hubs.pictures(),
+        **encoders.pictures(),
     }
 
 

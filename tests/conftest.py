@@ -182,7 +182,7 @@ class Server:
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """A server in the hub's place, and an empty cache: a `HubServer` to fill."""
-    from huggingface_hub import constants
+    from huggingface_hub import constants, hf_api
     from tests.hub_server import serve
 
     monkeypatch.setenv("MIXLING_CACHE", str(tmp_path / "cache"))
@@ -196,6 +196,7 @@ def hub(tmp_path, monkeypatch):
         template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "ENDPOINT", server.address)
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(hf_api.api, "endpoint", server.address)  # of file_exists
         yield server
 
 

@@ -10,9 +10,8 @@ from mixling.debiasing.registry import create_method
 from mixling.errors import MixlingError
 from mixling.evaluation.measure import measure
 from mixling.studies import study as study_module
-from mixling.studies.plan import StudyConfig, variant_config, variant_run
+from mixling.studies.plan import read_study, variant_config, variant_run
 from mixling.studies.study import study
-from mixling.training.load_config import read_toml, validate_config
 
 TEXT = """
 [study]
@@ -118,7 +117,7 @@ STUDIES = [
 
 @pytest.mark.parametrize("file", STUDIES, ids=lambda f: f.stem)
 def test_every_study_that_is_here_can_be_read(file):
-    plan = validate_config(StudyConfig, read_toml(file), str(file))
+    plan = read_study(file)
     for variant in plan.variants:
         assert (variant_config(plan, variant, 0, file) is None) == (not variant.train)
         settings = {
@@ -169,3 +168,109 @@ def test_one_run_is_what_the_study_would_train(tmp_path, run):
     file.write_text(file.read_text().replace("my-dev", "xquad-r"))
     status, _, err = run("train", file, "--variant", "a b")
     assert status == 2 and "Choose options on a development task" in err
+
+
+WITHOUT_TRAINING = """
+[study]
+tasks = ["sample"]
+development = "mlqa-held-out"
+[transforms]
+LSAR = {{ method = "lsar", fit = ["sample"] }}
+mean = {{ method = "centering", fit = ["sample"] }}
+[[variants]]
+name = "chance"
+train = false
+model = "random"
+[[variants]]
+name = "ours"
+train = false
+model = "{model}"
+transforms = ["LSAR", "mean"]
+[[variants]]
+name = "elsewhere"
+train = false
+model = "nobody/has-this"
+transforms = ["LSAR"]
+"""
+
+
+def test_a_variant_is_measured_behind_transforms_and_each_is_tested_against_it(chain, tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text(WITHOUT_TRAINING.format(model=chain).partition('[[variants]]\nname = "else')[0])
+    results = study(file, tmp_path / "runs")
+    rows = {t["variant"]: t["multilingual.mAP"] for t in results.table}
+    assert list(rows) == ["chance", "ours", "ours, LSAR", "ours, mean"] and results.complete
+    tested = {k: v["multilingual.mAP"]["difference"] for k, v in results.tested["sample"].items()}
+    assert tested == pytest.approx(
+        {
+            "ours": rows["ours"] - rows["chance"],
+            "ours, LSAR": rows["ours, LSAR"] - rows["ours"],
+            "ours, mean": rows["ours, mean"] - rows["ours"],
+        },
+        abs=1e-9,
+    )
+    # encoded once: the transforms read the cache of their model
+    assert len(list((tmp_path / "runs" / "vectors").iterdir())) == 2
+    entry = results.runs[1]["tasks"]["sample"]
+    share = results.table[1]["bias.intrusion@10"]
+    assert entry["bias"]["intrusion@10"] == share and 0 <= share <= 1
+    assert f"| {share:.4f} |" in (tmp_path / "s.md").read_text()
+
+
+def test_a_variant_that_fails_costs_its_own_rows_and_is_tried_again(
+    chain, tmp_path, run, monkeypatch
+):
+    file = tmp_path / "s.toml"
+    file.write_text(WITHOUT_TRAINING.format(model=chain))
+    status, out, _ = run("study", file, "--out", tmp_path / "runs")
+    assert status == 1 and "| ours, mean |" in out and "Not complete" not in out
+    (line,) = (x for x in out.splitlines() if x.startswith("Not measured"))
+    assert line.startswith("Not measured: elsewhere; elsewhere, LSAR. 'nobody/has-this'")
+    written = json.loads((tmp_path / "s.json").read_text())
+    assert not written["complete"] and len(written["tested"]["sample"]) == 3
+    assert [f["variant"] for f in written["failed"]] == ["elsewhere", "elsewhere, LSAR"]
+    # a reference that failed leaves its tests out, and no other
+    file.write_text(file.read_text().replace("[study]", '[study]\nagainst = "elsewhere"'))
+    again = study(file, tmp_path / "runs")
+    assert list(again.tested["sample"]) == ["ours, LSAR", "ours, mean"]
+    file.write_text(file.read_text().replace("nobody/has-this", str(chain)))
+    assert study(file, tmp_path / "runs").complete
+    assert "failed" not in json.loads((tmp_path / "s.json").read_text())
+
+
+def test_a_training_that_fails_leaves_the_others(chain, tmp_path, monkeypatch):
+    file = tmp_path / "s.toml"
+    file.write_text(TEXT.format(model=chain).replace("seeds = [0, 1]", "seeds = [0]"))
+
+    def fail(*_, **__):
+        raise MixlingError("step 2: the loss is not finite")
+
+    monkeypatch.setattr("mixling.studies.study.train", fail)
+    result = study(file, tmp_path / "runs")
+    assert [r["variant"] for r in result.runs] == ["none"]
+    assert result.failed == [
+        {"variant": "x-y", "seed": 0, "error": "step 2: the loss is not finite"}
+    ]
+
+
+@pytest.mark.parametrize(
+    "change, expected",
+    [
+        (('["LSAR", "mean"]', '["LSAR", "means"]'), "Did you mean 'mean'"),
+        (('train = false\nmodel = "random"', "train = false"), "names no model"),
+        (("[study]", '[study]\nagainst = "our"'), "Did you mean 'ours'"),
+        (('transforms = ["LSAR"]', 'transforms = ["LSAR"]\nagainst = "x"'), "unknown variant 'x'"),
+        (
+            ('transforms = ["LSAR"]', 'transforms = ["LSAR"]\ndebias = { method = "lsar" }'),
+            "without debias",
+        ),
+        (('transforms = ["LSAR"]', 'transforms = ["LSAR", "LSAR"]'), "have the same folder"),
+    ],
+)
+def test_transforms_that_cannot_be_are_refused(chain, tmp_path, change, expected):
+    text = WITHOUT_TRAINING.format(model=chain)
+    assert change[0] in text
+    (tmp_path / "s.toml").write_text(text.replace(*change))
+    with pytest.raises(MixlingError, match=expected):
+        study(tmp_path / "s.toml", tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()

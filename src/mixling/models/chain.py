@@ -98,9 +98,10 @@ def check_modules(model: Any, name: str, similarity: str | None) -> None:
 def _check_transformer(transformer: Any, name: str) -> None:
     """Refuse a first module that takes no text, or has options that Mixling does not support."""
     if not hasattr(transformer, "modality_config"):
+        module = f"{type(transformer).__module__}.{type(transformer).__name__}"
         raise MixlingError(
-            f"{name}: its chain begins with {type(transformer).__name__}. Expected a "
-            f"Transformer. {USE_VECTORS}."
+            f"{name}: its chain begins with {module}. Expected a Transformer of "
+            f"sentence-transformers. {USE_VECTORS}."
         )
     if "text" not in transformer.modality_config:
         raise MixlingError(

@@ -53,6 +53,30 @@ def in_hub_cache(name: str) -> str | None:
     return str(folder) if has_weights else None
 
 
+def gate_error(error: BaseException, name: str) -> MixlingError | None:
+    """Return the error for a model whose publisher asks for an account and consent.
+
+    Args:
+        error: The error of the library that asked the hub; transformers keeps the hub's as a cause.
+        name: The model's hub name.
+
+    Returns:
+        The error to raise, or None if the model is not gated.
+    """
+    from huggingface_hub import constants, errors, get_token
+
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, errors.GatedRepoError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return None
+    token = "the token that is set has no access" if get_token() else "no token is set"
+    return MixlingError(
+        f"{name}: the model is gated, and {token}. Accept its terms at "
+        f"{constants.ENDPOINT}/{name}, then run `hf auth login` or set HF_TOKEN."
+    )
+
+
 def complete_snapshot(name: str, folder: str, use_is_known: bool) -> None:
     """Make sure that a folder of the hub's cache has the files that say how its model is used.
 

@@ -17,6 +17,7 @@ from mixling.models.hub_cache import (
     MODULES,
     PROMPTS,
     TRANSFORMER_CONFIGS,
+    gate_error,
     in_hub_cache,
 )
 from mixling.models.prompts import ROLES, Role, prompt_name, unknown_names
@@ -109,6 +110,8 @@ def load_chain(
     except MixlingError:
         raise
     except Exception as error:
+        if (gated := gate_error(error, name)) is not None:
+            raise gated from None
         stored.check_load_report(report, name, pooled=False)
         raise trust.load_error(
             error,

@@ -1,17 +1,38 @@
 """Reads a study's file: its trainings, its measurements, and the folders of its runs.
 
-[study]
-tasks = ["xquad-r"]
-development = "mlqa-held-out"       # where the options below were chosen: never a test set
-seeds = [0, 1]
-precision = "fp32"                  # of the evaluations
-against = "none"                    # the variant that the others are tested against; default:
-the first [base]                              # a training configuration, as in `mixling train`
-data = { sources = ["mlqa"] } [[variants]] name = "none" train = false                       #
-the base model, zero-shot [[variants]] name = "hybrid(0.5)" set = { "batches.strategy" =
-"hybrid" } [[variants]] name = "LSAR" train = false debias = { method = "lsar", fit =
-["sib-200"] }   # a transform, fitted as `mixling debias` does [[variants]] name = "BM25" train
-= false model = "bm25"                      # anything else that `mixling evaluate` measures
+A file of this form has a row for each variant, and one for "zero-shot, LSAR":
+
+    [study]
+    tasks = ["xquad-r"]
+    development = "mlqa-held-out"   # where the options below were chosen: never a test set
+    seeds = [0, 1]
+    precision = "fp32"              # of the evaluations
+    against = "zero-shot"           # the others are tested against it; default: the first variant
+
+    [base]                          # a training configuration, as in `mixling train`
+    data = { sources = ["mlqa"] }
+
+    [transforms]                    # arguments of `mixling debias`, by name
+    LSAR = { method = "lsar", fit = ["sib-200"] }
+
+    [[variants]]
+    name = "zero-shot"
+    train = false                   # the base model
+    transforms = ["LSAR"]           # it is measured behind them as well, each against itself
+
+    [[variants]]
+    name = "hybrid(0.5)"
+    set = { "batches.strategy" = "hybrid" }
+
+    [[variants]]
+    name = "x-y, then LSAR"
+    set = { "batches.strategy" = "x-y" }
+    debias = { method = "lsar", fit = ["sib-200"] }   # fitted on the trained model
+
+    [[variants]]
+    name = "BM25"
+    train = false
+    model = "bm25"                  # anything else that `mixling evaluate` measures
 """
 
 from __future__ import annotations
@@ -43,6 +64,9 @@ class Variant(_Part):
         model: The model that is measured where nothing is trained; default: the base's.
         debias: Arguments of `mixling.debias`, for a transform that is fitted afterwards.
         seeds: Those of the study's seeds that it is trained with; default: all.
+        transforms: Names of the study's transforms. Each makes a further variant, named "NAME,
+            TRANSFORM", of the same model behind the transform, which is tested against this one.
+        against: The variant that it is tested against; default: the study's.
     """
 
     name: str
@@ -51,6 +75,8 @@ class Variant(_Part):
     model: str | None = None
     debias: dict[str, Any] = Field(default_factory=dict)
     seeds: list[int] | None = None
+    transforms: list[str] = Field(default_factory=list)
+    against: str | None = None
 
 
 class StudyHead(_Part):
@@ -76,12 +102,14 @@ class StudyConfig(_Part):
 
     Args:
         study: The options that all variants share.
-        base: A training configuration.
+        base: A training configuration; needed where a variant is trained or names no model.
+        transforms: Arguments of `mixling.debias` by a name, for variants that list the name.
         variants: The rows of the table.
     """
 
     study: StudyHead
-    base: dict[str, Any]
+    base: dict[str, Any] = Field(default_factory=dict)
+    transforms: dict[str, dict[str, Any]] = Field(default_factory=dict)
     variants: list[Variant] = Field(min_length=1)
 
 
@@ -93,6 +121,7 @@ def read_study(file: Path) -> StudyConfig:
             a test set.
     """
     plan = validate_config(StudyConfig, read_toml(file), str(file))
+    plan.variants = [row for v in plan.variants for row in _with_transforms(plan, v, file)]
     chosen_on = plan.study.development
     task = chosen_on.partition("@")[0]
     test_set = task not in DEVELOPMENT and task.partition(":")[0] in TASKS
@@ -109,7 +138,15 @@ def read_study(file: Path) -> StudyConfig:
             f"{file}: two variants or seeds have the same folder '{repeated[0].name}'. Give each "
             "variant a name, and each seed a number, that no other has."
         )
+    names = [v.name for v in plan.variants]
     for variant in plan.variants:
+        if variant.against is not None:
+            choose(variant.against, names, "variant")
+        if not plan.base and not variant.train and variant.model is None:
+            raise MixlingError(
+                f"{file}: variant '{variant.name}' names no model, and the study has no [base]. "
+                "Add model to the variant, or a [base]."
+            )
         if variant.seeds == []:
             raise MixlingError(
                 f"{file}: variant '{variant.name}': seeds is empty. Leave it out to use all "
@@ -121,6 +158,25 @@ def read_study(file: Path) -> StudyConfig:
                 f"the study's seeds {plan.study.seeds}."
             )
     return plan
+
+
+def _with_transforms(plan: StudyConfig, variant: Variant, file: Path) -> list[Variant]:
+    """Return a variant, and one for each transform that it is measured behind."""
+    if variant.transforms and (variant.train or variant.debias):
+        raise MixlingError(
+            f"{file}: variant '{variant.name}' has transforms, and is trained or has debias. Only "
+            "a variant with train = false and without debias can have transforms."
+        )
+    return [variant] + [
+        Variant(
+            name=f"{variant.name}, {name}",
+            train=False,
+            model=variant.model,
+            debias=plan.transforms[choose(name, plan.transforms, "transform of the study")],
+            against=variant.name,
+        )
+        for name in variant.transforms
+    ]
 
 
 def seeds_of(plan: StudyConfig, variant: Variant) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ COLUMNS = (
     ("multilingual", "mAP"),
     ("multilingual", "rank_distance"),
 )
+# A measure of language bias: the share of wrong passages in the query's language among the first
+# ten. Studies of earlier versions have no such column.
+BIAS = "intrusion@10"
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,9 +38,10 @@ class StudyResult:
         table: A row for each task and variant: means over seeds, and spreads.
         versions: Versions of the libraries.
         machine: The machine.
-        complete: Whether all runs have ended.
+        complete: Whether all runs have ended and none has failed.
         against: The variant that the others are tested against.
         tested: `{task: {variant: {scenario.metric: {difference, low, high, p}}}}`.
+        failed: The runs that failed: variant, seed, error.
     """
 
     study: str
@@ -51,6 +55,7 @@ class StudyResult:
     complete: bool
     against: str | None = None
     tested: dict[str, Any] | None = None
+    failed: list[dict[str, Any]] = field(default_factory=list)
 
     def __repr__(self) -> str:
         state = "complete" if self.complete else "not complete"
@@ -58,7 +63,8 @@ class StudyResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the JSON file; it has tests when all runs have ended."""
-        return {k: v for k, v in asdict(self).items() if v is not None}
+        content = {k: v for k, v in asdict(self).items() if v is not None}
+        return content if self.failed else {k: v for k, v in content.items() if k != "failed"}
 
     def save(self, file: Path) -> None:
         """Write the results beside the study's file, as JSON and as a Markdown table."""
@@ -91,6 +97,7 @@ def run_row(name: str, seed: int, result: EvaluationResult, folder: Path) -> dic
                     for s in ("monolingual", "cross-lingual", "multilingual")
                     if s in e
                 },
+                "bias": {BIAS: e["bias"][BIAS]} if BIAS in e.get("bias", {}) else {},
                 "data": e["data"],
                 "intervals": {s: v["mAP"] for s, v in e["intervals"].items() if "mAP" in v},
             }
@@ -120,8 +127,8 @@ def mean_table(plan: StudyConfig, runs: list[dict[str, Any]]) -> list[dict[str, 
             if not entries:
                 continue
             line: dict[str, Any] = {"task": task, "variant": variant.name, "seeds": len(entries)}
-            for scenario, metric in COLUMNS:
-                values = [e[scenario][metric] for e in entries if scenario in e]
+            for scenario, metric in (*COLUMNS, ("bias", BIAS)):
+                values = [e[scenario][metric] for e in entries if metric in e.get(scenario, {})]
                 # NaN: the task cannot have it, for instance where no query has two answers
                 if values and not np.isnan(values).any():
                     line[f"{scenario}.{metric}"] = float(np.mean(values))
@@ -133,24 +140,26 @@ def mean_table(plan: StudyConfig, runs: list[dict[str, Any]]) -> list[dict[str, 
 def compare_variants(
     plan: StudyConfig, measured: Mapping[str, list[EvaluationResult]], against: str
 ) -> dict[str, Any]:
-    """Test each variant against one of them; Holm's correction runs over a task and variant.
+    """Test each variant against another; Holm's correction runs over a task and variant.
 
     Args:
         plan: The study.
         measured: The results of each variant, one a seed.
-        against: The variant that the others are tested against.
+        against: The variant that those are tested against which name no other.
 
     Returns:
         `{task: {variant: {scenario.metric: {difference, low, high, p}}}}`, with the 95 % interval
         of the difference.
     """
     tested: dict[str, Any] = {}
+    others = {v.name: v.against or against for v in plan.variants}
     for task in plan.study.tasks:
         for variant, results in measured.items():
-            if variant == against:
+            other = others[variant]
+            if variant == other or other not in measured:
                 continue
             first, second = (
-                [task_rows(r.scores, task) for r in side] for side in (measured[against], results)
+                [task_rows(r.scores, task) for r in side] for side in (measured[other], results)
             )
             comparison = task_comparison(first, second)
             tested.setdefault(task, {})[variant] = {
@@ -160,7 +169,7 @@ def compare_variants(
                     "high": c.high,
                     "p": c.p_holm,
                 }
-                for scenario, metric in COLUMNS
+                for scenario, metric in (*COLUMNS, ("multilingual", BIAS))
                 if metric in comparison.get(scenario, {})
                 for c in [comparison[scenario][metric]]
             }
@@ -174,6 +183,7 @@ def markdown(results: Mapping[str, Any]) -> str:
         results: The content of a study's JSON file.
     """
     file = results.get("file", "studies/" + results["study"] + ".toml")
+    has_bias = any(f"bias.{BIAS}" in line for line in results["table"])
     lines = [
         f"# {results['study']}",
         "",
@@ -181,12 +191,12 @@ def markdown(results: Mapping[str, Any]) -> str:
         f"{results['development']}.",
         "",
         "| task | variant | seeds | monolingual mAP | cross-lingual mAP | multilingual mAP "
-        "| rank distance |",
-        "|---|---|---|---|---|---|---|",
+        f"| rank distance |{f' {BIAS} |' if has_bias else ''}",
+        f"|---|---|---|---|---|---|---|{'---|' if has_bias else ''}",
     ]
     for line in results["table"]:
         cells = []
-        for scenario, metric in COLUMNS:
+        for scenario, metric in (*COLUMNS, *((("bias", BIAS),) if has_bias else ())):
             value = line.get(f"{scenario}.{metric}")
             spread = line.get(f"{scenario}.{metric}.spread", 0)
             digits = 1 if metric == "rank_distance" else 4
@@ -195,6 +205,12 @@ def markdown(results: Mapping[str, Any]) -> str:
         lines.append(
             f"| {line['task']} | {line['variant']} | {line['seeds']} | {' | '.join(cells)} |"
         )
-    if not results["complete"]:
+    failed = results.get("failed", [])
+    if not results["complete"] and (not failed or "tested" not in results):
         lines += ["", "Not complete: the study was cut off; run it again and it goes on."]
+    reasons: dict[str, list[str]] = {}
+    for run in failed:
+        reasons.setdefault(run["error"], []).append(run["variant"])
+    for reason, names in reasons.items():
+        lines += ["", f"Not measured: {'; '.join(dict.fromkeys(names))}. {reason}"]
     return "\n".join(lines)
