@@ -468,6 +468,7 @@ def tables() -> dict[str, dict[str, str]]:
         "docs/guides/repair.md": {"repair": rows_of(repairs.rows())},
         "docs/guides/data.md": {"publications": rows_of(publications())},
         "docs/development/decisions.md": {
+            "reranker offsets": rows_of(answers.reranker_offsets()),
             "hyperparameters": (ROOT / "studies" / "hyperparameters.md").read_text().strip(),
             "titles": rows_of(titles()),
         },
@@ -508,6 +509,7 @@ def tables() -> dict[str, dict[str, str]]:
         },
         "docs/guides/proxy.md": {"proxy": rows_of(proxied())},
         "docs/results/search.md": {
+            "reranking": rows_of(answers.reranking()),
             "orders": rows_of(answers.orders()),
             "modes, short": rows_of(answers.modes()),
             "sentences": rows_of(answers.sentences()),

@@ -4,16 +4,17 @@
     python -m studies.rerank test
 
 A dense search (e5-small) draws 100 candidates for each query, by score or from the languages in
-turn. A reranker of studies.rerank_models reads them. The development run compares ways to estimate
-the reranker's language offsets on MLQA's held-out part; the test run measures the chosen way on a
+turn. The English reranker of studies.rerank_models reads them. The development run compares ways to
+estimate its language offsets on MLQA's held-out part; the test run measures the chosen way on a
 part of XQuAD-R. All lists end after 100 passages: a relevant passage beyond them is not found for
 mAP and nDCG, and has rank 101 for the rank distance. rerank.json holds the rows of both runs; what
 a reranker said is kept in runs/rerank, so that a run that was interrupted goes on.
 
 The offsets that are tried:
 
-- all: the mean score of a language's candidates
-- half: the mean of the lower half of a language's scores, shrunk towards that of all languages
+- mean: the mean score of a language's candidates, shrunk by c candidates towards that of all
+- median: the median score of a language's candidates
+- lower half: the mean of the lower half of a language's scores
 - fitted: one number for each pair of query and passage language: the mean score of that pair over
   the other half of the queries, which a store would have to be given and scored beforehand
 """
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from studies.rerank_models import english_reranker, multilingual_reranker
+from studies.rerank_models import english_reranker
 
 from mixling.corpora.files import write_text
 from mixling.evaluation.baselines import task_vectors
@@ -47,7 +48,6 @@ DEPTH, TOP = 100, 10
 TASKS = {"development": ("mlqa-held-out", 6), "test": ("xquad-r", 8)}  # translation groups
 RERANKERS: dict[str, Callable[[], str]] = {
     "english": english_reranker,
-    "multilingual": multilingual_reranker,
 }
 DRAWS = ("score", "round-robin")
 Offsets = Mapping[str, float]
@@ -195,15 +195,24 @@ def no_offsets(row: int, languages: list[str], values: np.ndarray) -> Offsets:
     return {}
 
 
-def mean_offsets(row: int, languages: list[str], values: np.ndarray) -> Offsets:
-    """Return the mean score of each language's candidates."""
-    codes = np.array(languages)
-    return {x: float(values[codes == x].mean()) for x in dict.fromkeys(languages)}
-
-
-def half_offsets(c: float) -> Callable[[int, list[str], np.ndarray], Offsets]:
+def mean_offsets(c: float) -> Callable[[int, list[str], np.ndarray], Offsets]:
     """Return the product's offsets, shrunk by c candidates."""
     return lambda row, languages, values: language_offsets(languages, values, c)
+
+
+def median_offsets(row: int, languages: list[str], values: np.ndarray) -> Offsets:
+    """Return the median score of each language's candidates."""
+    codes = np.array(languages)
+    return {x: float(np.median(values[codes == x])) for x in dict.fromkeys(languages)}
+
+
+def lower_offsets(row: int, languages: list[str], values: np.ndarray) -> Offsets:
+    """Return the mean of the lower half of each language's scores."""
+    codes, found = np.array(languages), {}
+    for language in dict.fromkeys(languages):
+        ordered = np.sort(values[codes == language])
+        found[language] = float(ordered[: max(1, len(ordered) // 2)].mean())
+    return found
 
 
 def fitted_offsets(
@@ -236,9 +245,10 @@ def development(collection: Collection) -> list[dict[str, Any]]:
         scores, _ = reranker_scores(name, collection)
         ways = {
             "none": no_offsets,
-            "all": mean_offsets,
+            "lower half": lower_offsets,
+            "median": median_offsets,
             "fitted": fitted_offsets(collection, scores),
-            **{f"half, c = {c}": half_offsets(c) for c in (0, 2, 5, 10)},
+            **{f"mean, c = {c}": mean_offsets(c) for c in (0, 2, 5, 10)},
         }
         for way, offsets in ways.items():
             lists = reranked(collection, scores, "round-robin", "centered", offsets)
@@ -263,7 +273,7 @@ def test(collection: Collection) -> list[dict[str, Any]]:
             ("round-robin", "round-robin"),
             ("round-robin", "query-language-first"),
         ):
-            offsets = no_offsets if order == "score" else half_offsets(SHRINKAGE)
+            offsets = no_offsets if order == "score" else mean_offsets(SHRINKAGE)
             lists = reranked(collection, scores, draw, order, offsets)
             row = {"reranker": name, "candidates": draw, "order": order}
             rows.append({**row, **collection.measures(lists), "pairs a second": round(speed, 1)})

@@ -162,7 +162,7 @@ def _print_hits(hits: Sequence[SearchHit], with_centered_score: bool, reranked: 
         sentence = typer.style(text[begin:end], bold=True)
         typer.echo("    " + " ".join(f"{text[:begin]}{sentence}{text[end:]}".split()))
     if with_centered_score and any(hit.language_offset is not None for hit in hits):
-        offset = "its language's lower candidates" if reranked else "its language's mean passage"
+        offset = "its language's candidates" if reranked else "its language's mean passage"
         typer.echo(
             f"The signed number is the score minus the score of {offset}. --order sorts by it; "
             "--order score sorts by the score alone.",

@@ -81,9 +81,9 @@ def language_offsets(
 ) -> dict[str, float]:
     """Estimate the offset of each language from the scores of its candidates.
 
-    The offset is the mean of the lower half of a language's scores, which hold no answers where
-    candidates are many more than answers. With m the mean of n such scores and M the mean of m over
-    the languages, it is shrunk to n / (n + c) m + c / (n + c) M.
+    The offset is the mean of a language's scores. Few candidates answer, so answers hardly move it.
+    With m the mean of n scores and M the mean of m over the languages, it is shrunk to
+    n / (n + c) m + c / (n + c) M.
 
     Args:
         languages: Language of each candidate, `[n]`.
@@ -96,9 +96,8 @@ def language_offsets(
     means, numbers = dict[str, float](), dict[str, int]()
     codes = np.array(languages)
     for language in dict.fromkeys(languages):
-        ordered = np.sort(np.asarray(scores, np.float64)[codes == language])
-        half = ordered[: max(1, len(ordered) // 2)]
-        means[language], numbers[language] = float(half.mean()), len(half)
+        of_language = np.asarray(scores, np.float64)[codes == language]
+        means[language], numbers[language] = float(of_language.mean()), len(of_language)
     overall = float(np.mean(list(means.values()))) if means else 0.0
     weight = {x: numbers[x] / (numbers[x] + c) for x in means}
     return {x: weight[x] * means[x] + (1 - weight[x]) * overall for x in means}
