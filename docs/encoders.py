@@ -31,7 +31,6 @@ TASKS = {
     "xquad-paragraphs": "XQuAD, paragraphs",
     "mlqa-r": "MLQA-R",
     "tydi": "TyDi",
-    "libreoffice-help:test": "LibreOffice's help",
     "sib-200:test": "SIB-200",
     "tico-19": "TICO-19",
 }

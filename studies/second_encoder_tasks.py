@@ -2,18 +2,14 @@
 
 `use-multilingual-v3` is measured zero-shot and behind each transform, on every task whose languages
 it knows. Each transform has two sets of options: those that development data chose for e5-small
-(the defaults), and those that the same kind of data chose for the second encoder. e5-small is
-measured beside it on the tasks of eight languages.
+(the defaults), and those that the same kind of data chose for the second encoder.
 
 Transforms are fitted on SIB-200 train, in eight languages for the tasks that have no others, else
-in all languages that the encoder knows; `trained` also on MLQA train. e5-small behind `trained` is
-e5-small behind the transform that ships. SHIFT reads the second encoder's unit vectors, because it
-gives no others.
+in all languages that the encoder knows; `trained` also on MLQA train. SHIFT reads the encoder's
+unit vectors, because it gives no others.
 
 Figures have 95 % intervals over translation groups. Each transform is tested against the same
 encoder zero-shot; Holm's correction runs over all transforms and measures of a task and encoder.
-On the tasks of eight languages the second encoder's own options are also tested against those of
-e5-small, with a correction over methods and measures of a task.
 
 Run `python -m studies.second_encoder` before, then `python -m studies.second_encoder_tasks`. It
 writes studies/second-encoder-tasks.json as it goes, and an interrupted run goes on.
@@ -31,7 +27,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from studies import second_encoder
-from studies.second_encoder import DEVELOPMENT, PRECISION, SCENARIOS, SHARED, options_of
+from studies.second_encoder import DEVELOPMENT, SCENARIOS, SHARED, options_of
 
 from mixling.corpora.catalog import load
 from mixling.corpora.files import write_text
@@ -49,16 +45,12 @@ from mixling.evaluation.rows import row_labels, score_column
 from mixling.evaluation.significance import compare_scores, holm
 from mixling.evaluation.tasks import Task, task_from_corpus
 from mixling.machine import library_versions, machine_info
-from mixling.models.encoder import ExternalEncoder
 from mixling.models.encoders import AnyEncoder, load_encoder
-from mixling.models.shipped import read_shipped
 from mixling.models.universal import LANGUAGES, NAME
-from mixling.models.weights import DEFAULT
-from mixling.transforms.transforms import AffineTransform, LanguageTransform
 
 RESULT = Path(__file__).with_name("second-encoder-tasks.json")
 EIGHT = ("xquad-r", "xquad-paragraphs", "mlqa-r")  # tasks in none but the eight languages
-OTHERS = ("tydi", "sib-200:test", "tico-19", "libreoffice-help:test")
+OTHERS = ("tydi", "sib-200:test", "tico-19")
 # Options that development data choose from; the first of each are those of e5-small, the defaults.
 OPTIONS: dict[str, list[DebiasingMethod]] = {
     **second_encoder.OPTIONS,
@@ -96,42 +88,28 @@ class Encoded:
         self.name, self.folder = name, vectors
         self.corpus = cache(self._corpus)
 
-    def encode(
-        self, texts: list[str], role: str, titles: Any = None, raw: bool = False
-    ) -> np.ndarray:
-        """Return vectors as a method or a search reads them: of length one, or raw."""
-        raw = raw and not isinstance(self.encoder, ExternalEncoder)
-        vectors = encode_cached(
-            self.encoder,
-            texts,
-            role,
-            titles=titles,
-            precision=PRECISION,
-            folder=self.folder,
-            raw=raw,
-        )[0]
-        return vectors if raw else normalize_for_similarity(self.encoder, vectors)
+    def encode(self, texts: list[str], role: str, titles: Any = None) -> np.ndarray:
+        """Return vectors of length one."""
+        vectors = encode_cached(self.encoder, texts, role, titles=titles, folder=self.folder)[0]
+        return normalize_for_similarity(self.encoder, vectors)
 
-    def _corpus(self, source: str, languages: tuple[str, ...], raw: bool) -> EmbeddedCorpus:
+    def _corpus(self, source: str, languages: tuple[str, ...]) -> EmbeddedCorpus:
         corpus, bitext = read_source(source, languages)
-        return embed_corpus(corpus, lambda x, role, t: self.encode(x, role, t, raw), bitext)
+        return embed_corpus(corpus, self.encode, bitext)
 
     def fit(self, method: DebiasingMethod, languages: tuple[str, ...]) -> Transform:
-        """Fit a method in these languages; of e5-small, `trained` is the transform that ships."""
-        if method.name == "trained" and self.name == DEFAULT:
-            return AffineTransform(*read_shipped())
+        """Fit a method in these languages."""
         sources = ["sib-200:train", *(["mlqa:train"] if method.name == "trained" else [])]
-        return fit_transform(method, [self.corpus(s, languages, method.raw) for s in sources])
+        return fit_transform(method, [self.corpus(s, languages) for s in sources])
 
     def score(self, task: Task, transform: Transform | None) -> tuple[dict[str, Any], pa.Table]:
         """Return a task's entry and its scores a query, behind a transform or zero-shot."""
-        raw = isinstance(transform, LanguageTransform) and transform.raw
         sides = []
         for texts, titles, codes, role in (
             (task.queries, None, task.query_language, "query"),
             (task.passages, task.titles, task.passage_language, "passage"),
         ):
-            vectors = self.encode(list(texts), role, titles, raw)
+            vectors = self.encode(list(texts), role, titles)
             languages = [task.languages[i] for i in codes]
             sides.append(second_encoder.transformed(transform, vectors, languages, role))
         scores = score_task(task, rank_task(task, DotScorer(*sides)))
@@ -141,9 +119,10 @@ class Encoded:
 def row_of(entry: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of an entry that are kept, with their intervals."""
     row: dict[str, Any] = {s: entry[s]["mAP"] for s in SCENARIOS if s in entry}
-    row |= {name: entry["bias"][name] for name in BIAS if name in entry["bias"]}
+    # a task without translated answers has no rank distance
+    row |= {name: entry["bias"][name] for name in BIAS if not np.isnan(entry["bias"][name])}
     intervals = {s: entry["intervals"][s]["mAP"] for s in SCENARIOS if s in entry["intervals"]}
-    bias = {k: v for k, v in entry["intervals"].get("bias", {}).items() if k in BIAS}
+    bias = {k: v for k, v in entry["intervals"].get("bias", {}).items() if k in row}
     return {**row, "intervals": {**intervals, **bias}}
 
 
@@ -186,28 +165,6 @@ def chosen_for(encoded: Encoded, content: dict[str, Any]) -> Iterator[tuple[Debi
             yield best, NAME
 
 
-def compare_options(
-    encoded: Encoded,
-    name: str,
-    methods: list[tuple[DebiasingMethod, str]],
-    content: dict[str, Any],
-) -> None:
-    """Test the encoder's own options of each method against those of e5-small, on one task."""
-    rows = content.setdefault("options", [])
-    defaults = {m.name: m for m, options in methods if options == "e5-small"}
-    pairs = [(defaults[m.name], m) for m, options in methods if options == encoded.name]
-    if any(row["task"] == name for row in rows):
-        return
-    task, languages, found = known_task(name), tuple(SHARED), []
-    for default, own in pairs:
-        one, two = (encoded.score(task, encoded.fit(m, languages))[1] for m in (default, own))
-        labels = {"e5-small": options_of(default), "own": options_of(own)}
-        row = {"encoder": encoded.name, "task": name, "method": own.name, **labels}
-        found.append({**row, "changes": changes(one, two)})
-    rows += found
-    save(content)
-
-
 def correct(rows: list[dict[str, Any]]) -> None:
     """Set `p_holm` of every test, adjusted over all tests of its task and encoder."""
     families: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -221,8 +178,7 @@ def correct(rows: list[dict[str, Any]]) -> None:
 
 def save(content: dict[str, Any]) -> None:
     """Write the result file."""
-    for part in ("rows", "options"):
-        correct(content.get(part, []))
+    correct(content["rows"])
     stamp = {"versions": library_versions(), "machine": machine_info()}
     write_text(RESULT, json.dumps({**content, **stamp}, indent=1, ensure_ascii=False) + "\n")
 
@@ -263,27 +219,18 @@ def measure(
 
 
 def main() -> None:
-    """Measure both encoders."""
+    """Measure the tasks."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=Path("runs/second-encoder"))
     parser.add_argument("--tasks", nargs="*", default=[*EIGHT, *OTHERS], help="default: all")
-    parser.add_argument("--no-e5", action="store_true", help="leave e5-small out")
     given = parser.parse_args()
     vectors = given.out / "vectors-cache"
     content = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    content = {"rows": [], "tasks": {}, **content, "precision of e5-small": PRECISION}
+    content = {"rows": [], "tasks": {}, **content}
     second = Encoded(NAME, vectors)
     methods = list(chosen_for(second, content))
     for name in given.tasks:
         measure(second, name, methods, content)
-    eight = [name for name in given.tasks if name in EIGHT]
-    if not given.no_e5:
-        first = Encoded(DEFAULT, vectors)
-        for name in eight:
-            defaults = [(m[0], "e5-small") for m in OPTIONS.values()]
-            measure(first, name, defaults, content)
-    for name in eight:
-        compare_options(second, name, methods, content)
 
 
 if __name__ == "__main__":
