@@ -86,7 +86,7 @@ def describe(task: Task) -> Row:
         "passages": len(task.passages),
         "passages by language": counts_of(task),
         "answers in both": int((has_same & has_other).sum()),
-        "answers in the query's language alone": int((has_same & ~has_other).sum()),
+        "answers in the same language alone": int((has_same & ~has_other).sum()),
         "answers in other languages alone": int((~has_same & has_other).sum()),
         "answers, mean": float(answers.mean()),
         "answers, most": int(answers.max()),
