@@ -22,6 +22,7 @@ from docs import (
     pictures,
     reference,
     repairs,
+    same_language,
     scale,
     speed,
     summaries,
@@ -567,6 +568,9 @@ def tables() -> dict[str, dict[str, str]]:
             if compression.is_measured()
             else {}
         ),
+        "docs/results/same-language.md": {
+            name: rows_of(rows) for name, rows in same_language.tables().items()
+        },
         "docs/results/appendix.md": {
             "study": table(),
             "recipe": rows_of(trials.recipe()),
@@ -625,6 +629,7 @@ def drawings() -> dict[str, str]:
         **diagrams.pictures(),
         **summaries.pictures(),
         **compression.pictures(),
+        **same_language.pictures(),
     }
 
 
