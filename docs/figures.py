@@ -597,6 +597,7 @@ def tables() -> dict[str, dict[str, str]]:
             "highlighting": rows_of(answers.highlighting()),
             "highlighting by language": rows_of(answers.highlighting_by_language()),
             "nothing found": rows_of(answers.nothing_found()),
+            **{name: rows_of(rows) for name, rows in same_language.appendix().items()},
         },
         "docs/guides/scale.md": {
             "measured": rows_of(scale.measured()),

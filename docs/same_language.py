@@ -1,4 +1,4 @@
-"""Make the tables and charts of docs/results/same-language.md from studies/same-language.json."""
+"""Make docs/results/same-language.md's tables and charts, and those of its appendix."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def duels() -> list[Row]:
     """Return how transforms differ from SHIFT as it is sold."""
     found = []
     for (encoder, collection), rows in _sets().items():
-        for name in ("LSAR", "trained transform", "order round-robin"):
+        for name in ("LSAR", "trained transform", "order centered", "order round-robin"):
             tests = rows[name]["from the vendor's SHIFT"]
             found.append(
                 {
@@ -127,6 +127,22 @@ def by_query_language(collection: str = HELP, encoder: str = E5) -> list[Row]:
             **{x: f"{v:.3f}" for x, v in rows[name]["by query language"]["same"].items()},
         }
         for name, title in SHOWN.items()
+    ]
+
+
+def missing() -> list[Row]:
+    """Return the recall of German queries where no passage is German."""
+    return [
+        {
+            "encoder": _short(encoder),
+            "collection": collection,
+            **{
+                title: f"{rows[name]['by query language']['other']['de']:.3f}"
+                for name, title in SHOWN.items()
+            },
+        }
+        for (encoder, collection), rows in _sets().items()
+        if "no German" in collection
     ]
 
 
@@ -181,12 +197,18 @@ def tables() -> dict[str, list[Row]]:
         "same language, vendor": [*methods(VENDOR_CASE), *_cited("XQuAD de en es")],
         "same language, help": methods(HELP),
         "same language, by query language": by_query_language(),
-        **{f"same language, {key}": by_collection(key) for key in RECALLS},
-        "same language, duels": duels(),
+        "same language, same": by_collection("same"),
+        "same language, other": by_collection("other"),
+        "same language, missing": missing(),
         "same language, pools": pools(),
         "same language, help pool": help_pool(),
         "same language, alphas": alphas(),
     }
+
+
+def appendix() -> dict[str, list[Row]]:
+    """Return the tables of the appendix."""
+    return {"same language, all": by_collection("recall"), "same language, duels": duels()}
 
 
 def pictures() -> dict[str, str]:

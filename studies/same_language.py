@@ -126,6 +126,10 @@ COLLECTIONS: dict[str, tuple[Callable[[], Task], Callable[[Task], np.ndarray]]] 
     "LibreOffice's help, half English": (help_pages, help_desk),
     "XQuAD all languages, balanced": (partial(xquad, []), everything),
     "XQuAD all languages, 90 % English": (partial(xquad, []), mostly_english),
+    "XQuAD all languages, no German": (
+        partial(xquad, []),
+        partial(pools.without, language=MISSING),
+    ),
 }
 
 
