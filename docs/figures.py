@@ -25,6 +25,7 @@ from docs import (
     pictures,
     reference,
     repairs,
+    same_language,
     scale,
     speed,
     summaries,
@@ -560,6 +561,9 @@ def tables() -> dict[str, dict[str, str]]:
         hubs.PAGE: {name: rows_of(rows) for name, rows in hubs.tables().items()},
         help_desk.PAGE: {name: rows_of(rows) for name, rows in help_desk.tables().items()},
         encoders.PAGE: {name: rows_of(rows) for name, rows in encoders.tables().items()},
+        "docs/results/same-language.md": {
+            name: rows_of(rows) for name, rows in same_language.tables().items()
+        },
         "docs/results/appendix.md": {
             "study": table(),
             "recipe": rows_of(trials.recipe()),
@@ -586,6 +590,7 @@ def tables() -> dict[str, dict[str, str]]:
             "highlighting": rows_of(answers.highlighting()),
             "highlighting by language": rows_of(answers.highlighting_by_language()),
             "nothing found": rows_of(answers.nothing_found()),
+            **{name: rows_of(rows) for name, rows in same_language.appendix().items()},
         },
         "docs/guides/scale.md": {
             "measured": rows_of(scale.measured()),
@@ -621,6 +626,7 @@ def drawings() -> dict[str, str]:
         **help_desk.pictures(),
         **hubs.pictures(),
         **encoders.pictures(),
+        **same_language.pictures(),
     }
 
 
