@@ -45,7 +45,7 @@ from mixling.searching.rerank import SHRINKAGE, language_offsets
 RESULT = Path(__file__).with_suffix(".json")
 KEPT = Path("runs/rerank")
 DEPTH, TOP = 100, 10
-TASKS = {"development": ("mlqa-held-out", 6), "test": ("xquad-r", 8)}  # translation groups
+TASKS = {"development": ("mlqa-held-out", 6), "test": ("xquad-r", 4)}  # translation groups
 RERANKERS: dict[str, Callable[[], str]] = {
     "english": english_reranker,
 }
