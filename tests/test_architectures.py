@@ -16,6 +16,7 @@ from mixling.models import onnx
 from mixling.models.onnx import export_onnx
 from mixling.models.reranker import Reranker
 from mixling.models.retriever import Retriever
+from mixling.models.stored import find_adapters
 
 
 @pytest.fixture
@@ -199,6 +200,19 @@ def test_heads_and_buffers_are_allowed_in_silence(name, weights, write, caplog):
     change_weights(folder, lambda w: {**w, **{k: torch.ones(2, 2) for k in weights}})
     assert np.array_equal(vectors(Retriever(str(folder), device="cpu")), before)
     assert "no place" not in caplog.text
+
+
+def test_adapters_beside_a_model_are_not_left_out_in_silence(write, caplog):
+    folder = write("jina-embeddings-v3-hf")
+    (folder / "retrieval_query").mkdir()
+    (folder / "retrieval_query" / "adapter_config.json").write_text("{}")
+    Retriever(str(folder), device="cpu")
+    assert "adapters that are not used (retrieval_query)" in caplog.text
+    assert find_adapters("jinaai/name", "jina_embeddings_v3") == [
+        "retrieval_query",
+        "retrieval_passage",
+    ]
+    assert not find_adapters("intfloat/name", "bert")
 
 
 @pytest.mark.parametrize("lost", ["file", "weight"])

@@ -25,7 +25,7 @@ def _pivot(languages: Sequence[str], pivots: Sequence[str]) -> np.ndarray:
     """Allow pairs with a pivot on one side."""
     tags = {language_tag(x) for x in pivots}
     is_pivot = np.array([language_tag(x) in tags for x in languages])
-    return is_pivot[:, None] | is_pivot[None, :]
+    return np.asarray(is_pivot[:, None] | is_pivot[None, :])
 
 
 def _script(languages: Sequence[str], pivots: Sequence[str]) -> np.ndarray:

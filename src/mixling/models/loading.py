@@ -132,6 +132,16 @@ def load_chain(
             "; ".join(code),
             type(model[0].auto_model).__name__,
         )
+    encoder: Any = model[0].auto_model
+    published = None if Path(name).is_dir() else encoder.config.model_type
+    if idle := stored.find_adapters(local, published):
+        logger.warning(
+            "%s: the model has adapters that are not used (%s), so these are vectors of the model "
+            "without them. Give a folder into which one is merged, or a Python function that loads "
+            "them",
+            name,
+            ", ".join(idle),
+        )
     prompts = {k: v for k, v in (model.prompts or {}).items() if v}
     return LoadedChain(model, pooling_setting, similarity_setting, prompts)
 

@@ -39,6 +39,8 @@ _ENCODER_WEIGHTS = re.compile(
     r"\.(\d+|\{[^}]*\})|(\w+_)?(norm|layer_?norm|ln)(_f)?)\.",
     re.IGNORECASE,
 )
+# adapters in folders of a published model, by the type of its configuration
+_PUBLISHED_ADAPTERS = {"jina_embeddings_v3": ("retrieval_query", "retrieval_passage")}
 # parts of a larger model that have layers of their own, which no text goes through
 _OTHER_PARTS = re.compile(r"(^|\.)(decoder|mtp|visual|(vision|image|audio|multi_modal)\w*)\.")
 # Letters of many scripts, digits and marks: a tokenizer with a vocabulary knows some of them.
@@ -192,6 +194,18 @@ def number_format(folder: str | Path) -> str:
         dtype = str(content.get("dtype") or content.get("torch_dtype") or "")
         formats = {_TORCH_FORMATS.get(dtype, dtype)} - {""}
     return "+".join(sorted(formats))
+
+
+def find_adapters(folder: str, model_type: str | None) -> list[str]:
+    """Return the adapters that lie in folders beside a model, and which loading it leaves out.
+
+    Args:
+        folder: The model's folder, or its name where its files are elsewhere.
+        model_type: For a model of the hub, the type of its configuration. The hub's cache has a
+            part of the files, so what is published with adapters is known by its type.
+    """
+    found = sorted(x.parent.name for x in Path(folder).glob("*/adapter_config.json"))
+    return found or list(_PUBLISHED_ADAPTERS.get(model_type or "", ()))
 
 
 def merge_adapters(encoder: Any, name: str) -> None:
