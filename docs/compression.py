@@ -1,7 +1,6 @@
 """Make docs/results/compression.md: its answer, findings, tables and chart.
 
-All of it is read from studies/compression.json. Until that file is there, nothing is made; then
-`begin_page` copies compression.md.draft, and `docs.figures` fills it as it fills its siblings.
+All of it is read from studies/compression.json.
 """
 
 from __future__ import annotations
@@ -14,10 +13,8 @@ from typing import Any
 
 from docs import summaries, trials
 
-ROOT = Path(__file__).parent.parent
-RESULT = ROOT / "studies" / "compression.json"
+RESULT = Path(__file__).parent.parent / "studies" / "compression.json"
 PAGE = "docs/results/compression.md"
-DRAFT = Path(__file__).with_name("compression.md.draft")
 Row = dict[str, Any]
 
 E5, TASK, NONE = "intfloat/multilingual-e5-small", "xquad-r", "zero-shot"
@@ -34,11 +31,6 @@ TRANSFORMS = {
     "LSAR": "LSAR",
     "trained": "the shipped transform",
 }
-
-
-def is_measured() -> bool:
-    """Return whether the study's result is there, and whole."""
-    return RESULT.exists() and "complete" in json.loads(RESULT.read_text())
 
 
 @cache
@@ -201,6 +193,16 @@ def findings() -> str:
         f"monolingual and {few['kept']['multilingual']:.1%} of multilingual mAP. With 400 passages "
         f"it keeps {many['kept']['multilingual']:.1%} of the latter."
     )
+    zero, mean = (rows[x]["kept"]["cross-lingual"] for x in ("binary", "binary at the mean"))
+    lines.append(
+        "**Subtract the mean before taking signs.** "
+        if mean > zero
+        else "**Subtracting the mean before taking signs does not help.** "
+    )
+    lines[-1] += (
+        f"Signs around the mean of all languages keep {mean:.0%} of cross-lingual mAP, and signs "
+        f"around zero {zero:.0%}, in as many bytes."
+    )
     plain, principal = (
         rows[x]["kept"]["cross-lingual"] for x in ("quarter of the dimensions", "PCA to a quarter")
     )
@@ -212,6 +214,14 @@ def findings() -> str:
     lines[-1] += (
         f"In a quarter of the numbers PCA keeps {principal:.0%} of cross-lingual mAP, and plain "
         f"truncation {plain:.0%}."
+    )
+    plain, principal = (
+        rows[x]["kept"]["multilingual"] for x in ("quarter of the dimensions", "PCA to a quarter")
+    )
+    lines[-1] += (
+        " In the pool it is the other way round: what PCA keeps tells languages apart."
+        if principal < plain
+        else " That holds in the pool too."
     )
     before, after = (_rows(x)["binary"]["multilingual"] for x in (NONE, "trained"))
     lines.append(
@@ -256,15 +266,6 @@ def texts() -> dict[str, str]:
 
 def pictures() -> dict[str, str]:
     """Return the chart, by its path below docs/."""
-    if not is_measured():
-        return {}
     rows = [{**row, "model": row["compression"]} for row in _shown(_rows())]
     title = "Compressions: monolingual, cross-lingual and multilingual mAP on XQuAD-R"
     return {"images/results-compression.svg": summaries.dots(rows, trials.SCENARIOS, title)}
-
-
-def begin_page() -> None:
-    """Begin the page when its result is there for the first time."""
-    page = ROOT / PAGE
-    if is_measured() and not page.exists():
-        page.write_text(DRAFT.read_text())

@@ -548,16 +548,10 @@ def tables() -> dict[str, dict[str, str]]:
             f"docs/{page}.md": {name: rows_of(rows) for name, rows in page_tables.items()}
             for page, page_tables in trials.tables().items()
         },
-        **(
-            {
-                compression.PAGE: {
-                    **compression.texts(),
-                    **{name: rows_of(rows) for name, rows in compression.tables().items()},
-                }
-            }
-            if compression.is_measured()
-            else {}
-        ),
+        compression.PAGE: {
+            **compression.texts(),
+            **{name: rows_of(rows) for name, rows in compression.tables().items()},
+        },
         hubs.PAGE: {name: rows_of(rows) for name, rows in hubs.tables().items()},
         help_desk.PAGE: {name: rows_of(rows) for name, rows in help_desk.tables().items()},
         encoders.PAGE: {name: rows_of(rows) for name, rows in encoders.tables().items()},
@@ -631,7 +625,6 @@ def drawings() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    compression.begin_page()
     for page in tables():
         (ROOT / page).write_text(renewed(page, (ROOT / page).read_text()))
     for name, content in drawings().items():
