@@ -23,7 +23,7 @@ KEPT = "kept, less monolingual"
 CHART = (
     "float32", "float16", "int8", "PCA to half", "half of the dimensions", "PCA to a quarter",
     "quarter of the dimensions", "PQ, 4 dimensions a byte", "PQ, 8 dimensions a byte", "binary",
-    "binary, 40 rescored by int8", "binary, 400 rescored by int8",
+    "binary at the mean", "binary, 40 rescored by int8", "binary, 400 rescored by int8",
 )  # fmt: skip
 TRANSFORMS = {
     NONE: NONE,
