@@ -186,7 +186,7 @@ def reranking() -> list[dict[str, str]]:
                 "monolingual mAP": f"{row['monolingual mAP']:.3f}",
                 "multilingual mAP": f"{row['multilingual mAP']:.3f}",
                 "first answer right": f"{row['first right']:.3f}",
-                "own language in the first ten": f"{row['own share of ten']:.0%}",
+                "query's language in the first ten": f"{row['own share of ten']:.0%}",
             }
         )
     return rows
