@@ -132,6 +132,21 @@ def sentences() -> list[dict[str, str]]:
     ]
 
 
+def highlight_cost() -> list[dict[str, str]]:
+    """Return what marking sentences costs: time of indexing, bytes, and time of a search."""
+    cost = _result("highlight")["cost"]
+    indexing, search = cost["seconds of indexing"], cost["ms of a search whose vector is known"]
+    return [
+        {
+            "indexing, times": f"{indexing['with'] / indexing['without']:.2f}",
+            "bytes a passage": f"+{cost['bytes a passage more']:,.0f}",
+            "search without marks, ms": f"{search['off']:.1f}",
+            "search with marks, ms": f"{search['on']:.1f}",
+            "encoding the sentences of ten results, ms": f"{search['encoding the sentences']:.0f}",
+        }
+    ]
+
+
 def warnings() -> list[dict[str, str]]:
     """Return how well a search says that nothing answers, on the test."""
     searched = {"monolingual": "the query's language", "multilingual": "all languages"}

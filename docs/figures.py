@@ -514,6 +514,7 @@ def tables() -> dict[str, dict[str, str]]:
             "orders": rows_of(answers.orders()),
             "modes, short": rows_of(answers.modes()),
             "sentences": rows_of(answers.sentences()),
+            "highlight cost": rows_of(answers.highlight_cost()),
             "warnings": rows_of(answers.warnings()),
         },
         "docs/development/stores.md": {
