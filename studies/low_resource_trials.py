@@ -104,7 +104,7 @@ TRIALS: dict[str, dict[str, Any]] = {
     "all, temperature by language, low-resource, sharper": {
         "objective.temperatures": dict.fromkeys(FEW_PAIRS, 0.01)
     },
-    # hard negatives: none, intruders of MLQA's paragraphs beside the sentences' own, and each in one
+    # hard negatives: none; intruders of MLQA's paragraphs beside the sentences' own; each in one
     # of its languages (the sentences' own have no translations)
     "all, no negatives": {"batches.negatives": 0},
     "all, intruders": INTRUDERS,
