@@ -53,6 +53,7 @@ ALL = [*HIGH, *MONOLINGUAL, *MANUAL, *PARALLEL]
 LOW = {"data.sources": [*MANUAL, *PARALLEL, "tydi"], "batches.negatives": 0}
 # the low-resource languages, without the high-resource ones beside them
 FEW_PAIRS = [x for x in LOW_RESOURCE if x not in ("en", "hi")]
+INTRUDERS = {"data.sources": ["mlqa-mined" if x == "mlqa" else x for x in ALL]}
 LORA = {"model.lora": {"rank": 16, "alpha": 32}, "training.lr": 5e-4}
 BASE: dict[str, Any] = {
     "data": {"sources": ALL, "window": 600},
@@ -103,13 +104,11 @@ TRIALS: dict[str, dict[str, Any]] = {
     "all, temperature by language, low-resource, sharper": {
         "objective.temperatures": dict.fromkeys(FEW_PAIRS, 0.01)
     },
-    # hard negatives
+    # hard negatives: none; intruders of MLQA's paragraphs beside the sentences' own; each in one
+    # of its languages (the sentences' own have no translations)
     "all, no negatives": {"batches.negatives": 0},
-    "all, negatives in any language": {"batches.negatives_in": "any"},
-    "all, intruders": {
-        "data.sources": ["mlqa-mined" if x == "mlqa" else x for x in ALL],
-        "batches.negatives_in": "any",
-    },
+    "all, intruders": INTRUDERS,
+    "all, intruders in any language": {**INTRUDERS, "batches.negatives_in": "any"},
     # queries as people type them
     "all, noisy queries": {
         "data.sources": [f"{x}-noisy" if x in ("mlqa", "tydi", "help") else x for x in ALL]
