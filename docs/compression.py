@@ -5,15 +5,11 @@ All of it is read from studies/compression.json.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from docs import summaries, trials
 
-RESULT = Path(__file__).parent.parent / "studies" / "compression.json"
 PAGE = "docs/results/compression.md"
 Row = dict[str, Any]
 
@@ -33,11 +29,6 @@ TRANSFORMS = {
 }
 
 
-@cache
-def _result() -> Row:
-    return json.loads(RESULT.read_text())
-
-
 def _rows(
     transform: str = NONE, order: str = FIRST, encoder: str = E5, task: str = TASK
 ) -> dict[str, Row]:
@@ -45,14 +36,16 @@ def _rows(
     key = {"encoder": encoder, "task": task, "transform": transform, "order": order}
     return {
         r["compression"]: r
-        for r in _result()["rows"]
+        for r in trials.study_result("compression")["rows"]
         if all(r[name] == value for name, value in key.items())
     }
 
 
 def _sets() -> Iterator[tuple[str, str]]:
     """Yield each encoder and task."""
-    yield from dict.fromkeys((r["encoder"], r["task"]) for r in _result()["rows"])
+    yield from dict.fromkeys(
+        (r["encoder"], r["task"]) for r in trials.study_result("compression")["rows"]
+    )
 
 
 def _shown(rows: dict[str, Row]) -> list[Row]:

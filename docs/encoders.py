@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from docs import collections, summaries
+from docs import collections, summaries, trials
 from mixling.evaluation.significance import significance_mark
 
 PAGE = "docs/results/second-encoder.md"
-STUDIES = Path(__file__).parent.parent / "studies"
 FIRST, SECOND = "intfloat/multilingual-e5-small", "use-multilingual-v3"
 SHORT = {FIRST: "e5-small", SECOND: "USE"}
 # in the order of a table
@@ -35,14 +31,7 @@ TASKS = {
     "tico-19": "TICO-19",
 }
 OPTION_TASKS = ("xquad-r", "xquad-paragraphs", "mlqa-r", "tydi")  # the others are near the top
-SCENARIOS = ("monolingual", "cross-lingual", "multilingual")
 Row = dict[str, Any]
-
-
-@cache
-def result() -> dict[str, Any]:
-    """Return the committed result of `studies.second_encoder_tasks`."""
-    return json.loads((STUDIES / "second-encoder-tasks.json").read_text())
 
 
 def found(encoder: str, task: str, transform: str) -> Row | None:
@@ -51,14 +40,14 @@ def found(encoder: str, task: str, transform: str) -> Row | None:
     e5-small's rows are those of `studies.debias`, in all languages of the task.
     """
     if encoder == FIRST:
-        rows = json.loads((STUDIES / "debias.json").read_text())["rows"]
+        rows = trials.study_result("debias")["rows"]
         label = {**TRANSFORMS, **OF_FIRST}[transform]
         entries = [r["tasks"] for r in rows if r["part"] == "methods" and r["transform"] == label]
         return entries[0].get(task) if entries else None
     return next(
         (
             row
-            for row in result()["rows"]
+            for row in trials.study_result("second-encoder-tasks")["rows"]
             if (row["encoder"], row["task"], row["transform"]) == (encoder, task, transform)
         ),
         None,
@@ -126,7 +115,7 @@ def bias() -> list[Row]:
 def options() -> list[Row]:
     """Return what each method changes with the options of e5-small, and with the encoder's own."""
     rows = []
-    for own in result()["rows"]:
+    for own in trials.study_result("second-encoder-tasks")["rows"]:
         method = own["transform"].partition(",")[0]
         default = found(SECOND, own["task"], method)
         if own["options"] != SECOND or default is None or own["task"] not in OPTION_TASKS:
@@ -164,13 +153,13 @@ def on_collections() -> list[Row]:
 
 def sentences() -> list[Row]:
     """Return the figures of both encoders behind transforms of few sentences."""
-    rows = json.loads((STUDIES / "second-encoder.json").read_text())["rows"]
+    rows = trials.study_result("second-encoder")["rows"]
     return [
         {
             "encoder": SHORT[row["encoder"]],
             "transform": row["transform"],
             "sentences a language": str(row["sentences"] or ""),
-            **{name: f"{row[name]:.4f}" for name in SCENARIOS},
+            **{name: f"{row[name]:.4f}" for name in trials.SCENARIOS},
             "distance": f"{row['rank distance']:.0f}",
         }
         for row in rows

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from docs import summaries, trials
 
-STUDIES = Path(__file__).parent.parent / "studies"
 PAGE = "docs/results/help-desk.md"
 Row = dict[str, Any]
 ENCODERS = {"multilingual-e5-small": "e5-small", "use-multilingual-v3": "USE"}
@@ -24,16 +20,10 @@ STEPS = {
     "centering+trained+hubs": "centering + trained + hubs",
 }
 SAME = "same language in the first ten"
-SCENARIOS = trials.SCENARIOS
-
-
-@cache
-def _result(name: str) -> Any:
-    return json.loads((STUDIES / f"{name}.json").read_text())
 
 
 def _entries() -> dict[str, Row]:
-    fitted = _result("collection-fit")
+    fitted = trials.study_result("collection-fit")
     return {short: fitted[f"{name}--help-test"] for name, short in ENCODERS.items()}
 
 
@@ -46,7 +36,7 @@ def measured() -> list[Row]:
                 continue
             found = entry["measured"][step]
             row = {"encoder": encoder, "": title}
-            row |= {scenario: f"{found[scenario]:.3f}" for scenario in SCENARIOS}
+            row |= {scenario: f"{found[scenario]:.3f}" for scenario in trials.SCENARIOS}
             row["multilingual, change"] = ""
             if step != "zero-shot":
                 change = found["multilingual"] - entry["measured"]["zero-shot"]["multilingual"]
@@ -60,7 +50,7 @@ def measured() -> list[Row]:
 def audited() -> list[Row]:
     """Return what an audit said without judgments, with a log and without."""
     rows = []
-    for found in _result("audit")["rows"]:
+    for found in trials.study_result("audit")["rows"]:
         if found["collection"] == "help-test":
             verdict = found["verdict"]
             row = {
@@ -77,7 +67,7 @@ def audited() -> list[Row]:
 
 def languages() -> list[Row]:
     """Return the number of pages by language, and of those that stand alone."""
-    found = next(x for x in _result("audit")["rows"] if x["collection"] == "help-test")
+    found = next(x for x in trials.study_result("audit")["rows"] if x["collection"] == "help-test")
     return [dict(found["languages"])]
 
 
@@ -99,4 +89,4 @@ def pictures() -> dict[str, str]:
         if step in entry["measured"]
     ]
     title = "LibreOffice's help: monolingual, cross-lingual and multilingual mAP"
-    return {"images/results-help-desk.svg": summaries.dots(rows, SCENARIOS, title)}
+    return {"images/results-help-desk.svg": summaries.dots(rows, trials.SCENARIOS, title)}

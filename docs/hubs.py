@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from docs import summaries, trials
+from docs.encoders import SHORT
 
-RESULT = Path(__file__).parent.parent / "studies" / "hubs.json"
 PAGE = "docs/results/hubs.md"
 Row = dict[str, Any]
 ORDERS = ("cosine", "CSLS")
@@ -19,18 +16,12 @@ TRANSFORMS = {
     "shipped": "the shipped transform",
     "centering": "centering",
 }
-SHORT = {"intfloat/multilingual-e5-small": "e5-small", "use-multilingual-v3": "USE"}
 MEASURES = {
     "hub_skew@10": "skew",
     "hub_share@10": "share of hubs",
     "unanswering_share@10": "found by nobody",
     "reciprocity@10": "reciprocity",
 }
-
-
-@cache
-def _result() -> Row:
-    return json.loads(RESULT.read_text())
 
 
 def _rows() -> list[Row]:
@@ -42,7 +33,7 @@ def _rows() -> list[Row]:
             "task": row["task"].partition("@")[0],
             "transform": TRANSFORMS[row["transform"]],
         }
-        for row in _result()["rows"].values()
+        for row in trials.study_result("hubs")["rows"].values()
     ]
 
 
@@ -102,9 +93,9 @@ def _change(numbers: list[float]) -> str:
 def traps() -> list[Row]:
     """Return multilingual mAP where the references of CSLS give answers away."""
     found = []
-    for key, row in _result()["traps"].items():
+    for key, row in trials.study_result("hubs")["traps"].items():
         encoder, task = key.split(", ")[:2]
-        honest = _result()["rows"][f"{key}, zero-shot"]
+        honest = trials.study_result("hubs")["rows"][f"{key}, zero-shot"]
         ways = {
             "honest references": honest["change by CSLS"]["multilingual"][0],
             "the measured queries": row["references are the measured queries"]["multilingual"]
@@ -144,7 +135,7 @@ def pairs() -> list[Row]:
 def explained() -> list[Row]:
     """Return how much of the differences between pairs each property explains."""
     found = []
-    for name, row in _result()["regressions"].items():
+    for name, row in trials.study_result("hubs")["regressions"].items():
         target, _, where = name.rpartition(", ")
         if where != "zero-shot":
             continue

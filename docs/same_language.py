@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from docs import summaries, trials
@@ -32,15 +31,10 @@ SHOWN = {
 SIGNIFICANT = 0.05
 
 
-@cache
-def _result() -> Row:
-    return trials.study_result("same-language")
-
-
 def _sets() -> dict[tuple[str, str], dict[str, Row]]:
     """Return the rows of each encoder and collection, by method."""
     found: dict[tuple[str, str], dict[str, Row]] = {}
-    for row in _result()["rows"]:
+    for row in trials.study_result("same-language")["rows"]:
         found.setdefault((row["encoder"], row["collection"]), {})[row["method"]] = row
     return found
 
@@ -162,14 +156,14 @@ def pools() -> list[Row]:
             f"{entry['answers, most']}",
             "highest recall": f"{entry['highest recall']:.3f}",
         }
-        for name, entry in _result()["collections"].items()
+        for name, entry in trials.study_result("same-language")["collections"].items()
         for encoder, _, collection in (name.partition(", "),)
     ]
 
 
 def help_pool() -> list[Row]:
     """Return the passages and queries of the help desk by language."""
-    entry = _result()["collections"][f"{E5}, {HELP}"]
+    entry = trials.study_result("same-language")["collections"][f"{E5}, {HELP}"]
     codes = sorted(entry["passages by language"], key=lambda x: -entry["passages by language"][x])
     return [
         {"": what, **{x: entry[f"{what} by language"][x] for x in codes}}
@@ -180,7 +174,7 @@ def help_pool() -> list[Row]:
 def alphas() -> list[Row]:
     """Return the mean of multilingual mAP on the development tasks, by alpha."""
     found = []
-    for encoder, entry in _result()["development"].items():
+    for encoder, entry in trials.study_result("same-language")["development"].items():
         for side in ("passages", "queries too"):
             row = {"encoder": _short(encoder), "moved": side}
             for alpha, tasks in entry[side].items():

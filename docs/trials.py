@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ RECIPE = {
 FITTED = {"trained": "trained transform", "lsar": "lsar"}
 
 
+@cache
 def study_result(name: str) -> dict[str, Any]:
     """Return a study's committed result."""
     return json.loads((ROOT / "studies" / f"{name}.json").read_text())

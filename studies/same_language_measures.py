@@ -11,6 +11,7 @@ from mixling.evaluation.bias.other_language import other_language_recall
 from mixling.evaluation.bias.pool import MultilingualPool, nan_where_not
 from mixling.evaluation.metrics import METRICS, average_precision
 from mixling.evaluation.ranks import Ranks
+from mixling.evaluation.scenario_scores import multilingual_pool
 from mixling.evaluation.significance import compare_scores, group_sums, holm, intervals
 from mixling.evaluation.tasks import Task
 
@@ -39,16 +40,7 @@ def same_language_recall(k: int, pool: MultilingualPool) -> np.ndarray:
 def scores_of(task: Task, ranks: Ranks) -> dict[str, np.ndarray]:
     """Compute every figure for each query, float64 `[n_queries]`, NaN where it is not defined."""
     query, n_queries = task.relevant[:, 0], len(task.queries)
-    pool = MultilingualPool(
-        query=query,
-        rank=ranks.multilingual,
-        passage=task.relevant[:, 1],
-        grade=task.grades,
-        query_language=task.query_language,
-        passage_language=task.passage_language,
-        top=ranks.top,
-        n_languages=len(task.languages),
-    )
+    pool = multilingual_pool(task, ranks.multilingual, ranks.top)
     same = pool.same_language
     within = average_precision(ranks.within_language[same], query[same], n_queries)
     return {

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from studies.compression_measures import FIGURES
 
 import mixling
 from mixling.corpora.files import write_text
@@ -56,12 +57,6 @@ METHODS = (
     "OPTICAL",
     "LaKDA",
 )
-FIGURES = {
-    "monolingual": ("monolingual", "mAP"),
-    "cross-lingual": ("cross-lingual", "mAP"),
-    "multilingual": ("multilingual", "mAP"),
-    "rank distance": ("multilingual", "rank_distance"),
-}
 Rows = list[dict[str, Any]]
 
 

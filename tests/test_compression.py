@@ -268,7 +268,7 @@ def result(cross):
     ("cross", "verdict"), [(0.7, "**Yes: all 18 compressions that lose"), (0.9, "**No: no")]
 )
 def test_the_page_says_what_the_result_says(cross, verdict, monkeypatch):
-    monkeypatch.setattr(page, "_result", lambda: result(cross))
+    monkeypatch.setattr(page.trials, "study_result", lambda name: result(cross))
     text = (ROOT / page.PAGE).read_text()
     made = {**page.texts(), **{k: figures_of_docs.rows_of(v) for k, v in page.tables().items()}}
     assert set(re.findall("<!-- (compression.*) -->", text)) == set(made)

@@ -177,11 +177,11 @@ def make_once(
         temporary = _temporary_path(path, is_locked=True)
         try:
             temporary.mkdir()
-            made = temporary / path.name
-            write(made)
-            for inner in (made, *made.rglob("*")):
+            new = temporary / path.name
+            write(new)
+            for inner in (new, *new.rglob("*")):
                 _flush(inner)
-            made.rename(path)
+            new.rename(path)
             _flush(path.parent)
         except BaseException as error:
             failure = _write_error(error, path, temporary)

@@ -90,9 +90,9 @@ def without_overlap(corpus: Corpus, others: OtherTexts) -> Corpus:
     for texts, component in ((queries, query_component), (passages, passage_component)):
         met = np.array([others.whole.get(x, nothing) for x in texts], np.int64)
         np.minimum.at(reason, component, met)
-    for mine, theirs in _overlapping(passages, others.passages):
-        component = passage_component[mine]
-        reason[component] = min(reason[component], others.owner[theirs])
+    for passage, other in _overlapping(passages, others.passages):
+        component = passage_component[passage]
+        reason[component] = min(reason[component], others.owner[other])
     if (reason == nothing).all():
         return corpus
     left_out = Counter(corpus.left_out)
@@ -121,8 +121,8 @@ def _components(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
     passage_group = of_text[n_queries:]
     query = np.array([number.get(f"q{x}", -1) for x in corpus.links["group"].to_pylist()], np.int64)
     passage = passage_group[corpus.links["passage"].to_numpy()]
-    asked = query >= 0
-    component = connected_components(query[asked], passage[asked], len(names), len(names))
+    has_query = query >= 0
+    component = connected_components(query[has_query], passage[has_query], len(names), len(names))
     # a passage group stands on the right side alone, so that its number there tells its component
     right = component[len(names) :]
     return component[of_text[:n_queries]].astype(np.int64), right[passage_group].astype(np.int64)

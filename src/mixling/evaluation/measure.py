@@ -17,7 +17,6 @@ from mixling.evaluation.baselines import DenseRanker, make_ranker, task_vectors
 from mixling.evaluation.benchmarks import load_tasks
 from mixling.evaluation.bias.consistency import mean_rank_correlation
 from mixling.evaluation.bias.gap import gaps
-from mixling.evaluation.bias.pool import MultilingualPool
 from mixling.evaluation.bias.table import bias_measures
 from mixling.evaluation.examples import example_queries
 from mixling.evaluation.hubs.reciprocity import QueryThresholds, query_thresholds
@@ -30,6 +29,7 @@ from mixling.evaluation.scenario_scores import (
     language_shares,
     macro_means,
     multilingual_metrics,
+    multilingual_pool,
     score_table,
     single_language_scores,
     with_first_answers,
@@ -321,16 +321,7 @@ def _score_multilingual(
     task: Task, ranks: Ranks, scorer: Scorer | ListScorer | None, limits: Limits
 ) -> tuple[dict[str, Any], pa.Table, list[dict[str, Any]]]:
     """Score the multilingual scenario: summary entries, scores per query, example queries."""
-    pool = MultilingualPool(
-        query=task.relevant[:, 0],
-        rank=ranks.multilingual,
-        passage=task.relevant[:, 1],
-        grade=task.grades,
-        query_language=task.query_language,
-        passage_language=task.passage_language,
-        top=ranks.top,
-        n_languages=len(task.languages),
-    )
+    pool = multilingual_pool(task, ranks.multilingual, ranks.top)
     with np.errstate(invalid="ignore"):  # relevant passages that a list lacks have no rank
         metrics, measures = multilingual_metrics(task, ranks), bias_measures(pool)
     if scorer is not None and hasattr(scorer, "at"):

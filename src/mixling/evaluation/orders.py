@@ -19,12 +19,11 @@ import numpy as np
 
 from mixling.errors import choose
 from mixling.evaluation.bias.intrusion import intrusion
-from mixling.evaluation.bias.pool import MultilingualPool
 from mixling.evaluation.bias.share import same_language_share
 from mixling.evaluation.csls import own_csls
 from mixling.evaluation.metrics import average_precision
 from mixling.evaluation.ranks import DotScorer, Ranks, compute_ranks
-from mixling.evaluation.scenario_scores import SHARE_DEPTH, macro_means
+from mixling.evaluation.scenario_scores import SHARE_DEPTH, macro_means, multilingual_pool
 from mixling.evaluation.significance import group_sums, interval
 from mixling.evaluation.tasks import Task
 
@@ -104,16 +103,7 @@ def _centered_scores(task: Task, scorer: DotScorer) -> Callable[[int, int], np.n
 
 def _measures(task: Task, rank: np.ndarray, top: np.ndarray) -> dict[str, np.ndarray]:
     """Compute the measures of an order for each query, float64 `[n_queries]`."""
-    pool = MultilingualPool(
-        query=task.relevant[:, 0],
-        rank=rank,
-        passage=task.relevant[:, 1],
-        grade=task.grades,
-        query_language=task.query_language,
-        passage_language=task.passage_language,
-        top=top,
-        n_languages=len(task.languages),
-    )
+    pool = multilingual_pool(task, rank, top)
     return {
         "mAP": average_precision(rank, pool.query, pool.n_queries),
         "intrusion@10": intrusion(pool, SHARE_DEPTH),

@@ -109,6 +109,26 @@ def _language_pairs(
     return tables, means, missing
 
 
+def multilingual_pool(task: Task, rank: np.ndarray, top: np.ndarray) -> MultilingualPool:
+    """Return the ranks of relevant passages in the multilingual scenario, as measures read them.
+
+    Args:
+        task: The task.
+        rank: Rank of each relevant passage, as `MultilingualPool` has it.
+        top: First passages of each query, likewise.
+    """
+    return MultilingualPool(
+        query=task.relevant[:, 0],
+        rank=rank,
+        passage=task.relevant[:, 1],
+        grade=task.grades,
+        query_language=task.query_language,
+        passage_language=task.passage_language,
+        top=top,
+        n_languages=len(task.languages),
+    )
+
+
 def multilingual_metrics(task: Task, ranks: Ranks) -> dict[str, np.ndarray]:
     """Score the multilingual scenario.
 
