@@ -54,11 +54,11 @@ def _shown(rows: dict[str, Row]) -> list[Row]:
 
 
 def _is_lower(test: Row) -> bool:
-    return test["p_holm"] < 0.05 and test["difference"] < 0
+    return test["p_holm"] < trials.SIGNIFICANT and test["difference"] < 0
 
 
 def _is_higher(test: Row) -> bool:
-    return test["p_holm"] < 0.05 and test["difference"] > 0
+    return test["p_holm"] < trials.SIGNIFICANT and test["difference"] > 0
 
 
 def _change(test: Row, scale: float, digits: int) -> str:

@@ -28,7 +28,6 @@ SHOWN = {
     "order round-robin": "`round-robin`",
     "order query-language-first": "`query-language-first`",
 }
-SIGNIFICANT = 0.05
 
 
 def _sets() -> dict[tuple[str, str], dict[str, Row]]:
@@ -47,7 +46,7 @@ def _marked(row: Row, name: str) -> str:
     """Return a figure, with + or − where it differs from zero-shot (Holm)."""
     text = f"{row['figures'][name][0]:.3f}"
     test = row.get("from zero-shot", {}).get(name)
-    if test is None or test["p_holm"] >= SIGNIFICANT:
+    if test is None or test["p_holm"] >= trials.SIGNIFICANT:
         return text
     return f"{text} {'+' if test['difference'] > 0 else '−'}"
 

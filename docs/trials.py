@@ -13,6 +13,7 @@ from mixling.reports.narrative import same_language_share
 ROOT = Path(__file__).parent.parent
 Table = list[dict[str, Any]]
 SCENARIOS = ("monolingual", "cross-lingual", "multilingual")
+SIGNIFICANT = 0.05
 RECIPE = {
     "none": "zero-shot",
     "transform": "the shipped transform (39 languages)",
@@ -33,12 +34,12 @@ def study_result(name: str) -> dict[str, Any]:
 def change(row: dict[str, float] | None, digits: int = 4) -> str:
     """Return a difference with its interval.
 
-    It stands in brackets if it may be chance (p >= 0.05, Holm).
+    It stands in brackets if it may be chance (p >= `SIGNIFICANT`, Holm).
     """
     if not row:
         return ""
     text = f"{row['difference']:+.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
-    return text if row["p"] < 0.05 else f"({text})"
+    return text if row["p"] < SIGNIFICANT else f"({text})"
 
 
 def against(name: str, task: str) -> Table:

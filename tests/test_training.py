@@ -11,7 +11,7 @@ from mixling.corpora.windows import cut_window
 from mixling.errors import MixlingError
 from mixling.models.retriever import Retriever
 from mixling.training.config import Config
-from mixling.training.load_config import load_config
+from mixling.training.load_config import load_config, soup_runs
 from mixling.training.optimizer import learning_rate_factor
 from mixling.training.train import train
 from mixling.training.training_data import load_training_data
@@ -243,6 +243,71 @@ def test_the_rate_rises_then_falls():
         learning_rate_factor(50, 100, 0.1, "constant") == 1
         and 0.5 < learning_rate_factor(50, 100, 0.1, "cosine") < 0.7
     )
+
+
+def test_the_rate_is_constant_until_its_decay():
+    rates = [learning_rate_factor(s, 100, 5, "wsd", 0.2) for s in range(100)]
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[5:81] == [1.0] * 76
+    # a quarter of the decay is over, 1 - sqrt(1 / 4) is left
+    assert rates[85] == pytest.approx(0.5)
+    assert rates[80:] == sorted(rates[80:], reverse=True) and 0 < rates[-1] < 0.03
+
+
+def test_a_longer_run_goes_on_from_a_shorter_one(chain, tmp_path):
+    options = {"schedule": "wsd", "warmup": 3, "decay": 0.5, "checkpoint_every": 4}
+    whole = train(config(chain, steps=20, **options), tmp_path / "whole")
+    train(config(chain, steps=12, **options), tmp_path / "short")
+    steps = []
+    longer = train(
+        config(chain, steps=20, continues=str(tmp_path / "short"), **options),
+        tmp_path / "longer",
+        on_step=lambda row: steps.append(row["step"]),
+    )
+    assert steps == list(range(6, 20))
+    first, second = weights(whole), weights(longer)
+    assert all(torch.equal(first[k], second[k]) for k in first)
+    log = (tmp_path / "longer" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(x)["step"] for x in log] == list(range(20))
+    assert json.loads((tmp_path / "longer" / "run.json").read_text())["steps"] == 20
+
+
+@pytest.mark.parametrize(
+    ("changed", "match"),
+    [
+        ({"lr": 2e-3}, r"training.lr must be as in .*short"),
+        ({"steps": 8}, "6 steps before its decay, and this run 4. Raise training.steps"),
+        ({"schedule": "linear"}, 'needs training.schedule = "wsd"'),
+        ({"warmup": 0.1}, "Give training.warmup as a number of steps"),
+        ({"continues": "nowhere"}, "nowhere: the folder holds no run"),
+        ({"continues": "linear"}, "training.schedule must be as in"),
+    ],
+)
+def test_what_cannot_be_continued(chain, tmp_path, monkeypatch, changed, match):
+    monkeypatch.chdir(tmp_path)
+    options = {"schedule": "wsd", "warmup": 3, "decay": 0.5}
+    train(config(chain, steps=12, **options), tmp_path / "short")
+    if changed.get("continues") == "linear":
+        train(config(chain, steps=12, warmup=3), tmp_path / "linear")
+    asked = {"steps": 20, "continues": "short", **options, **changed}
+    with pytest.raises(MixlingError, match=match):
+        train(config(chain, **asked), tmp_path / "longer")
+
+
+def test_a_run_continues_one_of_the_same_data(chain, tmp_path):
+    options = {"schedule": "wsd", "warmup": 3, "decay": 0.5}
+    train(config(chain, steps=12, **options), tmp_path / "short")
+    other = config(chain, steps=20, continues=str(tmp_path / "short"), **options)
+    other["batches"]["size"] = 4
+    with pytest.raises(MixlingError, match="batches must be as in"):
+        train(other, tmp_path / "longer")
+
+
+def test_a_soup_continues_run_by_run(chain):
+    training = {"steps": 20, "schedule": "wsd", "warmup": 3, "continues": "runs/short"}
+    soup = [{"batches": {"strategy": x}} for x in ("x-y", "hybrid")]
+    runs = soup_runs(load_config({**config(chain, **training), "soup": soup}))
+    assert [r.training.continues for r in runs] == ["runs/short/run-1", "runs/short/run-2"]
 
 
 def test_only_sources_must_be_given():

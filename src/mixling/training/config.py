@@ -254,11 +254,21 @@ class TrainingConfig(ConfigTable):
     weight_decay: Annotated[float, Field(ge=0)] = Field(
         0.01, description="AdamW's weight decay (arXiv:2408.10536)"
     )
-    warmup: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.1, description="warm-up as a fraction of the steps"
+    warmup: Annotated[float, Field(ge=0)] = Field(
+        0.1, description="warm-up: a fraction of the steps, or a number of steps above 1"
     )
-    schedule: Literal["linear", "cosine", "constant"] = Field(
-        "linear", description="learning rate after the warm-up"
+    schedule: Literal["linear", "cosine", "constant", "wsd"] = Field(
+        "linear",
+        description="learning rate after the warm-up; wsd: constant, then `decay` "
+        "(arXiv:2405.18392), so that a longer run can go on from it",
+    )
+    decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.2, description="fraction of the steps in which wsd's learning rate falls"
+    )
+    continues: str | None = Field(
+        None,
+        description="folder of a shorter run with schedule wsd, whose steps before its decay are "
+        "taken over",
     )
     max_grad_norm: Annotated[float, Field(ge=0)] = Field(
         1.0, description="largest norm of the gradient; 0: no limit"

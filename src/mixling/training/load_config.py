@@ -84,6 +84,9 @@ def soup_runs(config: Config, place: str = "configuration") -> list[Config]:
                 "batches, objective, training and model.lora."
             )
         training = run.training.model_copy(update={"average_with_base": 0.0})
+        if training.continues is not None and training.continues == config.training.continues:
+            folder = f"{training.continues}/run-{n}"
+            training = training.model_copy(update={"continues": folder})
         model = run.model
         if model.transform is not None and model.transform.when == "after":
             model = model.model_copy(update={"transform": None})

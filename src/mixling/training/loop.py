@@ -47,6 +47,7 @@ def training_loop(
     first: int,
     steps: int,
     checkpoint_every: int,
+    kept_step: int | None = None,
     title: str,
     summary: Callable[[Row], str],
     after_step: Callable[[Row, int], bool] | None = None,
@@ -62,6 +63,7 @@ def training_loop(
         first: The first step, as `resume` returns it.
         steps: The number of steps of the whole run.
         checkpoint_every: Steps between two checkpoints; step `steps` gets one too.
+        kept_step: Number of steps after which the checkpoint is kept for longer runs.
         title: Title of the progress bar.
         summary: A few words about a step, for the progress bar.
         after_step: Called with the line of the log and the number of steps done; returns whether to
@@ -85,8 +87,10 @@ def training_loop(
             if on_step is not None:
                 on_step(row)
             stop = after_step is not None and after_step(row, done)
-            if writes and (done % checkpoint_every == 0 or done == steps):
+            if writes and (done % checkpoint_every == 0 or done in (steps, kept_step)):
                 run.save_checkpoint(done, {k: part.state_dict() for k, part in state.items()})
+            if writes and done == kept_step:
+                run.keep_checkpoint(done)
             if stop:
                 return done
     return max(first, steps)

@@ -59,22 +59,39 @@ def clip_gradients(
     return float(norm)
 
 
-def learning_rate_factor(step: int, steps: int, warmup: float, schedule: str) -> float:
+def learning_rate_factor(
+    step: int, steps: int, warmup: float, schedule: str, decay: float = 0.2
+) -> float:
     """Return the learning rate of a step as a fraction of its peak.
 
-    It rises linearly during the warm-up. Then it is constant, or falls linearly or as a cosine to
-    0.
+    It rises linearly during the warm-up. Then it is constant, or falls to 0: linearly, as a cosine,
+    or after a constant phase as 1 - sqrt of the share of the decay that is over ("wsd", Hägele et
+    al. 2024, arXiv:2405.18392).
 
     Args:
         step: Number of the step, from 0.
         steps: The number of steps.
-        warmup: The warm-up as a fraction of the steps.
-        schedule: "constant", "linear" or "cosine".
+        warmup: The warm-up: a fraction of the steps, or a number of steps above 1.
+        schedule: "constant", "linear", "cosine" or "wsd".
+        decay: The fraction of the steps in which the learning rate of "wsd" falls.
     """
-    warmup_steps = math.ceil(warmup * steps)
+    warmup_steps = math.ceil(warmup * steps if warmup <= 1 else warmup)
     if step < warmup_steps:
         return (step + 1) / warmup_steps
     if schedule == "constant":
         return 1.0
+    if schedule == "wsd":
+        stable = stable_steps(steps, decay)
+        return 1.0 if step < stable else 1 - math.sqrt((step - stable) / (steps - stable))
     remaining = (steps - step) / max(steps - warmup_steps, 1)
     return remaining if schedule == "linear" else (1 - math.cos(math.pi * remaining)) / 2
+
+
+def stable_steps(steps: int, decay: float) -> int:
+    """Return the number of steps before the decay of the schedule "wsd".
+
+    Args:
+        steps: The number of steps.
+        decay: The fraction of the steps in which the learning rate falls.
+    """
+    return steps - math.ceil(decay * steps)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,9 @@ import torch
 
 from mixling.corpora.files import open_run_dir, write_text
 from mixling.disk import new_file, one_writer, read_object
+from mixling.errors import MixlingError
 
-_CHECKPOINT = re.compile(r"step-(\d+)\.pt$")
+_CHECKPOINT, _KEPT = re.compile(r"step-(\d+)\.pt$"), re.compile(r"kept-(\d+)\.pt$")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether the run is finished."""
         return self.record_file.exists()
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint."""
+        return bool(self._checkpoint_files())
 
     def locked(self) -> contextlib.AbstractContextManager[None]:
         """Keep other processes from writing into the folder meanwhile.
@@ -115,6 +122,43 @@ class RunFolder:
             if number != step:
                 path.unlink()
 
+    def keep_checkpoint(self, step: int) -> None:
+        """Keep the checkpoint of a step, from which longer runs go on."""
+        kept = self.checkpoints / f"kept-{step:08d}.pt"
+        with new_file(kept) as temporary:
+            shutil.copyfile(self.checkpoints / f"step-{step:08d}.pt", temporary)
+
+    def take_over(self, earlier: RunFolder, most: int) -> int:
+        """Begin with the kept checkpoint of another run, and its lines of the log.
+
+        Args:
+            earlier: The other run.
+            most: The greatest number of steps that it may have done there.
+
+        Returns:
+            The number of steps done.
+
+        Raises:
+            MixlingError: The other run has no such checkpoint.
+        """
+        kept = earlier._checkpoint_files(_KEPT)
+        if not kept:
+            raise MixlingError(
+                f"{earlier.path}: the run has kept no checkpoint to go on from. It needs "
+                'training.schedule = "wsd", and must have reached its decay.'
+            )
+        step, path = max(kept)
+        if step > most:
+            raise MixlingError(
+                f"{earlier.path}: the run has {step} steps before its decay, and this run {most}. "
+                "Raise training.steps."
+            )
+        lines = earlier.log_file.read_text(encoding="utf-8").splitlines()
+        write_text(self.log_file, "".join(x + "\n" for x in lines if _step_of(x) < step))
+        with new_file(self.checkpoints / f"step-{step:08d}.pt") as temporary:
+            shutil.copyfile(path, temporary)
+        return step
+
     def newest_checkpoint(self) -> tuple[int, dict[str, Any]] | None:
         """Read the newest checkpoint.
 
@@ -137,10 +181,10 @@ class RunFolder:
         weights: dict[str, Any] = state["model"]
         return weights
 
-    def _checkpoint_files(self) -> list[tuple[int, Path]]:
+    def _checkpoint_files(self, pattern: re.Pattern[str] = _CHECKPOINT) -> list[tuple[int, Path]]:
         if not self.checkpoints.is_dir():
             return []
-        matches = ((_CHECKPOINT.search(p.name), p) for p in self.checkpoints.iterdir())
+        matches = ((pattern.search(p.name), p) for p in self.checkpoints.iterdir())
         return [(int(m[1]), p) for m, p in matches if m]
 
 

@@ -59,7 +59,9 @@ class TrainingStep:
             MixlingError: Loss or gradient are not finite. The weights are as they were.
         """
         options, start_time = self.options, time.perf_counter()
-        factor = learning_rate_factor(step, options.steps, options.warmup, options.schedule)
+        factor = learning_rate_factor(
+            step, options.steps, options.warmup, options.schedule, options.decay
+        )
         learning_rate = options.lr * factor
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate

@@ -28,6 +28,7 @@ from mixling.machine import keep_freed_memory
 from mixling.models.precision import Precision, choose_precision
 from mixling.training.base_model import load_base_model
 from mixling.training.config import Config
+from mixling.training.continued import continue_run, kept_step
 from mixling.training.embedding_gradient import sparse_embedding_gradient
 from mixling.training.inputs import claim_run
 from mixling.training.linear_transform import fit_before_training
@@ -174,6 +175,9 @@ def _optimize(
         "optimizer": optimizer,
         "validation": validation,
     }
+    if writes and not run.begun:
+        continue_run(config, run)
+    accelerator.wait_for_everyone()
     first = resume(run, state)
     embedding_gradient = sparse_embedding_gradient(model)
 
@@ -199,6 +203,7 @@ def _optimize(
             # a run that validation has stopped has no steps left
             steps=first if validation.stopped else options.steps,
             checkpoint_every=options.checkpoint_every,
+            kept_step=kept_step(config),
             title="training",
             summary=lambda row: f"loss {row['loss']:.3f}, {row['pairs_per_second']:.1f} pairs/s",
             after_step=after_step,
