@@ -81,6 +81,21 @@ def test_only_the_files_of_a_split_and_its_languages_are_fetched_once(hub, tmp_p
     assert load("miracl", "dev", languages=["sw", "yo"]).languages() == ["sw", "yo"]
 
 
+def test_what_lies_in_a_read_only_cache_is_read(hub, tmp_path):
+    miracl(hub)
+    load("miracl", "dev", languages=["sw"])
+    cache = str(tmp_path / "cache")
+    if subprocess.run(["mount", "--bind", cache, cache], capture_output=True).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", cache], check=True)
+        assert load("miracl", "dev", languages=["sw"]).languages() == ["sw"]
+        with pytest.raises(MixlingError, match=r"(?i)read-only"):
+            load("miracl", "dev", languages=["yo"])
+    finally:
+        subprocess.run(["umount", "-l", cache], check=True)
+
+
 def test_commits_are_kept_and_recorded_in_results(hub, tmp_path, monkeypatch):
     judged, _ = miracl(hub)
     loose = tuple(replace(r, revision=None) for r in SOURCES["miracl"].repositories)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import urllib.error
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from mixling.corpora.source import (
     is_needed,
     require_languages,
 )
-from mixling.disk import new_file, one_writer
+from mixling.disk import disk_message, new_file, one_writer
 from mixling.errors import MixlingError
 from mixling.machine import cache_folder
 from mixling.progress import Progress
@@ -59,7 +61,7 @@ def fetch_source(source: Source, split: str, languages: Languages) -> tuple[Path
     require_languages(source.name, languages, source.languages)  # before anything is fetched
     folder = cache_folder() / "data" / (source.folder_name or source.name)
     origin = {}
-    with one_writer(folder, wait=True, name=source.name):
+    with _lock(folder, source.name):
         for repository in source.repositories:
             if is_needed(repository, split):
                 origin[f"hub:{repository.name}"] = _fetch_repository(
@@ -72,6 +74,13 @@ def fetch_source(source: Source, split: str, languages: Languages) -> tuple[Path
             if is_needed(packages, split):
                 origin |= _fetch_packages(packages, source, folder, languages)
     return folder, origin
+
+
+def _lock(folder: Path, name: str) -> AbstractContextManager[None]:
+    """Keep other processes from fetching into a folder; into a read-only one nobody does."""
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        return nullcontext()
+    return one_writer(folder, wait=True, name=name)
 
 
 def select_files(
@@ -184,6 +193,9 @@ def _fetch_download(download: Download, source: Source, folder: Path) -> str:
     try:
         download_file(download.address, packed, source.name)
     except (OSError, ValueError) as error:  # an address of another scheme is a ValueError
+        disk = disk_message(error)
+        if disk is not None:
+            raise MixlingError(f"{source.name}: {disk}") from None
         reason = f"status {error.code}" if isinstance(error, urllib.error.HTTPError) else error
         raise MixlingError(
             f"{source.name}: {download.address} cannot be fetched ({reason}). Try again, or {hint}."

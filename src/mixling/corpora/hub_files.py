@@ -8,6 +8,7 @@ from typing import Any
 
 from mixling.corpora.downloads import file_size
 from mixling.corpora.source import Files, Repository, Source
+from mixling.disk import disk_message
 from mixling.errors import MixlingError
 from mixling.progress import Progress
 
@@ -75,6 +76,9 @@ def hub_error(
     page = f"{constants.ENDPOINT}/datasets/{repository.name}"
     causes = [error, error.__cause__, error.__context__]
     status = next((s for c in causes if (s := _status(c)) is not None), None)
+    disk = next((m for c in causes if c is not None and (m := disk_message(c))), None)
+    if disk is not None:
+        return MixlingError(f"{source.name}: {disk}")
 
     def is_a(*types: type[BaseException]) -> bool:
         return any(isinstance(c, types) for c in causes)
