@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mixling.models.adapter import Adapter
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,14 @@ class ExportReport:
         out: The folder of a model, or the Parquet file of a store.
         passages: Passages of a store; None for a model.
         differences: Largest absolute difference of a vector's number from the original model's, by
-            format ("onnx", "openvino"); empty for a store.
+            format ("onnx", "openvino"); empty otherwise.
+        adapter: Size and exactness of an adapter; None for what is none.
     """
 
     out: Path
     passages: int | None = None
     differences: Mapping[str, float] = field(default_factory=dict)
+    adapter: Adapter | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON values."""
