@@ -1,6 +1,7 @@
 """Short trials for the low-resource recipe: `python -m studies.low_resource_trials`.
 
-Each trial is a run of `STEPS` steps of 32 pairs from e5-small, or an average of such runs. It is
+Each trial is a run of `STEPS` steps of 32 pairs from e5-small, unless it names another number, or
+an average of such runs. It is
 measured on the development tasks of `studies.low_resource_dev`, averaged with its base by `SHARES`,
 and judged by the rule of docs/development/decisions.md, 45. Rows are added to
 low-resource-trials.json as they are measured; an interrupted call goes on where it was, in the
@@ -54,6 +55,8 @@ LOW = {"data.sources": [*MANUAL, *PARALLEL, "tydi"], "batches.negatives": 0}
 # the low-resource languages, without the high-resource ones beside them
 FEW_PAIRS = [x for x in LOW_RESOURCE if x not in ("en", "hi")]
 INTRUDERS = {"data.sources": ["mlqa-mined" if x == "mlqa" else x for x in ALL]}
+# a constant learning rate, which a longer trial goes on with
+LONG = {"training.schedule": "wsd", "training.warmup": 20, "training.checkpoint_every": 100}
 LORA = {"model.lora": {"rank": 16, "alpha": 32}, "training.lr": 5e-4}
 BASE: dict[str, Any] = {
     "data": {"sources": ALL, "window": 600},
@@ -125,6 +128,10 @@ TRIALS: dict[str, dict[str, Any]] = {
             "languages": LOW_RESOURCE,
         }
     },
+    # more steps; `continues` names the trial that is gone on with
+    "all, 400 steps": {**LONG, "training.steps": 400},
+    "all, 800 steps": {**LONG, "training.steps": 800, "training.continues": "all, 400 steps"},
+    "all, 1,600 steps": {**LONG, "training.steps": 1600, "training.continues": "all, 800 steps"},
     # the runs of averages: languages apart
     "low-resource data": LOW,
     "low-resource data, LoRA": {**LOW, **LORA},
@@ -140,17 +147,23 @@ AVERAGES: dict[str, tuple[str, ...]] = {
 }
 
 
-def trial_config(name: str, data: Path, groups: int | None, steps: int) -> dict[str, Any]:
+def trial_config(name: str, out: Path, groups: int | None, steps: int | None) -> dict[str, Any]:
     """Return the configuration of a trial, its sources prepared.
 
     Args:
         name: The trial.
-        data: The folder of the sources.
+        out: The folder of sources and runs.
         groups: Passage groups of each source, None for all.
-        steps: Number of steps.
+        steps: Number of steps; None: as many as the trial has.
     """
-    config = override(BASE, {**TRIALS[name], "training.steps": steps})
-    config["data"]["sources"] = source_tables(config["data"]["sources"], data, groups)
+    changes = dict(TRIALS[name])
+    if steps is not None:
+        changes["training.steps"] = steps
+    config = override(BASE, changes)
+    config["data"]["sources"] = source_tables(config["data"]["sources"], out / "data", groups)
+    earlier = config["training"].pop("continues", None)
+    if earlier is not None and steps is None:
+        config["training"]["continues"] = str(out / folder_of(earlier))
     if groups is not None:
         config["batches"]["size"] = CHECK_SIZE
     return config
@@ -161,11 +174,15 @@ def folder_of(name: str) -> str:
     return "run-" + "".join(c if c.isalnum() else "-" for c in name)
 
 
-def train_trial(name: str, out: Path, groups: int | None = None, steps: int = STEPS) -> Path:
-    """Train the model of a trial if it is missing, and delete its checkpoints."""
+def train_trial(name: str, out: Path, groups: int | None = None, steps: int | None = None) -> Path:
+    """Train the model of a trial if it is missing; the checkpoint for longer trials is kept."""
     run = out / folder_of(name)
-    model = train(trial_config(name, out / "data", groups, steps), run)
-    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    earlier = TRIALS[name].get("training.continues")
+    if earlier is not None and steps is None:
+        train_trial(earlier, out)
+    model = train(trial_config(name, out, groups, steps), run)
+    for file in (run / "checkpoints").glob("step-*.pt"):
+        file.unlink()
     return model
 
 

@@ -58,7 +58,7 @@ def test_a_trial_trains(name, out):
         folder = out / trials.folder_of(run)
         losses = [json.loads(x)["loss"] for x in (folder / "log.jsonl").read_text().splitlines()]
         assert len(losses) == 2 and all(x > 0 for x in losses)
-        assert (folder / "model").is_dir() and not (folder / "checkpoints").exists()
+        assert (folder / "model").is_dir() and not list(folder.rglob("step-*.pt"))
     models = [out / trials.folder_of(x) / "model" for x in trials.AVERAGES.get(name, (name,))]
     model = Retriever(str(models[0]))
     if len(models) > 1:
