@@ -9,7 +9,9 @@ seeds.parquet: the contribution of every translation group to each figure, which
 ended, without its models. seeds.json has the figures and the tests, which `--test` computes anew.
 
 Two methods are compared by `evaluation.seed_test`. The variance over seeds is pooled over all
-methods, which are trained alike. Holm's correction runs over all pairs of methods and the figures.
+methods. Methods of one batch type draw the same batches from a seed, so they count as one for its
+degrees of freedom, and are compared seed by seed. Holm's correction runs over all pairs of methods
+and the figures.
 """
 
 from __future__ import annotations
@@ -31,7 +33,12 @@ from mixling.corpora.files import write_text
 from mixling.disk import new_file
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.rows import row_labels, score_column, task_rows
-from mixling.evaluation.seed_test import pooled_variance, seed_test
+from mixling.evaluation.seed_test import (
+    PooledVariance,
+    paired_variance,
+    pooled_variance,
+    seed_test,
+)
 from mixling.evaluation.significance import contributions, group_sums, holm
 from mixling.evaluation.tasks import Task
 from mixling.machine import library_versions, machine_info
@@ -141,37 +148,74 @@ def of_groups(table: pa.Table) -> dict[str, np.ndarray]:
     return result
 
 
-def test_pairs(rows: Rows) -> dict[str, Any]:
+def blocks_of(rows: Rows, plans: dict[tuple[str, int], str]) -> list[list[str]]:
+    """Return the methods with two seeds or more, those together that draw the same batches.
+
+    Args:
+        rows: Rows of seeds.parquet.
+        plans: The fingerprint of the batches, by method and seed.
+    """
+    found: dict[str, list[str]] = {}
+    for method in METHODS:
+        seeds = [r["seed"] for r in rows if r["method"] == method]
+        if len(seeds) > 1:
+            found.setdefault(plans[method, min(seeds)], []).append(method)
+    return list(found.values())
+
+
+def test_pairs(rows: Rows, plans: dict[tuple[str, int], str]) -> dict[str, Any]:
     """Compare every two methods that have two seeds or more, on every figure.
 
     Args:
         rows: Rows of seeds.parquet.
+        plans: The fingerprint of the batches, by method and seed.
 
     Returns:
-        By figure: the deviation over seeds with its degrees of freedom, the mean of each method,
-        and the difference of each pair, second minus first, with interval and p-values.
+        By figure: the deviation over seeds with its degrees of freedom, that of methods with the
+        same batches, the mean of each method, and the difference of each pair, second minus first,
+        with interval and p-values.
     """
-    methods = [m for m in METHODS if sum(r["method"] == m for r in rows) > 1]
+    blocks = blocks_of(rows, plans)
+    block_of = {m: i for i, block in enumerate(blocks) for m in block}
     result: dict[str, Any] = {}
-    tests: list[dict[str, float]] = []
+    tests: list[dict[str, Any]] = []
     for figure in FIGURES:
         values = {
-            m: np.array([r[figure] for r in rows if r["method"] == m], float) for m in methods
+            m: {r["seed"]: np.array(r[figure], float) for r in rows if r["method"] == m}
+            for m in METHODS
+            if m in block_of
         }
-        variance = pooled_variance([v.sum(1).tolist() for v in values.values()])
+        figures = {m: [float(x.sum()) for x in v.values()] for m, v in values.items()}
+        apart = PooledVariance(
+            pooled_variance(list(figures.values())).value,
+            sum(max(len(figures[m]) for m in block) - 1 for block in blocks),
+        )
+        paired = paired_variance([seed_table(values, block) for block in blocks])
         pairs = {}
-        for first, second in itertools.combinations(methods, 2):
-            one, two = values[first], values[second]
+        for first, second in itertools.combinations(values, 2):
+            same = block_of[first] == block_of[second]
+            seeds = values[first].keys() & values[second].keys() if same else SEEDS
+            one, two = (
+                np.array([v for seed, v in values[m].items() if seed in seeds])
+                for m in (first, second)
+            )
             d = two.mean(0) - one.mean(0)
-            found = seed_test(d, variance, (len(one), len(two)))
-            test = {"difference": float(d.sum()), "low": found.low, "high": found.high}
-            pairs[f"{first} | {second}"] = {**test, "p": found.p}
+            test = seed_test(d, paired if same else apart, (len(one), len(two)))
+            pairs[f"{first} | {second}"] = {
+                "same batches": same,
+                "difference": float(d.sum()),
+                "low": test.low,
+                "high": test.high,
+                "p": test.p,
+            }
         tests += pairs.values()
         result[figure] = {
-            "deviation over seeds": float(variance.value**0.5),
-            "degrees of freedom": variance.freedom,
-            "means": {m: float(v.sum(1).mean()) for m, v in values.items()},
-            "by seed": {m: v.sum(1).tolist() for m, v in values.items()},
+            "deviation over seeds": float(apart.value**0.5),
+            "degrees of freedom": apart.freedom,
+            "deviation, same batches": float(paired.value**0.5),
+            "degrees of freedom, same batches": paired.freedom,
+            "means": {m: float(np.mean(v)) for m, v in figures.items()},
+            "by seed": figures,
             "pairs": pairs,
         }
     for test, p in zip(tests, holm([t["p"] for t in tests]), strict=True):
@@ -179,12 +223,19 @@ def test_pairs(rows: Rows) -> dict[str, Any]:
     return result
 
 
+def seed_table(values: dict[str, dict[int, np.ndarray]], block: list[str]) -> np.ndarray:
+    """Return the figures of a block, float64 `[n_methods, n_seeds]`, of the seeds that all have."""
+    seeds = sorted(set.intersection(*(set(values[m]) for m in block)))
+    return np.array([[values[m][seed].sum() for seed in seeds] for m in block])
+
+
 def save(content: dict[str, Any], rows: Rows) -> None:
     """Write the figures of each run and the tests."""
     for run in content["runs"]:
         row = next(r for r in rows if (r["method"], r["seed"]) == (run["method"], run["seed"]))
         run["figures"] = {name: float(np.sum(row[name])) for name in FIGURES}
-    content["tests"] = test_pairs(rows)
+    plans = {(run["method"], run["seed"]): run["plan"] for run in content["runs"]}
+    content["tests"] = test_pairs(rows, plans)
     write_text(RESULT, json.dumps(content, indent=1) + "\n")
 
 

@@ -1,5 +1,7 @@
 """What studies.seeds keeps of a run, and what it tests."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,12 +36,30 @@ def rows(means, spread):
 def test_an_order_holds_only_if_it_is_wider_than_seeds_differ():
     means = {"hybrid": 0.5, "JSD": 0.508, "CLEAR": 0.8}
     for spread, far, near in ((0.0001, True, True), (0.02, True, False)):
-        tested = seeds.test_pairs(rows(means, spread))["multilingual"]
+        made = rows(means, spread)
+        plans = {(r["method"], r["seed"]): r["method"] for r in made}
+        tested = seeds.test_pairs(made, plans)["multilingual"]
         assert tested["degrees of freedom"] == 6
         pairs = tested["pairs"]
         assert (pairs["hybrid | CLEAR"]["p_holm"] < 0.05) == far
         assert (pairs["hybrid | JSD"]["p"] < 0.05) == near
         assert pairs["hybrid | CLEAR"]["difference"] == pytest.approx(0.3, abs=0.04)
+
+
+def test_methods_with_the_same_batches_are_compared_seed_by_seed():
+    means = {"x-y (XLCO)": 0.5, "JSD": 0.51, "CLEAR": 0.505, "hybrid": 0.5}
+    made = rows(means, 0.001)
+    for r in made:  # what a seed does to all methods of one batch type
+        if r["method"] != "hybrid":
+            r.update({f: r[f] + 0.02 * r["seed"] / 200 for f in seeds.FIGURES})
+    plans = {(r["method"], r["seed"]): f"{r['method'] == 'hybrid'} {r['seed']}" for r in made}
+    tested = seeds.test_pairs(made, plans)["multilingual"]
+    assert tested["degrees of freedom"] == 4  # two batch types
+    assert tested["degrees of freedom, same batches"] == 4  # three methods, three seeds
+    assert tested["deviation over seeds"] > 5 * tested["deviation, same batches"]
+    pairs = tested["pairs"]
+    assert pairs["x-y (XLCO) | JSD"]["same batches"] and pairs["x-y (XLCO) | JSD"]["p"] < 0.01
+    assert not pairs["hybrid | JSD"]["same batches"] and pairs["hybrid | JSD"]["p"] > 0.05
 
 
 def test_a_run_that_is_there_is_not_trained_again(tmp_path, monkeypatch):
@@ -52,12 +72,14 @@ def test_a_run_that_is_there_is_not_trained_again(tmp_path, monkeypatch):
     made = rows({"hybrid": 0.5, "JSD": 0.6}, 0.01)
     there = [r for r in made if r["method"] == "hybrid"]
     pq.write_table(pa.Table.from_pylist(there, seeds.schema()), seeds.CONTRIBUTIONS)
+    runs = [{"method": r["method"], "seed": r["seed"], "plan": f"plan {r['seed']}"} for r in there]
+    seeds.RESULT.write_text(json.dumps({"runs": runs}))
     asked = []
 
     def measure(method, seed, task, out):
         asked.append((method, seed))
         row = next(r for r in made if (r["method"], r["seed"]) == (method, seed))
-        return {f: row[f] for f in seeds.FIGURES}, {"seconds": 1.0}
+        return {f: row[f] for f in seeds.FIGURES}, {"plan": f"plan {seed}", "seconds": 1.0}
 
     monkeypatch.setattr(seeds, "measure", measure)
     seeds.main()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.stats import ttest_1samp, ttest_ind
 
-from mixling.evaluation.seed_test import pooled_variance, seed_test
+from mixling.evaluation.seed_test import paired_variance, pooled_variance, seed_test
 from mixling.evaluation.significance import (
     compare_scores,
     contributions,
@@ -147,3 +147,19 @@ def test_undefined_scores_are_left_out_of_both():
 def test_holm():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert [significance_mark(p) for p in (0.2, 0.04, 0.005, 0.0001)] == ["", "*", "**", "***"]
+
+
+@given(st.integers(2, 5), st.integers(2, 5), st.integers(0, 2**32 - 1), st.floats(-1, 1, width=32))
+def test_what_a_seed_does_to_all_methods_does_not_count(methods, seeds, number, shift):
+    x = np.random.default_rng(number).normal(size=(methods, seeds))
+    found = paired_variance([x])
+    assert found.freedom == (methods - 1) * (seeds - 1)
+    moved = x + shift * np.arange(seeds)
+    assert paired_variance([moved]).value == pytest.approx(found.value, rel=1e-6, abs=1e-12)
+    if methods == 2:  # then it is half of the variance of the differences
+        assert found.value == pytest.approx((x[0] - x[1]).var(ddof=1) / 2)
+    assert paired_variance([x, x]).value == pytest.approx(found.value)
+
+
+def test_a_lone_method_or_seed_has_no_paired_variance():
+    assert np.isnan(paired_variance([np.ones((1, 3)), np.ones((3, 1))]).value)

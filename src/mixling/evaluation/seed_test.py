@@ -10,6 +10,10 @@ difference has the variance
 and is tested by Student's t with the degrees of freedom of Satterthwaite (1946). Two methods with
 three seeds each leave four degrees of freedom to s^2. It is surer if it is pooled over more methods
 that were trained alike.
+
+Methods that draw the same batches from a seed rise and fall together. What the seed does to all of
+them cancels in their difference, so s^2 is then the residual variance of methods by seeds
+(`paired_variance`), which is smaller.
 """
 
 from __future__ import annotations
@@ -44,6 +48,29 @@ def pooled_variance(figures: Sequence[Sequence[float]]) -> PooledVariance:
     """
     freedom = sum(len(x) - 1 for x in figures)
     squares = sum(float(np.sum((np.array(x) - np.mean(x)) ** 2)) for x in figures)
+    return PooledVariance(squares / freedom if freedom else float("nan"), freedom)
+
+
+def paired_variance(blocks: Sequence[np.ndarray]) -> PooledVariance:
+    """Return the variance over seeds that methods with the same batches do not share.
+
+    It is the residual mean square of a two-way analysis of variance (methods by seeds, without
+    interaction), pooled over blocks.
+
+    Args:
+        blocks: float64 `[n_methods, n_seeds]` each: figures of methods that draw the same batches
+            from a seed.
+
+    Returns:
+        The variance; NaN where no block has two methods and two seeds.
+    """
+    squares, freedom = 0.0, 0
+    for x in blocks:
+        if min(x.shape) < 2:
+            continue
+        residual = x - x.mean(0) - x.mean(1, keepdims=True) + x.mean()
+        squares += float(np.sum(residual**2))
+        freedom += (x.shape[0] - 1) * (x.shape[1] - 1)
     return PooledVariance(squares / freedom if freedom else float("nan"), freedom)
 
 
