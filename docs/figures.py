@@ -27,6 +27,7 @@ from docs import (
     repairs,
     same_language,
     scale,
+    seeds,
     speed,
     summaries,
     trials,
@@ -556,6 +557,7 @@ def tables() -> dict[str, dict[str, str]]:
         hubs.PAGE: {name: rows_of(rows) for name, rows in hubs.tables().items()},
         help_desk.PAGE: {name: rows_of(rows) for name, rows in help_desk.tables().items()},
         encoders.PAGE: {name: rows_of(rows) for name, rows in encoders.tables().items()},
+        seeds.PAGE: {name: rows_of(rows) for name, rows in seeds.tables().items()},
         "docs/results/same-language.md": {
             name: rows_of(rows) for name, rows in same_language.tables().items()
         },
@@ -622,6 +624,7 @@ def drawings() -> dict[str, str]:
         **hubs.pictures(),
         **encoders.pictures(),
         **same_language.pictures(),
+        **seeds.pictures(),
     }
 
 

@@ -85,22 +85,20 @@ def claims() -> list[Row]:
 
 
 def deviations() -> list[Row]:
-    """Return how far seeds lie apart, and what one or three seeds can tell by that alone."""
+    """Return how far seeds lie apart, and which differences are chance by that alone."""
     rows = []
     for figure, test in _tests().items():
-        deviation, freedom = test["deviation over seeds"], test["degrees of freedom"]
-        quantile = float(student.ppf(0.975, freedom))
-        digits = 4 if DIGITS[figure] else 1
-        rows.append(
-            {
-                "figure": figure,
-                "deviation over seeds": f"{deviation:.{digits}f}",
-                "one seed each: chance up to": f"{quantile * deviation * 2**0.5:.{digits}f}",
-                "three seeds each: chance up to": (
-                    f"{quantile * deviation * (2 / 3) ** 0.5:.{digits}f}"
-                ),
-            }
-        )
+        row = {"figure": figure}
+        for title, ending in (("other batches", ""), ("same batches", ", same batches")):
+            deviation = test[f"deviation{ending or ' over seeds'}"]
+            freedom = test[f"degrees of freedom{ending}"]
+            quantile = float(student.ppf(0.975, freedom))
+            digits = 4 if DIGITS[figure] else 1
+            row[f"{title}, deviation"] = f"{deviation:.{digits}f}"
+            for n in (1, 3):
+                chance = quantile * deviation * (2 / n) ** 0.5
+                row[f"{title}, seeds: {n}"] = f"{chance:.{digits}f}"
+        rows.append(row)
     return rows
 
 
