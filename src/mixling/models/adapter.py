@@ -3,8 +3,8 @@
 A model of 118 million weights takes 470 megabytes. Its difference from the base has a few
 directions that matter in each matrix. The best approximation of rank r is the truncated singular
 value decomposition (Eckart & Young 1936), whose factors are the two matrices of LoRA
-(arXiv:2106.09685). Biases, norms and the embeddings of positions are small
-and stand in the adapter as they are.
+(arXiv:2106.09685). Biases, norms and the embeddings of positions are small and stand in the adapter
+as they are.
 """
 
 from __future__ import annotations

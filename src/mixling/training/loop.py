@@ -87,10 +87,12 @@ def training_loop(
             if on_step is not None:
                 on_step(row)
             stop = after_step is not None and after_step(row, done)
-            if writes and (done % checkpoint_every == 0 or done in (steps, kept_step)):
-                run.save_checkpoint(done, {k: part.state_dict() for k, part in state.items()})
-            if writes and done == kept_step:
-                run.keep_checkpoint(done)
+            due = done % checkpoint_every == 0 or done in (steps, kept_step)
+            if writes and due:
+                saved = {k: part.state_dict() for k, part in state.items()}
+                if done == kept_step:  # first: a run that is killed in between comes here again
+                    run.keep_checkpoint(done, saved)
+                run.save_checkpoint(done, saved)
             if stop:
                 return done
     return max(first, steps)

@@ -122,11 +122,9 @@ class RunFolder:
             if number != step:
                 path.unlink()
 
-    def keep_checkpoint(self, step: int) -> None:
-        """Keep the checkpoint of a step, from which longer runs go on."""
-        kept = self.checkpoints / f"kept-{step:08d}.pt"
-        with new_file(kept) as temporary:
-            shutil.copyfile(self.checkpoints / f"step-{step:08d}.pt", temporary)
+    def keep_checkpoint(self, step: int, state: Mapping[str, Any]) -> None:
+        """Save the state after `step` steps for longer runs, which go on from it."""
+        _save(self.checkpoints / f"kept-{step:08d}.pt", state)
 
     def take_over(self, earlier: RunFolder, most: int) -> int:
         """Begin with the kept checkpoint of another run, and its lines of the log.
