@@ -348,6 +348,18 @@ def test_scores_that_are_kept_are_not_paid_for_again():
         assert len(server.bodies) == 6
 
 
+def test_scores_that_came_while_another_request_failed_are_kept():
+    passages = [f"passage {i} of the bridge" for i in range(70)]
+    pairs = [(QUERY, p) for p in passages]
+    with RerankServer(letters, "tei", ["refuse"]) as server:
+        reranker = load_reranker(f"{server.address}/rerank", keep_scores=True)
+        with pytest.raises(MixlingError, match="model not found"):
+            reranker.scores(pairs)
+        assert len(reranker.scores(pairs)) == 70
+        answered = [text for body in server.bodies[1:] for text in body["texts"]]
+        assert sorted(answered) == sorted(passages)  # each is asked once
+
+
 def test_probabilities_become_log_odds_in_the_same_order():
     p = np.array([0.0, 1e-5, 0.3, 0.5, 0.9999, 1.0], np.float32)
     odds = log_odds(p)

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -93,25 +93,35 @@ class EndpointSystem:
 
     def _ask_all(self, task: Task, todo: list[int], depth: int, store: _Answers) -> None:
         """Ask queries, several at the same time, and keep each answer when it is there."""
-        done = len(task.queries) - len(todo)
-        with (
-            Progress(f"{task.name}: {self.name}") as bar,
-            ThreadPoolExecutor(self.concurrency) as threads,
-        ):
-            futures = {threads.submit(self.ask, task, q, depth): q for q in todo}
-            try:
-                for future in as_completed(futures):
-                    store.add(futures[future], future.result())
-                    done += 1
-                    bar(done, len(task.queries))
-            except MixlingError as error:
-                kept = "" if self.answers is None else " Run the same command again to continue."
-                raise MixlingError(
-                    f"{error} {done:,} of {len(task.queries):,} queries are answered.{kept}"
-                ) from None
-            finally:
-                for future in futures:
-                    future.cancel()
+        futures: dict[Future[Answer], int] = {}
+        try:
+            with (
+                Progress(f"{task.name}: {self.name}") as bar,
+                ThreadPoolExecutor(self.concurrency) as threads,
+            ):
+                futures |= {threads.submit(self.ask, task, q, depth): q for q in todo}
+                try:
+                    for future in as_completed(futures):
+                        store.add(futures[future], future.result())
+                        bar(len(store.answers), len(task.queries))
+                finally:
+                    for future in futures:
+                        future.cancel()
+        except BaseException as error:
+            # others may have been answered since: `as_completed` knows no order, and those on
+            # their way were waited for
+            for future, query in futures.items():
+                done = future.done() and not future.cancelled()
+                answered = done and future.exception() is None
+                if answered and query not in store.answers:
+                    store.add(query, future.result())
+            if not isinstance(error, MixlingError):
+                raise
+            kept = "" if self.answers is None else " Run the same command again to continue."
+            raise MixlingError(
+                f"{error} {len(store.answers):,} of {len(task.queries):,} queries are answered."
+                f"{kept}"
+            ) from None
 
 
 class _Answers:

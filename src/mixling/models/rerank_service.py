@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -169,18 +169,37 @@ class RerankService:
             missing[i : i + self._max_passages] for i in range(0, len(missing), self._max_passages)
         ]
         if batches:
-            with ThreadPoolExecutor(min(CONCURRENCY, len(batches)), "rerank") as pool:
-                jobs = [pool.submit(self._ask, query, [by_key[x] for x in b]) for b in batches]
-                try:
-                    for batch, job in zip(batches, jobs, strict=True):
-                        scores = job.result()[:, None]
-                        found.update(zip(batch, scores, strict=True))
-                        if self._kept is not None:
-                            self._kept.write(batch, scores)
-                finally:
-                    for job in jobs:
-                        job.cancel()
+            found |= self._ask_all(query, [{key: by_key[key] for key in b} for b in batches])
         return np.array([found[key][0] for key in keys], np.float32)
+
+    def _ask_all(self, query: str, batches: list[dict[bytes, str]]) -> dict[bytes, np.ndarray]:
+        """Return the scores of passages, float32 `[1]` each, by several requests at once.
+
+        Where a request fails, those on their way are awaited and kept before the error is raised.
+        """
+        found: dict[bytes, np.ndarray] = {}
+        jobs: dict[Future[np.ndarray], dict[bytes, str]] = {}
+
+        def keep(job: Future[np.ndarray]) -> None:
+            keys, scores = list(jobs[job]), job.result()[:, None]
+            found.update(zip(keys, scores, strict=True))
+            if self._kept is not None:
+                self._kept.write(keys, scores)
+
+        pool = ThreadPoolExecutor(min(CONCURRENCY, len(batches)), "rerank")
+        waiting: list[Future[np.ndarray]] = []
+        try:
+            jobs |= {pool.submit(self._ask, query, list(x.values())): x for x in batches}
+            waiting = list(jobs)
+            while waiting:
+                keep(waiting[0])
+                waiting.pop(0)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            for job in waiting:
+                if not job.cancelled() and job.exception() is None:
+                    keep(job)
+        return found
 
     def _ask(self, query: str, passages: list[str]) -> np.ndarray:
         """Ask for the scores of passages in one request: float32 `[n]`, in their order."""
