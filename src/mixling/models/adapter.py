@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,17 @@ def _write_adapter(
     return 1 - left / whole if whole else 1.0, adapted.merge_and_unload()
 
 
+def unlike_weights(
+    ours: Mapping[str, torch.Tensor], theirs: Mapping[str, torch.Tensor]
+) -> list[str]:
+    """Return the names of weights that only one of two models has, or in another shape."""
+    return sorted(
+        k
+        for k in ours.keys() | theirs.keys()
+        if k not in ours or k not in theirs or ours[k].shape != theirs[k].shape
+    )
+
+
 def _differing_modules(retriever: Retriever, start: Retriever) -> tuple[list[str], list[str]]:
     """Return the linear modules in which two encoders differ, and the other modules.
 
@@ -163,11 +175,7 @@ def _differing_modules(retriever: Retriever, start: Retriever) -> tuple[list[str
         MixlingError: The encoders are of two architectures, or an adapter would be of no use.
     """
     ours, theirs = (dict(x.encoder.named_parameters()) for x in (retriever, start))
-    unlike = sorted(
-        k
-        for k in ours.keys() | theirs.keys()
-        if k not in ours or k not in theirs or ours[k].shape != theirs[k].shape
-    )
+    unlike = unlike_weights(ours, theirs)
     if unlike:
         raise MixlingError(
             f"{retriever.name}: its weights differ in name or shape from those of {start.name} "

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from mixling.errors import MixlingError
+from mixling.models.adapter import unlike_weights
 from mixling.models.retriever import Retriever
 
 
@@ -29,11 +30,7 @@ def average_with(retriever: Retriever, other: Retriever, weight: float) -> None:
     """
     theirs = dict(other.model.named_parameters())
     ours = dict(retriever.model.named_parameters())
-    different = sorted(
-        k
-        for k in ours.keys() | theirs.keys()
-        if k not in ours or k not in theirs or ours[k].shape != theirs[k].shape
-    )
+    different = unlike_weights(ours, theirs)
     if different:
         raise MixlingError(
             f"{other.name}: its weights cannot be averaged with those of {retriever.name}, "
