@@ -153,7 +153,9 @@ def _write_adapter(
     adapted.peft_config["default"].base_model_name_or_path = base
     with warnings.catch_warnings():  # peft takes the biases of factors for matrices cut in parts
         warnings.filterwarnings("ignore", message=".*have invalid shape")
-        adapted.save_pretrained(str(folder))
+        # "auto" would ask the hub whether the vocabulary is that of the base; it is
+        adapted.save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / "adapter_model.safetensors").chmod(0o644)  # as the other files of the folder
     return 1 - left / whole if whole else 1.0, adapted.merge_and_unload()
 
 
