@@ -49,8 +49,8 @@ def continue_run(config: Config, run: RunFolder) -> None:
             "which differs between runs of two lengths. Give training.warmup as a number of steps "
             "in both runs."
         )
-    own, other = (_comparable(x) for x in (run, earlier))
-    wrong = [name for name in own if own[name] != other.get(name)]
+    this, other = (_comparable(x) for x in (run, earlier))
+    wrong = [name for name in this if this[name] != other.get(name)]
     if wrong:
         raise MixlingError(
             f"{run.path}: {', '.join(wrong)} must be as in {earlier.path}, which the run "
