@@ -23,6 +23,7 @@ import torch
 from mixling.disk import check_new_folder, new_folder
 from mixling.errors import MixlingError, check_at_least, not_installed
 from mixling.models.retriever import Retriever
+from mixling.transforms.transforms import normalize
 
 # what the base brings
 _OF_BASE = re.compile(r"(config\.json|model.*\.safetensors|pytorch_model.*\.bin|.*\.index\.json)$")
@@ -92,7 +93,7 @@ def export_adapter(
             f"{retriever.name}: its origin.json names no base model. Name it: --base MODEL"
         )
     start = Retriever(base, device="cpu", trust_remote_code=trust_remote_code)
-    expected = retriever.encode(list(TEXTS), "passage")
+    expected = normalize(retriever.encode(list(TEXTS), "passage"))
     card = Path(retriever.name) / "README.md"
     with new_folder(out) as folder:
         retriever.save(
@@ -104,9 +105,9 @@ def export_adapter(
             file.unlink()
         kept, merged = _write_adapter(retriever, start, folder, base, rank)
     retriever.encoder.load_state_dict(merged.state_dict())
-    cosines = np.sum(expected * retriever.encode(list(TEXTS), "passage"), axis=1)
+    found = normalize(retriever.encode(list(TEXTS), "passage"))
     size = (Path(out) / "adapter_model.safetensors").stat().st_size
-    return Adapter(size, kept, float(cosines.min()))
+    return Adapter(size, kept, float(np.sum(expected * found, axis=1).min()))
 
 
 @torch.no_grad()

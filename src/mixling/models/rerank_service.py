@@ -185,18 +185,16 @@ class RerankService:
             found.update(zip(keys, scores, strict=True))
             if self._kept is not None:
                 self._kept.write(keys, scores)
+            del jobs[job]
 
         pool = ThreadPoolExecutor(min(CONCURRENCY, len(batches)), "rerank")
-        waiting: list[Future[np.ndarray]] = []
         try:
             jobs |= {pool.submit(self._ask, query, list(x.values())): x for x in batches}
-            waiting = list(jobs)
-            while waiting:
-                keep(waiting[0])
-                waiting.pop(0)
+            for job in list(jobs):
+                keep(job)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-            for job in waiting:
+            for job in list(jobs):
                 if not job.cancelled() and job.exception() is None:
                     keep(job)
         return found
