@@ -94,7 +94,7 @@ def test_a_source_is_cut_into_sentences_before_training(chain, tmp_path):
 
 
 def test_recipes_lie_under_a_configuration(chain):
-    assert recipes() == ["balanced"]
+    assert recipes() == ["balanced", "low-resource"]
     alone = load_config(None, "balanced")
     assert alone.data.sources[1].sentences and alone.batches.negatives == 2
     user_config = {

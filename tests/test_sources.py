@@ -7,9 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mixling.corpora.catalog import SOURCES, find_source, load
+from mixling.corpora.catalog import SOURCES, _default_split, find_source, load
+from mixling.debiasing.debias import read_source
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import load_task
+from mixling.preparation.mine_negatives import mine_negatives
+from mixling.training.bitext import load_bitext
+from mixling.training.config import SourceConfig
+from mixling.training.training_data import load_source
 
 
 def put(path, content):
@@ -103,6 +108,32 @@ def bitext(data):
     (data / "sib-200").mkdir()
     pq.write_table(pa.Table.from_pylist(rows), data / "sib-200/sib-200.parquet")
     return data
+
+
+def test_training_reads_the_training_split(bitext, tmp_path, caplog):
+    file = bitext / "sib-200/sib-200.parquet"
+    rows = pq.read_table(file).to_pylist()
+    rows += [{**r, "split": "train", "text": f"learn {r['text']}"} for r in rows]
+    pq.write_table(pa.Table.from_pylist(rows), file)
+    found = [
+        load_source(SourceConfig(name="sib-200"), skip_bad=False),
+        load_bitext("sib-200"),
+        read_source("sib-200", None)[0],
+    ]
+    mine_negatives("bm25", "sib-200", tmp_path / "mined")
+    found.append(load(str(tmp_path / "mined")))
+    for corpus in found:
+        assert all(t.startswith("learn ") for t in corpus.passages["text"].to_pylist())
+    assert not load("sib-200").passages["text"][0].as_py().startswith("learn ")  # its test split
+    assert "no split train" not in caplog.text
+
+
+def test_training_on_a_source_that_is_measured_is_said(caplog):
+    for source in SOURCES.values():
+        caplog.clear()
+        split = _default_split(source, for_training=True)
+        assert (split == "train") == ("train" in source.splits)
+        assert bool(caplog.records) == (split != "train")
 
 
 def test_a_sentence_looks_for_its_translations_and_not_for_itself(bitext):

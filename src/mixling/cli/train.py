@@ -26,8 +26,8 @@ def run(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="Recipe for everything that the configuration does not set: balanced. With a "
-            "recipe, no configuration is needed."
+            help="Recipe for everything that the configuration does not set: balanced or "
+            "low-resource. With a recipe, no configuration is needed."
         ),
     ] = None,
     variant: Annotated[

@@ -7,6 +7,7 @@ one file in `sources/` and its name here.
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,8 @@ from mixling.corpora.sources.tydi import TYDI
 from mixling.corpora.sources.udhr import UDHR
 from mixling.errors import MixlingError, choose
 
+logger = logging.getLogger(__name__)
+TRAIN = "train"
 SAMPLE = Source(
     "sample",
     "ships with Mixling: 44 passages, 8 languages, parallel",
@@ -122,6 +125,7 @@ def load(
     columns: dict[str, str] | None = None,
     revision: str | None = None,
     skip_bad: bool = False,
+    for_training: bool = False,
 ) -> Corpus:
     """Load a corpus: a named source, a folder or file of your own, or a data set of the hub.
 
@@ -138,6 +142,8 @@ def load(
             `{"query": "question", "passage": "answer", "language": "lang"}`.
         revision: The commit of the data set of the hub. Default: the newest one.
         skip_bad: Skip rows that cannot be used; `Corpus.skipped` lists them.
+        for_training: The default split of a named source is train. A source without one gives its
+            first split, and a warning.
 
     Returns:
         The corpus.
@@ -165,7 +171,7 @@ def load(
     elif name in SOURCES and (path is None or not _is_mixling_folder(Path(path))):
         corpus = _load_named(
             SOURCES[name],
-            split,
+            split or _default_split(SOURCES[name], for_training),
             None if path is None else Path(path),
             None if languages is None else tuple(map(language_tag, languages)),
             skip_bad,
@@ -185,11 +191,29 @@ def _is_mixling_folder(path: Path) -> bool:
     return any(path.glob("corpus.*")) and (path / "qrels").is_dir()
 
 
+def _default_split(source: Source, for_training: bool) -> str:
+    """Return the split of a source that is read where none is named.
+
+    A source without a split train is measured on what it has, so training on it is said.
+    """
+    if not for_training or TRAIN in source.splits[:1]:
+        return source.splits[0]
+    if TRAIN in source.splits:
+        return TRAIN
+    logger.warning(
+        "source '%s' has no split train, so its split %s is trained on. Do not measure a model "
+        "on it that was trained on it.",
+        source.name,
+        source.splits[0],
+    )
+    return source.splits[0]
+
+
 def _load_named(
-    source: Source, split: str | None, path: Path | None, languages: Languages, skip_bad: bool
+    source: Source, split: str, path: Path | None, languages: Languages, skip_bad: bool
 ) -> Corpus:
     """Load a named source from a folder, from this machine, or from its publisher."""
-    split = choose(split or source.splits[0], source.splits, f"split of {source.name}")
+    split = choose(split, source.splits, f"split of {source.name}")
     folder = path if path is not None else find_source(source.name)
     if folder is not None:
         if not folder.is_dir():

@@ -172,8 +172,8 @@ def read_source(name: str, languages: Sequence[str] | None) -> tuple[Corpus, boo
         corpus, bitext = load(name), False
     else:
         source = SOURCES[source_name]
-        split = split or ("train" if "train" in source.splits else source.splits[0])
-        corpus, bitext = load(source_name, split), source.parallel
+        corpus = load(source_name, split or None, for_training=True)
+        bitext = source.parallel
     if languages is None and len(corpus.languages()) > MANY_LANGUAGES:
         languages = [x for x in corpus.languages() if resource_level(x) == "high"] or None
     if languages is not None and list(languages) != ["all"]:

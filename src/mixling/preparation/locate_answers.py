@@ -90,7 +90,7 @@ def locate_answers(
         model: A retriever, or its folder or name on the hub.
         source: A named source, a folder, or a corpus.
         out: The folder to write; the report is its `locate.json`.
-        split: The split of the source; default: its first.
+        split: The split of the source; default: train, else its first.
         path: The folder of a named source.
         languages: Only these languages.
         negatives: Greatest number of hard negatives a query: other sentences of its passages, the
@@ -117,7 +117,7 @@ def locate_answers(
     corpus = (
         source
         if isinstance(source, Corpus)
-        else load(source, split, path=path, languages=languages)
+        else load(source, split, path=path, languages=languages, for_training=True)
     )
     retriever = (
         model

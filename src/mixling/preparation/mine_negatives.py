@@ -88,7 +88,7 @@ def mine_negatives(
         model: A retriever, its folder or name on the hub, or "bm25".
         source: A named source, a folder, or a corpus.
         out: The folder to write; the report is its `mine.json`.
-        split: The split of the source; default: its first.
+        split: The split of the source; default: train, else its first.
         path: The folder of a named source.
         languages: Only these languages.
         negatives: Greatest number of hard negatives a query.
@@ -118,7 +118,7 @@ def mine_negatives(
     corpus = (
         source
         if isinstance(source, Corpus)
-        else load(source, split, path=path, languages=languages)
+        else load(source, split, path=path, languages=languages, for_training=True)
     )
     if isinstance(model, Retriever):
         retriever: Retriever | None = model

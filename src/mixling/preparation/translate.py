@@ -90,7 +90,7 @@ def translate(
         command: A program that reads a text a line, with {source} and {target} for the languages,
             in place of a model.
         pivot: The language to translate from; groups without a text in it use their first.
-        split: The split of the source; default: its first.
+        split: The split of the source; default: train, else its first.
         path: The folder of a named source.
         ratio: How many times longer or shorter than usual a translation may be. The usual ratio of
             its length to the original's, in characters, is the median of the two languages.
@@ -120,7 +120,7 @@ def translate(
         )
     if find_spec("py3langid") is None:  # before hours of translation, which it checks
         raise not_installed("py3langid", "translate")
-    corpus = source if isinstance(source, Corpus) else load(source, split, path=path)
+    corpus = source if isinstance(source, Corpus) else load(source, split, path=path, for_training=True)
     job = {
         "translator": model or command,
         "to": targets,

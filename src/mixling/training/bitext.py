@@ -36,11 +36,14 @@ class SentencePair:
 
 
 def load_bitext(name: str) -> Corpus:
-    """Load bitext by name: a folder, a source, or a source with its split (`tico-19:train`)."""
+    """Load bitext by name: a folder, a source, or a source with its split (`tico-19:train`).
+
+    The default split is train.
+    """
     if Path(name).is_dir():
         return load(name)
     source, _, split = name.partition(":")
-    return load(source, split or None)
+    return load(source, split or None, for_training=True)
 
 
 def sentence_pairs(

@@ -29,7 +29,7 @@ class SourceConfig(ConfigTable):
     revision: str | None = Field(
         None, description="the commit of the hub data set; default: the newest one"
     )
-    split: str | None = Field(None, description="default: the source's first split")
+    split: str | None = Field(None, description="default: the source's split train")
     columns: dict[str, str] = Field(
         default_factory=dict, description="which column of a hub set holds what"
     )

@@ -50,6 +50,7 @@ def load_source(source: SourceConfig, skip_bad: bool) -> Corpus:
         columns=source.columns,
         revision=source.revision,
         skip_bad=skip_bad,
+        for_training=True,
     )
 
 
