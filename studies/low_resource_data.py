@@ -80,6 +80,7 @@ READERS: dict[str, Callable[[bool], Corpus]] = {
     "jaquad": lambda few: load("jaquad", "train"),
     "help": lambda few: load("libreoffice-help", "train", languages=FEW if few else HELP),
     "sections": lambda few: load("libreoffice-sections", "train", languages=FEW if few else HELP),
+    "sib": lambda few: load("sib-200", "train", languages=LOW_RESOURCE),
     "sib-udhr": lambda few: _sib_and_udhr(),
     "tico": lambda few: load("tico-19", "train"),
     "quran": lambda few: load("quran", "train"),

@@ -47,7 +47,7 @@ def out(chain, tmp_path_factory):
         patch.setitem(
             trials.TRIALS["all, LSAR after"]["model.transform"], "languages", ["en", "sw", "zh"]
         )
-        patch.setattr("mixling.debiasing.debias.load", lambda name, split=None: parallel())
+        patch.setattr("mixling.debiasing.debias.load", lambda name, split=None, **_: parallel())
         yield tmp_path_factory.mktemp("trials")
 
 

@@ -89,13 +89,13 @@ class SeedTest:
     p: float
 
 
-def seed_test(d: np.ndarray, variance: PooledVariance, seeds: tuple[int, int]) -> SeedTest:
+def seed_test(d: np.ndarray, variance: PooledVariance, seeds: tuple[float, float]) -> SeedTest:
     """Test a difference between two methods that were trained with several seeds.
 
     Args:
         d: float64 `[n_groups]`, contributions to the difference of the means over seeds.
         variance: The variance over seeds.
-        seeds: The number of seeds of each method.
+        seeds: The number of seeds of each method, infinity for one that is not trained.
 
     Returns:
         The test; NaN for fewer than two groups.
@@ -106,11 +106,15 @@ def seed_test(d: np.ndarray, variance: PooledVariance, seeds: tuple[int, int]) -
     if len(d) < 2:
         return SeedTest(float("nan"), float("nan"), float("nan"))
     of_groups = len(d) * float(d.var(ddof=1))
-    of_seeds = variance.value * (1 / seeds[0] + 1 / seeds[1])
+    shares = 1 / seeds[0] + 1 / seeds[1]
+    of_seeds = variance.value * shares if shares else 0.0
     total = of_groups + of_seeds
     if total == 0:
         return SeedTest(difference, difference, float(difference == 0))
-    freedom = total**2 / (of_groups**2 / (len(d) - 1) + of_seeds**2 / variance.freedom)
+    freedom = of_groups**2 / (len(d) - 1)
+    if of_seeds:
+        freedom += of_seeds**2 / variance.freedom
+    freedom = total**2 / freedom
     half = float(t.ppf(0.975, freedom)) * total**0.5
     p = 2 * float(t.sf(abs(difference) / total**0.5, freedom))
     return SeedTest(difference - half, difference + half, p)

@@ -120,7 +120,9 @@ def translate(
         )
     if find_spec("py3langid") is None:  # before hours of translation, which it checks
         raise not_installed("py3langid", "translate")
-    corpus = source if isinstance(source, Corpus) else load(source, split, path=path, for_training=True)
+    corpus = (
+        source if isinstance(source, Corpus) else load(source, split, path=path, for_training=True)
+    )
     job = {
         "translator": model or command,
         "to": targets,
