@@ -7,6 +7,7 @@ import pytest
 from mixling.corpora.folder import write_folder
 from mixling.corpora.sample import read_sample
 from mixling.errors import MixlingError
+from mixling.evaluation.benchmarks import is_test_set
 from mixling.training.load_config import load_config
 from mixling.training.train import train
 from mixling.training.training_data import load_training_data
@@ -81,3 +82,41 @@ def test_a_source_of_which_nothing_is_left_is_refused(chain):
 def test_a_task_that_does_not_exist_is_refused(chain):
     with pytest.raises(MixlingError, match="no-such-task"):
         load_training_data(load_config(config(chain, "no-such-task")))
+
+
+def test_texts_that_are_trained_on_and_choose_the_best_step_are_said(chain, task, tmp_path, caplog):
+    folder, groups = task
+    tables = config(chain, folder)
+    tables["data"]["exclude"] = []
+    tables["training"]["validation"] = {"task": str(folder), "every": 2}
+    train(tables, tmp_path / "run")
+    met = read_sample("train").select(passage_groups=groups)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    counts = dict.fromkeys(["queries that meet task", "passages that meet task"])
+    counts["queries that meet task"] = met.queries.num_rows
+    counts["passages that meet task"] = met.passages.num_rows
+    assert record["shared with validation"] == {"sample": counts}
+    assert f"{met.queries.num_rows} queries" in caplog.text
+    caplog.clear()
+    tables["data"]["exclude"] = [str(folder)]
+    train(tables, tmp_path / "clean")
+    record = json.loads((tmp_path / "clean" / "run.json").read_text())
+    assert "shared with validation" not in record and "share texts" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "is_test"),
+    [
+        ("xquad-r", True),
+        ("mlqa-r@de,es", True),
+        ("sib-200", True),
+        ("sib-200:test@en", True),
+        ("sib-200:dev@en,sw", False),
+        ("mlqa-held-out", False),
+        ("mlqa-held-out@de", False),
+        ("sample:test", False),
+        ("data/mine", False),
+    ],
+)
+def test_a_test_set_is_known(name, is_test):
+    assert is_test_set(name) == is_test

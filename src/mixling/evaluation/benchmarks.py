@@ -65,6 +65,13 @@ DEVELOPMENT = (
 TASKS = (*SOURCES, *DERIVED)
 
 
+def is_test_set(name: str) -> bool:
+    """Return whether a task is a published one on which no options should be chosen."""
+    is_toy = name.partition(":")[0] == "sample"
+    is_published = name.partition("@")[0].partition(":")[0] in TASKS
+    return is_published and not is_toy and name.partition("@")[0] not in DEVELOPMENT
+
+
 def default_split(source: Source) -> str:
     """Choose the split on which a source is measured.
 

@@ -44,7 +44,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from mixling.errors import MixlingError, choose
-from mixling.evaluation.benchmarks import DEVELOPMENT, TASKS
+from mixling.evaluation.benchmarks import DEVELOPMENT, is_test_set
 from mixling.models.precision import Precision
 from mixling.training.config import Config
 from mixling.training.load_config import load_config, read_toml, validate_config
@@ -123,9 +123,7 @@ def read_study(file: Path) -> StudyConfig:
     plan = validate_config(StudyConfig, read_toml(file), str(file))
     plan.variants = [row for v in plan.variants for row in _with_transforms(plan, v, file)]
     chosen_on = plan.study.development
-    task = chosen_on.partition("@")[0]
-    test_set = task not in DEVELOPMENT and task.partition(":")[0] in TASKS
-    if chosen_on in plan.study.tasks or test_set:
+    if chosen_on in plan.study.tasks or is_test_set(chosen_on):
         raise MixlingError(
             f"{file}: study.development is '{chosen_on}', which the study measures or which is a "
             f"test set. Choose options on a development task: {', '.join(DEVELOPMENT)}, or one "

@@ -1,13 +1,17 @@
-"""Training data without what it shares with tasks that the model will be measured on."""
+"""What training data share with tasks that the model is measured on, and the data without it."""
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Sequence
 
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.overlap import index_texts, without_overlap
 from mixling.errors import MixlingError
-from mixling.evaluation.benchmarks import load_task
+from mixling.evaluation.benchmarks import DEVELOPMENT, is_test_set, load_task
+
+logger = logging.getLogger(__name__)
 
 
 def exclude_tasks(corpora: Sequence[Corpus], names: Sequence[str], skip_bad: bool) -> list[Corpus]:
@@ -39,3 +43,45 @@ def exclude_tasks(corpora: Sequence[Corpus], names: Sequence[str], skip_bad: boo
                 f"data.exclude ({', '.join(names)}). Remove the source, or train on another split."
             )
     return rest
+
+
+def check_validation(
+    corpora: Sequence[Corpus], name: str, skip_bad: bool
+) -> dict[str, dict[str, int]]:
+    """Say whether the task that chooses the best step can be trusted to.
+
+    A warning says so if it is a test set, whose scores are no longer those of a test, or if
+    training data meet its texts.
+
+    Args:
+        corpora: The training data.
+        name: The task of validation, as `load_task` takes it.
+        skip_bad: Skip rows of the task that cannot be used.
+
+    Returns:
+        By the name of a corpus, how many of its queries and passages meet the task.
+    """
+    if is_test_set(name):
+        logger.warning(
+            "training.validation.task is '%s', a test set. The best step is chosen on it, so the "
+            "model's scores on it say nothing of other texts. Development tasks: %s.",
+            name,
+            ", ".join(DEVELOPMENT),
+        )
+    task = load_task(name, skip_bad=skip_bad)
+    index = index_texts({task.name: (task.queries, task.passages)})
+    found = {}
+    for corpus in corpora:
+        # only what this comparison finds: data.exclude has counts of its own
+        counts = Counter(without_overlap(corpus, index).left_out) - Counter(corpus.left_out)
+        if counts:
+            found[corpus.name] = dict(counts)
+            logger.warning(
+                "source '%s' and training.validation.task '%s' share texts: %s. The best step is "
+                "chosen on texts that are trained on. Add '%s' to data.exclude.",
+                corpus.name,
+                name,
+                ", ".join(f"{n} {what}" for what, n in counts.items()),
+                name,
+            )
+    return found

@@ -30,6 +30,7 @@ from mixling.training.base_model import load_base_model
 from mixling.training.config import Config
 from mixling.training.continued import continue_run, kept_step
 from mixling.training.embedding_gradient import sparse_embedding_gradient
+from mixling.training.exclude import check_validation
 from mixling.training.inputs import claim_run
 from mixling.training.linear_transform import fit_before_training
 from mixling.training.load_config import load_config
@@ -128,8 +129,12 @@ def _train_run(config: Config, run: RunFolder, folder: Path, on_step: OnStep | N
         retriever = load_base_model(prepared.model, str(accelerator.device))
         if not config.data.titles:  # what is trained without titles is used without them
             retriever.read_titles("none")
+    shared = {}
     if accelerator.is_main_process:
         _warn_of_bad_rows(data.corpora)
+        if config.training.validation:
+            task = config.training.validation.task
+            shared = check_validation(data.corpora, task, config.data.skip_bad)
     precision = choose_precision(accelerator.device, config.training.precision)
     best, steps = _optimize(prepared, run, accelerator, retriever, data.texts, precision, on_step)
     if accelerator.is_main_process:
@@ -142,6 +147,8 @@ def _train_run(config: Config, run: RunFolder, folder: Path, on_step: OnStep | N
             "processes": accelerator.num_processes,
             "data": {c.name: _describe(c, left_out_before(folder, c.name)) for c in data.corpora},
         }
+        if shared:
+            facts["shared with validation"] = shared
         save_run(config, prepared, run, retriever, facts)
     accelerator.wait_for_everyone()
     return run.model
