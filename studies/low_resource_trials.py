@@ -210,7 +210,8 @@ def run_trial(name: str, out: Path, dev: Path) -> None:
         if share not in missing:
             continue
         label = label_of(name, share)
-        place = out / "measured"
+        # a folder of its own, since several of these processes may run at once
+        place = out / "measured" / folder_of(label)
         shutil.rmtree(place, ignore_errors=True)
         model.save(place, card=None, origin=model.origin)
         results = measure_tasks(str(place), folder_of(label), dev)

@@ -181,3 +181,31 @@ def test_a_language_that_cannot_fill_a_batch_is_left_out_and_named(tmp_path, mon
     links = corpus.links.filter(keep[corpus.links["passage"].to_numpy()])
     assert data.small_languages(corpus) == []
     assert data.small_languages(replace(corpus, links=links)) == ["sw"]
+
+
+def test_two_processes_never_measure_in_one_folder(tmp_path, monkeypatch):
+    """A model was once measured with the weights of another trial, which ran beside it."""
+
+    class Model:
+        origin = {}
+
+        def save(self, folder, **_):
+            folder.mkdir(parents=True)
+
+    places = []
+
+    def measure_tasks(model, label, out):
+        places.append(model)
+        return {}
+
+    monkeypatch.setattr(trials, "Retriever", lambda name: Model())
+    monkeypatch.setattr(trials, "load_trial", lambda name, out: (Model(), 1.0))
+    monkeypatch.setattr(trials, "average_with", lambda *_: None)
+    monkeypatch.setattr(trials, "measure_tasks", measure_tasks)
+    monkeypatch.setattr(trials, "judge", lambda *_: {})
+    monkeypatch.setattr(trials, "read_baseline", lambda dev: {})
+    monkeypatch.setattr(trials, "read_rows", dict)
+    monkeypatch.setattr(trials, "add_row", lambda *_: None)
+    for name in ("all", "all, x-y"):
+        trials.run_trial(name, tmp_path, tmp_path)
+    assert len(set(places)) == len(places) == 2 * len(trials.SHARES)
