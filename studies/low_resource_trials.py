@@ -141,6 +141,8 @@ TRIALS: dict[str, dict[str, Any]] = {
 # trials whose weights are averaged (Wortsman et al. 2022, arXiv:2203.05482)
 AVERAGES: dict[str, tuple[str, ...]] = {
     "average: all, x-y and hybrid": ("all, x-y", "all"),
+    "average: all, 400 and 800 steps": ("all, 400 steps", "all, 800 steps"),
+    "average: all, 800 steps, and balanced data": ("all, 800 steps", "balanced data"),
     "average: high and low-resource": ("balanced data", "low-resource data"),
     "average: high x-y and low-resource": ("balanced data, x-y", "low-resource data"),
     "average: high and low-resource LoRA": ("balanced data, LoRA", "low-resource data, LoRA"),

@@ -187,7 +187,7 @@ def test_two_processes_never_measure_in_one_folder(tmp_path, monkeypatch):
     """A model was once measured with the weights of another trial, which ran beside it."""
 
     class Model:
-        origin = {}
+        origin = ()
 
         def save(self, folder, **_):
             folder.mkdir(parents=True)
