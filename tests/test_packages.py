@@ -19,7 +19,8 @@ from tests.publications.packages import (
 import mixling
 from mixling.corpora.catalog import SOURCES, load
 from mixling.corpora.check import check_source
-from mixling.corpora.sources import libreoffice_help
+from mixling.corpora.sources import help_pages, libreoffice_help
+from mixling.corpora.sources.help_pages import parse_page
 from mixling.corpora.sources.libreoffice_help import PARTS, in_split
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import load_task
@@ -43,6 +44,11 @@ def write_pages(folder):
             paragraph("9", german),
         )
         write_help(folder, "de", path, translated, *blocks)
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIXLING_CACHE", str(tmp_path / "cache"))
 
 
 def test_titles_ask_for_translated_pages(tmp_path):
@@ -90,6 +96,38 @@ def test_one_language_has_one_folder_and_a_link_to_another_language_is_none(tmp_
     assert corpus.languages() == ["ca", "de", "en"]
     assert corpus.select(languages=["de", "en"]).fingerprint() == expected
     assert "sk" not in SOURCES["libreoffice-help"].languages
+
+
+def test_pages_are_parsed_once_and_anew_where_a_file_has_changed(tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    write_pages(folder)
+    parsed = []
+
+    def hash_of(name):
+        return load(name, "all", path=folder).fingerprint()
+
+    def parse(html):
+        parsed.append(html)
+        return parse_page(html)
+
+    monkeypatch.setattr(help_pages, "parse_page", parse)
+    first = hash_of("libreoffice-help")
+    everything = len(parsed)
+    assert everything and hash_of("libreoffice-help") == first
+    sections = hash_of("libreoffice-sections")
+    assert len(parsed) == everything
+    file = next(iter(sorted((folder / HELP / "de").rglob("*.html"))))
+    file.write_text(file.read_text().replace("Dieser", "Jener"))
+    changed = load("libreoffice-help", "all", path=folder)
+    assert len(parsed) == everything + len(list((folder / HELP / "de").rglob("*.html")))
+    assert any("Jener" in x for x in changed.passages["text"].to_pylist())
+    for kept in (tmp_path / "cache" / "help-pages").iterdir():
+        kept.write_bytes(kept.read_bytes()[:100])
+    assert hash_of("libreoffice-help") == changed.fingerprint()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MIXLING_CACHE", str(tmp_path / "file"))  # nothing can be kept there
+    assert hash_of("libreoffice-help") == changed.fingerprint()
+    assert hash_of("libreoffice-sections") != sections
 
 
 @given(st.text("abc/.0123456789", min_size=1))

@@ -26,11 +26,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 from mixling.corpora.corpus import Corpus, CorpusBuilder
-from mixling.corpora.files import read_text
 from mixling.corpora.languages import language_tag
 from mixling.corpora.source import (
     Languages,
@@ -40,6 +38,7 @@ from mixling.corpora.source import (
     parse_languages,
     require_languages,
 )
+from mixling.corpora.sources.help_pages import Page, read_pages
 from mixling.errors import MixlingError
 from mixling.progress import Progress
 
@@ -48,13 +47,6 @@ UNTRANSLATED = 0.5  # share of a page's text that equals English from which on i
 # the first digit of the MD5 of a page's path; the other three quarters are `train`
 PARTS = {"dev": "0", "test": "123"}
 
-_HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
-_BLOCKS = _HEADINGS.union(
-    ("p", "pre", "li", "td", "th", "div", "table", "tr", "ul", "ol", "br", "dt", "dd")
-)
-_SILENT = frozenset(("script", "style", "noscript"))
-_END = ("SearchFrame", "DonationFrame", "DEBUG")  # ids of what follows a page's text
-_NAVIGATION = ("howtogetheader", "related")  # classes of headers that lead to other pages
 _PACKAGES = parse_languages(
     "ca cs da de dz el en-us es et eu fi fr gl hi hu id it ja km ko nl om pl pt pt-br ru sl sv "
     "tr vi zh-cn zh-tw"
@@ -65,114 +57,6 @@ _HOW_TO_GET = (
     "Debian's packages libreoffice-help-LL (libreoffice-help-en-us is always needed): "
     "apt-get download PACKAGE, dpkg -x FILE FOLDER"
 )
-
-
-@dataclass
-class Block:
-    """A heading or paragraph of a page.
-
-    Args:
-        tag: Its element, such as "p" or "h2".
-        id: Its id, the same in all languages; "" where it has none.
-        text: Its text, with single blanks.
-        is_navigation: Whether it leads to other pages and says nothing itself.
-    """
-
-    tag: str
-    id: str
-    text: str
-    is_navigation: bool
-
-
-@dataclass
-class Page:
-    """A page: its title, and its headings and paragraphs in order."""
-
-    title: str
-    blocks: list[Block]
-
-    def body(self) -> str:
-        """Return the text of the page without its title and without navigation."""
-        return " ".join(b.text for b in self.blocks if b.tag != "h1" and not b.is_navigation)
-
-    def sections(self) -> list[tuple[str, str, str]]:
-        """Return the id, the heading and the text of each section, down to the next heading."""
-        found: list[tuple[str, str, list[str]]] = []
-        for block in self.blocks:
-            if block.tag in _HEADINGS:
-                key = "" if block.tag == "h1" else block.id  # what has no id is no section
-                found.append((key, block.text, []))
-            elif found and not block.is_navigation:
-                found[-1][2].append(block.text)
-        return [(key, heading, " ".join(texts)) for key, heading, texts in found if key]
-
-
-class _PageParser(HTMLParser):
-    """Collects the title and the blocks of a page between its display area and its foot."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.title = ""
-        self.blocks: list[Block] = []
-        self._in_title, self._in_text, self._silent, self._links = False, False, 0, 0
-        self._tag, self._id, self._class = "", "", ""
-        self._texts: list[str] = []
-        self._linked = 0  # characters of this block inside links
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        key = values.get("id") or ""
-        self._in_title = tag == "title"
-        self._silent += tag in _SILENT
-        self._links += tag == "a" and "href" in values
-        if key == "DisplayArea":
-            self._in_text = True
-        elif key in _END or tag == "footer":
-            self.end_block()
-            self._in_text = False
-        if tag in _BLOCKS:
-            self.end_block()
-            self._tag, self._id, self._class = tag, key, values.get("class") or ""
-
-    def handle_endtag(self, tag: str) -> None:
-        self._in_title &= tag != "title"
-        self._silent -= tag in _SILENT
-        if tag == "a":
-            self._links = 0  # links do not nest; an anchor (<a name>) ends here too
-        if tag in _BLOCKS:
-            self.end_block()
-
-    def handle_data(self, data: str) -> None:
-        if self._in_title:
-            self.title += data
-        elif self._in_text and self._silent <= 0:
-            self._texts.append(data)
-            if self._links:
-                self._linked += len("".join(data.split()))
-
-    def end_block(self) -> None:
-        """Keep the block that ends here, if it has text."""
-        text = " ".join("".join(self._texts).split())
-        if text:
-            only_links = self._linked >= len("".join(text.split()))
-            is_navigation = self._class in _NAVIGATION or (
-                only_links and self._tag not in _HEADINGS
-            )
-            self.blocks.append(Block(self._tag, self._id, text, is_navigation))
-        self._tag, self._id, self._class, self._texts, self._linked = "", "", "", [], 0
-
-
-def parse_page(html: str) -> Page:
-    """Read the title and the text of a page.
-
-    Args:
-        html: The file.
-    """
-    parser = _PageParser()
-    parser.feed(html)
-    parser.close()
-    parser.end_block()
-    return Page(" ".join(parser.title.split()), parser.blocks)
 
 
 def untranslated_share(page: Page, english: Page) -> float:
@@ -315,7 +199,7 @@ def _translated(pages: Mapping[str, Page], english: Mapping[str, Page]) -> dict[
 def _read_pages(folder: Path, split: str) -> dict[str, Page]:
     """Read the pages of a split from the folder `text` of a language, in the order of paths."""
     paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*.html")}
-    return {x: parse_page(read_text(paths[x])) for x in sorted(paths) if in_split(x, split)}
+    return read_pages({x: paths[x] for x in sorted(paths) if in_split(x, split)})
 
 
 def _language_folders(folder: Path) -> dict[str, Path]:
