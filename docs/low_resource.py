@@ -40,6 +40,18 @@ IN_DOMAIN = (
 )
 NOISE = {"clean": "afriqa", "typos": "afriqa~typos", "no diacritics": "afriqa~diacritics"}
 BANDS = {"high": "much", "middle": "some", "low": "little", "unseen": "none"}
+STEPS = {
+    "100": "all",
+    "400": "all, 400 steps",
+    "800": "all, 800 steps",
+    "1,600": "all, 1,600 steps",
+}
+POOLS = {
+    "afriqa": "AfriQA",
+    "mlqa-held-out": "MLQA",
+    "libreoffice-help": "help",
+    "tydi": "TyDi",
+}
 TASKS = {
     "afriqa": "AfriQA",
     "tydi": "TyDi",
@@ -171,6 +183,20 @@ def trial_table() -> list[Row]:
     return rows
 
 
+def curve() -> list[Row]:
+    """Return the development tasks' pools by steps: all sources, .4 of the base."""
+    rows = []
+    for steps, trial in STEPS.items():
+        found = _rows().get(f"{trial}, base 0.4")
+        if found is not None:
+            pools = {
+                f"{title}": found["tasks"][task]["multilingual"]["mAP"]
+                for task, title in POOLS.items()
+            }
+            rows.append({"model": f"{steps} steps", **pools})
+    return rows
+
+
 def _vetoes(vetoes: list[str]) -> str:
     """Return vetoes in a few words: the task, and what of it fell."""
     short: dict[str, list[str]] = {}
@@ -191,7 +217,10 @@ def tables() -> dict[str, dict[str, list[Row]]]:
             "low-resource, bands": bands(),
             "low-resource, noise": noise(),
         },
-        SEARCH: {"low-resource trials": trial_table()},
+        SEARCH: {
+            "low-resource trials": trial_table(),
+            "low-resource curve": summaries.figures(curve(), tuple(POOLS.values())),
+        },
     }
 
 
@@ -204,8 +233,11 @@ def pictures() -> dict[str, str]:
     ]
     title = "Multilingual mAP of each method out of domain and in domain"
     names = [c[0] for c in columns]
+    axis = "multilingual mAP"
+    steps = "Multilingual mAP on development tasks by the number of steps"
     return {
-        "images/results-low-resource-tests.svg": summaries.dots(
-            rows, names, title, "multilingual mAP"
-        )
+        "images/results-low-resource-tests.svg": summaries.dots(rows, names, title, axis),
+        "images/results-low-resource-search.svg": summaries.dots(
+            curve(), list(POOLS.values()), steps, axis
+        ),
     }
