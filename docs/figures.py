@@ -22,6 +22,7 @@ from docs import (
     encoders,
     help_desk,
     hubs,
+    low_resource,
     pictures,
     reference,
     repairs,
@@ -558,6 +559,9 @@ def tables() -> dict[str, dict[str, str]]:
         help_desk.PAGE: {name: rows_of(rows) for name, rows in help_desk.tables().items()},
         encoders.PAGE: {name: rows_of(rows) for name, rows in encoders.tables().items()},
         seeds.PAGE: {name: rows_of(rows) for name, rows in seeds.tables().items()},
+        low_resource.SEARCH: {
+            name: rows_of(rows) for name, rows in low_resource.search_tables().items()
+        },
         "docs/results/same-language.md": {
             name: rows_of(rows) for name, rows in same_language.tables().items()
         },
@@ -625,6 +629,7 @@ def drawings() -> dict[str, str]:
         **encoders.pictures(),
         **same_language.pictures(),
         **seeds.pictures(),
+        **low_resource.search_pictures(),
     }
 
 

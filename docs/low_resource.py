@@ -206,26 +206,28 @@ def _vetoes(vetoes: list[str]) -> str:
     return "; ".join(f"{task} ({', '.join(what)})" for task, what in short.items())
 
 
-def tables() -> dict[str, dict[str, list[Row]]]:
-    """Return the tables by page."""
+def tables() -> dict[str, list[Row]]:
+    """Return the tables of docs/results/low-resource.md."""
     return {
-        PAGE: {
-            "low-resource, tests": _table(COLUMNS),
-            "low-resource, languages": by_language(),
-            "low-resource, in domain": _table(IN_DOMAIN),
-            "low-resource, contrasts": contrasts(),
-            "low-resource, bands": bands(),
-            "low-resource, noise": noise(),
-        },
-        SEARCH: {
-            "low-resource trials": trial_table(),
-            "low-resource curve": summaries.figures(curve(), tuple(POOLS.values())),
-        },
+        "low-resource, tests": _table(COLUMNS),
+        "low-resource, languages": by_language(),
+        "low-resource, in domain": _table(IN_DOMAIN),
+        "low-resource, contrasts": contrasts(),
+        "low-resource, bands": bands(),
+        "low-resource, noise": noise(),
+    }
+
+
+def search_tables() -> dict[str, list[Row]]:
+    """Return the tables of docs/results/low-resource-search.md."""
+    return {
+        "low-resource trials": trial_table(),
+        "low-resource curve": summaries.figures(curve(), tuple(POOLS.values())),
     }
 
 
 def pictures() -> dict[str, str]:
-    """Return the charts, by their path below docs/."""
+    """Return the chart of the tests, by its path below docs/."""
     columns = COLUMNS[0], COLUMNS[3], COLUMNS[7]
     rows = [
         {"model": _name(m), **{title: _mean(m, task, f) for title, task, f in columns}}
@@ -233,11 +235,12 @@ def pictures() -> dict[str, str]:
     ]
     title = "Multilingual mAP of each method out of domain and in domain"
     names = [c[0] for c in columns]
-    axis = "multilingual mAP"
-    steps = "Multilingual mAP on development tasks by the number of steps"
-    return {
-        "images/results-low-resource-tests.svg": summaries.dots(rows, names, title, axis),
-        "images/results-low-resource-search.svg": summaries.dots(
-            curve(), list(POOLS.values()), steps, axis
-        ),
-    }
+    drawn = summaries.dots(rows, names, title, "multilingual mAP")
+    return {"images/results-low-resource-tests.svg": drawn}
+
+
+def search_pictures() -> dict[str, str]:
+    """Return the chart of the trials, by its path below docs/."""
+    title = "Multilingual mAP on development tasks by the number of steps"
+    drawn = summaries.dots(curve(), list(POOLS.values()), title, "multilingual mAP")
+    return {"images/results-low-resource-search.svg": drawn}

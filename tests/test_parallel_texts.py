@@ -100,7 +100,7 @@ def test_a_declaration_that_is_not_whole_is_left_out(content, tmp_path):
 def test_a_mark_for_a_missing_paragraph_is_no_text(tmp_path):
     content = {**articles("kmb"), 13: ("KAKIBATU 13", ["Crane 13 may leave any lake.", "&1"])}
     write_declaration(tmp_path, "kmb", "kmb", "Mbundu", content)
-    assert texts(load("udhr", path=tmp_path), "kmb")["13"] == "Crane 13 may leave any lake."
+    assert texts(load("udhr", "all", path=tmp_path), "kmb")["13"] == "Crane 13 may leave any lake."
 
 
 def test_files_that_are_no_declarations_are_refused_or_skipped(tmp_path):

@@ -14,7 +14,7 @@ from mixling.corpora.check import check_source
 from mixling.corpora.sources import afriqa, bitext, lareqa
 from mixling.corpora.sources.tydi import is_held_out
 from mixling.errors import BadRowError, MixlingError
-from mixling.evaluation.benchmarks import load_task
+from mixling.evaluation.benchmarks import default_split, load_task
 
 TRAIN, DEV = published.tydi()
 # what the publishers' servers have, by the last part of the address
@@ -234,13 +234,13 @@ def test_a_language_that_a_folder_lacks_is_named(name, known, tmp_path):
         with pytest.raises(
             MixlingError, match=f"'{name}' has no language 'kl'. Its languages are: {known}$"
         ):
-            load(name, path=folder, languages=languages)
+            load(name, default_split(SOURCES[name]), path=folder, languages=languages)
 
 
 def test_queries_of_afriqa_need_the_language_of_their_passages(tmp_path):
     folder = put(tmp_path, UNPACKED["afriqa"])
     with pytest.raises(MixlingError, match=r"has passages in en and fr only, none of them in sw"):
-        load("afriqa", path=folder, languages=["sw"])
+        load("afriqa", "test", path=folder, languages=["sw"])
 
 
 def test_passages_of_mlqa_r_are_grouped_by_all_files(tmp_path):
@@ -431,7 +431,7 @@ def test_tico_needs_both_parts(tmp_path):
 
 def test_afriqa_leaves_out_rows_without_a_query_and_keeps_their_passages(tmp_path):
     folder = put(tmp_path, UNPACKED["afriqa"])
-    corpus, human = load("afriqa", path=folder), load("afriqa-human", path=folder)
+    corpus, human = (load(x, "test", path=folder) for x in ("afriqa", "afriqa-human"))
     assert "yor.en.test.json:3: field 'question_lang'" in corpus.skipped[0]
     assert corpus.queries["language"].to_pylist() == ["fon"] * 3 + ["sw"] * 3 + ["yo"] * 2
     assert human.queries["language"].to_pylist() == ["fr"] * 3 + ["en"] * 5
@@ -612,7 +612,7 @@ def test_groups_of_lareqa(name, n_queries, n_passages):
 
 
 def test_rows_that_are_left_out_of_afriqa():
-    corpus = load_here("afriqa")
+    corpus = load_here("afriqa", "test")
     assert len(corpus.skipped) == 4 and all("fill" in line for line in corpus.skipped)
 
 

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mixling.corpora.catalog import SOURCES, _default_split, find_source, load
+from mixling.corpora.catalog import SOURCES, find_source, load, loaded_split
+from mixling.corpora.folder import write_folder
 from mixling.debiasing.debias import read_source
 from mixling.errors import MixlingError
 from mixling.evaluation.benchmarks import load_task
@@ -122,18 +123,21 @@ def test_training_reads_the_training_split(bitext, tmp_path, caplog):
     ]
     mine_negatives("bm25", "sib-200", tmp_path / "mined")
     found.append(load(str(tmp_path / "mined")))
+    found.append(load("sib-200"))
     for corpus in found:
         assert all(t.startswith("learn ") for t in corpus.passages["text"].to_pylist())
-    assert not load("sib-200").passages["text"][0].as_py().startswith("learn ")  # its test split
     assert "no split train" not in caplog.text
 
 
 def test_training_on_a_source_that_is_measured_is_said(caplog):
-    for source in SOURCES.values():
-        caplog.clear()
-        split = _default_split(source, for_training=True)
-        assert (split == "train") == ("train" in source.splits)
-        assert bool(caplog.records) == (split != "train")
+    for name, source in SOURCES.items():
+        assert (loaded_split(name) == "train") == ("train" in source.splits)
+    if find_source("xquad-r") is None:
+        pytest.skip("xquad-r is not on this machine")
+    load("xquad-r")
+    assert "no split train" not in caplog.text
+    load_source(SourceConfig(name="xquad-r"), skip_bad=False)
+    assert "source 'xquad-r' has no split train" in caplog.text
 
 
 def test_a_sentence_looks_for_its_translations_and_not_for_itself(bitext):
@@ -165,3 +169,11 @@ def test_the_list_has_every_benchmark_and_says_how_to_get_it(run, data):
         assert name in out
     assert "ciral: Mixling fetches it at the first use (hub CIRAL/ciral" in out
     assert "miracl: Mixling fetches it at the first use, after you have accepted its terms" in out
+
+
+def test_what_is_converted_keeps_the_name_of_its_split(run, tmp_path):
+    for split in ("train", "test"):
+        folder = tmp_path / split
+        write_folder(load("sample", "test"), folder, split)
+        assert run("data", "convert", str(folder), str(tmp_path / f"{split}-2"))[0] == 0
+        assert (tmp_path / f"{split}-2" / "qrels" / f"{split}.tsv").exists()

@@ -24,7 +24,9 @@ Path_ = Annotated[
         "--path", help="The folder of the data; default: MIXLING_DATA, ./data, then the cache."
     ),
 ]
-Split = Annotated[str | None, typer.Option("--split", help="The split; default: the first.")]
+Split = Annotated[
+    str | None, typer.Option("--split", help="The split; default: train, else the first.")
+]
 Languages = Annotated[
     str | None,
     typer.Option(
@@ -172,9 +174,10 @@ def convert(
     skip_bad: Skip = False,
 ) -> None:
     """Write a corpus as a folder in Mixling's format (BEIR with language and group)."""
-    from mixling.corpora.catalog import load
+    from mixling.corpora.catalog import load, loaded_split
     from mixling.corpora.folder import write_folder
 
+    split = split or loaded_split(name, path)
     corpus = load(
         name,
         split,
@@ -182,7 +185,7 @@ def convert(
         languages=split_languages(languages),
         skip_bad=skip_bad,
     )
-    several = write_folder(corpus, out, split or "train", parquet)
+    several = write_folder(corpus, out, split, parquet)
     for line in corpus.skipped[:20]:
         typer.echo(f"skipped: {line}")
     typer.echo(

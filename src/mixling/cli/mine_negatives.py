@@ -22,7 +22,9 @@ def run(
             help="The folder to write. The same command continues a call that was cut off.",
         ),
     ],
-    split: Annotated[str | None, typer.Option(help="The split; default: train.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="The split; default: train, else the first.")
+    ] = None,
     path: Annotated[Path | None, typer.Option(help="The folder of a named source.")] = None,
     language: Annotated[
         list[str] | None, typer.Option(help="Use only this language; may be repeated.")

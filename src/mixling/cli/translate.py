@@ -39,7 +39,9 @@ def run(
     pivot: Annotated[
         str, typer.Option(help="The language to translate from, where a text has it.")
     ] = "en",
-    split: Annotated[str | None, typer.Option(help="The split; default: train.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="The split; default: train, else the first.")
+    ] = None,
     path: Annotated[Path | None, typer.Option(help="The folder of a named source.")] = None,
     ratio: Annotated[
         float,

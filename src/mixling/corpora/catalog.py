@@ -15,6 +15,7 @@ from pathlib import Path
 from mixling.corpora import fetch, hub, sample, squad
 from mixling.corpora.corpus import Corpus
 from mixling.corpora.folder import read_folder
+from mixling.corpora.judgments import find_split
 from mixling.corpora.languages import language_tag
 from mixling.corpora.published_files import hub_revisions
 from mixling.corpora.source import Languages, Source
@@ -132,7 +133,7 @@ def load(
     Args:
         name: A named source (`mixling data list`), or a folder. With `path` or `hub_name`, any
             name.
-        split: The split; default: the source's first, a folder's only one, or train.
+        split: The split; default: train, else a source's first or a folder's only one.
         path: The folder, or a SQuAD file. With `hub_name`, the file that `datasets` reads.
         languages: Keep only queries and passages in these languages.
         query_languages: Keep only queries in these languages.
@@ -142,8 +143,7 @@ def load(
             `{"query": "question", "passage": "answer", "language": "lang"}`.
         revision: The commit of the data set of the hub. Default: the newest one.
         skip_bad: Skip rows that cannot be used; `Corpus.skipped` lists them.
-        for_training: The default split of a named source is train. A source without one gives its
-            first split, and a warning.
+        for_training: Warn where the default is not train, because the source has no such split.
 
     Returns:
         The corpus.
@@ -169,9 +169,16 @@ def load(
             revision,
         )
     elif name in SOURCES and (path is None or not _is_mixling_folder(Path(path))):
+        if for_training and split is None and TRAIN not in SOURCES[name].splits:
+            logger.warning(
+                "source '%s' has no split train, so its split %s is trained on. Do not measure a "
+                "model on it that was trained on it.",
+                name,
+                SOURCES[name].splits[0],
+            )
         corpus = _load_named(
             SOURCES[name],
-            split or _default_split(SOURCES[name], for_training),
+            split or loaded_split(name),
             None if path is None else Path(path),
             None if languages is None else tuple(map(language_tag, languages)),
             skip_bad,
@@ -191,22 +198,21 @@ def _is_mixling_folder(path: Path) -> bool:
     return any(path.glob("corpus.*")) and (path / "qrels").is_dir()
 
 
-def _default_split(source: Source, for_training: bool) -> str:
-    """Return the split of a source that is read where none is named.
+def loaded_split(name: str, path: str | Path | None = None) -> str:
+    """Return the split that `load` reads where none is named.
 
-    A source without a split train is measured on what it has, so training on it is said.
+    Args:
+        name: A named source, a folder or a file.
+        path: The folder or file of a named source.
+
+    Returns:
+        train, else a source's first or a folder's only one.
     """
-    if not for_training or TRAIN in source.splits[:1]:
-        return source.splits[0]
-    if TRAIN in source.splits:
-        return TRAIN
-    logger.warning(
-        "source '%s' has no split train, so its split %s is trained on. Do not measure a model "
-        "on it that was trained on it.",
-        source.name,
-        source.splits[0],
-    )
-    return source.splits[0]
+    folder = Path(path or name)
+    if name in SOURCES and (path is None or not _is_mixling_folder(folder)):
+        splits = SOURCES[name].splits
+        return TRAIN if TRAIN in splits else splits[0]
+    return find_split(folder, None) if folder.is_dir() else TRAIN
 
 
 def _load_named(
