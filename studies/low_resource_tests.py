@@ -265,7 +265,8 @@ def contributions_of(table: pa.Table) -> Rows:
     language = np.array(table["query_language"].cast(pa.string()).to_pylist())
     level = np.array([resource_level(x) for x in language])
     name = table["task"].cast(pa.string())[0].as_py()
-    by_language = name.partition(":")[0] in ("afriqa", "tydi") and "~" not in name
+    base = name.partition("@")[0].partition(":")[0]
+    by_language = base in ("afriqa", "tydi") and "~" not in name
     found = []
     for wanted in SCENARIOS:
         rows = scenario == wanted

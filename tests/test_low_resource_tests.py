@@ -1,6 +1,7 @@
 """The recipe is the trial that was chosen, and what studies.low_resource_tests keeps and tests."""
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from studies import low_resource_data as data
@@ -42,6 +43,18 @@ def test_the_contributions_of_groups_add_up_to_the_figures(chain):
         if row["languages"] == "all":
             expected = entry[row["scenario"]][row["measure"]]
             assert sum(row["values"]) == pytest.approx(expected), row["measure"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_split"),
+    [("tydi@bn,sw,te", True), ("afriqa:test", True), ("afriqa~typos:0.1", False), ("b", False)],
+)
+def test_questions_are_kept_by_language(name, is_split, chain):
+    scores = mixling.evaluate(str(chain), ["sample"]).scores
+    column = scores.schema.get_field_index("task")
+    renamed = scores.set_column(column, "task", pa.array([name] * scores.num_rows))
+    found = {r["languages"] for r in study.contributions_of(renamed)}
+    assert ("sw" in found) == is_split
 
 
 def test_mdpr_takes_one_language_of_all_sources_that_have_questions(tmp_path, monkeypatch):
