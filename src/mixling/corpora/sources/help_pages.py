@@ -182,7 +182,7 @@ def _to_table(pages: Mapping[str, Page]) -> pa.Table:
         for block in (Block("", "", page.title, False), *page.blocks)
     ]
     columns = zip(*rows, strict=True) if rows else ([] for _ in _SCHEMA.names)
-    return pa.table([pa.array(list(c)) for c in columns], _SCHEMA)
+    return pa.table([pa.array(list(c)) for c in columns], schema=_SCHEMA)
 
 
 def _from_table(table: pa.Table) -> dict[str, Page]:
