@@ -248,7 +248,8 @@ def measure_run(
             "machine": machine_info(),
         }
         save(content)
-        figures = {r["scenario"]: sum(r["values"]) for r in rows if r["languages"] == "all"}
+        whole = [r for r in rows if r["languages"] == "all" and r["measure"] == "mAP"]
+        figures = {r["scenario"]: float(sum(r["values"])) for r in whole}
         print(method, seed, name, {k: round(v, 4) for k, v in figures.items()}, flush=True)
 
 
