@@ -196,7 +196,7 @@ def read(name: str, folder: Path, skip_bad: bool) -> Corpus | None:
         return None
     if name == "own":
         return load("own", path=folder, skip_bad=skip_bad)
-    return load(name, path=folder, skip_bad=skip_bad)
+    return load(name, SOURCES[name].splits[0], path=folder, skip_bad=skip_bad)
 
 
 @pytest.mark.parametrize("name", FILES)
