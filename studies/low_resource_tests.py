@@ -332,7 +332,7 @@ def contrasts(rows: Rows) -> Rows:
 
     Returns:
         A row for each contrast and figure: both means, the difference (second minus first) with
-        its interval, p-values before and after Holm's correction, and that by groups alone.
+        its interval, and p-values before and after Holm's correction.
     """
     values: dict[Key, dict[str, dict[int, np.ndarray]]] = {}
     for r in rows:

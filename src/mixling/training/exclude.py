@@ -72,7 +72,7 @@ def check_validation(
     index = index_texts({task.name: (task.queries, task.passages)})
     found = {}
     for corpus in corpora:
-        # only what this comparison finds: data.exclude has counts of its own
+        # only what this comparison finds: `left_out` has the counts of data.exclude too
         counts = Counter(without_overlap(corpus, index).left_out) - Counter(corpus.left_out)
         if counts:
             found[corpus.name] = dict(counts)
