@@ -114,7 +114,7 @@ def test_a_task_that_is_measured_is_not_measured_again(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "RESULT", tmp_path / "result.json")
     monkeypatch.setattr(study, "SEEDS", {study.ZERO_SHOT: (0,)})
     monkeypatch.setattr(study, "tasks_of", lambda seed: {"sample": "sample:test", "b": "sample"})
-    monkeypatch.setattr("sys.argv", ["low_resource_tests"])
+    monkeypatch.setattr("sys.argv", ["low_resource_tests", "--out", str(tmp_path / "runs")])
     asked = []
 
     def measure(model, tasks, **_):
