@@ -17,6 +17,7 @@ PAGE, SEARCH = "docs/results/low-resource.md", "docs/results/low-resource-search
 Row = dict[str, Any]
 NAMES = {"shipped transform": "the shipped transform", "low-resource": "low-resource recipe"}
 RECIPE, MDPR = "low-resource", "mDPR's way, German"
+ORDER = ("zero-shot", "LSAR", "shipped transform", "mDPR's way, English", MDPR)
 # title, task, figure
 COLUMNS = (
     ("AfriQA", "afriqa", "multilingual mAP, all"),
@@ -70,6 +71,12 @@ def _name(method: str) -> str:
     return NAMES.get(method, method)
 
 
+def _methods() -> list[str]:
+    """Return the methods that are measured: those of `ORDER`, then the recipes."""
+    found = _result()["figures"]
+    return [*(m for m in ORDER if m in found), *sorted(m for m in found if m not in ORDER)]
+
+
 def _mean(method: str, task: str, figure: str) -> float | None:
     """Return the mean over seeds of a figure, None where it is not measured."""
     values = _result()["figures"].get(method, {}).get(task, {}).get(figure)
@@ -79,7 +86,7 @@ def _mean(method: str, task: str, figure: str) -> float | None:
 def _table(columns: tuple[tuple[str, str, str], ...]) -> list[Row]:
     """Return a row of figures for each method."""
     rows = []
-    for method in _result()["figures"]:
+    for method in _methods():
         row: Row = {"model": _name(method)}
         for title, task, figure in columns:
             value = _mean(method, task, figure)
@@ -113,7 +120,8 @@ def by_language() -> list[Row]:
             value = _mean(method, "afriqa", figure)
             row[_name(method)] = "" if value is None else f"{value:.3f}"
         found = _contrast(MDPR, RECIPE, "afriqa", figure)
-        row["recipe against mDPR's way"] = "" if found is None else trials.change(found, 3)
+        row["recipe less mDPR's way"] = "" if found is None else trials.change(found, 3)
+        row["p"] = "" if found is None else f"{found['p']:.2g}"
         rows.append(row)
     return rows
 
@@ -134,7 +142,7 @@ def contrasts() -> list[Row]:
 def bands() -> list[Row]:
     """Return the pools of sentences by how much text of the query's language CC-100 holds."""
     rows = []
-    for method in _result()["figures"]:
+    for method in _methods():
         row: Row = {"model": _name(method)}
         for title, task in (("SIB-200", "sib-200"), ("TICO-19", "tico-19")):
             for band, words in BANDS.items():
@@ -145,16 +153,23 @@ def bands() -> list[Row]:
 
 
 def noise() -> list[Row]:
-    """Return AfriQA's pool with noisy queries, and what is left of the clean figure."""
+    """Return AfriQA's pool with noisy queries, and what is left of the clean figure.
+
+    Both are means over the seeds that were measured with noise.
+    """
     rows = []
-    for method in _result()["figures"]:
-        clean = _mean(method, "afriqa", "multilingual mAP, all")
+    for method in _methods():
+        found = _result()["figures"][method]
         row: Row = {"model": _name(method)}
         for title, task in NOISE.items():
-            seed = _result()["figures"][method].get(task, {}).get("multilingual mAP, all", {})
-            value = seed.get("0") if task != "afriqa" else clean
-            row[title] = "" if value is None else f"{value:.3f}"
-            if task != "afriqa" and value is not None and clean:
+            noisy = found.get(task, {}).get("multilingual mAP, all")
+            if noisy is None:
+                row[title] = ""
+                continue
+            clean = statistics.fmean(found["afriqa"]["multilingual mAP, all"][x] for x in noisy)
+            value = statistics.fmean(noisy.values())
+            row[title] = f"{value:.3f}"
+            if task != "afriqa":
                 row[title] += f" ({value / clean:.0%})"
         rows.append(row)
     return rows
@@ -231,7 +246,7 @@ def pictures() -> dict[str, str]:
     columns = COLUMNS[0], COLUMNS[3], COLUMNS[7]
     rows = [
         {"model": _name(m), **{title: _mean(m, task, f) for title, task, f in columns}}
-        for m in _result()["figures"]
+        for m in _methods()
     ]
     title = "Multilingual mAP of each method out of domain and in domain"
     names = [c[0] for c in columns]

@@ -11,6 +11,10 @@ unit vectors, because it gives no others.
 Figures have 95 % intervals over translation groups. Each transform is tested against the same
 encoder zero-shot; Holm's correction runs over all transforms and measures of a task and encoder.
 
+e5-small is measured on the same tasks in the same languages, with its options, and the encoders are
+tested against each other: both zero-shot, and both behind their trained transform, each with the
+options of its development data. Holm's correction runs over all of these tests.
+
 Run `python -m studies.second_encoder` before, then `python -m studies.second_encoder_tasks`. It
 writes studies/second-encoder-tasks.json as it goes, and an interrupted run goes on.
 """
@@ -37,6 +41,7 @@ from mixling.debiasing.leace import Leace
 from mixling.debiasing.lir import Lir
 from mixling.debiasing.method import DebiasingMethod, Transform
 from mixling.debiasing.shift import Shift
+from mixling.debiasing.trained import TrainedTransform
 from mixling.encoding.vectors import encode_cached, normalize_for_similarity
 from mixling.evaluation.benchmarks import load_task
 from mixling.evaluation.measure import rank_task, score_task
@@ -47,6 +52,7 @@ from mixling.evaluation.tasks import Task, task_from_corpus
 from mixling.machine import library_versions, machine_info
 from mixling.models.encoders import AnyEncoder, load_encoder
 from mixling.models.universal import LANGUAGES, NAME
+from mixling.models.weights import DEFAULT
 
 RESULT = Path(__file__).with_name("second-encoder-tasks.json")
 EIGHT = ("xquad-r", "xquad-paragraphs", "mlqa-r")  # tasks in none but the eight languages
@@ -172,13 +178,20 @@ def correct(rows: list[dict[str, Any]]) -> None:
         family = families.setdefault((row["encoder"], row["task"]), [])
         family += row.get("changes", {}).values()
     for tests in families.values():
-        for test, p in zip(tests, holm([t["p"] for t in tests]), strict=True):
-            test["p_holm"] = p
+        set_corrected(tests)
+
+
+def set_corrected(tests: list[dict[str, Any]]) -> None:
+    """Set `p_holm` of the tests of a family."""
+    for test, p in zip(tests, holm([t["p"] for t in tests]), strict=True):
+        test["p_holm"] = p
 
 
 def save(content: dict[str, Any]) -> None:
     """Write the result file."""
     correct(content["rows"])
+    pairs = content.get("pairs", {}).values()
+    set_corrected([test for pair in pairs for tests in pair.values() for test in tests.values()])
     stamp = {"versions": library_versions(), "machine": machine_info()}
     write_text(RESULT, json.dumps({**content, **stamp}, indent=1, ensure_ascii=False) + "\n")
 
@@ -218,6 +231,33 @@ def measure(
         print(encoded.name, name, label, {s: round(made.get(s, 0), 4) for s in SCENARIOS})
 
 
+def compare_encoders(
+    first: Encoded, second: Encoded, name: str, options: TrainedTransform, content: dict[str, Any]
+) -> None:
+    """Test the second encoder against the first on a task, unless it is tested.
+
+    Args:
+        first: e5-small.
+        second: The second encoder.
+        name: The task.
+        options: The trained transform of the second encoder; the first has the defaults.
+        content: The content of the result file, whose `pairs` are set.
+    """
+    pairs = content.setdefault("pairs", {})
+    if name in pairs:
+        return
+    task, languages = known_task(name), tuple(SHARED if name in EIGHT else LANGUAGES)
+    tables = {
+        "zero-shot": [encoded.score(task, None)[1] for encoded in (first, second)],
+        "trained": [
+            encoded.score(task, encoded.fit(method, languages))[1]
+            for encoded, method in ((first, TrainedTransform()), (second, options))
+        ],
+    }
+    pairs[name] = {kind: changes(*both) for kind, both in tables.items()}
+    save(content)
+
+
 def main() -> None:
     """Measure the tasks."""
     parser = argparse.ArgumentParser()
@@ -231,6 +271,12 @@ def main() -> None:
     methods = list(chosen_for(second, content))
     for name in given.tasks:
         measure(second, name, methods, content)
+    first = Encoded(DEFAULT, vectors)
+    defaults = [(method, "e5-small") for method, options in methods if options != NAME]
+    trained = [method for method, _ in methods if isinstance(method, TrainedTransform)][-1]
+    for name in given.tasks:
+        measure(first, name, defaults, content)
+        compare_encoders(first, second, name, trained, content)
 
 
 if __name__ == "__main__":
