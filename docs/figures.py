@@ -546,12 +546,8 @@ def tables() -> dict[str, dict[str, str]]:
         **{
             page: {name: rows_of(rows) for name, rows in page_tables.items()}
             for page, page_tables in summaries.tables().items()
-            if page != low_resource.PAGE
         },
-        low_resource.PAGE: {
-            **{name: rows_of(rows) for name, rows in summaries.tables()[low_resource.PAGE].items()},
-            **{name: rows_of(rows) for name, rows in low_resource.tables().items()},
-        },
+        low_resource.PAGE: {name: rows_of(rows) for name, rows in low_resource.tables().items()},
         **{
             f"docs/{page}.md": {name: rows_of(rows) for name, rows in page_tables.items()}
             for page, page_tables in trials.tables().items()

@@ -224,7 +224,11 @@ def _vetoes(vetoes: list[str]) -> str:
 
 def tables() -> dict[str, list[Row]]:
     """Return the tables of docs/results/low-resource.md."""
+    batch_types = summaries.low_resource()
     return {
+        "low-resource, short": summaries.figures(
+            batch_types, ("AfriQA", "SIB-200", "TyDi", "XQuAD-R")
+        ),
         "low-resource, tests": _table(COLUMNS),
         "low-resource, languages": by_language(),
         "low-resource, in domain": _table(IN_DOMAIN),

@@ -399,9 +399,6 @@ def tables() -> dict[str, dict[str, list[Row]]]:
         "docs/results/terms.md": {"terms, short": figures(terms())},
         "docs/results/recipe.md": {"recipe, short": recipe_tasks()},
         "docs/results/recipe-search.md": {"trials, short": figures(trained_on())},
-        "docs/results/low-resource.md": {
-            "low-resource, short": figures(low_resource(), ("AfriQA", "SIB-200", "TyDi", "XQuAD-R"))
-        },
         "docs/results/rivals.md": {"rivals, short": figures(rivals())},
     }
 
