@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from mixling.machine import library_versions, machine_info, matrix_rate
 
@@ -50,9 +51,18 @@ def _run(side: Callable[[Turns], None], connection: Connection) -> None:
 
 
 def alternate(
-    sides: Mapping[str, Callable[[Turns], None]], rounds: int, warm: int = 1
+    sides: Mapping[str, Callable[[Turns], None]],
+    rounds: int,
+    warm: int = 1,
+    environments: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, Any]:
     """Let the sides work in turns.
+
+    Args:
+        sides: Functions by name.
+        rounds: Turns of each that count.
+        warm: Turns before them.
+        environments: Environment variables that a side's process starts with, by name.
 
     Returns:
         {"sides": {name: [facts of each round]}, "matrix rate": [rate of each round]}.
@@ -63,7 +73,8 @@ def alternate(
     for name, side in sides.items():
         ours, theirs = context.Pipe()
         running[name] = (context.Process(target=_run, args=(side, theirs), daemon=True), ours)
-        running[name][0].start()
+        with mock.patch.dict(os.environ, (environments or {}).get(name, {})):
+            running[name][0].start()
     for name in sides:
         _receive(*running[name], name)
     rates = []

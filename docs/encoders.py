@@ -112,6 +112,32 @@ def bias() -> list[Row]:
     return rows
 
 
+def between_encoders() -> list[Row]:
+    """Return the difference between the encoders in the same languages, by task and transform."""
+    study = trials.study_result("second-encoder-tasks")
+    rows = []
+    for task, label in TASKS.items():
+        for kind, changes in study.get("pairs", {}).get(task, {}).items():
+            row = {"task": label, "behind": TRANSFORMS[kind]}
+            for scenario in ("multilingual", "monolingual"):
+                if scenario in changes:
+                    first, second = means(study["rows"], task, kind, scenario)
+                    row[f"{scenario}: e5-small"] = f"{first:.3f}"
+                    row[f"{scenario}: USE"] = f"{second:.3f}"
+                    row[f"{scenario}: USE less e5-small"] = change(changes[scenario])
+            rows.append(row)
+    return rows
+
+
+def means(rows: list[Row], task: str, kind: str, scenario: str) -> tuple[float, float]:
+    """Return a figure of both encoders; behind a trained transform, with each one's options."""
+    found = {}
+    for row in rows:  # an encoder's other options follow the defaults
+        if row["task"] == task and row["transform"].partition(",")[0] == kind:
+            found[row["encoder"]] = row[scenario]
+    return found[FIRST], found[SECOND]
+
+
 def options() -> list[Row]:
     """Return what each method changes with the options of e5-small, and with the encoder's own."""
     rows = []
@@ -173,6 +199,7 @@ def tables() -> dict[str, list[Row]]:
         "second encoder, bias": bias(),
         "second encoder, multilingual": tasks("multilingual"),
         "second encoder, monolingual": tasks("monolingual"),
+        "second encoder, pairs": between_encoders(),
         "second encoder, options": options(),
         "second encoder, collections": on_collections(),
         "second encoder, sentences": sentences(),
