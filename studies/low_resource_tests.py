@@ -9,6 +9,9 @@ and averaged with as much of the base. mDPR's way (arXiv:2108.08787) has one lan
 of the recipe that hold questions or titles in it, each query with its passage and hard negatives of
 BM25. It is trained on German, of which the sources have most, and on English.
 
+The few-shot variant is the recipe with AfriQA's train part beside its sources. It is no rival of
+the others, and is measured on the main tasks.
+
 Each run leaves rows in low-resource-tests.parquet: the contribution of every translation group to a
 figure, over all languages, by resource level, and on AfriQA and TyDi by language. They add up to
 the figure (`evaluation.significance.contributions`). So a machine that has the file goes on where
@@ -57,6 +60,7 @@ from mixling.training.train import train
 RESULT = Path(__file__).with_name("low-resource-tests.json")
 CONTRIBUTIONS = Path(__file__).with_name("low-resource-tests.parquet")
 RECIPE, GERMAN, ENGLISH = "low-resource", "mDPR's way, German", "mDPR's way, English"
+FEW_SHOT = "low-resource, few-shot"
 ZERO_SHOT, SHIPPED, LSAR, BALANCED = "zero-shot", "shipped transform", "LSAR", "balanced recipe"
 MDPR = {GERMAN: "de", ENGLISH: "en"}
 # the seeds of each method; those that are not trained have one row
@@ -68,8 +72,9 @@ SEEDS = {
     LSAR: (0,),
     BALANCED: (0,),
     ENGLISH: (0,),
+    FEW_SHOT: (0,),
 }
-TRAINED = (RECIPE, GERMAN, BALANCED, ENGLISH)
+TRAINED = (RECIPE, GERMAN, BALANCED, ENGLISH, FEW_SHOT)
 AFRIQA, TYDI = "afriqa", "tydi@bn,sw,te"
 MAIN = {
     AFRIQA: "afriqa:test",
@@ -94,6 +99,7 @@ CONTRASTS = (
     (BALANCED, RECIPE),
     (ZERO_SHOT, BALANCED),
     (ZERO_SHOT, GERMAN),
+    (RECIPE, FEW_SHOT),
 )
 # measures of the multilingual pool beside mAP, over all languages
 FURTHER = ("R@10", "rank_distance")
@@ -129,22 +135,26 @@ def main() -> None:
     for method in [choose(x, SEEDS, "method") for x in given.methods] or list(SEEDS):
         for seed in () if given.test else given.seeds or SEEDS[method]:
             done = {r["task"] for r in read_rows() if (r["method"], r["seed"]) == (method, seed)}
-            names = [x for x in tasks_of(seed) if x not in done]
+            names = [x for x in tasks_of(method, seed) if x not in done]
             if names:
                 model, facts = model_of(method, seed, given.out, given.data)
                 measure_run(method, seed, model, names, facts, given.out)
     save(read_result())
 
 
-def tasks_of(seed: int) -> dict[str, str]:
-    """Return the tasks of a run by name; the third seed is measured on the main ones alone."""
-    noisy = {f"{AFRIQA}~{kind}": MAIN[AFRIQA] for kind in NOISY}
-    return {**MAIN, **OTHERS, **noisy} if seed < 2 else MAIN
+def all_tasks() -> dict[str, str]:
+    """Return all tasks by name."""
+    return {**MAIN, **OTHERS, **{f"{AFRIQA}~{kind}": MAIN[AFRIQA] for kind in NOISY}}
+
+
+def tasks_of(method: str, seed: int) -> dict[str, str]:
+    """Return the tasks of a run by name: for a third seed, and with few shots, the main ones."""
+    return MAIN if seed > 1 or method == FEW_SHOT else all_tasks()
 
 
 def task_of(name: str) -> Task:
-    """Load a task of `tasks_of`."""
-    task = load_task(tasks_of(0)[name])
+    """Load a task of `all_tasks`."""
+    task = load_task(all_tasks()[name])
     kind = name.partition("~")[2]
     return add_noise(task, kind, NOISY[kind]) if kind else task
 
@@ -184,7 +194,7 @@ def config_of(method: str, seed: int, data: Path) -> Config:
     """Return the configuration of a run on prepared sources.
 
     Args:
-        method: `RECIPE`, or a name of `MDPR`.
+        method: `RECIPE`, `FEW_SHOT`, or a name of `MDPR`.
         seed: The seed of batches and training.
         data: The folder of prepared sources, from which test and development tasks are left out.
     """
@@ -204,6 +214,8 @@ def config_of(method: str, seed: int, data: Path) -> Config:
             place = found
         kept = {k: v for k, v in source.items() if k in ("weight", "batch_type")}
         sources.append({**kept, "name": name, "path": str(place)})
+    if method == FEW_SHOT:
+        sources.append({"name": AFRIQA, "path": str(prepare(AFRIQA, data))})
     tables["data"]["sources"] = sources
     if method in MDPR:
         tables["batches"] |= {"strategy": "single", "language": MDPR[method]}
@@ -238,7 +250,7 @@ def measure_run(
         method: The method.
         seed: The seed.
         model: The model.
-        names: Tasks, names of `tasks_of`.
+        names: Names of `all_tasks`.
         facts: What is known of its training.
         out: The folder of all models, whose lock orders the processes that save.
     """
@@ -252,7 +264,7 @@ def measure_run(
                 table = pa.Table.from_pylist([*read_rows(), *rows], schema())
                 pq.write_table(table, path, compression="zstd", compression_level=19)
             content = read_result()
-            content["tasks"][name] = {"task": tasks_of(0)[name], "data": task.fingerprint()}
+            content["tasks"][name] = {"task": all_tasks()[name], "data": task.fingerprint()}
             content["runs"][f"{method}, {seed}"] = {
                 **facts,
                 "versions": library_versions(),

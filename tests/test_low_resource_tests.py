@@ -80,6 +80,15 @@ def test_mdpr_takes_one_language_of_all_sources_that_have_questions(tmp_path, mo
     assert config.batches.negatives == recipe.batches.negatives
 
 
+def test_few_shots_stand_beside_the_sources_of_the_recipe(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "prepare", lambda name, out: out / name)
+    recipe, few = (study.config_of(x, 1, tmp_path) for x in (study.RECIPE, study.FEW_SHOT))
+    assert [s.name for s in few.data.sources] == [*(s.name for s in recipe.data.sources), "afriqa"]
+    free = {"data": {"sources"}}
+    assert few.model_dump(exclude=free) == recipe.model_dump(exclude=free)
+    assert study.tasks_of(study.FEW_SHOT, 0) == study.MAIN
+
+
 def rows(spread):
     """Rows of two trained methods with three seeds, and of one that is not trained."""
     rng = np.random.default_rng(0)
@@ -113,7 +122,7 @@ def test_a_task_that_is_measured_is_not_measured_again(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "CONTRIBUTIONS", tmp_path / "rows.parquet")
     monkeypatch.setattr(study, "RESULT", tmp_path / "result.json")
     monkeypatch.setattr(study, "SEEDS", {study.ZERO_SHOT: (0,)})
-    monkeypatch.setattr(study, "tasks_of", lambda seed: {"sample": "sample:test", "b": "sample"})
+    monkeypatch.setattr(study, "all_tasks", lambda: {"sample": "sample:test", "b": "sample"})
     monkeypatch.setattr("sys.argv", ["low_resource_tests", "--out", str(tmp_path / "runs")])
     asked = []
 
