@@ -70,7 +70,7 @@ SEEDS = {
     GERMAN: (0, 1, 2),
     SHIPPED: (0,),
     LSAR: (0,),
-    BALANCED: (0,),
+    BALANCED: (0, 1, 2),
     ENGLISH: (0,),
     FEW_SHOT: (0,),
 }
@@ -178,7 +178,8 @@ def model_of(method: str, seed: int, out: Path, data: Path) -> tuple[str, dict[s
             mixling.debias(DEFAULT, "lsar", ["sib-200"], folder, languages=LOW_RESOURCE)
         return str(folder), {}
     if method == BALANCED:
-        model = train(None, folder, recipe="balanced")
+        seeds = {"batches": {"seed": seed}, "training": {"seed": seed}}
+        model = train(seeds if seed else None, folder, recipe="balanced")
     elif (method, seed) == (RECIPE, 0):  # the command as its users run it
         model = train(None, folder, recipe=RECIPE)
     else:

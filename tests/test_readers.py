@@ -193,7 +193,12 @@ def test_two_texts_of_one_id_are_refused_and_grades_keep_the_highest():
     for value in (1, 3, 2):
         builder.add_link("g", first, grade=value)
     builder.add_query("q", "Was?", "de", "g")
-    assert builder.build().links["grade"].to_pylist() == [3]
+    corpus = builder.build()
+    assert corpus.links["grade"].to_pylist() == [3]
+    # no text is shown, of which a corpus may hold millions
+    assert (
+        "passages=4" in repr(corpus) and "Nein." not in repr(corpus) and "Ja." not in repr(corpus)
+    )
 
 
 @pytest.mark.parametrize(

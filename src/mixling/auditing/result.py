@@ -134,6 +134,13 @@ class AuditResult:
     notes: list[str]
     transform: VectorTransform | None = None
 
+    def __repr__(self) -> str:
+        return (
+            f"AuditResult(source={self.source!r}, passages={self.passages}, "
+            f"queries={self.queries}, languages={len(self.languages)}, "
+            f"decision={self.verdict.decision!r}, gain={self.verdict.gain:.3f})"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the result as values of JSON, without the transform; no number is None."""
         values = dataclasses.asdict(dataclasses.replace(self, transform=None))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixling.corpora.corpus import Corpus, connected_components
+from mixling.corpora.components import connected_components
+from mixling.corpora.corpus import Corpus
 
 
 @dataclass(frozen=True)

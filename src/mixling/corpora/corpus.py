@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mixling.corpora.components import connected_components
 from mixling.corpora.values import with_title
 from mixling.errors import MixlingError
 
@@ -74,6 +75,14 @@ class Corpus:
     negatives: pa.Table = field(default_factory=NEGATIVES.empty_table)
     origin: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return (
+            f"Corpus(name={self.name!r}, languages={len(self.languages())}, "
+            f"queries={self.queries.num_rows}, passages={self.passages.num_rows}, "
+            f"links={self.links.num_rows}, negatives={self.negatives.num_rows}, "
+            f"skipped={len(self.skipped)})"
+        )
 
     def languages(self) -> list[str]:
         """Return the languages of queries and passages together, sorted."""
@@ -374,26 +383,3 @@ def _table_of_rows(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.Table
     return pa.table(
         [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema
     )
-
-
-def connected_components(
-    left: np.ndarray, right: np.ndarray, n_left: int, n_right: int
-) -> np.ndarray:
-    """Return the connected components of a bipartite graph.
-
-    Args:
-        left: The left node of each edge, int64 `[edges]`.
-        right: The right node of each edge, int64 `[edges]`.
-        n_left: Number of left nodes.
-        n_right: Number of right nodes.
-
-    Returns:
-        The component of each node, the left nodes first: int32 `[n_left + n_right]`.
-    """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    n = n_left + n_right
-    edges = coo_matrix((np.ones(len(left), np.int8), (left, right + n_left)), shape=(n, n))
-    label: np.ndarray = connected_components(edges, directed=False)[1]
-    return label

@@ -19,7 +19,8 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
-from mixling.corpora.corpus import Corpus, connected_components
+from mixling.corpora.components import connected_components
+from mixling.corpora.corpus import Corpus
 
 # of the shorter of two passages of which one holds the other; a power of two, by which the hash
 # grows

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mixling.corpora.corpus import connected_components
+from mixling.corpora.components import connected_components
 from mixling.corpora.values import with_title
 from mixling.evaluation.mteb_subset import Keys, Subset
 
