@@ -7,6 +7,7 @@ docs/results/low-resource-search.md: development tasks, from studies/low-resourc
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
 from docs import summaries, trials
@@ -15,8 +16,12 @@ from mixling.corpora.resources import LEVEL_ORDER
 
 PAGE, SEARCH = "docs/results/low-resource.md", "docs/results/low-resource-search.md"
 Row = dict[str, Any]
-NAMES = {"shipped transform": "the shipped transform", "low-resource": "low-resource recipe"}
-RECIPE, MDPR = "low-resource", "mDPR's way, German"
+RECIPE, MDPR, FEW_SHOT = "low-resource", "mDPR's way, German", "low-resource, few-shot"
+NAMES = {
+    "shipped transform": "the shipped transform",
+    RECIPE: "low-resource recipe",
+    FEW_SHOT: "with AfriQA's train part",
+}
 ORDER = ("zero-shot", "LSAR", "shipped transform", "mDPR's way, English", MDPR)
 BY_LANGUAGE = ("zero-shot", MDPR, "balanced recipe", RECIPE)
 # title, task, figure
@@ -73,8 +78,11 @@ def _name(method: str) -> str:
 
 
 def _methods() -> list[str]:
-    """Return the methods that are measured: those of `ORDER`, then the recipes."""
-    found = _result()["figures"]
+    """Return the methods that are measured: those of `ORDER`, then the recipes.
+
+    The few-shot variant is shown apart.
+    """
+    found = [m for m in _result()["figures"] if m != FEW_SHOT]
     return [*(m for m in ORDER if m in found), *sorted(m for m in found if m not in ORDER)]
 
 
@@ -84,10 +92,10 @@ def _mean(method: str, task: str, figure: str) -> float | None:
     return None if values is None else statistics.fmean(values.values())
 
 
-def _table(columns: tuple[tuple[str, str, str], ...]) -> list[Row]:
-    """Return a row of figures for each method."""
+def _table(columns: tuple[tuple[str, str, str], ...], methods: Sequence[str] = ()) -> list[Row]:
+    """Return a row of figures for each method; without names, for all but the few-shot variant."""
     rows = []
-    for method in _methods():
+    for method in methods or _methods():
         row: Row = {"model": _name(method)}
         for title, task, figure in columns:
             value = _mean(method, task, figure)
@@ -130,7 +138,7 @@ def by_language() -> list[Row]:
 def contrasts() -> list[Row]:
     """Return each contrast on the tasks' pools and on monolingual search."""
     rows: dict[tuple[str, str], Row] = {}
-    for r in _result()["contrasts"]:
+    for r in [x for x in _result()["contrasts"] if x["second"] != FEW_SHOT]:
         key = (r["first"], r["second"])
         rows.setdefault(key, {"from": _name(r["first"]), "to": _name(r["second"])})
     for (first, second), row in rows.items():
@@ -138,6 +146,16 @@ def contrasts() -> list[Row]:
             found = _contrast(first, second, task, figure)
             row[title] = "" if found is None else trials.change(found, 3)
     return list(rows.values())
+
+
+def few_shot() -> list[Row]:
+    """Return the recipe with and without AfriQA's train part, and the change."""
+    main = tuple(c for c in COLUMNS if c[0] not in ("TICO-19", "help"))
+    change: Row = {"model": "change"}
+    for title, task, figure in main:
+        found = _contrast(RECIPE, FEW_SHOT, task, figure)
+        change[title] = "" if found is None else trials.change(found, 3)
+    return [*_table(main, (RECIPE, FEW_SHOT)), change]
 
 
 def bands() -> list[Row]:
@@ -233,6 +251,7 @@ def tables() -> dict[str, list[Row]]:
         "low-resource, languages": by_language(),
         "low-resource, in domain": _table(IN_DOMAIN),
         "low-resource, contrasts": contrasts(),
+        "low-resource, few-shot": few_shot(),
         "low-resource, bands": bands(),
         "low-resource, noise": noise(),
     }
