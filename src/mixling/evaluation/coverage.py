@@ -5,13 +5,14 @@
 | `fertility` | subwords / words (words by ICU, so also for scripts without spaces) |
 | `unknown` | share of subwords that are the unknown token |
 | `characters_per_subword` | characters without spaces / subwords |
-| `split_to_characters` | share of words of three or more characters with a subword a character, or
-more | | `truncated` | share of texts longer than the model reads |
+| `split_to_characters` | share of words of three or more characters that are cut to characters |
+| `truncated` | share of texts longer than the model reads |
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -52,20 +53,22 @@ def count_subwords(
     Returns:
         The figures by language, without languages whose texts have no word.
     """
-    tokenizer = retriever.tokenizer
+    # texts are counted whole, so the library's warning of texts longer than the model is no fault
+    tokenizer = partial(
+        retriever.tokenizer, return_attention_mask=False, return_token_type_ids=False, verbose=False
+    )
     result = {}
     for language, texts in texts_by_language.items():
         texts = list(texts)
         words = [w for t in texts for w in tokenize_words(t, language)]
         if not words:
             continue
-        subwords = tokenizer(words, add_special_tokens=False, return_attention_mask=False)
-        subwords = subwords["input_ids"]
+        subwords = tokenizer(words, add_special_tokens=False)["input_ids"]
         counts = np.array([len(x) for x in subwords])
         lengths = np.array([len(w) for w in words])
-        unknown = tokenizer.unk_token_id
+        unknown = retriever.tokenizer.unk_token_id
         long = lengths >= 3
-        whole = tokenizer(texts, add_special_tokens=True, return_attention_mask=False)["input_ids"]
+        whole = tokenizer(texts, add_special_tokens=True)["input_ids"]
         result[language] = {
             "fertility": float(counts.sum() / len(counts)),
             "unknown": float(sum(x.count(unknown) for x in subwords) / max(counts.sum(), 1)),
