@@ -120,11 +120,11 @@ def between_encoders() -> list[Row]:
         for kind, changes in study.get("pairs", {}).get(task, {}).items():
             row = {"task": label, "behind": TRANSFORMS[kind]}
             for scenario in ("multilingual", "monolingual"):
+                figures = ["", ""]
                 if scenario in changes:
-                    first, second = means(study["rows"], task, kind, scenario)
-                    row[f"{scenario}: e5-small"] = f"{first:.3f}"
-                    row[f"{scenario}: USE"] = f"{second:.3f}"
-                    row[f"{scenario}: USE less e5-small"] = change(changes[scenario])
+                    figures = [f"{x:.3f}" for x in means(study["rows"], task, kind, scenario)]
+                row[f"{scenario}: e5-small"], row[f"{scenario}: USE"] = figures
+                row[f"{scenario}: USE less e5-small"] = change(changes.get(scenario))
             rows.append(row)
     return rows
 
