@@ -20,8 +20,6 @@ TRANSFORMS = {
     "lsar": "LSAR",
     "trained": "trained transform",
 }
-# names of `studies.debias`, where they are others
-OF_FIRST = {"zero-shot": "none", "lir": "LIR, rank 1", "lsar": "LSAR, rank 10"}
 TASKS = {
     "xquad-r": "XQuAD-R",
     "xquad-paragraphs": "XQuAD, paragraphs",
@@ -35,15 +33,7 @@ Row = dict[str, Any]
 
 
 def found(encoder: str, task: str, transform: str) -> Row | None:
-    """Return the row of an encoder on a task behind a transform, or None.
-
-    e5-small's rows are those of `studies.debias`, in all languages of the task.
-    """
-    if encoder == FIRST:
-        rows = trials.study_result("debias")["rows"]
-        label = {**TRANSFORMS, **OF_FIRST}[transform]
-        entries = [r["tasks"] for r in rows if r["part"] == "methods" and r["transform"] == label]
-        return entries[0].get(task) if entries else None
+    """Return the row of an encoder on a task behind a transform, or None."""
     return next(
         (
             row
