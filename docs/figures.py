@@ -532,6 +532,7 @@ def tables() -> dict[str, dict[str, str]]:
             "shares": rows_of(speed.shares()),
             "memory": rows_of(speed.memory()),
             "parts": rows_of(speed.parts()),
+            "allocators": rows_of(speed.allocators()),
             "terms": rows_of(measured("benchmarks/terms.json")["rows"]),
             "contention": rows_of(speed.contention()),
             "served": rows_of(speed.served()),

@@ -174,6 +174,13 @@ def parts() -> list[dict[str, str]]:
     ]
 
 
+def allocators() -> list[dict[str, str]]:
+    """Return how much longer a step takes with glibc's allocator than with tcmalloc."""
+    v = benchmark_result("allocators")["times as long with glibc"]
+    title = "times as long with glibc's allocator, median (least to most)"
+    return [{"threads": "1", title: f"{v['median']} ({v['least']} to {v['most']})"}]
+
+
 def training_calls() -> list[dict[str, Any]]:
     """Return the speed of gradients by tokens in a call, with the page's name of the table."""
     return [

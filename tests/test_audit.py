@@ -294,6 +294,11 @@ def test_a_log_of_queries_is_used_for_what_is_found(tmp_path):
     assert result.measures["same_language_share@10"] > 0.5
 
 
+def test_a_result_is_shown_in_a_line(tmp_path):
+    result = audit(vectors_file(tmp_path / "v.parquet"))
+    assert repr(result.verdict.decision) in repr(result) and len(repr(result)) < 300
+
+
 def test_thresholds():
     measures = dict.fromkeys(MEASURES, 0.5)
     for text, fails in (
