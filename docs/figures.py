@@ -14,6 +14,7 @@ from pathlib import Path
 from scipy.stats import spearmanr
 
 from docs import (
+    adapter_ranks,
     answers,
     charts,
     collections,
@@ -469,6 +470,7 @@ def tables() -> dict[str, dict[str, str]]:
             "repair-auto": rows_of(repairs.of_stores()),
         },
         "docs/guides/repair.md": {"repair": rows_of(repairs.rows())},
+        adapter_ranks.PAGE: {"adapter ranks": rows_of(adapter_ranks.rows())},
         "docs/guides/data.md": {"publications": rows_of(publications())},
         "docs/development/decisions.md": {
             "reranker offsets": rows_of(answers.reranker_offsets()),
