@@ -23,6 +23,7 @@ from docs import (
     encoders,
     help_desk,
     hubs,
+    long_run,
     low_resource,
     pictures,
     reference,
@@ -563,6 +564,7 @@ def tables() -> dict[str, dict[str, str]]:
         help_desk.PAGE: {name: rows_of(rows) for name, rows in help_desk.tables().items()},
         encoders.PAGE: {name: rows_of(rows) for name, rows in encoders.tables().items()},
         seeds.PAGE: {name: rows_of(rows) for name, rows in seeds.tables().items()},
+        long_run.PAGE: {name: rows_of(rows) for name, rows in long_run.tables().items()},
         low_resource.SEARCH: {
             name: rows_of(rows) for name, rows in low_resource.search_tables().items()
         },
@@ -635,6 +637,7 @@ def drawings() -> dict[str, str]:
         **seeds.pictures(),
         **low_resource.pictures(),
         **low_resource.search_pictures(),
+        **long_run.pictures(),
     }
 
 

@@ -92,7 +92,7 @@ def _mean(method: str, task: str, figure: str) -> float | None:
     return None if values is None else statistics.fmean(values.values())
 
 
-def _table(columns: tuple[tuple[str, str, str], ...], methods: Sequence[str] = ()) -> list[Row]:
+def table(columns: tuple[tuple[str, str, str], ...], methods: Sequence[str] = ()) -> list[Row]:
     """Return a row of figures for each method; without names, for all but the few-shot variant."""
     rows = []
     for method in methods or _methods():
@@ -104,7 +104,7 @@ def _table(columns: tuple[tuple[str, str, str], ...], methods: Sequence[str] = (
     return rows
 
 
-def _contrast(first: str, second: str, task: str, figure: str) -> Row | None:
+def contrast(first: str, second: str, task: str, figure: str) -> Row | None:
     """Return the test of two methods on a figure."""
     for r in _result()["contrasts"]:
         name = f"{r['scenario']} {r['measure']}, {r['languages']}"
@@ -128,7 +128,7 @@ def by_language() -> list[Row]:
         for method in [m for m in _methods() if m in BY_LANGUAGE]:
             value = _mean(method, "afriqa", figure)
             row[_name(method)] = "" if value is None else f"{value:.3f}"
-        found = _contrast(MDPR, RECIPE, "afriqa", figure)
+        found = contrast(MDPR, RECIPE, "afriqa", figure)
         row["recipe less mDPR's way"] = "" if found is None else trials.change(found, 3)
         row["p"] = "" if found is None else f"{found['p']:.2g}"
         rows.append(row)
@@ -143,7 +143,7 @@ def contrasts() -> list[Row]:
         rows.setdefault(key, {"from": _name(r["first"]), "to": _name(r["second"])})
     for (first, second), row in rows.items():
         for title, task, figure in COLUMNS:
-            found = _contrast(first, second, task, figure)
+            found = contrast(first, second, task, figure)
             row[title] = "" if found is None else trials.change(found, 3)
     return list(rows.values())
 
@@ -153,9 +153,9 @@ def few_shot() -> list[Row]:
     main = tuple(c for c in COLUMNS if c[0] not in ("TICO-19", "help"))
     change: Row = {"model": "change"}
     for title, task, figure in main:
-        found = _contrast(RECIPE, FEW_SHOT, task, figure)
+        found = contrast(RECIPE, FEW_SHOT, task, figure)
         change[title] = "" if found is None else trials.change(found, 3)
-    return [*_table(main, (RECIPE, FEW_SHOT)), change]
+    return [*table(main, (RECIPE, FEW_SHOT)), change]
 
 
 def bands() -> list[Row]:
@@ -247,9 +247,9 @@ def tables() -> dict[str, list[Row]]:
         "low-resource, short": summaries.figures(
             batch_types, ("AfriQA", "SIB-200", "TyDi", "XQuAD-R")
         ),
-        "low-resource, tests": _table(COLUMNS),
+        "low-resource, tests": table(COLUMNS),
         "low-resource, languages": by_language(),
-        "low-resource, in domain": _table(IN_DOMAIN),
+        "low-resource, in domain": table(IN_DOMAIN),
         "low-resource, contrasts": contrasts(),
         "low-resource, few-shot": few_shot(),
         "low-resource, bands": bands(),

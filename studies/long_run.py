@@ -1,10 +1,11 @@
 """Train the balanced recipe's batches for longer: `python -m studies.long_run`.
 
-One run of `x-y` batches has the recipe's data, batches and objective, and 800, 1,600 and 4,000
+One run of `x-y` batches has the recipe's data, batches and objective, and 800, 1,600 and 3,200
 steps. Its learning rate is constant until the last fifth, so that a longer run goes on from a
 shorter one (`training.continues`). Each is measured on the development tasks of `studies.located`,
 averaged with the base by `SHARES`: alone, and averaged before with the recipe's run of hybrid
-batches, which has 800 steps.
+batches, which has 800 steps. The same steps in shorter runs stand beside them: both runs of the
+recipe with two seeds, averaged.
 
 What a run brings is predicted before it is trained: a figure goes on as it went from the point
 before the last to the last, for each doubling of the steps. long-run.json keeps the predictions
@@ -41,10 +42,11 @@ from mixling.training.train import train
 
 RESULT = Path(__file__).with_name("long-run.json")
 RUNS = Path("runs/long-run")
-STEPS = (800, 1600, 4000)
-FURTHER = 40_000
+STEPS = (800, 1600, 3200)
+FURTHER = 32_000
 SHARES = (0.2, 0.4)  # of the base's weights
-ALONE, WITH_HYBRID = "x-y", "x-y and hybrid"
+ALONE, WITH_HYBRID, TWO_SEEDS = "x-y", "x-y and hybrid", "two seeds of the recipe"
+CANDIDATES = (*((name, x) for x in STEPS for name in (ALONE, WITH_HYBRID)), (TWO_SEEDS, 3200))
 ZERO_SHOT, BALANCED = "zero-shot", "balanced recipe"
 TWO_SCENARIOS = ("mlqa-held-out", "located-sentences")
 MONOLINGUAL = (*TWO_SCENARIOS, "arcd-sentences")
@@ -91,19 +93,35 @@ def train_point(steps: int, out: Path) -> Path:
     return train(config_of(steps, out), run_of(steps, out))
 
 
+def train_recipe(seed: int, balanced: Path) -> Path:
+    """Return the folder of the balanced recipe with a seed, which is trained if it is missing.
+
+    Args:
+        seed: The seed of batches and training.
+        balanced: The folder of the recipe with seed 0; that of another seed ends with it.
+    """
+    seeds = {"batches": {"seed": seed}, "training": {"seed": seed}}
+    folder = balanced.with_name(balanced.name.removesuffix("0") + str(seed))
+    return train(seeds if seed else None, folder, recipe="balanced").parent
+
+
 def load_model(name: str, steps: int, share: float, out: Path, balanced: Path) -> Retriever:
     """Return a model of this study.
 
     Args:
-        name: `ALONE` or `WITH_HYBRID`.
-        steps: Steps of the run with `x-y` batches.
+        name: `ALONE`, `WITH_HYBRID` or `TWO_SEEDS`.
+        steps: Steps of the run with `x-y` batches; with two seeds those of all runs.
         share: The base's share of the weights.
         out: The folder of all runs.
-        balanced: The folder of the balanced recipe's run, which is trained if it is missing.
+        balanced: The folder of the balanced recipe with seed 0.
     """
-    models = [train_point(steps, out)]
+    if name == TWO_SEEDS:
+        recipes = [train_recipe(seed, balanced) for seed in (0, 1)]
+        models = [x / run / "model" for x in recipes for run in ("run-1", "run-2")]
+    else:
+        models = [train_point(steps, out)]
     if name == WITH_HYBRID:
-        models.append(train(None, balanced, recipe="balanced").parent / "run-2" / "model")
+        models.append(train_recipe(0, balanced) / "run-2" / "model")
     model = Retriever(str(models[0]))
     if len(models) > 1:
         average(model, models)
@@ -171,8 +189,7 @@ def chosen(rows: dict[str, Row]) -> tuple[str, int, float]:
     """Return name, steps and share of the model that the rule takes."""
     found = [
         (score(row), name, steps, share)
-        for name in (ALONE, WITH_HYBRID)
-        for steps in STEPS
+        for name, steps in CANDIDATES
         for share in SHARES
         if (row := rows.get(label_of(name, steps, share))) and not falls(row, rows[ZERO_SHOT])
     ]
@@ -196,10 +213,10 @@ def read_result() -> dict[str, Any]:
     return read_object(RESULT) if RESULT.exists() else {"rows": {}, "predictions": {}}
 
 
-def add_row(label: str, row: Row, seconds: float) -> None:
+def add_row(label: str, row: Row) -> None:
     """Add a row to the committed results, with the predictions that it allows, and print it."""
     content = read_result()
-    content["rows"][label] = row | {"seconds": seconds}
+    content["rows"][label] = row
     rows = content["rows"]
     content["predictions"] = predictions(rows, content["predictions"])
     for other in rows.values():
@@ -227,8 +244,8 @@ def main() -> None:
     places = ("mlqa-held-out", "arcd-sentences", str(out / "located-sentences"))
     tasks: list[Task] = [load_task(x) for x in places]
 
-    def measure(label: str, model: Retriever, seconds: float = 0.0) -> None:
-        add_row(label, figures(model, tasks, out / "measured"), seconds)
+    def measure(label: str, model: Retriever) -> None:
+        add_row(label, figures(model, tasks, out / "measured"))
         shutil.rmtree(out / "measured", ignore_errors=True)
 
     def is_missing(label: str) -> bool:
@@ -237,16 +254,12 @@ def main() -> None:
     if is_missing(ZERO_SHOT):
         measure(ZERO_SHOT, Retriever(DEFAULT))
     if is_missing(BALANCED):
-        model = train(None, given.balanced, recipe="balanced")
-        measure(BALANCED, Retriever(str(model)), read_object(model.parent / "run.json")["seconds"])
-    for steps in given.steps:
-        for name in (ALONE, WITH_HYBRID):
-            for share in SHARES:
-                label = label_of(name, steps, share)
-                if is_missing(label):
-                    model = load_model(name, steps, share, out, given.balanced)
-                    seconds = read_object(run_of(steps, out) / "run.json")["seconds"]
-                    measure(label, model, seconds)
+        measure(BALANCED, Retriever(str(train_recipe(0, given.balanced) / "model")))
+    for name, steps in CANDIDATES:
+        for share in SHARES:
+            label = label_of(name, steps, share)
+            if steps in given.steps and is_missing(label):
+                measure(label, load_model(name, steps, share, out, given.balanced))
     print("the rule takes", label_of(*chosen(read_result()["rows"])))
 
 

@@ -42,7 +42,7 @@ def test_each_doubling_is_predicted_to_bring_as_much_as_the_last():
 
 def test_a_prediction_stays_as_it_was_made():
     rows = {study.label_of(study.ALONE, x, 0.2): row(x / 10_000) for x in (800, 1600)}
-    label = study.label_of(study.ALONE, 4000, 0.2)
+    label = study.label_of(study.ALONE, 3200, 0.2)
     made = study.predictions(rows, {})
     assert list(made) == [label]
     rows |= {label: row(0.9)}
@@ -55,11 +55,11 @@ def test_the_best_model_that_loses_nothing_within_a_language_is_taken():
     rows = {
         study.ZERO_SHOT: row(0.4, 0.8),
         study.label_of(study.ALONE, 800, 0.2): row(0.6),
-        study.label_of(study.ALONE, 4000, 0.2): row(0.7, 0.79),
+        study.label_of(study.ALONE, 3200, 0.2): row(0.7, 0.79),
         study.label_of(study.WITH_HYBRID, 800, 0.4): row(0.65, 0.8),
     }
     assert study.chosen(rows) == (study.WITH_HYBRID, 800, 0.4)
-    assert study.falls(rows[study.label_of(study.ALONE, 4000, 0.2)], rows[study.ZERO_SHOT])
+    assert study.falls(rows[study.label_of(study.ALONE, 3200, 0.2)], rows[study.ZERO_SHOT])
 
 
 @pytest.mark.slow
