@@ -14,7 +14,7 @@ beside the outcomes, and a prediction for `FURTHER` steps.
 The rule is that of the balanced recipe (docs/development/decisions.md, 19): of the models whose
 monolingual mAP is below the zero-shot model's on no task, the best mean of cross-lingual and
 multilingual mAP on the two tasks that have both wins. `python -m studies.low_resource_tests
-"balanced recipe, long"` measures it on the tests.
+"balanced recipe, more steps"` measures it on the tests.
 """
 
 from __future__ import annotations

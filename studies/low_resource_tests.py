@@ -65,7 +65,7 @@ CONTRIBUTIONS = Path(__file__).with_name("low-resource-tests.parquet")
 RECIPE, GERMAN, ENGLISH = "low-resource", "mDPR's way, German", "mDPR's way, English"
 FEW_SHOT = "low-resource, few-shot"
 ZERO_SHOT, SHIPPED, LSAR, BALANCED = "zero-shot", "shipped transform", "LSAR", "balanced recipe"
-LONG = "balanced recipe, long"  # of studies.long_run
+LONG = "balanced recipe, more steps"  # of studies.long_run
 MDPR = {GERMAN: "de", ENGLISH: "en"}
 # the seeds of each method; those that are not trained have one row
 SEEDS = {
