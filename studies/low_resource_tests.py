@@ -10,8 +10,8 @@ of the recipe that hold questions or titles in it, each query with its passage a
 BM25. It is trained on German, of which the sources have most, and on English.
 
 The few-shot variant is the recipe with AfriQA's train part beside its sources. It is no rival of
-the others, and is measured on the main tasks. The long run is the model that `studies.long_run`
-takes.
+the others, and is measured on the main tasks. The longer recipe is that of
+`studies.long_run`.
 
 Each run leaves rows in low-resource-tests.parquet: the contribution of every translation group to a
 figure, over all languages, by resource level, and on AfriQA and TyDi by language. They add up to
@@ -36,7 +36,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from studies.long_run import RUNS as LONG_RUN
-from studies.long_run import save_chosen
+from studies.long_run import save_longest
 from studies.low_resource_data import LOW_RESOURCE, prepare
 
 import mixling
@@ -65,7 +65,7 @@ CONTRIBUTIONS = Path(__file__).with_name("low-resource-tests.parquet")
 RECIPE, GERMAN, ENGLISH = "low-resource", "mDPR's way, German", "mDPR's way, English"
 FEW_SHOT = "low-resource, few-shot"
 ZERO_SHOT, SHIPPED, LSAR, BALANCED = "zero-shot", "shipped transform", "LSAR", "balanced recipe"
-LONG = "balanced recipe, more steps"  # of studies.long_run
+LONG = "balanced recipe, longer"  # of studies.long_run
 MDPR = {GERMAN: "de", ENGLISH: "en"}
 # the seeds of each method; those that are not trained have one row
 SEEDS = {
@@ -155,7 +155,12 @@ def all_tasks() -> dict[str, str]:
 
 
 def tasks_of(method: str, seed: int) -> dict[str, str]:
-    """Return the tasks of a run by name: for a third seed, and with few shots, the main ones."""
+    """Return the tasks of a run by name: for a third seed, and with few shots, the main ones.
+
+    Those of the longer recipe are the main ones and those in its training's languages.
+    """
+    if method == LONG:
+        return MAIN | {name: OTHERS[name] for name in ("mlqa-r", "xquad-paragraphs")}
     return MAIN if seed > 1 or method == FEW_SHOT else all_tasks()
 
 
@@ -180,7 +185,7 @@ def model_of(method: str, seed: int, out: Path, data: Path) -> tuple[str, dict[s
     if method == SHIPPED:
         return "balanced", {}
     if method == LONG:
-        return str(save_chosen(LONG_RUN, out / "balanced-recipe-0")), {}
+        return str(save_longest(LONG_RUN, out / "balanced-recipe-0")), {}
     folder = out / f"{''.join(c if c.isalnum() else '-' for c in method)}-{seed}"
     if method == LSAR:
         if not folder.exists():

@@ -87,6 +87,7 @@ def test_few_shots_stand_beside_the_sources_of_the_recipe(tmp_path, monkeypatch)
     free = {"data": {"sources"}}
     assert few.model_dump(exclude=free) == recipe.model_dump(exclude=free)
     assert study.tasks_of(study.FEW_SHOT, 0) == study.MAIN
+    assert study.tasks_of(study.LONG, 0).keys() - study.MAIN == {"mlqa-r", "xquad-paragraphs"}
 
 
 def rows(spread):
