@@ -11,16 +11,22 @@ from typing import Any
 from docs import low_resource, summaries, trials
 
 PAGE = "docs/results/long-run.md"
-LONG = "balanced recipe, long"
+LONG = "balanced recipe, longer"
 SCENARIOS = ("monolingual", "cross-lingual", "multilingual")
 SENTENCES = "located-sentences"
 SHARE = 0.2  # of the base, as in the balanced recipe
 SHARES = (SHARE, 0.4)
 STEPS = (800, 1600, 3200)
+LOSSES = (200, 400, 800, 1600, 2400, 3200)
 NAMES = {
     "x-y": "x-y alone",
     "x-y and hybrid": "averaged with hybrid",
     "two seeds of the recipe": "both runs of two seeds averaged",
+}
+TITLES = {
+    SENTENCES: "sentences",
+    "mlqa-held-out": "paragraphs",
+    "arcd-sentences": "Arabic sentences",
 }
 # a figure of the predictions, and its title
 PREDICTED = {
@@ -64,10 +70,11 @@ def all_models() -> list[Row]:
     rows = []
     for name, row in _rows().items():
         shown: Row = {"model": name, "score": f"{row['score']:.4f}"}
-        for title, task in (("sentences", SENTENCES), ("paragraphs", "mlqa-held-out")):
+        for task in (SENTENCES, "mlqa-held-out"):
+            title = TITLES[task]
             shown |= {f"{title}, {s}": f"{row[task][s]:.3f}" for s in SCENARIOS}
-        shown["Arabic sentences"] = f"{row['arcd-sentences']['monolingual']:.3f}"
-        shown["falls below zero-shot"] = ", ".join(row["falls"]) or "none"
+        shown[TITLES["arcd-sentences"]] = f"{row['arcd-sentences']['monolingual']:.3f}"
+        shown["falls below zero-shot"] = ", ".join(TITLES[x] for x in row["falls"]) or "none"
         rows.append(shown)
     return rows
 
@@ -89,6 +96,12 @@ def predictions() -> list[Row]:
                 row[title] = f"{value:.3f} ({predicted[key]:.3f})"
         rows.append(row)
     return rows
+
+
+def losses() -> list[Row]:
+    """Return the mean loss of the hundred steps before each number of steps."""
+    found = _result()["losses"]
+    return [{"steps": "loss", **{f"{n:,}": f"{found[str(n)]:.2f}" for n in LOSSES}}]
 
 
 def tests() -> list[Row]:
@@ -120,6 +133,7 @@ def tables() -> dict[str, list[Row]]:
     return {
         "long run, steps": summaries.figures(by_steps()),
         "long run, predictions": predictions(),
+        "long run, losses": losses(),
         "long run, all": all_models(),
         "long run, tests": tests(),
         "long run, others": others(),

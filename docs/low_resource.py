@@ -17,6 +17,7 @@ from mixling.corpora.resources import LEVEL_ORDER
 PAGE, SEARCH = "docs/results/low-resource.md", "docs/results/low-resource-search.md"
 Row = dict[str, Any]
 RECIPE, MDPR, FEW_SHOT = "low-resource", "mDPR's way, German", "low-resource, few-shot"
+APART = (FEW_SHOT, "balanced recipe, longer")  # shown by themselves
 NAMES = {
     "shipped transform": "the shipped transform",
     RECIPE: "low-resource recipe",
@@ -80,9 +81,9 @@ def _name(method: str) -> str:
 def _methods() -> list[str]:
     """Return the methods that are measured: those of `ORDER`, then the recipes.
 
-    The few-shot variant is shown apart.
+    Those of `APART` are left out.
     """
-    found = [m for m in _result()["figures"] if m != FEW_SHOT]
+    found = [m for m in _result()["figures"] if m not in APART]
     return [*(m for m in ORDER if m in found), *sorted(m for m in found if m not in ORDER)]
 
 
@@ -93,7 +94,7 @@ def _mean(method: str, task: str, figure: str) -> float | None:
 
 
 def table(columns: tuple[tuple[str, str, str], ...], methods: Sequence[str] = ()) -> list[Row]:
-    """Return a row of figures for each method; without names, for all but the few-shot variant."""
+    """Return a row of figures for each method; without names, for all but those of `APART`."""
     rows = []
     for method in methods or _methods():
         row: Row = {"model": _name(method)}
@@ -138,7 +139,7 @@ def by_language() -> list[Row]:
 def contrasts() -> list[Row]:
     """Return each contrast on the tasks' pools and on monolingual search."""
     rows: dict[tuple[str, str], Row] = {}
-    for r in [x for x in _result()["contrasts"] if x["second"] != FEW_SHOT]:
+    for r in [x for x in _result()["contrasts"] if x["second"] not in APART]:
         key = (r["first"], r["second"])
         rows.setdefault(key, {"from": _name(r["first"]), "to": _name(r["second"])})
     for (first, second), row in rows.items():

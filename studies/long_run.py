@@ -211,6 +211,16 @@ def save_longest(out: Path, balanced: Path) -> Path:
     return folder
 
 
+def losses(log: Path) -> dict[str, float]:
+    """Return the mean loss of each hundred steps of a run, by the steps at its end.
+
+    Args:
+        log: The run's log.jsonl.
+    """
+    found = [json.loads(x)["loss"] for x in log.read_text().splitlines()]
+    return {str(n): sum(found[n - 100 : n]) / 100 for n in range(100, len(found) + 1, 100)}
+
+
 def read_result() -> dict[str, Any]:
     """Return what is measured."""
     return read_object(RESULT) if RESULT.exists() else {"rows": {}, "predictions": {}}
@@ -263,6 +273,9 @@ def main() -> None:
             label = label_of(name, steps, share)
             if steps in given.steps and is_missing(label):
                 measure(label, load_model(name, steps, share, out, given.balanced))
+    longest = run_of(STEPS[-1], out) / "log.jsonl"
+    if longest.exists():
+        write_text(RESULT, json.dumps(read_result() | {"losses": losses(longest)}, indent=1) + "\n")
     print("the rule takes", chosen(read_result()["rows"]))
 
 

@@ -64,6 +64,12 @@ def test_more_training_must_bring_more_and_lose_nothing_within_a_language():
     assert study.falls(rows[study.label_of(study.ALONE, 3200, 0.2)], rows[study.ZERO_SHOT])
 
 
+def test_the_losses_are_means_of_a_hundred_steps(tmp_path):
+    rows = [{"step": n, "loss": n // 100} for n in range(250)]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(x) + "\n" for x in rows))
+    assert study.losses(tmp_path / "log.jsonl") == {"100": 0.0, "200": 1.0}
+
+
 @pytest.mark.slow
 def test_a_longer_run_goes_on_from_a_shorter_one(chain, tmp_path, monkeypatch):
     def config_of(steps, out):
