@@ -48,7 +48,7 @@ FURTHER = 32_000
 SHARES = (0.2, 0.4)  # of the base's weights; the first is the recipe's
 LEAST_GAIN = 0.002  # of score, as for a further run of the recipe
 ALONE, WITH_HYBRID, TWO_SEEDS = "x-y", "x-y and hybrid", "two seeds of the recipe"
-CANDIDATES = (*((name, x) for x in STEPS for name in (ALONE, WITH_HYBRID)), (TWO_SEEDS, 3200))
+CANDIDATES = (*((name, x) for x in STEPS for name in (ALONE, WITH_HYBRID)), (TWO_SEEDS, STEPS[-1]))
 ZERO_SHOT, BALANCED = "zero-shot", "balanced recipe"
 TWO_SCENARIOS = ("mlqa-held-out", "located-sentences")
 MONOLINGUAL = (*TWO_SCENARIOS, "arcd-sentences")
@@ -73,7 +73,7 @@ def config_of(steps: int, out: Path) -> dict[str, Any]:
         "data": {"sources": ["mlqa", located], "window": recipe["data"]["window"]},
         "batches": recipe["batches"] | {"strategy": "x-y"},
         "objective": recipe["objective"],
-        "training": training | {"checkpoint_every": 100},
+        "training": training,
     }
 
 
@@ -89,8 +89,8 @@ def train_point(steps: int, out: Path) -> Path:
         steps: Its steps, one of `STEPS`.
         out: The folder of all runs.
     """
-    for earlier in STEPS[: STEPS.index(steps)]:
-        if not (run_of(steps, out) / "model").exists():
+    if not (run_of(steps, out) / "model").exists():
+        for earlier in STEPS[: STEPS.index(steps)]:
             train(config_of(earlier, out), run_of(earlier, out))
     return train(config_of(steps, out), run_of(steps, out))
 
@@ -226,6 +226,11 @@ def read_result() -> dict[str, Any]:
     return read_object(RESULT) if RESULT.exists() else {"rows": {}, "predictions": {}}
 
 
+def save(content: dict[str, Any]) -> None:
+    """Write the committed results."""
+    write_text(RESULT, json.dumps(content, indent=1) + "\n")
+
+
 def add_row(label: str, row: Row) -> None:
     """Add a row to the committed results, with the predictions that it allows, and print it."""
     content = read_result()
@@ -235,7 +240,7 @@ def add_row(label: str, row: Row) -> None:
     for other in rows.values():
         other |= {"score": score(other), "falls": falls(other, rows[ZERO_SHOT])}
     content["versions"], content["machine"] = library_versions(), machine_info()
-    write_text(RESULT, json.dumps(content, indent=1) + "\n")
+    save(content)
     shown = ", ".join(f"{k} {v:.4f}" for k, v in curve_figures(row).items())
     print(f"{label}: {shown}; falls: {rows[label]['falls'] or 'none'}", flush=True)
 
@@ -275,7 +280,7 @@ def main() -> None:
                 measure(label, load_model(name, steps, share, out, given.balanced))
     longest = run_of(STEPS[-1], out) / "log.jsonl"
     if longest.exists():
-        write_text(RESULT, json.dumps(read_result() | {"losses": losses(longest)}, indent=1) + "\n")
+        save(read_result() | {"losses": losses(longest)})
     print("the rule takes", chosen(read_result()["rows"]))
 
 
